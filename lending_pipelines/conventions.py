@@ -1,0 +1,65 @@
+"""The named settings where the industry has several conventions, with the defaults, and how they are stamped on outputs.
+
+Every number follows the one Conventions object of its run; reports print `stamp()` and tape manifests record it. What
+is not a convention (places, engines, dates) is in settings.py.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lending_pipelines.errors import LendingError
+
+
+class Conventions(BaseModel):
+    """The conventions in force; immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bucket_edges: tuple[int, ...] = Field(
+        (1, 30, 60, 90, 120), description="First day past due of each delinquency bucket after `current`."
+    )
+    dpd_method: Literal["rolling", "strict"] = Field(
+        "rolling",
+        description="rolling: days since the oldest unpaid due date; strict: since the first miss until nothing is past due.",
+    )
+    delinquency_method: Literal["MBA", "OTS"] = Field(
+        "MBA", description="MBA: late the day after the due date; OTS: one payment period later."
+    )
+    par_operator: Literal[">=", ">"] = Field(
+        ">=", description="PAR n counts loans with days past due >= n, or > n (CGAP's own)."
+    )
+    transition_step: Literal["month", "week", "day"] = Field(
+        "month", description="How far before the day a bucket transition starts."
+    )
+    non_accrual_days: int = Field(90, ge=1, description="Days past due from which a loan is on non-accrual.")
+
+    @field_validator("bucket_edges")
+    @classmethod
+    def _rising_from_one(cls, edges: tuple[int, ...]) -> tuple[int, ...]:
+        if not edges or edges[0] != 1 or list(edges) != sorted(set(edges)):
+            raise ValueError("bucket edges start at 1 and rise, as in [1, 30, 60, 90, 120]")
+        return edges
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Bucket labels in order of lateness: `current`, `1-29`, …, `120+`."""
+        closed = (f"{low}-{high - 1}" for low, high in zip(self.bucket_edges, self.bucket_edges[1:], strict=False))
+        return ("current", *closed, f"{self.bucket_edges[-1]}+")
+
+    def stamp(self) -> dict[str, str]:
+        """The settings as text by name, for covers, manifests and metadata."""
+        return {name: ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in self}
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Conventions":
+        """The conventions in a TOML file: a key a setting, defaults for the rest. LendingError names what is wrong."""
+        try:
+            return cls(**tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise LendingError(f"conventions file {path} cannot be read: {error}") from error
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise LendingError(f"conventions file {path}: {problems}") from error

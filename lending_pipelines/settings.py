@@ -1,0 +1,58 @@
+"""Where things are and which engine runs: the LENDING_* environment variables, read in one place.
+
+What a number means is not a setting but a convention (conventions.py).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from lending_pipelines.errors import LendingError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one environment. URLs are fsspec URLs or local paths; databases are SQLAlchemy URLs."""
+
+    home: Path
+    lake_url: str
+    exports_url: str
+    servicing_url: str
+    source: str
+    register_url: str
+    start_date: date
+    timezone: str
+    conventions_file: str | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Settings from LENDING_* variables; LendingError when one cannot be understood."""
+        home = Path(environment.get("LENDING_HOME", ".lending")).absolute()
+        return cls(
+            home=home,
+            lake_url=environment.get("LENDING_LAKE", str(home / "lake")),
+            exports_url=environment.get("LENDING_EXPORTS", str(home / "exports")),
+            servicing_url=environment.get("LENDING_SERVICING_URL", f"sqlite:///{home / 'servicing.db'}"),
+            source=environment.get("LENDING_SOURCE", "canonical"),
+            register_url=environment.get("LENDING_REGISTER_URL", f"sqlite:///{home / 'register.db'}"),
+            start_date=_date("LENDING_START_DATE", environment.get("LENDING_START_DATE", "2025-01-01")),
+            timezone=_timezone("LENDING_TIMEZONE", environment.get("LENDING_TIMEZONE", "UTC")),
+            conventions_file=environment.get("LENDING_CONVENTIONS"),
+        )
+
+
+def _date(variable: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise LendingError(f"{variable} is {text!r}: write a date as 2025-01-31") from None
+
+
+def _timezone(variable: str, text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (KeyError, ValueError):
+        raise LendingError(f"{variable} is {text!r}: write an IANA time zone, as Europe/Amsterdam or UTC") from None

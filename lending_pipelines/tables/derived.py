@@ -1,0 +1,206 @@
+"""The tables that the close derives, and the register's assignments mirrored for the engines.
+
+Columns and keys are those of the design's lake tables; tables that add money up carry `currency` in their key, because
+money of different currencies is never added.
+"""
+
+from lending_pipelines.tables.schema import Table, count, day, flag, money, rate, ratio, text
+
+SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vintage")
+"""The levels at which loans are added up; scope_id is the level's id, `*` for all."""
+
+LOAN_STATUSES = ("pending", "active", "closed", "charged_off")
+TRANSITION_EXITS = ("closed", "charged_off", "sold")
+TRANSITION_ENTRY = "new"
+
+_DATE = day("business_date", "the day at whose end the row holds")
+_CURRENCY = text("currency", "ISO 4217 code; money of different currencies is never added")
+_SCOPE = (text("scope", "the level", values=SCOPES), text("scope_id", "the level's id, * for all"))
+_REASON = text("irr_reason", "why an IRR is null", nullable=True)
+
+_MEMBERSHIP = (
+    Table(
+        "portfolio_membership",
+        "Which loan was in which portfolio when: the register's assignments as intervals [assigned_on, removed_on).",
+        ("portfolio_id", "loan_id", "assigned_on"),
+        (
+            text("portfolio_id"),
+            text("loan_id"),
+            day("assigned_on"),
+            day("removed_on", nullable=True),
+            text("method", values=("static", "dynamic")),
+        ),
+    ),
+    Table(
+        "loan_ownership",
+        "Which investor owned which loan from when: the register's loan assignments as intervals.",
+        ("investor_id", "loan_id", "assigned_on"),
+        (
+            text("investor_id"),
+            text("loan_id"),
+            day("assigned_on"),
+            day("removed_on", nullable=True),
+            money("purchase_price", nullable=True),
+        ),
+    ),
+)
+
+_LOAN_POSITIONS = Table(
+    "loan_positions",
+    "Every disbursed loan at the end of every day: what is owed, by whom, how late.",
+    ("business_date", "loan_id"),
+    (
+        _DATE,
+        text("loan_id"),
+        text("portfolio_id", "the portfolio on the day", nullable=True),
+        text("program_id", nullable=True),
+        text("product_id"),
+        text("branch_id"),
+        text("officer_id", "the loan officer on the day", nullable=True),
+        text("investor_id", "the owner on the day", nullable=True),
+        text("borrower_id"),
+        _CURRENCY,
+        text("vintage", "calendar quarter of disbursed_on: 2025Q3"),
+        rate("annual_rate", "the rate in force on the day"),
+        text("status", values=LOAN_STATUSES),
+        day("disbursed_on"),
+        day("matures_on", nullable=True),
+        money("principal_disbursed"),
+        money("principal_capitalized", "interest and fees that became principal"),
+        money("principal_paid"),
+        money("interest_paid"),
+        money("fees_paid"),
+        money("principal_charged_off"),
+        money("principal_forgiven"),
+        money("principal_outstanding", "disbursed + capitalized - paid - charged off - forgiven"),
+        money("recovered"),
+        money("interest_earned", "scheduled interest for the time elapsed"),
+        money("interest_receivable", "earned and not settled; 0 unless active"),
+        money("scheduled_due", "principal + interest of installments due by the day"),
+        money("settled", "principal + interest settled, oldest installment first"),
+        money("past_due_amount"),
+        money("past_due_principal"),
+        money("past_due_interest"),
+        day("oldest_due_on", "due date of the oldest installment not fully settled", nullable=True),
+        count("days_past_due", "days"),
+        text("bucket", "delinquency bucket by days_past_due"),
+        flag("non_accrual"),
+        money("total_collected", "repayments - refunds + recoveries, all components"),
+        day("last_payment_on", nullable=True),
+        money("last_payment_amount", "repayments of that day", nullable=True),
+        day("next_due_on", nullable=True),
+        money("next_due_amount", "principal + interest of the first installment due after the day", nullable=True),
+    ),
+    daily=True,
+)
+
+_AGING = (
+    Table(
+        "aging_buckets",
+        "Active loans by delinquency bucket, per scope.",
+        ("business_date", "scope", "scope_id", "currency", "bucket"),
+        (
+            _DATE,
+            *_SCOPE,
+            _CURRENCY,
+            text("bucket"),
+            count("loan_count"),
+            money("principal_outstanding"),
+            money("past_due_amount"),
+            ratio("balance_share", "share of the scope's active principal outstanding"),
+        ),
+        daily=True,
+    ),
+    Table(
+        "aging_transitions",
+        "From the bucket one step before to the bucket on the day, exits and entries explicit.",
+        ("business_date", "scope", "scope_id", "currency", "from_bucket", "to_bucket"),
+        (
+            _DATE,
+            *_SCOPE,
+            _CURRENCY,
+            text("from_bucket", "bucket on from_date, or new"),
+            text("to_bucket", "bucket on the day, or closed, charged_off, sold"),
+            day("from_date", "one transition step before business_date"),
+            count("loan_count"),
+            money("opening_principal", "principal outstanding on from_date"),
+            ratio("count_rate", "loans ÷ loans of from_bucket; null for new"),
+            ratio("balance_rate", "opening principal ÷ that of from_bucket; null for new or a zero opening"),
+        ),
+        daily=True,
+    ),
+)
+
+_SNAPSHOTS = (
+    Table(
+        "portfolio_snapshots",
+        "Balances, delinquency and returns per scope.",
+        ("business_date", "scope", "scope_id", "currency"),
+        (
+            _DATE,
+            *_SCOPE,
+            _CURRENCY,
+            text("name", "the scope's name", nullable=True),
+            money("total_balance"),
+            money("interest_receivable"),
+            money("delinquent_amount", "principal outstanding with days_past_due >= 1"),
+            money("past_due_amount"),
+            count("loan_count", "active loans"),
+            rate("weighted_avg_rate", "weighted by principal outstanding", nullable=True),
+            text("bucket_breakdown", "JSON: per bucket {count, balance}"),
+            ratio("par_30"),
+            ratio("par_60"),
+            ratio("par_90"),
+            ratio("irr", "XIRR of the cash flows up to the day"),
+            ratio("irr_with_residual", "XIRR with principal outstanding + interest receivable as the last inflow"),
+            _REASON,
+            ratio("moic", "total collected ÷ total disbursed"),
+            money("total_disbursed"),
+            money("total_collected"),
+            money("charged_off"),
+            money("recovered"),
+        ),
+        daily=True,
+    ),
+)
+
+_LEDGER = (
+    Table(
+        "trial_balance",
+        "Every account with entries up to the day.",
+        ("business_date", "account_code", "currency"),
+        (
+            _DATE,
+            text("account_code"),
+            _CURRENCY,
+            text("name", nullable=True),
+            text("account_type", nullable=True),
+            money("debit_total"),
+            money("credit_total"),
+            money("balance", "debit - credit"),
+            money("debit_balance"),
+            money("credit_balance"),
+        ),
+        daily=True,
+    ),
+    Table(
+        "ledger_tieouts",
+        "Control accounts against the same total from loan_positions.",
+        ("business_date", "control_for", "currency"),
+        (
+            _DATE,
+            text("control_for"),
+            _CURRENCY,
+            money("ledger_balance"),
+            money("subledger_balance"),
+            money("difference", "ledger - subledger; 0 when they tie"),
+            text("loans", "JSON: the loans that make up a break, largest first"),
+        ),
+        daily=True,
+    ),
+)
+
+DERIVED: dict[str, Table] = {
+    table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, *_LEDGER)
+}
+"""The derived tables by name."""
