@@ -1,4 +1,4 @@
-"""The named settings where the industry has several conventions, with the defaults, and how they are stamped on outputs.
+"""The named settings where the industry has several conventions, their defaults, and how they are stamped on outputs.
 
 Every number follows the one Conventions object of its run; reports print `stamp()` and tape manifests record it. What
 is not a convention (places, engines, dates) is in settings.py.
@@ -23,7 +23,7 @@ class Conventions(BaseModel):
     )
     dpd_method: Literal["rolling", "strict"] = Field(
         "rolling",
-        description="rolling: days since the oldest unpaid due date; strict: since the first miss until nothing is past due.",
+        description="rolling: days since the oldest unpaid due date; strict: since the first miss of the spell.",
     )
     delinquency_method: Literal["MBA", "OTS"] = Field(
         "MBA", description="MBA: late the day after the due date; OTS: one payment period later."

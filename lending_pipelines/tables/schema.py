@@ -31,8 +31,8 @@ class Column:
 class Table:
     """One table: its columns, key, and how it changes.
 
-    `daily` tables hold one set of rows per business_date and are replaced day by day. `load` and `watermark` say how the
-    sync reads a servicing table; derived tables leave them at their defaults.
+    `daily` tables hold one set of rows per business_date and are replaced day by day. `load` and `watermark` say how
+    the sync reads a servicing table; derived tables leave them at their defaults.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Table:
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
-        """The columns as an Arrow schema. Columns are nullable in files: keys and required columns are checked instead."""
+        """The columns as an Arrow schema, all nullable: that required ones have no nulls is checked, not encoded."""
         types = ibis.schema({c.name: c.type for c in self.columns}).to_pyarrow()
         return pa.schema([field.with_nullable(True) for field in types])
 
