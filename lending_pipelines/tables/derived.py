@@ -91,7 +91,7 @@ _LOAN_POSITIONS = Table(
         day("next_due_on", nullable=True),
         money("next_due_amount", "principal + interest of the first installment due after the day", nullable=True),
     ),
-    daily=True,
+    partition="business_date",
 )
 
 _AGING = (
@@ -109,7 +109,7 @@ _AGING = (
             money("past_due_amount"),
             ratio("balance_share", "share of the scope's active principal outstanding"),
         ),
-        daily=True,
+        partition="business_month",
     ),
     Table(
         "aging_transitions",
@@ -127,7 +127,7 @@ _AGING = (
             ratio("count_rate", "loans ÷ loans of from_bucket; null for new"),
             ratio("balance_rate", "opening principal ÷ that of from_bucket; null for new or a zero opening"),
         ),
-        daily=True,
+        partition="business_month",
     ),
 )
 
@@ -160,7 +160,7 @@ _SNAPSHOTS = (
             money("charged_off"),
             money("recovered"),
         ),
-        daily=True,
+        partition="business_month",
     ),
 )
 
@@ -181,7 +181,7 @@ _LEDGER = (
             money("debit_balance"),
             money("credit_balance"),
         ),
-        daily=True,
+        partition="business_month",
     ),
     Table(
         "ledger_tieouts",
@@ -196,7 +196,7 @@ _LEDGER = (
             money("difference", "ledger - subledger; 0 when they tie"),
             text("loans", "JSON: the loans that make up a break, largest first"),
         ),
-        daily=True,
+        partition="business_month",
     ),
 )
 

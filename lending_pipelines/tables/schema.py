@@ -31,28 +31,33 @@ class Column:
 class Table:
     """One table: its columns, key, and how it changes.
 
-    `daily` tables hold one set of rows per business_date and are replaced day by day. `load` and `watermark` say how
-    the sync reads a servicing table; derived tables leave them at their defaults.
+    Daily tables hold one set of rows per business_date and are replaced day by day; `partition` is how their files are
+    laid out: by `business_date` (large) or by `business_month` (small, so that years of nights stay few files). `load`
+    and `watermark` say how the sync reads a servicing table; derived tables leave them at their defaults.
     """
 
     name: str
     description: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
-    daily: bool = False
+    partition: Literal["business_date", "business_month"] | None = None
     load: Load = "replace"
     watermark: str | None = None
 
+    @property
+    def daily(self) -> bool:
+        """Whether the table holds one set of rows per business_date."""
+        return self.partition is not None
+
     @cached_property
     def schema(self) -> sch.Schema:
-        """The columns as an Ibis schema, nullability included."""
-        return ibis.schema({c.name: ibis.dtype(c.type, nullable=c.nullable) for c in self.columns})
+        """The columns as an Ibis schema, all nullable: that required ones hold no nulls is checked, not encoded."""
+        return ibis.schema({c.name: c.type for c in self.columns})
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:
-        """The columns as an Arrow schema, all nullable: that required ones have no nulls is checked, not encoded."""
-        types = ibis.schema({c.name: c.type for c in self.columns}).to_pyarrow()
-        return pa.schema([field.with_nullable(True) for field in types])
+        """The columns as an Arrow schema, all nullable."""
+        return self.schema.to_pyarrow()
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError when there is none."""

@@ -1,0 +1,8 @@
+"""The lake: Delta tables that engines read and write as Parquet.
+
+What a table contains is decided in tables/ and metrics/; when it is written, in assets/.
+"""
+
+from lending_pipelines.lake.lake import Lake, LakeError, TableNotMade, Written
+
+__all__ = ["Lake", "LakeError", "TableNotMade", "Written"]

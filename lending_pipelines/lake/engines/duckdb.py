@@ -1,0 +1,75 @@
+"""DuckDB, the embedded default engine: in process, on every core, spilling to disk past its memory limit."""
+
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+
+import fsspec
+import ibis
+import ibis.expr.types as ir
+from fsspec.utils import get_protocol
+from ibis.backends.duckdb import Backend
+
+from lending_pipelines.tables import Table
+
+
+class DuckDBEngine:
+    """One in-memory DuckDB, opened when first used and closed with `close`."""
+
+    def __init__(self, memory_limit: str = "6GB", threads: int | None = None):
+        self._memory_limit = memory_limit
+        self._threads = threads
+
+    @cached_property
+    def _spill(self) -> tempfile.TemporaryDirectory:
+        return tempfile.TemporaryDirectory(prefix="lending-duckdb-")
+
+    @cached_property
+    def backend(self) -> Backend:
+        """The Ibis backend."""
+        options: dict = {
+            "memory_limit": self._memory_limit,
+            "temp_directory": self._spill.name,
+            # Row order is not part of any table's meaning, and keeping it costs memory.
+            "preserve_insertion_order": False,
+            "partitioned_write_max_open_files": 100,
+        }
+        if self._threads:
+            options["threads"] = self._threads
+        return ibis.duckdb.connect(**options)
+
+    def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
+        """The rows of the table's files; folder names are pruned by filters on the partition column."""
+        self._reach(files[0])
+        options: dict = {"hive_partitioning": False}
+        if partition:
+            options = {"hive_partitioning": True, "hive_types_autocast": True}
+        rows = self.backend.read_parquet(files, **options)
+        # The folder's column stays out of the way unless it is one of the table's own.
+        return rows.select(*table.names)
+
+    def read_parquet(self, paths: Sequence[str]) -> ir.Table:
+        """The rows of any Parquet files."""
+        return self.backend.read_parquet(paths, hive_partitioning=False)
+
+    def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
+        """Write rows under the folder, split by the partition column or else by size."""
+        self._reach(folder)
+        options: dict = {"compression": "zstd", "append": True, "filename_pattern": f"{stem}_{{uuid}}"}
+        options |= {"partition_by": (partition,)} if partition else {"file_size_bytes": "512MB"}
+        self.backend.to_parquet(rows, folder, **options)
+
+    def close(self) -> None:
+        """Close the database and remove what it spilled."""
+        if "backend" in self.__dict__:
+            self.backend.disconnect()
+            del self.__dict__["backend"]
+        if "_spill" in self.__dict__:
+            self._spill.cleanup()
+            del self.__dict__["_spill"]
+
+    def _reach(self, url: str) -> None:
+        """Let DuckDB read and write object stores through fsspec, as everything else here does."""
+        protocol = get_protocol(url)
+        if protocol != "file" and not self.backend.con.filesystem_is_registered(protocol):
+            self.backend.con.register_filesystem(fsspec.filesystem(protocol))

@@ -1,0 +1,26 @@
+"""What the lake asks of an engine. Delta's log is not an engine's business: it reads and writes plain Parquet files."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import ibis.expr.types as ir
+from ibis.backends import BaseBackend
+
+from lending_pipelines.tables import Table
+
+
+class Engine(Protocol):
+    """Computes Ibis expressions; reads and writes Parquet files."""
+
+    @property
+    def backend(self) -> BaseBackend:
+        """The Ibis backend on which every expression of the lake runs."""
+
+    def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
+        """The rows of the table's files, lazily; `partition` is the column encoded in the folder names, if any."""
+
+    def read_parquet(self, paths: Sequence[str]) -> ir.Table:
+        """The rows of any Parquet files (staged ones, say), lazily."""
+
+    def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
+        """Write rows as Parquet files under the folder, each file's name starting with the stem."""

@@ -1,0 +1,270 @@
+"""Delta tables by name: read as Ibis tables, written by one atomic commit.
+
+An engine writes Parquet files under the table first, unseen; one Delta transaction then adds them and removes what they
+replace. A run that dies before its commit leaves the table as it was, and readers never see half of a write.
+"""
+
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import uuid4
+
+import fsspec
+import ibis
+import ibis.expr.types as ir
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.lake.engines import Engine
+from lending_pipelines.tables import TABLES, Table
+
+COMMIT_ATTEMPTS = 20
+
+
+class LakeError(LendingError):
+    """The lake cannot do what was asked."""
+
+
+class TableNotMade(LakeError):
+    """The table has never been written."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one commit wrote: rows and bytes of the files added, the Delta version it made, seconds in all."""
+
+    rows: int
+    bytes: int
+    version: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _File:
+    """A live file of a table."""
+
+    path: str
+    size: int
+    partition: dict[str, str]
+
+    def remove(self) -> RemoveAction:
+        return RemoveAction(self.path, True, _now_ms(), self.size, self.partition)
+
+
+class Lake:
+    """The Delta tables under one URL, computed by one engine."""
+
+    def __init__(self, url: str, engine: Engine, storage_options: Mapping[str, str] | None = None):
+        self.url = url.rstrip("/")
+        self.engine = engine
+        self._storage_options = dict(storage_options or {})
+
+    def has(self, name: str) -> bool:
+        """Whether the table has ever been written."""
+        return DeltaTable.is_deltatable(self._uri(name), self._storage_options)
+
+    def version(self, name: str) -> int:
+        """The table's current Delta version; TableNotMade when it was never written."""
+        return self._open(TABLES[name]).version()
+
+    def table(
+        self, name: str, first: date | None = None, last: date | None = None, version: int | None = None
+    ) -> ir.Table:
+        """The table's rows, lazily, in the columns and types of tables/.
+
+        `first` and `last` restrict a daily table to those days (inclusive), opening no other day's files; `version`
+        reads an earlier Delta version. TableNotMade when it was never written.
+        """
+        table = TABLES[name]
+        snapshot = self._open(table, version)
+        files = [f for f in _live(snapshot) if _may_hold(table, f, first, last)]
+        rows = self._read(table, files)
+        if first is not None:
+            rows = rows.filter(rows.business_date >= first)
+        if last is not None:
+            rows = rows.filter(rows.business_date <= last)
+        return rows
+
+    def days(self, name: str) -> list[date]:
+        """The business dates with rows in a daily table, in order; none when it was never written."""
+        if not self.has(name):
+            return []
+        if TABLES[name].partition == "business_date":
+            files = _live(self._open(TABLES[name]))
+            return sorted({date.fromisoformat(f.partition["business_date"]) for f in files})
+        days = self.table(name).select("business_date").distinct().to_pyarrow()
+        return sorted(days["business_date"].to_pylist())
+
+    def append(self, name: str, rows: ir.Table) -> Written:
+        """Add rows to the table in one commit."""
+        return self._write(TABLES[name], rows, replaced=lambda file: False)
+
+    def replace(self, name: str, rows: ir.Table) -> Written:
+        """Replace all rows of the table in one commit."""
+        return self._write(TABLES[name], rows, replaced=lambda file: True)
+
+    def replace_days(self, name: str, rows: ir.Table, first: date, last: date) -> Written:
+        """Replace the rows of the days first..last (inclusive) of a daily table in one commit; other days stay."""
+        table = TABLES[name]
+        if table.partition == "business_month":
+            return self._rewrite_months(table, rows, first, last)
+        return self._write(table, rows, replaced=lambda file: _may_hold(table, file, first, last))
+
+    def _write(self, table: Table, rows: ir.Table, replaced: Callable[[_File], bool]) -> Written:
+        started = time.monotonic()
+        added = self._write_files(table, rows)
+
+        def attempt(snapshot: DeltaTable | None) -> int:
+            removed = [f for f in _live(snapshot) if replaced(f)] if snapshot else []
+            return self._commit(table, snapshot, added, removed)
+
+        return _written(added, self._retry(table, attempt), started)
+
+    def _rewrite_months(self, table: Table, rows: ir.Table, first: date, last: date) -> Written:
+        """Replace days inside monthly files: the months' other days are carried over into the new files."""
+        started = time.monotonic()
+        # Staged once, so that another run's commit in between repeats only this merge, not the computation.
+        with tempfile.TemporaryDirectory(prefix="lending-staged-") as folder:
+            self.engine.write_parquet(_conform(table, rows), folder, "staged", None)
+            staged = self.engine.read_parquet([f"{folder}/*.parquet"])
+            total = int(staged.count().to_pyarrow().as_py())
+            added: list[AddAction] = []
+
+            def attempt(snapshot: DeltaTable | None) -> int:
+                touched = [f for f in _live(snapshot) if _may_hold(table, f, first, last)] if snapshot else []
+                kept = self._read(table, touched)
+                kept = kept.filter((kept.business_date < first) | (kept.business_date > last))
+                added[:] = self._write_files(table, ibis.union(staged, kept))
+                return self._commit(table, snapshot, added, touched)
+
+            version = self._retry(table, attempt)
+        return Written(total, sum(a.size for a in added), version, time.monotonic() - started)
+
+    def _write_files(self, table: Table, rows: ir.Table) -> list[AddAction]:
+        stem = uuid4().hex
+        rows = _conform(table, rows)
+        if table.partition == "business_month":
+            rows = rows.mutate(business_month=rows.business_date.strftime("%Y-%m"))
+        filesystem, root = fsspec.url_to_fs(self._uri(table.name))
+        filesystem.makedirs(root, exist_ok=True)
+        self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
+        return [
+            action
+            for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
+            if (action := _add_action(filesystem, root, path)) is not None
+        ]
+
+    def _commit(self, table: Table, snapshot: DeltaTable | None, added: list[AddAction], removed: list[_File]) -> int:
+        schema = Schema.from_arrow(_stored_schema(table))
+        partition_by = [table.partition] if table.partition else []
+        if snapshot is None:
+            create_table_with_add_actions(
+                self._uri(table.name),
+                schema,
+                added,
+                mode="error",
+                partition_by=partition_by,
+                name=table.name,
+                description=table.description,
+                storage_options=self._storage_options,
+            )
+            return 0
+        actions = [*added, *(f.remove() for f in removed)]
+        if actions:
+            snapshot.create_write_transaction(actions, "append", schema, partition_by)
+            snapshot.update_incremental()
+        return snapshot.version()
+
+    def _retry(self, table: Table, attempt: Callable[[DeltaTable | None], int]) -> int:
+        """Commit on the newest version, again when another run's commit came between."""
+        for number in range(COMMIT_ATTEMPTS):
+            snapshot = self._open(table) if self.has(table.name) else None
+            try:
+                return attempt(snapshot)
+            except CommitFailedError:
+                time.sleep(random.uniform(0, 0.05 * (number + 1)))
+            except DeltaError:
+                # Two runs creating the table at once: the loser finds it there and adds to it.
+                if snapshot is not None or not self.has(table.name):
+                    raise
+        raise LakeError(
+            f"table {table.name}: {COMMIT_ATTEMPTS} attempts to commit met other runs' commits; run it again alone"
+        )
+
+    def _read(self, table: Table, files: list[_File]) -> ir.Table:
+        if not files:
+            return ibis.memtable(table.arrow_schema.empty_table(), schema=table.schema)
+        paths = [f"{self._uri(table.name)}/{f.path}" for f in files]
+        return self.engine.read_files(paths, table, table.partition)
+
+    def _open(self, table: Table, version: int | None = None) -> DeltaTable:
+        try:
+            return DeltaTable(self._uri(table.name), version=version, storage_options=self._storage_options)
+        except TableNotFoundError as error:
+            command = "lending close --from D --to D" if table.daily else "lending sync"
+            raise TableNotMade(f"table {table.name} was never written to {self.url}: run `{command}` first") from error
+
+    def _uri(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+
+def _conform(table: Table, rows: ir.Table) -> ir.Table:
+    missing = [name for name in table.names if name not in rows.columns]
+    if missing:
+        raise LakeError(f"table {table.name}: rows lack the columns {', '.join(missing)}")
+    return rows.select(*table.names).cast(table.schema)
+
+
+def _stored_schema(table: Table):
+    schema = table.arrow_schema
+    if table.partition == "business_month":
+        return schema.append(ibis.schema({"business_month": "string"}).to_pyarrow().field(0))
+    return schema
+
+
+def _add_action(filesystem: fsspec.AbstractFileSystem, root: str, path: str) -> AddAction | None:
+    with filesystem.open(path, "rb") as file:
+        rows = pq.read_metadata(file).num_rows
+    if rows == 0:
+        return None
+    relative = path.removeprefix(root).lstrip("/")
+    partition = dict(part.split("=", 1) for part in relative.split("/")[:-1])
+    return AddAction(relative, filesystem.size(path), partition, _now_ms(), True, json.dumps({"numRecords": rows}))
+
+
+def _live(snapshot: DeltaTable) -> list[_File]:
+    actions = snapshot.get_add_actions(flatten=False)
+    partitioned = "partition" in actions.schema.names
+    return [
+        _File(
+            row["path"],
+            row["size_bytes"],
+            {key: str(value) for key, value in row["partition"].items()} if partitioned else {},
+        )
+        for row in actions.to_struct_array().to_pylist()
+    ]
+
+
+def _may_hold(table: Table, file: _File, first: date | None, last: date | None) -> bool:
+    """Whether a file can hold rows of the days first..last, by its folder."""
+    if table.partition is None:
+        return True
+    key = file.partition[table.partition]
+    form = "%Y-%m" if table.partition == "business_month" else "%Y-%m-%d"
+    return (first is None or key >= first.strftime(form)) and (last is None or key <= last.strftime(form))
+
+
+def _written(added: list[AddAction], version: int, started: float) -> Written:
+    rows = sum(json.loads(a.stats)["numRecords"] for a in added)
+    return Written(rows, sum(a.size for a in added), version, time.monotonic() - started)
+
+
+def _now_ms() -> int:
+    return int(datetime.now().timestamp() * 1000)
