@@ -52,7 +52,7 @@ class _File:
 
     path: str
     size: int
-    partition: dict[str, str]
+    partition: dict[str, str | None]
 
     def remove(self) -> RemoveAction:
         return RemoveAction(self.path, True, _now_ms(), self.size, self.partition)
@@ -98,7 +98,7 @@ class Lake:
             return []
         if TABLES[name].partition == "business_date":
             files = _live(self._open(TABLES[name]))
-            return sorted({date.fromisoformat(f.partition["business_date"]) for f in files})
+            return sorted({date.fromisoformat(str(f.partition["business_date"])) for f in files})
         days = self.table(name).select("business_date").distinct().to_pyarrow()
         return sorted(days["business_date"].to_pylist())
 
@@ -163,7 +163,7 @@ class Lake:
 
     def _commit(self, table: Table, snapshot: DeltaTable | None, added: list[AddAction], removed: list[_File]) -> int:
         schema = Schema.from_arrow(_stored_schema(table))
-        partition_by = [table.partition] if table.partition else []
+        partition_by: list[str] = [table.partition] if table.partition else []
         if snapshot is None:
             create_table_with_add_actions(
                 self._uri(table.name),
@@ -176,7 +176,7 @@ class Lake:
                 storage_options=self._storage_options,
             )
             return 0
-        actions = [*added, *(f.remove() for f in removed)]
+        actions: list[AddAction | RemoveAction] = [*added, *(f.remove() for f in removed)]
         if actions:
             snapshot.create_write_transaction(actions, "append", schema, partition_by)
             snapshot.update_incremental()
@@ -256,7 +256,7 @@ def _may_hold(table: Table, file: _File, first: date | None, last: date | None) 
     """Whether a file can hold rows of the days first..last, by its folder."""
     if table.partition is None:
         return True
-    key = file.partition[table.partition]
+    key = str(file.partition[table.partition])
     form = "%Y-%m" if table.partition == "business_month" else "%Y-%m-%d"
     return (first is None or key >= first.strftime(form)) and (last is None or key <= last.strftime(form))
 

@@ -66,7 +66,7 @@ def outstanding(lake, **kwargs):
 def test_a_table_never_written_is_an_error_that_says_what_to_run(lake):
     assert not lake.has("trial_balance")
     assert lake.days("trial_balance") == []
-    with pytest.raises(TableNotMade, match="trial_balance was never written .* run `lending close"):
+    with pytest.raises(TableNotMade, match=r"trial_balance was never written .* run `lending close"):
         lake.table("trial_balance")
 
 
@@ -105,8 +105,8 @@ def test_files_written_without_a_commit_are_never_read(lake):
 def test_a_failing_computation_leaves_the_previous_version(lake):
     lake.replace_days("trial_balance", balances([(JAN_1, "1.00")]), JAN_1, JAN_1)
     rows = balances([(JAN_1, "1.00")])
-    too_wide = rows.mutate(debit_total=(rows.debit_total.cast("decimal(38, 2)") + 10**20))
-    with pytest.raises(Exception, match="(?i)conversion|cast|out of range"):
+    too_wide = rows.mutate(debit_total=ibis.literal("1" + "0" * 20))
+    with pytest.raises(Exception, match=r"(?i)conversion|cast|out of range"):
         lake.replace_days("trial_balance", too_wide, JAN_1, JAN_1)
     assert debits(lake) == {JAN_1: Decimal("1.00")}
     assert lake.version("trial_balance") == 0
