@@ -1,0 +1,174 @@
+"""The register's tables as SQLAlchemy models. A change here comes with a migration; a test compares the two.
+
+Rules that need more than one row (a loan is in at most one portfolio on a day) belong in the repositories.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from lending_pipelines.register.types import Money, UtcDateTime, new_id, utc_now
+
+PortfolioStatus = Literal["open", "closed", "sold"]
+AssignmentMethod = Literal["static", "dynamic"]
+InvestorType = Literal["individual", "institutional", "fund", "other"]
+TapeFormat = Literal["csv", "xlsx", "parquet"]
+ReportStatus = Literal["pending", "generating", "completed", "failed"]
+OutputFormat = Literal["csv", "xlsx", "pdf", "json", "parquet"]
+NotificationType = Literal[
+    "portfolio_alert",
+    "portfolio_health_critical",
+    "portfolio_health_warning",
+    "high_default_rate",
+    "low_collection_rate",
+    "high_par",
+    "negative_growth",
+    "tape_delivered",
+    "run_failed",
+    "restatement",
+]
+Priority = Literal["low", "normal", "high", "critical"]
+
+
+class Base(DeclarativeBase):
+    """What the register's models share: constraint names, and the database type of each Python type."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        str: sa.Text(),
+        datetime: UtcDateTime(),
+        Decimal: Money(),
+        dict[str, Any]: sa.JSON(none_as_null=True),
+        list[Any]: sa.JSON(none_as_null=True),
+    }
+
+
+def _one_of(name: str, values: Any) -> sa.Enum:
+    """A text column that a CHECK constraint of that name holds to the values of a Literal."""
+    return sa.Enum(*get_args(values), name=name, native_enum=False, create_constraint=True, length=40)
+
+
+class Portfolio(Base):
+    """A named group of loans. `criteria` are the rules of dynamic assignment; a lower `priority` chooses first."""
+
+    __tablename__ = "portfolios"
+
+    portfolio_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str] = mapped_column(default="")
+    program_id: Mapped[str | None]
+    status: Mapped[PortfolioStatus] = mapped_column(_one_of("status", PortfolioStatus), default="open")
+    criteria: Mapped[dict[str, Any] | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    opened_on: Mapped[date]
+    closed_on: Mapped[date | None]
+
+
+class PortfolioLoan(Base):
+    """A loan in a portfolio on every day of [assigned_on, removed_on); without removed_on, until further notice."""
+
+    __tablename__ = "portfolio_loans"
+    __table_args__ = (sa.CheckConstraint("removed_on > assigned_on", name="removed_after_assigned"),)
+
+    portfolio_id: Mapped[str] = mapped_column(sa.ForeignKey("portfolios.portfolio_id"), primary_key=True)
+    loan_id: Mapped[str] = mapped_column(primary_key=True, index=True)
+    assigned_on: Mapped[date] = mapped_column(primary_key=True)
+    removed_on: Mapped[date | None]
+    method: Mapped[AssignmentMethod] = mapped_column(_one_of("method", AssignmentMethod))
+
+
+class Investor(Base):
+    """Someone who owns loans."""
+
+    __tablename__ = "investors"
+
+    investor_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    investor_type: Mapped[InvestorType] = mapped_column(_one_of("investor_type", InvestorType))
+    bank_account: Mapped[str | None]
+    phone: Mapped[str | None]
+    email: Mapped[str | None]
+    address: Mapped[str | None]
+
+
+class LoanAssignment(Base):
+    """A loan becoming an investor's on a date, for a price; it stays so until its next assignment."""
+
+    __tablename__ = "loan_assignments"
+
+    loan_id: Mapped[str] = mapped_column(primary_key=True)
+    assignment_date: Mapped[date] = mapped_column(primary_key=True)
+    investor_id: Mapped[str] = mapped_column(sa.ForeignKey("investors.investor_id"), index=True)
+    purchase_price: Mapped[Decimal | None]
+
+
+class LoanTapeConfig(Base):
+    """What an investor's loan tape holds, when it is due and where it goes.
+
+    `required_fields` are names of the tape catalogue, or {"field": name, "as": column}; `tape_schedule` is daily,
+    weekly, monthly, quarterly or a cron expression.
+    """
+
+    __tablename__ = "loan_tape_configs"
+
+    config_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    portfolio_id: Mapped[str] = mapped_column(sa.ForeignKey("portfolios.portfolio_id"))
+    investor_id: Mapped[str | None] = mapped_column(sa.ForeignKey("investors.investor_id"))
+    tape_format: Mapped[TapeFormat] = mapped_column(_one_of("tape_format", TapeFormat))
+    tape_schedule: Mapped[str]
+    required_fields: Mapped[list[Any]]
+    recipient_email: Mapped[str | None]
+    delivery_url: Mapped[str | None]
+    template: Mapped[str | None]
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class Report(Base):
+    """A request for a report and what became of it; `report_data` is the summary of a completed one."""
+
+    __tablename__ = "reports"
+
+    report_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    report_type: Mapped[str]
+    status: Mapped[ReportStatus] = mapped_column(_one_of("status", ReportStatus), default="pending", index=True)
+    parameters: Mapped[dict[str, Any]]
+    report_data: Mapped[dict[str, Any] | None]
+    output_format: Mapped[OutputFormat] = mapped_column(_one_of("output_format", OutputFormat))
+    file_url: Mapped[str | None]
+    sha256: Mapped[str | None]
+    requested_by: Mapped[str]
+    requested_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    generated_at: Mapped[datetime | None]
+    error_message: Mapped[str | None]
+    run_id: Mapped[str | None]
+
+
+class Notification(Base):
+    """Something that someone should know, and whether it was sent and read."""
+
+    __tablename__ = "notifications"
+
+    notification_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    notification_type: Mapped[NotificationType] = mapped_column(_one_of("notification_type", NotificationType))
+    priority: Mapped[Priority] = mapped_column(_one_of("priority", Priority))
+    recipient: Mapped[str] = mapped_column(index=True)
+    subject: Mapped[str]
+    body: Mapped[str]
+    action_required: Mapped[bool] = mapped_column(default=False)
+    alert_data: Mapped[dict[str, Any] | None]
+    business_date: Mapped[date | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    emailed_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]

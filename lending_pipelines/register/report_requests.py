@@ -1,0 +1,77 @@
+"""Requests for reports: pending → generating → completed or failed, and a failed one can be asked for again."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from lending_pipelines.register.database import RegisterError
+from lending_pipelines.register.models import OutputFormat, Report, ReportStatus
+from lending_pipelines.register.types import new_id, utc_now
+
+
+class ReportRequests:
+    """The report requests as one session sees them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(
+        self, report_type: str, parameters: dict[str, Any], output_format: OutputFormat, requested_by: str
+    ) -> str:
+        """A new pending request; its report_id. `parameters` are plain JSON values."""
+        report = Report(
+            report_id=new_id(),
+            report_type=report_type,
+            parameters=parameters,
+            output_format=output_format,
+            requested_by=requested_by,
+        )
+        self._session.add(report)
+        self._session.flush()
+        return report.report_id
+
+    def get(self, report_id: str) -> Report:
+        """The request of that id; RegisterError when there is none."""
+        if report := self._session.get(Report, report_id):
+            return report
+        raise RegisterError(f"there is no report request {report_id!r}")
+
+    def recent(self, status: ReportStatus | None = None, limit: int = 100) -> list[Report]:
+        """The latest requests, latest first, all or those of one status."""
+        query = sa.select(Report).order_by(Report.requested_at.desc(), Report.report_id).limit(limit)
+        if status is not None:
+            query = query.where(Report.status == status)
+        return list(self._session.scalars(query))
+
+    def start(self, report_id: str, run_id: str) -> None:
+        """A run has begun on a pending request; RegisterError when it is not pending (another run has it, say)."""
+        self._move(report_id, "pending", "generating", run_id=run_id)
+
+    def complete(self, report_id: str, file_url: str, sha256: str, report_data: dict[str, Any]) -> None:
+        """The report is written; `report_data` is its summary, as plain JSON values."""
+        self._move(
+            report_id,
+            "generating",
+            "completed",
+            file_url=file_url,
+            sha256=sha256,
+            report_data=report_data,
+            generated_at=utc_now(),
+        )
+
+    def fail(self, report_id: str, error_message: str) -> None:
+        """The run ended without a report."""
+        self._move(report_id, "generating", "failed", error_message=error_message)
+
+    def ask_again(self, report_id: str) -> None:
+        """Make a failed request pending once more, its error and run forgotten."""
+        self._move(report_id, "failed", "pending", error_message=None, run_id=None)
+
+    def _move(self, report_id: str, before: ReportStatus, after: ReportStatus, **values: Any) -> None:
+        """Change the status in one statement, so that of two runs that try only one succeeds."""
+        here = sa.and_(Report.report_id == report_id, Report.status == before)
+        change = sa.update(Report).where(here).values(status=after, **values).returning(Report.report_id)
+        if self._session.execute(change).first() is None:
+            now = self.get(report_id).status
+            raise RegisterError(f"report request {report_id} is {now}: only a {before} one can become {after}")

@@ -1,0 +1,65 @@
+"""The loan tapes that investors get. Whether its fields exist is asked of the tape catalogue before one is saved."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from lending_pipelines.errors import did_you_mean
+from lending_pipelines.register.database import RegisterError
+from lending_pipelines.register.models import LoanTapeConfig, TapeFormat
+from lending_pipelines.register.types import new_id
+
+
+class TapeConfigs:
+    """The tape configurations as one session sees them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(
+        self,
+        name: str,
+        portfolio_id: str,
+        *,
+        required_fields: list[Any],
+        tape_format: TapeFormat = "csv",
+        tape_schedule: str = "daily",
+        investor_id: str | None = None,
+        recipient_email: str | None = None,
+        delivery_url: str | None = None,
+        config_id: str | None = None,
+    ) -> LoanTapeConfig:
+        """A new active configuration; RegisterError when the name or id is taken.
+
+        `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order.
+        """
+        config = LoanTapeConfig(
+            config_id=config_id or new_id(),
+            name=name,
+            portfolio_id=portfolio_id,
+            investor_id=investor_id,
+            tape_format=tape_format,
+            tape_schedule=tape_schedule,
+            required_fields=required_fields,
+            recipient_email=recipient_email,
+            delivery_url=delivery_url,
+        )
+        taken = sa.or_(LoanTapeConfig.name == name, LoanTapeConfig.config_id == config.config_id)
+        if other := self._session.scalar(sa.select(LoanTapeConfig).where(taken)):
+            raise RegisterError(f"there is a tape {other.name!r} ({other.config_id}) already: choose another name")
+        self._session.add(config)
+        self._session.flush()
+        return config
+
+    def by_name(self, name: str) -> LoanTapeConfig:
+        """The configuration of that name; RegisterError, with near names, when there is none."""
+        if config := self._session.scalar(sa.select(LoanTapeConfig).where(LoanTapeConfig.name == name)):
+            return config
+        names = self._session.scalars(sa.select(LoanTapeConfig.name))
+        raise RegisterError(f"there is no tape {name!r}: {did_you_mean(name, names)}")
+
+    def active(self) -> list[LoanTapeConfig]:
+        """The configurations in use, by name."""
+        query = sa.select(LoanTapeConfig).where(LoanTapeConfig.active).order_by(LoanTapeConfig.name)
+        return list(self._session.scalars(query))

@@ -1,0 +1,192 @@
+"""The schema is the models', however it came about; opening it is lazy, repeatable and safe to do at once."""
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from lending_pipelines.register import Investors, Portfolios, Register, RegisterError, ReportRequests, TapeConfigs
+from lending_pipelines.register.models import Base, LoanAssignment, Notification, PortfolioLoan, Report
+
+
+def test_the_migrations_make_exactly_the_models_tables(register):
+    plugins = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"]
+    with register.engine.connect() as connection:
+        migrated = MigrationContext.configure(connection, opts={"autogenerate_plugins": plugins})
+        assert compare_metadata(migrated, Base.metadata) == []
+
+
+def test_the_migrations_make_exactly_the_models_constraints(register):
+    migrated = _constraints(register.engine)
+    with register.engine.begin() as connection:
+        Base.metadata.drop_all(connection)
+        Base.metadata.create_all(connection)
+    modelled = _constraints(register.engine)
+    assert migrated == modelled
+    assert modelled["portfolios", "check"] == {"ck_portfolios_status"}
+    assert modelled["loan_tape_configs", "foreign_keys"] == {
+        "fk_loan_tape_configs_portfolio_id",
+        "fk_loan_tape_configs_investor_id",
+    }
+
+
+def _constraints(engine: sa.Engine) -> dict[tuple[str, str], object]:
+    """Every table's constraint names, and the text of its checks."""
+    inspector = sa.inspect(engine)
+    found: dict[tuple[str, str], object] = {}
+    for table in Base.metadata.tables:
+        checks = inspector.get_check_constraints(table)
+        found[table, "check"] = {check["name"] for check in checks}
+        found[table, "check text"] = {check["name"]: check["sqltext"] for check in checks}
+        found[table, "primary_key"] = inspector.get_pk_constraint(table)["name"]
+        found[table, "foreign_keys"] = {key["name"] for key in inspector.get_foreign_keys(table)}
+        found[table, "unique"] = {key["name"] for key in inspector.get_unique_constraints(table)}
+    return found
+
+
+def test_upgrading_again_keeps_what_is_there(register):
+    with register.session() as session:
+        Portfolios(session).create("Auto", date(2025, 1, 1))
+    register.upgrade()
+    with register.session() as session:
+        assert [portfolio.name for portfolio in Portfolios(session).all()] == ["Auto"]
+
+
+def test_processes_may_upgrade_at_once(register_url):
+    code = f"from lending_pipelines.register import Register; Register({register_url!r}).upgrade()"
+    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
+    with Register(register_url).reading() as connection:
+        versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    assert versions == ["0001"]
+
+
+def test_a_failing_upgrade_leaves_nothing_behind(register_url):
+    register = Register(register_url)
+    with register.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notifications (someone_elses INTEGER)")
+    with pytest.raises(sa.exc.DBAPIError, match="notifications"):
+        register.upgrade()
+    assert sa.inspect(register.engine).get_table_names() == ["notifications"]
+    register.dispose()
+
+
+def test_nothing_is_opened_before_it_is_used(tmp_path: Path):
+    Register(f"sqlite:///{tmp_path / 'home' / 'register.db'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreachable_register_is_named_without_its_password():
+    register = Register("postgresql://me:hush@127.0.0.1:1/register")
+    with pytest.raises(RegisterError, match=r"me:\*\*\*@127\.0\.0\.1:1/register cannot be opened.*LENDING") as refusal:
+        register.upgrade()
+    assert "hush" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_url_that_is_none_is_refused():
+    with pytest.raises(RegisterError, match=r"write sqlite:///register\.db or postgresql://"):
+        Register("register.db")
+
+
+def test_sqlite_waits_for_other_writers_and_keeps_references(tmp_path: Path):
+    register = Register(f"sqlite:///{tmp_path / 'register.db'}")
+    register.upgrade()
+    with register.session() as session:
+        assert session.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+        assert session.scalar(sa.text("PRAGMA busy_timeout")) == 60_000
+        assert session.scalar(sa.text("PRAGMA foreign_keys")) == 1
+
+
+def test_an_error_undoes_the_session(register):
+    def create_twice() -> None:
+        with register.session() as session:
+            Portfolios(session).create("Auto", date(2025, 1, 1))
+            Portfolios(session).create("Auto", date(2025, 1, 1))
+
+    with pytest.raises(RegisterError, match="there is a portfolio 'Auto'"):
+        create_twice()
+    with register.session() as session:
+        assert Portfolios(session).all() == []
+
+
+def test_the_database_itself_refuses_an_unknown_value(register):
+    day = date(2025, 1, 1)
+    with register.session() as session:
+        Portfolios(session).create("Auto", day, portfolio_id="p")
+        Portfolios(session).assign("p", ["L1"], day)
+        Investors(session).create("Fund", "fund")
+        TapeConfigs(session).create("Tape", "p", required_fields=["loan_id"])
+        ReportRequests(session).create("trial_balance", {}, "csv", "me")
+        session.add(_notification(datetime(2025, 1, 1, tzinfo=UTC)))
+    for table, column in (
+        ("portfolios", "status"),
+        ("portfolio_loans", "method"),
+        ("investors", "investor_type"),
+        ("loan_tape_configs", "tape_format"),
+        ("reports", "status"),
+        ("reports", "output_format"),
+        ("notifications", "notification_type"),
+        ("notifications", "priority"),
+    ):
+        with pytest.raises(sa.exc.IntegrityError, match=f"ck_{table}_{column}"), register.session() as session:
+            session.execute(sa.text(f"UPDATE {table} SET {column} = 'nonsense'"))
+
+
+def test_instants_come_back_in_utc_and_need_a_zone(register):
+    east = timezone(timedelta(hours=9))
+    with register.session() as session:
+        session.add(_notification(datetime(2025, 1, 1, 8, 30, tzinfo=east)))
+    with register.session() as session:
+        created = session.scalars(sa.select(Notification.created_at)).one()
+        assert created == datetime(2024, 12, 31, 23, 30, tzinfo=UTC)
+        assert created.tzinfo is UTC
+    with pytest.raises(sa.exc.StatementError, match="has no time zone"), register.session() as session:
+        session.add(_notification(datetime(2025, 1, 1)))
+
+
+def _notification(created_at: datetime) -> Notification:
+    return Notification(
+        notification_type="run_failed",
+        priority="high",
+        recipient="me",
+        subject="s",
+        body="b",
+        created_at=created_at,
+    )
+
+
+def test_money_is_exact_and_has_no_fractions_of_a_cent(register):
+    largest = Decimal("9999999999999999.99")
+    with register.session() as session:
+        investor = Investors(session).create("Fund", "fund")
+        Investors(session).assign(investor.investor_id, [("L1", largest)], date(2025, 1, 1))
+    with register.session() as session:
+        assert session.scalars(sa.select(LoanAssignment.purchase_price)).one() == largest
+    with pytest.raises(sa.exc.StatementError, match="fractions of a cent"), register.session() as session:
+        Investors(session).assign(investor.investor_id, [("L2", Decimal("0.005"))], date(2025, 1, 1))
+
+
+def test_a_json_column_without_a_value_is_null(register):
+    with register.session() as session:
+        session.add(Report(report_type="t", parameters={}, output_format="csv", requested_by="me"))
+    with register.session() as session:
+        assert session.scalars(sa.select(Report).where(Report.report_data.is_(None))).one().parameters == {}
+
+
+def test_an_interval_ends_after_it_begins(register):
+    with register.session() as session:
+        Portfolios(session).create("Auto", date(2025, 1, 1), portfolio_id="p")
+    day = date(2025, 1, 1)
+    loan = PortfolioLoan(portfolio_id="p", loan_id="L", assigned_on=day, removed_on=day, method="static")
+    with (
+        pytest.raises(sa.exc.IntegrityError, match="ck_portfolio_loans_removed_after_assigned"),
+        register.session() as session,
+    ):
+        session.add(loan)

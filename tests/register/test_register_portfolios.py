@@ -1,0 +1,221 @@
+"""A loan is in at most one portfolio on a day."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from lending_pipelines.register import Portfolios, Register, RegisterError, membership, read_loan_ids
+from lending_pipelines.register.models import PortfolioLoan
+
+JANUARY, FEBRUARY, MARCH = date(2025, 1, 1), date(2025, 2, 1), date(2025, 3, 1)
+
+
+@pytest.fixture
+def session(register: Register) -> Iterator[Session]:
+    """A session on a register with the open portfolios Auto (a) and Solar (b)."""
+    with register.session() as session:
+        Portfolios(session).create("Auto", JANUARY, portfolio_id="a")
+        Portfolios(session).create("Solar", JANUARY, portfolio_id="b", program_id="P1", priority=2)
+        yield session
+
+
+def test_a_portfolio_is_found_by_id_and_name(session):
+    solar = Portfolios(session).by_name("Solar")
+    assert (solar.portfolio_id, solar.status, solar.program_id, solar.priority) == ("b", "open", "P1", 2)
+    assert Portfolios(session).get("b") is solar
+    assert [portfolio.name for portfolio in Portfolios(session).all()] == ["Auto", "Solar"]
+
+
+def test_an_unknown_name_is_refused_with_the_near_ones(session):
+    with pytest.raises(RegisterError, match=r"no portfolio 'auto': did you mean 'Auto'\?"):
+        Portfolios(session).by_name("auto")
+    with pytest.raises(RegisterError, match="no portfolio 'Mortgages': there is 'Auto', 'Solar'"):
+        Portfolios(session).by_name("Mortgages")
+    with pytest.raises(RegisterError, match="no portfolio with the id 'c'"):
+        Portfolios(session).get("c")
+
+
+def test_a_name_or_an_id_is_taken_once(session):
+    with pytest.raises(RegisterError, match=r"there is a portfolio 'Auto' \(a\) already"):
+        Portfolios(session).create("Auto", JANUARY)
+    with pytest.raises(RegisterError, match=r"there is a portfolio 'Auto' \(a\) already"):
+        Portfolios(session).create("Cars", JANUARY, portfolio_id="a")
+
+
+def test_only_open_portfolios_take_loans(session):
+    Portfolios(session).get("a").status = "sold"
+    assert [portfolio.name for portfolio in Portfolios(session).open()] == ["Solar"]
+    with pytest.raises(RegisterError, match="'Auto' is sold: only an open one takes loans"):
+        Portfolios(session).assign("a", ["L1"], JANUARY)
+
+
+def test_a_loan_is_in_one_portfolio_at_a_time(session):
+    portfolios = Portfolios(session)
+    assert portfolios.assign("a", ["L1", "L2"], FEBRUARY) == 2
+    for day in (JANUARY, FEBRUARY, MARCH):
+        with pytest.raises(RegisterError) as refusal:
+            portfolios.assign("b", ["L9", "L2"], day)
+        assert str(refusal.value) == (
+            f"loan L2 is in portfolio 'Auto' from 2025-02-01 with no end: it cannot be in 'Solar' from {day}; "
+            "remove it there first"
+        )
+    assert _intervals(session) == [("a", "L1", FEBRUARY, None), ("a", "L2", FEBRUARY, None)]
+
+
+def test_a_past_membership_is_in_the_way_until_its_end(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("a", ["L1"], JANUARY)
+    portfolios.remove("a", ["L1"], MARCH)
+    with pytest.raises(RegisterError, match="'Auto' from 2025-01-01 until 2025-03-01: it cannot be in 'Solar'"):
+        portfolios.assign("b", ["L1"], MARCH - timedelta(days=1))
+    with pytest.raises(RegisterError, match="'Auto' from 2025-01-01 until 2025-03-01: it cannot be in 'Auto'"):
+        portfolios.assign("a", ["L1"], FEBRUARY)
+
+
+def test_memberships_may_be_back_to_back(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("a", ["L1"], JANUARY)
+    assert portfolios.remove("a", ["L1"], FEBRUARY) == 1
+    assert portfolios.assign("b", ["L1"], FEBRUARY) == 1
+    portfolios.remove("b", ["L1"], MARCH)
+    assert portfolios.assign("a", ["L1"], MARCH) == 1
+    assert _intervals(session) == [
+        ("a", "L1", JANUARY, FEBRUARY),
+        ("a", "L1", MARCH, None),
+        ("b", "L1", FEBRUARY, MARCH),
+    ]
+
+
+def test_assigning_again_changes_nothing(session):
+    portfolios = Portfolios(session)
+    assert portfolios.assign("a", ["L1", "L1"], JANUARY) == 1
+    assert portfolios.assign("a", ["L1", "L2"], FEBRUARY) == 1
+    assert _intervals(session) == [("a", "L1", JANUARY, None), ("a", "L2", FEBRUARY, None)]
+
+
+def test_a_loan_that_joins_later_cannot_join_earlier_too(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("a", ["L1"], MARCH)
+    with pytest.raises(RegisterError, match="'Auto' from 2025-03-01 with no end: it cannot be in 'Auto' from 2025-02"):
+        portfolios.assign("a", ["L1"], FEBRUARY)
+
+
+def test_a_removal_on_the_day_of_assignment_undoes_it(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("a", ["L1"], JANUARY)
+    assert portfolios.remove("a", ["L1"], JANUARY) == 1
+    assert _intervals(session) == []
+    assert portfolios.assign("b", ["L1"], JANUARY) == 1
+
+
+def test_a_loan_that_is_not_there_cannot_be_removed(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("a", ["L1", "L2"], FEBRUARY)
+    with pytest.raises(RegisterError, match="loan L3 is not in portfolio 'Auto' on 2025-03-01"):
+        portfolios.remove("a", ["L1", "L3"], MARCH)
+    with pytest.raises(RegisterError, match="loan L1 is not in portfolio 'Auto' on 2025-01-01"):
+        portfolios.remove("a", ["L1"], JANUARY)
+    portfolios.remove("a", ["L1"], MARCH)
+    with pytest.raises(RegisterError, match="or leaves it at a date set before"):
+        portfolios.remove("a", ["L1"], MARCH)
+    assert _intervals(session) == [("a", "L1", FEBRUARY, MARCH), ("a", "L2", FEBRUARY, None)]
+
+
+def test_a_refusal_late_in_a_long_list_assigns_nothing(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("b", ["L20000"], JANUARY)
+    with pytest.raises(RegisterError, match="loan L20000 is in portfolio 'Solar'"):
+        portfolios.assign("a", (f"L{n}" for n in range(25_000)), JANUARY)
+    assert _intervals(session) == [("b", "L20000", JANUARY, None)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from("ab"), st.sampled_from(["L1", "L2"]), st.integers(0, 9)), max_size=25
+    )
+)
+def test_whatever_is_tried_no_loan_is_in_two_portfolios(attempts):
+    register = Register("sqlite://")
+    register.upgrade()
+    with register.session() as session:
+        portfolios = Portfolios(session)
+        for portfolio_id in "ab":
+            portfolios.create(portfolio_id, JANUARY, portfolio_id=portfolio_id)
+        for assigning, portfolio_id, loan_id, day in attempts:
+            change = portfolios.assign if assigning else portfolios.remove
+            try:
+                change(portfolio_id, [loan_id], JANUARY + timedelta(days=day))
+            except RegisterError:
+                continue
+            if assigning:
+                held = [(p, loan) for p, loan, _, until in _intervals(session) if until is None]
+                assert (portfolio_id, loan_id) in held
+        for day in range(11):
+            on = JANUARY + timedelta(days=day)
+            there = [loan for _, loan, since, until in _intervals(session) if since <= on < (until or date.max)]
+            assert len(there) == len(set(there))
+    register.dispose()
+
+
+def test_membership_has_the_intervals(register):
+    with register.session() as session:
+        portfolios = Portfolios(session)
+        portfolios.create("Auto", JANUARY, portfolio_id="a")
+        portfolios.assign("a", ["L2", "L1"], JANUARY)
+        portfolios.remove("a", ["L1"], MARCH)
+    assert membership(register).to_pylist() == [
+        {"portfolio_id": "a", "loan_id": "L1", "assigned_on": JANUARY, "removed_on": MARCH, "method": "static"},
+        {"portfolio_id": "a", "loan_id": "L2", "assigned_on": JANUARY, "removed_on": None, "method": "static"},
+    ]
+
+
+def test_membership_without_loans_keeps_its_columns(register):
+    empty = membership(register)
+    assert empty.num_rows == 0
+    assert empty.column_names == ["portfolio_id", "loan_id", "assigned_on", "removed_on", "method"]
+
+
+@pytest.mark.parametrize("text", ["L1\nL2\n\nL3", "loan_id\nL1\nL2\nL3\n", "\ufeffname,loan_id\nx,L1\ny, L2 \nz,L3\n"])
+def test_loan_ids_are_read_from_a_file(tmp_path: Path, text):
+    path = tmp_path / "loans.txt"
+    path.write_text(text, encoding="utf-8")
+    assert list(read_loan_ids(path)) == ["L1", "L2", "L3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty: write one loan id a line"),
+        (b"loan_id\n", "has a header and no loan ids"),
+        (b"id,name\n1,x\n", "has no column loan_id: its first line is id, name"),
+        (b"name,loan_id\nx,L1\ny\n", "line 3: there is no loan id"),
+        (b"L1\nL\xff\n", "cannot be read: 'utf-8' codec"),
+    ],
+)
+def test_a_loan_file_that_cannot_be_understood_is_an_error(tmp_path: Path, content, reason):
+    path = tmp_path / "loans.txt"
+    path.write_bytes(content)
+    with pytest.raises(RegisterError, match=reason):
+        list(read_loan_ids(path))
+
+
+def test_a_loan_file_that_is_not_there_is_an_error(tmp_path: Path):
+    with pytest.raises(RegisterError, match=r"nowhere\.txt cannot be read"):
+        list(read_loan_ids(tmp_path / "nowhere.txt"))
+
+
+def _intervals(session: Session) -> list[tuple]:
+    columns = (
+        PortfolioLoan.portfolio_id,
+        PortfolioLoan.loan_id,
+        PortfolioLoan.assigned_on,
+        PortfolioLoan.removed_on,
+    )
+    return [tuple(row) for row in session.execute(sa.select(*columns).order_by(*columns[:3]))]
