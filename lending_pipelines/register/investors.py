@@ -1,6 +1,6 @@
 """Investors and the loans that they bought."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -84,22 +84,19 @@ class Investors:
                             f"loan {there.loan_id} is assigned on {assignment_date} to investor {there.investor_id} "
                             f"for {there.purchase_price}: it has one assignment a day"
                         )
-                new = [
-                    {
-                        "loan_id": loan_id,
-                        "assignment_date": assignment_date,
-                        "investor_id": investor_id,
-                        "purchase_price": price,
-                    }
-                    for loan_id, price in wanted.items()
-                ]
-                if new:
-                    self._session.execute(sa.insert(LoanAssignment), new)
-                added += len(new)
+                self._insert(investor_id, wanted, assignment_date)
+                added += len(wanted)
         return added
 
-    def _assigned(self, loan_ids: list[str], assignment_date: date) -> list[LoanAssignment]:
-        query = sa.select(LoanAssignment).where(
+    def _assigned(self, loan_ids: list[str], assignment_date: date) -> Sequence[sa.Row]:
+        query = sa.select(LoanAssignment.loan_id, LoanAssignment.investor_id, LoanAssignment.purchase_price).where(
             LoanAssignment.loan_id.in_(loan_ids), LoanAssignment.assignment_date == assignment_date
         )
-        return list(self._session.scalars(query))
+        return self._session.execute(query.order_by(LoanAssignment.loan_id)).all()
+
+    def _insert(self, investor_id: str, prices: Mapping[str, Decimal | None], assignment_date: date) -> None:
+        rows = [{"loan_id": loan_id, "purchase_price": price} for loan_id, price in prices.items()]
+        if rows:
+            same = sa.insert(LoanAssignment).values(investor_id=investor_id, assignment_date=assignment_date)
+            # The connection inserts a list of rows several times faster than the session does.
+            self._session.connection().execute(same, rows)

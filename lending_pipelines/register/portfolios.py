@@ -1,6 +1,6 @@
 """Portfolios and the loans in them: a loan is in at most one portfolio on a day."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import sqlalchemy as sa
@@ -86,19 +86,8 @@ class Portfolios:
                         del wanted[held.loan_id]
                     else:
                         raise self._refusal(held, portfolio, assigned_on)
-                new = [
-                    {
-                        "portfolio_id": portfolio_id,
-                        "loan_id": loan_id,
-                        "assigned_on": assigned_on,
-                        "removed_on": None,
-                        "method": "static",
-                    }
-                    for loan_id in wanted
-                ]
-                if new:
-                    self._session.execute(sa.insert(PortfolioLoan), new)
-                added += len(new)
+                self._insert(portfolio_id, wanted, assigned_on)
+                added += len(wanted)
         return added
 
     def remove(self, portfolio_id: str, loan_ids: Iterable[str], removed_on: date) -> int:
@@ -134,13 +123,22 @@ class Portfolios:
         if self._session.get_bind().dialect.name == "postgresql":
             self._session.execute(sa.text("LOCK TABLE portfolio_loans IN SHARE ROW EXCLUSIVE MODE"))
 
-    def _held_from(self, day: date, loan_ids: list[str]) -> list[PortfolioLoan]:
+    def _held_from(self, day: date, loan_ids: list[str]) -> Sequence[sa.Row]:
         """The intervals of these loans that reach to that day or beyond it."""
         reaches = sa.or_(PortfolioLoan.removed_on.is_(None), PortfolioLoan.removed_on > day)
-        query = sa.select(PortfolioLoan).where(PortfolioLoan.loan_id.in_(loan_ids), reaches)
-        return list(self._session.scalars(query.order_by(PortfolioLoan.loan_id, PortfolioLoan.assigned_on)))
+        query = sa.select(
+            PortfolioLoan.portfolio_id, PortfolioLoan.loan_id, PortfolioLoan.assigned_on, PortfolioLoan.removed_on
+        ).where(PortfolioLoan.loan_id.in_(loan_ids), reaches)
+        return self._session.execute(query.order_by(PortfolioLoan.loan_id, PortfolioLoan.assigned_on)).all()
 
-    def _refusal(self, held: PortfolioLoan, portfolio: Portfolio, assigned_on: date) -> RegisterError:
+    def _insert(self, portfolio_id: str, loan_ids: Iterable[str], assigned_on: date) -> None:
+        rows = [{"loan_id": loan_id} for loan_id in loan_ids]
+        if rows:
+            same = sa.insert(PortfolioLoan).values(portfolio_id=portfolio_id, assigned_on=assigned_on, method="static")
+            # The connection inserts a list of rows several times faster than the session does.
+            self._session.connection().execute(same, rows)
+
+    def _refusal(self, held: sa.Row, portfolio: Portfolio, assigned_on: date) -> RegisterError:
         until = f"until {held.removed_on}" if held.removed_on else "with no end"
         holder = self.get(held.portfolio_id)
         return RegisterError(
@@ -149,6 +147,6 @@ class Portfolios:
         )
 
 
-def _goes_on(held: PortfolioLoan, portfolio_id: str, day: date) -> bool:
+def _goes_on(held: sa.Row, portfolio_id: str, day: date) -> bool:
     """Whether the interval is this portfolio's, and covers that day and all later ones."""
     return held.portfolio_id == portfolio_id and held.assigned_on <= day and held.removed_on is None
