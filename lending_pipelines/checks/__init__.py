@@ -1,0 +1,21 @@
+"""What is checked: Great Expectations suites, and our own rules on roll-forward, totals, ledger and mirror.
+
+Each check is a rule with a name, a table, a severity and whether it blocks; it reads lake tables and hands back what
+it found. Turning them into Dagster's asset checks happens in assets/. Nothing here computes a number that is reported.
+"""
+
+from lending_pipelines.checks.protocol import Check, Outcome, Read
+from lending_pipelines.checks.registry import all_checks, blocking_checks, checks_for, own_checks, verify
+from lending_pipelines.checks.suites import suite_check
+
+__all__ = [
+    "Check",
+    "Outcome",
+    "Read",
+    "all_checks",
+    "blocking_checks",
+    "checks_for",
+    "own_checks",
+    "suite_check",
+    "verify",
+]

@@ -1,0 +1,104 @@
+"""Expressions that several checks share: two tables compared row by row, positions added up by scope.
+
+Written apart from the metrics on purpose: a check that reuses the code under check can only agree with it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import reduce
+from operator import or_
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+TOLERANCE = 1e-9
+"""Ratios that differ by less are equal; money is compared to the cent."""
+
+SCOPE_COLUMNS = {
+    "portfolio": "portfolio_id",
+    "program": "program_id",
+    "product": "product_id",
+    "branch": "branch_id",
+    "investor": "investor_id",
+    "vintage": "vintage",
+}
+"""The column of loan_positions that says a loan's place in each scope; `all` needs none."""
+
+
+def on_days(table: ir.Table, first: date, last: date) -> ir.Table:
+    """The rows of a daily table from `first` to `last`."""
+    return table.filter(table.business_date.between(ibis.literal(first), ibis.literal(last)))
+
+
+def each_day(spells: ir.Table) -> ir.Table:
+    """A row per day, as business_date, for each spell of days from `since` to `until`."""
+    return _dated(spells.mutate(day=_days(spells.since, spells.until).unnest()).drop("since", "until"))
+
+
+def calendar(first: date, last: date) -> ir.Table:
+    """A row per day, as business_date."""
+    return _dated(_days(ibis.literal(first), ibis.literal(last)).unnest().name("day").as_table())
+
+
+def any_of(conditions: Iterable[ir.BooleanValue]) -> ir.BooleanValue:
+    """True where any condition is."""
+    return reduce(or_, conditions)
+
+
+def differs(left: ir.Value, right: ir.Value) -> ir.BooleanValue:
+    """Whether two values differ: ratios by more than TOLERANCE, everything else at all."""
+    if left.type().is_floating() or right.type().is_floating():
+        return (left - right).abs() > TOLERANCE
+    return left != right
+
+
+def differences(expected: ir.Table, stored: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """The keys whose measures differ, with `expected_…` and `stored_…` of each; null where a side has no such row.
+
+    Rows of one key are added up first, so a duplicate shows; a row of zeros equals no row.
+    """
+    wide = {name: _widest(expected[name].type()) for name in measures}
+
+    def side(table: ir.Table, prefix: str, other: str) -> ir.Table:
+        own = {f"{prefix}_{name}": table[name].cast(wide[name]) for name in measures}
+        missing = {f"{other}_{name}": ibis.null(wide[name]) for name in measures}
+        columns = own | missing
+        names = [f"{p}_{name}" for name in measures for p in ("expected", "stored")]
+        return table.select(*keys, **{name: columns[name] for name in names})
+
+    both = side(expected, "expected", "stored").union(side(stored, "stored", "expected"))
+    totals = both.group_by(list(keys)).agg(
+        **{name: both[name].sum().cast(both[name].type()) for name in both.columns if name not in keys}
+    )
+    return totals.filter(
+        any_of(differs(totals[f"expected_{m}"].fill_null(0), totals[f"stored_{m}"].fill_null(0)) for m in measures)
+    )
+
+
+def by_scope(positions: ir.Table, by: Sequence[str], sums: Sequence[str]) -> ir.Table:
+    """The sums of positions per business_date, scope, scope_id, currency and `by`."""
+    keys = ["business_date", "currency", *by]
+    # One pass over the positions; the scopes are then added up from what is left.
+    facts = positions.group_by([*keys, *SCOPE_COLUMNS.values()]).agg(**{name: positions[name].sum() for name in sums})
+    levels = [facts.mutate(scope=ibis.literal("all"), scope_id=ibis.literal("*"))]
+    for scope, column in SCOPE_COLUMNS.items():
+        placed = facts.filter(facts[column].notnull())
+        levels.append(placed.mutate(scope=ibis.literal(scope), scope_id=placed[column]))
+    scoped = ibis.union(*levels)
+    return scoped.group_by([*keys, "scope", "scope_id"]).agg(**{name: scoped[name].sum() for name in sums})
+
+
+def _days(since: ir.Value, until: ir.Value) -> ir.ArrayValue:
+    after = (until + ibis.interval(days=1)).cast("timestamp")
+    return ibis.range(since.cast("timestamp"), after, ibis.interval(days=1))
+
+
+def _dated(days: ir.Table) -> ir.Table:
+    return days.mutate(business_date=days.day.cast("date")).drop("day")
+
+
+def _widest(type_: dt.DataType) -> dt.DataType:
+    if type_.is_decimal():
+        return dt.Decimal(38, type_.scale)
+    return dt.float64 if type_.is_floating() else dt.int64

@@ -1,0 +1,149 @@
+"""Checks of the general ledger: entries and trial balance that balance, control accounts that tie out."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.checks.compare import any_of, calendar, differences, on_days
+from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
+
+
+def ledger_checks() -> tuple[Check, ...]:
+    """The checks of trial_balance, ledger_tieouts and journal_lines."""
+    return (
+        DailyCheck(
+            "ledger_balanced",
+            "trial_balance",
+            "debits equal credits on every day in every currency",
+            ("trial_balance",),
+            unbalanced_days,
+            blocking=True,
+        ),
+        DailyCheck(
+            "balances_add_up",
+            "trial_balance",
+            "balance = debits − credits, shown as a debit or as a credit balance",
+            ("trial_balance",),
+            balances_not_adding_up,
+            blocking=True,
+        ),
+        DailyCheck(
+            "trial_balance_equals_journal",
+            "trial_balance",
+            "debits and credits of every account are those of its entries up to the day; "
+            "where entries came later, close those days again",
+            ("trial_balance", "journal_lines"),
+            trial_balance_unlike_journal,
+        ),
+        DailyCheck(
+            "ledger_ties_out",
+            "ledger_tieouts",
+            "every control account equals the same total of the loan positions",
+            ("ledger_tieouts",),
+            breaks,
+            severity="warn",
+        ),
+        DailyCheck(
+            "tieouts_add_up",
+            "ledger_tieouts",
+            "difference = ledger balance − subledger balance",
+            ("ledger_tieouts",),
+            tieouts_not_adding_up,
+            blocking=True,
+        ),
+        StandingCheck(
+            "entries_balance",
+            "journal_lines",
+            "debits equal credits in every entry and currency",
+            ("journal_lines",),
+            unbalanced_entries,
+        ),
+        StandingCheck(
+            "lines_one_sided",
+            "journal_lines",
+            "exactly one of debit and credit is other than zero, and neither is negative",
+            ("journal_lines",),
+            lines_not_one_sided,
+        ),
+    )
+
+
+def unbalanced_days(tables: Tables, first: date, last: date) -> ir.Table:
+    """Days and currencies whose debits are not their credits."""
+    rows = on_days(tables["trial_balance"], first, last)
+    sums = rows.group_by(["business_date", "currency"]).agg(
+        debit_total=rows.debit_total.sum(),
+        credit_total=rows.credit_total.sum(),
+        debit_balance=rows.debit_balance.sum(),
+        credit_balance=rows.credit_balance.sum(),
+    )
+    return sums.filter((sums.debit_total != sums.credit_total) | (sums.debit_balance != sums.credit_balance))
+
+
+def balances_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
+    """Accounts whose balances do not follow from their debits and credits."""
+    rows = on_days(tables["trial_balance"], first, last)
+    net = rows.debit_total - rows.credit_total
+    return rows.filter(
+        any_of(
+            (
+                rows.balance != net,
+                rows.debit_balance != ibis.greatest(net, 0),
+                rows.credit_balance != ibis.greatest(-net, 0),
+            )
+        )
+    ).drop("name", "account_type")
+
+
+def trial_balance_unlike_journal(tables: Tables, first: date, last: date) -> ir.Table:
+    """Accounts and days whose totals are not those of the journal's lines up to the day."""
+    lines = tables["journal_lines"]
+    lines = lines.filter(lines.entry_date <= ibis.literal(last))
+    lines = lines.mutate(business_date=ibis.greatest(lines.entry_date, ibis.literal(first)))
+    keys = ["account_code", "currency"]
+    moves = lines.group_by(["business_date", *keys]).agg(debit=lines.debit.sum(), credit=lines.credit.sum())
+    # Every account on every day from its first entry on, so that running sums reach days without entries.
+    accounts = moves.group_by(keys).agg(since=moves.business_date.min())
+    grid = accounts.cross_join(calendar(first, last))
+    grid = grid.filter(grid.business_date >= grid.since).drop("since")
+    grid = grid.left_join(moves, ["business_date", *keys]).select("business_date", *keys, "debit", "credit")
+    running = ibis.window(group_by=keys, order_by="business_date", following=0)
+    return differences(
+        grid.select(
+            "business_date",
+            *keys,
+            debit_total=grid.debit.fill_null(0).sum().over(running),
+            credit_total=grid.credit.fill_null(0).sum().over(running),
+        ),
+        on_days(tables["trial_balance"], first, last),
+        ["business_date", *keys],
+        ["debit_total", "credit_total"],
+    )
+
+
+def breaks(tables: Tables, first: date, last: date) -> ir.Table:
+    """Control accounts in a break, with the loans that make it up."""
+    rows = on_days(tables["ledger_tieouts"], first, last)
+    return rows.filter(rows["difference"] != 0)
+
+
+def tieouts_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
+    """Tie-outs whose difference is not that of their two balances."""
+    rows = on_days(tables["ledger_tieouts"], first, last)
+    return rows.filter(rows["difference"] != rows.ledger_balance - rows.subledger_balance)
+
+
+def unbalanced_entries(tables: Tables) -> ir.Table:
+    """Entries whose debits are not their credits."""
+    lines = tables["journal_lines"]
+    sums = lines.group_by(["entry_id", "currency"]).agg(debit=lines.debit.sum(), credit=lines.credit.sum())
+    return sums.filter(sums.debit != sums.credit)
+
+
+def lines_not_one_sided(tables: Tables) -> ir.Table:
+    """Lines with a debit and a credit, with neither, or with a negative one."""
+    lines = tables["journal_lines"]
+    one_sided = (lines.debit != 0) ^ (lines.credit != 0)
+    wrong = lines.filter(~one_sided | (lines.debit < 0) | (lines.credit < 0))
+    return wrong.select("entry_id", "line_no", "account_code", "entry_date", "debit", "credit", "loan_id")

@@ -1,0 +1,301 @@
+"""Checks of loan_positions: nothing lost, parts that add up, money as in the transactions, aging by the rules.
+
+What is added up from positions (aging, snapshots) is checked in totals.py.
+"""
+
+from datetime import date
+from functools import partial
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.checks.compare import any_of, differences, each_day, on_days
+from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
+from lending_pipelines.conventions import Conventions
+
+_PARTS = (
+    "principal_disbursed",
+    "principal_capitalized",
+    "principal_paid",
+    "interest_paid",
+    "fees_paid",
+    "principal_charged_off",
+    "principal_forgiven",
+    "recovered",
+)
+_MEASURES = (*_PARTS, "principal_outstanding")
+
+
+def position_checks(conventions: Conventions) -> tuple[Check, ...]:
+    """The checks of loan_positions."""
+    return (
+        DailyCheck(
+            "positions_complete",
+            "loan_positions",
+            "every loan disbursed by a day is there on that day exactly once, and no other loan is",
+            ("loan_positions", "loans"),
+            incomplete,
+            blocking=True,
+        ),
+        DailyCheck(
+            "roll_forward",
+            "loan_positions",
+            "disbursed + capitalized − paid − charged off − forgiven = principal outstanding, and the components of "
+            "what was collected add up to it",
+            ("loan_positions",),
+            not_rolling_forward,
+            blocking=True,
+        ),
+        DailyCheck(
+            "positions_equal_transactions",
+            "loan_positions",
+            "every loan's money on every day is the sum of its transactions up to that day",
+            ("loan_positions", "loans", "transactions"),
+            partial(unlike_transactions, late=False),
+            blocking=True,
+        ),
+        DailyCheck(
+            "restatement_due",
+            "loan_positions",
+            "no transaction was posted after its day was closed; where one was, close those days again",
+            ("loan_positions", "loans", "transactions"),
+            partial(unlike_transactions, late=True),
+            severity="warn",
+        ),
+        DailyCheck(
+            "positions_consistent",
+            "loan_positions",
+            "status, amounts past due, days past due, bucket and non-accrual follow from one another",
+            ("loan_positions",),
+            partial(inconsistent, conventions=conventions),
+            blocking=True,
+        ),
+    )
+
+
+def incomplete(tables: Tables, first: date, last: date) -> ir.Table:
+    """Loans and days with no row, with several, or with one that should not be there.
+
+    A loan that was posted after the day was closed is not missed there: its transactions make it a restatement.
+    """
+    positions = on_days(tables["loan_positions"], first, last)
+    due = _disbursed(tables["loans"], first, last)
+    # Counted per loan first: only the loans that are wrong are then looked at day by day.
+    per_loan = differences(
+        due.select("loan_id", rows=_days_between(due.since, last) + 1, days=_days_between(due.since, last) + 1),
+        positions.group_by("loan_id").agg(rows=positions.count(), days=positions.business_date.nunique()),
+        ["loan_id"],
+        ["rows", "days"],
+    )
+    suspects = per_loan.select("loan_id")
+    due = due.semi_join(suspects, "loan_id").mutate(until=ibis.literal(last))
+    positions = positions.semi_join(suspects, "loan_id")
+    found = differences(
+        each_day(due.select("loan_id", "since", "until")).mutate(rows=ibis.literal(1)),
+        positions.select("business_date", "loan_id", rows=ibis.literal(1)),
+        ["business_date", "loan_id"],
+        ["rows"],
+    )
+    loans = tables["loans"].select("loan_id", "posted_at")
+    known = found.left_join(loans, "loan_id").drop("loan_id_right")
+    late = known.stored_rows.isnull() & _after_close(known.posted_at, known.business_date)
+    return known.filter(~late.fill_null(False)).drop("posted_at")
+
+
+def not_rolling_forward(tables: Tables, first: date, last: date) -> ir.Table:
+    """Rows whose parts do not add up to principal_outstanding, or components to total_collected."""
+    rows = on_days(tables["loan_positions"], first, last)
+    rolled = _rolled(rows)
+    collected = rows.principal_paid + rows.interest_paid + rows.fees_paid + rows.recovered
+    rows = rows.select(
+        "business_date", "loan_id", *_MEASURES, "total_collected", rolled_forward=rolled, collected_parts=collected
+    )
+    return rows.filter(
+        (rows.rolled_forward != rows.principal_outstanding) | (rows.collected_parts != rows.total_collected)
+    )
+
+
+def unlike_transactions(tables: Tables, first: date, last: date, *, late: bool) -> ir.Table:
+    """Loans and days whose money is not the signed sum of the mirror's transactions up to the day.
+
+    A difference on a day for which the loan has a transaction posted after the close (the midnight at which the day
+    ended) is a restatement that is due: `late` chooses between those and the differences without such an excuse.
+    """
+    positions = on_days(tables["loan_positions"], first, last)
+    transactions = tables["transactions"]
+    transactions = transactions.filter(transactions.effective_on <= ibis.literal(last))
+    loans = tables["loans"]
+    if late:
+        posted_late = transactions.filter(_after_close(transactions.posted_at, transactions.effective_on))
+        loans = loans.semi_join(posted_late, "loan_id")
+        positions = positions.semi_join(posted_late, "loan_id")
+    spells = _spells(transactions, _disbursed(loans, first, last), last)
+
+    # Loans are compared by how many days, and which, they spent in each state; those that differ, day by day.
+    which = ["loan_id", *_MEASURES]
+    days = _days_between(spells.since, spells.until) + 1
+    offsets = _days_between(ibis.literal(first), spells.since) + _days_between(ibis.literal(first), spells.until)
+    spent = spells.select(*which, days=days, place=days * offsets)
+    place = _days_between(ibis.literal(first), positions.business_date) * 2
+    per_state = differences(spent, positions.select(*which, days=1, place=place), which, ["days", "place"])
+    suspects = per_state.select("loan_id").distinct()
+    found = differences(
+        each_day(spells.semi_join(suspects, "loan_id")),
+        positions.semi_join(suspects, "loan_id"),
+        ["business_date", "loan_id"],
+        list(_MEASURES),
+    )
+    posted = transactions.select("loan_id", "effective_on", "posted_at")
+    excused = found.semi_join(
+        posted,
+        [
+            found.loan_id == posted.loan_id,
+            posted.effective_on <= found.business_date,
+            _after_close(posted.posted_at, found.business_date),
+        ],
+    ).select("business_date", "loan_id")
+    keys = ["business_date", "loan_id"]
+    return found.semi_join(excused, keys) if late else found.anti_join(excused, keys)
+
+
+def inconsistent(tables: Tables, first: date, last: date, *, conventions: Conventions) -> ir.Table:
+    """Rows that break a rule of status or aging; `broken` names the rules."""
+    rows = on_days(tables["loan_positions"], first, last)
+    active = rows.status == "active"
+    ages = (rows.business_date.delta(rows.oldest_due_on, unit="day")).fill_null(0)
+    age = ibis.greatest(ages, 0)
+    shortfall = ibis.greatest(rows.scheduled_due - rows.settled, 0)
+    aged = any_of(
+        rows[name] != 0
+        for name in (
+            "days_past_due",
+            "past_due_amount",
+            "past_due_principal",
+            "past_due_interest",
+            "interest_receivable",
+        )
+    )
+    rules = {
+        "there before disbursement": rows.disbursed_on > rows.business_date,
+        "pending, but not by principal disbursed": (rows.status == "pending") != (rows.principal_disbursed <= 0),
+        "active without principal": active & (rows.principal_outstanding <= 0),
+        "closed with principal": (rows.status == "closed") & (rows.principal_outstanding > 0),
+        "charged off, but not by status": (rows.status != "charged_off") & (rows.principal_charged_off != 0),
+        "aged, but not active": ~active & aged,
+        "past due parts": (rows.past_due_principal + rows.past_due_interest != rows.past_due_amount)
+        | (rows.past_due_principal < 0)
+        | (rows.past_due_interest < 0),
+        "past due amount": active & (rows.past_due_amount != shortfall),
+        "days without an amount past due": (rows.days_past_due > 0) & (rows.past_due_amount <= 0),
+        "past due without an oldest due date": active
+        & (rows.past_due_amount > 0)
+        & ~(rows.oldest_due_on <= rows.business_date).fill_null(False),
+        "bucket": rows.bucket != _bucket(rows.days_past_due, conventions),
+        "non-accrual": rows.non_accrual != (active & (rows.days_past_due >= conventions.non_accrual_days)),
+    }
+    if conventions.delinquency_method == "MBA":
+        wrong = rows.days_past_due != age if conventions.dpd_method == "rolling" else rows.days_past_due < age
+        rules["days past due"] = active & wrong
+    broken = sum((rule.ifelse(f"{name}; ", "") for name, rule in rules.items()), ibis.literal(""))
+    rows = rows.select(
+        "business_date",
+        "loan_id",
+        "status",
+        "principal_outstanding",
+        "scheduled_due",
+        "settled",
+        "past_due_amount",
+        "past_due_principal",
+        "past_due_interest",
+        "oldest_due_on",
+        "days_past_due",
+        "bucket",
+        "non_accrual",
+        broken=broken,
+    )
+    return rows.filter(rows.broken != "")
+
+
+def _disbursed(loans: ir.Table, first: date, last: date) -> ir.Table:
+    """The loans disbursed by `last`, with the first day of the range on which each is due to be there."""
+    loans = loans.filter(loans.disbursed_on <= ibis.literal(last))
+    return loans.select("loan_id", since=ibis.greatest(loans.disbursed_on, ibis.literal(first)))
+
+
+def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:
+    """Each loan's money from its transactions, as spells of days [since, until] without a change."""
+    moves = _movements(transactions).join(due, "loan_id")
+    moves = moves.mutate(since=ibis.greatest(moves.effective_on, moves.since))
+    start = due.mutate(**{part: ibis.literal(0).cast("decimal(38, 2)") for part in _PARTS})
+    events = moves.select("loan_id", "since", *_PARTS).union(start.select("loan_id", "since", *_PARTS))
+    steps = events.group_by(["loan_id", "since"]).agg(
+        **{part: events[part].sum().cast("decimal(38, 2)") for part in _PARTS}
+    )
+    running = ibis.window(group_by="loan_id", order_by="since", following=0)
+    following = ibis.window(group_by="loan_id", order_by="since")
+    spells = steps.select(
+        "loan_id",
+        "since",
+        until=(steps.since.lead().over(following) - ibis.interval(days=1)).cast("date"),
+        **{part: steps[part].sum().over(running).cast("decimal(18, 2)") for part in _PARTS},
+    )
+    return spells.mutate(
+        until=spells.until.fill_null(ibis.literal(last)), principal_outstanding=_rolled(spells).cast("decimal(18, 2)")
+    )
+
+
+def _movements(transactions: ir.Table) -> ir.Table:
+    """What each transaction does to each part of its loan's position, a reversal the negative of its target."""
+    columns = ["loan_id", "effective_on", "principal", "interest", "fees"]
+    links = transactions.select(root="transaction_id", type="type", below="reverses_id")
+    signed = [transactions.filter(transactions.type != "reversal").select(*columns, "type", sign=ibis.literal(1))]
+    level = transactions.filter(transactions.type == "reversal").select(*columns, below="reverses_id")
+    # A reversed reversal restores what it undid; a longer chain is refused by the check of the mirror.
+    for sign in (-1, 1):
+        level = level.join(links, level.below == links.root).select(*columns, "type", below="below_right")
+        signed.append(level.filter(level.type != "reversal").select(*columns, "type", sign=ibis.literal(sign)))
+        level = level.filter(level.type == "reversal").drop("type")
+    signed = ibis.union(*signed)
+
+    def total(component: ir.Value, plus: tuple[str, ...], minus: tuple[str, ...] = ()) -> ir.Value:
+        weight = ibis.cases((signed.type.isin(plus), signed.sign), (signed.type.isin(minus), -signed.sign), else_=0)
+        return (component * weight).cast("decimal(38, 2)")
+
+    paid, refunded = ("repayment",), ("refund",)
+    return signed.select(
+        "loan_id",
+        "effective_on",
+        principal_disbursed=total(signed.principal, ("disbursement",)),
+        principal_capitalized=total(signed.interest + signed.fees, ("capitalization",)),
+        principal_paid=total(signed.principal, paid, refunded),
+        interest_paid=total(signed.interest, paid, refunded),
+        fees_paid=total(signed.fees, paid, refunded),
+        principal_charged_off=total(signed.principal, ("charge_off", "write_off")),
+        principal_forgiven=total(signed.principal, ("waiver",)),
+        recovered=total(signed.principal + signed.interest + signed.fees, ("recovery",)),
+    )
+
+
+def _rolled(rows: ir.Table) -> ir.Value:
+    return (
+        rows.principal_disbursed
+        + rows.principal_capitalized
+        - rows.principal_paid
+        - rows.principal_charged_off
+        - rows.principal_forgiven
+    )
+
+
+def _days_between(start: ir.Value, end: ir.Value | date) -> ir.Value:
+    end = ibis.literal(end) if isinstance(end, date) else end
+    return end.delta(start, unit="day")
+
+
+def _after_close(posted_at: ir.Value, day: ir.Value) -> ir.BooleanValue:
+    return posted_at > (day + ibis.interval(days=1)).cast("timestamp(6)")
+
+
+def _bucket(days_past_due: ir.Value, conventions: Conventions) -> ir.Value:
+    *inner, last = conventions.buckets
+    tests = ((days_past_due < edge, label) for edge, label in zip(conventions.bucket_edges, inner, strict=True))
+    return ibis.cases(*tests, else_=last)

@@ -1,0 +1,50 @@
+"""Which checks there are, and re-evaluating the blocking ones before anything leaves."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from lending_pipelines.checks.ledger import ledger_checks
+from lending_pipelines.checks.positions import position_checks
+from lending_pipelines.checks.protocol import Check, Outcome, Read
+from lending_pipelines.checks.servicing import servicing_checks
+from lending_pipelines.checks.suites import suite_checks
+from lending_pipelines.checks.totals import total_checks
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.tables import TABLES
+
+
+def all_checks(conventions: Conventions) -> tuple[Check, ...]:
+    """Every check under the conventions; a check's table and name together are unique."""
+    return (*own_checks(conventions), *suite_checks(conventions))
+
+
+def own_checks(conventions: Conventions) -> tuple[Check, ...]:
+    """Every check but the Great Expectations suites."""
+    return (*servicing_checks(), *position_checks(conventions), *total_checks(conventions), *ledger_checks())
+
+
+def checks_for(table: str, conventions: Conventions) -> tuple[Check, ...]:
+    """The checks of one table; KeyError when there is no such table."""
+    name = TABLES[table].name
+    return tuple(check for check in all_checks(conventions) if check.table == name)
+
+
+def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Check, ...]:
+    """The blocking checks of the tables and of the daily tables that their numbers are checked against.
+
+    A snapshot that equals wrong positions is wrong too: checks of snapshots read loan_positions, so its own are among
+    them.
+    """
+    own = [check for check in own_checks(conventions) if check.blocking]
+    wanted = set(tables)
+    while True:
+        chosen = [check for check in own if check.table in wanted]
+        more = {name for check in chosen for name in check.reads if TABLES[name].daily} - wanted
+        if not more:
+            return tuple(chosen)
+        wanted |= more
+
+
+def verify(read: Read, tables: Iterable[str], first: date, last: date, conventions: Conventions) -> tuple[Outcome, ...]:
+    """The blocking checks of the tables, evaluated anew on the days from `first` to `last`."""
+    return tuple(check.evaluate(read, first, last) for check in blocking_checks(tables, conventions))

@@ -1,0 +1,186 @@
+"""Checks of the servicing mirror: rows that point to rows, transactions that split, schedules that are whole."""
+
+from functools import partial
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.checks.compare import any_of
+from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
+from lending_pipelines.tables import SERVICING
+
+_LOAN = {"loan_id": ("loans", "loan_id")}
+_USER = {"user_id": ("users", "user_id")}
+
+REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
+    "staff": {"branch_id": ("branches", "branch_id"), "team_leader_id": ("staff", "staff_id")},
+    "borrowers": {"branch_id": ("branches", "branch_id")},
+    "products": {"program_id": ("programs", "program_id")},
+    "loans": {
+        "borrower_id": ("borrowers", "borrower_id"),
+        "product_id": ("products", "product_id"),
+        "branch_id": ("branches", "branch_id"),
+        "officer_id": ("staff", "staff_id"),
+    },
+    "officer_assignments": _LOAN | {"officer_id": ("staff", "staff_id")},
+    "installments": _LOAN,
+    "transactions": _LOAN,
+    "fees": _LOAN,
+    "modifications": _LOAN,
+    "gl_accounts": {"parent_code": ("gl_accounts", "account_code")},
+    "journal_lines": _LOAN
+    | {"account_code": ("gl_accounts", "account_code"), "transaction_id": ("transactions", "transaction_id")},
+    "collection_assignments": _LOAN | {"collector_id": ("staff", "staff_id")},
+    "collection_contacts": _LOAN | {"collector_id": ("staff", "staff_id")},
+    "promises_to_pay": _LOAN | {"collector_id": ("staff", "staff_id")},
+    "compliance_checks": _LOAN,
+    "users": {"borrower_id": ("borrowers", "borrower_id")},
+    "wallets": _USER,
+    "wallet_transactions": {"wallet_id": ("wallets", "wallet_id")},
+    "tickets": _USER,
+    "gateway_payments": _USER,
+}
+"""Which column of which servicing table holds the id of a row of which other."""
+
+_TRANSACTION = ("transaction_id", "loan_id", "type", "effective_on")
+_SPLIT = ("principal", "interest", "fees")
+_TO_TARGET = ("reverses_id", "target_transaction_id")
+
+
+def servicing_checks() -> tuple[Check, ...]:
+    """The checks of the servicing mirror."""
+    return (
+        *(_reference_check(table) for table in REFERENCES),
+        StandingCheck(
+            "amounts_split",
+            "transactions",
+            "amount = principal + interest + fees, none of them negative",
+            ("transactions",),
+            amounts_not_split,
+            blocking=True,
+        ),
+        StandingCheck(
+            "reversals_mirror",
+            "transactions",
+            "a reversal undoes one transaction of its loan, once, with the same split, not before it",
+            ("transactions",),
+            reversals_not_mirroring,
+            blocking=True,
+        ),
+        StandingCheck(
+            "reversals_reversed",
+            "transactions",
+            "no reversal is itself reversed; where one is, what it undid counts again",
+            ("transactions",),
+            reversed_reversals,
+            severity="warn",
+        ),
+        StandingCheck(
+            "schedules_whole",
+            "installments",
+            "a version counts its installments 1, 2, 3 … from one effective date, without negative amounts",
+            ("installments",),
+            schedules_not_whole,
+        ),
+    )
+
+
+def orphans(tables: Tables, *, table: str) -> ir.Table:
+    """Rows whose column holds an id that its parent table does not have.
+
+    A parent table without rows is one that the source does not keep, and nothing is missed there; loans it must keep.
+    """
+    rows = tables[table]
+    key = SERVICING[table].key
+    found = []
+    for column, (parent, parent_key) in REFERENCES[table].items():
+        parents = tables[parent]
+        missing = rows.filter(rows[column].notnull()).anti_join(
+            parents, rows.filter(rows[column].notnull())[column] == parents[parent_key]
+        )
+        if parent != "loans":
+            kept = parents.agg(parent_rows=parents.count())
+            missing = missing.cross_join(kept.filter(kept.parent_rows > 0)).drop("parent_rows")
+        found.append(missing.select(*key, column=ibis.literal(column), missing_id=missing[column]))
+    return ibis.union(*found) if len(found) > 1 else found[0]
+
+
+def amounts_not_split(tables: Tables) -> ir.Table:
+    """Transactions whose amount is not the sum of its components, or with a negative one."""
+    rows = tables["transactions"]
+    negative = any_of(rows[name] < 0 for name in ("amount", *_SPLIT))
+    return _shown(rows.filter((rows.amount != rows.principal + rows.interest + rows.fees) | negative))
+
+
+def reversals_not_mirroring(tables: Tables) -> ir.Table:
+    """Reversals that do not undo exactly one transaction exactly once; `problem` says why."""
+    rows = tables["transactions"]
+    related = rows.filter((rows.type == "reversal") | rows.reverses_id.notnull())
+    pairs = related.left_join(_targets(rows), [_TO_TARGET])
+    undone = related.select(undone_id="reverses_id").distinct()
+    pairs = pairs.left_join(undone, pairs.transaction_id == undone.undone_id)
+    # A reversal that is itself reversed leaves room for another.
+    in_force = pairs.undone_id.isnull()
+    pairs = pairs.mutate(times=in_force.sum().over(group_by="reverses_id"))
+    above = rows.select(above_id="transaction_id", above_type="type")
+    pairs = pairs.left_join(above, pairs.target_reverses_id == above.above_id)
+    problem = ibis.cases(
+        (pairs.type != "reversal", "reverses_id on what is no reversal"),
+        (pairs.reverses_id.isnull(), "no reverses_id"),
+        (pairs.target_transaction_id.isnull(), "reverses a transaction that is not there"),
+        (pairs.above_type == "reversal", "reverses the reversal of a reversal"),
+        (pairs.times > 1, "reversed more than once"),
+        (pairs.loan_id != pairs.target_loan_id, "reverses another loan's transaction"),
+        (any_of(pairs[name] != pairs[f"target_{name}"] for name in _SPLIT), "split is not that of its target"),
+        (pairs.effective_on < pairs.target_effective_on, "effective before its target"),
+    )
+    found = pairs.mutate(problem=problem)
+    return _shown(found.filter(found.problem.notnull()), "reverses_id", "problem")
+
+
+def reversed_reversals(tables: Tables) -> ir.Table:
+    """Reversals of reversals."""
+    rows = tables["transactions"]
+    reversals = rows.filter(rows.type == "reversal")
+    pairs = reversals.join(_targets(reversals), [_TO_TARGET])
+    return _shown(pairs, "reverses_id")
+
+
+def schedules_not_whole(tables: Tables) -> ir.Table:
+    """Schedule versions that do not count 1, 2, 3 …, have several effective dates, or negative amounts."""
+    rows = tables["installments"]
+    least = ibis.least(rows.principal, rows.interest, rows.fees)
+    versions = rows.group_by(["loan_id", "version"]).agg(
+        first_number=rows.number.min(),
+        last_number=rows.number.max(),
+        installments=rows.count(),
+        effective_dates=rows.effective_on.nunique(),
+        least_amount=least.min(),
+    )
+    return versions.filter(
+        (versions.first_number != 1)
+        | (versions.last_number != versions.installments)
+        | (versions.effective_dates != 1)
+        | (versions.least_amount < 0)
+    )
+
+
+def _targets(rows: ir.Table) -> ir.Table:
+    return rows.select(*(rows[name].name(f"target_{name}") for name in (*_TRANSACTION, *_SPLIT, "reverses_id")))
+
+
+def _shown(rows: ir.Table, *more: str) -> ir.Table:
+    return rows.select(*_TRANSACTION, "amount", *_SPLIT, *more)
+
+
+def _reference_check(table: str) -> Check:
+    parents = {parent for parent, _ in REFERENCES[table].values()}
+    return StandingCheck(
+        "references_exist",
+        table,
+        f"what a row refers to is there: {', '.join(REFERENCES[table])}",
+        tuple(dict.fromkeys((table, *sorted(parents)))),
+        partial(orphans, table=table),
+        # Money of an unknown loan is in no position.
+        blocking=table == "transactions",
+    )

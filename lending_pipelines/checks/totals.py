@@ -1,0 +1,145 @@
+"""Checks of what is added up from loan_positions: aging_buckets, aging_transitions, portfolio_snapshots."""
+
+from datetime import date, timedelta
+from functools import partial
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.checks.compare import TOLERANCE, by_scope, differences, on_days
+from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.tables.derived import TRANSITION_ENTRY
+
+_SCOPE = ["business_date", "scope", "scope_id", "currency"]
+_STEPS = {"month": ibis.interval(months=1), "week": ibis.interval(weeks=1), "day": ibis.interval(days=1)}
+_LONGEST_STEP = timedelta(days=31)
+_PAR_DAYS = (30, 60, 90)
+
+
+def total_checks(conventions: Conventions) -> tuple[Check, ...]:
+    """The checks of the tables that add positions up."""
+    return (
+        DailyCheck(
+            "aging_equals_positions",
+            "aging_buckets",
+            "loans, principal, past due and share of balance of every bucket are those of the active positions",
+            ("aging_buckets", "loan_positions"),
+            aging_unlike_positions,
+            blocking=True,
+        ),
+        DailyCheck(
+            "transition_rates_add_up",
+            "aging_transitions",
+            "the rates out of each opening bucket add up to 1",
+            ("aging_transitions",),
+            rates_not_one,
+            blocking=True,
+        ),
+        DailyCheck(
+            "transitions_open_with_positions",
+            "aging_transitions",
+            "loans and principal of each opening bucket are those of the active positions one step before",
+            ("aging_transitions", "loan_positions"),
+            partial(openings_unlike_positions, step=conventions.transition_step),
+            blocking=True,
+        ),
+        DailyCheck(
+            "snapshots_equal_positions",
+            "portfolio_snapshots",
+            "balances, counts, PAR and MOIC of every scope are those of the positions",
+            ("portfolio_snapshots", "loan_positions"),
+            partial(snapshots_unlike_positions, par_operator=conventions.par_operator),
+            blocking=True,
+        ),
+    )
+
+
+def aging_unlike_positions(tables: Tables, first: date, last: date) -> ir.Table:
+    """Buckets of a scope whose totals are not those of its active positions."""
+    active = _active(on_days(tables["loan_positions"], first, last))
+    expected = by_scope(active, ["bucket"], ["loan_count", "principal_outstanding", "past_due_amount"])
+    whole = expected.principal_outstanding.sum().over(group_by=_SCOPE)
+    expected = expected.mutate(balance_share=_ratio(expected.principal_outstanding, whole))
+    return differences(
+        expected,
+        on_days(tables["aging_buckets"], first, last),
+        [*_SCOPE, "bucket"],
+        ["loan_count", "principal_outstanding", "past_due_amount", "balance_share"],
+    )
+
+
+def rates_not_one(tables: Tables, first: date, last: date) -> ir.Table:
+    """Opening buckets whose rates, by count or by balance, do not add up to 1."""
+    rows = on_days(tables["aging_transitions"], first, last)
+    rows = rows.filter(rows.from_bucket != TRANSITION_ENTRY)
+    sums = rows.group_by([*_SCOPE, "from_bucket"]).agg(
+        count_rates=rows.count_rate.sum(),
+        balance_rates=rows.balance_rate.sum(),
+        opening_principal=rows.opening_principal.sum(),
+    )
+    count_off = ((sums.count_rates - 1).abs() > TOLERANCE).fill_null(True)
+    balance_off = ((sums.balance_rates - 1).abs() > TOLERANCE).fill_null(True) & (sums.opening_principal != 0)
+    return sums.filter(count_off | balance_off)
+
+
+def openings_unlike_positions(tables: Tables, first: date, last: date, *, step: str) -> ir.Table:
+    """Opening buckets of a scope that are not its active positions one transition step before the day."""
+    positions = tables["loan_positions"]
+    days = on_days(positions, first, last).select("business_date").distinct()
+    days = days.mutate(from_date=(days.business_date - _STEPS[step]).cast("date"))
+    opening = _active(on_days(positions, first - _LONGEST_STEP, last))
+    opening = by_scope(opening, ["bucket"], ["loan_count", "principal_outstanding"])
+    opening = opening.rename(from_date="business_date", from_bucket="bucket", opening_principal="principal_outstanding")
+    transitions = on_days(tables["aging_transitions"], first, last)
+    return differences(
+        days.join(opening, "from_date"),
+        transitions.filter(transitions.from_bucket != TRANSITION_ENTRY),
+        [*_SCOPE, "from_date", "from_bucket"],
+        ["loan_count", "opening_principal"],
+    )
+
+
+def snapshots_unlike_positions(tables: Tables, first: date, last: date, *, par_operator: str) -> ir.Table:
+    """Snapshots of a scope whose totals are not those of its positions."""
+    rows = on_days(tables["loan_positions"], first, last)
+    nothing = ibis.literal(0).cast("decimal(18, 2)")
+
+    def late(days: int) -> ir.Value:
+        at_risk = rows.days_past_due > days if par_operator == ">" else rows.days_past_due >= days
+        return at_risk.ifelse(rows.principal_outstanding, nothing)
+
+    rows = rows.mutate(
+        total_balance=rows.principal_outstanding,
+        delinquent_amount=(rows.days_past_due >= 1).ifelse(rows.principal_outstanding, nothing),
+        loan_count=(rows.status == "active").cast("int64"),
+        total_disbursed=rows.principal_disbursed,
+        charged_off=rows.principal_charged_off,
+        **{f"late_{days}": late(days) for days in _PAR_DAYS},
+    )
+    sums = [
+        "total_balance",
+        "interest_receivable",
+        "delinquent_amount",
+        "past_due_amount",
+        "loan_count",
+        "total_disbursed",
+        "total_collected",
+        "charged_off",
+        "recovered",
+    ]
+    expected = by_scope(rows, [], [*sums, *(f"late_{days}" for days in _PAR_DAYS)])
+    expected = expected.mutate(
+        moic=_ratio(expected.total_collected, expected.total_disbursed),
+        **{f"par_{days}": _ratio(expected[f"late_{days}"], expected.total_balance) for days in _PAR_DAYS},
+    )
+    snapshots = on_days(tables["portfolio_snapshots"], first, last)
+    return differences(expected, snapshots, _SCOPE, [*sums, "moic", *(f"par_{days}" for days in _PAR_DAYS)])
+
+
+def _active(positions: ir.Table) -> ir.Table:
+    return positions.filter(positions.status == "active").mutate(loan_count=ibis.literal(1, "int64"))
+
+
+def _ratio(part: ir.Value, whole: ir.Value) -> ir.Value:
+    return part.cast("float64") / whole.cast("float64").nullif(0)

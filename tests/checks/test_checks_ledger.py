@@ -1,0 +1,86 @@
+"""The ledger's checks name the day, the account, the entry or the control account that is wrong."""
+
+from decimal import Decimal
+
+import pytest
+from checks_world import FEB_1, FEB_2, JAN_31, evaluate, find, whole_world
+
+
+def test_debits_without_credits():
+    world = whole_world()
+    account = find(world["trial_balance"], business_date=FEB_1, account_code="1100")
+    account |= {"debit_total": Decimal("1500.01"), "balance": Decimal("1400.01"), "debit_balance": Decimal("1400.01")}
+    world["trial_balance"] = [
+        account if (r["business_date"], r["account_code"]) == (FEB_1, "1100") else r for r in world["trial_balance"]
+    ]
+    outcome = evaluate(world, "trial_balance", "ledger_balanced")
+    assert outcome.blocking
+    assert outcome.failing_days == (FEB_1,)
+    assert (outcome.sample[0]["debit_total"], outcome.sample[0]["credit_total"]) == ("1610.01", "1610.00")
+    assert evaluate(world, "trial_balance", "balances_add_up").passed
+
+
+def test_currencies_are_not_added_up():
+    world = whole_world()
+    for row in world["trial_balance"]:
+        if row["account_code"] == "1100":
+            row["currency"] = "EUR"
+    outcome = evaluate(world, "trial_balance", "ledger_balanced", JAN_31, JAN_31)
+    assert {row["currency"] for row in outcome.sample} == {"EUR", "USD"}
+
+
+@pytest.mark.parametrize("column", ["balance", "debit_balance", "credit_balance"])
+def test_a_balance_that_does_not_follow(column):
+    world = whole_world()
+    find(world["trial_balance"], business_date=FEB_2, account_code="4000")[column] = Decimal(7)
+    outcome = evaluate(world, "trial_balance", "balances_add_up")
+    assert outcome.failing_days == (FEB_2,)
+    assert [row["account_code"] for row in outcome.sample] == ["4000"]
+
+
+def test_an_account_that_the_trial_balance_lost():
+    world = whole_world()
+    world["trial_balance"] = [
+        r for r in world["trial_balance"] if (r["business_date"], r["account_code"]) != (FEB_2, "4000")
+    ]
+    outcome = evaluate(world, "trial_balance", "trial_balance_equals_journal")
+    assert outcome.failing_days == (FEB_2,)
+    assert [(r["account_code"], r["expected_credit_total"]) for r in outcome.sample] == [("4000", "10.00")]
+
+
+def test_an_entry_dated_into_a_closed_day():
+    world = whole_world()
+    for line in [r for r in world["journal_lines"] if r["entry_id"] == "E3"]:
+        world["journal_lines"].append(line | {"entry_id": "E4", "entry_date": FEB_2})
+    outcome = evaluate(world, "trial_balance", "trial_balance_equals_journal")
+    assert outcome.failing_days == (FEB_2,)
+    assert [r["account_code"] for r in outcome.sample] == ["1000", "1100"]
+
+
+def test_a_break_is_shown_with_its_loans_and_does_not_block():
+    world = whole_world()
+    tie = find(world["ledger_tieouts"], business_date=FEB_1)
+    tie.update(ledger_balance=Decimal(1390), loans='[{"loan_id": "L2"}]')
+    assert evaluate(world, "ledger_tieouts", "tieouts_add_up").failing_days == (FEB_1,)
+    tie["difference"] = Decimal(-10)
+    assert evaluate(world, "ledger_tieouts", "tieouts_add_up").passed
+    outcome = evaluate(world, "ledger_tieouts", "ledger_ties_out")
+    assert (outcome.severity, outcome.blocking, outcome.failing_days) == ("warn", False, (FEB_1,))
+    assert "L2" in outcome.sample[0]["loans"]
+
+
+def test_an_entry_that_does_not_balance():
+    world = whole_world()
+    find(world["journal_lines"], entry_id="E2", line_no=3)["credit"] = Decimal(9)
+    outcome = evaluate(world, "journal_lines", "entries_balance")
+    assert [row["entry_id"] for row in outcome.sample] == ["E2"]
+    assert outcome.failing_days == ()
+
+
+@pytest.mark.parametrize(("debit", "credit"), [("5", "5"), ("0", "0"), ("-5", "0"), ("0", "-5")])
+def test_a_line_with_two_sides_none_or_a_negative_one(debit, credit):
+    world = whole_world()
+    line = find(world["journal_lines"], entry_id="E2", line_no=3)
+    line.update(debit=Decimal(debit), credit=Decimal(credit))
+    outcome = evaluate(world, "journal_lines", "lines_one_sided")
+    assert [(row["entry_id"], row["line_no"]) for row in outcome.sample] == [("E2", 3)]

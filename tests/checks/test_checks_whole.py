@@ -1,0 +1,51 @@
+"""The whole world passes every check; a table that cannot be read raises; what blocks an export."""
+
+import pytest
+from checks_world import CONVENTIONS, FEB_2, JAN_31, reader, whole_world
+
+from lending_pipelines.checks import all_checks, blocking_checks, checks_for, own_checks, verify
+from lending_pipelines.errors import LendingError
+from lending_pipelines.tables import TABLES
+
+
+def test_every_check_passes_on_a_world_in_order():
+    read = reader(whole_world())
+    outcomes = [check.evaluate(read, JAN_31, FEB_2) for check in all_checks(CONVENTIONS)]
+    assert [(o.table, o.check, o.sample) for o in outcomes if not o.passed] == []
+    assert all(o.failed_rows == 0 and o.failing_days == () for o in outcomes)
+
+
+@pytest.mark.parametrize("check", all_checks(CONVENTIONS), ids=lambda check: f"{check.table}-{check.name}")
+def test_a_table_that_cannot_be_read_raises(check):
+    for missing in check.reads:
+        world = whole_world()
+        del world[missing]
+        with pytest.raises(LendingError, match=missing):
+            check.evaluate(reader(world), JAN_31, FEB_2)
+
+
+def test_names_are_unique_within_a_table_and_every_table_has_a_suite():
+    names = [(check.table, check.name) for check in all_checks(CONVENTIONS)]
+    assert len(set(names)) == len(names)
+    assert {table for table, name in names if name == "great_expectations"} == set(TABLES)
+    with pytest.raises(KeyError):
+        checks_for("no_such_table", CONVENTIONS)
+
+
+def test_what_blocks_a_snapshot_is_also_what_blocks_its_positions():
+    chosen = {(check.table, check.name) for check in blocking_checks(["portfolio_snapshots"], CONVENTIONS)}
+    assert ("portfolio_snapshots", "snapshots_equal_positions") in chosen
+    assert ("loan_positions", "roll_forward") in chosen
+    assert {table for table, _ in chosen} == {"portfolio_snapshots", "loan_positions"}
+    assert all(check.blocking for check in own_checks(CONVENTIONS) if (check.table, check.name) in chosen)
+
+
+def test_verify_names_the_wrong_positions_under_a_snapshot():
+    world = whole_world()
+    for row in world["loan_positions"]:
+        if row["loan_id"] == "L2" and row["business_date"] == FEB_2:
+            row["interest_paid"] = row["interest_paid"] + 1
+    failed = [o for o in verify(reader(world), ["portfolio_snapshots"], JAN_31, FEB_2, CONVENTIONS) if not o.passed]
+    assert {o.check for o in failed} == {"roll_forward", "positions_equal_transactions"}
+    assert all(o.blocking and o.failing_days == (FEB_2,) and o.sample[0]["loan_id"] == "L2" for o in failed)
+    assert all(o.passed for o in verify(reader(world), ["portfolio_snapshots"], JAN_31, JAN_31, CONVENTIONS))
