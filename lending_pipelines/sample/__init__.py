@@ -1,0 +1,10 @@
+"""A believable lender made up from a seed: every servicing table, with a ledger that ties out to the loans.
+
+`generate` makes it as a stream of tables; `fill_database` and `fill_parquet` put it somewhere. Nothing here reads data.
+"""
+
+from lending_pipelines.sample.database import fill_database, fill_parquet
+from lending_pipelines.sample.spec import SampleError, SampleSpec
+from lending_pipelines.sample.stream import generate
+
+__all__ = ["SampleError", "SampleSpec", "fill_database", "fill_parquet", "generate"]

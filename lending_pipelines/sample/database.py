@@ -1,0 +1,189 @@
+"""Putting the sample into a database (SQLite, PostgreSQL) or into Parquet files.
+
+A sample is there whole or not at all: SQLite is built in a file beside the final one and moved into place, PostgreSQL
+is filled in one transaction. What is put in comes from stream.py.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from lending_pipelines.sample.spec import SampleError, SampleSpec
+from lending_pipelines.sample.stream import generate
+from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.sql import servicing_metadata
+
+Progress = Callable[[int, int], None]
+"""Called after each chunk of loans with the number of loans done and to do."""
+
+
+def fill_database(
+    spec: SampleSpec, url: str, *, progress: Progress | None = None, overwrite: bool = False
+) -> dict[str, int]:
+    """Create the servicing tables in a SQLite or PostgreSQL database, fill them, and return the rows per table.
+
+    Rows that are already there are kept: SampleError, unless `overwrite`, which replaces all servicing tables. An
+    interrupted run leaves the database as it was.
+    """
+    try:
+        target = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise SampleError(f"{url!r} is no database URL: write one as sqlite:///sample.db") from None
+    match target.get_backend_name():
+        case "sqlite":
+            return _fill_sqlite(spec, target, progress, overwrite)
+        case "postgresql":
+            return _fill_postgresql(spec, target, progress, overwrite)
+        case other:
+            raise SampleError(f"the sample cannot be put into {other}: use a sqlite:// or postgresql:// URL")
+
+
+def fill_parquet(spec: SampleSpec, directory: str | Path, *, progress: Progress | None = None) -> dict[str, int]:
+    """Write each servicing table as <directory>/<table>/<part>.parquet and return the rows per table.
+
+    SampleError when there are Parquet files already.
+    """
+    root = Path(directory)
+    if any(root.glob("*/*.parquet")):
+        raise SampleError(f"{root} holds Parquet files already: write the sample to an empty directory")
+    parts = dict.fromkeys(SERVICING, 0)
+    for name in SERVICING:
+        (root / name).mkdir(parents=True, exist_ok=True)
+
+    def write(name: str, rows: pa.Table) -> None:
+        pq.write_table(rows, root / name / f"{parts[name]:05}.parquet", compression="zstd", compression_level=1)
+        parts[name] += 1
+
+    return _stream(spec, write, progress)
+
+
+def _stream(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
+    counts = dict.fromkeys(SERVICING, 0)
+    for name, rows in generate(spec):
+        write(name, rows)
+        counts[name] += rows.num_rows
+        if name == "loans" and progress:
+            progress(counts[name], spec.loans)
+    return counts
+
+
+def _fill_sqlite(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
+    if not target.database or target.database == ":memory:":
+        raise SampleError("a SQLite sample needs a file: write the URL as sqlite:///sample.db")
+    path = Path(target.database)
+    if path.exists():
+        engine = sa.create_engine(target)
+        try:
+            with engine.connect() as connection:
+                _refuse_to_lose(connection, overwrite)
+                others = set(sa.inspect(connection).get_table_names()) - set(SERVICING)
+        except sa.exc.DatabaseError:
+            raise SampleError(f"{path} is not a SQLite database: give the sample a file of its own") from None
+        finally:
+            engine.dispose()
+        if others:
+            raise SampleError(f"{path} holds other tables ({', '.join(sorted(others))}): give the sample its own file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(path.name + ".building")
+    building.unlink(missing_ok=True)
+    try:
+        counts = _build_sqlite(spec, building, progress)
+        os.replace(building, path)
+    finally:
+        building.unlink(missing_ok=True)
+    return counts
+
+
+def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> dict[str, int]:
+    engine = sa.create_engine(f"sqlite:///{path}")
+    try:
+        with engine.connect() as connection:
+            # Nobody reads the file before it is complete, and a broken one is thrown away.
+            connection.exec_driver_sql("PRAGMA journal_mode = OFF")
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")
+            connection.exec_driver_sql("PRAGMA cache_size = -200000")
+
+            def write(name: str, rows: pa.Table) -> None:
+                if rows.num_rows:
+                    marks = ", ".join("?" * rows.num_columns)
+                    connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", _sqlite_rows(rows))
+
+            with _tables_then_indexes(connection):
+                counts = _stream(spec, write, progress)
+            connection.commit()
+    finally:
+        engine.dispose()
+    return counts
+
+
+def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
+    engine = sa.create_engine(target)
+    try:
+        with engine.begin() as connection:
+            _refuse_to_lose(connection, overwrite)
+            servicing_metadata().drop_all(connection)
+            cursor = connection.connection.cursor()
+
+            def write(name: str, rows: pa.Table) -> None:
+                text = io.BytesIO()
+                pyarrow.csv.write_csv(rows, text, pyarrow.csv.WriteOptions(include_header=False))
+                text.seek(0)
+                cursor.copy_expert(f"COPY {name} FROM STDIN (FORMAT csv)", text)
+
+            with _tables_then_indexes(connection):
+                counts = _stream(spec, write, progress)
+    except sa.exc.OperationalError as error:
+        place = target.render_as_string(hide_password=True)
+        raise SampleError(f"cannot use the database {place}: {str(error.orig).strip()}") from error
+    finally:
+        engine.dispose()
+    return counts
+
+
+@contextmanager
+def _tables_then_indexes(connection: sa.Connection) -> Iterator[None]:
+    """Create the servicing tables before, and their indexes after what is done inside: loading is faster without."""
+    tables = servicing_metadata().sorted_tables
+    for table in tables:
+        connection.execute(sa.schema.CreateTable(table))
+    yield
+    for table in tables:
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            index.create(connection)
+
+
+def _refuse_to_lose(connection: sa.Connection, overwrite: bool) -> None:
+    if overwrite:
+        return
+    present = set(sa.inspect(connection).get_table_names())
+    for table in servicing_metadata().sorted_tables:
+        if table.name in present and connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
+            raise SampleError(
+                f"{connection.engine.url.render_as_string(hide_password=True)} has rows in {table.name}: "
+                "ask to overwrite them, or use another database"
+            )
+
+
+def _sqlite_rows(rows: pa.Table) -> list[tuple]:
+    """Rows as SQLite stores them for SQLAlchemy: dates and instants as text, money as a number exact to the cent."""
+    return list(zip(*(_sqlite_column(column.combine_chunks()) for column in rows.columns), strict=True))
+
+
+def _sqlite_column(column: pa.Array) -> list:
+    if pa.types.is_decimal(column.type):
+        if column.null_count:
+            return pc.cast(column, pa.float64()).to_pylist()
+        return pc.cast(column, pa.float64()).to_numpy().tolist()
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        column = pc.cast(column, pa.string())
+    if pa.types.is_integer(column.type) and not column.null_count:
+        return column.to_numpy().tolist()
+    return column.to_numpy(zero_copy_only=False).tolist() if pa.types.is_string(column.type) else column.to_pylist()

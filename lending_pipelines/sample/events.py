@@ -1,0 +1,153 @@
+"""The log of what happens to the money of a chunk's loans, and its ordered, numbered form: the transactions.
+
+Why something happens is not here (life.py, fees.py), nor what it does to the ledger (ledger.py).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from lending_pipelines.sample.columns import (
+    DAY_MICROSECONDS,
+    Ints,
+    days,
+    ids,
+    instants,
+    labels,
+    moment,
+    money,
+    pick,
+    table,
+)
+from lending_pipelines.sample.spec import SampleSpec
+from lending_pipelines.tables.servicing import TRANSACTION_TYPES
+
+(DISBURSEMENT, CAPITALIZATION, REPAYMENT, WAIVER, CHARGE_OFF, WRITE_OFF, RECOVERY, REFUND, REVERSAL) = range(
+    len(TRANSACTION_TYPES)
+)
+_CHANNELS = ("bank_transfer", "card", "mobile_money", "cash", "direct_debit")
+_CHANNEL_SHARES = (0.35, 0.15, 0.25, 0.1, 0.15)
+_BACKDATED_SHARE = 0.012
+
+
+class EventLog:
+    """Events in the order in which they are decided, an array a call. A position is an event's place in the log."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Ints, ...]] = []
+        self._size = 0
+
+    def add(
+        self,
+        loan: Ints,
+        kind: int | Ints,
+        day: Ints,
+        principal: Ints | int = 0,
+        interest: Ints | int = 0,
+        fees: Ints | int = 0,
+        reverses: Ints | int = -1,
+    ) -> Ints:
+        """Log one event a loan and return their positions; `reverses` holds positions."""
+        columns = (kind, day, principal, interest, fees, reverses)
+        self._parts.append((loan, *(np.broadcast_to(np.asarray(c, np.int64), loan.shape) for c in columns)))
+        positions = np.arange(self._size, self._size + len(loan))
+        self._size += len(loan)
+        return positions
+
+    def arrays(self) -> "Events":
+        """Everything logged, in order."""
+        return Events(*(np.concatenate(column) for column in zip(*self._parts, strict=True)))
+
+
+@dataclass
+class Events:
+    """Events as arrays; `reverses` is an index into them, or -1."""
+
+    loan: Ints
+    kind: Ints
+    day: Ints
+    principal: Ints
+    interest: Ints
+    fees: Ints
+    reverses: Ints
+
+    def settle(self, last_day: int) -> "Events":
+        """The events up to last_day, ordered by loan and day. What is reversed comes before its reversal."""
+        order = np.lexsort((self.day, self.loan))
+        order = order[self.day[order] <= last_day]
+        place = np.full(len(self.loan), -1)
+        place[order] = np.arange(len(order))
+        kept = [column[order] for column in (self.loan, self.kind, self.day, self.principal, self.interest, self.fees)]
+        reverses = self.reverses[order]
+        return Events(*kept, reverses=np.where(reverses >= 0, place[reverses], -1))
+
+    @property
+    def effective_kind(self) -> Ints:
+        """The type of the event, for a reversal that of what it reverses."""
+        return np.where(self.reverses >= 0, self.kind[self.reverses], self.kind)
+
+    @property
+    def sign(self) -> Ints:
+        """-1 for a reversal, 1 for the rest."""
+        return np.where(self.reverses >= 0, -1, 1)
+
+    @property
+    def undone(self) -> np.ndarray:
+        """Whether an event is reversed later."""
+        undone = np.zeros(len(self.kind), dtype=bool)
+        undone[self.reverses[self.reverses >= 0]] = True
+        return undone
+
+    @property
+    def interest_settled(self) -> Ints:
+        """By how much each event changes the interest settled: repayments - refunds + waivers + capitalizations."""
+        kind = self.effective_kind
+        plus = np.isin(kind, (REPAYMENT, WAIVER, CAPITALIZATION))
+        return self.sign * self.interest * (plus.astype(np.int64) - (kind == REFUND))
+
+    @property
+    def principal_change(self) -> Ints:
+        """By how much each event changes the principal outstanding."""
+        kind = self.effective_kind
+        change = np.where((kind == DISBURSEMENT) | (kind == REFUND), self.principal, 0)
+        change = np.where(kind == CAPITALIZATION, self.interest + self.fees, change)
+        down = np.isin(kind, (REPAYMENT, WAIVER, CHARGE_OFF, WRITE_OFF))
+        return self.sign * np.where(down, -self.principal, change)
+
+
+def posting_times(events: Events, spec: SampleSpec, random: np.random.Generator) -> Ints:
+    """When each event became known: mostly the same day, else early next morning; a few repayments were backdated."""
+    size = len(events.day)
+    same_day = random.random(size) < 0.85
+    seconds = np.where(same_day, random.integers(7 * 3600, 22 * 3600, size), random.integers(600, 19_800, size))
+    backdated = (random.random(size) < _BACKDATED_SHARE) & (events.kind == REPAYMENT) & ~events.undone
+    lag = np.where(backdated, random.integers(3, 26, size), np.where(same_day, 0, 1))
+    return np.minimum(moment(events.day + lag, seconds), last_moment(spec))
+
+
+def last_moment(spec: SampleSpec) -> int:
+    """05:45 UTC on the morning after the last day: nothing is known later."""
+    return (spec.last_day + 1) * DAY_MICROSECONDS + 20_700 * 1_000_000
+
+
+def transactions_table(
+    events: Events, posted: Ints, loan_ids: pa.Array, numbers: Ints, random: np.random.Generator
+) -> pa.Table:
+    """The transactions of settled events; numbers are those of their ids."""
+    cash = np.isin(events.kind, (DISBURSEMENT, REPAYMENT, RECOVERY, REFUND))
+    channel = pick(random, len(numbers), _CHANNEL_SHARES)
+    return table(
+        "transactions",
+        transaction_id=ids("T", numbers),
+        loan_id=loan_ids.take(pa.array(events.loan)),
+        type=labels(TRANSACTION_TYPES, events.kind),
+        effective_on=days(events.day),
+        posted_at=instants(posted),
+        amount=money(events.principal + events.interest + events.fees),
+        principal=money(events.principal),
+        interest=money(events.interest),
+        fees=money(events.fees),
+        channel=labels(_CHANNELS, np.where(cash, channel, -1)),
+        reverses_id=ids("T", np.where(events.reverses >= 0, numbers[events.reverses], -1)),
+    )

@@ -1,0 +1,116 @@
+"""How the borrowers of a chunk will behave, drawn beforehand: who pays when, how much of it, and who fails.
+
+What follows from it for a loan's money is in life.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lending_pipelines.sample.columns import Ints, pick
+from lending_pipelines.sample.loans import Loans
+
+STEADY, SLOW, STRUGGLING, DEFAULTER, PREPAYER = range(5)
+_SHARES = (0.62, 0.19, 0.09, 0.05, 0.05)
+
+MISS, PART, FULL, AHEAD = range(4)
+"""What a borrower does at a due date."""
+
+NEVER = 1 << 20
+"""A period, or a number of days, that never comes."""
+
+# By profile, the chances of: missing when up to date, missing when behind, paying a part, paying ahead.
+_CHANCES = np.array([
+    [0.005, 0.10, 0.004, 0.010],
+    [0.040, 0.25, 0.050, 0.004],
+    [0.110, 0.50, 0.120, 0.000],
+    [0.010, 0.10, 0.020, 0.000],
+    [0.002, 0.05, 0.000, 0.020],
+])  # fmt: skip
+# By profile, the chances of paying: early, on the day, a few days late; else up to most of a period late.
+_PUNCTUALITY = np.array([
+    [0.12, 0.84, 0.97],
+    [0.04, 0.42, 0.74],
+    [0.02, 0.28, 0.58],
+    [0.05, 0.60, 0.85],
+    [0.25, 0.93, 0.99],
+])  # fmt: skip
+_CATCH_UP = np.array([0.85, 0.55, 0.40, 0.50, 0.90])
+
+MODIFICATIONS = (
+    "rate_reduction",
+    "term_extension",
+    "deferral",
+    "forbearance",
+    "capitalization",
+    "principal_forgiveness",
+    "reage",
+)
+(RATE_REDUCTION, TERM_EXTENSION, DEFERRAL, FORBEARANCE, CAPITALIZATION, FORGIVENESS, REAGE) = range(len(MODIFICATIONS))
+_CURES_ARREARS = np.array([False, False, False, False, True, True, True])
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Draws a loan, and a loan and period (matrices); periods count from 0, NEVER where a thing does not happen."""
+
+    profile: Ints
+    default_period: Ints
+    prepay_period: Ints
+    modified_after: Ints
+    modification: Ints
+    charge_off_days: Ints
+    action: np.ndarray
+    timing: np.ndarray
+    amount: np.ndarray
+    incident: np.ndarray
+
+    def actions(self, rows: Ints, period: int, behind: np.ndarray) -> Ints:
+        """What each loan's borrower does about a due date, given whether there are arrears."""
+        miss_clear, miss_behind, part, ahead = _CHANCES[self.profile[rows]].T
+        draw = self.action[rows, period]
+        miss = np.where(behind, miss_behind, miss_clear)
+        chosen = np.where(draw < miss, MISS, np.where(draw < miss + part, PART, FULL))
+        chosen = np.where(draw > 1 - ahead, AHEAD, chosen)
+        after, kind = self.modified_after[rows], self.modification[rows]
+        arrears_before = _CURES_ARREARS[kind] & (period >= after - 2) & (period < after)
+        return np.where((period >= self.default_period[rows]) | arrears_before, MISS, chosen)
+
+    def days_late(self, rows: Ints, period: int, period_days: Ints) -> Ints:
+        """Days from the due date to the payment, negative for an early one."""
+        early, on_time, bit_late = _PUNCTUALITY[self.profile[rows]].T
+        draw = self.timing[rows, period]
+        share = self.amount[rows, period]
+        longest = np.minimum(0.9 * period_days, 45)
+        few = np.minimum(1 + share * 8, longest)
+        days = np.where(draw < on_time, 0, np.where(draw < bit_late, few, few + share * (longest - few)))
+        early_days = -np.minimum(1 + share * 6, longest)
+        return np.where(draw < early, early_days, days).astype(np.int64)
+
+    def catches_up(self, rows: Ints, period: int) -> np.ndarray:
+        """Whether a full payment settles the arrears too."""
+        return self.incident[rows, period] < _CATCH_UP[self.profile[rows]]
+
+
+def draw_habits(loans: Loans, width: int, random: np.random.Generator) -> Habits:
+    """The habits of these loans over `width` periods."""
+    size = len(loans.number)
+    profile = pick(random, size, _SHARES)
+    profile = np.where((profile == STEADY) & (loans.score < 600) & (random.random(size) < 0.15), DEFAULTER, profile)
+    default = np.where(profile == DEFAULTER, (random.random(size) * loans.count).astype(np.int64), NEVER)
+    share = random.uniform(0.3, 0.95, size)
+    prepay = np.where((profile == PREPAYER) & (loans.count >= 4), (share * loans.count).astype(np.int64), NEVER)
+    modified = np.where(profile == STRUGGLING, 0.45, np.where(profile == SLOW, 0.12, 0.01)) > random.random(size)
+    modified &= (loans.count >= 6) & (default == NEVER) & (prepay == NEVER)
+    after = np.where(modified, (random.uniform(0.4, 0.8, size) * loans.count).astype(np.int64), NEVER)
+    fails_again = modified & (random.random(size) < 0.2)
+    never_charged_off = random.random(size) < 0.06
+    return Habits(
+        profile=profile,
+        default_period=np.where(fails_again, after + random.integers(1, 8, size), default),
+        prepay_period=prepay,
+        modified_after=after,
+        modification=(np.cumsum(modified) + int(loans.number[0])) % len(MODIFICATIONS),
+        charge_off_days=np.where(never_charged_off, NEVER, random.integers(120, 181, size)),
+        **{name: random.random((size, width), dtype=np.float32) for name in ("action", "timing", "amount", "incident")},
+    )

@@ -1,0 +1,191 @@
+"""Repayment schedules of many loans at once: due dates, level payments, and the interest that they earn day by day.
+
+Who pays what, and when, is not here.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lending_pipelines.sample.columns import NO_DAY, Ints
+from lending_pipelines.sample.lender import DAY_COUNTS, FREQUENCIES
+
+_STEP_DAYS = np.array([7, 14, 0, 0, 0])
+_STEP_MONTHS = np.array([0, 0, 1, 3, 0])
+_PERIODS_A_YEAR = np.array([52, 26, 12, 4, 1])
+BULLET = FREQUENCIES.index("bullet")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a schedule follows from, an element a loan; bullet_months is the life of a bullet loan."""
+
+    start: Ints
+    frequency: Ints
+    bullet_months: Ints
+    day_count: Ints
+
+    def take(self, rows: Ints) -> "Terms":
+        """The terms of some of the loans."""
+        return Terms(self.start[rows], self.frequency[rows], self.bullet_months[rows], self.day_count[rows])
+
+    def due_dates(self, numbers: Ints) -> Ints:
+        """Due date of each installment number: (loans, n) numbers counted from 1, 0 being the start."""
+        months = np.where(self.frequency == BULLET, self.bullet_months, _STEP_MONTHS[self.frequency])
+        start = np.broadcast_to(self.start[:, None], numbers.shape)
+        return add_months(start, months[:, None] * numbers) + _STEP_DAYS[self.frequency][:, None] * numbers
+
+    def year_fractions(self, begin: Ints, end: Ints) -> np.ndarray:
+        """The share of a year from begin to end, both (loans, n), by the loan's day count."""
+        actual = (end - begin).astype(np.float64)
+        thirty = _days_30_360(begin, end)
+        code = self.day_count[:, None]
+        return np.where(
+            code == DAY_COUNTS.index("30/360"),
+            thirty / 360,
+            np.where(code == DAY_COUNTS.index("actual/365"), actual / 365, actual / 360),
+        )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One schedule a loan as (loans, width) matrices; past `count` installments due is NO_DAY and amounts are 0."""
+
+    start: Ints
+    count: Ints
+    due: Ints
+    principal: Ints
+    interest: Ints
+
+    @cached_property
+    def total(self) -> Ints:
+        """Scheduled amount of each installment."""
+        return self.principal + self.interest
+
+    @cached_property
+    def cumulative(self) -> Ints:
+        """Scheduled amounts up to and with each installment."""
+        return self.total.cumsum(axis=1)
+
+    @cached_property
+    def cumulative_interest(self) -> Ints:
+        """Interest up to and with each installment."""
+        return self.interest.cumsum(axis=1)
+
+    @cached_property
+    def period_start(self) -> Ints:
+        """The previous due date, for the first installment the start."""
+        return np.column_stack([self.start, self.due[:, :-1]])
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrices."""
+        return self.due.shape[1]
+
+    def take(self, rows: Ints) -> "Schedule":
+        """The schedules of some of the loans."""
+        return Schedule(*(part[rows] for part in self._parts))
+
+    def stacked(self, other: "Schedule") -> "Schedule":
+        """These schedules and, below them, others of the same width."""
+        return Schedule(*(np.concatenate([mine, its]) for mine, its in zip(self._parts, other._parts, strict=True)))
+
+    def replaced(self, rows: Ints, other: "Schedule") -> "Schedule":
+        """These schedules with other ones in some rows."""
+        parts = [part.copy() for part in self._parts]
+        for part, its in zip(parts, other._parts, strict=True):
+            part[rows] = its
+        return Schedule(*parts)
+
+    @property
+    def _parts(self) -> tuple[Ints, ...]:
+        return self.start, self.count, self.due, self.principal, self.interest
+
+    def unsettled(self, rows: Ints, settled: Ints) -> Ints:
+        """Index of the oldest installment that `settled` does not cover; the last one when it covers everything."""
+        covered = (self.cumulative[rows] <= settled[:, None]).sum(axis=1)
+        return np.minimum(covered, self.count[rows] - 1)
+
+    def interest_within(self, rows: Ints, settled: Ints) -> Ints:
+        """The interest in a settled amount that goes to the oldest installment first, there to interest first."""
+        index = self.unsettled(rows, settled)
+        interest = self.interest[rows, index]
+        before_interest = self.cumulative_interest[rows, index] - interest
+        before = self.cumulative[rows, index] - self.total[rows, index]
+        return before_interest + np.clip(settled - before, 0, interest)
+
+    def earned(self, rows: Ints, day: Ints) -> Ints:
+        """Interest earned by the end of one day a row: full periods, and the elapsed share of the one under way."""
+        index = (self.due[rows] <= day[:, None]).sum(axis=1)
+        index = np.minimum(index, self.count[rows] - 1)
+        begin, due = self.period_start[rows, index], self.due[rows, index]
+        interest = self.interest[rows, index]
+        return earned_by(self.cumulative_interest[rows, index] - interest, interest, begin, due - begin, day)
+
+
+def earned_by(before: Ints, interest: Ints, begin: Ints, length: Ints, day: Ints) -> Ints:
+    """before + interest × days elapsed ÷ length, in whole cents, half to even."""
+    numerator = before * length + interest * np.clip(day - begin, 0, length)
+    quotient = numerator // length
+    twice = 2 * (numerator - quotient * length)
+    return quotient + ((twice > length) | ((twice == length) & (quotient & 1 == 1)))
+
+
+def level_schedule(terms: Terms, principal: Ints, rate: Ints, count: Ints, width: int) -> Schedule:
+    """Level payments from the start; the last installment takes the rounding."""
+    numbers = np.broadcast_to(np.arange(1, width + 1), (len(count), width))
+    due = np.where(numbers <= count[:, None], terms.due_dates(numbers), NO_DAY)
+    begin = np.column_stack([terms.start, due[:, :-1]])
+    principals, interests = amortise(terms, principal, rate, count, begin, due, np.zeros_like(count))
+    return Schedule(terms.start, count, due, principals, interests)
+
+
+def amortise(
+    terms: Terms, balance: Ints, rate: Ints, count: Ints, begin: Ints, due: Ints, interest_only: Ints
+) -> tuple[Ints, Ints]:
+    """Principal and interest of `count` payments that bring balance to 0, the first `interest_only` without principal.
+
+    rate is in millionths a year, begin and due are the bounds of each period, (loans, width).
+    """
+    annual = rate / 1e6
+    years = terms.year_fractions(begin, np.where(due >= NO_DAY, begin, due))
+    a_period = annual / _PERIODS_A_YEAR[terms.frequency]
+    paying = count - interest_only
+    level = np.rint(balance * a_period / (1 - (1 + a_period) ** -paying)).astype(np.int64)
+    principals, interests = np.zeros_like(due), np.zeros_like(due)
+    left = balance.copy()
+    for k in range(due.shape[1]):
+        interest = np.where(k < count, np.rint(left * annual * years[:, k]), 0).astype(np.int64)
+        principal = np.clip(level - interest, 0, left)
+        principal = np.where(k == count - 1, left, np.where((k < interest_only) | (k >= count), 0, principal))
+        principals[:, k], interests[:, k] = principal, interest
+        left = left - principal
+    return principals, interests
+
+
+def add_months(day: Ints, months: Ints) -> Ints:
+    """The same day of the month `months` later, or the last day of a shorter month."""
+    month = day.astype("datetime64[D]").astype("datetime64[M]")
+    of_month = day - _first_day(month)
+    target = month + months.astype("timedelta64[M]")
+    first = _first_day(target)
+    length = _first_day(target + np.timedelta64(1, "M")) - first
+    return first + np.minimum(of_month, length - 1)
+
+
+def _first_day(month: np.ndarray) -> Ints:
+    return month.astype("datetime64[D]").astype(np.int64)
+
+
+def _days_30_360(begin: Ints, end: Ints) -> np.ndarray:
+    begin_month, begin_day = _month_and_day(begin)
+    end_month, end_day = _month_and_day(end)
+    begin_day = np.minimum(begin_day, 30)
+    end_day = np.where((end_day == 31) & (begin_day == 30), 30, end_day)
+    return (30 * (end_month - begin_month) + end_day - begin_day).astype(np.float64)
+
+
+def _month_and_day(day: Ints) -> tuple[Ints, Ints]:
+    month = np.minimum(day, NO_DAY).astype("datetime64[D]").astype("datetime64[M]")
+    return month.astype(np.int64), day - _first_day(month) + 1
