@@ -1,0 +1,55 @@
+"""Writes a report book, or a stream of rows, as a file of a format at a place."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lending_pipelines.exports import csv, parquet, xlsx
+from lending_pipelines.exports.files import ExportedFile, ExportError, placing
+from lending_pipelines.exports.sheet import Sheet
+from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
+
+_BOOK_WRITERS = {"csv": csv.write_book, "xlsx": xlsx.write_book}
+
+
+def export(book: ReportBook, output_format: str, url: str) -> ExportedFile:
+    """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .zip.
+
+    A CSV book of more than one table is a zip. Equal books make equal bytes. ExportError when the format is unknown or
+    the place cannot be written.
+    """
+    if output_format not in _BOOK_WRITERS:
+        raise ExportError(f"a report cannot be written as {output_format!r}: choose {' or '.join(_BOOK_WRITERS)}")
+    zipped = output_format == "csv" and len(book.tables) > 1
+    with placing(_suffixed(url, "zip" if zipped else output_format)) as sink:
+        rows = _BOOK_WRITERS[output_format](book, sink)
+    return sink.exported(rows)
+
+
+def export_rows(
+    reader: pa.RecordBatchReader, columns: Sequence[ReportColumn], output_format: str, url: str, cover: Cover
+) -> ExportedFile:
+    """Write rows as they are read, in flat memory, at `url` plus the suffix of the format: .csv, .xlsx, .parquet.
+
+    The reader's columns are those of `columns`, by name and in order. The cover is a worksheet in XLSX and metadata in
+    Parquet; CSV has no place for it, what must travel with it goes in a manifest. ExportError as in `export`.
+    """
+    names = [column.name for column in columns]
+    if reader.schema.names != names:
+        raise ExportError(f"{url}: the rows have the columns {reader.schema.names}, not {names}")
+    sheet = Sheet(cover.title, tuple(columns), reader.schema, iter(reader))
+    writers: dict[str, Any] = {
+        "csv": lambda sink: csv.write_sheet(sheet, sink),
+        "xlsx": lambda sink: xlsx.write_workbook(cover, [sheet], [sheet.title], (), sink),
+        "parquet": lambda sink: parquet.write_sheet(sheet, cover, sink),
+    }
+    if output_format not in writers:
+        raise ExportError(f"rows cannot be written as {output_format!r}: choose {', '.join(writers)}")
+    with placing(_suffixed(url, output_format)) as sink:
+        rows = writers[output_format](sink)
+    return sink.exported(rows)
+
+
+def _suffixed(url: str, suffix: str) -> str:
+    return url if url.endswith(f".{suffix}") else f"{url}.{suffix}"

@@ -1,0 +1,147 @@
+"""The tables about lateness that more than one report prints: buckets, transitions, cures and their history."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.reports import columns, scopes
+from lending_pipelines.reports.book import ReportColumn, ReportTable
+from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
+
+_BUCKETS = columns.lake_columns(
+    "aging_buckets", "currency", "bucket", "loan_count", "principal_outstanding", "past_due_amount", "balance_share"
+)
+_TRANSITIONS = columns.lake_columns(
+    "aging_transitions",
+    "currency",
+    "from_date",
+    "from_bucket",
+    "to_bucket",
+    "loan_count",
+    "opening_principal",
+    "count_rate",
+    "balance_rate",
+)
+_CURES = (
+    ReportColumn("currency", "Currency", "text"),
+    ReportColumn("from_bucket", "From bucket", "text"),
+    ReportColumn("opening_loans", "Opening loans", "count"),
+    ReportColumn("opening_principal", "Opening principal", "money"),
+    ReportColumn("cured_loans", "Cured loans", "count"),
+    ReportColumn("cured_principal", "Cured principal", "money"),
+    ReportColumn("cure_count_rate", "Cure rate by count", "rate"),
+    ReportColumn("cure_balance_rate", "Cure rate by balance", "rate"),
+)
+
+
+def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> ReportTable:
+    """The buckets of a scope on a day, in order of lateness, with totals per currency."""
+    aging = source.table("aging_buckets")
+    rows = scopes.rows_of(aging.filter(aging.business_date == day), scope)
+    printed = rows.order_by("currency", _order(rows.bucket, source.conventions)).select(*_names(_BUCKETS))
+    totals = columns.totals_by_currency(rows, _BUCKETS)
+    return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"there is no active loan on {day}")
+
+
+def transitions_of(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:
+    """The rows of aging_transitions of a scope on a day."""
+    transitions = source.table("aging_transitions")
+    return scopes.rows_of(transitions.filter(transitions.business_date == day), scope)
+
+
+def transitions(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
+    """Every movement between buckets, exits and entries included."""
+    order = (_order(rows.from_bucket, conventions), _order(rows.to_bucket, conventions))
+    printed = rows.order_by("currency", *order).select(*_names(_TRANSITIONS))
+    return ReportTable("Transitions", _TRANSITIONS, columns.frame(printed), no_data=no_data)
+
+
+def transition_matrix(rows: ir.Table, rate: str, title: str, conventions: Conventions, no_data: str) -> ReportTable:
+    """`rate` from each opening bucket (down) to each closing bucket or exit (across); a row adds up to 1.
+
+    A cell is 0 where loans were in the opening bucket and none of them moved there; it is blank where the rate has no
+    meaning (nothing was outstanding).
+    """
+    rows = rows.filter(rows.from_bucket != TRANSITION_ENTRY)
+    across = (*conventions.buckets, *TRANSITION_EXITS)
+    cells = {
+        to: ibis.ifelse(rows[rate].count() > 0, ibis.coalesce(rows[rate].sum(where=rows.to_bucket == to), 0.0), None)
+        for to in across
+    }
+    matrix = rows.group_by("currency", "from_bucket").agg(
+        opening_loans=rows.loan_count.sum(), opening_principal=rows.opening_principal.sum(), **cells
+    )
+    printed = (
+        *_CURES[:4],
+        *(
+            ReportColumn(to, f"To {columns.label(to)}" if to in TRANSITION_EXITS else f"To {to}", "rate")
+            for to in across
+        ),
+    )
+    ordered = matrix.order_by("currency", _order(matrix.from_bucket, conventions)).select(*_names(printed))
+    return ReportTable(title, printed, columns.frame(ordered), no_data=no_data)
+
+
+def cures(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
+    """The rates from each late bucket to current, and from all late buckets together in the totals."""
+    late = rows.filter(rows.from_bucket.isin(conventions.buckets[1:]))
+    each = _cures(late, "currency", "from_bucket")
+    printed = each.order_by("currency", _order(each.from_bucket, conventions)).select(*_names(_CURES))
+    totals = _cures(late, "currency").order_by("currency").to_pyarrow().to_pylist()
+    return ReportTable(
+        "Cure rates",
+        _CURES,
+        columns.frame(printed),
+        tuple({**row, "from_bucket": "all late"} for row in totals),
+        no_data=no_data,
+    )
+
+
+def bucket_history(source: ReportSource, covered: Sequence[date], scope: tuple[str, str], currency: str) -> ReportTable:
+    """The principal outstanding per bucket on each day covered; a bucket that a day does not list has none."""
+    aging = source.table("aging_buckets")
+    rows = scopes.rows_of(aging.filter(aging.business_date.isin(covered), aging.currency == currency), scope)
+    buckets = source.conventions.buckets
+    balances = {
+        bucket: ibis.coalesce(
+            rows.principal_outstanding.sum(where=rows.bucket == bucket), ibis.literal(0, "decimal(38, 2)")
+        )
+        for bucket in buckets
+    }
+    history = rows.group_by("business_date").agg(**balances, total=rows.principal_outstanding.sum())
+    printed = (
+        ReportColumn("business_date", "Business date", "date"),
+        *(ReportColumn(bucket, bucket, "money") for bucket in buckets),
+        ReportColumn("total", "Total", "money"),
+    )
+    return ReportTable(
+        f"Bucket history {currency}", printed, columns.frame(history.order_by("business_date").select(*_names(printed)))
+    )
+
+
+def _cures(late: ir.Table, *keys: str) -> ir.Table:
+    cured = late.to_bucket == "current"
+    sums = late.group_by(*keys).agg(
+        opening_loans=late.loan_count.sum(),
+        opening_principal=late.opening_principal.sum(),
+        cured_loans=ibis.coalesce(late.loan_count.sum(where=cured), 0),
+        cured_principal=ibis.coalesce(late.opening_principal.sum(where=cured), ibis.literal(0, "decimal(38, 2)")),
+    )
+    opening = sums.opening_principal.cast("float64").nullif(0)
+    return sums.mutate(
+        cure_count_rate=sums.cured_loans / sums.opening_loans,
+        cure_balance_rate=sums.cured_principal.cast("float64") / opening,
+    )
+
+
+def _order(bucket: ir.StringColumn, conventions: Conventions) -> ir.IntegerColumn:
+    known = (TRANSITION_ENTRY, *conventions.buckets, *TRANSITION_EXITS)
+    return ibis.cases(*((bucket == label, rank) for rank, label in enumerate(known)), else_=len(known))
+
+
+def _names(printed: Sequence[ReportColumn]) -> list[str]:
+    return [column.name for column in printed]

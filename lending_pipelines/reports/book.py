@@ -1,0 +1,145 @@
+"""What a report is: titled tables with typed columns, charts over them, and where the numbers come from.
+
+How a book looks in a file format belongs in exports/; how its numbers are found belongs in the generators.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+
+Kind = Literal["text", "money", "rate", "ratio", "percent", "count", "date", "instant", "flag"]
+"""What a column holds. money: Decimal in the row's currency. rate: a fraction shown as a percentage (0.125 is 12.5 %).
+ratio: a plain multiple (MOIC). percent: a number that is already times 100. count: a whole number. instant: UTC."""
+
+ChartKind = Literal["line", "bar", "stacked"]
+
+_ARROW_TYPES: dict[Kind, pa.DataType] = {
+    "text": pa.string(),
+    "money": pa.decimal128(38, 2),
+    "count": pa.int64(),
+    "date": pa.date32(),
+    "instant": pa.timestamp("us"),
+    "flag": pa.bool_(),
+}
+
+
+@dataclass(frozen=True)
+class ReportColumn:
+    """One column: its name for programs, its label for people, and what it holds."""
+
+    name: str
+    label: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """One titled table. `totals` are rows of values by column name, one per currency where there is money.
+
+    A table without rows carries in `no_data` the reason, which is printed in the place of the rows.
+    """
+
+    title: str
+    columns: tuple[ReportColumn, ...]
+    frame: pd.DataFrame
+    totals: tuple[Mapping[str, Any], ...] = ()
+    no_data: str = ""
+
+    def __post_init__(self) -> None:
+        if missing := [name for name in self.names if name not in self.frame.columns]:
+            raise ValueError(f"table {self.title!r}: the frame lacks {', '.join(missing)}")
+        if self.frame.empty and not self.no_data:
+            raise ValueError(f"table {self.title!r} is empty: say why in no_data")
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [column.name for column in self.columns]
+
+    def arrow(self) -> pa.Table:
+        """The rows in Arrow, each column in the type of its kind. ValueError when the frame holds something else."""
+        return pa.table({column.name: self._array(column) for column in self.columns})
+
+    def _array(self, column: ReportColumn) -> pa.ChunkedArray:
+        values = pa.table({column.name: pa.array(self.frame[column.name], from_pandas=True)})[column.name]
+        wanted = _ARROW_TYPES.get(column.kind, values.type if pa.types.is_decimal(values.type) else pa.float64())
+        if column.kind == "money" and pa.types.is_floating(values.type):
+            raise ValueError(f"table {self.title!r}: {column.name} is money and must hold Decimal, not float")
+        try:
+            return values.cast(wanted)
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"table {self.title!r}: {column.name} does not hold {column.kind}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of one table's columns `y` over its column `x`."""
+
+    title: str
+    table: str
+    kind: ChartKind
+    x: str
+    y: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What a reader must know before the numbers: titled sections of names and values."""
+
+    title: str
+    sections: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class ReportBook:
+    """A finished report.
+
+    `parameters` are as they were asked for, `as_of` the business date that they came to; `data_versions` the Delta
+    versions of the tables read. `summary` holds the headline numbers, ready for JSON (money as decimal text).
+    """
+
+    report_type: str
+    title: str
+    parameters: Mapping[str, str]
+    conventions: Mapping[str, str]
+    as_of: date
+    data_versions: Mapping[str, int]
+    tables: Sequence[ReportTable]
+    charts: Sequence[Chart] = ()
+    notes: Sequence[str] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = {table.title: set(table.names) for table in self.tables}
+        if len(names) < len(self.tables):
+            raise ValueError(f"report {self.report_type}: two tables have the same title")
+        for chart in self.charts:
+            if not {chart.x, *chart.y} <= names.get(chart.table, set()):
+                raise ValueError(f"report {self.report_type}: chart {chart.title!r} names what no table has")
+
+    @property
+    def cover(self) -> Cover:
+        """Where the numbers come from; the same for the same book, so that equal books make equal files."""
+        return Cover(
+            self.title,
+            {
+                "Report": {
+                    "Report type": self.report_type,
+                    "As of": self.as_of.isoformat(),
+                    "Generated by": f"lending_pipelines {version('lending_pipelines')}",
+                },
+                "Parameters": self.parameters,
+                "Tables": {
+                    table.title: f"no data: {table.no_data}" if table.frame.empty else f"{len(table.frame)} rows"
+                    for table in self.tables
+                },
+                "Notes": {str(number): note for number, note in enumerate(self.notes, start=1)},
+                "Conventions": self.conventions,
+                "Data versions": {name: str(number) for name, number in sorted(self.data_versions.items())},
+            },
+        )

@@ -1,0 +1,60 @@
+"""Columns, rows and totals as reports print them, from what the lake's tables say of themselves."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from lending_pipelines.reports.book import Kind, ReportColumn
+from lending_pipelines.tables import TABLES
+
+_KINDS: dict[str, Kind] = {
+    "string": "text",
+    "decimal(18, 2)": "money",
+    "decimal(9, 6)": "rate",
+    "float64": "rate",
+    "int64": "count",
+    "date": "date",
+    "timestamp(6)": "instant",
+    "boolean": "flag",
+}
+_ACRONYMS = {"id", "irr", "moic", "par"}
+
+
+def lake_columns(table: str, *names: str) -> tuple[ReportColumn, ...]:
+    """Report columns of a lake table's columns: the kind by the column's type, the label by its name."""
+    return tuple(_lake_column(table, name) for name in names)
+
+
+def label(name: str) -> str:
+    """A column's name for people: `par_30` is PAR 30, `principal_outstanding` Principal outstanding."""
+    words = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
+    return " ".join([words[0] if words[0].isupper() else words[0].capitalize(), *words[1:]])
+
+
+def frame(rows: ir.Table) -> pd.DataFrame:
+    """The rows in pandas, with Arrow's types: money stays Decimal, a count with nulls stays a count."""
+    return rows.to_pyarrow().to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def totals_by_currency(
+    rows: ir.Table, columns: Iterable[ReportColumn], only: Iterable[str] | None = None
+) -> tuple[dict[str, Any], ...]:
+    """One row per currency of the sums of the money and count columns, or of `only` those, in currency order."""
+    wanted = [column.name for column in columns if column.kind in ("money", "count")] if only is None else list(only)
+    if not wanted:
+        return ()
+    sums = rows.group_by("currency").agg(**{name: rows[name].sum() for name in wanted}).order_by("currency")
+    return tuple(sums.to_pyarrow().to_pylist())
+
+
+def headline(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those values of a row, ready for JSON: money and rates as decimal text."""
+    return {name: str(row[name]) if isinstance(row[name], Decimal) else row[name] for name in names}
+
+
+def _lake_column(table: str, name: str) -> ReportColumn:
+    kind = "ratio" if name == "moic" else _KINDS[TABLES[table].column(name).type]
+    return ReportColumn(name, label(name), kind)

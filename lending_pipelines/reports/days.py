@@ -1,0 +1,52 @@
+"""Which business dates a report is about: `latest` and histories resolved against the days that were closed."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import date
+from typing import Literal
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports.parameters import LATEST
+from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.tables import TABLES
+
+
+def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
+    """The business date that `as_of` means: present in every daily table of `reads`, `latest` by the first of them.
+
+    LendingError names the table, the nearest days present and the command that closes the day.
+    """
+    daily = [name for name in reads if TABLES[name].daily]
+    if as_of == LATEST:
+        days = source.days(daily[0])
+        if not days:
+            raise LendingError(
+                f"{daily[0]} has no days yet: close some with lending close --from 2025-01-01 --to 2025-01-31"
+            )
+        wanted = days[-1]
+    else:
+        wanted = date.fromisoformat(as_of)
+    for name in daily:
+        _require(wanted, name, source.days(name))
+    return wanted
+
+
+def history_days(
+    source: ReportSource, table: str, last: date, points: int, step: Literal["month", "day"]
+) -> list[date]:
+    """The last `points` business dates up to `last`: each closed day, or the last closed day of each month."""
+    days = [day for day in source.days(table) if day <= last]
+    if step == "month":
+        days = list({(day.year, day.month): day for day in days}.values())
+    return days[-points:]
+
+
+def _require(wanted: date, table: str, days: Sequence[date]) -> None:
+    at = bisect_left(days, wanted)
+    if at < len(days) and days[at] == wanted:
+        return
+    nearest = " and ".join(day.isoformat() for day in (*days[max(at - 1, 0) : at], *days[at : at + 1]))
+    raise LendingError(
+        f"{table} has no {wanted}: {f'the nearest days present are {nearest}' if nearest else 'it has no days yet'};"
+        f" close it with lending close --from {wanted} --to {wanted}"
+    )

@@ -1,0 +1,118 @@
+"""delinquency_aging: who is how late on a day, how lateness moved, its history, and the largest overdue loans."""
+
+from datetime import date
+
+import ibis
+from pydantic import Field
+
+from lending_pipelines.reports import aging_tables, columns, days, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
+from lending_pipelines.reports.parameters import AsOf, History, OneScope
+from lending_pipelines.reports.protocol import ReportSource
+
+_OVERDUE = columns.lake_columns(
+    "loan_positions",
+    "loan_id",
+    "borrower_id",
+    "product_id",
+    "branch_id",
+    "officer_id",
+    "currency",
+    "principal_outstanding",
+    "past_due_amount",
+    "past_due_principal",
+    "past_due_interest",
+    "days_past_due",
+    "bucket",
+    "oldest_due_on",
+    "last_payment_on",
+)
+
+
+class DelinquencyAgingParameters(History, OneScope, AsOf):
+    """The form of delinquency_aging."""
+
+    top_loans: int = Field(
+        20, ge=1, le=1000, description="How many overdue loans are listed per currency, largest past-due amount first."
+    )
+
+
+class DelinquencyAging:
+    """Prints aging_buckets, aging_transitions and the overdue loans of loan_positions."""
+
+    report_type = "delinquency_aging"
+    title = "Delinquency aging"
+    description = "Delinquency buckets, transition and cure rates, bucket history and the largest overdue loans."
+    reads = ("aging_buckets", "portfolio_snapshots", "loan_positions", "aging_transitions")
+    parameters = DelinquencyAgingParameters
+
+    def covers(self, parameters: DelinquencyAgingParameters, source: ReportSource) -> list[date]:
+        """The business date and the days of the history."""
+        # A day without an opening day one step before has no transitions, and is closed all the same.
+        last = days.business_date(source, self.reads[:3], parameters.as_of)
+        return days.history_days(source, self.reads[0], last, parameters.history, parameters.history_step)
+
+    def generate(self, parameters: DelinquencyAgingParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the day or the scope is not there."""
+        covered = self.covers(parameters, source)
+        day = covered[-1]
+        scope = scopes.scope_of(parameters, source, day)
+        aging = aging_tables.by_lateness(source, day, scope)
+        currencies = aging.frame["currency"].unique()
+        history = [aging_tables.bucket_history(source, covered, scope, currency) for currency in currencies]
+        overdue = _overdue(source, day, scope, parameters.top_loans)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {scopes.scope_title(source, day, scope)}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            day,
+            source.versions(),
+            [aging, *_movements(source, day, scope), *history, overdue],
+            [_chart(table) for table in history],
+            notes=[
+                "A transition goes from the bucket one step before the day to the bucket on the day; rates out of each"
+                " opening bucket add up to 100 %.",
+                "A cure is a transition from a late bucket to current.",
+            ],
+            summary={
+                row["currency"]: columns.headline(row, ("loan_count", "principal_outstanding", "past_due_amount"))
+                for row in aging.totals
+            },
+        )
+
+
+def _movements(source: ReportSource, day: date, scope: tuple[str, str]) -> list[ReportTable]:
+    conventions = source.conventions
+    rows = aging_tables.transitions_of(source, day, scope)
+    none = f"no loan was active one {conventions.transition_step} before {day}, or that day is not closed"
+    no_late = f"no loan was late one {conventions.transition_step} before {day}, or that day is not closed"
+    return [
+        aging_tables.transitions(rows, conventions, none),
+        aging_tables.transition_matrix(rows, "count_rate", "Transition rates by count", conventions, none),
+        aging_tables.transition_matrix(rows, "balance_rate", "Transition rates by balance", conventions, none),
+        aging_tables.cures(rows, conventions, no_late),
+    ]
+
+
+def _overdue(source: ReportSource, day: date, scope: tuple[str, str], top: int) -> ReportTable:
+    positions = source.table("loan_positions")
+    late = scopes.loans_of(positions.filter(positions.business_date == day, positions.days_past_due > 0), scope)
+    largest = ibis.window(group_by="currency", order_by=[late.past_due_amount.desc(), late.loan_id])
+    ranked = late.mutate(rank=ibis.row_number().over(largest))
+    listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
+    return ReportTable(
+        "Largest overdue loans",
+        _OVERDUE,
+        columns.frame(listed.select(*(column.name for column in _OVERDUE))),
+        no_data=f"no loan is overdue on {day}",
+    )
+
+
+def _chart(history: ReportTable) -> Chart:
+    buckets = tuple(history.names[1:-1])
+    currency = history.title.removeprefix("Bucket history ")
+    return Chart(f"Principal outstanding by bucket, {currency}", history.title, "stacked", "business_date", buckets)
+
+
+generator = DelinquencyAging()

@@ -1,0 +1,182 @@
+"""general_ledger: every journal line of a period by account, between an opening and a closing balance."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import Field, field_validator
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports import columns, days
+from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import ALL, LATEST, ReportParameters, iso_day, suggestion
+from lending_pipelines.reports.protocol import ReportSource
+
+MONTH_START = "month_start"
+
+_NOTHING = ibis.literal(0, "decimal(38, 2)")
+_ACCOUNTS = (
+    *columns.lake_columns("trial_balance", "account_code", "name", "account_type", "currency"),
+    ReportColumn("opening_balance", "Opening balance", "money"),
+    *columns.lake_columns("journal_lines", "debit", "credit"),
+    ReportColumn("closing_balance", "Closing balance", "money"),
+)
+_LINES = (
+    *columns.lake_columns("trial_balance", "account_code", "name"),
+    *columns.lake_columns("journal_lines", "entry_date", "entry_id", "line_no", "memo", "loan_id", "transaction_id"),
+    *columns.lake_columns("journal_lines", "currency", "debit", "credit"),
+    ReportColumn("balance", "Balance", "money"),
+)
+
+
+class GeneralLedgerParameters(ReportParameters):
+    """The form of general_ledger."""
+
+    from_date: str = Field(
+        MONTH_START, description="First day as 2025-01-01, or month_start: the first day of to_date's month."
+    )
+    to_date: str = Field(LATEST, description="Last day as 2025-01-31, or latest: the last day that was closed.")
+    account: str = Field(ALL, description="Account code or name, or ALL.")
+    max_lines: int = Field(
+        200_000, ge=1, le=1_000_000, description="More lines than this are refused: choose a shorter period."
+    )
+
+    @field_validator("from_date")
+    @classmethod
+    def _from(cls, text: str) -> str:
+        return iso_day(text, MONTH_START)
+
+    @field_validator("to_date")
+    @classmethod
+    def _to(cls, text: str) -> str:
+        return iso_day(text, LATEST)
+
+
+class GeneralLedger:
+    """Prints journal_lines by account; balances are debit − credit, as in trial_balance."""
+
+    report_type = "general_ledger"
+    title = "General ledger"
+    description = "Journal lines of a period by account, with opening, running and closing balances."
+    reads = ("trial_balance", "journal_lines", "gl_accounts")
+    parameters = GeneralLedgerParameters
+
+    def covers(self, parameters: GeneralLedgerParameters, source: ReportSource) -> list[date]:
+        """The last day: its trial balance holds every line up to it."""
+        return [days.business_date(source, self.reads, parameters.to_date)]
+
+    def generate(self, parameters: GeneralLedgerParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the day or account is not there, or when there are more lines than allowed."""
+        last = self.covers(parameters, source)[0]
+        first = last.replace(day=1) if parameters.from_date == MONTH_START else date.fromisoformat(parameters.from_date)
+        if first > last:
+            raise LendingError(f"report {self.report_type}: from_date {first} is after to_date {last}")
+        journal, trial = _up_to(source, last, _account(source, parameters.account))
+        balances = _balances(source, journal, first)
+        accounts = _accounts(balances, last)
+        lines = _lines(journal, balances, first, last, parameters.max_lines)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {first} to {last}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            last,
+            source.versions(),
+            [accounts, lines],
+            notes=["Balances are debit − credit: a credit balance is negative.", *_differences(balances, trial, last)],
+            summary={
+                row["currency"]: columns.headline(row, ("opening_balance", "debit", "credit", "closing_balance"))
+                for row in accounts.totals
+            },
+        )
+
+
+def _account(source: ReportSource, wanted: str) -> str | None:
+    """The code of the account asked for by code or name; None for all."""
+    if wanted.strip().upper() == ALL:
+        return None
+    accounts = source.table("gl_accounts").select("account_code", "name").to_pyarrow().to_pylist()
+    folded = wanted.strip().casefold()
+    codes = [row["account_code"] for row in accounts if wanted.strip() == row["account_code"]] or [
+        row["account_code"] for row in accounts if folded == row["name"].casefold()
+    ]
+    if len(codes) == 1:
+        return codes[0]
+    if codes:
+        raise LendingError(f"account {wanted!r} is the name of {', '.join(sorted(codes))}: give the code")
+    candidates = {text for row in accounts for text in row.values()}
+    raise LendingError(f"there is no account {wanted!r}; {suggestion(wanted, candidates)}")
+
+
+def _up_to(source: ReportSource, last: date, account: str | None) -> tuple[ir.Table, ir.Table]:
+    """The journal up to the last day and that day's trial balance, of one account or of all."""
+    journal, trial = source.table("journal_lines"), source.table("trial_balance")
+    journal, trial = journal.filter(journal.entry_date <= last), trial.filter(trial.business_date == last)
+    if account is None:
+        return journal, trial
+    return journal.filter(journal.account_code == account), trial.filter(trial.account_code == account)
+
+
+def _balances(source: ReportSource, journal: ir.Table, first: date) -> ir.Table:
+    """Per account and currency: opening balance, debits and credits of the period, closing balance."""
+    within = journal.entry_date >= first
+    amount = journal.debit - journal.credit
+    sums = journal.group_by("account_code", "currency").agg(
+        opening_balance=ibis.coalesce(amount.sum(where=~within), _NOTHING),
+        debit=ibis.coalesce(journal.debit.sum(where=within), _NOTHING),
+        credit=ibis.coalesce(journal.credit.sum(where=within), _NOTHING),
+        closing_balance=amount.sum(),
+    )
+    names = source.table("gl_accounts").select("account_code", "name", "account_type")
+    return sums.left_join(names, "account_code").select(*(column.name for column in _ACCOUNTS))
+
+
+def _accounts(balances: ir.Table, last: date) -> ReportTable:
+    printed = balances.order_by("currency", "account_code")
+    totals = columns.totals_by_currency(balances, _ACCOUNTS)
+    return ReportTable(
+        "Accounts", _ACCOUNTS, columns.frame(printed), totals, no_data=f"the ledger has no entries up to {last}"
+    )
+
+
+def _lines(journal: ir.Table, balances: ir.Table, first: date, last: date, most: int) -> ReportTable:
+    lines = journal.filter(journal.entry_date >= first)
+    if (count := lines.count().to_pyarrow().as_py()) > most:
+        raise LendingError(
+            f"report general_ledger: {count} lines from {first} to {last} are more than max_lines {most}:"
+            " choose one account or a shorter period, or raise max_lines"
+        )
+    opening = balances.select("account_code", "currency", "name", "opening_balance")
+    lines = lines.join(opening, ["account_code", "currency"])
+    so_far = ibis.window(
+        group_by=["account_code", "currency"], order_by=["entry_date", "entry_id", "line_no"], rows=(None, 0)
+    )
+    lines = lines.mutate(balance=lines.opening_balance + (lines.debit - lines.credit).sum().over(so_far))
+    printed = lines.order_by("currency", "account_code", "entry_date", "entry_id", "line_no")
+    return ReportTable(
+        "Lines",
+        _LINES,
+        columns.frame(printed.select(*(column.name for column in _LINES))),
+        columns.totals_by_currency(lines, _LINES, ("debit", "credit")),
+        no_data=f"there are no entries from {first} to {last}",
+    )
+
+
+def _differences(balances: ir.Table, trial: ir.Table, last: date) -> list[str]:
+    """A note when the journal has moved on since the day was closed, naming the accounts."""
+    reported = trial.select("account_code", "currency", "balance")
+    both = balances.outer_join(reported, ["account_code", "currency"])
+    difference = ibis.coalesce(both.closing_balance, _NOTHING) - ibis.coalesce(both.balance, _NOTHING)
+    account = ibis.coalesce(both.account_code, both.account_code_right)
+    apart = both.select(account=account, difference=difference)
+    apart = apart.filter(apart.difference != 0).order_by("account")
+    names = [f"{row['account']} by {row['difference']}" for row in apart.limit(20).to_pyarrow().to_pylist()]
+    if not names:
+        return []
+    return [
+        f"The journal differs from the trial balance of {last} in {', '.join(names)}: entries arrived after the close;"
+        f" close the day again with lending close --from {last} --to {last} --force."
+    ]
+
+
+generator = GeneralLedger()

@@ -1,0 +1,128 @@
+"""The forms of reports: parameters with visible defaults and descriptions, and errors that say what to write instead.
+
+Only text, numbers, true or false, Literal and lists of them, because a launchpad form is derived from the fields: a
+date is ISO text. What several reports share is here; a report's own parameters are in its module.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Literal, TypeVar, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.scopes import DIMENSIONS
+
+ALL = "ALL"
+"""The word for no restriction."""
+
+LATEST = "latest"
+"""The word for the last business date present."""
+
+
+class ReportParameters(BaseModel):
+    """The base of every report's parameters: immutable, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _list_from_text(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and get_origin(cls.model_fields[str(info.field_name)].annotation) is list:
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    def stamp(self) -> dict[str, str]:
+        """The parameters as text by name, for covers and the register."""
+        return {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in self}
+
+
+class AsOf(ReportParameters):
+    """A report on one business date."""
+
+    as_of: str = Field(LATEST, description="Business date as 2025-01-31, or latest: the last day that was closed.")
+
+    @field_validator("as_of")
+    @classmethod
+    def _day(cls, text: str) -> str:
+        return iso_day(text, LATEST)
+
+
+class ScopeFilters(ReportParameters):
+    """Which loans: each field narrows them, by id or name."""
+
+    portfolio: str = Field(ALL, description="Portfolio id or name, or ALL.")
+    program: str = Field(ALL, description="Program id or name, or ALL.")
+    product: str = Field(ALL, description="Product id or name, or ALL.")
+    branch: str = Field(ALL, description="Branch id or name, or ALL.")
+    investor: str = Field(ALL, description="Investor id or name, or ALL.")
+    vintage: str = Field(ALL, description="Calendar quarter of disbursement as 2025Q3, or ALL.")
+
+    @property
+    def chosen_scopes(self) -> dict[str, str]:
+        """The fields that narrow, with what was asked for."""
+        values = {name: getattr(self, name) for name in DIMENSIONS}
+        return {name: value for name, value in values.items() if value.strip().upper() != ALL}
+
+
+class OneScope(ScopeFilters):
+    """Which loans, where the daily tables hold the numbers of one scope at a time: one field may narrow them."""
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> "OneScope":
+        if len(self.chosen_scopes) > 1:
+            raise ValueError(f"choose one of {', '.join(self.chosen_scopes)} and leave the others at {ALL}")
+        return self
+
+
+class History(ReportParameters):
+    """How far back a history goes."""
+
+    history: int = Field(12, ge=1, le=400, description="Points of history, the business date included.")
+    history_step: Literal["month", "day"] = Field(
+        "month", description="month: the last closed day of each calendar month; day: each closed day."
+    )
+
+
+def iso_day(text: str, *words: str) -> str:
+    """The text, when it is an ISO date or one of the words; ValueError that says what to write."""
+    if text in words:
+        return text
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"write a date as 2025-01-31, or {' or '.join(words)}") from None
+
+
+def suggestion(wrong: str, candidates: Iterable[str]) -> str:
+    """What to write instead of a wrong name: the candidates near it, or else what there is (ten at most)."""
+    known = sorted(candidates)
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    if near := difflib.get_close_matches(wrong.casefold(), by_folded, n=3, cutoff=0.6):
+        return f"did you mean {' or '.join(by_folded[name] for name in near)}?"
+    return f"there is {', '.join(known[:10])}" + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+
+
+M = TypeVar("M", bound=ReportParameters)
+
+
+def parse_parameters(report_type: str, model: type[M], values: Mapping[str, Any]) -> M:
+    """The parameters from a form or a command line; LendingError in one line that says what to write instead."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(model, problem) for problem in error.errors())
+        raise LendingError(f"report {report_type}: {problems}") from error
+
+
+def _problem(model: type[ReportParameters], problem: Any) -> str:
+    name = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"there is no parameter {name}; {suggestion(name, model.model_fields)}"
+        case "literal_error":
+            return f"{name} is {problem['input']!r}: write {problem['ctx']['expected']}"
+        case _:
+            return f"{name} is {problem['input']!r}: {message}" if name else message

@@ -1,0 +1,38 @@
+"""Finds the report types: every module of this package with a module-level `generator`."""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from lending_pipelines import reports
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports.parameters import suggestion
+from lending_pipelines.reports.protocol import ReportGeneratorProtocol
+
+
+@cache
+def _generators() -> dict[str, ReportGeneratorProtocol[Any]]:
+    found: dict[str, ReportGeneratorProtocol[Any]] = {}
+    for info in sorted(pkgutil.iter_modules(reports.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{reports.__name__}.{info.name}")
+        generator = getattr(module, "generator", None)
+        if generator is None:
+            continue
+        if generator.report_type in found:
+            raise LendingError(f"{module.__name__}: report type {generator.report_type} exists already; name it anew")
+        found[generator.report_type] = generator
+    return found
+
+
+def report_types() -> list[str]:
+    """The names of all report types, in order."""
+    return sorted(_generators())
+
+
+def get(report_type: str) -> ReportGeneratorProtocol[Any]:
+    """The generator of that report type; LendingError with near names when there is none."""
+    try:
+        return _generators()[report_type]
+    except KeyError:
+        raise LendingError(f"there is no report {report_type!r}; {suggestion(report_type, report_types())}") from None

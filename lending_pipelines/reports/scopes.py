@@ -1,0 +1,64 @@
+"""Which loans a report is about: the scopes of the daily tables, found by id or name."""
+
+from datetime import date
+
+import ibis.expr.types as ir
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.scopes import DIMENSIONS
+from lending_pipelines.reports.parameters import ScopeFilters, suggestion
+from lending_pipelines.reports.protocol import ReportSource
+
+EVERYTHING = ("all", "*")
+
+
+def scope_of(parameters: ScopeFilters, source: ReportSource, day: date) -> tuple[str, str]:
+    """The scope and scope_id asked for, of parameters that allow one; LendingError with near names when unknown."""
+    return next(iter(scopes_of(parameters, source, day)), EVERYTHING)
+
+
+def scopes_of(parameters: ScopeFilters, source: ReportSource, day: date) -> list[tuple[str, str]]:
+    """Every scope asked for with its scope_id; none when everything is."""
+    return [(scope, _scope_id(source, day, scope, wanted)) for scope, wanted in parameters.chosen_scopes.items()]
+
+
+def rows_of(table: ir.Table, scope: tuple[str, str]) -> ir.Table:
+    """The rows of one scope in a table that has scope and scope_id."""
+    return table.filter(table.scope == scope[0], table.scope_id == scope[1])
+
+
+def loans_of(positions: ir.Table, scope: tuple[str, str]) -> ir.Table:
+    """The loans of one scope in loan_positions."""
+    if scope == EVERYTHING:
+        return positions
+    return positions.filter(positions[DIMENSIONS[scope[0]]] == scope[1])
+
+
+def scope_title(source: ReportSource, day: date, scope: tuple[str, str]) -> str:
+    """The scope for a title: `all loans`, or `portfolio P1, Consumer North`."""
+    if scope == EVERYTHING:
+        return "all loans"
+    name = _names(source, day, scope[0]).get(scope[1])
+    return f"{scope[0]} {scope[1]}" + (f", {name}" if name and name != scope[1] else "")
+
+
+def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
+    names = _names(source, day, scope)
+    if wanted in names:
+        return wanted
+    folded = wanted.strip().casefold()
+    matches = [key for key, name in names.items() if folded in (key.casefold(), (name or "").casefold())]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise LendingError(f"{scope} {wanted!r} is the name of {', '.join(sorted(matches))}: give the id")
+    candidates = {*names, *(name for name in names.values() if name)}
+    instead = suggestion(wanted, candidates) if candidates else f"no {scope} has loans on that day"
+    raise LendingError(f"there is no {scope} {wanted!r} on {day}; {instead}")
+
+
+def _names(source: ReportSource, day: date, scope: str) -> dict[str, str | None]:
+    """The name by scope_id of everything in that scope on the day."""
+    snapshots = source.table("portfolio_snapshots")
+    rows = snapshots.filter(snapshots.business_date == day, snapshots.scope == scope)
+    return {row["scope_id"]: row["name"] for row in rows.select("scope_id", "name").distinct().to_pyarrow().to_pylist()}

@@ -1,0 +1,69 @@
+"""trial_balance: every account's debits, credits and balance on a day."""
+
+from datetime import date
+
+from lending_pipelines.reports import columns, days
+from lending_pipelines.reports.book import ReportBook, ReportTable
+from lending_pipelines.reports.parameters import AsOf
+from lending_pipelines.reports.protocol import ReportSource
+
+_COLUMNS = columns.lake_columns(
+    "trial_balance",
+    "account_code",
+    "name",
+    "account_type",
+    "currency",
+    "debit_total",
+    "credit_total",
+    "debit_balance",
+    "credit_balance",
+)
+
+
+class TrialBalance:
+    """Prints the table trial_balance."""
+
+    report_type = "trial_balance"
+    title = "Trial balance"
+    description = "Debits, credits and balance of every ledger account on a day, with totals per currency."
+    reads = ("trial_balance",)
+    parameters = AsOf
+
+    def covers(self, parameters: AsOf, source: ReportSource) -> list[date]:
+        """The business date."""
+        return [days.business_date(source, self.reads, parameters.as_of)]
+
+    def generate(self, parameters: AsOf, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the day is not there."""
+        day = self.covers(parameters, source)[0]
+        balances = source.table("trial_balance")
+        rows = balances.filter(balances.business_date == day)
+        printed = rows.order_by("currency", "account_code").select(*(column.name for column in _COLUMNS))
+        totals = columns.totals_by_currency(rows, _COLUMNS)
+        table = ReportTable(
+            self.title, _COLUMNS, columns.frame(printed), totals, no_data=f"the ledger has no entries up to {day}"
+        )
+        return ReportBook(
+            self.report_type,
+            self.title,
+            parameters.stamp(),
+            source.conventions.stamp(),
+            day,
+            source.versions(),
+            [table],
+            notes=[
+                f"The {row['currency']} accounts do not balance: debits − credits ="
+                f" {row['debit_total'] - row['credit_total']}."
+                for row in totals
+                if row["debit_total"] != row["credit_total"]
+            ],
+            summary={
+                row["currency"]: columns.headline(
+                    row, ("debit_total", "credit_total", "debit_balance", "credit_balance")
+                )
+                for row in totals
+            },
+        )
+
+
+generator = TrialBalance()
