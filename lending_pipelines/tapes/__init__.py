@@ -1,0 +1,30 @@
+"""Loan tapes: which loan-level fields there are, which an investor's tape holds, and what vouches for the file.
+
+Everything here is pure: expressions, decisions and texts. Writing the file is the exports', where it goes is the
+assets', and who gets which tape when is kept in the register.
+"""
+
+from lending_pipelines.tapes.catalogue import CATALOGUE, TapeCatalogueField
+from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals
+from lending_pipelines.tapes.placement import TapePlacement, tape_folder
+from lending_pipelines.tapes.rows import tape_rows, tape_tables, tape_totals
+from lending_pipelines.tapes.spec import DEFAULT_FIELDS, TapeError, TapeField, TapeSpec
+from lending_pipelines.tapes.versions import next_tape_path
+
+__all__ = [
+    "CATALOGUE",
+    "DEFAULT_FIELDS",
+    "ControlTotal",
+    "TapeCatalogueField",
+    "TapeError",
+    "TapeField",
+    "TapeManifest",
+    "TapePlacement",
+    "TapeSpec",
+    "control_totals",
+    "next_tape_path",
+    "tape_folder",
+    "tape_rows",
+    "tape_tables",
+    "tape_totals",
+]

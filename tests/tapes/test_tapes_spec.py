@@ -1,0 +1,92 @@
+"""What a tape may hold, and what is refused."""
+
+import pytest
+
+from lending_pipelines.tables import DERIVED, SERVICING
+from lending_pipelines.tapes import CATALOGUE, DEFAULT_FIELDS, TapeError, TapeField, TapeSpec
+from lending_pipelines.tapes.catalogue import KEYS
+
+
+def test_every_column_of_loan_positions_is_a_field():
+    positions = DERIVED["loan_positions"]
+    assert list(CATALOGUE)[: len(positions.columns)] == list(positions.names)
+    for column in positions.columns:
+        field = CATALOGUE[column.name]
+        assert (field.table, field.column, field.type) == ("loan_positions", column.name, column.type)
+
+
+def test_fields_of_other_tables_are_reached_by_a_key_of_theirs():
+    for field in CATALOGUE.values():
+        if field.table != "loan_positions":
+            here, there = KEYS[field.table]
+            assert here in DERIVED["loan_positions"].names
+            assert SERVICING[field.table].key == (there,)
+    assert CATALOGUE["original_principal"].table == "loans"
+    assert CATALOGUE["product_name"].column == CATALOGUE["program_name"].column == "name"
+
+
+def test_fields_are_described():
+    principal = CATALOGUE["original_principal"]
+    assert (principal.type, principal.unit) == ("decimal(18, 2)", "the loan's currency")
+    assert principal.description == "the contractual amount"
+    assert CATALOGUE["annual_rate"].unit == "annual fraction"
+    assert all(field.description for field in CATALOGUE.values())
+    assert CATALOGUE["borrower_id"].pii
+    assert not CATALOGUE["principal_outstanding"].pii
+
+
+def test_the_default_fields_are_in_the_catalogue_and_not_personal():
+    spec = TapeSpec(name="Daily", portfolio_id="a")
+    assert [field.field for field in spec.fields] == list(DEFAULT_FIELDS)
+    assert not [name for name in DEFAULT_FIELDS if CATALOGUE[name].pii]
+
+
+def test_fields_are_picked_ordered_and_renamed():
+    spec = TapeSpec(
+        name="Daily", portfolio_id="a", fields=[{"field": "principal_outstanding", "as": "UPB"}, "loan_id", "status"]
+    )
+    assert [(column.name, column.type) for column in spec.columns] == [
+        ("UPB", "decimal(18, 2)"),
+        ("loan_id", "string"),
+        ("status", "string"),
+    ]
+    assert spec.fields[0] == TapeField(field="principal_outstanding", renamed="UPB")
+    assert TapeSpec.model_validate(spec.model_dump(mode="json", by_alias=True)) == spec
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"fields": ["loan_id", "principal_outstandin"]},
+            "no field 'principal_outstandin': did you mean 'principal_o",
+        ),
+        ({"fields": ["loan_id", "loan_id"]}, "two columns are named 'loan_id': rename one with `as`"),
+        ({"fields": ["status", {"field": "bucket", "as": "status"}]}, "two columns are named 'status'"),
+        ({"fields": []}, "fields: Tuple should have at least 1 item"),
+        ({"fields": [{"field": "loan_id", "name": "id"}]}, r"fields\.0\.name: Extra inputs are not permitted"),
+        ({"fields": [{"field": "loan_id", "as": ""}]}, r"fields\.0\.as: String should have at least 1 character"),
+        ({"tape_format": "xml"}, "tape_format: Input should be 'csv', 'xlsx' or 'parquet'"),
+        ({"name": "../.."}, r"tape '\.\./\.\.': its name must have a letter or a digit"),
+        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_tape_is_refused_in_one_line(wrong, message):
+    with pytest.raises(TapeError, match=message) as refusal:
+        TapeSpec(**{"name": "Daily", "portfolio_id": "a", **wrong})
+    assert str(refusal.value).startswith("tape ")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("North Fund: Daily", "north-fund-daily"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("Ümläut & Söhne", "ümläut-söhne"),
+        ("  a__b  ", "a-b"),
+        ("组合 A", "组合-a"),
+    ],
+)
+def test_a_name_makes_a_safe_file_name(name, slug):
+    assert TapeSpec(name=name, portfolio_id="a").slug == slug
