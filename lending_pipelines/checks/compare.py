@@ -46,6 +46,11 @@ def any_of(conditions: Iterable[ir.BooleanValue]) -> ir.BooleanValue:
     return reduce(or_, conditions)
 
 
+def broken(*conditions: ir.BooleanValue) -> ir.BooleanValue:
+    """True where any condition is, or cannot be decided because a value is null: what cannot be checked is no pass."""
+    return any_of(condition.fill_null(True) for condition in conditions)
+
+
 def differs(left: ir.Value, right: ir.Value) -> ir.BooleanValue:
     """Whether two values differ: ratios by more than TOLERANCE, everything else at all."""
     if left.type().is_floating() or right.type().is_floating():

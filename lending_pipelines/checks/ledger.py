@@ -5,7 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import any_of, calendar, differences, on_days
+from lending_pipelines.checks.compare import broken, calendar, differences, on_days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
 
 
@@ -78,7 +78,7 @@ def unbalanced_days(tables: Tables, first: date, last: date) -> ir.Table:
         debit_balance=rows.debit_balance.sum(),
         credit_balance=rows.credit_balance.sum(),
     )
-    return sums.filter((sums.debit_total != sums.credit_total) | (sums.debit_balance != sums.credit_balance))
+    return sums.filter(broken(sums.debit_total != sums.credit_total, sums.debit_balance != sums.credit_balance))
 
 
 def balances_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
@@ -86,12 +86,10 @@ def balances_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
     rows = on_days(tables["trial_balance"], first, last)
     net = rows.debit_total - rows.credit_total
     return rows.filter(
-        any_of(
-            (
-                rows.balance != net,
-                rows.debit_balance != ibis.greatest(net, 0),
-                rows.credit_balance != ibis.greatest(-net, 0),
-            )
+        broken(
+            rows.balance != net,
+            rows.debit_balance != ibis.greatest(net, 0),
+            rows.credit_balance != ibis.greatest(-net, 0),
         )
     ).drop("name", "account_type")
 
@@ -125,25 +123,25 @@ def trial_balance_unlike_journal(tables: Tables, first: date, last: date) -> ir.
 def breaks(tables: Tables, first: date, last: date) -> ir.Table:
     """Control accounts in a break, with the loans that make it up."""
     rows = on_days(tables["ledger_tieouts"], first, last)
-    return rows.filter(rows["difference"] != 0)
+    return rows.filter(broken(rows["difference"] != 0))
 
 
 def tieouts_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
     """Tie-outs whose difference is not that of their two balances."""
     rows = on_days(tables["ledger_tieouts"], first, last)
-    return rows.filter(rows["difference"] != rows.ledger_balance - rows.subledger_balance)
+    return rows.filter(broken(rows["difference"] != rows.ledger_balance - rows.subledger_balance))
 
 
 def unbalanced_entries(tables: Tables) -> ir.Table:
     """Entries whose debits are not their credits."""
     lines = tables["journal_lines"]
     sums = lines.group_by(["entry_id", "currency"]).agg(debit=lines.debit.sum(), credit=lines.credit.sum())
-    return sums.filter(sums.debit != sums.credit)
+    return sums.filter(broken(sums.debit != sums.credit))
 
 
 def lines_not_one_sided(tables: Tables) -> ir.Table:
     """Lines with a debit and a credit, with neither, or with a negative one."""
     lines = tables["journal_lines"]
     one_sided = (lines.debit != 0) ^ (lines.credit != 0)
-    wrong = lines.filter(~one_sided | (lines.debit < 0) | (lines.credit < 0))
+    wrong = lines.filter(broken(~one_sided, lines.debit < 0, lines.credit < 0))
     return wrong.select("entry_id", "line_no", "account_code", "entry_date", "debit", "credit", "loan_id")

@@ -9,7 +9,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import any_of, differences, each_day, on_days
+from lending_pipelines.checks.compare import any_of, broken, differences, each_day, on_days
 from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 from lending_pipelines.conventions import Conventions
 
@@ -111,7 +111,7 @@ def not_rolling_forward(tables: Tables, first: date, last: date) -> ir.Table:
         "business_date", "loan_id", *_MEASURES, "total_collected", rolled_forward=rolled, collected_parts=collected
     )
     return rows.filter(
-        (rows.rolled_forward != rows.principal_outstanding) | (rows.collected_parts != rows.total_collected)
+        broken(rows.rolled_forward != rows.principal_outstanding, rows.collected_parts != rows.total_collected)
     )
 
 
@@ -196,7 +196,7 @@ def inconsistent(tables: Tables, first: date, last: date, *, conventions: Conven
     if conventions.delinquency_method == "MBA":
         wrong = rows.days_past_due != age if conventions.dpd_method == "rolling" else rows.days_past_due < age
         rules["days past due"] = active & wrong
-    broken = sum((rule.ifelse(f"{name}; ", "") for name, rule in rules.items()), ibis.literal(""))
+    names = sum((broken(rule).ifelse(f"{name}; ", "") for name, rule in rules.items()), ibis.literal(""))
     rows = rows.select(
         "business_date",
         "loan_id",
@@ -211,9 +211,9 @@ def inconsistent(tables: Tables, first: date, last: date, *, conventions: Conven
         "days_past_due",
         "bucket",
         "non_accrual",
-        broken=broken,
+        broken=names,
     )
-    return rows.filter(rows.broken != "")
+    return rows.filter(rows["broken"] != "")
 
 
 def _disbursed(loans: ir.Table, first: date, last: date) -> ir.Table:

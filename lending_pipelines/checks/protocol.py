@@ -116,25 +116,27 @@ class StandingCheck:
 def conclude(check: Check, rows: ir.Table) -> Outcome:
     """The outcome of a check whose offending rows are `rows`: counted first, fetched if any."""
     failed, days = _counted(rows)
+    return outcome(check, failed, days, _sample(rows) if failed else ())
+
+
+def outcome(
+    check: Check,
+    failed_rows: int = 0,
+    failing_days: tuple[date, ...] = (),
+    sample: tuple[dict[str, Any], ...] = (),
+) -> Outcome:
+    """The outcome of a check that found these rows; passed when it found none."""
     return Outcome(
         check=check.name,
         table=check.table,
         severity=check.severity,
         blocking=check.blocking,
-        passed=failed == 0,
-        failed_rows=failed,
-        failing_days=days,
-        sample=_sample(rows) if failed else (),
-        message=summary(check, failed, days),
+        passed=failed_rows == 0,
+        failed_rows=failed_rows,
+        failing_days=failing_days,
+        sample=sample,
+        message=_summary(check, failed_rows, failing_days),
     )
-
-
-def summary(check: Check, failed: int, days: tuple[date, ...]) -> str:
-    """One line that says what was found."""
-    if not failed:
-        return f"{check.table}: {check.name} holds"
-    when = f" on {_span(days)}" if days else ""
-    return f"{check.table}: {check.name} fails for {failed:,} row{'s' * (failed > 1)}{when}: {check.description}"
 
 
 def plain(value: object) -> Any:
@@ -148,6 +150,13 @@ def plain(value: object) -> Any:
             return value[:_TEXT_LIMIT] + "…"
         case _:
             return value
+
+
+def _summary(check: Check, failed: int, days: tuple[date, ...]) -> str:
+    if not failed:
+        return f"{check.table}: {check.name} holds"
+    when = f" on {_span(days)}" if days else ""
+    return f"{check.table}: {check.name} fails for {failed:,} row{'s' * (failed > 1)}{when}: {check.description}"
 
 
 def _counted(rows: ir.Table) -> tuple[int, tuple[date, ...]]:

@@ -5,7 +5,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import any_of
+from lending_pipelines.checks.compare import any_of, broken
 from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
 from lending_pipelines.tables import SERVICING
 
@@ -109,7 +109,7 @@ def amounts_not_split(tables: Tables) -> ir.Table:
     """Transactions whose amount is not the sum of its components, or with a negative one."""
     rows = tables["transactions"]
     negative = any_of(rows[name] < 0 for name in ("amount", *_SPLIT))
-    return _shown(rows.filter((rows.amount != rows.principal + rows.interest + rows.fees) | negative))
+    return _shown(rows.filter(broken(rows.amount != rows.principal + rows.interest + rows.fees, negative)))
 
 
 def reversals_not_mirroring(tables: Tables) -> ir.Table:

@@ -8,7 +8,7 @@ Rules between columns and tables are not here but in the modules beside this one
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import any_of, on_days
-from lending_pipelines.checks.protocol import Check, Outcome, Read, Severity, conclude, plain, summary
+from lending_pipelines.checks.compare import on_days
+from lending_pipelines.checks.protocol import Check, Outcome, Read, Severity, conclude, outcome, plain
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.tables import TABLES, Table
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
@@ -49,6 +49,8 @@ SIGNED = frozenset(
 
 _SHARES = ("par_30", "par_60", "par_90", "balance_share", "count_rate", "balance_rate")
 """Ratios between 0 and 1."""
+
+_DUPLICATES = "duplicate keys"
 
 
 @dataclass(frozen=True)
@@ -111,26 +113,14 @@ class SuiteCheck:
         rules = list(self._rules(rows))
         profile = self._profile(rows, rules).to_pyarrow().to_pandas()
         result = _validate(profile, rules, self.schema)
-        metadata = {**result.statistics, "rows": int(profile["rows"].sum()), "failed": _failures(result)}
+        failures = _failures(result)
+        metadata = {**result.statistics, "rows": int(profile["rows"].sum()), "failed": failures}
         if result.success:
-            message = summary(self, 0, ())
-            return Outcome(
-                self.name, self.table, self.severity, self.blocking, True, 0, (), (), message, metadata=metadata
-            )
-        evidence = conclude(self, self._offending(rows, rules))
-        names = ", ".join(failure["expectation"] for failure in metadata["failed"])
-        return Outcome(
-            self.name,
-            self.table,
-            self.severity,
-            self.blocking,
-            False,
-            evidence.failed_rows,
-            evidence.failing_days,
-            evidence.sample,
-            f"{self.table}: {names}; {evidence.failed_rows:,} offending rows",
-            metadata,
-        )
+            return replace(outcome(self), metadata=metadata)
+        names = [failure["expectation"] for failure in failures]
+        found = conclude(self, self._offending(rows, [rule for rule in rules if rule.name in names]))
+        message = f"{self.table}: {', '.join(names)}: {found.failed_rows:,} offending rows"
+        return replace(found, passed=False, message=message, metadata=metadata)
 
     def _rules(self, rows: ir.Table) -> Iterator[Rule]:
         for column in self.schema.columns:
@@ -164,24 +154,26 @@ class SuiteCheck:
         measures = {"rows": rows.count(), **{rule.name: rule.measure for rule in rules}}
         by_key = rows.group_by(list(self.schema.key)).agg(copies=rows.count())
         by_key = by_key.filter(by_key.copies > 1)
-        surplus = {"duplicate keys": (by_key.copies - 1).sum()}
+        surplus = {_DUPLICATES: (by_key.copies - 1).sum()}
         if not self.schema.daily:
             profile = rows.agg(**measures).cross_join(by_key.agg(**surplus))
-            return profile.mutate({"duplicate keys": profile["duplicate keys"].fill_null(0)})
+            return profile.mutate({_DUPLICATES: profile[_DUPLICATES].fill_null(0)})
         profile = rows.group_by("business_date").agg(**measures)
         repeated = by_key.group_by("business_date").agg(**surplus)
         profile = profile.left_join(repeated, "business_date").drop("business_date_right")
-        return profile.mutate({"duplicate keys": profile["duplicate keys"].fill_null(0)}).order_by("business_date")
+        return profile.mutate({_DUPLICATES: profile[_DUPLICATES].fill_null(0)}).order_by("business_date")
 
-    def _offending(self, rows: ir.Table, rules: list[Rule]) -> ir.Table:
-        shown = list(dict.fromkeys((*self.schema.key, *(rule.column for rule in rules))))
-        copies = rows.count().over(group_by=list(self.schema.key))
-        conditions = {rule.name: rule.breaks.fill_null(False) for rule in rules}
-        marked = rows.select(*shown, copies=copies, **conditions)
-        found = marked.filter(any_of((marked.copies > 1, *(marked[name] for name in conditions))))
-        why = sum((found[name].ifelse(f"{name}; ", "") for name in conditions), ibis.literal(""))
-        why = why + (found.copies > 1).ifelse("duplicate keys; ", "")
-        return found.select(*self.schema.key, why=why, **{n: found[n] for n in shown if n not in self.schema.key})
+    def _offending(self, rows: ir.Table, broken: list[Rule]) -> ir.Table:
+        """The rows that break these rules or share their key; `why` names what is wrong with each."""
+        key = self.schema.key
+        columns = [name for name in dict.fromkeys(rule.column for rule in broken) if name not in key]
+        copies = rows.count().over(group_by=list(key))
+        marks = {rule.name: rule.breaks.fill_null(False) for rule in broken}
+        marked = rows.select(*key, *columns, **marks, copies=copies)
+        marked = marked.mutate({_DUPLICATES: marked.copies > 1}).drop("copies")
+        reasons = (marked[name].ifelse(f"{name}; ", "") for name in (*marks, _DUPLICATES))
+        found = marked.select(*key, *columns, why=sum(reasons, ibis.literal("")))
+        return found.filter(found.why != "")
 
 
 def suite_check(table: Table, conventions: Conventions) -> Check:
@@ -199,7 +191,7 @@ def _validate(profile: "pd.DataFrame", rules: list[Rule], table: Table) -> Any:
 
     expectations = [
         *(rule.expectation() for rule in rules),
-        gx.expectations.ExpectColumnValuesToBeBetween(column="duplicate keys", min_value=0, max_value=0),
+        gx.expectations.ExpectColumnValuesToBeBetween(column=_DUPLICATES, min_value=0, max_value=0),
     ]
     suite = gx.ExpectationSuite(name=table.name, expectations=expectations)
     batch = _frames().get_batch({"dataframe": profile})

@@ -1,7 +1,7 @@
 """The whole world passes every check; a table that cannot be read raises; what blocks an export."""
 
 import pytest
-from checks_world import CONVENTIONS, FEB_2, JAN_31, reader, whole_world
+from checks_world import CONVENTIONS, FEB_2, JAN_31, evaluate, reader, whole_world
 
 from lending_pipelines.checks import all_checks, blocking_checks, checks_for, own_checks, verify
 from lending_pipelines.errors import LendingError
@@ -49,3 +49,25 @@ def test_verify_names_the_wrong_positions_under_a_snapshot():
     assert {o.check for o in failed} == {"roll_forward", "positions_equal_transactions"}
     assert all(o.blocking and o.failing_days == (FEB_2,) and o.sample[0]["loan_id"] == "L2" for o in failed)
     assert all(o.passed for o in verify(reader(world), ["portfolio_snapshots"], JAN_31, JAN_31, CONVENTIONS))
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "column"),
+    [
+        ("loan_positions", "roll_forward", "principal_paid"),
+        ("loan_positions", "positions_consistent", "scheduled_due"),
+        ("loan_positions", "positions_equal_transactions", "principal_disbursed"),
+        ("trial_balance", "balances_add_up", "balance"),
+        ("ledger_tieouts", "ledger_ties_out", "difference"),
+        ("ledger_tieouts", "tieouts_add_up", "subledger_balance"),
+        ("journal_lines", "lines_one_sided", "debit"),
+        ("transactions", "amounts_split", "interest"),
+    ],
+)
+def test_a_null_amount_is_a_finding_and_never_a_pass(table, name, column):
+    world = whole_world()
+    world[table][-1][column] = None
+    outcome = evaluate(world, table, name)
+    assert outcome.failed_rows == 1
+    key = next(key for key in TABLES[table].key if key != "business_date")
+    assert outcome.sample[0][key] == world[table][-1][key]
