@@ -8,6 +8,8 @@ import ibis.expr.types as ir
 from lending_pipelines.checks.compare import broken, calendar, differences, on_days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
 
+_PRINCIPAL = "principal"
+
 
 def ledger_checks() -> tuple[Check, ...]:
     """The checks of trial_balance, ledger_tieouts and journal_lines."""
@@ -50,6 +52,14 @@ def ledger_checks() -> tuple[Check, ...]:
             "difference = ledger balance − subledger balance",
             ("ledger_tieouts",),
             tieouts_not_adding_up,
+            blocking=True,
+        ),
+        DailyCheck(
+            "principal_is_tied",
+            "ledger_tieouts",
+            "the tie-out of principal is there every day and holds the trial balance against the loan positions",
+            ("ledger_tieouts", "trial_balance", "gl_accounts", "loan_positions"),
+            principal_not_tied,
             blocking=True,
         ),
         StandingCheck(
@@ -130,6 +140,28 @@ def tieouts_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
     """Tie-outs whose difference is not that of their two balances."""
     rows = on_days(tables["ledger_tieouts"], first, last)
     return rows.filter(broken(rows["difference"] != rows.ledger_balance - rows.subledger_balance))
+
+
+def principal_not_tied(tables: Tables, first: date, last: date) -> ir.Table:
+    """Days and currencies whose tie-out of principal is missing or is not of the trial balance and the positions."""
+    accounts = tables["gl_accounts"]
+    accounts = accounts.filter(accounts.control_for == _PRINCIPAL)
+    keys = ["business_date", "currency"]
+    balances = on_days(tables["trial_balance"], first, last).semi_join(accounts, "account_code")
+    positions = on_days(tables["loan_positions"], first, last)
+    positions = positions.group_by(keys).agg(owed=positions.principal_outstanding.sum())
+    # A lender without a control account has nothing to tie out.
+    controlled = accounts.agg(accounts=accounts.count()).filter(ibis._.accounts > 0).drop("accounts")
+    none = ibis.literal(0).cast("decimal(38, 2)")
+    expected = balances.select(*keys, ledger_balance=balances.balance.cast("decimal(38, 2)"), subledger_balance=none)
+    expected = expected.union(
+        positions.cross_join(controlled).select(
+            *keys, ledger_balance=none, subledger_balance=positions.owed.cast("decimal(38, 2)")
+        )
+    )
+    stored = on_days(tables["ledger_tieouts"], first, last)
+    stored = stored.filter(stored.control_for == _PRINCIPAL)
+    return differences(expected, stored, keys, ["ledger_balance", "subledger_balance"])
 
 
 def unbalanced_entries(tables: Tables) -> ir.Table:

@@ -267,7 +267,11 @@ def _ledger() -> World:
     ]
     closing = (("1000", "110", "1500"), ("1100", "1500", "100"), ("4000", "0", "10"))
     return {
-        "gl_accounts": [row("gl_accounts", account_code=code) for code in ("1000", "1100", "4000")],
+        "gl_accounts": [
+            row("gl_accounts", account_code="1000", control_for="cash"),
+            row("gl_accounts", account_code="1100", control_for="principal"),
+            row("gl_accounts", account_code="4000", control_for="interest_income"),
+        ],
         "journal_lines": lines,
         "trial_balance": [_balance(day, *account) for day in (JAN_31, FEB_1, FEB_2) for account in closing],
         "ledger_tieouts": [

@@ -84,3 +84,23 @@ def test_a_line_with_two_sides_none_or_a_negative_one(debit, credit):
     line.update(debit=Decimal(debit), credit=Decimal(credit))
     outcome = evaluate(world, "journal_lines", "lines_one_sided")
     assert [(row["entry_id"], row["line_no"]) for row in outcome.sample] == [("E2", 3)]
+
+
+def test_a_tie_out_that_is_missing_or_compares_something_else():
+    world = whole_world()
+    tie = find(world["ledger_tieouts"], business_date=FEB_1)
+    tie["subledger_balance"] = Decimal(1399)
+    outcome = evaluate(world, "ledger_tieouts", "principal_is_tied")
+    assert outcome.failing_days == (FEB_1,)
+    shown = outcome.sample[0]
+    assert (shown["expected_subledger_balance"], shown["stored_subledger_balance"]) == ("1400.00", "1399.00")
+    world["ledger_tieouts"].remove(tie)
+    outcome = evaluate(world, "ledger_tieouts", "principal_is_tied")
+    assert outcome.failing_days == (FEB_1,)
+    assert outcome.sample[0]["stored_ledger_balance"] is None
+
+
+def test_a_lender_without_a_ledger_has_nothing_to_tie_out():
+    world = whole_world() | {"gl_accounts": [], "journal_lines": [], "trial_balance": [], "ledger_tieouts": []}
+    for name in ("principal_is_tied", "ledger_ties_out", "tieouts_add_up"):
+        assert evaluate(world, "ledger_tieouts", name).passed
