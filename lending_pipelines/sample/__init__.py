@@ -3,7 +3,8 @@
 `generate` makes it as a stream of tables; `fill_database` and `fill_parquet` put it somewhere. Nothing here reads data.
 """
 
-from lending_pipelines.sample.database import fill_database, fill_parquet
+from lending_pipelines.sample.database import fill_database
+from lending_pipelines.sample.parquet import fill_parquet
 from lending_pipelines.sample.spec import SampleError, SampleSpec
 from lending_pipelines.sample.stream import generate
 

@@ -5,6 +5,8 @@ earned is a liability; what was earned and not settled when a loan was charged o
 earned - settled = receivable - unearned + lost, so that one entry a day, product and currency ties all of them out.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -30,6 +32,19 @@ _BLOCK = 512
 _EARNED, _UNEARNED, _LOST, _POSTED = range(4)
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """The loans of a chunk with what decides their interest; `version` is a loan's row in the changes, or -1."""
+
+    loans: Loans
+    schedule: Schedule
+    changes: Modifications
+    events: Events
+    version: Ints
+    charged_off_on: Ints
+    frozen: Ints
+
+
 class Accruals:
     """Totals per product, currency and day, from the day before the spec's first day to its last."""
 
@@ -40,35 +55,22 @@ class Accruals:
     def add(self, loans: Loans, schedule: Schedule, changes: Modifications, events: Events) -> None:
         """Add the loans of a chunk: their first schedules, the changed ones, and their events."""
         size = len(loans.number)
-        changed = np.full(size, -1)
-        changed[changes.loan] = np.arange(len(changes.loan))
-        charge_off = np.isin(events.kind, (CHARGE_OFF, WRITE_OFF))
+        version = np.full(size, -1)
+        version[changes.loan] = np.arange(len(changes.loan))
+        gone = np.isin(events.kind, (CHARGE_OFF, WRITE_OFF))
         charged_off_on = np.full(size, NO_DAY)
-        np.minimum.at(charged_off_on, events.loan[charge_off], events.day[charge_off])
-        group = loans.product * len(CURRENCIES) + loans.currency
-        flows = np.stack(
-            [events.interest_settled, events.principal_change, np.where(charge_off, events.interest, 0)], axis=1
-        )
+        np.minimum.at(charged_off_on, events.loan[gone], events.day[gone])
+        frozen = _earned_before(schedule, changes, version, charged_off_on)
+        chunk = _Chunk(loans, schedule, changes, events, version, charged_off_on, frozen)
+        flows = np.stack([events.interest_settled, events.principal_change, np.where(gone, events.interest, 0)])
         bounds = np.searchsorted(events.loan, np.arange(0, size + _BLOCK, _BLOCK))
-        for block, begin in enumerate(range(0, size, _BLOCK)):
+        for begin, *part in zip(range(0, size, _BLOCK), bounds, bounds[1:], strict=False):
             rows = np.arange(begin, min(begin + _BLOCK, size))
-            part = slice(bounds[block], bounds[block + 1])
-            settled, outstanding, posted = self._running(events, part, flows[part], rows)
-            scheduled = self._scheduled(schedule, rows)
-            again = rows[changed[rows] >= 0]
-            if again.size:
-                version = changed[again]
-                in_force = self._days >= changes.day[version][:, None]
-                second = self._scheduled(changes.schedule, version)
-                scheduled[again - begin] = np.where(in_force, second, scheduled[again - begin])
-            earned, unearned, lost = self._states(
-                scheduled, settled, outstanding, loans.disbursed[rows], charged_off_on[rows],
-                self._frozen(schedule, changes, changed, rows, charged_off_on),
-            )  # fmt: skip
-            one_hot = (group[rows] == np.arange(self._totals.shape[1])[:, None]).astype(np.float64)
-            for place, values in zip(
-                (_EARNED, _UNEARNED, _LOST, _POSTED), (earned, unearned, lost, posted), strict=True
-            ):
+            settled, outstanding, posted = self._running(events, slice(*part), flows, rows)
+            states = *self._states(chunk, rows, settled, outstanding), posted
+            group = loans.product[rows] * len(CURRENCIES) + loans.currency[rows]
+            one_hot = (group == np.arange(self._totals.shape[1])[:, None]).astype(np.float64)
+            for place, values in enumerate(states):
                 # Sums of whole cents below 2**53 are exact in doubles, in any order.
                 self._totals[place] += (one_hot @ values).astype(np.int64)
 
@@ -95,57 +97,53 @@ class Accruals:
         width = len(self._days)
         column = np.maximum(events.day[part] - self._days[0], 0)
         place = (events.loan[part] - rows[0]) * width + column
-        return [
-            np.bincount(place, flow, len(rows) * width).reshape(len(rows), width).cumsum(axis=1) for flow in flows.T
-        ]
-
-    def _scheduled(self, schedule: Schedule, rows: Ints) -> np.ndarray:
-        """Interest earned by the schedule, by loan and day."""
-        width, size = len(self._days), len(rows)
-        due = schedule.due[rows]
-        column = np.clip(due - self._days[0], 0, width)
-        passed = np.bincount(
-            (np.arange(size)[:, None] * (width + 1) + column).ravel(), minlength=size * (width + 1)
-        ).reshape(size, width + 1)[:, :width].cumsum(axis=1)  # fmt: skip
-        period = np.minimum(passed, schedule.count[rows][:, None] - 1) + (np.arange(size) * schedule.width)[:, None]
-        begin, interest = schedule.period_start[rows], schedule.interest[rows]
-        before = schedule.cumulative_interest[rows] - interest
-        return earned_by(
-            before.ravel()[period], interest.ravel()[period], begin.ravel()[period], (due - begin).ravel()[period],
-            self._days,
-        ).astype(np.float64)  # fmt: skip
+        shape = len(rows), width
+        return [np.bincount(place, flow[part], len(rows) * width).reshape(shape).cumsum(axis=1) for flow in flows]
 
     def _states(
-        self,
-        scheduled: np.ndarray,
-        settled: np.ndarray,
-        outstanding: np.ndarray,
-        disbursed: Ints,
-        charged_off_on: Ints,
-        frozen: Ints,
+        self, chunk: _Chunk, rows: Ints, settled: np.ndarray, outstanding: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Earned, unearned and lost interest by loan and day, by the loan's status on the day."""
-        charged_off = self._days >= charged_off_on[:, None]
-        pending = self._days < disbursed[:, None]
+        charged_off = self._days >= chunk.charged_off_on[rows][:, None]
+        pending = self._days < chunk.loans.disbursed[rows][:, None]
         closed = ~charged_off & ~pending & (outstanding <= 0)
-        earned = np.where(charged_off, frozen[:, None], np.where(closed, settled, np.where(pending, 0, scheduled)))
-        active = ~charged_off & ~pending & ~closed
+        active = ~(charged_off | pending | closed)
+        earned = np.where(active, self._in_force(chunk, rows), 0)
+        earned = np.where(charged_off, chunk.frozen[rows][:, None], np.where(closed, settled, earned))
         unearned = np.where(active, np.maximum(settled - earned, 0), 0)
         lost = np.where(charged_off, earned - settled, 0)
         return earned, unearned, lost
 
-    def _frozen(
-        self, schedule: Schedule, changes: Modifications, changed: Ints, rows: Ints, charged_off_on: Ints
-    ) -> Ints:
-        """What charged-off loans had earned the day before, by the schedule in force on that day; 0 for the rest."""
-        frozen = np.zeros(len(rows), dtype=np.int64)
-        gone = np.flatnonzero(charged_off_on[rows] < NO_DAY)
-        day = charged_off_on[rows[gone]] - 1
-        version = changed[rows[gone]]
-        first = schedule.earned(rows[gone], day)
-        if not len(changes.loan):
-            frozen[gone] = first
-            return frozen
-        second = (version >= 0) & (changes.day[version] <= day)
-        frozen[gone] = np.where(second, changes.schedule.earned(np.maximum(version, 0), day), first)
-        return frozen
+    def _in_force(self, chunk: _Chunk, rows: Ints) -> np.ndarray:
+        """Interest earned by the schedule in force, by loan and day."""
+        earned = self._scheduled(chunk.schedule, rows)
+        changed = np.flatnonzero(chunk.version[rows] >= 0)
+        if changed.size:
+            version = chunk.version[rows[changed]]
+            later = self._days >= chunk.changes.day[version][:, None]
+            earned[changed] = np.where(later, self._scheduled(chunk.changes.schedule, version), earned[changed])
+        return earned
+
+    def _scheduled(self, schedule: Schedule, rows: Ints) -> np.ndarray:
+        """Interest earned by one schedule, by loan and day."""
+        width, size = len(self._days), len(rows)
+        due, begin, interest = schedule.due[rows], schedule.period_start[rows], schedule.interest[rows]
+        before = schedule.cumulative_interest[rows] - interest
+        place = np.arange(size)[:, None] * (width + 1) + np.clip(due - self._days[0], 0, width)
+        falls_due = np.bincount(place.ravel(), minlength=size * (width + 1)).reshape(size, width + 1)
+        passed = falls_due[:, :width].cumsum(axis=1)
+        last = schedule.count[rows] - 1
+        period = np.minimum(passed, last[:, None]) + (np.arange(size) * schedule.width)[:, None]
+        before, interest, start, length = (each.ravel()[period] for each in (before, interest, begin, due - begin))
+        return earned_by(before, interest, start, length, self._days).astype(np.float64)
+
+
+def _earned_before(schedule: Schedule, changes: Modifications, version: Ints, charged_off_on: Ints) -> Ints:
+    """What charged-off loans had earned the day before, by the schedule in force on that day; 0 for the rest."""
+    frozen = np.zeros(len(version), dtype=np.int64)
+    rows = np.flatnonzero(charged_off_on < NO_DAY)
+    frozen[rows] = schedule.earned(rows, charged_off_on[rows] - 1)
+    again = rows[version[rows] >= 0]
+    again = again[changes.day[version[again]] < charged_off_on[again]]
+    frozen[again] = changes.schedule.earned(version[again], charged_off_on[again] - 1)
+    return frozen

@@ -1,28 +1,24 @@
-"""Putting the sample into a database (SQLite, PostgreSQL) or into Parquet files.
+"""Putting the sample into a SQLite or PostgreSQL database; what is put in comes from stream.py.
 
 A sample is there whole or not at all: SQLite is built in a file beside the final one and moved into place, PostgreSQL
-is filled in one transaction. What is put in comes from stream.py.
+is filled in one transaction.
 """
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from lending_pipelines.sample.spec import SampleError, SampleSpec
-from lending_pipelines.sample.stream import generate
+from lending_pipelines.sample.stream import Progress, pour
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
-
-Progress = Callable[[int, int], None]
-"""Called after each chunk of loans with the number of loans done and to do."""
 
 
 def fill_database(
@@ -46,60 +42,41 @@ def fill_database(
             raise SampleError(f"the sample cannot be put into {other}: use a sqlite:// or postgresql:// URL")
 
 
-def fill_parquet(spec: SampleSpec, directory: str | Path, *, progress: Progress | None = None) -> dict[str, int]:
-    """Write each servicing table as <directory>/<table>/<part>.parquet and return the rows per table.
-
-    SampleError when there are Parquet files already.
-    """
-    root = Path(directory)
-    if any(root.glob("*/*.parquet")):
-        raise SampleError(f"{root} holds Parquet files already: write the sample to an empty directory")
-    parts = dict.fromkeys(SERVICING, 0)
-    for name in SERVICING:
-        (root / name).mkdir(parents=True, exist_ok=True)
-
-    def write(name: str, rows: pa.Table) -> None:
-        pq.write_table(rows, root / name / f"{parts[name]:05}.parquet", compression="zstd", compression_level=1)
-        parts[name] += 1
-
-    return _stream(spec, write, progress)
-
-
-def _stream(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
-    counts = dict.fromkeys(SERVICING, 0)
-    for name, rows in generate(spec):
-        write(name, rows)
-        counts[name] += rows.num_rows
-        if name == "loans" and progress:
-            progress(counts[name], spec.loans)
-    return counts
-
-
 def _fill_sqlite(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
     if not target.database or target.database == ":memory:":
         raise SampleError("a SQLite sample needs a file: write the URL as sqlite:///sample.db")
     path = Path(target.database)
     if path.exists():
-        engine = sa.create_engine(target)
-        try:
-            with engine.connect() as connection:
-                _refuse_to_lose(connection, overwrite)
-                others = set(sa.inspect(connection).get_table_names()) - set(SERVICING)
-        except sa.exc.DatabaseError:
-            raise SampleError(f"{path} is not a SQLite database: give the sample a file of its own") from None
-        finally:
-            engine.dispose()
-        if others:
-            raise SampleError(f"{path} holds other tables ({', '.join(sorted(others))}): give the sample its own file")
-    path.parent.mkdir(parents=True, exist_ok=True)
+        _check_sqlite(target, path, overwrite)
     building = path.with_name(path.name + ".building")
-    building.unlink(missing_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        building.unlink(missing_ok=True)
         counts = _build_sqlite(spec, building, progress)
+        # SQLite would replay what an earlier database left there.
+        for left in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + left).unlink(missing_ok=True)
         os.replace(building, path)
+    except (OSError, sa.exc.OperationalError) as error:
+        raise SampleError(f"the sample cannot be written to {path}: {error}") from error
     finally:
         building.unlink(missing_ok=True)
     return counts
+
+
+def _check_sqlite(target: sa.URL, path: Path, overwrite: bool) -> None:
+    """Refuse a file that holds something which would be lost."""
+    engine = sa.create_engine(target)
+    try:
+        with engine.connect() as connection:
+            others = set(sa.inspect(connection).get_table_names()) - set(SERVICING)
+            _refuse_to_lose(connection, overwrite)
+    except sa.exc.DatabaseError as error:
+        raise SampleError(f"{path} cannot be read as a SQLite database: give the sample a file of its own") from error
+    finally:
+        engine.dispose()
+    if others:
+        raise SampleError(f"{path} holds other tables ({', '.join(sorted(others))}): give the sample a file of its own")
 
 
 def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> dict[str, int]:
@@ -117,7 +94,7 @@ def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> di
                     connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", _sqlite_rows(rows))
 
             with _tables_then_indexes(connection):
-                counts = _stream(spec, write, progress)
+                counts = pour(spec, write, progress)
             connection.commit()
     finally:
         engine.dispose()
@@ -125,7 +102,8 @@ def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> di
 
 
 def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
-    engine = sa.create_engine(target)
+    # COPY goes through this driver's own cursor; a bare postgresql:// means another one to SQLAlchemy.
+    engine = sa.create_engine(target.set(drivername="postgresql+psycopg2"))
     try:
         with engine.begin() as connection:
             _refuse_to_lose(connection, overwrite)
@@ -139,10 +117,10 @@ def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None
                 cursor.copy_expert(f"COPY {name} FROM STDIN (FORMAT csv)", text)
 
             with _tables_then_indexes(connection):
-                counts = _stream(spec, write, progress)
-    except sa.exc.OperationalError as error:
+                counts = pour(spec, write, progress)
+    except sa.exc.DBAPIError as error:
         place = target.render_as_string(hide_password=True)
-        raise SampleError(f"cannot use the database {place}: {str(error.orig).strip()}") from error
+        raise SampleError(f"the sample cannot be put into {place}: {str(error.orig).strip()}") from error
     finally:
         engine.dispose()
     return counts
@@ -151,7 +129,7 @@ def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None
 @contextmanager
 def _tables_then_indexes(connection: sa.Connection) -> Iterator[None]:
     """Create the servicing tables before, and their indexes after what is done inside: loading is faster without."""
-    tables = servicing_metadata().sorted_tables
+    tables = servicing_metadata().tables.values()
     for table in tables:
         connection.execute(sa.schema.CreateTable(table))
     yield
@@ -164,7 +142,7 @@ def _refuse_to_lose(connection: sa.Connection, overwrite: bool) -> None:
     if overwrite:
         return
     present = set(sa.inspect(connection).get_table_names())
-    for table in servicing_metadata().sorted_tables:
+    for table in servicing_metadata().tables.values():
         if table.name in present and connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
             raise SampleError(
                 f"{connection.engine.url.render_as_string(hide_password=True)} has rows in {table.name}: "
@@ -179,11 +157,10 @@ def _sqlite_rows(rows: pa.Table) -> list[tuple]:
 
 def _sqlite_column(column: pa.Array) -> list:
     if pa.types.is_decimal(column.type):
-        if column.null_count:
-            return pc.cast(column, pa.float64()).to_pylist()
-        return pc.cast(column, pa.float64()).to_numpy().tolist()
-    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        column = pc.cast(column, pa.float64())
+    elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         column = pc.cast(column, pa.string())
-    if pa.types.is_integer(column.type) and not column.null_count:
-        return column.to_numpy().tolist()
-    return column.to_numpy(zero_copy_only=False).tolist() if pa.types.is_string(column.type) else column.to_pylist()
+    # Arrow's own lists are several times slower, but numpy has no missing numbers.
+    if column.null_count and not pa.types.is_string(column.type):
+        return column.to_pylist()
+    return column.to_numpy(zero_copy_only=False).tolist()

@@ -78,9 +78,16 @@ class Events:
         order = order[self.day[order] <= last_day]
         place = np.full(len(self.loan), -1)
         place[order] = np.arange(len(order))
-        kept = [column[order] for column in (self.loan, self.kind, self.day, self.principal, self.interest, self.fees)]
         reverses = self.reverses[order]
-        return Events(*kept, reverses=np.where(reverses >= 0, place[reverses], -1))
+        return Events(
+            self.loan[order],
+            self.kind[order],
+            self.day[order],
+            self.principal[order],
+            self.interest[order],
+            self.fees[order],
+            np.where(reverses >= 0, place[reverses], -1),
+        )
 
     @property
     def effective_kind(self) -> Ints:

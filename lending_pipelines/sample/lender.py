@@ -20,7 +20,7 @@ PROGRAMS = (("PRG-SME", "Small business lending"), ("PRG-CONS", "Consumer lendin
 
 @dataclass(frozen=True)
 class Product:
-    """One product: what its loans look like. Amounts are whole units; `terms` count payments, of bullet loans months."""
+    """One product: what its loans look like. Amounts are whole units; `terms` are payments, for bullet loans months."""
 
     product_id: str
     program: int

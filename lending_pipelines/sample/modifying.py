@@ -4,7 +4,7 @@ A changed schedule adds up so that a borrower who pays all of it owes nothing: i
 and capitalized. Which loans are changed, and how, is drawn in habits.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ from lending_pipelines.sample.loans import Loans
 from lending_pipelines.sample.schedules import Schedule, amortise
 
 LONGEST_EXTENSION = 12
+"""Payments that a term extension may add."""
+
+_FOR_ARREARS = (CAPITALIZATION, FORGIVENESS, REAGE)
 
 
 @dataclass(frozen=True)
@@ -51,107 +54,108 @@ class Modifications:
         return self.day <= last_day
 
 
+@dataclass(frozen=True)
+class _Cases:
+    """The changes about to be made: the loan, how many installments are behind it, and where it stands."""
+
+    loan: Ints
+    past: Ints
+    day: Ints
+    kind: Ints
+    outstanding: Ints
+    interest_settled: Ints
+    principal_settled: Ints
+    late_interest: Ints
+    late_principal: Ints
+
+    def where(self, chosen: np.ndarray) -> "_Cases":
+        """Some of the cases."""
+        return _Cases(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
 def modify(loans: Loans, schedule: Schedule, life: Life, random: np.random.Generator) -> Modifications:
     """Change the terms of the loans whose habits say so and that are open and in the state that the change is for."""
-    habits, state = life.habits, life.state
-    rows = np.flatnonzero((habits.modified_after < schedule.count) & state.open)
-    past = habits.modified_after[rows]
-    last_due, next_due = schedule.due[rows, past - 1], schedule.due[rows, past]
-    day = np.maximum(last_due + 1 + random.integers(0, 4, len(rows)), state.last_event[rows] + 1)
-    kind = habits.modification[rows]
-    principal_due = schedule.cumulative[rows, past - 1] - schedule.cumulative_interest[rows, past - 1]
-    late_principal = principal_due - state.principal[rows]
-    late_interest = schedule.cumulative_interest[rows, past - 1] - state.interest[rows]
-    in_arrears = (late_principal > 0) & (late_interest > 0)
-    suits = (day < next_due) & (in_arrears | ~np.isin(kind, (CAPITALIZATION, FORGIVENESS, REAGE)))
-    rows, past, day, kind = rows[suits], past[suits], day[suits], kind[suits]
-    late_principal, late_interest = late_principal[suits], late_interest[suits]
-    before_principal = state.outstanding[rows].copy()
-    settled = state.interest[rows].copy(), state.principal[rows].copy()
-    _move_money(life, rows, day, kind, late_principal, late_interest)
-    return _new_terms(
-        loans,
-        schedule,
-        rows,
-        past,
-        day,
-        kind,
-        settled,
-        late_interest,
-        before_principal,
-        state.outstanding[rows],
-        random,
-    )
-
-
-def _move_money(life: Life, rows: Ints, day: Ints, kind: Ints, late_principal: Ints, late_interest: Ints) -> None:
-    """Capitalize or forgive the arrears, where that is the change, and end the time behind of loans made current."""
-    state = life.state
-    capitalizes, forgives = kind == CAPITALIZATION, kind == FORGIVENESS
-    life.log.add(rows[capitalizes], CAPITALIZED, day[capitalizes], interest=late_interest[capitalizes])
-    life.log.add(rows[forgives], WAIVER, day[forgives], late_principal[forgives], late_interest[forgives])
-    state.interest[rows] += np.where(capitalizes | forgives, late_interest, 0)
-    state.principal[rows] += np.where(forgives, late_principal, 0)
-    state.outstanding[rows] += np.where(capitalizes, late_interest, np.where(forgives, -late_principal, 0))
-    state.last_event[rows] = day
-    since = state.behind_since[rows]
-    cured = (since < day) & np.isin(kind, (CAPITALIZATION, FORGIVENESS, REAGE))
-    life.spells.add(rows[cured], since[cured], day[cured])
-    state.behind_since[rows[cured]] = NO_DAY
-
-
-def _new_terms(
-    loans: Loans,
-    schedule: Schedule,
-    rows: Ints,
-    past: Ints,
-    day: Ints,
-    kind: Ints,
-    settled: tuple[Ints, Ints],
-    late_interest: Ints,
-    before_principal: Ints,
-    after_principal: Ints,
-    random: np.random.Generator,
-) -> Modifications:
-    size = len(rows)
-    shift = np.where(kind == DEFERRAL, random.integers(1, 4, size), 0)
-    extension = np.where(kind == TERM_EXTENSION, random.integers(3, LONGEST_EXTENSION + 1, size), 0)
-    after_rate = np.where(kind == RATE_REDUCTION, loans.rate[rows] * random.integers(60, 86, size) // 100, 0)
-    after_rate = np.where(kind == RATE_REDUCTION, after_rate, loans.rate[rows])
-    count = loans.count[rows] + extension
-    interest_only = np.where(kind == FORBEARANCE, np.minimum(random.integers(2, 5, size), count - past - 1), 0)
-    kept = _past(schedule.take(rows), past, kind, settled)
-    capitalized = np.where(kind == CAPITALIZATION, late_interest, 0)
-    balance = loans.principal[rows] + capitalized - kept.principal.sum(axis=1)
-    spread = np.where(kind == REAGE, late_interest, 0)
-    new = _with_future(loans, kept, rows, past, count, shift, after_rate, interest_only, balance, spread)
+    cases = _cases(schedule, life, random)
+    _move_money(life, cases)
+    count = loans.count[cases.loan]
+    size = len(count)
+    extension = random.integers(3, LONGEST_EXTENSION + 1, size)
+    count = count + np.where(cases.kind == TERM_EXTENSION, extension, 0)
+    before_rate = loans.rate[cases.loan]
+    reduced = before_rate * random.integers(60, 86, size) // 100
+    rate = np.where(cases.kind == RATE_REDUCTION, reduced, before_rate)
+    kept = _past(schedule.take(cases.loan), cases)
+    future = _future(loans, kept, cases, count, rate, random)
+    new = _joined(kept, future, cases.past, count)
     place = np.arange(size)
     return Modifications(
-        loan=rows,
-        kind=kind,
-        day=day,
-        before_rate=loans.rate[rows],
-        after_rate=after_rate,
-        before_count=loans.count[rows],
+        loan=cases.loan,
+        kind=cases.kind,
+        day=cases.day,
+        before_rate=before_rate,
+        after_rate=rate,
+        before_count=loans.count[cases.loan],
         after_count=count,
-        before_payment=schedule.total[rows, past],
-        after_payment=new.total[place, past],
-        before_principal=before_principal,
-        after_principal=after_principal,
+        before_payment=schedule.total[cases.loan, cases.past],
+        after_payment=new.total[place, cases.past],
+        before_principal=cases.outstanding,
+        after_principal=life.state.outstanding[cases.loan],
         schedule=new,
     )
 
 
-def _past(schedule: Schedule, past: Ints, kind: Ints, settled: tuple[Ints, Ints]) -> Schedule:
+def _cases(schedule: Schedule, life: Life, random: np.random.Generator) -> _Cases:
+    habits, state = life.habits, life.state
+    loan = np.flatnonzero((habits.modified_after < schedule.count) & state.open)
+    past = habits.modified_after[loan]
+    interest_due = schedule.cumulative_interest[loan, past - 1]
+    principal_due = schedule.cumulative[loan, past - 1] - interest_due
+    cases = _Cases(
+        loan=loan,
+        past=past,
+        day=np.maximum(schedule.due[loan, past - 1] + random.integers(1, 5, len(loan)), state.last_event[loan] + 1),
+        kind=habits.modification[loan],
+        outstanding=state.outstanding[loan],
+        interest_settled=state.interest[loan],
+        principal_settled=state.principal[loan],
+        late_interest=interest_due - state.interest[loan],
+        late_principal=principal_due - state.principal[loan],
+    )
+    in_arrears = (cases.late_principal > 0) & (cases.late_interest > 0)
+    suits = in_arrears | ~np.isin(cases.kind, _FOR_ARREARS)
+    return cases.where(suits & (cases.day < schedule.due[loan, past]))
+
+
+def _move_money(life: Life, cases: _Cases) -> None:
+    """Capitalize or forgive the arrears, where that is the change, and end the time behind of loans made current."""
+    state, loan = life.state, cases.loan
+    capitalized = np.where(cases.kind == CAPITALIZATION, cases.late_interest, 0)
+    forgiven_interest = np.where(cases.kind == FORGIVENESS, cases.late_interest, 0)
+    forgiven = np.where(cases.kind == FORGIVENESS, cases.late_principal, 0)
+    with_capital, with_waiver = capitalized > 0, forgiven > 0
+    life.log.add(loan[with_capital], CAPITALIZED, cases.day[with_capital], interest=capitalized[with_capital])
+    life.log.add(
+        loan[with_waiver], WAIVER, cases.day[with_waiver], forgiven[with_waiver], forgiven_interest[with_waiver]
+    )
+    state.interest[loan] += capitalized + forgiven_interest
+    state.principal[loan] += forgiven
+    state.outstanding[loan] += capitalized - forgiven
+    state.last_event[loan] = cases.day
+    since = state.behind_since[loan]
+    cured = (since < cases.day) & np.isin(cases.kind, _FOR_ARREARS)
+    life.spells.add(loan[cured], since[cured], cases.day[cured])
+    state.behind_since[loan[cured]] = NO_DAY
+
+
+def _past(schedule: Schedule, cases: _Cases) -> Schedule:
     """The installments up to the change: as they were, or, where arrears move on, only what was settled of them."""
-    interest_settled, principal_settled = settled
-    gone = np.arange(schedule.width) < past[:, None]
+    gone = np.arange(schedule.width) < cases.past[:, None]
     principal, interest = np.where(gone, schedule.principal, 0), np.where(gone, schedule.interest, 0)
-    moves_principal = np.isin(kind, (CAPITALIZATION, REAGE))[:, None]
-    moves_interest = (kind == REAGE)[:, None]
-    principal = np.where(moves_principal, _settled_of(principal, principal_settled), principal)
-    interest = np.where(moves_interest, _settled_of(interest, interest_settled), interest)
-    return Schedule(schedule.start, past, np.where(gone, schedule.due, NO_DAY), principal, interest)
+    moves_principal = np.isin(cases.kind, (CAPITALIZATION, REAGE))[:, None]
+    moves_interest = (cases.kind == REAGE)[:, None]
+    principal = np.where(moves_principal, _settled_of(principal, cases.principal_settled), principal)
+    interest = np.where(moves_interest, _settled_of(interest, cases.interest_settled), interest)
+    return Schedule(schedule.start, cases.past, np.where(gone, schedule.due, NO_DAY), principal, interest)
 
 
 def _settled_of(amounts: Ints, settled: Ints) -> Ints:
@@ -160,36 +164,43 @@ def _settled_of(amounts: Ints, settled: Ints) -> Ints:
     return np.clip(settled[:, None] - before, 0, amounts)
 
 
-def _with_future(
-    loans: Loans,
-    kept: Schedule,
-    rows: Ints,
-    past: Ints,
-    count: Ints,
-    shift: Ints,
-    rate: Ints,
-    interest_only: Ints,
-    balance: Ints,
-    spread: Ints,
+def _future(
+    loans: Loans, kept: Schedule, cases: _Cases, count: Ints, rate: Ints, random: np.random.Generator
 ) -> Schedule:
-    """The kept past with new level payments after it; `spread` is interest that is shared out over these."""
-    terms = loans.terms.take(rows)
-    coming = count - past
+    """New level payments for what the kept past leaves, in columns of their own from 0."""
+    size = len(count)
+    row = np.arange(size)
+    terms = loans.terms.take(cases.loan)
+    coming = count - cases.past
+    shift = np.where(cases.kind == DEFERRAL, random.integers(1, 4, size), 0)
+    pause = np.minimum(random.integers(2, 5, size), coming - 1)
     ahead = np.broadcast_to(np.arange(kept.width), kept.due.shape)
-    due = np.where(ahead < coming[:, None], terms.due_dates(ahead + 1 + (past + shift)[:, None]), NO_DAY)
-    last_due = kept.due[np.arange(len(rows)), past - 1]
-    begin = np.column_stack([last_due, due[:, :-1]])
+    in_use = ahead < coming[:, None]
+    due = np.where(in_use, terms.due_dates(ahead + 1 + (cases.past + shift)[:, None]), NO_DAY)
+    begin = np.column_stack([kept.due[row, cases.past - 1], due[:, :-1]])
+    capitalized = np.where(cases.kind == CAPITALIZATION, cases.late_interest, 0)
+    balance = loans.principal[cases.loan] + capitalized - kept.principal.sum(axis=1)
+    interest_only = np.where(cases.kind == FORBEARANCE, pause, 0)
     principal, interest = amortise(terms, balance, rate, coming, begin, due, interest_only)
+    # Reaging shares the arrears of interest out over the payments to come.
+    spread = np.where(cases.kind == REAGE, cases.late_interest, 0)
     each = spread // coming
-    interest += np.where(ahead < coming[:, None], each[:, None], 0)
-    interest[np.arange(len(rows)), coming - 1] += spread - each * coming
-    full_due, full_principal, full_interest = kept.due.copy(), kept.principal.copy(), kept.interest.copy()
-    row, column = np.nonzero(ahead < coming[:, None])
-    place = row, column + past[row]
-    full_due[place] = due[row, column]
-    full_principal[place] += principal[row, column]
-    full_interest[place] += interest[row, column]
-    return Schedule(kept.start, count, full_due, full_principal, full_interest)
+    interest += np.where(in_use, each[:, None], 0)
+    interest[row, coming - 1] += spread - each * coming
+    return Schedule(begin[:, 0], coming, due, principal, interest)
+
+
+def _joined(kept: Schedule, future: Schedule, past: Ints, count: Ints) -> Schedule:
+    """The kept installments with the future ones after them."""
+    row, column = np.nonzero(np.arange(future.width) < future.count[:, None])
+    place, source = (row, column + past[row]), (row, column)
+    due, principal, interest = kept.due.copy(), kept.principal.copy(), kept.interest.copy()
+    due[place], principal[place], interest[place] = (
+        future.due[source],
+        future.principal[source],
+        future.interest[source],
+    )
+    return Schedule(kept.start, count, due, principal, interest)
 
 
 def modifications_table(changes: Modifications, loans: Loans, posted: Ints, last_day: int) -> pa.Table:

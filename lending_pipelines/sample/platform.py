@@ -122,7 +122,8 @@ def _gateway_payments(user: Ints, joined: Ints, spec: SampleSpec, random: np.ran
     number = user[row] * _MOST_PAYMENTS + order
     day = _spread(joined[row], order, _MOST_PAYMENTS, spec)
     status = pick(random, len(row), (0.02, 0.92, 0.06))
-    status = np.where((status == _PENDING) & (day < spec.last_day - 3), 1, status)
+    # A payment waits for verification for hours, not days.
+    day = np.where(status == _PENDING, spec.last_day, day)
     return table(
         "gateway_payments",
         payment_id=ids("GP", number, 10),

@@ -1,6 +1,6 @@
 """The whole sample as a stream of tables, a chunk of loans at a time: the order of things, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,10 @@ from lending_pipelines.sample.modifying import LONGEST_EXTENSION, Modifications,
 from lending_pipelines.sample.platform import platform_tables
 from lending_pipelines.sample.schedules import Schedule, level_schedule
 from lending_pipelines.sample.spec import SampleSpec
+from lending_pipelines.tables import SERVICING
+
+Progress = Callable[[int, int], None]
+"""Called after each chunk of loans with the number of loans done and to do."""
 
 _OFFICE_CLOSES = 61_200
 """17:00 UTC in seconds: changes of terms are posted at the end of the day on which they take effect."""
@@ -56,6 +60,17 @@ def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
     yield "journal_lines", accruals.journal()
     yield "journal_lines", house_entries(spec)
     yield "compliance_checks", house_checks(spec)
+
+
+def pour(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
+    """Write the whole sample, chunk by chunk, and return the rows per table."""
+    counts = dict.fromkeys(SERVICING, 0)
+    for name, rows in generate(spec):
+        write(name, rows)
+        counts[name] += rows.num_rows
+        if name == "loans" and progress:
+            progress(counts[name], spec.loans)
+    return counts
 
 
 def _chunk_tables(
