@@ -1,0 +1,81 @@
+"""Offers a tape as servicing tables, each built from tape.py's loans and months when it is asked for."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+
+import pyarrow as pa
+
+from lending_pipelines.sources.absee import events, terms
+from lending_pipelines.sources.absee.tape import Tape, read_tape
+from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.tables import SERVICING, Table
+
+BATCH_ROWS = 10_000
+
+
+class AbsEeTape:
+    """The tape in one folder: a path or an fsspec URL."""
+
+    name = "absee"
+    absent = frozenset(SERVICING) - {
+        "branches",
+        "borrowers",
+        "programs",
+        "products",
+        "loans",
+        "installments",
+        "transactions",
+    }
+
+    def __init__(self, url: str):
+        self._url = url
+
+    def read(self, table: Table, since: datetime | None) -> Iterator[pa.RecordBatch]:
+        """The table's rows; SourceError when the tape cannot be read or makes no sense."""
+        if table.name in self.absent:
+            return
+        rows = self._rows(table)
+        if since is not None and table.watermark is not None:
+            watermark = table.watermark
+            rows = (row for row in rows if row[watermark] >= since)
+        while batch := list(islice(rows, BATCH_ROWS)):
+            columns = [[row.get(name) for row in batch] for name in table.names]
+            yield record_batch(self.name, table, columns)
+
+    def notes(self, table: Table) -> Mapping[str, int | str]:
+        """For loans, how many were skipped; for transactions, what of the tape is in none of them, in dollars."""
+        if table.name == "loans":
+            return {"skipped_loans_without_balance_at_cut_off": self._tape.skipped}
+        if table.name == "transactions":
+            rest = events.unbooked(self._tape)
+            return {
+                "proceeds_without_charge_off": str(rest.proceeds_without_charge_off),
+                "repossession_costs_above_recoveries": str(rest.costs_above_recoveries),
+            }
+        return {}
+
+    @cached_property
+    def _tape(self) -> Tape:
+        return read_tape(self.name, self._url)
+
+    def _rows(self, table: Table) -> Iterator[dict]:
+        loans = self._tape.loans
+        match table.name:
+            case "branches":
+                return terms.branches(loans)
+            case "borrowers":
+                return terms.borrowers(loans)
+            case "programs":
+                return terms.programs(self.name, loans)
+            case "products":
+                return terms.products(self.name, loans)
+            case "loans":
+                return terms.loan_rows(loans)
+            case "installments":
+                return terms.installments(self.name, loans)
+            case "transactions":
+                return events.transactions(self._tape)
+            case _:
+                raise KeyError(table.name)

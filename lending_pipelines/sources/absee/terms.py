@@ -1,0 +1,129 @@
+"""What a tape says of loans and their parties, as rows of the servicing tables: everything but transactions.
+
+- Product = the risk category, program = the vehicle's new or used code, branch = the obligor's state or territory.
+- The tape does not name obligors: each loan is its own borrower, of the loan's risk category as segment.
+- `principal`, `term_count` and `matures_on` are the contract's; `disbursed_on` is the cut-off, on which the trust
+  bought the loan at its balance of that day.
+- Schedule, version 1: month ends after the cut-off, the level payment reported at the cut-off, interest = opening
+  balance × rate ÷ 12 (to the cent, half-even), until the balance is paid; the last payment adjusts.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from lending_pipelines.sources.absee.tape import TapeLoan, month_end
+from lending_pipelines.sources.protocol import SourceError
+
+CENT = Decimal("0.01")
+MONTHS_A_YEAR = 12
+
+_PROGRAMS = {"1": ("new", "New vehicles"), "2": ("used", "Used vehicles")}
+"""Schedule AL, Item 3(c)(4): the vehicle was new or used when the loan was made."""
+
+
+def branches(loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """One branch per obligor location."""
+    for location in sorted({loan.location for loan in loans}):
+        yield {"branch_id": location, "name": location, "region": location}
+
+
+def borrowers(loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """One borrower per loan."""
+    for loan in loans:
+        yield {
+            "borrower_id": loan.asset_number,
+            "branch_id": loan.location,
+            "segment": loan.risk_category,
+            "joined_on": loan.originated_on,
+        }
+
+
+def programs(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """One program per new or used code in use."""
+    for program_id, name in sorted({_program(source, loan) for loan in loans}):
+        yield {"program_id": program_id, "name": name}
+
+
+def products(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """One product per risk category, of the program of its loans."""
+    for category, program_id in sorted({(loan.risk_category, _program(source, loan)[0]) for loan in loans}):
+        yield {
+            "product_id": category,
+            "program_id": program_id,
+            "name": category.replace("_", " ").capitalize(),
+            "product_type": "auto_loan",
+        }
+
+
+def loan_rows(loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """One row per loan with a balance at the cut-off."""
+    for loan in loans:
+        yield {
+            "loan_id": loan.asset_number,
+            "borrower_id": loan.asset_number,
+            "product_id": loan.risk_category,
+            "branch_id": loan.location,
+            "currency": "USD",
+            "principal": loan.original_amount,
+            "annual_rate": loan.rate,
+            "day_count": "30/360",
+            "term_count": loan.original_term,
+            "payment_frequency": "monthly",
+            "approved_on": loan.originated_on,
+            "disbursed_on": loan.cut_off,
+            "first_due_on": _next_month_end(loan.cut_off),
+            "matures_on": loan.matures_on,
+            "purpose": "vehicle",
+            "collateral_value": loan.vehicle_value,
+            "credit_score": loan.credit_score,
+            "region": loan.location,
+            "posted_at": posted_at(loan.cut_off),
+            "updated_at": posted_at(loan.cut_off),
+        }
+
+
+def installments(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """Version 1 of every loan's schedule. SourceError when a payment does not cover the interest: it never ends."""
+    for loan in loans:
+        opening, due_on, number = loan.balance, loan.cut_off, 0
+        while opening > 0:
+            number, due_on = number + 1, _next_month_end(due_on)
+            interest = (opening * loan.rate / MONTHS_A_YEAR).quantize(CENT, ROUND_HALF_EVEN)
+            principal = min(opening, loan.scheduled_payment - interest)
+            if principal <= 0:
+                raise SourceError(
+                    f"{source}: installments: loans.csv.gz, assetNumber={loan.asset_number}: the scheduled payment "
+                    f"{loan.scheduled_payment} does not cover the interest {interest}, so the loan is never paid"
+                )
+            yield {
+                "loan_id": loan.asset_number,
+                "version": 1,
+                "number": number,
+                "due_on": due_on,
+                "principal": principal,
+                "interest": interest,
+                "fees": Decimal(0),
+                "effective_on": loan.cut_off,
+                "posted_at": posted_at(loan.cut_off),
+            }
+            opening -= principal
+
+
+def posted_at(effective_on: date) -> datetime:
+    """When the system learned of it: the tape cannot say, which the contract puts at 00:00 UTC of the day after."""
+    return datetime.combine(effective_on + timedelta(days=1), time())
+
+
+def _program(source: str, loan: TapeLoan) -> tuple[str, str]:
+    try:
+        return _PROGRAMS[loan.new_used_code]
+    except KeyError:
+        raise SourceError(
+            f"{source}: programs: loans.csv.gz, assetNumber={loan.asset_number}: vehicleNewUsedCode is "
+            f"{loan.new_used_code!r}, neither 1 (new) nor 2 (used)"
+        ) from None
+
+
+def _next_month_end(day: date) -> date:
+    return month_end(month_end(day) + timedelta(days=1))

@@ -1,0 +1,95 @@
+"""Reads servicing tables, named and shaped as in tables/, from any database that SQLAlchemy reaches. Read only."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from urllib.parse import quote
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.tables import Table
+from lending_pipelines.tables.sql import servicing_metadata
+
+FETCHED_ROWS = 4096
+"""Rows fetched and converted at a time: large enough for Arrow, small enough for the processor's cache."""
+
+
+class CanonicalDatabase:
+    """One database by its SQLAlchemy URL, such as `sqlite:///servicing.db` or `postgresql://user@host/name`."""
+
+    name = "canonical"
+    absent: frozenset[str] = frozenset()
+
+    def __init__(self, url: str):
+        try:
+            self._engine = sa.create_engine(
+                _read_only(sa.make_url(url)),
+                # Nothing stays open between tables.
+                poolclass=sa.NullPool,
+                execution_options={"postgresql_readonly": True},
+            )
+        except (sa.exc.ArgumentError, ImportError) as error:
+            raise SourceError(
+                f"{self.name}: LENDING_SERVICING_URL is not a database URL: {_one_line(error)}"
+            ) from error
+        self._tables = servicing_metadata().tables
+
+    def read(self, table: Table, since: datetime | None) -> Iterator[pa.RecordBatch]:
+        """The table's rows by one SELECT, streamed. SourceError: unreadable, a column missing, a wrong type."""
+        try:
+            with self._engine.connect() as connection:
+                self._check_columns(connection, table)
+                for columns in _fetch(connection, self._select(table, since)):
+                    yield record_batch(self.name, table, columns)
+        except sa.exc.SQLAlchemyError as error:
+            place = self._engine.url.render_as_string(hide_password=True)
+            raise SourceError(
+                f"{self.name}: table {table.name} cannot be read from {place}: {_one_line(error)}"
+            ) from error
+
+    def notes(self, table: Table) -> Mapping[str, int | str]:
+        """Nothing to say: the tables are taken as they are."""
+        return {}
+
+    def _check_columns(self, connection: sa.Connection, table: Table) -> None:
+        try:
+            found = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+        except sa.exc.NoSuchTableError:
+            raise SourceError(
+                f"{self.name}: the database has no table {table.name}: create it (empty if there is nothing to put in)"
+            ) from None
+        missing = [name for name in table.names if name not in found]
+        if missing:
+            raise SourceError(f"{self.name}: table {table.name} lacks the column {', '.join(missing)}")
+
+    def _select(self, table: Table, since: datetime | None) -> sa.Select:
+        stored = self._tables[table.name]
+        # Without types SQLAlchemy hands out what the driver gives; convert.py does the rest a column at a time.
+        select = sa.select(
+            *(sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in stored.columns)
+        )
+        if since is not None and table.watermark is not None:
+            select = select.where(stored.columns[table.watermark] >= since)
+        return select
+
+
+def _fetch(connection: sa.Connection, select: sa.Select) -> Iterator[list[tuple]]:
+    """The SELECT's values as tuples of columns, a few thousand rows at a time through a server-side cursor."""
+    result = connection.execution_options(yield_per=FETCHED_ROWS).execute(select)
+    for rows in result.partitions():
+        yield list(zip(*rows, strict=True))
+
+
+def _read_only(url: sa.URL) -> sa.URL:
+    """The URL, opening a SQLite file read only: a path that does not exist is then an error, not a new database."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return url
+    path = url.database if url.database.startswith("file:") else f"file:{quote(url.database)}"
+    return url.set(database=path).update_query_dict({"mode": "ro", "uri": "true"})
+
+
+def _one_line(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split())

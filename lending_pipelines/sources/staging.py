@@ -1,0 +1,52 @@
+"""Puts a source's rows on disk before they are judged: a stream in, one Parquet file out, a few batches in memory."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lending_pipelines.sources.protocol import Source, SourceError
+from lending_pipelines.tables import Table
+
+ROW_GROUP_ROWS = 131_072
+
+
+def stage(source: Source, table: Table, since: datetime | None, file: Path) -> int:
+    """Write the table's rows to the file and return their number; SourceError when a batch has other columns."""
+    rows = 0
+    with pq.ParquetWriter(file, table.arrow_schema) as writer:
+        for group in _grouped(source.read(table, since)):
+            _check_schema(source, table, group)
+            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            rows += group.num_rows
+    return rows
+
+
+def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together until they fill a row group: small groups make slow files."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if held and batch.schema != held[0].schema:
+            yield pa.Table.from_batches(held)
+            held = []
+        held.append(batch)
+        if sum(b.num_rows for b in held) >= ROW_GROUP_ROWS:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _check_schema(source: Source, table: Table, rows: pa.Table) -> None:
+    expected = {field.name: field.type for field in table.arrow_schema}
+    found = {field.name: field.type for field in rows.schema}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise SourceError(
+                f"{source.name}: {table.name}.{name} must be {expected.get(name, 'left out')}, "
+                f"but the adapter gives {found.get(name, 'no such column')}"
+            )
+    if list(expected) != list(found):
+        raise SourceError(f"{source.name}: {table.name} must have its columns in the order {', '.join(expected)}")
