@@ -26,12 +26,13 @@ class Register:
 
     def __init__(self, url: str) -> None:
         """RegisterError when the URL cannot be understood."""
+        wanted = "write sqlite:///register.db or postgresql://user@host/name"
         try:
             self._url = sa.make_url(url)
         except sa.exc.ArgumentError:
-            raise RegisterError(
-                "the register's URL cannot be understood: write sqlite:///register.db or postgresql://user@host/name"
-            ) from None
+            raise RegisterError(f"the register's URL cannot be understood: {wanted}") from None
+        if self._url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise RegisterError(f"the register cannot be kept in {self._url.drivername}: {wanted}")
         if self._url.drivername == "postgresql":
             self._url = self._url.set(drivername="postgresql+psycopg2")
 
@@ -48,10 +49,14 @@ class Register:
         return engine
 
     def upgrade(self) -> None:
-        """Bring the schema to this version's in one transaction; processes that do so at once take turns."""
+        """Bring the schema to this version's in one transaction; processes that do so at once take turns.
+
+        RegisterError when a newer version has upgraded it already.
+        """
         # Alembic is only needed here, and every command that opens the register would wait for its import.
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         with self._connection() as connection, connection.begin():
             if connection.dialect.name == "postgresql":
@@ -59,7 +64,13 @@ class Register:
             with as_file(files(__package__) / "migrations") as folder:
                 config = Config(attributes={"connection": connection})
                 config.set_main_option("script_location", str(folder).replace("%", "%%"))
-                command.upgrade(config, "head")
+                try:
+                    command.upgrade(config, "head")
+                except CommandError as error:
+                    raise RegisterError(
+                        f"the register {self._url.render_as_string()} is of another version than this program, "
+                        f"most likely a newer one: {error}"
+                    ) from error
 
     @contextmanager
     def session(self) -> Iterator[Session]:

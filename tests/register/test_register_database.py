@@ -77,6 +77,13 @@ def test_a_failing_upgrade_leaves_nothing_behind(register_url):
     register.dispose()
 
 
+def test_a_register_of_a_newer_version_is_left_alone(register):
+    with register.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(RegisterError, match="most likely a newer one: Can't locate revision identified by '9999'"):
+        register.upgrade()
+
+
 def test_nothing_is_opened_before_it_is_used(tmp_path: Path):
     Register(f"sqlite:///{tmp_path / 'home' / 'register.db'}")
     assert list(tmp_path.iterdir()) == []
@@ -93,6 +100,8 @@ def test_an_unreachable_register_is_named_without_its_password():
 def test_a_url_that_is_none_is_refused():
     with pytest.raises(RegisterError, match=r"write sqlite:///register\.db or postgresql://"):
         Register("register.db")
+    with pytest.raises(RegisterError, match="cannot be kept in postgres: write sqlite"):
+        Register("postgres://me@127.0.0.1/register")
 
 
 def test_sqlite_waits_for_other_writers_and_keeps_references(tmp_path: Path):

@@ -46,20 +46,6 @@ def upgrade() -> None:
     _create_notifications()
 
 
-def downgrade() -> None:
-    """Drop the tables, those that refer to others first."""
-    for table in (
-        "notifications",
-        "reports",
-        "loan_tape_configs",
-        "loan_assignments",
-        "investors",
-        "portfolio_loans",
-        "portfolios",
-    ):
-        op.drop_table(table)
-
-
 def _create_portfolios() -> None:
     op.create_table(
         "portfolios",
