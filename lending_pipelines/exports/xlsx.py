@@ -28,7 +28,7 @@ from lending_pipelines.reports.book import Chart, Cover, Kind, ReportBook, Repor
 _FORMATS: dict[Kind, str] = {
     "text": "@",
     "money": "#,##0.00;[Red]-#,##0.00",
-    "rate": "0.00##%",
+    "rate": "0.00%",
     "ratio": "0.0000",
     "percent": '0.00"%"',
     "count": "#,##0",
@@ -36,6 +36,8 @@ _FORMATS: dict[Kind, str] = {
     "instant": "yyyy-mm-dd hh:mm:ss",
     "flag": "General",
 }
+# A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double.
+_EXACT_RATE = "0.00##%"
 _WIDTHS: dict[Kind, int] = {
     "text": 10,
     "money": 18,
@@ -47,12 +49,13 @@ _WIDTHS: dict[Kind, int] = {
     "instant": 20,
     "flag": 8,
 }
+_ALIGNED: dict[Kind, str] = {"text": "left", "date": "center", "instant": "center", "flag": "center"}
 _WIDEST = 60
 _LAST_ROW = 1_048_576
 _LONGEST_TEXT = 32_767
 _HEADER_FILL = PatternFill("solid", fgColor="1F3864")
-_HEADER_FONT = Font(bold=True, color="FFFFFF")
-_BOLD = Font(bold=True)
+_HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
+_BOLD = Font(name="Calibri", bold=True)
 _ABOVE = Border(top=Side(style="thin"))
 # A workbook must have a time of creation; a fixed one keeps equal books equal.
 _CREATED = datetime(2000, 1, 1)
@@ -88,7 +91,9 @@ def _write_sheet(worksheet: Any, sheet: Sheet) -> int:
     first = next(batches, None)
     _lay_out(worksheet, sheet.columns, first)
     worksheet.append(_header(worksheet, sheet.columns))
-    cells = [_Cell(worksheet, column.kind) for column in sheet.columns]
+    cells = [
+        _Cell(worksheet, c.kind, _format(c.kind, f.type)) for c, f in zip(sheet.columns, sheet.schema, strict=True)
+    ]
     rows = 0
     for batch in chain([] if first is None else [first], batches):
         if rows + batch.num_rows + 1 + len(sheet.totals) > _LAST_ROW:
@@ -98,7 +103,7 @@ def _write_sheet(worksheet: Any, sheet: Sheet) -> int:
         rows += batch.num_rows
     worksheet.auto_filter.ref = f"A1:{get_column_letter(len(sheet.columns))}{rows + 1}"
     if not rows and sheet.no_data:
-        worksheet.append([_Cell(worksheet, "text").holding(f"no data: {sheet.no_data}")])
+        worksheet.append([_text(worksheet, f"no data: {sheet.no_data}")])
     for total in sheet.totals:
         worksheet.append(list(_total(worksheet, sheet.columns, total)))
     return rows
@@ -122,7 +127,7 @@ def _header(worksheet: Any, columns: Sequence[ReportColumn]) -> list[Any]:
     def cell(column: ReportColumn) -> Any:
         head = _text(worksheet, column.label)
         head.font, head.fill = _HEADER_FONT, _HEADER_FILL
-        head.alignment = Alignment(horizontal="left" if column.kind == "text" else "right", vertical="center")
+        head.alignment = Alignment(horizontal=_ALIGNED.get(column.kind, "right"))
         return head
 
     return [cell(column) for column in columns]
@@ -145,7 +150,7 @@ def _write_cover(worksheet: Any, cover: Cover) -> None:
     worksheet.sheet_properties.pageSetUpPr.fitToPage = True
     worksheet.page_setup.fitToHeight = 0
     title = _text(worksheet, cover.title)
-    title.font = Font(bold=True, size=16)
+    title.font = Font(name="Calibri", bold=True, size=16)
     worksheet.append([title])
     for section, values in cover.sections.items():
         if not values:
@@ -164,12 +169,11 @@ def _write_cover(worksheet: Any, cover: Cover) -> None:
 class _Cell:
     """A column's cell, made and styled once and filled anew for every row, which is what makes many rows fast."""
 
-    def __init__(self, worksheet: Any, kind: Kind) -> None:
+    def __init__(self, worksheet: Any, kind: Kind, number_format: str) -> None:
         self._text = kind == "text"
-        self._plain = WriteOnlyCell(worksheet)
-        self._plain.number_format = _FORMATS[kind]
-        self._suspect = WriteOnlyCell(worksheet)
-        self._suspect.number_format = _FORMATS[kind]
+        self._plain, self._suspect = WriteOnlyCell(worksheet), WriteOnlyCell(worksheet)
+        self._plain.number_format = self._suspect.number_format = number_format
+        self._plain.alignment = Alignment(horizontal=_ALIGNED.get(kind, "right"))
         self._suspect.quotePrefix = True
 
     def holding(self, value: Any) -> Any:
@@ -180,6 +184,10 @@ class _Cell:
             self._plain.value = value
             return self._plain
         return _set_text(self._suspect if is_formula(value) else self._plain, value)
+
+
+def _format(kind: Kind, arrow_type: pa.DataType) -> str:
+    return _EXACT_RATE if kind == "rate" and pa.types.is_decimal(arrow_type) else _FORMATS[kind]
 
 
 def _text(worksheet: Any, text: str) -> Any:

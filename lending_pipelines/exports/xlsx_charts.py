@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from openpyxl.chart import AreaChart, BarChart, LineChart, Reference, Series
-from openpyxl.chart.axis import DateAxis
+from openpyxl.chart import BarChart, LineChart, Reference, Series
+from openpyxl.chart.shapes import GraphicalProperties
+from openpyxl.drawing.line import LineProperties
 from openpyxl.utils import get_column_letter
 
 from lending_pipelines.reports.book import Chart, Kind, ReportColumn
@@ -33,6 +34,7 @@ def _draw(worksheet: Any, chart: Chart, columns: Sequence[ReportColumn], rows: i
     drawn.y_axis.number_format = _AXIS_FORMATS.get(kinds[chart.y[0]], "General")
     # openpyxl leaves it to Excel whether axes are shown, and Excel hides them.
     drawn.x_axis.delete = drawn.y_axis.delete = False
+    drawn.y_axis.majorGridlines.spPr = GraphicalProperties(ln=LineProperties(solidFill="D9D9D9"))
     for number, name in enumerate(chart.y):
         values = Reference(worksheet, min_col=at[name], min_row=1, max_row=rows + 1)
         series = Series(values, title_from_data=True)
@@ -49,11 +51,9 @@ def _chart(chart: Chart, dated: bool) -> Any:
         case "bar":
             drawn = BarChart()
         case "stacked":
-            drawn = AreaChart(grouping="stacked")
-    if dated and chart.kind != "bar":
-        drawn.x_axis = DateAxis(crossAx=100)
+            drawn = BarChart(grouping="stacked", overlap=100)
+    if dated:
         drawn.x_axis.number_format = "yyyy-mm-dd"
-        drawn.y_axis.crossAx = 500
     return drawn
 
 

@@ -60,7 +60,12 @@ class DelinquencyAging:
         aging = aging_tables.by_lateness(source, day, scope)
         currencies = aging.frame["currency"].unique()
         history = [aging_tables.bucket_history(source, covered, scope, currency) for currency in currencies]
-        overdue = _overdue(source, day, scope, parameters.top_loans)
+        tables = [
+            aging,
+            *_movements(source, day, scope),
+            *history,
+            _overdue(source, day, scope, parameters.top_loans),
+        ]
         return ReportBook(
             self.report_type,
             f"{self.title}: {scopes.scope_title(source, day, scope)}",
@@ -68,7 +73,7 @@ class DelinquencyAging:
             source.conventions.stamp(),
             day,
             source.versions(),
-            [aging, *_movements(source, day, scope), *history, overdue],
+            tables,
             [_chart(table) for table in history],
             notes=[
                 "A transition goes from the bucket one step before the day to the bucket on the day; rates out of each"

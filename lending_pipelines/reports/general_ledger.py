@@ -166,11 +166,11 @@ def _differences(balances: ir.Table, trial: ir.Table, last: date) -> list[str]:
     """A note when the journal has moved on since the day was closed, naming the accounts."""
     reported = trial.select("account_code", "currency", "balance")
     both = balances.outer_join(reported, ["account_code", "currency"])
-    difference = ibis.coalesce(both.closing_balance, _NOTHING) - ibis.coalesce(both.balance, _NOTHING)
+    gap = ibis.coalesce(both.closing_balance, _NOTHING) - ibis.coalesce(both.balance, _NOTHING)
     account = ibis.coalesce(both.account_code, both.account_code_right)
-    apart = both.select(account=account, difference=difference)
-    apart = apart.filter(apart.difference != 0).order_by("account")
-    names = [f"{row['account']} by {row['difference']}" for row in apart.limit(20).to_pyarrow().to_pylist()]
+    apart = both.select(account=account, gap=gap)
+    apart = apart.filter(apart.gap != 0).order_by("account")
+    names = [f"{row['account']} by {row['gap']}" for row in apart.limit(20).to_pyarrow().to_pylist()]
     if not names:
         return []
     return [

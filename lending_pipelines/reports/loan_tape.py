@@ -83,13 +83,14 @@ class LoanTape:
         printed = columns.lake_columns("loan_positions", *parameters.fields)
         totals = columns.totals_by_currency(loans, printed, [c.name for c in printed if c.kind == "money"])
         where = " and ".join(scopes.scope_title(source, day, scope) for scope in chosen) or "all loans"
+        kind = "loan" if parameters.status == "ALL" else f"{parameters.status} loan"
         rows = loans.order_by("loan_id").select(*parameters.fields)
         table = ReportTable(
             self.title,
             printed,
             columns.frame(rows),
             totals,
-            no_data=f"no loan on {day} is of {where} and {parameters.status}",
+            no_data=f"there is no {kind} of {where} on {day}",
         )
         return ReportBook(
             self.report_type,

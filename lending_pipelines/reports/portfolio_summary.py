@@ -82,6 +82,7 @@ class PortfolioSummary:
         summary = _summary(scopes.rows_of(today, scope), day)
         history = _histories(scopes.rows_of(snapshots, scope), covered, summary.frame["currency"])
         breakdown = [_breakdown(today, parameters.by, day)] if scope == scopes.EVERYTHING else []
+        aging = by_lateness(source, day, scope)
         return ReportBook(
             self.report_type,
             f"{self.title}: {scopes.scope_title(source, day, scope)}",
@@ -89,7 +90,7 @@ class PortfolioSummary:
             source.conventions.stamp(),
             day,
             source.versions(),
-            [summary, *breakdown, by_lateness(source, day, scope), *history],
+            [summary, *breakdown, aging, *history],
             [chart for table in history for chart in _charts(table)],
             notes=["Balances of different currencies are never added up."]
             + [f"Loans in no {parameters.by} count in the summary and in no row of the breakdown." for _ in breakdown],
@@ -112,7 +113,7 @@ def _breakdown(today: ir.Table, by: str, day: date) -> ReportTable:
         _COLUMNS,
         columns.frame(rows.select(*(column.name for column in _COLUMNS)).order_by("scope_id", "currency")),
         columns.totals_by_currency(rows, _COLUMNS),
-        no_data=f"no loan has a {by} on {day}",
+        no_data=f"no loan has its {by} recorded on {day}",
     )
 
 

@@ -1,4 +1,4 @@
-"""A lake small enough to check by hand: three days, two currencies, two portfolios, five loans and nine journal lines."""
+"""A lake small enough to check by hand: three days, two currencies, two portfolios, five loans, five entries."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,14 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.tables import TABLES
 
 JAN, MID, FEB = date(2025, 1, 31), date(2025, 2, 15), date(2025, 2, 28)
-_DEFAULTS = {"string": "x", "int64": 0, "float64": None, "boolean": False, "date": JAN, "timestamp(6)": datetime(2025, 3, 1)}
+_DEFAULTS = {
+    "string": "x",
+    "int64": 0,
+    "float64": None,
+    "boolean": False,
+    "date": JAN,
+    "timestamp(6)": datetime(2025, 3, 1),
+}
 
 
 class TinyLake:

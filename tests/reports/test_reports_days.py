@@ -1,0 +1,59 @@
+from datetime import date, timedelta
+
+import pytest
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports.days import business_date, history_days
+
+
+class Days:
+    def __init__(self, **days):
+        self._days = days
+
+    def days(self, name):
+        return self._days.get(name, [])
+
+
+def every_day(first, last):
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def test_latest_is_the_last_day_of_the_main_table():
+    source = Days(trial_balance=[date(2025, 1, 30), date(2025, 1, 31)])
+    assert business_date(source, ("trial_balance", "journal_lines"), "latest") == date(2025, 1, 31)
+    assert business_date(source, ("trial_balance",), "2025-01-30") == date(2025, 1, 30)
+
+
+def test_a_missing_day_names_the_nearest_and_the_command():
+    source = Days(trial_balance=[date(2025, 1, 30), date(2025, 2, 3)])
+    with pytest.raises(LendingError) as raised:
+        business_date(source, ("trial_balance",), "2025-02-01")
+    assert str(raised.value) == (
+        "trial_balance has no 2025-02-01: the nearest days present are 2025-01-30 and 2025-02-03;"
+        " close it with lending close --from 2025-02-01 --to 2025-02-01"
+    )
+
+
+def test_the_day_must_be_in_every_daily_table():
+    source = Days(aging_buckets=[date(2025, 1, 31)], loan_positions=[])
+    with pytest.raises(LendingError, match="loan_positions has no 2025-01-31: it has no days yet"):
+        business_date(source, ("aging_buckets", "loan_positions"), "latest")
+
+
+def test_a_lake_without_days_says_how_to_make_some():
+    with pytest.raises(LendingError, match=r"trial_balance has no days yet: .*lending close"):
+        business_date(Days(), ("trial_balance",), "latest")
+
+
+def test_a_history_of_months_takes_the_last_closed_day_of_each():
+    source = Days(t=every_day(date(2024, 11, 5), date(2025, 2, 27)))
+    assert history_days(source, "t", date(2025, 2, 10), 3, "month") == [
+        date(2024, 12, 31),
+        date(2025, 1, 31),
+        date(2025, 2, 10),
+    ]
+
+
+def test_a_history_of_days_takes_each_closed_day():
+    source = Days(t=[date(2025, 1, 3), date(2025, 1, 6), date(2025, 1, 7), date(2025, 1, 8)])
+    assert history_days(source, "t", date(2025, 1, 7), 2, "day") == [date(2025, 1, 6), date(2025, 1, 7)]

@@ -1,0 +1,99 @@
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from lending_pipelines.errors import LendingError
+
+
+def table(book, title):
+    return next(t for t in book.tables if t.title == title)
+
+
+def test_the_trial_balance_balances_per_currency(report, rows):
+    book = report("trial_balance")
+    assert [(row["account_code"], row["currency"]) for row in rows(book, "Trial balance")] == [
+        ("1000", "EUR"),
+        ("1100", "EUR"),
+        ("1000", "USD"),
+        ("1100", "USD"),
+        ("4000", "USD"),
+    ]
+    eur, usd = table(book, "Trial balance").totals
+    assert eur["debit_total"] == eur["credit_total"] == Decimal("300.00")
+    assert usd["debit_total"] == usd["credit_total"] == Decimal("1165.50")
+    assert usd["debit_balance"] == usd["credit_balance"] == Decimal("844.50")
+    assert book.notes == []
+
+
+def test_a_trial_balance_that_does_not_balance_says_so(lake, report):
+    lake.rows["trial_balance"][0] = {**lake.rows["trial_balance"][0], "debit_total": Decimal("165.40")}
+    assert report("trial_balance").notes == ["The USD accounts do not balance: debits − credits = -0.10."]
+
+
+def test_the_ledger_runs_from_opening_to_closing(report, rows):
+    book = report("general_ledger")
+    assert book.title == "General ledger: 2025-02-01 to 2025-02-28"
+    accounts = {(row["account_code"], row["currency"]): row for row in rows(book, "Accounts")}
+    cash = accounts["1000", "USD"]
+    assert (cash["opening_balance"], cash["debit"], cash["credit"], cash["closing_balance"]) == (
+        Decimal("-1000.00"),
+        Decimal("165.50"),
+        Decimal("0.00"),
+        Decimal("-834.50"),
+    )
+    loans = [row for row in rows(book, "Lines") if (row["account_code"], row["currency"]) == ("1100", "USD")]
+    assert [(row["entry_date"], row["entry_id"], row["balance"]) for row in loans] == [
+        (date(2025, 2, 10), "E2", Decimal("900.00")),
+        (date(2025, 2, 20), "E3", Decimal("844.50")),
+    ]
+
+
+def test_closing_balances_are_those_of_the_trial_balance(lake, report, rows):
+    closing = {
+        (row["account_code"], row["currency"]): row["closing_balance"]
+        for row in rows(report("general_ledger"), "Accounts")
+    }
+    trial = {(row["account_code"], row["currency"]): row["balance"] for row in lake.rows["trial_balance"]}
+    assert closing == trial
+
+
+def test_an_entry_that_arrived_after_the_close_is_noted(lake, report):
+    late = {**lake.rows["journal_lines"][0], "entry_id": "E9", "entry_date": date(2025, 2, 3), "debit": Decimal("5.00")}
+    lake.rows["journal_lines"].append(late)
+    notes = report("general_ledger").notes
+    assert "in 1100 by 5.00: entries arrived after the close" in notes[1]
+    assert "lending close --from 2025-02-28 --to 2025-02-28 --force" in notes[1]
+
+
+def test_the_journal_as_closed_has_no_such_note(report):
+    assert report("general_ledger").notes == ["Balances are debit − credit: a credit balance is negative."]
+
+
+@pytest.mark.parametrize("account", ["4000", "interest INCOME"])
+def test_one_account_by_code_or_name(report, rows, account):
+    book = report("general_ledger", account=account, from_date="2025-01-01")
+    assert [row["entry_id"] for row in rows(book, "Lines")] == ["E2"]
+    assert [row["closing_balance"] for row in rows(book, "Accounts")] == [Decimal("-10.00")]
+    assert len(book.notes) == 1
+
+
+def test_an_unknown_account_gets_near_names(report):
+    with pytest.raises(LendingError, match="no account 'Intrest income'; did you mean Interest income"):
+        report("general_ledger", account="Intrest income")
+
+
+def test_a_period_without_entries_keeps_its_balances(report, rows):
+    book = report("general_ledger", from_date="2025-02-25")
+    assert table(book, "Lines").no_data == "there are no entries from 2025-02-25 to 2025-02-28"
+    assert {row["opening_balance"] - row["closing_balance"] for row in rows(book, "Accounts")} == {Decimal("0.00")}
+
+
+def test_too_many_lines_are_refused_with_their_number(report):
+    with pytest.raises(LendingError, match="7 lines from 2025-02-01 to 2025-02-28 are more than max_lines 6"):
+        report("general_ledger", max_lines=6)
+
+
+def test_a_period_must_run_forwards(report):
+    with pytest.raises(LendingError, match="from_date 2025-03-05 is after to_date 2025-02-28"):
+        report("general_ledger", from_date="2025-03-05")
