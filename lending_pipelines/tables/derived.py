@@ -25,6 +25,7 @@ _MEMBERSHIP = (
         ("portfolio_id", "loan_id", "assigned_on"),
         (
             text("portfolio_id"),
+            text("portfolio_name"),
             text("loan_id"),
             day("assigned_on"),
             day("removed_on", nullable=True),
@@ -37,6 +38,7 @@ _MEMBERSHIP = (
         ("investor_id", "loan_id", "assigned_on"),
         (
             text("investor_id"),
+            text("investor_name"),
             text("loan_id"),
             day("assigned_on"),
             day("removed_on", nullable=True),

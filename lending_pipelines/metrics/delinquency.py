@@ -1,0 +1,137 @@
+"""How late a loan is, and how lateness is distributed and moves: days past due, buckets, aging, transitions."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import scopes
+from lending_pipelines.metrics.money import ZERO
+from lending_pipelines.metrics.timeline import as_date
+from lending_pipelines.tables.derived import TRANSITION_ENTRY
+
+_MONTH = ibis.interval(months=1)
+_STEP = {"month": _MONTH, "week": ibis.interval(days=7), "day": ibis.interval(days=1)}
+
+# The payment periods that are not a month; a bullet loan, which has none of its own, takes a month too.
+_STEPS = (
+    ("weekly", ibis.interval(days=7)),
+    ("biweekly", ibis.interval(days=14)),
+    ("quarterly", ibis.interval(months=3)),
+)
+
+_TRANSITION = ["business_date", "from_date", "from_bucket", "to_bucket"]
+_MOVED = ["loan_count", "opening_principal"]
+
+
+def late_since(spans: ir.Table, conventions: Conventions) -> ir.Table:
+    """The spans with `late_since`, the date from which days past due are counted (null: nothing is unpaid).
+
+    rolling: the oldest unpaid due date. strict: the oldest unpaid due date met since anything was last not past due.
+    OTS counts from one payment period later. `spans` has loan_id, on, past_due_amount, oldest_due_on and
+    payment_frequency.
+    """
+    if conventions.dpd_method == "strict":
+        order = ibis.window(group_by="loan_id", order_by="on")
+        so_far = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
+        spans = spans.mutate(late=spans.past_due_amount > 0)
+        spans = spans.mutate(turns=(spans.late != ibis.coalesce(spans.late.lag().over(order), False)).cast("int64"))
+        spans = spans.mutate(spell=spans.turns.sum().over(so_far))
+        in_spell = ibis.window(group_by=["loan_id", "spell"], order_by="on", rows=(None, 0))
+        since = spans.late.ifelse(spans.oldest_due_on.min().over(in_spell), spans.oldest_due_on)
+        spans = spans.mutate(late_since=since).drop("late", "turns", "spell")
+    else:
+        spans = spans.mutate(late_since=spans.oldest_due_on)
+    if conventions.delinquency_method == "OTS":
+        later = ibis.cases(
+            *((spans.payment_frequency == name, as_date(spans.late_since + step)) for name, step in _STEPS),
+            else_=as_date(spans.late_since + _MONTH),
+        )
+        spans = spans.mutate(late_since=later)
+    return spans
+
+
+def days_past_due(on: ir.DateColumn, late_since: ir.DateColumn) -> ir.IntegerColumn:
+    """Days from `late_since` to the day, 0 when it lies ahead or is null."""
+    return ibis.coalesce(ibis.greatest(on.delta(late_since, unit="day"), 0), 0)
+
+
+def bucket(days_past_due: ir.IntegerColumn, conventions: Conventions) -> ir.StringColumn:
+    """The delinquency bucket of a number of days past due."""
+    floors = (0, *conventions.bucket_edges)
+    by_lateness = sorted(zip(floors, conventions.buckets, strict=True), reverse=True)
+    return ibis.cases(*((days_past_due >= floor, label) for floor, label in by_lateness[:-1]), else_=by_lateness[-1][1])
+
+
+def aging_buckets(positions: ir.Table) -> ir.Table:
+    """The table aging_buckets: active loans by bucket on each day of `positions`, per scope; empty buckets left out."""
+    rows = scopes.roll_up(
+        positions.filter(positions.status == "active").mutate(loan_count=ibis.literal(1, "int64")),
+        ["business_date", "bucket"],
+        ["loan_count", "principal_outstanding", "past_due_amount"],
+    )
+    scope = ibis.window(group_by=["business_date", "scope", "scope_id", "currency"])
+    total = rows.principal_outstanding.cast("float64").sum().over(scope)
+    return rows.mutate(balance_share=rows.principal_outstanding.cast("float64") / total.nullif(0))
+
+
+def aging_transitions(positions: ir.Table, first: date, last: date, conventions: Conventions) -> ir.Table:
+    """The table aging_transitions for the days first..last.
+
+    `positions` holds those days and the ones a transition step before; a day whose opening day is not there has no
+    rows. A loan counts in the scopes that it was in on the opening day; `new` are the loans active in a scope on the
+    day that were not active in it on the opening day; `sold` are those that went to an investor in between.
+    """
+    days = positions.filter(positions.business_date >= first, positions.business_date <= last)
+    opening_days = positions.select(from_date="business_date").distinct()
+    days = days.mutate(from_date=as_date(days.business_date - _STEP[conventions.transition_step]))
+    days = days.semi_join(opening_days, "from_date")
+    before = positions.filter(positions.status == "active").select(
+        "loan_id",
+        "bucket",
+        "principal_outstanding",
+        *scopes.DIMENSIONS.values(),
+        from_date="business_date",
+    )
+    moves = days.left_join(before, ["loan_id", "from_date"], rname="{name}_before")
+    stayed = moves.filter(moves.bucket_before.notnull())
+    sold = stayed.investor_id.notnull() & stayed.investor_id_before.isnull()
+    exits = stayed.select(
+        "business_date",
+        "from_date",
+        "currency",
+        *(stayed[f"{column}_before"].name(column) for column in scopes.DIMENSIONS.values()),
+        from_bucket="bucket_before",
+        to_bucket=ibis.cases(
+            (stayed.status != "active", stayed.status),
+            (sold, "sold"),
+            else_=stayed.bucket,
+        ),
+        loan_count=ibis.literal(1, "int64"),
+        opening_principal="principal_outstanding_before",
+    )
+    active = moves.filter(moves.status == "active")
+    entries = [
+        scopes.one(
+            active.filter(scopes.entered(active, column)).mutate(
+                from_bucket=ibis.literal(TRANSITION_ENTRY),
+                to_bucket="bucket",
+                loan_count=ibis.literal(1, "int64"),
+                opening_principal=ZERO,
+            ),
+            scope,
+            column,
+            _TRANSITION,
+            _MOVED,
+        )
+        for scope, column in (("all", None), *scopes.DIMENSIONS.items())
+    ]
+    rows = ibis.union(scopes.roll_up(exits, _TRANSITION, _MOVED), *entries)
+    out_of = ibis.window(group_by=["business_date", "scope", "scope_id", "currency", "from_bucket"])
+    opening = rows.opening_principal.cast("float64")
+    existing = rows.from_bucket != TRANSITION_ENTRY
+    return rows.mutate(
+        count_rate=existing.ifelse(rows.loan_count / rows.loan_count.sum().over(out_of), ibis.null("float64")),
+        balance_rate=existing.ifelse(opening / opening.sum().over(out_of).nullif(0), ibis.null("float64")),
+    )

@@ -1,0 +1,148 @@
+"""What happened to a loan's money: transactions signed by type, added up over time, and what is still in force.
+
+A reversal is the negative of what it reverses, from its own effective_on; a reversed reversal restores it.
+"""
+
+from datetime import date
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO, money
+from lending_pipelines.tables.schema import MONEY
+
+CHARGE_OFFS = ("charge_off", "write_off")
+
+AMOUNTS = (
+    "principal_disbursed",
+    "principal_capitalized",
+    "principal_paid",
+    "interest_paid",
+    "fees_paid",
+    "principal_charged_off",
+    "principal_forgiven",
+    "recovered",
+    "interest_waived",
+    "interest_capitalized",
+)
+"""The cumulative amounts that `amounts` yields."""
+
+
+def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
+    """The rows that the servicing system had learned of by `known_at`, or all."""
+    return rows if known_at is None else rows.filter(rows.posted_at <= known_at)
+
+
+def signed(transactions: ir.Table, last: date) -> ir.Table:
+    """Transactions effective by `last`, reversals resolved.
+
+    Returns loan_id, type (of the root: what is done or undone), on (own effective_on), root_on (the root's), sign (+1
+    or -1), principal, interest, fees, amount (unsigned).
+    """
+    split = ("loan_id", "principal", "interest", "fees", "amount")
+    columns = (*split, "type", "on", "root_on", "sign")
+    plain = transactions.filter(transactions.type != "reversal")
+    plain = plain.mutate(on=plain.effective_on, root_on=plain.effective_on, sign=ibis.literal(1, "int8"))
+    undone = _with_target(transactions.filter(transactions.type == "reversal"), transactions)
+    once = undone.filter(undone.target_type != "reversal").mutate(sign=ibis.literal(-1, "int8"))
+    redone = undone.filter(undone.target_type == "reversal").mutate(reverses_id=undone.target_reverses_id)
+    redone = redone.drop("target_type", "target_on", "target_reverses_id")
+    twice = _with_target(redone, transactions).mutate(sign=ibis.literal(1, "int8"))
+    reversals = [
+        rows.mutate(type=rows.target_type, on=rows.effective_on, root_on=rows.target_on).select(*columns)
+        for rows in (once, twice)
+    ]
+    rows = ibis.union(plain.select(*columns), *reversals)
+    return rows.filter(rows.on <= last)
+
+
+def _with_target(reversals: ir.Table, transactions: ir.Table) -> ir.Table:
+    targets = transactions.select(
+        target_id="transaction_id", target_type="type", target_on="effective_on", target_reverses_id="reverses_id"
+    )
+    return reversals.inner_join(targets, reversals.reverses_id == targets.target_id).drop("target_id")
+
+
+def amounts(signed: ir.Table, first: date) -> ir.Table:
+    """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the last repayment's date."""
+
+    def total(value: ir.DecimalColumn, *types: str) -> ir.DecimalScalar:
+        return (value * signed.sign).sum(where=signed.type.isin(types))
+
+    def paid(value: ir.DecimalColumn) -> ir.DecimalScalar:
+        amount = value * signed.sign
+        return (signed.type == "refund").ifelse(-amount, amount).sum(where=signed.type.isin(("repayment", "refund")))
+
+    changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
+        principal_disbursed=total(signed.principal, "disbursement"),
+        principal_capitalized=total(signed.interest + signed.fees, "capitalization"),
+        principal_paid=paid(signed.principal),
+        interest_paid=paid(signed.interest),
+        fees_paid=paid(signed.fees),
+        principal_charged_off=total(signed.principal, *CHARGE_OFFS),
+        principal_forgiven=total(signed.principal, "waiver"),
+        recovered=total(signed.amount, "recovery"),
+        interest_waived=total(signed.interest, "waiver"),
+        interest_capitalized=total(signed.interest, "capitalization"),
+        payment_on=signed.on.max(where=(signed.type == "repayment") & (signed.sign > 0)),
+    )
+    running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
+    return changes.select(
+        "loan_id",
+        "on",
+        **{name: money(ibis.coalesce(money(changes[name]), ZERO).sum().over(running)) for name in AMOUNTS},
+        payment_on=changes.payment_on.max().over(running),
+    )
+
+
+def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest", "latest"], first: date) -> ir.Table:
+    """The level of the earliest or latest date with events still in force: loan_id, on, root_on, value.
+
+    `value` is what an event counts, signed; a date whose events were all reversed is no longer in force, and root_on is
+    null when none is left. Meant for the few loans that have such events: it compares every change of a loan with all.
+    """
+    events = signed.select("loan_id", "root_on", on=ibis.greatest(signed.on, ibis.literal(first)), value=value)
+    moments = events.select("loan_id", "on").distinct()
+    past = events.rename(event_on="on")
+    live = moments.inner_join(past, [moments.loan_id == past.loan_id, past.event_on <= moments.on])
+    live = live.group_by("loan_id", "on", "root_on").agg(value=live.value.sum())
+    live = live.filter(live.value > 0)
+    chosen = live.root_on.min() if pick == "earliest" else live.root_on.max()
+    by_value = live.value.argmin(live.root_on) if pick == "earliest" else live.value.argmax(live.root_on)
+    picked = live.group_by("loan_id", "on").agg(root_on=chosen, value=by_value)
+    return moments.left_join(picked, ["loan_id", "on"]).select(moments.loan_id, moments.on, "root_on", "value")
+
+
+def charge_offs(signed: ir.Table, first: date) -> ir.Table:
+    """The level of the first charge-off or write-off in force: loan_id, on, charged_off_on (null: none is left)."""
+    events = signed.filter(signed.type.isin(CHARGE_OFFS))
+    level = in_force(events, events.sign.cast(MONEY), "earliest", first)
+    return level.select("loan_id", "on", charged_off_on="root_on")
+
+
+def last_payments(signed: ir.Table, amounts: ir.Table, first: date) -> ir.Table:
+    """The level of the last repayment in force: loan_id, on, last_payment_on, last_payment_amount (of that day).
+
+    `amounts` is the level of cumulative amounts, whose payment_on is right for loans without a reversed repayment.
+    """
+    repayments = signed.filter(signed.type == "repayment")
+    reversed_loans = repayments.filter(repayments.sign < 0).select("loan_id").distinct()
+    reversed_ones = repayments.semi_join(reversed_loans, "loan_id")
+    exact = in_force(reversed_ones, reversed_ones.amount * reversed_ones.sign, "latest", first)
+    dates = amounts.filter(amounts.payment_on.notnull()).anti_join(reversed_loans, "loan_id")
+    dates = dates.group_by("loan_id", "payment_on").agg(on=dates.on.min())
+    simple = dates.inner_join(
+        repayments.select("loan_id", "root_on", "amount"),
+        [dates.loan_id == repayments.loan_id, dates.payment_on == repayments.root_on],
+    )
+    simple = simple.group_by("loan_id", "on", "payment_on").agg(last_payment_amount=simple.amount.sum())
+    return ibis.union(
+        simple.select(
+            "loan_id",
+            "on",
+            last_payment_on="payment_on",
+            last_payment_amount=money(simple.last_payment_amount),
+        ),
+        exact.select("loan_id", "on", last_payment_on="root_on", last_payment_amount=money(exact.value)),
+    )

@@ -1,0 +1,162 @@
+"""The general ledger: the trial balance of every day, and whether control accounts tie out to loan positions."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO, money
+from lending_pipelines.metrics.timeline import days
+
+CREDIT_NORMAL = ("liability", "equity", "income")
+"""Account types whose natural balance is credit − debit."""
+
+LOANS_SHOWN = 20
+"""How many loans of a break a tie-out lists, the largest first."""
+
+
+# Control → the same total per loan of loan_positions. Fees receivable has none: positions carry no fees due.
+_SUBLEDGER: dict[str, Callable[[ir.Table], ir.DecimalColumn]] = {
+    "principal": lambda positions: positions.principal_outstanding,
+    "interest_receivable": lambda positions: positions.interest_receivable,
+    "cash": lambda positions: money(positions.total_collected - positions.principal_disbursed),
+    "interest_income": lambda positions: positions.interest_earned,
+    "fee_income": lambda positions: positions.fees_paid,
+    "charge_off": lambda positions: positions.principal_charged_off,
+    "recovery": lambda positions: positions.recovered,
+}
+_ACCRUED = ("interest_receivable", "interest_income")
+
+
+def trial_balance(journal_lines: ir.Table, gl_accounts: ir.Table, first: date, last: date) -> ir.Table:
+    """The table trial_balance for the days first..last: every account with entries up to the day, per currency."""
+    keys = ["account_code", "currency"]
+    lines = journal_lines.filter(journal_lines.entry_date <= last)
+    sums = lines.group_by(*keys, on=ibis.greatest(lines.entry_date, ibis.literal(first))).agg(
+        debit=money(lines.debit.sum()), credit=money(lines.credit.sum())
+    )
+    running = ibis.window(group_by=keys, order_by="on", rows=(None, 0))
+    following = ibis.window(group_by=keys, order_by="on")
+    spans = sums.select(
+        *keys,
+        "on",
+        until=ibis.coalesce(sums.on.lead().over(following), ibis.literal(last + timedelta(days=1))),
+        debit_total=money(sums.debit.sum().over(running)),
+        credit_total=money(sums.credit.sum().over(running)),
+    )
+    accounts = gl_accounts.select("account_code", "name", "account_type")
+    rows = days(spans).left_join(accounts, "account_code")
+    rows = rows.mutate(balance=money(rows.debit_total - rows.credit_total))
+    return rows.mutate(
+        debit_balance=ibis.greatest(rows.balance, ZERO), credit_balance=ibis.greatest(money(-rows.balance), ZERO)
+    )
+
+
+def ledger_tieouts(
+    positions: ir.Table,
+    trial_balance: ir.Table,
+    journal_lines: ir.Table,
+    gl_accounts: ir.Table,
+    first: date,
+    last: date,
+) -> ir.Table:
+    """The table ledger_tieouts for the days first..last: control accounts, in natural sign, against loan positions.
+
+    Only controls that the chart of accounts has; `loans` lists, largest first, the loans whose own ledger balance
+    differs (loan_id null: ledger lines that name no loan), as JSON objects with ledger, subledger and difference.
+    """
+    subledger = _subledger_by_loan(positions, gl_accounts)
+    keys = ["business_date", "control_for", "currency"]
+    controls = _controls(gl_accounts)
+    ledger = trial_balance.inner_join(controls, "account_code")
+    sides = ibis.union(
+        ledger.select(*keys, ledger=ledger.balance * ledger.natural_sign, subledger=ZERO),
+        subledger.select(*keys, ledger=ZERO, subledger="amount"),
+    )
+    totals = sides.group_by(*keys).agg(
+        ledger_balance=money(sides.ledger.sum()), subledger_balance=money(sides.subledger.sum())
+    )
+    totals = totals.mutate(difference=money(totals.ledger_balance - totals.subledger_balance)).alias("tieouts")
+    breaks = totals.filter(totals["difference"] != 0).select(*keys)
+    listed = _breaking_loans(breaks, subledger, _ledger_by_loan(journal_lines, controls, first, last))
+    rows = totals.left_join(listed, keys, rname="{name}_listed")
+    return rows.mutate(loans=ibis.coalesce(rows.loans, "[]"))
+
+
+def _controls(gl_accounts: ir.Table) -> ir.Table:
+    controls = gl_accounts.filter(gl_accounts.control_for.isin(list(_SUBLEDGER)))
+    return controls.select(
+        "account_code",
+        "control_for",
+        natural_sign=controls.account_type.isin(CREDIT_NORMAL).ifelse(-1, 1).cast("int8"),
+    )
+
+
+def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
+    """business_date, control_for, currency, loan_id, amount: of the controls that the chart of accounts has."""
+    parts = [
+        positions.select(
+            "business_date", "currency", "loan_id", control_for=ibis.literal(control), amount=total(positions)
+        )
+        for control, total in _SUBLEDGER.items()
+    ]
+    return ibis.union(*parts).semi_join(_controls(gl_accounts), "control_for")
+
+
+def _ledger_by_loan(journal_lines: ir.Table, controls: ir.Table, first: date, last: date) -> ir.Table:
+    """Spans [on, until) of control_for, currency, loan_id (empty: no loan), amount: the running balance."""
+    lines = journal_lines.filter(journal_lines.entry_date <= last).inner_join(controls, "account_code")
+    # Accruals are posted for many loans at once: such an account says nothing about one loan.
+    accrued = lines.filter(lines.control_for.isin(_ACCRUED), lines.loan_id.isnull()).select("control_for").distinct()
+    lines = lines.anti_join(accrued, "control_for")
+    keys = ["control_for", "currency", "loan_id"]
+    lines = lines.mutate(
+        loan_id=ibis.coalesce(lines.loan_id, ""),
+        on=ibis.greatest(lines.entry_date, ibis.literal(first)),
+        amount=(lines.debit - lines.credit) * lines.natural_sign,
+    )
+    sums = lines.group_by(*keys, "on").agg(amount=money(lines.amount.sum()))
+    return sums.select(
+        *keys,
+        "on",
+        until=ibis.coalesce(
+            sums.on.lead().over(ibis.window(group_by=keys, order_by="on")),
+            ibis.literal(last + timedelta(days=1)),
+        ),
+        amount=money(sums.amount.sum().over(ibis.window(group_by=keys, order_by="on", rows=(None, 0)))),
+    )
+
+
+def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> ir.Table:
+    """Per break, the JSON list of the loans that differ."""
+    keys = ["business_date", "control_for", "currency"]
+    on_break = ledger.inner_join(breaks, ["control_for", "currency"])
+    on_break = on_break.filter(on_break.on <= on_break.business_date, on_break.business_date < on_break.until)
+    kept_by_loan = ledger.select("control_for").distinct()
+    theirs = subledger.semi_join(breaks, keys).semi_join(kept_by_loan, "control_for")
+    sides = ibis.union(
+        on_break.select(*keys, "loan_id", ledger="amount", subledger=ZERO),
+        theirs.select(*keys, "loan_id", ledger=ZERO, subledger="amount"),
+    )
+    loans = sides.group_by(*keys, "loan_id").agg(
+        ledger=money(sides.ledger.sum()), subledger=money(sides.subledger.sum())
+    )
+    loans = loans.mutate(difference=money(loans.ledger - loans.subledger)).filter(lambda t: t["difference"] != 0)
+    largest = ibis.window(group_by=keys, order_by=[ibis.desc(loans["difference"].abs()), "loan_id"])
+    loans = loans.mutate(rank=ibis.row_number().over(largest)).filter(lambda t: t.rank < LOANS_SHOWN)
+    name = (loans.loan_id == "").ifelse("null", ibis.literal('"') + loans.loan_id + '"')
+    entry = (
+        ibis.literal('{"loan_id": ')
+        + name
+        + ', "ledger": '
+        + loans.ledger.cast("string")
+        + ', "subledger": '
+        + loans.subledger.cast("string")
+        + ', "difference": '
+        + loans["difference"].cast("string")
+        + "}"
+    )
+    loans = loans.mutate(entry=entry)
+    listed = loans.group_by(*keys).agg(entries=loans.entry.group_concat(", ", order_by="rank"))
+    return listed.select(*keys, loans=ibis.literal("[") + listed.entries + "]")

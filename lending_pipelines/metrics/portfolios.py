@@ -1,0 +1,123 @@
+"""portfolio_snapshots: balances, delinquency and returns of every scope on every day."""
+
+from collections.abc import Callable
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import events, returns, scopes
+from lending_pipelines.metrics.money import ZERO, money
+
+SOURCES = (
+    "loans",
+    "transactions",
+    "programs",
+    "products",
+    "branches",
+    "portfolio_membership",
+    "loan_ownership",
+)
+"""The tables that a snapshot needs beside loan_positions."""
+
+PAR_DAYS = (30, 60, 90)
+_KEYS = ("business_date", "scope", "scope_id", "currency")
+
+
+def portfolio_snapshots(
+    positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
+) -> ir.Table:
+    """The table portfolio_snapshots for the days first..last of `positions`; `read` gives each of SOURCES by name."""
+    totals = _totals(positions, conventions)
+    residuals = totals.select(*_KEYS, residual=money(totals.total_balance + totals.interest_receivable))
+    irrs = returns.irr_by_day(_flow_changes(read, first, last), residuals)
+    rows = totals.left_join(irrs, _KEYS, rname="{name}_irr").left_join(_names(read), ["scope", "scope_id"])
+    disbursed = rows.total_disbursed.cast("float64").nullif(0)
+    return rows.mutate(
+        moic=rows.total_collected.cast("float64") / disbursed,
+        irr_reason=rows.scope_irr.isnull().ifelse("no cash flows", rows.irr_reason),
+    )
+
+
+def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
+    """What adds up over loans, and the ratios of it."""
+    active = positions.status == "active"
+    outstanding = positions.principal_outstanding
+    sums: dict[str, ir.Value] = {
+        "total_balance": outstanding,
+        "delinquent_amount": (positions.days_past_due >= 1).ifelse(outstanding, ZERO),
+        "loan_count": active.cast("int64"),
+        "rate_weight": positions.annual_rate.cast("decimal(38, 6)") * outstanding.cast("decimal(38, 6)"),
+        "total_disbursed": positions.principal_disbursed,
+        "charged_off": positions.principal_charged_off,
+    }
+    for days in PAR_DAYS:
+        late = positions.days_past_due >= days if conventions.par_operator == ">=" else positions.days_past_due > days
+        sums[f"late_{days}"] = late.ifelse(outstanding, ZERO)
+    for number, bucket in enumerate(conventions.buckets):
+        inside = active & (positions.bucket == bucket)
+        sums[f"count_{number}"] = inside.cast("int64")
+        sums[f"balance_{number}"] = inside.ifelse(outstanding, ZERO)
+    as_they_are = ("interest_receivable", "past_due_amount", "total_collected", "recovered")
+    rows = positions.mutate(**sums)
+    rows = scopes.roll_up(rows, ["business_date"], [*sums, *as_they_are])
+    balance = rows.total_balance.cast("float64").nullif(0)
+    return rows.mutate(
+        weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).cast("decimal(9, 6)"),
+        bucket_breakdown=_breakdown(rows, conventions),
+        **{f"par_{days}": rows[f"late_{days}"].cast("float64") / balance for days in PAR_DAYS},
+    )
+
+
+def _breakdown(rows: ir.Table, conventions: Conventions) -> ir.StringColumn:
+    """JSON: per bucket {count, balance}, empty ones included."""
+    parts = [
+        ibis.literal(f'"{bucket}": {{"count": ')
+        + rows[f"count_{number}"].cast("string")
+        + ', "balance": '
+        + rows[f"balance_{number}"].cast("string")
+        + "}"
+        for number, bucket in enumerate(conventions.buckets)
+    ]
+    return ibis.literal("{") + ibis.literal(", ").join(parts) + "}"
+
+
+def _flow_changes(read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
+    flows = returns.cash_flows(events.signed(read("transactions"), last))
+    loans = read("loans")
+    loans = loans.filter(loans.disbursed_on <= last).left_join(
+        read("products").select("product_id", "program_id"), "product_id"
+    )
+    loans = loans.select(
+        "loan_id", "currency", "program_id", "product_id", "branch_id", vintage=scopes.vintage(loans.disbursed_on)
+    )
+    members = {
+        "portfolio": _members(read("portfolio_membership"), "portfolio_id"),
+        "investor": _members(read("loan_ownership"), "investor_id"),
+    }
+    return returns.flows_by_scope(flows, loans, members, first, last)
+
+
+def _members(intervals: ir.Table, scope_id: str) -> ir.Table:
+    return intervals.select("loan_id", scope_id=scope_id, starts_on="assigned_on", ends_on="removed_on")
+
+
+def _names(read: Callable[[str], ir.Table]) -> ir.Table:
+    """scope, scope_id, name of the scopes that have one."""
+    parts = [
+        read(table).select(scope_id=key, name="name").mutate(scope=ibis.literal(scope))
+        for scope, table, key in (
+            ("program", "programs", "program_id"),
+            ("product", "products", "product_id"),
+            ("branch", "branches", "branch_id"),
+        )
+    ]
+    parts += [
+        read(table).select(scope_id=key, name=name).distinct().mutate(scope=ibis.literal(scope))
+        for scope, table, key, name in (
+            ("portfolio", "portfolio_membership", "portfolio_id", "portfolio_name"),
+            ("investor", "loan_ownership", "investor_id", "investor_name"),
+        )
+    ]
+    return ibis.union(*parts)

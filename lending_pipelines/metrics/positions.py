@@ -1,0 +1,243 @@
+"""loan_positions: every disbursed loan at the end of every day."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import delinquency, events, schedules, scopes, timeline
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.tables import DERIVED
+
+SOURCES = (
+    "loans",
+    "installments",
+    "transactions",
+    "modifications",
+    "officer_assignments",
+    "products",
+    "portfolio_membership",
+    "loan_ownership",
+)
+"""The tables that a position is made of."""
+
+BEGINNING = date(1900, 1, 1)
+
+
+@dataclass(frozen=True)
+class _Days:
+    """The days asked for, and from when states must be followed to know them."""
+
+    first: date
+    last: date
+    since: date
+
+
+def loan_positions(
+    read: Callable[[str], ir.Table],
+    first: date,
+    last: date,
+    conventions: Conventions,
+    known_at: datetime | None = None,
+) -> ir.Table:
+    """The table loan_positions for the days first..last, as known at `known_at` (UTC), or as known now.
+
+    `read` gives each of SOURCES by name. One row per business_date and loan with disbursed_on ≤ the day.
+    """
+    known = None if known_at is None else ibis.literal(known_at, "timestamp(6)")
+    # A strict count of days remembers when the first miss was, so its states are followed from the start.
+    since = BEGINNING if conventions.dpd_method == "strict" else first
+    days = _Days(first, last, since)
+    loans = _loans(read, days, known)
+    signed = events.signed(events.known(read("transactions"), known), last)
+    installments = events.known(read("installments"), known)
+
+    amounts = events.amounts(signed, since)
+    versions = schedules.versions(installments)
+    relevant = _relevant(schedules.periods(installments, versions), amounts, days)
+    levels = {
+        "amounts": amounts,
+        "payment": events.last_payments(signed, amounts, since),
+        "charge_off": _charge_offs(signed, installments, loans, since),
+        "period": schedules.current(relevant),
+        "rate": _rates(events.known(read("modifications"), known), days),
+        "officer": _officers(read("officer_assignments"), days),
+        "portfolio": timeline.intervals(
+            read("portfolio_membership"), "assigned_on", "removed_on", ["portfolio_id"], since, last
+        ),
+        "investor": timeline.intervals(
+            read("loan_ownership"), "assigned_on", "removed_on", ["investor_id"], since, last
+        ),
+    }
+    spans = _spans(timeline.states(loans, levels, since, last), relevant, conventions)
+    if since < first:
+        spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
+    return _positions(timeline.days(spans), conventions)
+
+
+def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScalar | None) -> ir.Table:
+    loans = events.known(read("loans"), known)
+    programs = read("products").select("product_id", "program_id")
+    loans = loans.filter(loans.disbursed_on <= days.last).left_join(programs, "product_id")
+    return loans.select(
+        "loan_id",
+        "program_id",
+        "product_id",
+        "branch_id",
+        "borrower_id",
+        "currency",
+        "disbursed_on",
+        "matures_on",
+        "payment_frequency",
+        contract_officer_id="officer_id",
+        contract_rate="annual_rate",
+        begins_on="disbursed_on",
+        vintage=scopes.vintage(loans.disbursed_on),
+    )
+
+
+def _settled(rows: ir.Table) -> ir.DecimalColumn:
+    return money(
+        rows.principal_paid
+        + rows.interest_paid
+        + rows.principal_forgiven
+        + rows.interest_waived
+        + rows.interest_capitalized
+    )
+
+
+def _relevant(periods: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
+    # A loan's amounts hold from their first event in the days; before it nothing is settled.
+    settled = amounts.group_by("loan_id").agg(
+        least=(amounts.on.min() > days.since).ifelse(
+            ibis.least(_settled(amounts).min(), ZERO), _settled(amounts).min()
+        ),
+        most=ibis.greatest(_settled(amounts).max(), ZERO),
+    )
+    return schedules.relevant(periods, settled, days.since, days.last)
+
+
+def _charge_offs(signed: ir.Table, installments: ir.Table, loans: ir.Table, since: date) -> ir.Table:
+    """The level of charge-offs: charged_off_on, and what had been earned the day before it."""
+    level = events.charge_offs(signed, since)
+    moments = level.filter(level.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
+    theirs = installments.semi_join(moments, "loan_id")
+    periods = schedules.periods(theirs, schedules.versions(theirs))
+    day_before = timeline.as_date(moments.charged_off_on - ibis.interval(days=1))
+    moments = moments.mutate(day_before=day_before).inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    within = moments.inner_join(
+        periods,
+        [
+            moments.loan_id == periods.loan_id,
+            periods.in_force_from <= moments.day_before,
+            periods.in_force_until > moments.day_before,
+            ibis.coalesce(periods.starts_on, moments.disbursed_on) <= moments.day_before,
+            periods.due_on > moments.day_before,
+        ],
+    )
+    before = within.select(
+        "loan_id",
+        "charged_off_on",
+        earned_before_charge_off=schedules.earned(within, within.day_before, within.disbursed_on),
+    )
+    return level.left_join(before, ["loan_id", "charged_off_on"]).select(
+        level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
+    )
+
+
+def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
+    """The level of annual rates that modifications set; the rate before the first one holds until it."""
+    changes = modifications.filter(
+        modifications.after_rate.notnull(),
+        modifications.before_rate.isnull() | (modifications.before_rate != modifications.after_rate),
+    )
+    order = ibis.window(
+        group_by=["loan_id", "effective_on"], order_by=[ibis.desc("posted_at"), ibis.desc("modification_id")]
+    )
+    last_of_day = changes.mutate(rank=ibis.row_number().over(order)).filter(lambda t: t.rank == 0)
+    first_of_loan = changes.mutate(
+        rank=ibis.row_number().over(
+            ibis.window(group_by="loan_id", order_by=["effective_on", "posted_at", "modification_id"])
+        )
+    ).filter(lambda t: t.rank == 0)
+    rates = ibis.union(
+        last_of_day.select("loan_id", starts_on="effective_on", modified_rate="after_rate"),
+        first_of_loan.select("loan_id", starts_on=ibis.literal(BEGINNING), modified_rate="before_rate"),
+    )
+    return timeline.intervals(rates, "starts_on", None, ["modified_rate"], days.since, days.last)
+
+
+def _officers(assignments: ir.Table, days: _Days) -> ir.Table:
+    level = timeline.intervals(assignments, "assigned_on", "released_on", ["officer_id"], days.since, days.last)
+    return level.mutate(officer_known=ibis.literal(True))
+
+
+def _spans(states: ir.Table, relevant: ir.Table, conventions: Conventions) -> ir.Table:
+    """What is the same on every day of a span: amounts owed, status, what is past due since when."""
+    summed = (*events.AMOUNTS, "due_before", "principal_before")
+    rows = states.mutate(**{name: ibis.coalesce(states[name], ZERO) for name in summed})
+    rows = rows.mutate(
+        principal_outstanding=money(
+            rows.principal_disbursed
+            + rows.principal_capitalized
+            - rows.principal_paid
+            - rows.principal_charged_off
+            - rows.principal_forgiven
+        ),
+        settled=_settled(rows),
+        interest_settled=money(rows.interest_paid + rows.interest_waived + rows.interest_capitalized),
+        scheduled_due=rows.due_before,
+    )
+    rows = rows.mutate(
+        status=ibis.cases(
+            (rows.principal_disbursed <= 0, "pending"),
+            (rows.charged_off_on.notnull(), "charged_off"),
+            (rows.principal_outstanding <= 0, "closed"),
+            else_="active",
+        )
+    )
+    active = rows.status == "active"
+    rows = rows.mutate(
+        active=active,
+        past_due_amount=active.ifelse(ibis.greatest(money(rows.scheduled_due - rows.settled), ZERO), ZERO),
+    )
+    rows = rows.mutate(
+        past_due_principal=ibis.least(
+            rows.past_due_amount,
+            ibis.greatest(money(rows.principal_before - rows.principal_paid - rows.principal_forgiven), ZERO),
+        )
+    )
+    oldest = schedules.oldest_due(relevant, rows.filter(rows.active).select("loan_id", "version", "on", "settled"))
+    rows = rows.left_join(oldest, ["loan_id", "on"]).drop("loan_id_right", "on_right")
+    return delinquency.late_since(rows, conventions)
+
+
+def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
+    """The columns that change from day to day, and the table's own shape."""
+    rows = rows.mutate(
+        days_past_due=rows.active.ifelse(delinquency.days_past_due(rows.business_date, rows.late_since), 0),
+        interest_earned=ibis.cases(
+            (rows.status == "pending", ZERO),
+            (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
+            (rows.status == "closed", rows.interest_settled),
+            else_=ibis.coalesce(schedules.earned(rows, rows.business_date, rows.disbursed_on), ZERO),
+        ),
+        next_due_on=(rows.active & (rows.due_on < timeline.FAR)).ifelse(rows.due_on, ibis.null("date")),
+    )
+    rows = rows.mutate(
+        annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
+        officer_id=rows.officer_known.fill_null(False).ifelse(rows.officer_id, rows.contract_officer_id),
+        past_due_interest=money(rows.past_due_amount - rows.past_due_principal),
+        bucket=delinquency.bucket(rows.days_past_due, conventions),
+        non_accrual=rows.active & (rows.days_past_due >= conventions.non_accrual_days),
+        interest_receivable=rows.active.ifelse(
+            ibis.greatest(money(rows.interest_earned - rows.interest_settled), ZERO), ZERO
+        ),
+        total_collected=money(rows.principal_paid + rows.interest_paid + rows.fees_paid + rows.recovered),
+        next_due_amount=rows.next_due_on.notnull().ifelse(rows.due, NO_AMOUNT),
+    )
+    table = DERIVED["loan_positions"]
+    return rows.select(*table.names).cast(table.schema)

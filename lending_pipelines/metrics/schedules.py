@@ -1,0 +1,156 @@
+"""Repayment schedules over time: the version in force, the installment period of each day, the oldest unpaid due date.
+
+A *period* is the span between two due dates of one schedule version, [starts_on, due_on): what fell due before it, and
+the installment that falls due at its end. The period after the last due date ends at FAR.
+"""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO, cents, from_cents, money
+from lending_pipelines.metrics.timeline import FAR
+
+
+def versions(installments: ir.Table) -> ir.Table:
+    """Schedule versions that are ever in force: loan_id, version, in_force_from, in_force_until (exclusive).
+
+    The schedule in force is the highest version with effective_on ≤ the day, so a version ends when a higher one begins.
+    """
+    begun = installments.group_by("loan_id", "version").agg(in_force_from=installments.effective_on.min())
+    higher = ibis.window(group_by="loan_id", order_by=ibis.desc("version"), rows=(None, -1))
+    begun = begun.mutate(in_force_until=ibis.coalesce(begun.in_force_from.min().over(higher), ibis.literal(FAR)))
+    return begun.filter(begun.in_force_from < begun.in_force_until)
+
+
+def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
+    """The periods of every schedule version in force.
+
+    Returns loan_id, version, in_force_from, in_force_until, starts_on (null: disbursement), due_on, and of money:
+    due (principal + interest) and interest of the installment due at the end; due_before, principal_before and
+    interest_before, what fell due by starts_on.
+    """
+    due = installments.select(
+        "loan_id", "version", "due_on", "number", "principal", "interest", due=lambda t: money(t.principal + t.interest)
+    )
+    tail = versions.select(
+        "loan_id",
+        "version",
+        due_on=ibis.literal(FAR),
+        number=ibis.literal(0, "int64"),
+        principal=ZERO,
+        interest=ZERO,
+        due=ZERO,
+    )
+    rows = ibis.union(due, tail)
+    order = {"group_by": ["loan_id", "version"], "order_by": ["due_on", "number"]}
+    before = ibis.window(**order, rows=(None, -1))
+
+    def so_far(column: ir.DecimalColumn) -> ir.DecimalColumn:
+        return ibis.coalesce(money(column.sum().over(before)), ZERO)
+
+    rows = rows.select(
+        "loan_id",
+        "version",
+        "due_on",
+        "due",
+        "interest",
+        starts_on=rows.due_on.lag().over(ibis.window(**order)),
+        due_before=so_far(rows.due),
+        principal_before=so_far(rows.principal),
+        interest_before=so_far(rows.interest),
+    )
+    return rows.inner_join(versions, ["loan_id", "version"])
+
+
+def relevant(periods: ir.Table, settled: ir.Table, first: date, last: date) -> ir.Table:
+    """The periods that the days can touch: those that overlap them, and those whose installments are paid in them.
+
+    `settled` is (loan_id, least, most): the range of what is settled over the days. A day touches few periods of a
+    loan, so everything after this works on a small table. Adds `current` and `payable`, which of the two it is.
+    """
+    rows = periods.left_join(settled, "loan_id").drop("loan_id_right")
+    least = ibis.coalesce(rows.least, ZERO)
+    most = ibis.coalesce(rows.most, ZERO)
+    begins = ibis.greatest(ibis.coalesce(rows.starts_on, rows.in_force_from), rows.in_force_from)
+    rows = rows.mutate(
+        current=(ibis.least(rows.due_on, rows.in_force_until) > ibis.greatest(begins, ibis.literal(first)))
+        & (begins <= last),
+        payable=(rows.due_before + rows.due > least) & (rows.due_before <= most),
+        on=ibis.greatest(begins, ibis.literal(first)),
+    )
+    # Named, so that the engine computes it once for its two readers.
+    return rows.filter(rows.current | rows.payable).drop("least", "most").alias("relevant_periods")
+
+
+def current(relevant: ir.Table) -> ir.Table:
+    """The level of the period that a day lies in: loan_id, on and the columns of `periods`."""
+    return relevant.filter(relevant.current).select(
+        "loan_id",
+        "on",
+        "version",
+        "starts_on",
+        "due_on",
+        "due",
+        "interest",
+        "due_before",
+        "principal_before",
+        "interest_before",
+    )
+
+
+def oldest_due(relevant: ir.Table, spans: ir.Table) -> ir.Table:
+    """Per span, the due date of the first installment whose cumulative amount exceeds what is settled.
+
+    `spans` has loan_id, version, on, settled. Returns loan_id, on, oldest_due_on; spans whose schedule is fully settled
+    are missing. Installments and spans are merged on the amount, largest first, and a running minimum of the due dates
+    is taken: one sort instead of a join on an inequality.
+    """
+    far = ibis.literal(FAR)
+    installments = relevant.filter(relevant.payable, relevant.due_on < far)
+    merged = ibis.union(
+        installments.select(
+            "loan_id",
+            "version",
+            amount=installments.due_before + installments.due,
+            is_span=ibis.literal(0, "int8"),
+            due_on=installments.due_on,
+            on=ibis.null("date"),
+        ),
+        spans.select(
+            "loan_id",
+            "version",
+            amount=spans.settled,
+            is_span=ibis.literal(1, "int8"),
+            due_on=ibis.null("date"),
+            on=spans.on,
+        ),
+    )
+    # An installment settled exactly is settled: at equal amounts the span comes first and does not see it.
+    window = ibis.window(
+        group_by=["loan_id", "version"],
+        order_by=[ibis.desc("amount"), ibis.desc("is_span")],
+        rows=(None, 0),
+    )
+    merged = merged.mutate(oldest_due_on=merged.due_on.min().over(window))
+    return merged.filter(merged.is_span == 1, merged.oldest_due_on.notnull()).select("loan_id", "on", "oldest_due_on")
+
+
+def earned(rows: ir.Table, on: ir.DateColumn, disbursed_on: ir.DateColumn) -> ir.DecimalColumn:
+    """Scheduled interest earned by the end of the day `on` that lies in each row's period, to the cent, half to even.
+
+    Interest of the periods before, plus the period's own × days elapsed ÷ days in the period. In whole cents, so that
+    rounding is exact; the quotient of a product less its remainder is exact in every engine's division.
+    """
+    begins = ibis.coalesce(rows.starts_on, disbursed_on)
+    open_end = rows.due_on == ibis.literal(FAR)
+    length = open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1))
+    elapsed = open_end.ifelse(0, ibis.greatest(on.delta(begins, unit="day"), 0))
+    before = cents(rows.interest_before)
+    product = cents(rows.interest) * elapsed
+    remainder = product % length
+    whole = before + ((product - remainder) / length).cast("int64")
+    half = remainder * 2
+    rounds_up = (half > length) | ((half == length) & (whole % 2 == 1))
+    return from_cents(whole + rounds_up.cast("int64"))

@@ -1,0 +1,61 @@
+"""The levels at which loans are added up: all, portfolio, program, product, branch, investor, vintage.
+
+Adding up happens once over all dimensions together, and each scope is added up from that small table. Money is always
+kept apart by currency.
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import money
+
+DIMENSIONS = {
+    "portfolio": "portfolio_id",
+    "program": "program_id",
+    "product": "product_id",
+    "branch": "branch_id",
+    "investor": "investor_id",
+    "vintage": "vintage",
+}
+"""Scope → the column of loan_positions that holds its scope_id."""
+
+
+def vintage(disbursed_on: ir.DateColumn) -> ir.StringColumn:
+    """The calendar quarter of disbursement: 2025Q3."""
+    return disbursed_on.year().cast("string") + "Q" + disbursed_on.quarter().cast("string")
+
+
+def roll_up(rows: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """Σ of the measures per scope, scope_id, currency and keys.
+
+    `rows` has currency, the columns of DIMENSIONS, the keys and the measures. A row without an id at a level counts in
+    the other levels.
+    """
+    dimensions = list(DIMENSIONS.values())
+    cube = rows.group_by(*keys, "currency", *dimensions).agg(**_sums(rows, measures))
+    return ibis.union(
+        *(one(cube, scope, column, keys, measures) for scope, column in (("all", None), *DIMENSIONS.items()))
+    )
+
+
+def one(rows: ir.Table, scope: str, column: str | None, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """Σ of the measures at one level; `column` holds its scope_id (None: everything, as `*`)."""
+    if column is not None:
+        rows = rows.filter(rows[column].notnull())
+    rows = rows.mutate(scope=ibis.literal(scope), scope_id=ibis.literal("*") if column is None else rows[column])
+    return rows.group_by(*keys, "scope", "scope_id", "currency").agg(**_sums(rows, measures))
+
+
+def entered(rows: ir.Table, column: str | None) -> ir.BooleanColumn:
+    """Whether a loan was not in this level before: it had no `bucket_before`, or another id in `<column>_before`."""
+    absent = rows.bucket_before.isnull()
+    return absent if column is None else absent | ~rows[column].identical_to(rows[f"{column}_before"])
+
+
+def _sums(rows: ir.Table, measures: Sequence[str]) -> dict[str, ir.Scalar]:
+    def total(column: ir.NumericColumn) -> ir.NumericScalar:
+        return money(column.sum()) if column.type().is_decimal() else column.sum()
+
+    return {name: total(rows[name]) for name in measures}

@@ -1,0 +1,101 @@
+"""States over time: how facts that hold from a date on become one row per loan and day.
+
+A *level* is a table (loan_id, on, value…): each row holds from `on` until the loan's next row in that level. Levels
+are clipped to the days asked for: what began before the first day begins on it. What the values mean is said where the
+levels are made (events.py, schedules.py, positions.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+FAR = date(9999, 12, 31)
+"""After every business date: the end of what has no end."""
+
+
+def as_date(moment: ir.DateValue) -> ir.DateValue:
+    """A date moved by an interval, as a date again: engines make it a timestamp, which Ibis does not know."""
+    return moment.cast("timestamp").cast("date")
+
+
+def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str], first: date, last: date) -> ir.Table:
+    """The level of intervals [start, end), an empty end meaning open; a later interval ends an earlier one.
+
+    Returns loan_id, on and the values, null from the end of an interval to the next one's start.
+    """
+    far = ibis.literal(FAR)
+    window = ibis.window(group_by="loan_id", order_by=start)
+    ends = ibis.coalesce(rows[end], far) if end else far
+    rows = rows.filter(rows[start] <= last).mutate(ends=ends)
+    rows = rows.mutate(next_start=ibis.coalesce(rows[start].lead().over(window), far))
+    rows = rows.mutate(until=ibis.least(rows.ends, rows.next_start))
+    held = rows.filter(rows.until > rows[start], rows.until > first).select(
+        "loan_id", *values, on=ibis.greatest(rows[start], ibis.literal(first))
+    )
+    gaps = rows.filter(rows.until < rows.next_start, rows.next_start > first, rows.until <= last).select(
+        "loan_id",
+        *(ibis.null(rows[value].type()).name(value) for value in values),
+        on=ibis.greatest(rows.until, ibis.literal(first)),
+    )
+    return ibis.union(held, gaps)
+
+
+def states(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: date) -> ir.Table:
+    """Every loan's states: the spans [on, until) within the days in which no level changes.
+
+    `loans` has loan_id and `begins_on` (a loan has no state before it). Returns the columns of `loans` and of every
+    level; a level without a row yet is null.
+    """
+    spans = _spans(loans, levels, first, last)
+    for name, level in levels.items():
+        level = level.rename({f"{name}_on": "on"}).rename({f"{name}_loan_id": "loan_id"})
+        spans = spans.left_join(
+            level,
+            [
+                spans.loan_id == level[f"{name}_loan_id"],
+                spans[f"{name}_since"] == level[f"{name}_on"],
+            ],
+        ).drop(f"{name}_loan_id", f"{name}_on", f"{name}_since")
+    return spans
+
+
+def _spans(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: date) -> ir.Table:
+    """loans' columns, on, until and, per level, the date of its row in force: `<level>_since`."""
+    begins = loans.mutate(on=ibis.greatest(loans.begins_on, ibis.literal(first)))
+    if first == last:
+        # Every level was clipped to the one day: nothing to order.
+        return begins.mutate(
+            until=ibis.literal(last + timedelta(days=1)),
+            **{f"{name}_since": ibis.literal(first) for name in levels},
+        )
+    points = [_point(begins.select("loan_id", "on"), None, levels)]
+    points += [_point(level.select("loan_id", "on"), name, levels) for name, level in levels.items()]
+    sinces = [f"{name}_since" for name in levels]
+    merged = ibis.union(*points)
+    merged = merged.group_by("loan_id", "on").agg(**{since: merged[since].max() for since in sinces})
+    window = ibis.window(group_by="loan_id", order_by="on")
+    running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
+    merged = merged.mutate(
+        until=ibis.coalesce(merged.on.lead().over(window), ibis.literal(last + timedelta(days=1))),
+        **{since: merged[since].max().over(running) for since in sinces},
+    )
+    spans = merged.inner_join(begins.rename(begins_at="on"), "loan_id")
+    return (
+        spans.filter(spans.until > spans.begins_at)
+        .mutate(on=ibis.greatest(spans.on, spans.begins_at))
+        .drop("begins_at")
+    )
+
+
+def _point(rows: ir.Table, level: str | None, levels: Mapping[str, ir.Table]) -> ir.Table:
+    never = ibis.null("date")
+    return rows.mutate(**{f"{name}_since": rows.on if name == level else never for name in levels})
+
+
+def days(spans: ir.Table) -> ir.Table:
+    """Every day of every span: the columns of `spans` but on and until, and `business_date`."""
+    # The unnested column stands alone in its step: Spark refuses a generator inside an expression.
+    spans = spans.mutate(offset=ibis.range(0, spans.until.delta(spans.on, unit="day")).unnest())
+    return spans.mutate(business_date=as_date(spans.on + spans.offset.as_interval("D"))).drop("on", "until", "offset")

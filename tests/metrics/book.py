@@ -1,0 +1,127 @@
+"""A small book of loans to work examples on: rows are added as a servicing system would, metrics read them as tables."""
+
+from collections import defaultdict
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+import ibis
+import pyarrow as pa
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.positions import loan_positions
+from lending_pipelines.tables import TABLES
+
+
+def day(text):
+    return date.fromisoformat(text)
+
+
+def posted(on):
+    """The instant at which an event of that day was posted, unless it says otherwise: noon UTC."""
+    return datetime.combine(on, time(12))
+
+
+class Book:
+    """Rows by table; `read` gives a table as Ibis, empty when nothing was added."""
+
+    def __init__(self):
+        self._rows = defaultdict(list)
+        self._number = 0
+        self.backend = ibis.duckdb.connect(threads=1)
+        self._tables = {}
+
+    def add(self, table, **values):
+        row = dict.fromkeys(TABLES[table].names) | values
+        assert set(row) == set(TABLES[table].names), set(row) - set(TABLES[table].names)
+        self._rows[table].append(row)
+        self._tables.pop(table, None)
+
+    def read(self, table):
+        if table not in self._tables:
+            rows = pa.Table.from_pylist(self._rows[table], schema=TABLES[table].arrow_schema)
+            self._tables[table] = ibis.memtable(rows)
+        return self._tables[table]
+
+    def _next(self):
+        self._number += 1
+        return self._number
+
+    def loan(self, loan_id, disbursed_on, principal, schedule, **values):
+        """A loan with a schedule of (due_on, principal, interest), disbursed in full on disbursed_on."""
+        on = day(disbursed_on)
+        terms = {
+            "loan_id": loan_id,
+            "borrower_id": f"B-{loan_id}",
+            "product_id": "P1",
+            "branch_id": "BR1",
+            "officer_id": "O1",
+            "currency": "USD",
+            "principal": Decimal(principal),
+            "annual_rate": Decimal("0.12"),
+            "day_count": "30/360",
+            "term_count": len(schedule),
+            "payment_frequency": "monthly",
+            "approved_on": on,
+            "disbursed_on": on,
+            "posted_at": posted(on),
+            "updated_at": posted(on),
+        }
+        self.add("loans", **terms | values)
+        self.schedule(loan_id, 1, disbursed_on, schedule)
+        self.txn(loan_id, "disbursement", disbursed_on, principal=principal)
+
+    def schedule(self, loan_id, version, effective_on, installments, posted_at=None):
+        for number, (due_on, principal, interest) in enumerate(installments, 1):
+            self.add(
+                "installments",
+                loan_id=loan_id,
+                version=version,
+                number=number,
+                due_on=day(due_on),
+                principal=Decimal(principal),
+                interest=Decimal(interest),
+                fees=Decimal(0),
+                effective_on=day(effective_on),
+                posted_at=posted_at or posted(day(effective_on)),
+            )
+
+    def txn(self, loan_id, type_, on, principal="0", interest="0", fees="0", *, posted_at=None, reverses=None):
+        """A transaction; returns its id."""
+        transaction_id = f"T{self._next()}"
+        split = [Decimal(value) for value in (principal, interest, fees)]
+        self.add(
+            "transactions",
+            transaction_id=transaction_id,
+            loan_id=loan_id,
+            type=type_,
+            effective_on=day(on),
+            posted_at=posted_at or posted(day(on)),
+            amount=sum(split),
+            principal=split[0],
+            interest=split[1],
+            fees=split[2],
+            reverses_id=reverses,
+        )
+        return transaction_id
+
+    def reverse(self, transaction_id, on, **kwargs):
+        """A reversal of the whole transaction; returns its id."""
+        target = next(row for row in self._rows["transactions"] if row["transaction_id"] == transaction_id)
+        split = {name: str(target[name]) for name in ("principal", "interest", "fees")}
+        return self.txn(target["loan_id"], "reversal", on, **split, reverses=transaction_id, **kwargs)
+
+    def positions(self, first, last=None, known_at=None, **conventions):
+        """Positions of the days first..last, as dicts by (day as text, loan_id)."""
+        table = loan_positions(self.read, day(first), day(last or first), Conventions(**conventions), known_at)
+        rows = self.backend.to_pyarrow(table).to_pylist()
+        by_key = {(str(row["business_date"]), row["loan_id"]): row for row in rows}
+        assert len(by_key) == len(rows)
+        return by_key
+
+    def position(self, on, loan_id="L1", known_at=None, **conventions):
+        return self.positions(on, known_at=known_at, **conventions)[on, loan_id]
+
+
+def each_day(first, last):
+    """Every date from first to last, inclusive."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
