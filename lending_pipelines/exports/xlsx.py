@@ -5,6 +5,7 @@ disk (openpyxl's write-only mode), so memory stays flat however many there are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -75,15 +76,29 @@ def write_workbook(
     workbook.properties.title = _clean(cover.title)
     workbook.properties.created = workbook.properties.modified = _CREATED
     names = sheet_names(["Cover", *titles])
-    _write_cover(workbook.create_sheet(names[0]), cover)
     total = 0
-    for sheet, name in zip(sheets, names[1:], strict=True):
-        worksheet = workbook.create_sheet(name)
-        rows = _write_sheet(worksheet, sheet)
-        add_charts(worksheet, [chart for chart in charts if chart.table == sheet.title], sheet.columns, rows)
-        total += rows
-    ExcelWriter(workbook, StableZip(sink)).save()
+    with _temporary_files_removed(workbook):
+        _write_cover(workbook.create_sheet(names[0]), cover)
+        for sheet, name in zip(sheets, names[1:], strict=True):
+            worksheet = workbook.create_sheet(name)
+            rows = _write_sheet(worksheet, sheet)
+            add_charts(worksheet, [chart for chart in charts if chart.table == sheet.title], sheet.columns, rows)
+            total += rows
+        ExcelWriter(workbook, StableZip(sink)).save()
     return total
+
+
+@contextmanager
+def _temporary_files_removed(workbook: Workbook) -> Iterator[None]:
+    """Remove the temporary file of each worksheet after a failure; openpyxl does so only after a success."""
+    try:
+        yield
+    except BaseException:
+        for worksheet in workbook.worksheets:
+            if not worksheet.closed:
+                worksheet.close()
+                worksheet._writer.cleanup()
+        raise
 
 
 def _write_sheet(worksheet: Any, sheet: Sheet) -> int:

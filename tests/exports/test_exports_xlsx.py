@@ -1,0 +1,170 @@
+import re
+import zipfile
+from datetime import date, datetime
+from decimal import Decimal
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from lending_pipelines.exports.export import export
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+
+COLUMNS = (
+    ReportColumn("name", "Name", "text"),
+    ReportColumn("currency", "Currency", "text"),
+    ReportColumn("amount", "Amount", "money"),
+    ReportColumn("rate", "Rate", "rate"),
+    ReportColumn("par", "PAR", "rate"),
+    ReportColumn("moic", "MOIC", "ratio"),
+    ReportColumn("collected_pct", "Collected", "percent"),
+    ReportColumn("loans", "Loans", "count"),
+    ReportColumn("due_on", "Due", "date"),
+    ReportColumn("seen_at", "Seen", "instant"),
+    ReportColumn("late", "Late", "flag"),
+)
+VALUES = (
+    "USD",
+    Decimal("-1234567.80"),
+    Decimal("0.068750"),
+    0.25,
+    1.5,
+    97.25,
+    1234,
+    date(2025, 1, 31),
+    datetime(2025, 2, 1, 4, 5, 6),
+    True,
+)
+
+
+def table(title, *names, **more):
+    rows = [(name, *VALUES) for name in names]
+    return ReportTable(title, COLUMNS, pd.DataFrame(rows, columns=[c.name for c in COLUMNS], dtype=object), **more)
+
+
+def workbook(path, *tables, charts=()):
+    parameters, conventions = {"portfolio": "ALL"}, {"par_operator": ">=", "dpd_method": "rolling"}
+    book = ReportBook(
+        "test",
+        "=Test",
+        parameters,
+        conventions,
+        date(2025, 1, 31),
+        {"loan_positions": 12},
+        tables,
+        charts,
+        ["Mind this."],
+    )
+    return export(book, "xlsx", str(path)), openpyxl.load_workbook(f"{path}.xlsx")
+
+
+def test_cells_are_typed_and_formatted(tmp_path):
+    file, book = workbook(tmp_path / "x", table("Loans", "Ørsted 漢字", None))
+    assert file.rows == 2
+    sheet = book["Loans"]
+    assert [cell.value for cell in sheet[1]] == [column.label for column in COLUMNS]
+    assert [(cell.value, cell.data_type, cell.number_format) for cell in sheet[2]] == [
+        ("Ørsted 漢字", "s", "@"),
+        ("USD", "s", "@"),
+        (-1234567.8, "n", "#,##0.00;[Red]-#,##0.00"),
+        (0.06875, "n", "0.00##%"),
+        (0.25, "n", "0.00%"),
+        (1.5, "n", "0.0000"),
+        (97.25, "n", '0.00"%"'),
+        (1234, "n", "#,##0"),
+        (datetime(2025, 1, 31), "d", "yyyy-mm-dd"),
+        (datetime(2025, 2, 1, 4, 5, 6), "d", "yyyy-mm-dd hh:mm:ss"),
+        (True, "b", "General"),
+    ]
+    assert sheet["A3"].value is None
+
+
+def test_the_sheet_is_ready_to_work_with(tmp_path):
+    sheet = workbook(tmp_path / "x", table("Loans", "a", "b" * 200))[1]["Loans"]
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:K3"
+    assert sheet["A1"].font.b
+    assert sheet.column_dimensions["A"].width == 60
+    assert sheet.column_dimensions["C"].width >= len("-1,234,567.80")
+    assert sheet.print_title_rows == "$1:$1"
+
+
+def test_totals_are_bold_values_below_the_filter(tmp_path):
+    totals = ({"currency": "EUR", "amount": Decimal("1.10")}, {"currency": "USD", "amount": Decimal("-2.20")})
+    sheet = workbook(tmp_path / "x", table("Loans", "a", totals=totals))[1]["Loans"]
+    assert sheet.auto_filter.ref == "A1:K2"
+    assert [(row[0].value, row[1].value, row[2].value, row[3].value) for row in sheet.iter_rows(min_row=3)] == [
+        ("Total EUR", "EUR", 1.1, None),
+        ("Total USD", "USD", -2.2, None),
+    ]
+    assert sheet["C3"].font.b
+    assert (sheet["C4"].data_type, sheet["C4"].number_format) == ("n", "#,##0.00;[Red]-#,##0.00")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =cmd|'/c calc'!A1", "#N/A", "=A1:A2"])
+def test_text_is_never_a_formula_nor_an_error(tmp_path, text):
+    book = workbook(tmp_path / "x", table("Loans", text, totals=({"name": text},)))[1]
+    for cell in (book["Loans"]["A2"], book["Loans"]["A3"]):
+        assert (cell.value, cell.data_type) == (text, "s")
+        assert cell.quotePrefix == (text != "#N/A")
+    assert (book["Cover"]["A1"].value, book["Cover"]["A1"].data_type) == ("=Test", "s")
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as archive:
+        sheets = [archive.read(name) for name in archive.namelist() if name.startswith("xl/worksheets/sheet")]
+    assert not any(re.search(rb"<f[ >]", sheet) for sheet in sheets)
+
+
+def test_a_negative_amount_is_a_number(tmp_path):
+    cell = workbook(tmp_path / "x", table("Loans", "a"))[1]["Loans"]["C2"]
+    assert (cell.data_type, cell.quotePrefix) == ("n", False)
+
+
+def test_control_characters_and_endless_text_stay_visible(tmp_path):
+    sheet = workbook(tmp_path / "x", table("Loans", "a\x00b", "c" * 40_000))[1]["Loans"]
+    assert sheet["A2"].value == "a\ufffdb"
+    assert len(sheet["A3"].value) == 32_767
+    assert sheet["A3"].value.endswith("…")
+
+
+def test_an_empty_table_says_no_data(tmp_path):
+    file, book = workbook(tmp_path / "x", table("Loans", no_data="no loan is overdue"))
+    assert file.rows == 0
+    assert [cell.value for cell in book["Loans"][2]] == ["no data: no loan is overdue", *[None] * 10]
+
+
+def test_the_cover_says_where_the_numbers_come_from(tmp_path):
+    cover = workbook(tmp_path / "x", table("Loans", "a"))[1]["Cover"]
+    lines = {row[0]: row[1] for row in cover.iter_rows(values_only=True) if row[1:] and row[1] is not None}
+    assert lines["As of"] == "2025-01-31"
+    assert lines["portfolio"] == "ALL"
+    assert lines["dpd_method"] == "rolling"
+    assert lines["loan_positions"] == "12"
+    assert lines["Generated by"].startswith("lending_pipelines ")
+    assert lines["Loans"] == "1 rows"
+    assert lines["1"] == "Mind this."
+
+
+def test_charts_draw_the_cells_of_their_table(tmp_path):
+    charts = [
+        Chart("Balance", "Dén's table", "line", "due_on", ("amount", "par")),
+        Chart("Stack", "Dén's table", "stacked", "due_on", ("amount",)),
+        Chart("Nothing", "Empty", "bar", "due_on", ("amount",)),
+    ]
+    tables = (table("Dén's table", "a", "b", totals=({"amount": Decimal("1.00")},)), table("Empty", no_data="none"))
+    book = workbook(tmp_path / "x", *tables, charts=charts)[1]
+    line, stack = book["Dén's table"]._charts
+    assert [series.val.numRef.f for series in line.series] == [
+        "'Dén''s table'!$C$2:$C$3",
+        "'Dén''s table'!$E$2:$E$3",
+    ]
+    assert [series.tx.strRef.f for series in line.series] == ["'Dén''s table'!C1", "'Dén''s table'!E1"]
+    assert line.series[0].cat.numRef.f == "'Dén''s table'!$I$2:$I$3"
+    assert (stack.grouping, stack.overlap) == ("stacked", 100)
+    assert not line.x_axis.delete
+    assert book["Empty"]._charts == []
+
+
+def test_the_same_book_is_the_same_bytes(tmp_path):
+    charts = [Chart("Balance", "Loans", "line", "due_on", ("amount",))]
+    one = workbook(tmp_path / "one", table("Loans", "a"), charts=charts)[0]
+    two = workbook(tmp_path / "two", table("Loans", "a"), charts=charts)[0]
+    assert one.sha256 == two.sha256
