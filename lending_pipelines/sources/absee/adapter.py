@@ -1,6 +1,7 @@
 """Offers a tape as servicing tables, each built from tape.py's loans and months when it is asked for."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
@@ -8,8 +9,9 @@ from itertools import islice
 import pyarrow as pa
 
 from lending_pipelines.sources.absee import events, terms
-from lending_pipelines.sources.absee.tape import Tape, read_tape
+from lending_pipelines.sources.absee.tape import Tape, TapeError, read_tape
 from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
 
 BATCH_ROWS = 10_000
@@ -36,29 +38,37 @@ class AbsEeTape:
         """The table's rows; SourceError when the tape cannot be read or makes no sense."""
         if table.name in self.absent:
             return
-        rows = self._rows(table)
-        if since is not None and table.watermark is not None:
-            watermark = table.watermark
-            rows = (row for row in rows if row[watermark] >= since)
-        while batch := list(islice(rows, BATCH_ROWS)):
-            columns = [[row.get(name) for row in batch] for name in table.names]
-            yield record_batch(self.name, table, columns)
+        with self._naming(table):
+            rows = self._rows(table)
+            if since is not None and (watermark := table.watermark):
+                rows = (row for row in rows if row[watermark] >= since)
+            while batch := list(islice(rows, BATCH_ROWS)):
+                columns = [[row.get(name) for row in batch] for name in table.names]
+                yield record_batch(self.name, table, columns)
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """For loans, how many were skipped; for transactions, what of the tape is in none of them, in dollars."""
-        if table.name == "loans":
-            return {"skipped_loans_without_balance_at_cut_off": self._tape.skipped}
-        if table.name == "transactions":
-            rest = events.unbooked(self._tape)
-            return {
-                "proceeds_without_charge_off": str(rest.proceeds_without_charge_off),
-                "repossession_costs_above_recoveries": str(rest.costs_above_recoveries),
-            }
-        return {}
+        with self._naming(table):
+            if table.name == "loans":
+                return {"skipped_loans_without_balance_at_cut_off": self._tape.skipped}
+            if table.name == "transactions":
+                rest = events.unbooked(self._tape)
+                return {
+                    "proceeds_without_charge_off": str(rest.proceeds_without_charge_off),
+                    "repossession_costs_above_recoveries": str(rest.costs_above_recoveries),
+                }
+            return {}
 
     @cached_property
     def _tape(self) -> Tape:
-        return read_tape(self.name, self._url)
+        return read_tape(self._url)
+
+    @contextmanager
+    def _naming(self, table: Table) -> Iterator[None]:
+        try:
+            yield
+        except TapeError as error:
+            raise SourceError(f"{self.name}: table {table.name} cannot be read: {error}") from error
 
     def _rows(self, table: Table) -> Iterator[dict]:
         loans = self._tape.loans
@@ -68,13 +78,13 @@ class AbsEeTape:
             case "borrowers":
                 return terms.borrowers(loans)
             case "programs":
-                return terms.programs(self.name, loans)
+                return terms.programs(loans)
             case "products":
-                return terms.products(self.name, loans)
+                return terms.products(loans)
             case "loans":
                 return terms.loan_rows(loans)
             case "installments":
-                return terms.installments(self.name, loans)
+                return terms.installments(loans)
             case "transactions":
                 return events.transactions(self._tape)
             case _:

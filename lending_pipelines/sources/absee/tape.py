@@ -5,47 +5,21 @@ events.py (transactions).
 """
 
 import calendar
+import csv
+import io
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import groupby, pairwise
+from typing import Any
 
 import fsspec
-import ibis
-import pyarrow as pa
-import pyarrow.csv
 
-from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.tables.schema import MONEY, RATE
 
-_MONEY = ibis.dtype(MONEY).to_pyarrow()
-_RATE = ibis.dtype(RATE).to_pyarrow()
-
-_LOAN_FIELDS = {
-    "assetNumber": pa.string(),
-    "reportingPeriodEndingDate": pa.string(),
-    "originationDate": pa.string(),
-    "originalLoanAmount": _MONEY,
-    "originalLoanTerm": pa.int64(),
-    "loanMaturityDate": pa.string(),
-    "vehicleNewUsedCode": pa.string(),
-    "vehicleValueAmount": _MONEY,
-    "obligorCreditScore": pa.float64(),
-    "obligorGeographicLocation": pa.string(),
-    "reportingPeriodInterestRatePercentage": _RATE,
-    "reportingPeriodActualEndBalanceAmount": _MONEY,
-    "reportingPeriodScheduledPaymentAmount": _MONEY,
-    "risk_cat_ir": pa.string(),
-}
-_MONTH_FIELDS = {
-    "assetNumber": pa.string(),
-    "periodEnd": pa.date32(),
-    "endBalance": _MONEY,
-    "principalCollected": _MONEY,
-    "totalPaid": _MONEY,
-    "recovered": _MONEY,
-    "repossessedProceeds": _MONEY,
-}
+class TapeError(Exception):
+    """What is wrong with the tape: which file, loan and field. The adapter says for which table it was read."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +33,7 @@ class TapeLoan:
     original_amount: Decimal
     original_term: int
     new_used_code: str
-    vehicle_value: Decimal
+    vehicle_value: Decimal | None
     credit_score: int | None
     location: str
     rate: Decimal
@@ -90,94 +64,123 @@ class Tape:
     skipped: int
 
 
-def read_tape(source: str, folder: str) -> Tape:
+def read_tape(folder: str) -> Tape:
     """The tape in a folder (a path or fsspec URL) with loans.csv.gz and monthly.csv.gz.
 
-    SourceError names the file that cannot be read, lacks a field or has a value of the wrong type, and the loan whose
-    months do not fit.
+    TapeError names the file that cannot be read or lacks a field, the loan and field whose value is no such thing, and
+    the loan whose months do not fit.
     """
-    loans = [_loan(source, row) for row in _read_csv(source, f"{folder.rstrip('/')}/loans.csv.gz", _LOAN_FIELDS)]
-    rows = _read_csv(source, f"{folder.rstrip('/')}/monthly.csv.gz", _MONTH_FIELDS)
-    reported = sorted((_month(row) for row in rows), key=lambda month: (month.asset_number, month.period_end))
+    loans = [TapeLoan(**row) for row in _read_csv(f"{folder.rstrip('/')}/loans.csv.gz", _LOAN_FIELDS)]
+    reported = [TapeMonth(**row) for row in _read_csv(f"{folder.rstrip('/')}/monthly.csv.gz", _MONTH_FIELDS)]
+    reported.sort(key=lambda month: (month.asset_number, month.period_end))
     months = {number: tuple(group) for number, group in groupby(reported, key=lambda month: month.asset_number)}
-    _check_months(source, {loan.asset_number: loan for loan in loans}, months)
+    _check_months({loan.asset_number: loan for loan in loans}, months)
     kept = tuple(sorted((loan for loan in loans if loan.balance), key=lambda loan: loan.asset_number))
     return Tape(kept, months, len(loans) - len(kept))
-
-
-def _read_csv(source: str, path: str, fields: dict[str, pa.DataType]) -> list[dict]:
-    options = pyarrow.csv.ConvertOptions(
-        column_types=fields,
-        include_columns=list(fields),
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-    try:
-        with fsspec.open(path, "rb", compression="infer") as file:
-            return pyarrow.csv.read_csv(file, convert_options=options).to_pylist()
-    except (OSError, EOFError, pa.ArrowException) as error:
-        raise SourceError(f"{source}: {path} cannot be read: {' '.join(str(error).split())}") from error
-
-
-def _loan(source: str, row: dict) -> TapeLoan:
-    score = row["obligorCreditScore"]
-    try:
-        return TapeLoan(
-            asset_number=row["assetNumber"],
-            cut_off=datetime.strptime(row["reportingPeriodEndingDate"], "%m-%d-%Y").date(),
-            originated_on=_month_start(row["originationDate"]),
-            matures_on=month_end(_month_start(row["loanMaturityDate"])),
-            original_amount=row["originalLoanAmount"],
-            original_term=row["originalLoanTerm"],
-            new_used_code=row["vehicleNewUsedCode"],
-            vehicle_value=row["vehicleValueAmount"],
-            credit_score=None if score is None else int(score),
-            location=row["obligorGeographicLocation"],
-            rate=_required(row, "reportingPeriodInterestRatePercentage"),
-            balance=_required(row, "reportingPeriodActualEndBalanceAmount"),
-            scheduled_payment=_required(row, "reportingPeriodScheduledPaymentAmount"),
-            risk_category=row["risk_cat_ir"],
-        )
-    except (TypeError, ValueError) as error:
-        raise SourceError(f"{source}: loans.csv.gz, assetNumber={row['assetNumber']}: {error}") from error
-
-
-def _required(row: dict, name: str) -> Decimal:
-    if row[name] is None:
-        raise ValueError(f"{name} is empty")
-    return row[name]
-
-
-def _month(row: dict) -> TapeMonth:
-    return TapeMonth(
-        asset_number=row["assetNumber"],
-        period_end=row["periodEnd"],
-        end_balance=row["endBalance"],
-        principal_collected=row["principalCollected"],
-        total_paid=row["totalPaid"],
-        recovered=row["recovered"],
-        repossessed_proceeds=row["repossessedProceeds"],
-    )
-
-
-def _check_months(source: str, loans: dict[str, TapeLoan], months: dict[str, tuple[TapeMonth, ...]]) -> None:
-    for number, reported in months.items():
-        if number not in loans:
-            raise SourceError(
-                f"{source}: monthly.csv.gz reports assetNumber={number}, which loans.csv.gz does not have"
-            )
-        ends = [loans[number].cut_off, *(month.period_end for month in reported)]
-        for earlier, later in pairwise(ends):
-            if later <= earlier:
-                raise SourceError(
-                    f"{source}: monthly.csv.gz, assetNumber={number}: {later} is reported twice or before the cut-off"
-                )
-
-
-def _month_start(text: str) -> date:
-    return datetime.strptime(text, "%m/%Y").date()
 
 
 def month_end(day: date) -> date:
     """The last day of the day's month."""
     return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("it is empty")
+    return value
+
+
+def _decimal(places: int) -> Callable[[str], Decimal]:
+    def parse(value: str) -> Decimal:
+        try:
+            number = Decimal(_text(value))
+            exact = number.quantize(Decimal(1).scaleb(-places))
+        except InvalidOperation:
+            raise ValueError("it is not a number") from None
+        if exact != number:
+            raise ValueError(f"it has more than {places} decimals")
+        return exact
+
+    return parse
+
+
+def _whole(value: str) -> int:
+    return int(_decimal(0)(value))
+
+
+def _us_date(value: str) -> date:
+    return datetime.strptime(value, "%m-%d-%Y").date()
+
+
+def _month_start(value: str) -> date:
+    return datetime.strptime(value, "%m/%Y").date()
+
+
+def _optional(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda value: parse(value) if value else None
+
+
+_money = _decimal(2)
+
+_LOAN_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "assetNumber": ("asset_number", _text),
+    "reportingPeriodEndingDate": ("cut_off", _us_date),
+    "originationDate": ("originated_on", _month_start),
+    "loanMaturityDate": ("matures_on", lambda value: month_end(_month_start(value))),
+    "originalLoanAmount": ("original_amount", _money),
+    "originalLoanTerm": ("original_term", _whole),
+    "vehicleNewUsedCode": ("new_used_code", _text),
+    "vehicleValueAmount": ("vehicle_value", _optional(_money)),
+    "obligorCreditScore": ("credit_score", _optional(_whole)),
+    "obligorGeographicLocation": ("location", _text),
+    "reportingPeriodInterestRatePercentage": ("rate", _decimal(6)),
+    "reportingPeriodActualEndBalanceAmount": ("balance", _money),
+    "reportingPeriodScheduledPaymentAmount": ("scheduled_payment", _money),
+    "risk_cat_ir": ("risk_category", _text),
+}
+_MONTH_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "assetNumber": ("asset_number", _text),
+    "periodEnd": ("period_end", date.fromisoformat),
+    "endBalance": ("end_balance", _optional(_money)),
+    "principalCollected": ("principal_collected", _optional(_money)),
+    "totalPaid": ("total_paid", _optional(_money)),
+    "recovered": ("recovered", _optional(_money)),
+    "repossessedProceeds": ("repossessed_proceeds", _optional(_money)),
+}
+"""Per field of the file: the attribute that it becomes, and how its text is read."""
+
+
+def _read_csv(path: str, fields: Mapping[str, tuple[str, Callable[[str], Any]]]) -> list[dict[str, Any]]:
+    try:
+        with fsspec.open(path, "rb", compression="infer") as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+            reader = csv.DictReader(text)
+            rows, missing = list(reader), [name for name in fields if name not in (reader.fieldnames or ())]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise TapeError(f"{path}: {' '.join(str(error).split())}") from error
+    if missing:
+        raise TapeError(f"{path}: there is no field {', '.join(missing)}")
+    return [_parse(path, row, fields) for row in rows]
+
+
+def _parse(path: str, row: dict[str, str], fields: Mapping[str, tuple[str, Callable[[str], Any]]]) -> dict[str, Any]:
+    parsed = {}
+    for name, (attribute, parse) in fields.items():
+        try:
+            if row[name] is None:
+                raise ValueError("the row is cut short")
+            parsed[attribute] = parse(row[name])
+        except ValueError as error:
+            raise TapeError(f"{path}, assetNumber={row['assetNumber']}: {name} is {row[name]!r}: {error}") from error
+    return parsed
+
+
+def _check_months(loans: Mapping[str, TapeLoan], months: Mapping[str, tuple[TapeMonth, ...]]) -> None:
+    for number, reported in months.items():
+        if number not in loans:
+            raise TapeError(f"monthly.csv.gz reports assetNumber={number}, which loans.csv.gz does not have")
+        ends = [loans[number].cut_off, *(month.period_end for month in reported)]
+        for earlier, later in pairwise(ends):
+            if later <= earlier:
+                raise TapeError(
+                    f"monthly.csv.gz, assetNumber={number}: {later} is reported twice or before the cut-off"
+                )

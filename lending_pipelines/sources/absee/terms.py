@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from lending_pipelines.sources.absee.tape import TapeLoan, month_end
-from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.sources.absee.tape import TapeError, TapeLoan, month_end
 
 CENT = Decimal("0.01")
 MONTHS_A_YEAR = 12
@@ -39,15 +38,15 @@ def borrowers(loans: Iterable[TapeLoan]) -> Iterator[dict]:
         }
 
 
-def programs(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
+def programs(loans: Iterable[TapeLoan]) -> Iterator[dict]:
     """One program per new or used code in use."""
-    for program_id, name in sorted({_program(source, loan) for loan in loans}):
+    for program_id, name in sorted({_program(loan) for loan in loans}):
         yield {"program_id": program_id, "name": name}
 
 
-def products(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
+def products(loans: Iterable[TapeLoan]) -> Iterator[dict]:
     """One product per risk category, of the program of its loans."""
-    for category, program_id in sorted({(loan.risk_category, _program(source, loan)[0]) for loan in loans}):
+    for category, program_id in sorted({(loan.risk_category, _program(loan)[0]) for loan in loans}):
         yield {
             "product_id": category,
             "program_id": program_id,
@@ -83,8 +82,8 @@ def loan_rows(loans: Iterable[TapeLoan]) -> Iterator[dict]:
         }
 
 
-def installments(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
-    """Version 1 of every loan's schedule. SourceError when a payment does not cover the interest: it never ends."""
+def installments(loans: Iterable[TapeLoan]) -> Iterator[dict]:
+    """Version 1 of every loan's schedule. TapeError when a payment does not cover the interest: it never ends."""
     for loan in loans:
         opening, due_on, number = loan.balance, loan.cut_off, 0
         while opening > 0:
@@ -92,8 +91,8 @@ def installments(source: str, loans: Iterable[TapeLoan]) -> Iterator[dict]:
             interest = (opening * loan.rate / MONTHS_A_YEAR).quantize(CENT, ROUND_HALF_EVEN)
             principal = min(opening, loan.scheduled_payment - interest)
             if principal <= 0:
-                raise SourceError(
-                    f"{source}: installments: loans.csv.gz, assetNumber={loan.asset_number}: the scheduled payment "
+                raise TapeError(
+                    f"loans.csv.gz, assetNumber={loan.asset_number}: the scheduled payment "
                     f"{loan.scheduled_payment} does not cover the interest {interest}, so the loan is never paid"
                 )
             yield {
@@ -115,12 +114,12 @@ def posted_at(effective_on: date) -> datetime:
     return datetime.combine(effective_on + timedelta(days=1), time())
 
 
-def _program(source: str, loan: TapeLoan) -> tuple[str, str]:
+def _program(loan: TapeLoan) -> tuple[str, str]:
     try:
         return _PROGRAMS[loan.new_used_code]
     except KeyError:
-        raise SourceError(
-            f"{source}: programs: loans.csv.gz, assetNumber={loan.asset_number}: vehicleNewUsedCode is "
+        raise TapeError(
+            f"loans.csv.gz, assetNumber={loan.asset_number}: vehicleNewUsedCode is "
             f"{loan.new_used_code!r}, neither 1 (new) nor 2 (used)"
         ) from None
 

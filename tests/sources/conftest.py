@@ -1,0 +1,107 @@
+"""A servicing database with a loan and a few events, in SQLite or PostgreSQL, and an empty lake."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from lending_pipelines.lake import Lake
+from lending_pipelines.lake.engines import DuckDBEngine
+from lending_pipelines.tables.sql import servicing_metadata
+
+
+class ServicingDatabase:
+    """A small servicing database that tests write to."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+        self.metadata = servicing_metadata()
+        self.metadata.create_all(self.engine)
+
+    def insert(self, table: str, *rows: dict) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(sa.insert(self.metadata.tables[table]), list(rows))
+
+    def execute(self, statement: str, *parameters: tuple) -> None:
+        """Raw SQL, for what SQLAlchemy's types would refuse."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(statement, *parameters)
+
+
+def transaction(number: int, type_: str = "repayment", **changes) -> dict:
+    """A transaction of loan L1: 60.25 principal and 40.05 interest, effective and known on 2025-01-`number`."""
+    row = {
+        "transaction_id": f"T{number}",
+        "loan_id": "L1",
+        "type": type_,
+        "effective_on": date(2025, 1, number),
+        "posted_at": datetime(2025, 1, number, 10, 30, 15, 123456),
+        "amount": Decimal("100.30"),
+        "principal": Decimal("60.25"),
+        "interest": Decimal("40.05"),
+        "fees": Decimal("0.00"),
+        "channel": None,
+        "reverses_id": None,
+    }
+    return row | changes
+
+
+def loan(loan_id: str = "L1", **changes) -> dict:
+    """A loan of 1,000.00 at 12.5 %, known and last changed on 2025-01-01."""
+    row = {
+        "loan_id": loan_id,
+        "borrower_id": "B1",
+        "product_id": "P1",
+        "branch_id": "N1",
+        "officer_id": None,
+        "currency": "EUR",
+        "principal": Decimal("1000.00"),
+        "annual_rate": Decimal("0.125000"),
+        "day_count": "30/360",
+        "term_count": 12,
+        "payment_frequency": "monthly",
+        "approved_on": date(2024, 12, 30),
+        "disbursed_on": date(2025, 1, 1),
+        "first_due_on": date(2025, 2, 1),
+        "matures_on": date(2026, 1, 1),
+        "purpose": None,
+        "collateral_value": None,
+        "credit_score": 700,
+        "region": None,
+        "posted_at": datetime(2025, 1, 1),
+        "updated_at": datetime(2025, 1, 1),
+    }
+    return row | changes
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> ServicingDatabase:
+    return ServicingDatabase(f"sqlite:///{tmp_path / 'servicing.db'}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> ServicingDatabase:
+    if request.param == "sqlite":
+        return request.getfixturevalue("sqlite_database")
+    return ServicingDatabase(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    engine = DuckDBEngine(threads=2)
+    yield Lake(str(tmp_path / "lake"), engine)
+    engine.close()
+
+
+@pytest.fixture
+def make_transaction():
+    return transaction
+
+
+@pytest.fixture
+def make_loan():
+    return loan
