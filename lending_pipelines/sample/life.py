@@ -54,14 +54,15 @@ class Balances:
 
 
 class Spells:
-    """Times during which loans were behind: (loan, since, until) a row, until NO_DAY while it lasts."""
+    """Times of being behind, after days of grace: (loan, since, until) a row, until NO_DAY while it lasts."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[Ints, Ints, Ints]] = []
 
     def add(self, loan: Ints, since: Ints, until: Ints) -> None:
-        """Note spells."""
-        self._parts.append((loan, since, until))
+        """Note spells; one that is over before its days of grace are is none."""
+        lasting = until > since
+        self._parts.append((loan[lasting], since[lasting], until[lasting]))
 
     def arrays(self) -> tuple[Ints, Ints, Ints]:
         """All spells, ordered by loan and day."""
