@@ -25,14 +25,14 @@ class CanonicalDatabase:
     def __init__(self, url: str):
         try:
             self._engine = sa.create_engine(
-                _read_only(sa.make_url(url)),
+                _url_to_read(sa.make_url(url)),
                 # Nothing stays open between tables.
                 poolclass=sa.NullPool,
                 execution_options={"postgresql_readonly": True},
             )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise SourceError(
-                f"{self.name}: LENDING_SERVICING_URL is not a database URL: {_one_line(error)}"
+                f"{self.name}: LENDING_SERVICING_URL cannot be used as a database URL: {_one_line(error)}"
             ) from error
         self._tables = servicing_metadata().tables
 
@@ -82,8 +82,14 @@ def _fetch(connection: sa.Connection, select: sa.Select) -> Iterator[list[tuple]
         yield list(zip(*rows, strict=True))
 
 
-def _read_only(url: sa.URL) -> sa.URL:
-    """The URL, opening a SQLite file read only: a path that does not exist is then an error, not a new database."""
+def _url_to_read(url: sa.URL) -> sa.URL:
+    """The URL with the driver that is installed, opening a SQLite file read only.
+
+    A SQLite path that does not exist is then an error, not a new database.
+    """
+    if url.drivername == "postgresql":
+        # SQLAlchemy takes another driver than the one that dagster-postgres brings.
+        return url.set(drivername="postgresql+psycopg2")
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return url
     path = url.database if url.database.startswith("file:") else f"file:{quote(url.database)}"

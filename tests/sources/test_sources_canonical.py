@@ -1,0 +1,167 @@
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from lending_pipelines.sources import SourceError, open_source
+from lending_pipelines.sources.canonical import database as canonical_database
+from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.sql import servicing_metadata
+
+
+def read(database, table: str, since: datetime | None = None) -> list[dict]:
+    batches = open_source("canonical", database.url).read(SERVICING[table], since)
+    return pa.Table.from_batches(batches, SERVICING[table].arrow_schema).to_pylist()
+
+
+def test_rows_come_out_as_they_were_put_in(database, make_transaction, make_loan):
+    put_in = [
+        make_transaction(
+            1, "disbursement", amount=Decimal("1000.00"), principal=Decimal("1000.00"), interest=Decimal(0)
+        ),
+        make_transaction(2, channel="ach"),
+        make_transaction(3, amount=Decimal("9999999999999.99"), principal=Decimal("9999999999959.94")),
+        make_transaction(4, "reversal", reverses_id="T2"),
+    ]
+    database.insert("transactions", *put_in)
+    database.insert("loans", make_loan(collateral_value=Decimal("0.10")), make_loan("L2", disbursed_on=None))
+
+    assert read(database, "transactions") == put_in
+    assert read(database, "loans") == [
+        make_loan(collateral_value=Decimal("0.10")),
+        make_loan("L2", disbursed_on=None),
+    ]
+
+
+def test_flags_and_whole_numbers(database):
+    check = {"check_id": "C1", "rule_code": "R", "rule_name": "Rule", "category": "K", "loan_id": None}
+    check |= {"checked_on": date(2025, 1, 31), "passed": False, "detail": None}
+    database.insert("compliance_checks", check)
+
+    assert read(database, "compliance_checks") == [check]
+
+
+def test_every_table_of_the_contract_is_offered(database):
+    assert open_source("canonical", database.url).absent == frozenset()
+    for name in SERVICING:
+        assert read(database, name) == []
+
+
+def test_since_is_an_inclusive_lower_bound(database, make_transaction):
+    database.insert("transactions", *(make_transaction(day) for day in (1, 2, 3)))
+
+    assert [row["transaction_id"] for row in read(database, "transactions", make_transaction(2)["posted_at"])] == [
+        "T2",
+        "T3",
+    ]
+
+
+def test_a_table_larger_than_one_fetch_is_streamed_in_batches(database, make_transaction, monkeypatch):
+    monkeypatch.setattr(canonical_database, "FETCHED_ROWS", 4)
+    database.insert("transactions", *(make_transaction(day) for day in range(1, 12)))
+
+    batches = list(open_source("canonical", database.url).read(SERVICING["transactions"], None))
+
+    assert [batch.num_rows for batch in batches] == [4, 4, 3]
+    assert {row["transaction_id"] for batch in batches for row in batch.to_pylist()} == {f"T{n}" for n in range(1, 12)}
+
+
+def test_a_missing_table_is_an_error(database):
+    database.execute("DROP TABLE journal_lines")
+    with pytest.raises(SourceError, match="canonical: the database has no table journal_lines: create it"):
+        read(database, "journal_lines")
+
+
+def test_a_missing_column_is_an_error(database):
+    database.execute("ALTER TABLE transactions DROP COLUMN reverses_id")
+    with pytest.raises(SourceError, match="canonical: table transactions lacks the column reverses_id"):
+        read(database, "transactions")
+
+
+def test_more_than_two_decimals_are_an_error_not_rounded(database, make_transaction):
+    if database.engine.name == "postgresql":
+        database.execute("ALTER TABLE transactions ALTER COLUMN amount TYPE numeric(18, 4)")
+    database.insert("transactions", make_transaction(1), make_transaction(2))
+    database.execute("UPDATE transactions SET amount = 100.305 WHERE transaction_id = 'T2'")
+    with pytest.raises(
+        SourceError, match=r"canonical: transactions\.amount must be decimal\(18, 2\), but .*=T2 has .*100\.305"
+    ):
+        read(database, "transactions")
+
+
+def test_money_stored_as_text_is_an_error(database, make_transaction):
+    if database.engine.name == "postgresql":
+        database.execute("ALTER TABLE transactions ALTER COLUMN amount TYPE text")
+    database.insert("transactions", make_transaction(1))
+    database.execute("UPDATE transactions SET amount = 'a lot'")
+    with pytest.raises(
+        SourceError, match=r"canonical: transactions\.amount must be decimal.*transaction_id=T1 has 'a lot'"
+    ):
+        read(database, "transactions")
+
+
+def test_text_that_is_no_date_is_an_error_in_sqlite(sqlite_database, make_transaction):
+    sqlite_database.insert("transactions", *(make_transaction(day) for day in range(1, 10)))
+    sqlite_database.execute("UPDATE transactions SET effective_on = 'abc' WHERE transaction_id <> 'T1'")
+    with pytest.raises(SourceError) as error:
+        read(sqlite_database, "transactions")
+    assert str(error.value) == (
+        "canonical: transactions.effective_on must be date, but 8 or more rows are not: "
+        + "; ".join(f"transaction_id=T{n} has 'abc'" for n in (2, 3, 4, 5, 6))
+    )
+
+
+def test_the_noise_of_sqlites_floats_is_taken_off(sqlite_database, make_transaction):
+    sqlite_database.insert("transactions", make_transaction(1))
+    sqlite_database.execute("UPDATE transactions SET fees = 0.1 + 0.2, interest = 39.75")
+    (row,) = read(sqlite_database, "transactions")
+    assert row["fees"] == Decimal("0.30")
+
+
+def test_instants_with_a_zone_are_taken_as_utc_in_postgresql(postgres_url):
+    engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+    servicing_metadata().create_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE gateway_payments ALTER COLUMN paid_at TYPE timestamptz")
+        connection.exec_driver_sql(
+            "INSERT INTO gateway_payments VALUES ('G1', 'U1', 5, 'EUR', 'verified', '2025-01-31 10:00+02', 'x')"
+        )
+    (batch,) = open_source("canonical", postgres_url).read(SERVICING["gateway_payments"], None)
+    assert batch["paid_at"].to_pylist() == [datetime(2025, 1, 31, 8)]
+
+
+def test_a_view_serves_as_a_table(database):
+    database.execute("DROP TABLE programs")
+    database.execute("CREATE VIEW programs AS SELECT 'P1' AS program_id, 'Micro' AS name, 'more' AS extra")
+    assert read(database, "programs") == [{"program_id": "P1", "name": "Micro"}]
+
+
+def test_the_database_is_opened_read_only(tmp_path):
+    missing = tmp_path / "none.db"
+    with pytest.raises(SourceError, match=r"canonical: table loans cannot be read from .*unable to open database file"):
+        list(open_source("canonical", f"sqlite:///{missing}").read(SERVICING["loans"], None))
+    assert not missing.exists()
+
+
+def test_a_path_with_signs_that_mean_something_in_urls(tmp_path, sqlite_database):
+    odd = tmp_path / "50% of #1?.db"
+    (tmp_path / "servicing.db").rename(odd)
+    url = sa.URL.create("sqlite", database=str(odd)).render_as_string()
+    assert list(open_source("canonical", url).read(SERVICING["loans"], None)) == []
+
+
+def test_a_server_that_does_not_answer_is_an_error_without_the_password():
+    source = open_source("canonical", "postgresql://reader:secret@127.0.0.1:1/servicing")
+    with pytest.raises(
+        SourceError, match=r"canonical: table loans cannot be read from postgresql.*://reader:"
+    ) as error:
+        list(source.read(SERVICING["loans"], None))
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_database_url_is_an_error():
+    with pytest.raises(SourceError, match="LENDING_SERVICING_URL cannot be used as a database URL"):
+        open_source("canonical", "servicing.csv")
