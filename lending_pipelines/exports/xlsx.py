@@ -50,7 +50,12 @@ _WIDTHS: dict[Kind, int] = {
     "instant": 20,
     "flag": 8,
 }
-_ALIGNED: dict[Kind, str] = {"text": "left", "date": "center", "instant": "center", "flag": "center"}
+_RIGHT, _CENTER, _LEFT = (
+    Alignment(horizontal="right"),
+    Alignment(horizontal="center"),
+    Alignment(horizontal="left", indent=1),
+)
+_ALIGNED: dict[Kind, Alignment] = {"text": _LEFT, "date": _CENTER, "instant": _CENTER, "flag": _CENTER}
 _WIDEST = 60
 _LAST_ROW = 1_048_576
 _LONGEST_TEXT = 32_767
@@ -142,7 +147,7 @@ def _header(worksheet: Any, columns: Sequence[ReportColumn]) -> list[Any]:
     def cell(column: ReportColumn) -> Any:
         head = _text(worksheet, column.label)
         head.font, head.fill = _HEADER_FONT, _HEADER_FILL
-        head.alignment = Alignment(horizontal=_ALIGNED.get(column.kind, "right"))
+        head.alignment = _ALIGNED.get(column.kind, _RIGHT)
         return head
 
     return [cell(column) for column in columns]
@@ -154,6 +159,7 @@ def _total(worksheet: Any, columns: Sequence[ReportColumn], total: Mapping[str, 
         value = values.get(column.name)
         cell = _text(worksheet, value) if isinstance(value, str) else WriteOnlyCell(worksheet, value)
         cell.number_format, cell.font, cell.border = _FORMATS[column.kind], _BOLD, _ABOVE
+        cell.alignment = _LEFT if isinstance(value, str) else _RIGHT
         yield cell
 
 
@@ -188,7 +194,7 @@ class _Cell:
         self._text = kind == "text"
         self._plain, self._suspect = WriteOnlyCell(worksheet), WriteOnlyCell(worksheet)
         self._plain.number_format = self._suspect.number_format = number_format
-        self._plain.alignment = Alignment(horizontal=_ALIGNED.get(kind, "right"))
+        self._plain.alignment = self._suspect.alignment = _ALIGNED.get(kind, _RIGHT)
         self._suspect.quotePrefix = True
 
     def holding(self, value: Any) -> Any:
