@@ -1,0 +1,314 @@
+"""The sync against a real database, a real lake, and adapters that misbehave."""
+
+import tempfile
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lending_pipelines.sources import OVERLAP, SourceError, SyncError, open_source, sync_table
+from lending_pipelines.sources import staging as staging_module
+from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.tables import SERVICING
+
+TRANSACTIONS = SERVICING["transactions"]
+LOANS = SERVICING["loans"]
+
+
+def sync(database, table: str, lake, full: bool = False):
+    return sync_table(open_source("canonical", database.url), SERVICING[table], lake, full)
+
+
+def ids(lake, table: str) -> list[str]:
+    key = SERVICING[table].key[0]
+    return sorted(lake.table(table).select(key).to_pyarrow()[key].to_pylist())
+
+
+def journal_line(number: int, **changes) -> dict:
+    row = {"entry_id": "E1", "line_no": number, "account_code": "1000", "entry_date": date(2025, 1, 1)}
+    row |= {"posted_at": datetime(2025, 1, 2), "debit": Decimal(10), "credit": Decimal(0), "currency": "EUR"}
+    return row | changes
+
+
+class Rows:
+    """An adapter that gives the rows, or batches, that it was made with."""
+
+    name = "rows"
+    absent: frozenset[str] = frozenset()
+
+    def __init__(self, *rows: dict, batches=(), fails: Exception | None = None, absent=()):
+        self._rows, self._batches, self._fails, self.absent = rows, batches, fails, frozenset(absent)
+
+    def read(self, table, since):
+        if self._rows:
+            yield record_batch(self.name, table, [[row.get(name) for row in self._rows] for name in table.names])
+        yield from self._batches
+        if self._fails:
+            raise self._fails
+
+    def notes(self, table):
+        return {"of": table.name}
+
+
+def test_the_first_sync_writes_everything(database, lake, make_transaction):
+    rows = [make_transaction(day) for day in (1, 2, 3)]
+    database.insert("transactions", *rows)
+
+    result = sync(database, "transactions", lake)
+
+    assert (result.rows_read, result.rows_added, result.rows_updated, result.version) == (3, 3, 0, 0)
+    assert result.watermark == datetime(2025, 1, 3, 10, 30, 15, 123456)
+    assert lake.table("transactions").order_by("transaction_id").to_pyarrow().to_pylist() == rows
+
+
+def test_an_empty_table_is_recorded_as_empty(database, lake):
+    result = sync(database, "transactions", lake)
+
+    assert (result.rows_read, result.rows_added, result.watermark, result.version) == (0, 0, None, 0)
+    assert lake.has("transactions")
+    assert ids(lake, "transactions") == []
+
+
+def test_a_table_that_was_empty_fills(database, lake, make_transaction):
+    sync(database, "transactions", lake)
+    database.insert("transactions", make_transaction(1))
+
+    assert sync(database, "transactions", lake).rows_added == 1
+    assert ids(lake, "transactions") == ["T1"]
+
+
+def test_a_table_that_the_source_does_not_have_is_empty_and_says_so(lake):
+    result = sync_table(Rows(absent={"journal_lines"}), SERVICING["journal_lines"], lake)
+
+    assert result.notes == {"absent": "the source rows has no journal_lines"}
+    assert ids(lake, "journal_lines") == []
+
+
+def test_the_sources_notes_come_along(lake, make_transaction):
+    assert sync_table(Rows(make_transaction(1)), TRANSACTIONS, lake).notes == {"of": "transactions"}
+
+
+def test_only_new_events_are_read_and_added(database, lake, make_transaction):
+    database.insert("transactions", *(make_transaction(day) for day in range(1, 11)))
+    sync(database, "transactions", lake)
+    database.insert("transactions", make_transaction(20))
+
+    result = sync(database, "transactions", lake)
+
+    # T9 and T10 lie in the day of overlap and are there already.
+    assert (result.rows_read, result.rows_added, result.version) == (3, 1, 1)
+    assert result.watermark == make_transaction(20)["posted_at"]
+    assert len(ids(lake, "transactions")) == 11
+
+
+def test_an_unchanged_table_commits_nothing(database, lake, make_transaction, make_loan):
+    database.insert("transactions", make_transaction(1))
+    database.insert("loans", make_loan())
+    database.insert("programs", {"program_id": "P", "name": "Micro"})
+    for table in ("transactions", "loans", "programs"):
+        sync(database, table, lake)
+        for full in (False, True):
+            result = sync(database, table, lake, full=full)
+            assert (result.rows_read, result.rows_added, result.rows_updated, result.rows_removed) == (1, 0, 0, 0)
+            assert (result.version, lake.version(table)) == (0, 0)
+
+
+def test_a_row_that_was_committed_late_is_picked_up(database, lake, make_transaction):
+    database.insert("transactions", make_transaction(5))
+    sync(database, "transactions", lake)
+    within = make_transaction(5)["posted_at"] - OVERLAP
+    database.insert("transactions", make_transaction(4, posted_at=within))
+    database.insert("transactions", make_transaction(3, posted_at=within - timedelta(microseconds=1)))
+
+    assert sync(database, "transactions", lake).rows_added == 1
+    assert ids(lake, "transactions") == ["T4", "T5"]
+
+
+def test_a_full_sync_picks_up_what_came_later_than_the_overlap(database, lake, make_transaction):
+    database.insert("transactions", make_transaction(20))
+    sync(database, "transactions", lake)
+    database.insert("transactions", make_transaction(1))
+
+    assert sync(database, "transactions", lake).rows_added == 0
+    assert sync(database, "transactions", lake, full=True).rows_added == 1
+    assert ids(lake, "transactions") == ["T1", "T20"]
+
+
+def test_changed_loans_are_merged(database, lake, make_loan):
+    database.insert("loans", *(make_loan(name) for name in ("L1", "L2")))
+    sync(database, "loans", lake)
+    database.execute(
+        "UPDATE loans SET region = 'North', updated_at = '2025-03-01 00:00:00.000000' WHERE loan_id = 'L2'"
+    )
+    database.insert("loans", make_loan("L3", updated_at=datetime(2025, 3, 2)))
+
+    result = sync(database, "loans", lake)
+
+    assert (result.rows_added, result.rows_updated, result.rows_removed, result.version) == (1, 1, 0, 1)
+    assert result.watermark == datetime(2025, 3, 2)
+    assert lake.table("loans").order_by("loan_id").to_pyarrow().to_pylist() == [
+        make_loan("L1"),
+        make_loan("L2", region="North", updated_at=datetime(2025, 3, 1)),
+        make_loan("L3", updated_at=datetime(2025, 3, 2)),
+    ]
+
+
+def test_a_table_without_a_watermark_is_replaced(database, lake):
+    database.insert("programs", *({"program_id": name, "name": "Micro"} for name in "ABC"))
+    sync(database, "programs", lake)
+    database.execute("DELETE FROM programs WHERE program_id = 'A'")
+    database.execute("UPDATE programs SET name = 'Solar' WHERE program_id = 'B'")
+    database.insert("programs", {"program_id": "D", "name": "Micro"})
+
+    result = sync(database, "programs", lake)
+
+    assert (result.rows_read, result.rows_added, result.rows_updated, result.rows_removed) == (3, 1, 1, 1)
+    assert result.watermark is None
+    assert lake.table("programs").order_by("program_id").to_pyarrow()["name"].to_pylist() == ["Solar", "Micro", "Micro"]
+
+
+def test_a_reversal_may_undo_what_the_lake_holds_already(database, lake, make_transaction):
+    database.insert("transactions", make_transaction(1))
+    sync(database, "transactions", lake)
+    database.insert("transactions", make_transaction(20, "reversal", reverses_id="T1"))
+
+    assert sync(database, "transactions", lake).rows_added == 1
+
+
+def refused(source, table: str, lake) -> str:
+    """The message with which a sync is refused, which must leave the lake as it was."""
+    before = lake.version(table) if lake.has(table) else None
+    with pytest.raises(SyncError) as error:
+        sync_table(source, SERVICING[table], lake)
+    assert (lake.version(table) if lake.has(table) else None) == before
+    prefix = f"{source.name}: table {table} is refused and the lake keeps what it had: "
+    assert str(error.value).startswith(prefix)
+    return str(error.value).removeprefix(prefix)
+
+
+def test_an_unknown_transaction_type_is_refused(lake, make_transaction):
+    message = refused(Rows(make_transaction(1), make_transaction(2, "gift")), "transactions", lake)
+    assert message.startswith("transactions.type: 1 rows have a value that is none of disbursement, capitalization")
+    assert message.endswith("(transaction_id=T2)")
+
+
+def test_a_null_in_a_required_column_is_refused(lake, make_transaction):
+    message = refused(Rows(make_transaction(1, loan_id=None)), "transactions", lake)
+    assert message == "transactions.loan_id: 1 rows have no value (transaction_id=T1)"
+
+
+def test_an_amount_that_is_not_its_components_is_refused(lake, make_transaction):
+    message = refused(Rows(make_transaction(1, amount=Decimal("100.31"))), "transactions", lake)
+    assert message == "transactions.amount: 1 rows are not principal + interest + fees (transaction_id=T1)"
+
+
+def test_a_negative_component_is_refused(lake, make_transaction):
+    row = make_transaction(1, amount=Decimal("20.20"), interest=Decimal("-40.05"))
+    assert refused(Rows(row), "transactions", lake) == "transactions.interest: 1 rows are negative (transaction_id=T1)"
+
+
+def test_duplicate_keys_are_refused_with_the_first_few(lake, make_transaction):
+    twice = [make_transaction(day) for day in range(1, 8)] * 2
+    assert refused(Rows(*twice), "transactions", lake) == (
+        "transactions.transaction_id: 7 rows are keys given more than once "
+        "(transaction_id=T1; transaction_id=T2; transaction_id=T3; transaction_id=T4; transaction_id=T5)"
+    )
+
+
+def test_a_key_of_two_columns_is_shown_whole(lake):
+    message = refused(Rows(journal_line(1), journal_line(1)), "journal_lines", lake)
+    assert message == "journal_lines.entry_id, line_no: 1 rows are keys given more than once (entry_id=E1, line_no=1)"
+
+
+def test_an_event_that_changed_is_refused(database, lake, make_transaction):
+    database.insert("transactions", make_transaction(1), make_transaction(2))
+    sync(database, "transactions", lake)
+    database.execute("UPDATE transactions SET channel = 'ach' WHERE transaction_id = 'T2'")
+
+    assert refused(open_source("canonical", database.url), "transactions", lake) == (
+        "transactions.transaction_id: 1 rows differ from what the lake holds under their key, "
+        "but events are never updated: reverse them instead (transaction_id=T2)"
+    )
+    assert lake.table("transactions").channel.count().to_pyarrow().as_py() == 0
+
+
+@pytest.mark.parametrize(("debit", "credit"), [("0", "0"), ("10", "10"), ("-10", "0"), ("0", "-10"), ("10", "-5")])
+def test_a_journal_line_has_one_side(lake, debit, credit):
+    lines = journal_line(1), journal_line(2, debit=Decimal(debit), credit=Decimal(credit))
+    assert refused(Rows(*lines), "journal_lines", lake) == (
+        "journal_lines.debit: 1 rows do not have exactly one of debit and credit above zero and the other zero "
+        "(entry_id=E1, line_no=2)"
+    )
+
+
+def test_a_reversal_of_an_unknown_transaction_is_refused(database, lake, make_transaction):
+    database.insert("transactions", make_transaction(1))
+    sync(database, "transactions", lake)
+    database.insert("transactions", make_transaction(20, "reversal", reverses_id="T7"))
+
+    assert refused(open_source("canonical", database.url), "transactions", lake) == (
+        "transactions.reverses_id: 1 rows reverse a transaction that does not exist (transaction_id=T20)"
+    )
+    assert ids(lake, "transactions") == ["T1"]
+
+
+def test_a_reversal_of_nothing_is_refused(lake, make_transaction):
+    message = refused(Rows(make_transaction(1, "reversal")), "transactions", lake)
+    assert message == "transactions.reverses_id: 1 rows are reversals of nothing (transaction_id=T1)"
+
+
+def test_every_rule_that_is_broken_is_named(lake, make_transaction):
+    message = refused(Rows(make_transaction(1, "gift", loan_id=None)), "transactions", lake)
+    assert "transactions.type: 1 rows" in message
+    assert "transactions.loan_id: 1 rows" in message
+
+
+def test_a_source_that_breaks_off_leaves_the_lake_and_no_files(lake, make_transaction, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sync_table(Rows(make_transaction(1)), TRANSACTIONS, lake)
+
+    with pytest.raises(SourceError, match="the line went dead"):
+        sync_table(Rows(make_transaction(2), fails=SourceError("rows: the line went dead")), TRANSACTIONS, lake)
+
+    assert ids(lake, "transactions") == ["T1"]
+    assert list(Path(tmp_path).glob("lending-sync-*")) == []
+
+
+def test_an_adapter_that_gives_another_type_is_refused(lake):
+    batch = pa.RecordBatch.from_pydict({"program_id": pa.array([1]), "name": pa.array(["Micro"])})
+    with pytest.raises(SourceError, match=r"rows: programs\.program_id must be string, but the adapter gives int64"):
+        sync_table(Rows(batches=[batch]), SERVICING["programs"], lake)
+
+
+def test_an_adapter_that_leaves_out_a_column_is_refused(lake):
+    batch = pa.RecordBatch.from_pydict({"program_id": pa.array(["P"])})
+    with pytest.raises(SourceError, match=r"rows: programs\.name must be string, but the adapter gives no such column"):
+        sync_table(Rows(batches=[batch]), SERVICING["programs"], lake)
+
+
+def test_batches_are_put_together_to_row_groups(lake, make_transaction, monkeypatch):
+    monkeypatch.setattr(staging_module, "ROW_GROUP_ROWS", 4)
+    one_each = [
+        record_batch("rows", TRANSACTIONS, [[make_transaction(day)[name]] for name in TRANSACTIONS.names])
+        for day in range(1, 11)
+    ]
+
+    assert sync_table(Rows(batches=one_each), TRANSACTIONS, lake).rows_added == 10
+    assert len(ids(lake, "transactions")) == 10
+
+
+def test_the_real_tape_comes_in_whole_and_unchanged_the_second_time(shared_dir, lake):
+    tape = open_source("absee", str(shared_dir / "data" / "autoloans"))
+
+    first = {name: sync_table(tape, table, lake) for name, table in SERVICING.items()}
+
+    assert first["loans"].rows_added == 2861
+    assert first["loans"].notes == {"skipped_loans_without_balance_at_cut_off": 34}
+    assert first["transactions"].watermark == datetime(2023, 7, 1)
+    assert first["journal_lines"].notes == {"absent": "the source absee has no journal_lines"}
+    repayments = lake.table("transactions").filter(lambda t: t.type == "repayment").amount.sum()
+    assert repayments.to_pyarrow().as_py() == Decimal("37793514.92")
+    assert sync_table(tape, TRANSACTIONS, lake).rows_added == 0
+    assert lake.version("transactions") == 0
