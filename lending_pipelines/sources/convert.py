@@ -66,8 +66,10 @@ def _to_decimal(found: pa.Array, wanted: pa.Decimal128Type) -> pa.Array:
         raise pa.ArrowInvalid(f"{found.type} is not {wanted}")
     exact = found.cast(wanted)
     noise = pc.abs(pc.subtract(exact.cast(pa.float64()), found))
-    # 0.1 + 0.2 is meant as 0.30, 1.005 is not a money amount: a ten-thousandth of the last digit tells them apart.
-    if pc.any(pc.greater(noise, 10.0 ** -(wanted.scale + 4))).as_py():
+    # 0.1 + 0.2 is meant as 0.30, 1.005 is not a money amount: a ten-thousandth of the last digit tells them apart, or
+    # for amounts of billions the last bits that a float has.
+    tolerance = pc.add(pc.multiply(pc.abs(found), 2.0**-51), 10.0 ** -(wanted.scale + 4))
+    if pc.any(pc.greater(noise, tolerance)).as_py():
         raise pa.ArrowInvalid(f"more than {wanted.scale} decimals")
     return exact
 

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lending_pipelines.sources import SourceError
@@ -44,6 +44,7 @@ def test_what_means_the_same_is_taken(values, type_, expected):
         (1.005, MONEY),
         (Decimal("1.005"), MONEY),
         (0.00001, MONEY),
+        (1_497_481_943.005, MONEY),
         (float("nan"), MONEY),
         (Decimal("NaN"), MONEY),
         (1e17, MONEY),
@@ -70,7 +71,8 @@ def test_what_does_not_is_refused(value, type_):
         to_arrow([value], type_)
 
 
-@given(st.lists(st.integers(-(10**14), 10**14), min_size=1))
+@given(st.lists(st.integers(-(10**15), 10**15), min_size=1))
+@example([1_497_481_943_038])
 def test_cents_survive_a_float_exactly(cents):
     amounts = [Decimal(n).scaleb(-2) for n in cents]
     assert to_arrow([float(amount) for amount in amounts], MONEY).to_pylist() == amounts
