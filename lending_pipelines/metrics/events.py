@@ -14,6 +14,9 @@ from lending_pipelines.tables.schema import MONEY
 
 CHARGE_OFFS = ("charge_off", "write_off")
 
+LONGEST_CHAIN = 4
+"""How many reversals in a row, each of the one before, are followed to what the first of them reverses."""
+
 AMOUNTS = (
     "principal_disbursed",
     "principal_capitalized",
@@ -40,60 +43,78 @@ def signed(transactions: ir.Table, last: date) -> ir.Table:
     Returns loan_id, type (of the root: what is done or undone), on (own effective_on), root_on (the root's), sign (+1
     or -1), principal, interest, fees, amount (unsigned).
     """
-    split = ("loan_id", "principal", "interest", "fees", "amount")
-    columns = (*split, "type", "on", "root_on", "sign")
+    columns = ("loan_id", "type", "on", "root_on", "sign", "principal", "interest", "fees", "amount")
     plain = transactions.filter(transactions.type != "reversal")
-    plain = plain.mutate(on=plain.effective_on, root_on=plain.effective_on, sign=ibis.literal(1, "int8"))
-    undone = _with_target(transactions.filter(transactions.type == "reversal"), transactions)
-    once = undone.filter(undone.target_type != "reversal").mutate(sign=ibis.literal(-1, "int8"))
-    redone = undone.filter(undone.target_type == "reversal").mutate(reverses_id=undone.target_reverses_id)
-    redone = redone.drop("target_type", "target_on", "target_reverses_id")
-    twice = _with_target(redone, transactions).mutate(sign=ibis.literal(1, "int8"))
-    reversals = [
-        rows.mutate(type=rows.target_type, on=rows.effective_on, root_on=rows.target_on).select(*columns)
-        for rows in (once, twice)
-    ]
-    rows = ibis.union(plain.select(*columns), *reversals)
+    reversals = transactions.filter(transactions.type == "reversal")
+    roots = plain.select(root_id="transaction_id", root_type="type", root_on="effective_on")
+    reversals = reversals.drop("type").inner_join(_chains(reversals), "transaction_id").inner_join(roots, "root_id")
+    rows = ibis.union(
+        plain.mutate(on="effective_on", root_on="effective_on", sign=ibis.literal(1, "int8")).select(*columns),
+        reversals.mutate(on="effective_on", type="root_type").select(*columns),
+    )
     return rows.filter(rows.on <= last)
 
 
-def _with_target(reversals: ir.Table, transactions: ir.Table) -> ir.Table:
-    targets = transactions.select(
-        target_id="transaction_id", target_type="type", target_on="effective_on", target_reverses_id="reverses_id"
-    )
-    return reversals.inner_join(targets, reversals.reverses_id == targets.target_id).drop("target_id")
+def _chains(reversals: ir.Table) -> ir.Table:
+    """What each reversal leads to: transaction_id, root_id, sign, a row per step, of which one reaches the root.
+
+    A reversal of what is no reversal has one row, of sign -1; a reversal of that one too, and another of sign +1.
+    """
+    # Distinct, so that the engine computes it once for all its readers.
+    links = reversals.select(via="transaction_id", root_id="reverses_id").distinct()
+    steps = [links.select(transaction_id="via", root_id="root_id", sign=ibis.literal(-1, "int8"))]
+    for number in range(1, LONGEST_CHAIN):
+        further = links.rename(further_id="root_id")
+        chain = steps[-1].inner_join(further, [("root_id", "via")])
+        steps.append(
+            chain.select("transaction_id", root_id="further_id", sign=ibis.literal(1 if number % 2 else -1, "int8"))
+        )
+    return ibis.union(*steps)
 
 
 def amounts(signed: ir.Table, first: date) -> ir.Table:
     """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the last repayment's date."""
-
-    def total(value: ir.DecimalColumn, *types: str) -> ir.DecimalScalar:
-        return (value * signed.sign).sum(where=signed.type.isin(types))
-
-    def paid(value: ir.DecimalColumn) -> ir.DecimalScalar:
-        amount = value * signed.sign
-        return (signed.type == "refund").ifelse(-amount, amount).sum(where=signed.type.isin(("repayment", "refund")))
-
     changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
-        principal_disbursed=total(signed.principal, "disbursement"),
-        principal_capitalized=total(signed.interest + signed.fees, "capitalization"),
-        principal_paid=paid(signed.principal),
-        interest_paid=paid(signed.interest),
-        fees_paid=paid(signed.fees),
-        principal_charged_off=total(signed.principal, *CHARGE_OFFS),
-        principal_forgiven=total(signed.principal, "waiver"),
-        recovered=total(signed.amount, "recovery"),
-        interest_waived=total(signed.interest, "waiver"),
-        interest_capitalized=total(signed.interest, "capitalization"),
+        **_totals(signed),
         payment_on=signed.on.max(where=(signed.type == "repayment") & (signed.sign > 0)),
     )
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
     return changes.select(
         "loan_id",
         "on",
-        **{name: money(ibis.coalesce(money(changes[name]), ZERO).sum().over(running)) for name in AMOUNTS},
+        **{name: money(changes[name].sum().over(running)) for name in AMOUNTS},
         payment_on=changes.payment_on.max().over(running),
     )
+
+
+def amounts_at(signed: ir.Table, moments: ir.Table) -> ir.Table:
+    """The cumulative amounts at the end of given days: loan_id, at, AMOUNTS; `moments` has loan_id and at."""
+    until = signed.inner_join(moments, "loan_id")
+    until = until.filter(until.on <= until["at"])
+    return until.group_by("loan_id", "at").agg(**_totals(until))
+
+
+def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
+    """Σ of AMOUNTS over the rows of a group."""
+
+    def total(value: ir.DecimalColumn, *types: str) -> ir.DecimalScalar:
+        return money(ibis.coalesce(money((value * signed.sign).sum(where=signed.type.isin(types))), ZERO))
+
+    def paid(value: ir.DecimalColumn) -> ir.DecimalScalar:
+        return money(total(value, "repayment") - total(value, "refund"))
+
+    return {
+        "principal_disbursed": total(signed.principal, "disbursement"),
+        "principal_capitalized": total(signed.interest + signed.fees, "capitalization"),
+        "principal_paid": paid(signed.principal),
+        "interest_paid": paid(signed.interest),
+        "fees_paid": paid(signed.fees),
+        "principal_charged_off": total(signed.principal, *CHARGE_OFFS),
+        "principal_forgiven": total(signed.principal, "waiver"),
+        "recovered": total(signed.amount, "recovery"),
+        "interest_waived": total(signed.interest, "waiver"),
+        "interest_capitalized": total(signed.interest, "capitalization"),
+    }
 
 
 def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest", "latest"], first: date) -> ir.Table:

@@ -100,13 +100,11 @@ def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScal
 
 
 def _settled(rows: ir.Table) -> ir.DecimalColumn:
-    return money(
-        rows.principal_paid
-        + rows.interest_paid
-        + rows.principal_forgiven
-        + rows.interest_waived
-        + rows.interest_capitalized
-    )
+    return money(rows.principal_paid + rows.principal_forgiven + _interest_settled(rows))
+
+
+def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
+    return money(rows.interest_paid + rows.interest_waived + rows.interest_capitalized)
 
 
 def _relevant(periods: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
@@ -124,27 +122,43 @@ def _charge_offs(signed: ir.Table, installments: ir.Table, loans: ir.Table, sinc
     """The level of charge-offs: charged_off_on, and what had been earned the day before it."""
     level = events.charge_offs(signed, since)
     moments = level.filter(level.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
+    moments = moments.mutate(at=timeline.as_date(moments.charged_off_on - ibis.interval(days=1)))
+    earned = _earned_at(moments, signed, installments, loans)
+    return level.left_join(earned, ["loan_id", "charged_off_on"]).select(
+        level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
+    )
+
+
+def _earned_at(moments: ir.Table, signed: ir.Table, installments: ir.Table, loans: ir.Table) -> ir.Table:
+    """`moments` (loan_id, at, …) with earned_before_charge_off: what had been earned at the end of that day.
+
+    Charge-offs of then are left aside: what counts is whether the loan was disbursed, and whether it was paid off.
+    """
     theirs = installments.semi_join(moments, "loan_id")
     periods = schedules.periods(theirs, schedules.versions(theirs))
-    day_before = timeline.as_date(moments.charged_off_on - ibis.interval(days=1))
-    moments = moments.mutate(day_before=day_before).inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    moments = moments.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     within = moments.inner_join(
         periods,
         [
             moments.loan_id == periods.loan_id,
-            periods.in_force_from <= moments.day_before,
-            periods.in_force_until > moments.day_before,
-            ibis.coalesce(periods.starts_on, moments.disbursed_on) <= moments.day_before,
-            periods.due_on > moments.day_before,
+            periods.in_force_from <= moments["at"],
+            periods.in_force_until > moments["at"],
+            ibis.coalesce(periods.starts_on, moments.disbursed_on) <= moments["at"],
+            periods.due_on > moments["at"],
         ],
     )
-    before = within.select(
+    scheduled = within.select("loan_id", "at", scheduled=schedules.earned(within, within["at"], within.disbursed_on))
+    rows = events.amounts_at(signed, moments.select("loan_id", "at"))
+    rows = moments.inner_join(rows, ["loan_id", "at"]).left_join(scheduled, ["loan_id", "at"])
+    owed = rows.principal_disbursed + rows.principal_capitalized - rows.principal_paid - rows.principal_forgiven
+    return rows.select(
         "loan_id",
         "charged_off_on",
-        earned_before_charge_off=schedules.earned(within, within.day_before, within.disbursed_on),
-    )
-    return level.left_join(before, ["loan_id", "charged_off_on"]).select(
-        level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
+        earned_before_charge_off=ibis.cases(
+            (rows.principal_disbursed <= 0, ZERO),
+            (owed <= 0, _interest_settled(rows)),
+            else_=ibis.coalesce(rows.scheduled, ZERO),
+        ),
     )
 
 
@@ -188,7 +202,7 @@ def _spans(states: ir.Table, relevant: ir.Table, conventions: Conventions) -> ir
             - rows.principal_forgiven
         ),
         settled=_settled(rows),
-        interest_settled=money(rows.interest_paid + rows.interest_waived + rows.interest_capitalized),
+        interest_settled=_interest_settled(rows),
         scheduled_due=rows.due_before,
     )
     rows = rows.mutate(
