@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import scopes
-from lending_pipelines.metrics.money import ZERO
+from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.derived import TRANSITION_ENTRY
 
@@ -72,7 +72,7 @@ def aging_buckets(positions: ir.Table) -> ir.Table:
         ["loan_count", "principal_outstanding", "past_due_amount"],
     )
     scope = ibis.window(group_by=["business_date", "scope", "scope_id", "currency"])
-    total = rows.principal_outstanding.cast("float64").sum().over(scope)
+    total = money(rows.principal_outstanding.sum().over(scope)).cast("float64")
     return rows.mutate(balance_share=rows.principal_outstanding.cast("float64") / total.nullif(0))
 
 
@@ -129,9 +129,9 @@ def aging_transitions(positions: ir.Table, first: date, last: date, conventions:
     ]
     rows = ibis.union(scopes.roll_up(exits, _TRANSITION, _MOVED), *entries)
     out_of = ibis.window(group_by=["business_date", "scope", "scope_id", "currency", "from_bucket"])
-    opening = rows.opening_principal.cast("float64")
+    total = money(rows.opening_principal.sum().over(out_of)).cast("float64")
     existing = rows.from_bucket != TRANSITION_ENTRY
     return rows.mutate(
         count_rate=existing.ifelse(rows.loan_count / rows.loan_count.sum().over(out_of), ibis.null("float64")),
-        balance_rate=existing.ifelse(opening / opening.sum().over(out_of).nullif(0), ibis.null("float64")),
+        balance_rate=existing.ifelse(rows.opening_principal.cast("float64") / total.nullif(0), ibis.null("float64")),
     )

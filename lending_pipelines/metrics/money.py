@@ -1,4 +1,4 @@
-"""Money in the engines: exact decimals of one type, whatever an engine makes of sums and products."""
+"""Money and counts in the engines: of one exact type each, whatever an engine makes of sums and products."""
 
 import ibis
 import ibis.expr.types as ir
@@ -15,6 +15,11 @@ def money(amount: ir.DecimalValue) -> ir.DecimalValue:
     Through a wider type, because Ibis drops a cast to the type that it believes the amount to have already.
     """
     return amount.cast("decimal(38, 2)").cast(MONEY)
+
+
+def whole(number: ir.IntegerValue) -> ir.IntegerValue:
+    """The count in the tables' integer type; through a decimal, for the same reason as `money`."""
+    return number.cast("decimal(38, 0)").cast("int64")
 
 
 def cents(amount: ir.DecimalValue) -> ir.IntegerValue:

@@ -48,6 +48,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         "total_balance": outstanding,
         "delinquent_amount": (positions.days_past_due >= 1).ifelse(outstanding, ZERO),
         "loan_count": active.cast("int64"),
+        # Summed to the last decimal: rounded to cents it would be no average of small balances.
         "rate_weight": positions.annual_rate.cast("decimal(38, 6)") * outstanding.cast("decimal(38, 6)"),
         "total_disbursed": positions.principal_disbursed,
         "charged_off": positions.principal_charged_off,
@@ -64,7 +65,8 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
     rows = scopes.roll_up(rows, ["business_date"], [*sums, *as_they_are])
     balance = rows.total_balance.cast("float64").nullif(0)
     return rows.mutate(
-        weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).cast("decimal(9, 6)"),
+        # Credit balances can bring the divisor so near zero that what comes out is no rate: null then.
+        weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).try_cast("decimal(9, 6)"),
         bucket_breakdown=_breakdown(rows, conventions),
         **{f"par_{days}": rows[f"late_{days}"].cast("float64") / balance for days in PAR_DAYS},
     )

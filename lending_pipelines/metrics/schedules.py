@@ -16,7 +16,7 @@ from lending_pipelines.metrics.timeline import FAR
 def versions(installments: ir.Table) -> ir.Table:
     """Schedule versions that are ever in force: loan_id, version, in_force_from, in_force_until (exclusive).
 
-    The schedule in force is the highest version with effective_on ≤ the day, so a version ends when a higher one begins.
+    The schedule in force is the highest version with effective_on ≤ the day: a version ends when a higher one begins.
     """
     begun = installments.group_by("loan_id", "version").agg(in_force_from=installments.effective_on.min())
     higher = ibis.window(group_by="loan_id", order_by=ibis.desc("version"), rows=(None, -1))

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import money
+from lending_pipelines.metrics.money import money, whole
+from lending_pipelines.tables.schema import MONEY
 
 DIMENSIONS = {
     "portfolio": "portfolio_id",
@@ -56,6 +57,8 @@ def entered(rows: ir.Table, column: str | None) -> ir.BooleanColumn:
 
 def _sums(rows: ir.Table, measures: Sequence[str]) -> dict[str, ir.Scalar]:
     def total(column: ir.NumericColumn) -> ir.NumericScalar:
-        return money(column.sum()) if column.type().is_decimal() else column.sum()
+        if column.type() == ibis.dtype(MONEY):
+            return money(column.sum())
+        return whole(column.sum()) if column.type().is_integer() else column.sum()
 
     return {name: total(rows[name]) for name in measures}
