@@ -16,6 +16,7 @@ from uuid import uuid4
 import fsspec
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -158,7 +159,7 @@ class Lake:
         return [
             action
             for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
-            if (action := _add_action(filesystem, root, path)) is not None
+            if (action := _add_action(table, filesystem, root, path)) is not None
         ]
 
     def _commit(self, table: Table, snapshot: DeltaTable | None, added: list[AddAction], removed: list[_File]) -> int:
@@ -229,14 +230,22 @@ def _stored_schema(table: Table):
     return schema
 
 
-def _add_action(filesystem: fsspec.AbstractFileSystem, root: str, path: str) -> AddAction | None:
+def _add_action(table: Table, filesystem: fsspec.AbstractFileSystem, root: str, path: str) -> AddAction | None:
     with filesystem.open(path, "rb") as file:
-        rows = pq.read_metadata(file).num_rows
+        parquet = pq.ParquetFile(file)
+        rows = parquet.metadata.num_rows
+        # An engine may widen a type unseen by Ibis: found here, before the commit, not by the next reader.
+        if wrong := [field for field in parquet.schema_arrow if field.type != _stored_type(table, field.name)]:
+            raise LakeError(f"table {table.name}: the engine wrote {', '.join(map(str, wrong))}")
     if rows == 0:
         return None
     relative = path.removeprefix(root).lstrip("/")
     partition = dict(part.split("=", 1) for part in relative.split("/")[:-1])
     return AddAction(relative, filesystem.size(path), partition, _now_ms(), True, json.dumps({"numRecords": rows}))
+
+
+def _stored_type(table: Table, column: str) -> pa.DataType:
+    return table.arrow_schema.field(column).type
 
 
 def _live(snapshot: DeltaTable) -> list[_File]:

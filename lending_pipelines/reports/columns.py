@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from lending_pipelines.reports.book import Kind, ReportColumn
-from lending_pipelines.tables import TABLES
+from lending_pipelines.tables import TABLES, Column
 
 _KINDS: dict[str, Kind] = {
     "string": "text",
@@ -25,7 +25,13 @@ _ACRONYMS = {"id", "irr", "moic", "par"}
 
 def lake_columns(table: str, *names: str) -> tuple[ReportColumn, ...]:
     """Report columns of a lake table's columns: the kind by the column's type, the label by its name."""
-    return tuple(_lake_column(table, name) for name in names)
+    return tuple(report_column(TABLES[table].column(name)) for name in names)
+
+
+def report_column(column: Column) -> ReportColumn:
+    """The report column of a table's column: the kind by its type, the label by its name."""
+    kind = "ratio" if column.name == "moic" else _KINDS[column.type]
+    return ReportColumn(column.name, label(column.name), kind)
 
 
 def label(name: str) -> str:
@@ -53,8 +59,3 @@ def totals_by_currency(
 def headline(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Those values of a row, ready for JSON: money and rates as decimal text."""
     return {name: str(row[name]) if isinstance(row[name], Decimal) else row[name] for name in names}
-
-
-def _lake_column(table: str, name: str) -> ReportColumn:
-    kind = "ratio" if name == "moic" else _KINDS[TABLES[table].column(name).type]
-    return ReportColumn(name, label(name), kind)

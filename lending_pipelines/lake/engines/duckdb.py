@@ -7,10 +7,13 @@ from functools import cached_property
 import fsspec
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from fsspec.utils import get_protocol
 from ibis.backends.duckdb import Backend
 
 from lending_pipelines.tables import Table
+
+BATCH_ROWS = 65_536
 
 
 class DuckDBEngine:
@@ -51,6 +54,12 @@ class DuckDBEngine:
     def read_parquet(self, paths: Sequence[str]) -> ir.Table:
         """The rows of any Parquet files."""
         return self.backend.read_parquet(paths, hive_partitioning=False)
+
+    def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
+        """The rows as they are computed, in order, a batch at a time."""
+        # Ibis 12's own reader calls a method that DuckDB 2 no longer has.
+        self.backend._run_pre_execute_hooks(rows)
+        return self.backend.raw_sql(self.backend.compile(rows)).to_arrow_reader(BATCH_ROWS)
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
         """Write rows under the folder, split by the partition column or else by size."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends import BaseBackend
 
 from lending_pipelines.tables import Table
@@ -21,6 +22,9 @@ class Engine(Protocol):
 
     def read_parquet(self, paths: Sequence[str]) -> ir.Table:
         """The rows of any Parquet files (staged ones, say), lazily."""
+
+    def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
+        """The rows as they are computed, in order, a batch at a time."""
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
         """Write rows as Parquet files under the folder, each file's name starting with the stem."""

@@ -1,0 +1,47 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+# The demonstration's home; set LENDING_HOME to open your own in the UI.
+export LENDING_HOME ?= $(CURDIR)/.lending/demo
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+.PHONY: demo
+demo: .venv/ready ## Make up a lender, close its 18 months, make five reports and its tapes, and say where
+	$(BIN)/lending demo
+
+.PHONY: ui
+ui: .venv/ready ## Open Dagster on http://127.0.0.1:3000 with the demo's data
+	$(BIN)/lending ui
+
+.PHONY: test
+test: .venv/ready ## Run every test
+	$(BIN)/pytest -n 2 --dist loadfile
+
+.PHONY: check
+check: .venv/ready ## Lint, formatting, types, import directions and Dagster's validation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dagster definitions validate -m lending_pipelines.definitions
+
+.PHONY: bench
+bench: .venv/ready ## Compare the close with pandas and hand-written SQL (minutes)
+	$(BIN)/python -m benchmarks.daily_close
+
+.PHONY: lock
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-strip-extras \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

@@ -1,0 +1,34 @@
+"""The Dagster assets: what is made of what, each body a line or two that calls metrics, reports or tapes.
+
+What a number means is decided in metrics/; where things are, in resources/. No arithmetic belongs here.
+"""
+
+from lending_pipelines.assets.assignments import loan_ownership, portfolio_membership
+from lending_pipelines.assets.checks import table_checks
+from lending_pipelines.assets.daily import (
+    aging_buckets,
+    aging_transitions,
+    ledger_tieouts,
+    loan_positions,
+    portfolio_snapshots,
+    trial_balance,
+)
+from lending_pipelines.assets.reports import report_assets
+from lending_pipelines.assets.servicing import servicing_tables
+from lending_pipelines.assets.tapes import loan_tapes
+
+CLOSE_ASSETS = (
+    servicing_tables,
+    portfolio_membership,
+    loan_ownership,
+    loan_positions,
+    aging_buckets,
+    aging_transitions,
+    portfolio_snapshots,
+    trial_balance,
+    ledger_tieouts,
+    loan_tapes,
+)
+"""What the daily close makes, in order."""
+
+__all__ = ["CLOSE_ASSETS", "report_assets", "servicing_tables", "table_checks"]

@@ -1,0 +1,69 @@
+"""The checks as Dagster asset checks: one step a daily table, one for the servicing mirror and one for assignments.
+
+What is checked is in checks/. A check of a run looks at the run's days; launched alone, at the latest closed day.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+
+from lending_pipelines.checks import Check, Outcome, checks_for
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.partitions import first_and_last
+from lending_pipelines.resources import ConventionsResource, LakeResource
+from lending_pipelines.tables import DERIVED, SERVICING
+
+
+def table_checks() -> list[dg.AssetChecksDefinition]:
+    """The asset checks of every table of the lake."""
+    derived = [_checks(f"{name}_checks", [name]) for name in DERIVED]
+    return [_checks("servicing_checks", list(SERVICING)), *derived]
+
+
+def _checks(name: str, tables: Sequence[str]) -> dg.AssetChecksDefinition:
+    # Names, severities and what is read do not depend on the conventions; the run's own are used to evaluate.
+    checks = [check for table in tables for check in checks_for(table, Conventions())]
+
+    @dg.multi_asset_check(name=name, specs=[_spec(check) for check in checks], can_subset=True)
+    def evaluate(
+        context: dg.AssetCheckExecutionContext, lake: LakeResource, conventions: ConventionsResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        days = _days(context, lake)
+        for table in tables:
+            for check in checks_for(table, conventions.get()):
+                key = dg.AssetCheckKey(dg.AssetKey(table), check.name)
+                if key in context.selected_asset_check_keys:
+                    yield _result(check.evaluate(lake.lake.table, *days), days)
+
+    return evaluate
+
+
+def _spec(check: Check) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(check.name, asset=check.table, description=check.description, blocking=check.blocking)
+
+
+def _days(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> tuple[date, date]:
+    if context.has_partition_key or context.run.tags.get("dagster/asset_partition_range_start"):
+        return first_and_last(context.partition_key_range)
+    latest = max(lake.lake.days("loan_positions"), default=date.today())
+    return latest, latest
+
+
+def _result(outcome: Outcome, days: tuple[date, date]) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN
+    metadata: dict = {"days": f"{days[0]} to {days[1]}", **outcome.metadata}
+    if not outcome.passed:
+        metadata |= {
+            "failed_rows": outcome.failed_rows,
+            "failing_days": ", ".join(map(str, outcome.failing_days[:31])) or "not daily",
+            "sample": dg.MetadataValue.json(list(outcome.sample)),
+        }
+    return dg.AssetCheckResult(
+        asset_key=outcome.table,
+        check_name=outcome.check,
+        passed=outcome.passed,
+        severity=severity,
+        description=outcome.message,
+        metadata=metadata,
+    )

@@ -1,0 +1,68 @@
+"""The daily tables of the close."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from lending_pipelines.assets.describe import daily
+from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
+from lending_pipelines.partitions import first_and_last
+from lending_pipelines.resources import ConventionsResource
+
+# A transition looks back one step: a month at most.
+_STEP_BACK = dg.TimeWindowPartitionMapping(start_offset=-31, allow_nonexistent_upstream_partitions=True)
+
+
+def _inputs(tables: Sequence[str]) -> dict[str, dg.AssetIn]:
+    return {name: dg.AssetIn() for name in tables}
+
+
+@dg.asset(**daily("loan_positions", "positions", "team:finance"), ins=_inputs(positions.SOURCES))
+def loan_positions(context: dg.AssetExecutionContext, conventions: ConventionsResource, **tables: ir.Table) -> ir.Table:
+    first, last = first_and_last(context.partition_key_range)
+    return positions.loan_positions(tables.__getitem__, first, last, conventions.get())
+
+
+@dg.asset(**daily("aging_buckets", "delinquency", "team:risk"))
+def aging_buckets(loan_positions: ir.Table) -> ir.Table:
+    return delinquency.aging_buckets(loan_positions)
+
+
+@dg.asset(
+    **daily("aging_transitions", "delinquency", "team:risk"),
+    ins={"loan_positions": dg.AssetIn(partition_mapping=_STEP_BACK)},
+)
+def aging_transitions(
+    context: dg.AssetExecutionContext, conventions: ConventionsResource, loan_positions: ir.Table
+) -> ir.Table:
+    first, last = first_and_last(context.partition_key_range)
+    return delinquency.aging_transitions(loan_positions, first, last, conventions.get())
+
+
+@dg.asset(**daily("portfolio_snapshots", "portfolios", "team:capital-markets"), ins=_inputs(portfolios.SOURCES))
+def portfolio_snapshots(
+    context: dg.AssetExecutionContext,
+    conventions: ConventionsResource,
+    loan_positions: ir.Table,
+    **tables: ir.Table,
+) -> ir.Table:
+    first, last = first_and_last(context.partition_key_range)
+    return portfolios.portfolio_snapshots(loan_positions, tables.__getitem__, first, last, conventions.get())
+
+
+@dg.asset(**daily("trial_balance", "ledger", "team:finance"))
+def trial_balance(context: dg.AssetExecutionContext, journal_lines: ir.Table, gl_accounts: ir.Table) -> ir.Table:
+    return ledger.trial_balance(journal_lines, gl_accounts, *first_and_last(context.partition_key_range))
+
+
+@dg.asset(**daily("ledger_tieouts", "ledger", "team:finance"))
+def ledger_tieouts(
+    context: dg.AssetExecutionContext,
+    loan_positions: ir.Table,
+    trial_balance: ir.Table,
+    journal_lines: ir.Table,
+    gl_accounts: ir.Table,
+) -> ir.Table:
+    days = first_and_last(context.partition_key_range)
+    return ledger.ledger_tieouts(loan_positions, trial_balance, journal_lines, gl_accounts, *days)

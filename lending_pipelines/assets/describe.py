@@ -1,0 +1,52 @@
+"""How a table of tables/ presents itself in Dagster: description, columns, owners, kinds, key."""
+
+import warnings
+from typing import Any
+
+import dagster as dg
+
+from lending_pipelines.partitions import BUSINESS_DATES
+from lending_pipelines.tables import TABLES, Column
+
+# Backfill policies and partition mappings that look back are what makes a range of days one run; they are beta.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+OWNERS = ["team:data"]
+
+
+def table_metadata(name: str) -> dict[str, Any]:
+    """The table's columns and key, as Dagster shows them."""
+    table = TABLES[name]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=[_column(column, table.key) for column in table.columns]),
+        "key": ", ".join(table.key),
+    }
+
+
+def described(name: str, group: str, owner: str = "team:data") -> dict[str, Any]:
+    """The arguments of an asset that is the lake table of that name."""
+    return {
+        "name": name,
+        "description": TABLES[name].description,
+        "metadata": table_metadata(name),
+        "group_name": group,
+        "owners": [owner],
+        "kinds": {"duckdb", "deltalake"},
+    }
+
+
+def daily(name: str, group: str, owner: str = "team:data") -> dict[str, Any]:
+    """The arguments of an asset that is a daily table: a range of days is one run."""
+    return described(name, group, owner) | {
+        "partitions_def": BUSINESS_DATES,
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+    }
+
+
+def _column(column: Column, key: tuple[str, ...]) -> dg.TableColumn:
+    constraints = dg.TableColumnConstraints(
+        nullable=column.nullable,
+        other=[f"one of {', '.join(column.values)}"] if column.values else [],
+    )
+    tags = {"key": ""} if column.name in key else {}
+    return dg.TableColumn(column.name, column.type, column.description or None, constraints, tags=tags)

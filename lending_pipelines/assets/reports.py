@@ -1,0 +1,145 @@
+"""Reports as export assets: one a report type, whose launchpad form is the report's parameters.
+
+Every request leaves a row in the register's `reports`: pending, generating, then completed with the file or failed with
+the reason. Before a report leaves, the blocking checks of the dates that it covers are evaluated again.
+"""
+
+from datetime import date
+from typing import Any, Literal
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from lending_pipelines.checks import verify
+from lending_pipelines.errors import LendingError
+from lending_pipelines.exports.export import export
+from lending_pipelines.exports.files import ExportedFile
+from lending_pipelines.register import ReportRequests
+from lending_pipelines.reports.book import ReportBook
+from lending_pipelines.reports.parameters import ReportParameters, parse_parameters
+from lending_pipelines.reports.protocol import ReportGeneratorProtocol
+from lending_pipelines.reports.registry import get, report_types
+from lending_pipelines.resources import (
+    ConventionsResource,
+    ExportsResource,
+    LakeReportSource,
+    LakeResource,
+    RegisterResource,
+)
+
+PREVIEW_ROWS = 10
+
+
+class ChecksFailed(LendingError):
+    """A number of the dates asked for breaks a blocking check; nothing was exported."""
+
+
+class ReportRequest(dg.Config):
+    """What every report's form asks beside the report's own parameters."""
+
+    output_format: Literal["csv", "xlsx"] = Field("xlsx", description="csv, or xlsx: a formatted workbook.")
+    requested_by: str = Field("launchpad", description="Who asked, for the register.")
+
+
+def report_assets() -> list[dg.AssetsDefinition]:
+    """An export asset for every report type that the registry finds."""
+    return [_report_asset(get(report_type)) for report_type in report_types()]
+
+
+def asset_key(report_type: str) -> dg.AssetKey:
+    """The key of a report type's asset."""
+    return dg.AssetKey(["reports", report_type])
+
+
+def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinition:
+    form = _form(generator)
+
+    @dg.asset(
+        key=asset_key(generator.report_type),
+        description=generator.description,
+        deps=[dg.AssetKey(name) for name in generator.reads],
+        group_name="reports",
+        owners=["team:finance"],
+        kinds={"excel"},
+    )
+    def report(
+        context: dg.AssetExecutionContext,
+        config: form,  # type: ignore[valid-type]
+        lake: LakeResource,
+        register: RegisterResource,
+        exports: ExportsResource,
+        conventions: ConventionsResource,
+    ) -> dg.MaterializeResult:
+        values = config.model_dump()  # type: ignore[attr-defined]
+        request = {name: values.pop(name) for name in ReportRequest.model_fields}
+        source = LakeReportSource(lake.lake, conventions.get())
+        with register.register.session() as session:
+            report_id = ReportRequests(session).create(generator.report_type, values, **request)
+        with register.register.session() as session:
+            ReportRequests(session).start(report_id, context.run.run_id)
+        try:
+            parameters = parse_parameters(generator.report_type, generator.parameters, values)
+            _verify(generator, parameters, source)
+            book = generator.generate(parameters, source)
+            path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
+            file = export(book, request["output_format"], exports.place(path))
+        except BaseException as error:
+            with register.register.session() as session:
+                ReportRequests(session).fail(report_id, str(error) or type(error).__name__)
+            raise
+        with register.register.session() as session:
+            ReportRequests(session).complete(report_id, file.url, file.sha256, dict(book.summary))
+        return dg.MaterializeResult(metadata=_metadata(book, file, report_id))
+
+    return report
+
+
+def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:
+    """The report's parameters as a Dagster form, each with its default and description."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, Field(field.default, description=field.description))
+        for name, field in generator.parameters.model_fields.items()
+    }
+    return create_model(f"{generator.report_type}_form", __base__=ReportRequest, **fields)
+
+
+def _verify(generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: LakeReportSource) -> None:
+    """ChecksFailed when a blocking check fails on a date that the report covers."""
+    covered = generator.covers(parameters, source)
+    if covered:
+        require_checks(source, generator.reads, covered, f"report {generator.report_type}")
+
+
+def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:
+    """ChecksFailed, naming checks, days and the first offending row, when a blocking check fails on a covered day."""
+    outcomes = verify(source.table, tables, covered[0], covered[-1], source.conventions)
+    broken = [
+        f"{outcome.table}.{outcome.check}: {outcome.message}"
+        for outcome in outcomes
+        if outcome.blocking
+        and not outcome.passed
+        and (not outcome.failing_days or {*outcome.failing_days} & {*covered})
+    ]
+    if broken:
+        raise ChecksFailed(f"{what} is held back by {len(broken)} failed check(s): {'; '.join(broken)}")
+
+
+def _metadata(book: ReportBook, file: ExportedFile, report_id: str) -> dict[str, Any]:
+    tables = {
+        f"preview: {table.title}": dg.MetadataValue.md(
+            table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False)
+            if not table.frame.empty
+            else table.no_data
+        )
+        for table in book.tables[:2]
+    }
+    return {
+        "report_id": report_id,
+        "file": dg.MetadataValue.path(file.url),
+        "sha256": file.sha256,
+        "dagster/row_count": file.rows,
+        "bytes": file.bytes,
+        "as_of": str(book.as_of),
+        "data_versions": dg.MetadataValue.json(book.data_versions),
+        **tables,
+    }

@@ -1,0 +1,150 @@
+"""loan_tapes: the tapes of the active configurations that are due on each day, written under the exports URL.
+
+A tape that is there is never overwritten: the same content stays as it is, other content becomes a new version whose
+manifest names what it supersedes. Blocking checks of the days are evaluated again before anything is written.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from datetime import date, timedelta
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+import fsspec
+from pydantic import Field
+
+from lending_pipelines.assets.describe import OWNERS
+from lending_pipelines.assets.reports import require_checks
+from lending_pipelines.exports.export import export_rows
+from lending_pipelines.exports.files import placing
+from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
+from lending_pipelines.register import Register, TapeConfigs
+from lending_pipelines.reports.book import Cover
+from lending_pipelines.reports.columns import report_column
+from lending_pipelines.resources import (
+    ConventionsResource,
+    ExportsResource,
+    LakeReportSource,
+    LakeResource,
+    RegisterResource,
+)
+from lending_pipelines.tapes import (
+    TapeManifest,
+    TapePlacement,
+    TapeSpec,
+    control_totals,
+    next_tape_path,
+    tape_folder,
+    tape_rows,
+    tape_tables,
+    tape_totals,
+)
+from lending_pipelines.tapes.schedule import is_due
+
+
+class TapesConfig(dg.Config):
+    """Which tapes are made."""
+
+    tapes: list[str] = Field([], description="Names of tape configurations to make. Empty: those due on each day.")
+
+
+@dg.asset(
+    name="loan_tapes",
+    description="Investors' loan tapes with their manifests, for every active configuration that is due on the day.",
+    deps=["loan_positions", "loans", "borrowers", "products"],
+    partitions_def=BUSINESS_DATES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="tapes",
+    owners=[*OWNERS, "team:capital-markets"],
+    kinds={"csv"},
+)
+def loan_tapes(
+    context: dg.AssetExecutionContext,
+    config: TapesConfig,
+    lake: LakeResource,
+    register: RegisterResource,
+    exports: ExportsResource,
+    conventions: ConventionsResource,
+) -> dg.MaterializeResult:
+    """Make the tapes of the run's days."""
+    source = LakeReportSource(lake.lake, conventions.get())
+    due = list(_due(register.register, config.tapes, *first_and_last(context.partition_key_range)))
+    if due:
+        days = sorted({day for day, _ in due})
+        require_checks(source, ("loan_positions",), days, "the loan tape")
+    manifests = [_make(spec, day, source, exports) for day, spec in due]
+    return dg.MaterializeResult(
+        metadata={
+            "tapes": len(manifests),
+            "dagster/row_count": sum(manifest.row_count for manifest in manifests),
+            "files": dg.MetadataValue.json(
+                {manifest.file_name: {"sha256": manifest.sha256, "rows": manifest.row_count} for manifest in manifests}
+            ),
+        }
+    )
+
+
+def _due(register: Register, wanted: list[str], first: date, last: date) -> Iterator[tuple[date, TapeSpec]]:
+    with register.session() as session:
+        configs = TapeConfigs(session)
+        chosen = [configs.by_name(name) for name in wanted] or configs.active()
+    specs = [
+        (
+            config.tape_schedule,
+            TapeSpec.model_validate(
+                {
+                    "name": config.name,
+                    "portfolio_id": config.portfolio_id,
+                    "investor_id": config.investor_id,
+                    "tape_format": config.tape_format,
+                    "fields": config.required_fields,
+                }
+            ),
+        )
+        for config in chosen
+    ]
+    for offset in range((last - first).days + 1):
+        day = first + timedelta(days=offset)
+        yield from ((day, spec) for schedule, spec in specs if wanted or is_due(schedule, day))
+
+
+def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
+    """Write one tape and its manifest, unless the same content is there."""
+    totals = control_totals(tape_totals(spec, source.table, day).to_pyarrow())
+    rows = source.batches(tape_rows(spec, source.table, day))
+    cover = Cover(f"{spec.name} {day}", {"Conventions": source.conventions.stamp()})
+    with tempfile.TemporaryDirectory(prefix="lending-tape-") as folder:
+        columns = [report_column(column) for column in spec.columns]
+        made = export_rows(rows, columns, spec.tape_format, f"{folder}/tape", cover)
+        placement = next_tape_path(spec, day, _manifests(spec, day, exports), made.sha256)
+        manifest = TapeManifest.of(
+            spec,
+            day,
+            placement,
+            sha256=made.sha256,
+            byte_count=made.bytes,
+            row_count=made.rows,
+            totals=totals,
+            conventions=source.conventions,
+            code_version=version("lending_pipelines"),
+            table_versions={name: source.versions()[name] for name in tape_tables(spec)},
+        )
+        if placement.is_new:
+            _place(made.url, manifest, placement, exports)
+    return manifest
+
+
+def _place(made: str, manifest: TapeManifest, placement: TapePlacement, exports: ExportsResource) -> None:
+    with placing(exports.place(placement.path)) as target, open(made, "rb") as tape:
+        while block := tape.read(1 << 20):
+            target.write(block)
+    # The manifest last: a tape is there once its manifest is.
+    with placing(exports.place(placement.manifest_path)) as target:
+        target.write(manifest.to_json())
+
+
+def _manifests(spec: TapeSpec, day: date, exports: ExportsResource) -> list[TapeManifest]:
+    filesystem, folder = fsspec.url_to_fs(exports.place(tape_folder(spec, day)))
+    paths: list[Any] = filesystem.glob(f"{folder}/*.manifest.json")
+    return [TapeManifest.from_json(filesystem.cat_file(path), path) for path in paths]

@@ -1,0 +1,147 @@
+"""The command `lending`: the same Dagster jobs as in the UI, for a terminal or cron.
+
+Commands only parse, call and print. An error is one line; --verbose adds the trace.
+"""
+
+import os
+import sys
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.settings import Settings
+
+app = typer.Typer(
+    help="A lender's reporting: sync, daily close, reports, loan tapes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+_state = {"verbose": False}
+
+From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
+To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")]
+
+
+@app.callback()
+def options(verbose: Annotated[bool, typer.Option("--verbose", help="Show the trace of an error.")] = False) -> None:
+    """A lender's reporting: sync, daily close, reports, loan tapes."""
+    _state["verbose"] = verbose
+
+
+@app.command()
+def sample(
+    first: From,
+    last: To,
+    loans: Annotated[int, typer.Option(help="How many loans.")] = 3000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same lender.")] = 1,
+    url: Annotated[
+        str, typer.Option(help="SQLAlchemy URL of the database to fill. Empty: LENDING_SERVICING_URL.")
+    ] = "",
+    overwrite: Annotated[bool, typer.Option(help="Replace servicing tables that have rows.")] = False,
+) -> None:
+    """Make up a lender: fill a servicing database with sample data."""
+    from lending_pipelines.sample import SampleSpec, fill_database
+
+    settings = Settings.from_environment()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    rows = fill_database(
+        SampleSpec(loans, first.date(), last.date(), seed),
+        url or settings.servicing_url,
+        progress=lambda done, total: typer.echo(f"  {done:,} of {total:,} loans", err=True),
+        overwrite=overwrite,
+    )
+    for table, number in rows.items():
+        typer.echo(f"{table:<24}{number:>14,}")
+
+
+@app.command()
+def sync(
+    full: Annotated[bool, typer.Option(help="Read every table whole, not only what is new.")] = False,
+) -> None:
+    """Bring the servicing tables into the lake."""
+    from lending_pipelines.runs import run_job
+
+    finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=_step)
+    for table, metadata in finished.metadata.items():
+        typer.echo(f"{table:<24}{metadata['rows_read']:>14,} read{metadata['rows_added']:>14,} added")
+
+
+@app.command()
+def close(
+    first: From,
+    last: To,
+    force: Annotated[bool, typer.Option(help="Close days again that are closed already.")] = False,
+) -> None:
+    """Run the daily close over a range of business dates, in one run."""
+    from lending_pipelines.partitions import contiguous
+    from lending_pipelines.runs import open_days, run_job
+
+    days = (first.date(), last.date())
+    ranges = [days] if force else contiguous(open_days(*days))
+    if not ranges:
+        typer.echo(f"{days[0]} to {days[1]} is closed already; --force closes it again.")
+    for span in ranges:
+        typer.echo(f"Closing {span[0]} to {span[1]}")
+        finished = run_job("daily_close", days=span, progress=_step)
+        for warning in finished.warnings:
+            typer.echo(f"  warning: {warning}", err=True)
+
+
+@app.command()
+def report(
+    report_type: Annotated[str, typer.Argument(help="A report type; a wrong one lists those there are.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the report: name=value.")] = None,
+    output_format: Annotated[str, typer.Option("--format", help="csv or xlsx.")] = "xlsx",
+) -> None:
+    """Make a report and print where it is."""
+    from lending_pipelines.runs import run_report
+
+    made = run_report(report_type, _assignments(settings or []), output_format, progress=_step)
+    typer.echo(f"{made['file']}  ({made['dagster/row_count']:,} rows, sha256 {made['sha256']})")
+
+
+@app.command()
+def demo() -> None:
+    """Fill a home of its own with sample data, close its 18 months, make five reports and a tape, and say where."""
+    from lending_pipelines.demo import run_demo
+
+    run_demo(typer.echo, _step)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+) -> None:
+    """Open Dagster on 127.0.0.1 (it has no sign-in: put a proxy in front of it to share it)."""
+    from lending_pipelines.runs import instance_home
+
+    instance_home(Settings.from_environment())
+    arguments = ["dagster", "dev", "-m", "lending_pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", *arguments])
+
+
+def _assignments(settings: list[str]) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in settings]
+    wrong = [name for name, equals, _ in pairs if not equals]
+    if wrong:
+        raise LendingError(f"--set {wrong[0]}: write a parameter as name=value")
+    return {name: value for name, _, value in pairs}
+
+
+def _step(name: str, seconds: float) -> None:
+    typer.echo(f"  {name:<32}{seconds:>8.1f} s", err=True)
+
+
+def main() -> None:
+    """Run the command; an error that the user can mend is one line, and exit status 1."""
+    try:
+        app()
+    except LendingError as error:
+        if _state["verbose"]:
+            typer.echo(getattr(error, "trace", ""), err=True)
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)

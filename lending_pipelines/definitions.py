@@ -1,0 +1,43 @@
+"""Composes what Dagster loads; nothing is defined here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from lending_pipelines.assets import CLOSE_ASSETS, report_assets, table_checks
+from lending_pipelines.jobs import daily_close, report_jobs, sync
+from lending_pipelines.resources import (
+    ConventionsResource,
+    ExportsResource,
+    LakeIOManager,
+    LakeResource,
+    RegisterResource,
+    SourceResource,
+)
+from lending_pipelines.schedules import SCHEDULES
+
+
+def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Everything Dagster knows of this project; `resource_overrides` replace resources by name."""
+    lake = LakeResource()
+    resources = {
+        "source": SourceResource(),
+        "lake": lake,
+        "io_manager": LakeIOManager(lake=lake),
+        "register": RegisterResource(),
+        "exports": ExportsResource(),
+        "conventions": ConventionsResource(),
+    }
+    return dg.Definitions(
+        assets=[*CLOSE_ASSETS, *report_assets()],
+        asset_checks=table_checks(),
+        jobs=[sync, daily_close, *report_jobs()],
+        schedules=SCHEDULES,
+        resources=resources | dict(resource_overrides or {}),
+        # A process a step would spend seconds of imports on each.
+        executor=dg.in_process_executor,
+    )
+
+
+definitions = build_definitions()

@@ -1,0 +1,105 @@
+"""The demonstration: a made-up lender in a home of its own, closed over its whole history, with reports and a tape.
+
+It uses the commands' own functions; nothing works only here.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.register import Investors, Portfolios, Register, TapeConfigs
+from lending_pipelines.reports.registry import report_types
+from lending_pipelines.runs import Finished, Progress, run_job, run_report
+from lending_pipelines.sample import SampleSpec, fill_database
+from lending_pipelines.settings import Settings
+from lending_pipelines.tables.sql import servicing_metadata
+from lending_pipelines.tapes.spec import DEFAULT_FIELDS
+
+SPEC = SampleSpec(loans=3000, first=date(2025, 1, 1), last=date(2026, 6, 30), seed=1)
+MARKER = "made-by-lending-demo"
+_OWN = ("LENDING_LAKE", "LENDING_EXPORTS", "LENDING_SERVICING_URL", "LENDING_REGISTER_URL", "LENDING_SOURCE")
+
+
+class DemoError(LendingError):
+    """The demonstration would touch something that is not its own."""
+
+
+def run_demo(say: Callable[[str], None], progress: Progress) -> None:
+    """Make the demonstration afresh in LENDING_HOME and say what was made, where, and how long it took.
+
+    DemoError when LENDING_HOME holds anything else, or when an environment variable points outside it.
+    """
+    settings = _own_home()
+    started = time.monotonic()
+    say(f"1/4  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
+    rows = fill_database(SPEC, settings.servicing_url)
+    say(f"     {sum(rows.values()):,} rows in {len(rows)} tables")
+    say("2/4  A portfolio, an investor and a monthly loan tape")
+    _register(settings)
+    say("3/4  The daily close of every day, in one run")
+    closed = run_job("daily_close", days=(SPEC.first, SPEC.last), progress=progress)
+    for warning in closed.warnings:
+        say(f"     warning: {warning}")
+    say("4/4  Reports")
+    files = {}
+    for report_type in report_types():
+        files[report_type] = run_report(report_type, {}, "xlsx", requested_by="demo", progress=progress)["file"]
+    _summarise(say, settings, closed, files)
+    say(f"\nDone in {time.monotonic() - started:.0f} s.")
+    say("`make ui` opens Dagster on http://127.0.0.1:3000 with this data.")
+
+
+def _own_home() -> Settings:
+    if elsewhere := [name for name in _OWN if os.environ.get(name)]:
+        raise DemoError(f"the demo makes its own data: unset {', '.join(elsewhere)} first")
+    settings = Settings.from_environment()
+    if settings.home.exists() and any(settings.home.iterdir()) and not (settings.home / MARKER).exists():
+        raise DemoError(f"{settings.home} holds something else: set LENDING_HOME to a new folder for the demo")
+    shutil.rmtree(settings.home, ignore_errors=True)
+    settings.home.mkdir(parents=True)
+    (settings.home / MARKER).touch()
+    return settings
+
+
+def _register(settings: Settings) -> None:
+    """A portfolio of the first product's loans, half of them sold to a fund, with a tape at each month's end."""
+    loans = servicing_metadata().tables["loans"]
+    engine = sa.create_engine(settings.servicing_url)
+    with engine.connect() as connection:
+        query = sa.select(loans.c.loan_id).where(loans.c.disbursed_on <= SPEC.first).order_by(loans.c.loan_id)
+        first_product = sa.select(sa.func.min(loans.c.product_id)).scalar_subquery()
+        loan_ids = connection.execute(query.where(loans.c.product_id == first_product)).scalars().all()
+    engine.dispose()
+    register = Register(settings.register_url)
+    register.upgrade()
+    with register.session() as session:
+        portfolio = Portfolios(session).create("Seasoned 2024", SPEC.first).portfolio_id
+        Portfolios(session).assign(portfolio, loan_ids, SPEC.first)
+        investor = Investors(session).create("Harbour Income Fund", "fund").investor_id
+        Investors(session).assign(investor, [(loan_id, None) for loan_id in loan_ids[::2]], date(2025, 7, 1))
+        TapeConfigs(session).create(
+            "Seasoned 2024 monthly", portfolio, required_fields=list(DEFAULT_FIELDS), tape_schedule="monthly"
+        )
+    register.dispose()
+
+
+def _summarise(say: Callable[[str], None], settings: Settings, closed: Finished, files: dict[str, str]) -> None:
+    say(f"\n{'table':<24}{'rows':>12}{'seconds':>10}")
+    for table, metadata in closed.metadata.items():
+        if "seconds" in metadata:
+            rows = metadata.get("dagster/row_count", metadata.get("rows_read"))
+            say(f"{table:<24}{rows:>12,}{metadata['seconds']:>10.1f}")
+    say(f"\n{'step':<32}{'seconds':>10}")
+    for step, seconds in closed.seconds.items():
+        say(f"{step:<32}{seconds:>10.1f}")
+    tapes = sorted(Path(settings.exports_url).glob("tapes/**/*.csv"))
+    say(f"\nlake      {settings.lake_url}")
+    say(f"tapes     {len(tapes)}, the last one {tapes[-1]}")
+    for report_type, file in files.items():
+        say(f"report    {report_type:<20} {file}")

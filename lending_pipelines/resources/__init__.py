@@ -1,0 +1,22 @@
+"""What assets reach the world through: the source, the lake, the register, the exports, the conventions.
+
+ConfigurableResource wrappers around plain classes, and nothing more. Nothing connects before it is used; a field left
+empty is taken from the environment when the run starts, so that no secret is read when the definitions load.
+"""
+
+from lending_pipelines.resources.conventions import ConventionsResource
+from lending_pipelines.resources.exports import ExportsResource
+from lending_pipelines.resources.lake import LakeIOManager, LakeResource
+from lending_pipelines.resources.register import RegisterResource
+from lending_pipelines.resources.report_source import LakeReportSource
+from lending_pipelines.resources.source import SourceResource
+
+__all__ = [
+    "ConventionsResource",
+    "ExportsResource",
+    "LakeIOManager",
+    "LakeReportSource",
+    "LakeResource",
+    "RegisterResource",
+    "SourceResource",
+]

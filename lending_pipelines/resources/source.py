@@ -1,0 +1,20 @@
+"""The servicing system as a resource."""
+
+import dagster as dg
+from pydantic import Field
+
+from lending_pipelines.settings import Settings
+from lending_pipelines.sources.protocol import Source
+from lending_pipelines.sources.registry import open_source
+
+
+class SourceResource(dg.ConfigurableResource):
+    """Which servicing system is read, by which adapter."""
+
+    adapter: str = Field(default="", description="Adapter: a folder of sources/. Empty: LENDING_SOURCE.")
+    url: str = Field(default="", description="SQLAlchemy URL or folder of the servicing data. Empty: LENDING_SERVICING_URL.")
+
+    def open(self) -> Source:
+        """The adapter on its URL; SourceError when there is none of that name."""
+        settings = Settings.from_environment()
+        return open_source(self.adapter or settings.source, self.url or settings.servicing_url)

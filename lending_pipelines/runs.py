@@ -1,0 +1,180 @@
+"""Runs of the same Dagster jobs as the UI's, from the command line: launched here, recorded in DAGSTER_HOME, told as
+they go.
+
+What a job does is in jobs.py and assets/. No command is parsed here.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+
+from lending_pipelines.assets import CLOSE_ASSETS
+from lending_pipelines.assets.reports import asset_key
+from lending_pipelines.definitions import definitions
+from lending_pipelines.errors import LendingError
+from lending_pipelines.jobs import report_job_name
+from lending_pipelines.reports.parameters import parse_parameters
+from lending_pipelines.reports.registry import get
+from lending_pipelines.settings import Settings
+
+INSTANCE_CONFIG = "telemetry:\n  enabled: false\n"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_POLL_SECONDS = 0.5
+
+Progress = Callable[[str, float], None]
+"""Told of each step that ended: its name and its seconds."""
+
+
+class RunFailed(LendingError):
+    """A run did not succeed; `trace` is what Dagster recorded of it."""
+
+    def __init__(self, message: str, trace: str):
+        super().__init__(message)
+        self.trace = trace
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that succeeded: its id, the seconds of each step, the metadata of each asset it materialised."""
+
+    run_id: str
+    seconds: dict[str, float]
+    metadata: dict[str, dict[str, Any]]
+    warnings: list[str]
+
+
+def instance_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, which is made if it is not there: by default the folder dagster in LENDING_HOME."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.home / "dagster")))
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists():
+        config.write_text(INSTANCE_CONFIG, encoding="utf-8")
+    return home
+
+
+def run_job(
+    name: str,
+    run_config: Mapping[str, Any] | None = None,
+    days: tuple[date, date] | None = None,
+    progress: Progress = lambda step, seconds: None,
+) -> Finished:
+    """Run a job to its end, for a range of business dates if it is partitioned. RunFailed when it does not succeed."""
+    instance_home(Settings.from_environment())
+    tags = {}
+    if days is not None:
+        tags = {
+            "dagster/asset_partition_range_start": days[0].isoformat(),
+            "dagster/asset_partition_range_end": days[1].isoformat(),
+        }
+    run_id = str(uuid4())
+    with dg.DagsterInstance.get() as instance, _reported(instance, run_id, progress):
+        result = definitions.resolve_job_def(name).execute_in_process(
+            run_config={**_QUIET, **(run_config or {})},
+            instance=instance,
+            tags=tags,
+            run_id=run_id,
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise _failure(name, run_id, result.all_events)
+        return Finished(
+            run_id,
+            {str(event.step_key): _seconds(event) for event in result.all_events if event.is_step_success},
+            {
+                event.asset_key.path[-1]: {key: value.value for key, value in event.materialization.metadata.items()}
+                for event in result.all_events
+                if event.is_step_materialization and event.asset_key
+            },
+            _failed_checks(result.all_events),
+        )
+
+
+def open_days(first: date, last: date) -> list[date]:
+    """The days first..last that are not closed yet: those that some daily asset of the close has not materialised."""
+    instance_home(Settings.from_environment())
+    asked = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    daily = [key for asset in CLOSE_ASSETS if asset.partitions_def is not None for key in asset.keys]
+    with dg.DagsterInstance.get() as instance:
+        closed = set.intersection(*(set(instance.get_materialized_partitions(key)) for key in daily))
+    return [day for day in asked if day.isoformat() not in closed]
+
+
+@contextmanager
+def _reported(instance: dg.DagsterInstance, run_id: str, progress: Progress) -> Iterator[None]:
+    """Tell of every step that ends while the block runs."""
+    ended = threading.Event()
+    told: set[str] = set()
+
+    def tell() -> None:
+        for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_SUCCESS):
+            event = record.get_dagster_event()
+            if event.step_key not in told:
+                told.add(str(event.step_key))
+                progress(str(event.step_key), _seconds(event))
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            tell()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        tell()
+
+
+def _seconds(event: dg.DagsterEvent) -> float:
+    return event.step_success_data.duration_ms / 1000
+
+
+def _failure(job: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> RunFailed:
+    """The innermost cause of the first step that failed, and the checks that failed."""
+    failed = [event for event in events if event.is_step_failure]
+    checks = _failed_checks(events, only_errors=True)
+    traces = [event.step_failure_data.error for event in failed if event.step_failure_data.error]
+    causes = [error.cause or error for error in traces]
+    reasons = checks or [cause.message.strip().removeprefix(f"{cause.cls_name}: ") for cause in causes]
+    reasons = [reason.partition(": ")[2] if reason.startswith("lending_pipelines.") else reason for reason in reasons]
+    first = reasons[0] if reasons else "see the run's log"
+    return RunFailed(f"{job}: {first} (run {run_id})", "\n".join(error.to_string() for error in traces))
+
+
+def _failed_checks(events: Sequence[dg.DagsterEvent], only_errors: bool = False) -> list[str]:
+    evaluations = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    return [
+        f"check {found.asset_key.path[-1]}.{found.check_name} failed: {found.description}"
+        for found in evaluations
+        if not found.passed and (found.severity == dg.AssetCheckSeverity.ERROR or not only_errors)
+    ]
+
+
+def run_report(
+    report_type: str,
+    parameters: Mapping[str, str],
+    output_format: str,
+    requested_by: str = "command line",
+    progress: Progress = lambda step, seconds: None,
+) -> dict[str, Any]:
+    """Make a report; returns the metadata of its materialisation, `file` among it. LendingError when it cannot be."""
+    generator = get(report_type)
+    values = parse_parameters(report_type, generator.parameters, parameters).model_dump()
+    config = {**values, "output_format": output_format, "requested_by": requested_by}
+    op = asset_key(report_type).to_python_identifier()
+    finished = run_job(report_job_name(report_type), {"ops": {op: {"config": config}}}, progress=progress)
+    return finished.metadata[report_type]
