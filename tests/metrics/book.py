@@ -36,6 +36,11 @@ class Book:
         self._rows[table].append(row)
         self._tables.pop(table, None)
 
+    @property
+    def rows(self):
+        """The rows added so far, by table."""
+        return self._rows
+
     def read(self, table):
         if table not in self._tables:
             rows = pa.Table.from_pylist(self._rows[table], schema=TABLES[table].arrow_schema)
