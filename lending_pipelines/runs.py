@@ -25,8 +25,11 @@ from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get
 from lending_pipelines.settings import Settings
 
-INSTANCE_CONFIG = "telemetry:\n  enabled: false\n"
+INSTANCE_CONFIG = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+# So that the UI counts the run among those of its job.
+_REPOSITORY_TAG = ".dagster/repository"
+_REPOSITORY = "__repository__@lending_pipelines.definitions"
 _POLL_SECONDS = 0.5
 
 Progress = Callable[[str, float], None]
@@ -69,9 +72,9 @@ def run_job(
 ) -> Finished:
     """Run a job to its end, for a range of business dates if it is partitioned. RunFailed when it does not succeed."""
     instance_home(Settings.from_environment())
-    tags = {}
+    tags = {_REPOSITORY_TAG: _REPOSITORY}
     if days is not None:
-        tags = {
+        tags |= {
             "dagster/asset_partition_range_start": days[0].isoformat(),
             "dagster/asset_partition_range_end": days[1].isoformat(),
         }

@@ -28,8 +28,8 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
     """The periods of every schedule version in force.
 
     Returns loan_id, version, in_force_from, in_force_until, starts_on (null: disbursement), due_on, and of money:
-    due (principal + interest) and interest of the installment due at the end; due_before, principal_before and
-    interest_before, what fell due by starts_on.
+    due (principal + interest) and interest of the installment due at the end; due_before and principal_before, what
+    fell due by starts_on.
     """
     due = installments.select(
         "loan_id", "version", "due_on", "number", "principal", "interest", due=lambda t: money(t.principal + t.interest)
@@ -59,7 +59,6 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
         starts_on=rows.due_on.lag().over(ibis.window(**order)),
         due_before=so_far(rows.due),
         principal_before=so_far(rows.principal),
-        interest_before=so_far(rows.interest),
     )
     return rows.inner_join(versions, ["loan_id", "version"])
 
@@ -96,7 +95,6 @@ def current(relevant: ir.Table) -> ir.Table:
         "interest",
         "due_before",
         "principal_before",
-        "interest_before",
     )
 
 
@@ -147,7 +145,7 @@ def earned(rows: ir.Table, on: ir.DateColumn, disbursed_on: ir.DateColumn) -> ir
     open_end = rows.due_on == ibis.literal(FAR)
     length = open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1))
     elapsed = open_end.ifelse(0, ibis.greatest(on.delta(begins, unit="day"), 0))
-    before = cents(rows.interest_before)
+    before = cents(rows.due_before) - cents(rows.principal_before)
     product = cents(rows.interest) * elapsed
     remainder = product % length
     whole = before + ((product - remainder) / length).cast("int64")
