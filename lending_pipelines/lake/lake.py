@@ -18,7 +18,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
@@ -104,8 +104,18 @@ class Lake:
         return sorted(days["business_date"].to_pylist())
 
     def append(self, name: str, rows: ir.Table) -> Written:
-        """Add rows to the table in one commit."""
-        return self._write(TABLES[name], rows, replaced=lambda file: False)
+        """Add the rows whose key the table does not have, in one commit; two runs may add the same rows at once."""
+        table = TABLES[name]
+        return self._rework(table, lambda held: rows.anti_join(held, list(table.key)), replaced=lambda file: False)
+
+    def merge(self, name: str, rows: ir.Table) -> Written:
+        """Put the rows in the place of those that have their key, and add the others, in one commit."""
+        table = TABLES[name]
+
+        def merged(held: ir.Table) -> ir.Table:
+            return ibis.union(held.anti_join(rows, list(table.key)).select(*table.names), rows.select(*table.names))
+
+        return self._rework(table, merged, replaced=lambda file: True)
 
     def replace(self, name: str, rows: ir.Table) -> Written:
         """Replace all rows of the table in one commit."""
@@ -125,6 +135,18 @@ class Lake:
         def attempt(snapshot: DeltaTable | None) -> int:
             removed = [f for f in _live(snapshot) if replaced(f)] if snapshot else []
             return self._commit(table, snapshot, added, removed)
+
+        return _written(added, self._retry(table, attempt), started)
+
+    def _rework(self, table: Table, rows: Callable[[ir.Table], ir.Table], replaced: Callable[[_File], bool]) -> Written:
+        """Write rows worked out from those that the table holds, again when another run's commit came between."""
+        started = time.monotonic()
+        added: list[AddAction] = []
+
+        def attempt(snapshot: DeltaTable | None) -> int:
+            files = _live(snapshot) if snapshot else []
+            added[:] = self._write_files(table, rows(self._read(table, files)))
+            return self._commit(table, snapshot, added, [f for f in files if replaced(f)])
 
         return _written(added, self._retry(table, attempt), started)
 
@@ -179,7 +201,10 @@ class Lake:
             return 0
         actions: list[AddAction | RemoveAction] = [*added, *(f.remove() for f in removed)]
         if actions:
-            snapshot.create_write_transaction(actions, "append", schema, partition_by)
+            # Delta would let two additions pass side by side; here each is worked out on what the other left, so that
+            # runs that write the same day or the same events at once leave them once.
+            alone = CommitProperties(max_commit_retries=0)
+            snapshot.create_write_transaction(actions, "append", schema, partition_by, commit_properties=alone)
             snapshot.update_incremental()
         return snapshot.version()
 

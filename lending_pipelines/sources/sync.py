@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.errors import LendingError
@@ -61,7 +60,10 @@ class Lake(Protocol):
         """The table's current rows, lazily."""
 
     def append(self, name: str, rows: ir.Table) -> _Written:
-        """Add rows."""
+        """Add the rows whose key the table does not have."""
+
+    def merge(self, name: str, rows: ir.Table) -> _Written:
+        """Put the rows in the place of those that have their key, and add the others."""
 
     def replace(self, name: str, rows: ir.Table) -> _Written:
         """Replace all rows."""
@@ -120,7 +122,7 @@ def sync_table(source: Source, table: Table, lake: Lake, full: bool = False) -> 
         if current is None:
             version = lake.replace(table.name, staged).version
         elif changes:
-            version = _commit(table, staged, current, lake)
+            version = _commit(table, staged, lake)
         else:
             version = lake.version(table.name)
         seen = [mark for mark in (held, _watermark(table, staged)) if mark]
@@ -157,14 +159,12 @@ def _changes(table: Table, staged: ir.Table, current: ir.Table | None, rows_read
     )
 
 
-def _commit(table: Table, staged: ir.Table, current: ir.Table, lake: Lake) -> int:
-    key = list(table.key)
+def _commit(table: Table, staged: ir.Table, lake: Lake) -> int:
     match table.load:
         case "append":
-            return lake.append(table.name, staged.anti_join(current, key)).version
+            return lake.append(table.name, staged).version
         case "merge":
-            kept = current.anti_join(staged, key).select(*table.names)
-            return lake.replace(table.name, ibis.union(kept, staged.select(*table.names))).version
+            return lake.merge(table.name, staged).version
         case _:
             return lake.replace(table.name, staged).version
 
