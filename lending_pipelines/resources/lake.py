@@ -16,7 +16,7 @@ from lending_pipelines.settings import Settings
 class LakeResource(dg.ConfigurableResource):
     """The lake and its engine, one for a run."""
 
-    url: str = Field(default="", description="Where the lake is: a folder or an object store's URL. Empty: LENDING_LAKE.")
+    url: str = Field(default="", description="Folder or object store's URL of the lake. Empty: LENDING_LAKE.")
     memory_limit: str = Field(default="6GB", description="Memory that the engine may use before it spills to disk.")
 
     _lake: Lake = PrivateAttr()

@@ -12,7 +12,7 @@ class SourceResource(dg.ConfigurableResource):
     """Which servicing system is read, by which adapter."""
 
     adapter: str = Field(default="", description="Adapter: a folder of sources/. Empty: LENDING_SOURCE.")
-    url: str = Field(default="", description="SQLAlchemy URL or folder of the servicing data. Empty: LENDING_SERVICING_URL.")
+    url: str = Field(default="", description="SQLAlchemy URL or folder to read. Empty: LENDING_SERVICING_URL.")
 
     def open(self) -> Source:
         """The adapter on its URL; SourceError when there is none of that name."""
