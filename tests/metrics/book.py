@@ -1,4 +1,4 @@
-"""A small book of loans to work examples on: rows are added as a servicing system would, metrics read them as tables."""
+"""A small book of loans to work examples on: rows as a servicing system would add them, read by metrics as tables."""
 
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta
