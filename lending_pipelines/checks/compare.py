@@ -12,18 +12,10 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from lending_pipelines.metrics.scopes import DIMENSIONS
+
 TOLERANCE = 1e-9
 """Ratios that differ by less are equal; money is compared to the cent."""
-
-SCOPE_COLUMNS = {
-    "portfolio": "portfolio_id",
-    "program": "program_id",
-    "product": "product_id",
-    "branch": "branch_id",
-    "investor": "investor_id",
-    "vintage": "vintage",
-}
-"""The column of loan_positions that says a loan's place in each scope; `all` needs none."""
 
 
 def on_days(table: ir.Table, first: date, last: date) -> ir.Table:
@@ -85,9 +77,9 @@ def by_scope(positions: ir.Table, by: Sequence[str], sums: Sequence[str]) -> ir.
     """The sums of positions per business_date, scope, scope_id, currency and `by`."""
     keys = ["business_date", "currency", *by]
     # One pass over the positions; the scopes are then added up from what is left.
-    facts = positions.group_by([*keys, *SCOPE_COLUMNS.values()]).agg(**{name: positions[name].sum() for name in sums})
+    facts = positions.group_by([*keys, *DIMENSIONS.values()]).agg(**{name: positions[name].sum() for name in sums})
     levels = [facts.mutate(scope=ibis.literal("all"), scope_id=ibis.literal("*"))]
-    for scope, column in SCOPE_COLUMNS.items():
+    for scope, column in DIMENSIONS.items():
         placed = facts.filter(facts[column].notnull())
         levels.append(placed.mutate(scope=ibis.literal(scope), scope_id=placed[column]))
     scoped = ibis.union(*levels)

@@ -6,10 +6,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, field_validator
 
-from lending_pipelines.errors import LendingError
+from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.reports import columns, days
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import ALL, LATEST, ReportParameters, iso_day, suggestion
+from lending_pipelines.reports.parameters import ALL, LATEST, ReportParameters, iso_day
 from lending_pipelines.reports.protocol import ReportSource
 
 MONTH_START = "month_start"
@@ -105,7 +105,7 @@ def _account(source: ReportSource, wanted: str) -> str | None:
     if codes:
         raise LendingError(f"account {wanted!r} is the name of {', '.join(sorted(codes))}: give the code")
     candidates = {text for row in accounts for text in row.values()}
-    raise LendingError(f"there is no account {wanted!r}; {suggestion(wanted, candidates)}")
+    raise LendingError(f"there is no account {wanted!r}; {did_you_mean(wanted, candidates)}")
 
 
 def _up_to(source: ReportSource, last: date, account: str | None) -> tuple[ir.Table, ir.Table]:

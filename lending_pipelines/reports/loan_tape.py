@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from lending_pipelines.errors import did_you_mean
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.book import ReportBook, ReportTable
-from lending_pipelines.reports.parameters import AsOf, ScopeFilters, suggestion
+from lending_pipelines.reports.parameters import AsOf, ScopeFilters
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables import TABLES
 
@@ -51,7 +52,7 @@ class LoanTapeParameters(ScopeFilters, AsOf):
             raise ValueError("name at least one field, loan_id for one")
         for name in fields:
             if name not in known:
-                raise ValueError(f"loan_positions has no field {name!r}; {suggestion(name, known)}")
+                raise ValueError(f"loan_positions has no field {name!r}; {did_you_mean(name, known)}")
         if repeated := sorted({name for name in fields if fields.count(name) > 1}):
             raise ValueError(f"write {', '.join(repeated)} once")
         return fields

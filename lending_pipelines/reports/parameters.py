@@ -4,14 +4,13 @@ Only text, numbers, true or false, Literal and lists of them, because a launchpa
 date is ISO text. What several reports share is here; a report's own parameters are in its module.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from lending_pipelines.errors import LendingError
+from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
 ALL = "ALL"
@@ -95,15 +94,6 @@ def iso_day(text: str, *words: str) -> str:
         raise ValueError(f"write a date as 2025-01-31, or {' or '.join(words)}") from None
 
 
-def suggestion(wrong: str, candidates: Iterable[str]) -> str:
-    """What to write instead of a wrong name: the candidates near it, or else what there is (ten at most)."""
-    known = sorted(candidates)
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    if near := difflib.get_close_matches(wrong.casefold(), by_folded, n=3, cutoff=0.6):
-        return f"did you mean {' or '.join(by_folded[name] for name in near)}?"
-    return f"there is {', '.join(known[:10])}" + (f" and {len(known) - 10} more" if len(known) > 10 else "")
-
-
 M = TypeVar("M", bound=ReportParameters)
 
 
@@ -121,7 +111,7 @@ def _problem(model: type[ReportParameters], problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     match problem["type"]:
         case "extra_forbidden":
-            return f"there is no parameter {name}; {suggestion(name, model.model_fields)}"
+            return f"there is no parameter {name}; {did_you_mean(name, model.model_fields)}"
         case "literal_error":
             return f"{name} is {problem['input']!r}: write {problem['ctx']['expected']}"
         case _:

@@ -6,8 +6,7 @@ from functools import cache
 from typing import Any
 
 from lending_pipelines import reports
-from lending_pipelines.errors import LendingError
-from lending_pipelines.reports.parameters import suggestion
+from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol
 
 
@@ -35,4 +34,4 @@ def get(report_type: str) -> ReportGeneratorProtocol[Any]:
     try:
         return _generators()[report_type]
     except KeyError:
-        raise LendingError(f"there is no report {report_type!r}; {suggestion(report_type, report_types())}") from None
+        raise LendingError(f"there is no report {report_type!r}; {did_you_mean(report_type, report_types())}") from None

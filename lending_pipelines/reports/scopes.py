@@ -4,9 +4,9 @@ from datetime import date
 
 import ibis.expr.types as ir
 
-from lending_pipelines.errors import LendingError
+from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.scopes import DIMENSIONS
-from lending_pipelines.reports.parameters import ScopeFilters, suggestion
+from lending_pipelines.reports.parameters import ScopeFilters
 from lending_pipelines.reports.protocol import ReportSource
 
 EVERYTHING = ("all", "*")
@@ -53,7 +53,7 @@ def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
     if matches:
         raise LendingError(f"{scope} {wanted!r} is the name of {', '.join(sorted(matches))}: give the id")
     candidates = {*names, *(name for name in names.values() if name)}
-    instead = suggestion(wanted, candidates) if candidates else f"no {scope} has loans on that day"
+    instead = did_you_mean(wanted, candidates) if candidates else f"no {scope} has loans on that day"
     raise LendingError(f"there is no {scope} {wanted!r} on {day}; {instead}")
 
 

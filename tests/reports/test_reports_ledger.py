@@ -79,7 +79,7 @@ def test_one_account_by_code_or_name(report, rows, account):
 
 
 def test_an_unknown_account_gets_near_names(report):
-    with pytest.raises(LendingError, match="no account 'Intrest income'; did you mean Interest income"):
+    with pytest.raises(LendingError, match="no account 'Intrest income'; did you mean 'Interest income'"):
         report("general_ledger", account="Intrest income")
 
 

@@ -72,7 +72,7 @@ def test_a_portfolio_is_found_by_id_or_name(report, rows, wanted):
 
 
 def test_an_unknown_portfolio_gets_near_names(report):
-    with pytest.raises(LendingError, match="no portfolio 'Consumer Nort' on 2025-02-28; did you mean Consumer North"):
+    with pytest.raises(LendingError, match="no portfolio 'Consumer Nort' on 2025-02-28; did you mean 'Consumer North'"):
         report("portfolio_summary", portfolio="Consumer Nort")
     with pytest.raises(LendingError, match="no investor has loans on that day"):
         report("portfolio_summary", investor="I9")

@@ -47,7 +47,7 @@ def test_two_files_cannot_be_the_same_report(folder):
 
 
 def test_an_unknown_report_gets_near_names():
-    with pytest.raises(LendingError, match="no report 'trail_balance'; did you mean trial_balance"):
+    with pytest.raises(LendingError, match="no report 'trail_balance'; did you mean 'trial_balance'"):
         registry.get("trail_balance")
-    with pytest.raises(LendingError, match="no report 'xyz'; there is delinquency_aging, general_ledger"):
+    with pytest.raises(LendingError, match="no report 'xyz'; there is 'delinquency_aging', 'general_ledger'"):
         registry.get("xyz")
