@@ -45,11 +45,9 @@ def sample(
     """Make up a lender: fill a servicing database with sample data."""
     from lending_pipelines.sample import SampleSpec, fill_database
 
-    settings = Settings.from_environment()
-    settings.home.mkdir(parents=True, exist_ok=True)
     rows = fill_database(
         SampleSpec(loans, first.date(), last.date(), seed),
-        url or settings.servicing_url,
+        url or Settings.from_environment().servicing_url,
         progress=lambda done, total: typer.echo(f"  {done:,} of {total:,} loans", err=True),
         overwrite=overwrite,
     )

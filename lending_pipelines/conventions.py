@@ -58,7 +58,7 @@ class Conventions(BaseModel):
         """The conventions in a TOML file: a key a setting, defaults for the rest. LendingError names what is wrong."""
         try:
             return cls(**tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise LendingError(f"conventions file {path} cannot be read: {error}") from error
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

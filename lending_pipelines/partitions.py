@@ -1,10 +1,11 @@
 """The partitions of everything daily: one a business date, from LENDING_START_DATE, in LENDING_TIMEZONE."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
+from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 
 _settings = Settings.from_environment()
@@ -16,6 +17,22 @@ BUSINESS_DATES = dg.DailyPartitionsDefinition(start_date=_settings.start_date.is
 def first_and_last(keys: dg.PartitionKeyRange) -> tuple[date, date]:
     """The first and the last business date of a run's partitions, which are one day or a range of days."""
     return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
+
+
+def business_days(first: date, last: date) -> list[date]:
+    """The days first..last; LendingError when there is none, or when one of them has no partition."""
+    if last < first:
+        raise LendingError(f"{first} to {last}: the first day is after the last")
+    if first < _settings.start_date:
+        raise LendingError(
+            f"{first} is before the first business date, {_settings.start_date}: set LENDING_START_DATE earlier"
+        )
+    ended = BUSINESS_DATES.get_last_partition_key()
+    if ended is None or last > date.fromisoformat(ended):
+        raise LendingError(
+            f"{last} has not ended in {_settings.timezone}: {f'close up to {ended}' if ended else 'no day has yet'}"
+        )
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def contiguous(days: Sequence[date]) -> list[tuple[date, date]]:

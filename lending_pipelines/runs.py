@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from lending_pipelines.assets.reports import asset_key
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.jobs import report_job_name
+from lending_pipelines.partitions import business_days
 from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get
 from lending_pipelines.settings import Settings
@@ -55,12 +56,19 @@ class Finished:
 
 
 def instance_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, which is made if it is not there: by default the folder dagster in LENDING_HOME."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(settings.home / "dagster")))
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
-    if not config.exists():
-        config.write_text(INSTANCE_CONFIG, encoding="utf-8")
+    """DAGSTER_HOME, which is made if it is not there: by default the folder dagster in LENDING_HOME.
+
+    LendingError when it cannot be made.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster").absolute()
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        config = home / "dagster.yaml"
+        if not config.exists():
+            config.write_text(INSTANCE_CONFIG, encoding="utf-8")
+    except OSError as error:
+        raise LendingError(f"Dagster's folder cannot be made: {error}; see DAGSTER_HOME and LENDING_HOME") from error
     return home
 
 
@@ -70,10 +78,14 @@ def run_job(
     days: tuple[date, date] | None = None,
     progress: Progress = lambda step, seconds: None,
 ) -> Finished:
-    """Run a job to its end, for a range of business dates if it is partitioned. RunFailed when it does not succeed."""
+    """Run a job to its end, for a range of business dates if it is partitioned.
+
+    RunFailed when it does not succeed; LendingError when a day has no partition.
+    """
     instance_home(Settings.from_environment())
     tags = {_REPOSITORY_TAG: _REPOSITORY}
     if days is not None:
+        business_days(*days)
         tags |= {
             "dagster/asset_partition_range_start": days[0].isoformat(),
             "dagster/asset_partition_range_end": days[1].isoformat(),
@@ -102,13 +114,15 @@ def run_job(
 
 
 def open_days(first: date, last: date) -> list[date]:
-    """The days first..last that are not closed yet: those that some daily asset of the close has not materialised."""
+    """The days first..last that are not closed yet: those that some daily asset of the close has not materialised.
+
+    LendingError when one of them has no partition.
+    """
     instance_home(Settings.from_environment())
-    asked = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     daily = [key for asset in CLOSE_ASSETS if asset.partitions_def is not None for key in asset.keys]
     with dg.DagsterInstance.get() as instance:
         closed = set.intersection(*(set(instance.get_materialized_partitions(key)) for key in daily))
-    return [day for day in asked if day.isoformat() not in closed]
+    return [day for day in business_days(first, last) if day.isoformat() not in closed]
 
 
 @contextmanager

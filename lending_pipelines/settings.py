@@ -29,18 +29,19 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Settings from LENDING_* variables; LendingError when one cannot be understood."""
-        home = Path(environment.get("LENDING_HOME", ".lending")).absolute()
+        """Settings from LENDING_* variables, empty ones like unset ones; LendingError when one cannot be understood."""
+        given = {name: value for name, value in environment.items() if value}
+        home = Path(given.get("LENDING_HOME", ".lending")).absolute()
         return cls(
             home=home,
-            lake_url=environment.get("LENDING_LAKE", str(home / "lake")),
-            exports_url=environment.get("LENDING_EXPORTS", str(home / "exports")),
-            servicing_url=environment.get("LENDING_SERVICING_URL", f"sqlite:///{home / 'servicing.db'}"),
-            source=environment.get("LENDING_SOURCE", "canonical"),
-            register_url=environment.get("LENDING_REGISTER_URL", f"sqlite:///{home / 'register.db'}"),
-            start_date=_date("LENDING_START_DATE", environment.get("LENDING_START_DATE", "2025-01-01")),
-            timezone=_timezone("LENDING_TIMEZONE", environment.get("LENDING_TIMEZONE", "UTC")),
-            conventions_file=environment.get("LENDING_CONVENTIONS"),
+            lake_url=given.get("LENDING_LAKE", str(home / "lake")),
+            exports_url=given.get("LENDING_EXPORTS", str(home / "exports")),
+            servicing_url=given.get("LENDING_SERVICING_URL", f"sqlite:///{home / 'servicing.db'}"),
+            source=given.get("LENDING_SOURCE", "canonical"),
+            register_url=given.get("LENDING_REGISTER_URL", f"sqlite:///{home / 'register.db'}"),
+            start_date=_date("LENDING_START_DATE", given.get("LENDING_START_DATE", "2025-01-01")),
+            timezone=_timezone("LENDING_TIMEZONE", given.get("LENDING_TIMEZONE", "UTC")),
+            conventions_file=given.get("LENDING_CONVENTIONS"),
         )
 
 
@@ -54,5 +55,5 @@ def _date(variable: str, text: str) -> date:
 def _timezone(variable: str, text: str) -> str:
     try:
         return ZoneInfo(text).key
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OSError):
         raise LendingError(f"{variable} is {text!r}: write an IANA time zone, as Europe/Amsterdam or UTC") from None

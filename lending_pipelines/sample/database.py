@@ -7,7 +7,7 @@ is filled in one transaction.
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,7 +60,8 @@ def _fill_sqlite(spec: SampleSpec, target: sa.URL, progress: Progress | None, ov
     except (OSError, sa.exc.OperationalError) as error:
         raise SampleError(f"the sample cannot be written to {path}: {error}") from error
     finally:
-        building.unlink(missing_ok=True)
+        with suppress(OSError):
+            building.unlink()
     return counts
 
 
