@@ -23,7 +23,14 @@ from lending_pipelines.tapes.spec import DEFAULT_FIELDS
 
 SPEC = SampleSpec(loans=3000, first=date(2025, 1, 1), last=date(2026, 6, 30), seed=1)
 MARKER = "made-by-lending-demo"
-_OWN = ("LENDING_LAKE", "LENDING_EXPORTS", "LENDING_SERVICING_URL", "LENDING_REGISTER_URL", "LENDING_SOURCE")
+_OWN = (
+    "DAGSTER_HOME",
+    "LENDING_LAKE",
+    "LENDING_EXPORTS",
+    "LENDING_SERVICING_URL",
+    "LENDING_REGISTER_URL",
+    "LENDING_SOURCE",
+)
 
 
 class DemoError(LendingError):

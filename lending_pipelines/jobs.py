@@ -4,7 +4,6 @@ import dagster as dg
 
 from lending_pipelines.assets import CLOSE_ASSETS, servicing_tables
 from lending_pipelines.assets.reports import asset_key
-from lending_pipelines.partitions import BUSINESS_DATES
 from lending_pipelines.reports.registry import get, report_types
 
 sync = dg.define_asset_job(
@@ -16,7 +15,6 @@ sync = dg.define_asset_job(
 daily_close = dg.define_asset_job(
     "daily_close",
     selection=dg.AssetSelection.assets(*CLOSE_ASSETS),
-    partitions_def=BUSINESS_DATES,
     description="From the servicing database to the day's positions, aging, snapshots, trial balance and tapes.",
 )
 

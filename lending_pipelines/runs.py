@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import dagster as dg
 
 from lending_pipelines.assets import CLOSE_ASSETS
-from lending_pipelines.assets.reports import asset_key
+from lending_pipelines.assets.reports import ReportRequest, asset_key
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.jobs import report_job_name
@@ -191,6 +191,9 @@ def run_report(
     """Make a report; returns the metadata of its materialisation, `file` among it. LendingError when it cannot be."""
     generator = get(report_type)
     values = parse_parameters(report_type, generator.parameters, parameters).model_dump()
+    formats = get_args(ReportRequest.model_fields["output_format"].annotation)
+    if output_format not in formats:
+        raise LendingError(f"report {report_type}: there is no format {output_format!r}; write {' or '.join(formats)}")
     config = {**values, "output_format": output_format, "requested_by": requested_by}
     op = asset_key(report_type).to_python_identifier()
     finished = run_job(report_job_name(report_type), {"ops": {op: {"config": config}}}, progress=progress)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field, create_model
 
-from lending_pipelines.checks import verify
+from lending_pipelines.checks import Outcome, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import export
 from lending_pipelines.exports.files import ExportedFile
@@ -26,6 +26,7 @@ from lending_pipelines.resources import (
     LakeResource,
     RegisterResource,
 )
+from lending_pipelines.tables import TABLES
 
 PREVIEW_ROWS = 10
 
@@ -114,7 +115,7 @@ def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: l
     """ChecksFailed, naming checks, days and the first offending row, when a blocking check fails on a covered day."""
     outcomes = verify(source.table, tables, covered[0], covered[-1], source.conventions)
     broken = [
-        f"{outcome.table}.{outcome.check}: {outcome.message}"
+        f"{outcome.message} ({_first_row(outcome)})"
         for outcome in outcomes
         if outcome.blocking
         and not outcome.passed
@@ -124,10 +125,17 @@ def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: l
         raise ChecksFailed(f"{what} is held back by {len(broken)} failed check(s): {'; '.join(broken)}")
 
 
+def _first_row(outcome: Outcome) -> str:
+    """The key of the first offending row."""
+    row = outcome.sample[0]
+    key = [name for name in row if name in TABLES[outcome.table].key] or list(row)
+    return "first: " + ", ".join(f"{name} {row[name]}" for name in key)
+
+
 def _metadata(book: ReportBook, file: ExportedFile, report_id: str) -> dict[str, Any]:
     tables = {
         f"preview: {table.title}": dg.MetadataValue.md(
-            table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False)
+            table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False, disable_numparse=True)
             if not table.frame.empty
             else table.no_data
         )

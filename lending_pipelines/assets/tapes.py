@@ -40,6 +40,7 @@ from lending_pipelines.tapes import (
     tape_tables,
     tape_totals,
 )
+from lending_pipelines.tapes.catalogue import KEYS, POSITIONS
 from lending_pipelines.tapes.schedule import is_due
 
 
@@ -52,7 +53,7 @@ class TapesConfig(dg.Config):
 @dg.asset(
     name="loan_tapes",
     description="Investors' loan tapes with their manifests, for every active configuration that is due on the day.",
-    deps=["loan_positions", "loans", "borrowers", "products"],
+    deps=[POSITIONS, *KEYS],
     partitions_def=BUSINESS_DATES,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="tapes",
@@ -72,7 +73,7 @@ def loan_tapes(
     due = list(_due(register.register, config.tapes, *first_and_last(context.partition_key_range)))
     if due:
         days = sorted({day for day, _ in due})
-        require_checks(source, ("loan_positions",), days, "the loan tape")
+        require_checks(source, (POSITIONS,), days, "the loan tape")
     manifests = [_make(spec, day, source, exports) for day, spec in due]
     return dg.MaterializeResult(
         metadata={
