@@ -51,8 +51,8 @@ class Book:
         self._number += 1
         return self._number
 
-    def loan(self, loan_id, disbursed_on, principal, schedule, **values):
-        """A loan with a schedule of (due_on, principal, interest), disbursed in full on disbursed_on."""
+    def loan(self, loan_id, disbursed_on, principal, schedule, disbursed=True, **values):
+        """A loan with a schedule of (due_on, principal, interest), disbursed in full on disbursed_on or not yet."""
         on = day(disbursed_on)
         terms = {
             "loan_id": loan_id,
@@ -73,7 +73,8 @@ class Book:
         }
         self.add("loans", **terms | values)
         self.schedule(loan_id, 1, disbursed_on, schedule)
-        self.txn(loan_id, "disbursement", disbursed_on, principal=principal)
+        if disbursed:
+            self.txn(loan_id, "disbursement", disbursed_on, principal=principal)
 
     def schedule(self, loan_id, version, effective_on, installments, posted_at=None):
         for number, (due_on, principal, interest) in enumerate(installments, 1):
