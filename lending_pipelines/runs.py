@@ -157,18 +157,23 @@ def _seconds(event: dg.DagsterEvent) -> float:
 
 
 def _failure(job: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> RunFailed:
-    """The innermost cause of the first step that failed, and the checks that failed."""
+    """Why the first step that failed did: the blocking check that stopped it, or the error's own cause."""
     failed = [event for event in events if event.is_step_failure]
-    checks = _failed_checks(events, only_errors=True)
-    traces = [event.step_failure_data.error for event in failed if event.step_failure_data.error]
-    causes = [error.cause or error for error in traces]
-    reasons = checks or [cause.message.strip().removeprefix(f"{cause.cls_name}: ") for cause in causes]
-    reasons = [reason.partition(": ")[2] if reason.startswith("lending_pipelines.") else reason for reason in reasons]
-    first = reasons[0] if reasons else "see the run's log"
-    return RunFailed(f"{job}: {first} (run {run_id})", "\n".join(error.to_string() for error in traces))
+    reason = _reason(failed[0], events) if failed else "see the run's log"
+    traces = [event.step_failure_data.error.to_string() for event in failed if event.step_failure_data.error]
+    return RunFailed(f"{job}: {reason} (run {run_id})", "\n".join(traces))
 
 
-def _failed_checks(events: Sequence[dg.DagsterEvent], only_errors: bool = False) -> list[str]:
+def _reason(failure: dg.DagsterEvent, events: Sequence[dg.DagsterEvent]) -> str:
+    stopped_by = [event for event in events if event.step_key == failure.step_key]
+    if checks := _failed_checks(stopped_by, only_blocking=True):
+        return checks[0]
+    error = failure.step_failure_data.error
+    message = " ".join((error.cause or error).message.split()) if error else "see the run's log"
+    return message.partition(": ")[2] if message.startswith("lending_pipelines.") else message
+
+
+def _failed_checks(events: Sequence[dg.DagsterEvent], only_blocking: bool = False) -> list[str]:
     evaluations = [
         event.asset_check_evaluation_data
         for event in events
@@ -177,7 +182,7 @@ def _failed_checks(events: Sequence[dg.DagsterEvent], only_errors: bool = False)
     return [
         f"check {found.asset_key.path[-1]}.{found.check_name} failed: {found.description}"
         for found in evaluations
-        if not found.passed and (found.severity == dg.AssetCheckSeverity.ERROR or not only_errors)
+        if not found.passed and (found.blocking or not only_blocking)
     ]
 
 
