@@ -47,8 +47,8 @@ SIGNED = frozenset(
 )
 """The amounts that may be negative; every other amount, and every count, may not."""
 
-_SHARES = ("par_30", "par_60", "par_90", "balance_share", "count_rate", "balance_rate")
-"""Ratios between 0 and 1."""
+_SHARES = ("balance_share", "count_rate", "balance_rate")
+"""Ratios between 0 and 1. PAR is none: credit balances of overpaid loans lower what it is a ratio to."""
 
 _DUPLICATES = "duplicate keys"
 

@@ -53,11 +53,11 @@ def test_amounts_that_may_be_negative():
     assert suite(world, "loan_positions").passed
 
 
-@pytest.mark.parametrize(("value", "rule"), [(1.1, "greatest par_30"), (-0.1, "least par_30")])
+@pytest.mark.parametrize(("value", "rule"), [(1.1, "greatest balance_share"), (-0.1, "least balance_share")])
 def test_a_ratio_out_of_range(value, rule):
     world = whole_world()
-    find(world["portfolio_snapshots"], scope="all", business_date=FEB_1)["par_30"] = value
-    outcome = suite(world, "portfolio_snapshots")
+    find(world["aging_buckets"], scope="all", bucket="current", business_date=FEB_1)["balance_share"] = value
+    outcome = suite(world, "aging_buckets")
     assert outcome.failing_days == (FEB_1,)
     assert outcome.metadata["failed"] == [{"expectation": rule, "observed": [value]}]
 
