@@ -117,10 +117,11 @@ class Book:
         return self.txn(target["loan_id"], "reversal", on, **split, reverses=transaction_id, **kwargs)
 
     def positions(self, first, last=None, known_at=None, **conventions):
-        """Positions of the days first..last, as dicts by (day as text, loan_id)."""
+        """Positions of the days first..last, as dicts by (day as text, loan_id), in that order."""
         table = loan_positions(self.read, day(first), day(last or first), Conventions(**conventions), known_at)
         rows = self.backend.to_pyarrow(table).to_pylist()
         by_key = {(str(row["business_date"]), row["loan_id"]): row for row in rows}
+        by_key = dict(sorted(by_key.items()))
         assert len(by_key) == len(rows)
         return by_key
 
