@@ -1,6 +1,8 @@
 """Fixtures that every room's tests share."""
 
+import fcntl
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -9,6 +11,18 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+
+# The business dates' partitions are made when the package is first imported: from the first day of the real tape on.
+# No test touches the developer's own home: one that does not ask for a home of its own cannot make any.
+for variable in [name for name in os.environ if name.startswith(("LENDING_", "DAGSTER_"))]:
+    del os.environ[variable]
+os.environ |= {
+    "LENDING_START_DATE": "2019-08-01",
+    "LENDING_HOME": f"{os.devnull}/home",
+    "DAGSTER_HOME": f"{os.devnull}/dagster",
+}
+
+from homes import Home, close_once  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +35,38 @@ def shared_dir() -> Path:
     if not folder.exists() and not os.environ.get("CI"):
         pytest.skip("needs the folder of real data, shared/, beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def closed_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The home of a small lender with its days closed in one run: made once, for reading only."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # All workers share one.
+        folder = folder.parent
+    home = Home(folder / "closed_home")
+    with (folder / "closed_home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.folder.exists():
+            close_once(home)
+    return home
+
+
+@pytest.fixture
+def home(closed_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The test's own copy of the closed home, which the environment names."""
+    copy = Home(tmp_path / "home")
+    shutil.copytree(closed_home.folder, copy.folder)
+    copy.enter(monkeypatch)
+    return copy
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home of the test's own with nothing in it, which the environment names."""
+    fresh = Home(tmp_path / "home")
+    fresh.enter(monkeypatch)
+    return fresh
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@ from lending_pipelines.assets.describe import daily
 from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.resources import ConventionsResource
+from lending_pipelines.resources.lake import DAYS_BEFORE
 
-# A transition looks back one step: a month at most.
-_STEP_BACK = dg.TimeWindowPartitionMapping(start_offset=-31, allow_nonexistent_upstream_partitions=True)
+# A transition looks back one step: a month at most. Not by a partition mapping: for every day of positions Dagster
+# would backfill the transitions of the month after it too, in a run of their own.
+_STEP_BACK = dg.AssetIn(metadata={DAYS_BEFORE: 31})
 
 
 def _inputs(tables: Sequence[str]) -> dict[str, dg.AssetIn]:
@@ -31,7 +33,7 @@ def aging_buckets(loan_positions: ir.Table) -> ir.Table:
 
 @dg.asset(
     **daily("aging_transitions", "delinquency", "team:risk"),
-    ins={"loan_positions": dg.AssetIn(partition_mapping=_STEP_BACK)},
+    ins={"loan_positions": _STEP_BACK},
 )
 def aging_transitions(
     context: dg.AssetExecutionContext, conventions: ConventionsResource, loan_positions: ir.Table

@@ -8,7 +8,7 @@ import dagster as dg
 from lending_pipelines.partitions import BUSINESS_DATES
 from lending_pipelines.tables import TABLES, Column
 
-# Backfill policies and partition mappings that look back are what makes a range of days one run; they are beta.
+# Backfill policies are what makes a range of days one run; they are beta.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 OWNERS = ["team:data"]

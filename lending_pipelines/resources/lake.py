@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -11,6 +12,9 @@ from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.settings import Settings
+
+DAYS_BEFORE = "days_before"
+"""Metadata of an asset's input: how many days before the run's own are read with them."""
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -64,8 +68,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> ir.Table:
-        """The upstream table, restricted to the days that the partition mapping names."""
+        """The upstream table, restricted to the run's days and those that the input asks for before them."""
         name = context.asset_key.path[-1]
-        if context.has_asset_partitions:
-            return self.lake.lake.table(name, *first_and_last(context.asset_partition_key_range))
-        return self.lake.lake.table(name)
+        if not context.has_asset_partitions:
+            return self.lake.lake.table(name)
+        first, last = first_and_last(context.asset_partition_key_range)
+        before = timedelta(days=(context.definition_metadata or {}).get(DAYS_BEFORE, 0))
+        return self.lake.lake.table(name, first - before, last)

@@ -1,0 +1,203 @@
+"""The daily close as Dagster runs it: a range of days is one run, days do not depend on how they were asked for, runs
+at once and killed runs leave whole tables."""
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.test_utils import create_test_daemon_workspace_context
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._daemon.backfill import execute_backfill_iteration
+from homes import DAILY_TABLES, DAYS, FIRST, LAST, OPEN, PORTFOLIO, Home
+
+from lending_pipelines.definitions import definitions
+from lending_pipelines.runs import open_days, run_job
+from lending_pipelines.tables import SERVICING
+
+DAILY_ASSETS = (*DAILY_TABLES, "loan_tapes")
+BIN = Path(sys.executable).parent
+
+# The first day whose transitions start at a closed day: one month after the first.
+FIRST_TRANSITIONS = date(2025, 3, 12)
+
+
+@pytest.fixture
+def closed(closed_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The shared home, for looking at."""
+    closed_home.enter(monkeypatch)
+    return closed_home
+
+
+def materialise(first: date, last: date, *tables: str) -> None:
+    """Run some daily assets alone for a range of days."""
+    job = definitions.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            asset_selection=[dg.AssetKey(table) for table in tables],
+            instance=instance,
+            tags={
+                "dagster/asset_partition_range_start": first.isoformat(),
+                "dagster/asset_partition_range_end": last.isoformat(),
+            },
+        )
+    assert result.success
+
+
+def test_a_range_of_days_is_one_run_that_materialises_every_daily_asset_for_every_day(closed):
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        made = {name: instance.get_materialized_partitions(dg.AssetKey(name)) for name in DAILY_ASSETS}
+        mirrored = [name for name in SERVICING if instance.get_latest_materialization_event(dg.AssetKey(name))]
+
+    assert (run.job_name, run.status) == ("daily_close", dg.DagsterRunStatus.SUCCESS)
+    assert made == {name: {day.isoformat() for day in DAYS} for name in DAILY_ASSETS}
+    assert mirrored == list(SERVICING)
+    assert open_days(FIRST, OPEN) == [OPEN]
+
+
+@pytest.mark.parametrize("table", DAILY_TABLES)
+def test_a_materialisation_says_what_was_written(closed, table):
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(table))
+    metadata = event.asset_materialization.metadata
+
+    rows = closed.rows(table)
+    files = (closed.folder / "lake" / table).rglob("*.parquet")
+    days = [day for day in DAYS if table != "aging_transitions" or day >= FIRST_TRANSITIONS]
+    assert {row["business_date"] for row in rows} == set(days)
+    assert metadata["dagster/row_count"].value == len(rows)
+    assert metadata["bytes"].value == sum(file.stat().st_size for file in files)
+    assert metadata["delta_version"].value == 0
+    assert 0 < metadata["seconds"].value < 600
+    assert metadata["dagster/uri"].value == str(closed.folder / "lake" / table)
+
+
+def test_every_blocking_check_ran_over_the_days_of_the_run_and_passed(closed):
+    blocking = {spec.key for checks in definitions.asset_checks for spec in checks.check_specs if spec.blocking}
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        records = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    evaluations = [record.get_dagster_event().asset_check_evaluation_data for record in records]
+    found = {evaluation.asset_check_key: evaluation for evaluation in evaluations}
+
+    assert len(blocking) > 10
+    assert blocking <= found.keys()
+    assert [key for key in blocking if not found[key].passed] == []
+    assert {evaluation.metadata["days"].value for evaluation in evaluations} == {f"{FIRST} to {LAST}"}
+
+
+def test_assignments_of_the_register_show_from_their_day_on(closed):
+    snapshots = closed.rows("portfolio_snapshots")
+    portfolio = [row for row in snapshots if row["scope"] == "portfolio"]
+    investor = [row for row in snapshots if row["scope"] == "investor"]
+
+    assert {row["name"] for row in portfolio} == {PORTFOLIO}
+    assert {row["business_date"] for row in portfolio} == set(DAYS)
+    assert {row["business_date"] for row in investor} == {day for day in DAYS if day >= date(2025, 3, 1)}
+
+
+def test_a_backfill_of_a_month_from_the_asset_graph_is_one_run_of_that_month(home):
+    # A launcher that runs in this process, as the daemon's would in another.
+    (home.folder / "dagster" / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        "run_launcher: {module: dagster._core.launcher.sync_in_memory_run_launcher, class: SyncInMemoryRunLauncher}\n"
+        "run_coordinator: {module: dagster._core.run_coordinator.default_run_coordinator,"
+        " class: DefaultRunCoordinator}\n"
+    )
+    before = {table: home.rows(table) for table in DAILY_TABLES}
+
+    with dg.DagsterInstance.get() as instance:
+        instance.add_backfill(
+            PartitionBackfill.from_asset_partitions(
+                backfill_id="month",
+                asset_graph=definitions.resolve_asset_graph(),
+                partition_names=[day.isoformat() for day in DAYS],
+                asset_selection=[dg.AssetKey(name) for name in DAILY_ASSETS],
+                backfill_timestamp=datetime.now().timestamp(),
+                tags={},
+                dynamic_partitions_store=instance,
+                all_partitions=False,
+                title=None,
+                description=None,
+                run_config=None,
+            )
+        )
+        origin = InProcessCodeLocationOrigin(
+            LoadableTargetOrigin(executable_path=sys.executable, module_name="lending_pipelines.definitions")
+        )
+        with create_test_daemon_workspace_context(InProcessWorkspaceLoadTarget([origin]), instance) as workspace:
+            for _ in range(5):
+                list(execute_backfill_iteration(workspace, dg.get_dagster_logger()))
+        backfill = instance.get_backfill("month")
+        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": "month"}))
+        made = {name: instance.get_materialized_partitions(dg.AssetKey(name)) for name in DAILY_ASSETS}
+
+    assert backfill.status == BulkActionStatus.COMPLETED_SUCCESS
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS]
+    assert runs[0].tags["dagster/asset_partition_range_start"] == FIRST.isoformat()
+    assert runs[0].tags["dagster/asset_partition_range_end"] == LAST.isoformat()
+    assert made == {name: {day.isoformat() for day in DAYS} for name in DAILY_ASSETS}
+    assert {table: home.rows(table) for table in DAILY_TABLES} == before
+
+
+def test_closes_of_different_days_at_once_succeed_and_give_what_the_range_gave(home):
+    loan = next(row for row in home.rows("loan_positions", LAST, LAST) if row["principal_outstanding"] > 100)
+    home.pay(loan["loan_id"], OPEN, "2025-03-16 09:00:00", 25)
+    known = len(home.rows("transactions"))
+    before = {table: home.rows(table) for table in DAILY_TABLES}
+
+    other = subprocess.Popen(
+        [BIN / "lending", "close", "--from", str(OPEN), "--to", str(OPEN)], stderr=subprocess.PIPE, text=True
+    )
+    other.stderr.readline()  # Its run is under way.
+    run_job("daily_close", days=(LAST, LAST))
+    _, errors = other.communicate(timeout=120)
+
+    assert other.returncode == 0, errors
+    # What was new came in once, though both runs synced.
+    transactions = [row["transaction_id"] for row in home.rows("transactions")]
+    assert len(transactions) == len(set(transactions)) == known + 1
+    paid = {row["loan_id"]: row["principal_paid"] for row in home.rows("loan_positions", OPEN, OPEN)}
+    assert paid[loan["loan_id"]] == loan["principal_paid"] + 25
+    # The day that was run again, alone this time, is the same day of the range, and the other days stayed.
+    assert {table: home.rows(table, last=LAST) for table in DAILY_TABLES} == before
+    with dg.DagsterInstance.get() as instance:
+        metadata = instance.get_latest_materialization_event(dg.AssetKey("transactions")).asset_materialization.metadata
+    assert metadata["watermark"].value == "2025-03-16 09:00:00"
+    assert open_days(FIRST, OPEN) == []
+
+
+def killed_before_its_commit(home: Home) -> bool:
+    """Kill a run over all days when its first file of positions appears; false when it committed all the same."""
+    folder, version = home.folder / "lake" / "loan_positions", home.versions()["loan_positions"]
+    committed = set(folder.rglob("*.parquet"))
+    run = subprocess.Popen(
+        [BIN / "dagster", "asset", "materialize", "-m", "lending_pipelines.definitions"]
+        + ["--select", "loan_positions", "--partition-range", f"{FIRST}...{LAST}"],
+        stderr=subprocess.DEVNULL,
+    )
+    while run.poll() is None and not set(folder.rglob("*.parquet")) - committed:
+        time.sleep(0.001)
+    run.kill()
+    return run.wait(timeout=30) == -signal.SIGKILL and home.versions()["loan_positions"] == version
+
+
+def test_a_killed_run_leaves_the_previous_version_and_the_next_run_completes(home):
+    before = home.rows("loan_positions")
+
+    # The kill and the commit race; the kill wins nearly always.
+    assert any(killed_before_its_commit(home) for _ in range(3))
+
+    assert home.rows("loan_positions") == before
+    version = home.versions()["loan_positions"]
+    materialise(FIRST, LAST, "loan_positions")
+    assert home.versions()["loan_positions"] == version + 1
+    assert home.rows("loan_positions") == before
