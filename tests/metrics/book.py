@@ -8,8 +8,9 @@ import ibis
 import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.portfolios import portfolio_snapshots
 from lending_pipelines.metrics.positions import loan_positions
-from lending_pipelines.tables import TABLES
+from lending_pipelines.tables import DERIVED, TABLES
 
 
 def day(text):
@@ -124,6 +125,24 @@ class Book:
         by_key = dict(sorted(by_key.items()))
         assert len(by_key) == len(rows)
         return by_key
+
+    def table(self, name, expression):
+        """The rows of a derived table's expression, in its own columns and types, in the order of its key."""
+        table = DERIVED[name]
+        rows = expression.select(*table.names).cast(table.schema).order_by(*table.key)
+        return self.backend.to_pyarrow(rows).to_pylist()
+
+    def snapshots(self, first, last=None, **conventions):
+        """portfolio_snapshots of the days first..last, as dicts by (day as text, scope, scope_id, currency)."""
+        days, conventions = (day(first), day(last or first)), Conventions(**conventions)
+        expression = portfolio_snapshots(self.memo(first, last), self.read, *days, conventions)
+        rows = self.table("portfolio_snapshots", expression)
+        return {(str(row["business_date"]), row["scope"], row["scope_id"], row["currency"]): row for row in rows}
+
+    def memo(self, first, last=None):
+        """Positions of the days first..last, computed once, as a table."""
+        rows = list(self.positions(first, last).values())
+        return ibis.memtable(pa.Table.from_pylist(rows, schema=DERIVED["loan_positions"].arrow_schema))
 
     def position(self, on, loan_id="L1", known_at=None, **conventions):
         return self.positions(on, known_at=known_at, **conventions)[on, loan_id]

@@ -1,0 +1,199 @@
+"""Snapshots of a book worked by hand: balances, PAR, rates, multiples and returns, per scope."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from book import Book, day
+
+from lending_pipelines.metrics.returns import NO_ROOT, ONE_SIGN
+
+ON = "2025-03-02"
+
+
+@pytest.fixture(scope="module")
+def book():
+    """Four loans in dollars, one in euros, one not paid out; A alone in program G1, the rest in G2.
+
+    A: 1,000 at 12 % from 1 January, due 31 December with 120 interest: 364 days.
+    late: 3,000 at 6 % from 1 January; of 500 + 15 due 31 January nothing is paid: 30 days past due on 2 March. The rest
+    is due on 31 December with 100 interest: 334 days.
+    off: 500, charged off in February, 50 recovered.
+    overpaid: 200, paid back in February with 2 interest and 10 too much.
+    """
+    book = Book()
+    for product, program in (("P1", "G1"), ("P2", "G2")):
+        book.add("programs", program_id=program, name=f"Program {program}")
+        book.add("products", product_id=product, program_id=program, name=f"Product {product}", product_type="term")
+    book.add("branches", branch_id="BR1", name="Main street", region="North")
+    book.loan("A", "2025-01-01", "1000", [("2025-12-31", "1000", "120")])
+    book.loan(
+        "late",
+        "2025-01-01",
+        "3000",
+        [("2025-01-31", "500", "15"), ("2025-12-31", "2500", "100")],
+        annual_rate=Decimal("0.06"),
+        product_id="P2",
+    )
+    for loan_id, principal in (("off", "500"), ("overpaid", "200")):
+        book.loan(loan_id, "2025-01-01", principal, [("2025-12-31", principal, "20")], product_id="P2")
+    book.txn("off", "charge_off", "2025-02-10", "500")
+    book.txn("off", "recovery", "2025-02-20", "45", "5")
+    book.txn("overpaid", "repayment", "2025-02-15", "210", "2")
+    book.loan(
+        "euro", "2025-01-01", "12.34", [("2025-12-31", "12.34", "1")], currency="EUR", annual_rate=Decimal("0.123456")
+    )
+    book.loan("pending", "2025-01-01", "70", [("2025-12-31", "70", "1")], disbursed=False, product_id="P3")
+    book.add(
+        "portfolio_membership",
+        portfolio_id="PF1",
+        portfolio_name="First",
+        loan_id="A",
+        assigned_on=day("2025-03-02"),
+        method="static",
+    )
+    return book
+
+
+@pytest.fixture(scope="module")
+def snapshots(book):
+    return book.snapshots("2025-03-01", ON)
+
+
+def test_what_adds_up(snapshots):
+    row = snapshots[ON, "all", "*", "USD"]
+    amounts = (
+        "total_balance",
+        "interest_receivable",
+        "delinquent_amount",
+        "past_due_amount",
+        "total_disbursed",
+        "total_collected",
+        "charged_off",
+        "recovered",
+    )
+    assert {name: str(row[name]) for name in amounts} == {
+        "total_balance": "3990.00",  # 1,000 + 3,000 − 10
+        "interest_receivable": "43.76",  # A 120 × 60 ÷ 364 = 19.78; late 15 + 100 × 30 ÷ 334 = 23.98
+        "delinquent_amount": "3000.00",
+        "past_due_amount": "515.00",
+        "total_disbursed": "4700.00",
+        "total_collected": "262.00",  # 50 recovered, 212 repaid
+        "charged_off": "500.00",
+        "recovered": "50.00",
+    }
+    assert row["loan_count"] == 2
+    assert row["moic"] == 262 / 4700
+
+
+def test_the_rate_is_weighted_by_balance(snapshots):
+    # (0.12 × 1,000 + 0.06 × 3,000 − 0.12 × 10) ÷ 3,990 = 298.80 ÷ 3,990
+    assert snapshots[ON, "all", "*", "USD"]["weighted_avg_rate"] == Decimal("0.074887")
+    # of a single small loan it is that loan's, to the last decimal
+    assert snapshots[ON, "all", "*", "EUR"]["weighted_avg_rate"] == Decimal("0.123456")
+    assert snapshots[ON, "product", "P3", "USD"]["weighted_avg_rate"] is None
+
+
+def test_par_operators(book, snapshots):
+    row = snapshots[ON, "all", "*", "USD"]
+    assert [row[f"par_{n}"] for n in (30, 60, 90)] == [3000 / 3990, 0, 0]
+    assert snapshots["2025-03-01", "all", "*", "USD"]["par_30"] == 0
+    strictly = book.snapshots(ON, "2025-03-03", par_operator=">")
+    assert strictly[ON, "all", "*", "USD"]["par_30"] == 0
+    assert strictly["2025-03-03", "all", "*", "USD"]["par_30"] == 3000 / 3990
+
+
+def test_bucket_breakdown_is_json_with_empty_buckets(snapshots):
+    breakdown = json.loads(snapshots[ON, "all", "*", "USD"]["bucket_breakdown"], parse_float=Decimal)
+    empty = {"count": 0, "balance": Decimal("0.00")}
+    assert breakdown == {
+        "current": {"count": 1, "balance": Decimal("1000.00")},
+        "1-29": empty,
+        "30-59": {"count": 1, "balance": Decimal("3000.00")},
+        "60-89": empty,
+        "90-119": empty,
+        "120+": empty,
+    }
+
+
+def test_scopes_and_their_names(snapshots):
+    found = {key[1:]: (row["name"], str(row["total_balance"])) for key, row in snapshots.items() if key[0] == ON}
+    assert found == {
+        ("all", "*", "USD"): (None, "3990.00"),
+        ("all", "*", "EUR"): (None, "12.34"),
+        ("portfolio", "PF1", "USD"): ("First", "1000.00"),
+        ("program", "G1", "USD"): ("Program G1", "1000.00"),
+        ("program", "G1", "EUR"): ("Program G1", "12.34"),
+        ("program", "G2", "USD"): ("Program G2", "2990.00"),
+        ("product", "P1", "USD"): ("Product P1", "1000.00"),
+        ("product", "P1", "EUR"): ("Product P1", "12.34"),
+        ("product", "P2", "USD"): ("Product P2", "2990.00"),
+        ("product", "P3", "USD"): (None, "0.00"),
+        ("branch", "BR1", "USD"): ("Main street", "3990.00"),
+        ("branch", "BR1", "EUR"): ("Main street", "12.34"),
+        ("vintage", "2025Q1", "USD"): (None, "3990.00"),
+        ("vintage", "2025Q1", "EUR"): (None, "12.34"),
+    }
+    assert ("2025-03-01", "portfolio", "PF1", "USD") not in snapshots
+
+
+def test_irr_with_the_residual_as_a_last_inflow(snapshots):
+    # A: 1,000 lent, 60 days later 1,000 + 19.78 are owed
+    row = snapshots[ON, "program", "G1", "USD"]
+    assert (row["irr"], row["irr_reason"]) == (None, ONE_SIGN)
+    assert row["irr_with_residual"] == pytest.approx(1.01978 ** (365 / 60) - 1, abs=1e-9)
+
+
+def test_irr_of_all_flows_up_to_the_day(snapshots):
+    start = date(2025, 1, 1)
+    flows = [(start, -4700), (date(2025, 2, 15), 212), (date(2025, 2, 20), 50)]
+    row = snapshots[ON, "all", "*", "USD"]
+    # 262 of 4,700 after seven weeks: a rate that is -100 % in all but name
+    assert (row["irr"], row["irr_reason"]) == (None, NO_ROOT)
+    worth = sum(
+        amount / (1 + row["irr_with_residual"]) ** ((on - start).days / 365)
+        for on, amount in [*flows, (day(ON), 3990 + 43.76)]
+    )
+    assert abs(worth) < 1e-6
+
+
+def test_a_scope_without_cash_flows_says_so(snapshots):
+    row = snapshots[ON, "product", "P3", "USD"]
+    assert (row["irr"], row["irr_with_residual"], row["irr_reason"]) == (None, None, "no cash flows")
+    assert row["moic"] is None
+    assert row["par_30"] is None
+
+
+def test_irr_of_members_that_join_and_leave():
+    """X earns 10 % in its year, Y 25 % in 364 days. H has Y, and X on 2 and 3 January 2026 only."""
+    book = Book()
+    for loan_id, principal in (("X", "100"), ("Y", "200")):
+        book.loan(loan_id, "2025-01-01", principal, [("2026-06-01", principal, "1")])
+    book.txn("Y", "repayment", "2025-12-31", "150", "100")
+    book.txn("X", "repayment", "2026-01-01", "90", "20")
+    for table, holder, extra in (
+        ("portfolio_membership", "portfolio", {"method": "static"}),
+        ("loan_ownership", "investor", {}),
+    ):
+        names = {f"{holder}_id": "H", f"{holder}_name": "H"} | extra
+        book.add(table, loan_id="Y", assigned_on=day("2025-06-01"), **names)
+        book.add(table, loan_id="X", assigned_on=day("2026-01-02"), removed_on=day("2026-01-04"), **names)
+    snapshots = book.snapshots("2026-01-01", "2026-01-05")
+    only_y = 1.25 ** (365 / 364) - 1
+    for scope in ("portfolio", "investor"):
+        rates = [snapshots[f"2026-01-0{n}", scope, "H", "USD"]["irr"] for n in range(1, 6)]
+        assert [rates[n] for n in (0, 3, 4)] == [pytest.approx(only_y, abs=1e-9)] * 3
+        assert rates[1] == rates[2]
+        both = -300 + 250 / (1 + rates[1]) ** (364 / 365) + 110 / (1 + rates[1])
+        assert abs(both) < 1e-6
+
+
+def test_a_divisor_near_zero_gives_no_rate():
+    """1,000.00 at 10 % and a credit balance of 999.99 at 12 %: (100 − 119.9988) ÷ 0.01 is no rate."""
+    book = Book()
+    for loan_id, rate in (("owes", "0.10"), ("owed", "0.12")):
+        book.loan(loan_id, "2025-01-01", "1000", [("2025-12-31", "1000", "1")], annual_rate=Decimal(rate))
+    book.txn("owed", "repayment", "2025-01-02", "1999.99")
+    row = book.snapshots("2025-01-02")["2025-01-02", "all", "*", "USD"]
+    assert (row["total_balance"], row["weighted_avg_rate"]) == (Decimal("0.01"), None)
