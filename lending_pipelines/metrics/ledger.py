@@ -79,7 +79,10 @@ def ledger_tieouts(
     )
     totals = totals.mutate(difference=money(totals.ledger_balance - totals.subledger_balance)).alias("tieouts")
     breaks = totals.filter(totals["difference"] != 0).select(*keys)
-    listed = _breaking_loans(breaks, subledger, _ledger_by_loan(journal_lines, controls, first, last))
+    by_loan = _kept_by_loan(journal_lines, controls, last)
+    listed = _breaking_loans(
+        breaks, subledger.semi_join(by_loan, "control_for"), _ledger_by_loan(journal_lines, by_loan, first, last)
+    )
     rows = totals.left_join(listed, keys, rname="{name}_listed")
     return rows.mutate(loans=ibis.coalesce(rows.loans, "[]"))
 
@@ -104,12 +107,16 @@ def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
     return ibis.union(*parts).semi_join(_controls(gl_accounts), "control_for")
 
 
+def _kept_by_loan(journal_lines: ir.Table, controls: ir.Table, last: date) -> ir.Table:
+    """The controls but those whose accruals are posted for many loans at once: they say nothing about one loan."""
+    lines = journal_lines.filter(journal_lines.entry_date <= last).inner_join(controls, "account_code")
+    accrued = lines.filter(lines.control_for.isin(_ACCRUED), lines.loan_id.isnull())
+    return controls.anti_join(accrued, "control_for")
+
+
 def _ledger_by_loan(journal_lines: ir.Table, controls: ir.Table, first: date, last: date) -> ir.Table:
     """Spans [on, until) of control_for, currency, loan_id (empty: no loan), amount: the running balance."""
     lines = journal_lines.filter(journal_lines.entry_date <= last).inner_join(controls, "account_code")
-    # Accruals are posted for many loans at once: such an account says nothing about one loan.
-    accrued = lines.filter(lines.control_for.isin(_ACCRUED), lines.loan_id.isnull()).select("control_for").distinct()
-    lines = lines.anti_join(accrued, "control_for")
     keys = ["control_for", "currency", "loan_id"]
     lines = lines.mutate(
         loan_id=ibis.coalesce(lines.loan_id, ""),
@@ -133,8 +140,7 @@ def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> 
     keys = ["business_date", "control_for", "currency"]
     on_break = ledger.inner_join(breaks, ["control_for", "currency"])
     on_break = on_break.filter(on_break.on <= on_break.business_date, on_break.business_date < on_break.until)
-    kept_by_loan = ledger.select("control_for").distinct()
-    theirs = subledger.semi_join(breaks, keys).semi_join(kept_by_loan, "control_for")
+    theirs = subledger.semi_join(breaks, keys)
     sides = ibis.union(
         on_break.select(*keys, "loan_id", ledger="amount", subledger=ZERO),
         theirs.select(*keys, "loan_id", ledger=ZERO, subledger="amount"),
@@ -145,7 +151,8 @@ def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> 
     loans = loans.mutate(difference=money(loans.ledger - loans.subledger)).filter(lambda t: t["difference"] != 0)
     largest = ibis.window(group_by=keys, order_by=[ibis.desc(loans["difference"].abs()), "loan_id"])
     loans = loans.mutate(rank=ibis.row_number().over(largest)).filter(lambda t: t.rank < LOANS_SHOWN)
-    name = (loans.loan_id == "").ifelse("null", ibis.literal('"') + loans.loan_id + '"')
+    escaped = loans.loan_id.replace("\\", "\\\\").replace('"', '\\"')
+    name = (loans.loan_id == "").ifelse("null", ibis.literal('"') + escaped + '"')
     entry = (
         ibis.literal('{"loan_id": ')
         + name

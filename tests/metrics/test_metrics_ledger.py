@@ -1,0 +1,150 @@
+"""Trial balance and tie-outs of a ledger of a few entries, worked by hand."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from book import Book, day, posted
+
+from lending_pipelines.metrics.ledger import ledger_tieouts, trial_balance
+
+ACCOUNTS = [
+    ("1000", "Cash", "asset", "cash"),
+    ("1100", "Loans", "asset", "principal"),
+    ("1200", "Interest receivable", "asset", "interest_receivable"),
+    ("4000", "Interest income", "income", "interest_income"),
+    ("3000", "Equity", "equity", None),
+]
+FIRST, LAST = "2025-01-10", "2025-01-13"
+
+
+@pytest.fixture(scope="module")
+def book():
+    """L1: 1,000.00 on 10 January; 100.00 principal and 4.00 interest paid on 12 January, booked as 90.00 and 14.00.
+
+    L2, in euros: 50.00 on 11 January. 7.00 of principal are booked on 12 January for no loan. Interest is accrued for
+    all loans at once. On 20 January cash of 5.00 is booked back to 11 January.
+    """
+    book = Book()
+    for code, name, type_, control_for in ACCOUNTS:
+        book.add("gl_accounts", account_code=code, name=name, account_type=type_, control_for=control_for)
+    book.loan("L1", "2025-01-10", "1000", [("2025-02-10", "1000", "31")])
+    book.loan("L2", "2025-01-11", "50", [("2025-02-11", "50", "0")], currency="EUR")
+    book.txn("L1", "repayment", "2025-01-12", "100", "4")
+    entries = [
+        ("E1", "2025-01-10", "USD", [("1100", "1000", "L1"), ("1000", "-1000", None)]),
+        ("E2", "2025-01-11", "EUR", [("1100", "50", "L2"), ("1000", "-50", None)]),
+        ("E3", "2025-01-12", "USD", [("1000", "104", "L1"), ("1100", "-90", "L1"), ("1200", "-14", None)]),
+        ("E4", "2025-01-12", "USD", [("1100", "7", None), ("3000", "-7", None)]),
+        ("E5", "2025-01-12", "USD", [("1200", "2", None), ("4000", "-2", None)]),
+        ("E6", "2025-01-11", "USD", [("1000", "5", None), ("3000", "-5", None)]),
+    ]
+    for entry_id, on, currency, lines in entries:
+        for number, (code, amount, loan_id) in enumerate(lines, 1):
+            book.add(
+                "journal_lines",
+                entry_id=entry_id,
+                line_no=number,
+                account_code=code,
+                entry_date=day(on),
+                posted_at=posted(day("2025-01-20" if entry_id == "E6" else on)),
+                debit=max(Decimal(amount), Decimal(0)),
+                credit=max(-Decimal(amount), Decimal(0)),
+                currency=currency,
+                loan_id=loan_id,
+            )
+    return book
+
+
+@pytest.fixture(scope="module")
+def balances(book):
+    expression = trial_balance(book.read("journal_lines"), book.read("gl_accounts"), day(FIRST), day(LAST))
+    return book.table("trial_balance", expression)
+
+
+@pytest.fixture(scope="module")
+def tieouts(book):
+    lines, accounts = book.read("journal_lines"), book.read("gl_accounts")
+    days = day(FIRST), day(LAST)
+    balances = trial_balance(lines, accounts, *days)
+    rows = book.table("ledger_tieouts", ledger_tieouts(book.memo(FIRST, LAST), balances, lines, accounts, *days))
+    return {(str(row["business_date"]), row["control_for"], row["currency"]): row for row in rows}
+
+
+def _balance(balances, on, code, currency="USD"):
+    columns = ("debit_total", "credit_total", "balance", "debit_balance", "credit_balance")
+    for row in balances:
+        if (str(row["business_date"]), row["account_code"], row["currency"]) == (on, code, currency):
+            return tuple(str(row[name]) for name in columns)
+    return None
+
+
+def test_trial_balance_of_a_day_is_every_entry_up_to_it(balances):
+    assert _balance(balances, "2025-01-10", "1000") == ("0.00", "1000.00", "-1000.00", "0.00", "1000.00")
+    # with the 5.00 that were booked back into the closed day
+    assert _balance(balances, "2025-01-11", "1000") == ("5.00", "1000.00", "-995.00", "0.00", "995.00")
+    assert _balance(balances, "2025-01-12", "1000") == ("109.00", "1000.00", "-891.00", "0.00", "891.00")
+    assert _balance(balances, "2025-01-13", "1000") == ("109.00", "1000.00", "-891.00", "0.00", "891.00")
+    assert _balance(balances, "2025-01-13", "1100") == ("1007.00", "90.00", "917.00", "917.00", "0.00")
+
+
+def test_currencies_are_apart_and_each_balances(balances):
+    assert _balance(balances, "2025-01-10", "1100", "EUR") is None
+    assert _balance(balances, "2025-01-13", "1100", "EUR") == ("50.00", "0.00", "50.00", "50.00", "0.00")
+    for on in ("2025-01-10", "2025-01-11", "2025-01-12", "2025-01-13"):
+        for currency in ("USD", "EUR"):
+            rows = [r for r in balances if str(r["business_date"]) == on and r["currency"] == currency]
+            assert sum(r["debit_total"] for r in rows) == sum(r["credit_total"] for r in rows)
+
+
+def test_trial_balance_names_its_accounts(balances):
+    assert {(row["account_code"], row["name"], row["account_type"]) for row in balances} == {
+        (code, name, type_) for code, name, type_, _ in ACCOUNTS
+    }
+
+
+def _tieout(tieouts, *key):
+    row = tieouts[key]
+    return tuple(str(row[name]) for name in ("ledger_balance", "subledger_balance", "difference"))
+
+
+def test_controls_that_tie_list_no_loans(tieouts):
+    assert _tieout(tieouts, "2025-01-10", "principal", "USD") == ("1000.00", "1000.00", "0.00")
+    assert _tieout(tieouts, "2025-01-13", "principal", "EUR") == ("50.00", "50.00", "0.00")
+    assert tieouts["2025-01-13", "principal", "EUR"]["loans"] == "[]"
+
+
+def test_a_break_lists_its_loans_and_what_names_none(tieouts):
+    assert _tieout(tieouts, "2025-01-12", "principal", "USD") == ("917.00", "900.00", "17.00")
+    assert json.loads(tieouts["2025-01-12", "principal", "USD"]["loans"], parse_float=Decimal) == [
+        {"loan_id": "L1", "ledger": Decimal(910), "subledger": Decimal(900), "difference": Decimal(10)},
+        {"loan_id": None, "ledger": Decimal(7), "subledger": Decimal(0), "difference": Decimal(7)},
+    ]
+
+
+def test_an_account_of_accruals_names_no_loans(tieouts):
+    # 2.00 accrued, 14.00 settled, booked for no loan; by positions 2 × 1.00 is earned and 4.00 settled
+    row = tieouts["2025-01-12", "interest_receivable", "USD"]
+    assert (str(row["ledger_balance"]), str(row["subledger_balance"]), row["loans"]) == ("-12.00", "0.00", "[]")
+
+
+def test_income_is_in_natural_sign(tieouts):
+    # 31.00 over 31 days: 1.00 a day
+    assert _tieout(tieouts, "2025-01-12", "interest_income", "USD") == ("2.00", "2.00", "0.00")
+
+
+def test_only_controls_that_the_chart_has(tieouts):
+    assert {control for _, control, _ in tieouts} == {"cash", "principal", "interest_receivable", "interest_income"}
+
+
+def test_a_control_account_without_any_line_shows_every_loan():
+    book = Book()
+    book.add("gl_accounts", account_code="1100", name="Loans", account_type="asset", control_for="principal")
+    for loan_id, principal in (('L"1', "10"), ("L2", "20")):
+        book.loan(loan_id, "2025-01-10", principal, [("2025-02-10", principal, "1")])
+    lines, accounts, days = book.read("journal_lines"), book.read("gl_accounts"), (day("2025-01-10"),) * 2
+    balances = trial_balance(lines, accounts, *days)
+    expression = ledger_tieouts(book.memo("2025-01-10"), balances, lines, accounts, *days)
+    (row,) = book.table("ledger_tieouts", expression)
+    assert (str(row["ledger_balance"]), str(row["difference"])) == ("0.00", "-30.00")
+    assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L2", 'L"1']
