@@ -1,0 +1,134 @@
+"""Delinquency against published definitions and their worked examples, and bucket transitions worked by hand."""
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from book import Book, day
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.delinquency import aging_transitions
+
+MBA_A_DAY_LATER = {("adco-april", "2005-04-30")}
+"""MBA counts payment periods: a payment due on the 1st and missed is "30" on the month's last day. DEFINITIONS counts
+days, of which April has passed 29 by then: such a loan is 30 days past due a day later."""
+
+OTS_AT_CLOSE_OF_BUSINESS = {("ots-july", "2006-08-01")}
+"""OTS calls a loan 30 days delinquent from the close of its next due date on; DEFINITIONS counts days from there."""
+
+
+@pytest.fixture(scope="module")
+def published(shared_dir):
+    def read(name):
+        return json.loads((shared_dir / f"oracles/definitions/{name}.json").read_text(encoding="utf-8"))
+
+    return read
+
+
+def _missed(book, loan_id, due_on):
+    """A loan with a monthly payment due on that day and on the same day of the next months, none of them paid."""
+    year, month, number = due_on.year, due_on.month, due_on.day
+    schedule = [(str(date(year, month + n, number)), "100", "1") for n in range(2)]
+    book.loan(loan_id, str(due_on - timedelta(days=31)), "200", schedule)
+
+
+@pytest.mark.parametrize("method", ["MBA", "OTS"])
+def test_mba_and_ots_at_month_ends(published, method):
+    examples = [e for e in published("delinquency_definitions")["worked_examples"] if "first_missed_due" in e]
+    expected = {
+        (example["id"], row.get("month_end") or row["as_of"]): row.get(method) or row.get(f"{method}_close_of_business")
+        for example in examples
+        for row in example["expected"]
+        if method in row or f"{method}_close_of_business" in row
+    }
+    book = Book()
+    for example in examples:
+        _missed(book, example["id"], date.fromisoformat(example["first_missed_due"]))
+    days = sorted(on for _, on in expected)
+    positions = book.positions(days[0], str(day(days[-1]) + timedelta(days=1)), delinquency_method=method)
+    found = {}
+    for loan_id, on in expected:
+        later = timedelta(days=(loan_id, on) in MBA_A_DAY_LATER)
+        found[loan_id, on] = positions[str(day(on) + later), loan_id]["bucket"].split("-")[0]
+    for key in OTS_AT_CLOSE_OF_BUSINESS & expected.keys():
+        assert (found.pop(key), expected.pop(key)) == ("current", "30")
+    assert found == expected
+
+
+def test_rbi_day_end_classes(published):
+    """RBI's classes change upon completion of 30, 60 and 90 days overdue."""
+    classes = {"current": "SMA-0", "1-29": "SMA-0", "30-59": "SMA-1", "60-89": "SMA-2", "90+": "NPA"}
+    for example in published("delinquency_definitions")["worked_examples"]:
+        if "expected_day_end" in example:
+            book = Book()
+            book.loan("L1", str(day(example["due"]) - timedelta(days=30)), "100", [(example["due"], "100", "1")])
+            positions = book.positions(example["due"], max(example["expected_day_end"]), bucket_edges=(1, 30, 60, 90))
+            found = {on: classes[positions[on, "L1"]["bucket"]] for on in example["expected_day_end"]}
+            assert found == example["expected_day_end"]
+
+
+def test_portfolio_at_risk_of_a_published_portfolio(published):
+    """A loan per band of Sa-Dhan's table, late by the band's first day; what is past due in each is a hundredth."""
+    (example,) = published("portfolio_quality")["worked_examples"]
+    book, as_of = Book(), date.fromisoformat(example["as_of"])
+    for band in example["bands"]:
+        first = 0 if band["band"] == "current" else int(band["band"].strip(">").split("-")[0])
+        due_on, balance = as_of - timedelta(days=first), Decimal(band["outstanding"])
+        schedule = [(str(due_on), str(balance / 100), "0"), ("2004-12-31", str(balance * 99 / 100), "0")]
+        book.loan(band["band"], str(due_on - timedelta(days=30)), str(balance), schedule)
+    row = book.snapshots(str(as_of))[str(as_of), "all", "*", "USD"]
+    expected = example["expected"]
+    assert row["total_balance"] == expected["total_outstanding"]
+    assert f"{100 * row['delinquent_amount'] / row['total_balance']:.2f}" == expected["par_1_pct"]
+    # CGAP's bands begin at 31: with its operator both PARs are those of the table
+    assert f"{100 * row['par_30']:.2f}" == example["derived"]["par_30_pct"]
+
+
+def test_transitions():
+    """From 10 to 11 March: still late, cured, closed, charged off, sold and new; balances of 100 to 800."""
+    book = Book()
+    on = "2025-03-11"
+    for number, loan_id in enumerate(("late", "rolls", "cured", "closed", "off", "sold", "paid"), 1):
+        due_on = "2025-02-09" if loan_id == "rolls" else "2025-02-10"  # 30 or 29 days before 11 March
+        due_on = "2025-04-01" if loan_id == "paid" else due_on
+        book.loan(loan_id, "2025-01-10", str(100 * number), [(due_on, str(50 * number), "0")])
+    book.loan("new", on, "800", [("2025-04-01", "800", "0")])
+    book.txn("cured", "repayment", on, "150")
+    book.txn("closed", "repayment", on, "400")
+    book.txn("off", "charge_off", on, "500")
+    book.add("loan_ownership", investor_id="I1", investor_name="I1", loan_id="sold", assigned_on=day(on))
+    moves = aging_transitions(book.memo("2025-03-10", on), day(on), day(on), Conventions(transition_step="day"))
+    found = {
+        (row["from_bucket"], row["to_bucket"]): (
+            row["loan_count"],
+            str(row["opening_principal"]),
+            row["count_rate"],
+            row["balance_rate"],
+        )
+        for row in book.table("aging_transitions", moves)
+        if row["scope"] == "all"
+    }
+    # 2,100 were 1 to 29 days late on 10 March; the loan of 100 is so still, and that of 200 is 30 days late
+    assert found == {
+        ("1-29", "1-29"): (1, "100.00", 1 / 6, 100 / 2100),
+        ("1-29", "30-59"): (1, "200.00", 1 / 6, 200 / 2100),
+        ("1-29", "current"): (1, "300.00", 1 / 6, 300 / 2100),
+        ("1-29", "closed"): (1, "400.00", 1 / 6, 400 / 2100),
+        ("1-29", "charged_off"): (1, "500.00", 1 / 6, 500 / 2100),
+        ("1-29", "sold"): (1, "600.00", 1 / 6, 600 / 2100),
+        ("current", "current"): (1, "700.00", 1.0, 1.0),
+        ("new", "current"): (1, "0.00", None, None),
+    }
+
+
+def test_a_months_transition_begins_on_the_months_last_day():
+    """From 28 February to 31 March; a day whose opening day is not at hand has no transitions."""
+    book = Book()
+    book.loan("L1", "2025-02-01", "100", [("2025-12-31", "100", "1")])
+    table = book.memo("2025-02-28", "2025-03-31")
+    moves = book.table(
+        "aging_transitions", aging_transitions(table, day("2025-02-28"), day("2025-03-31"), Conventions())
+    )
+    days = {str(row["business_date"]): str(row["from_date"]) for row in moves}
+    assert days == {f"2025-03-{n}": "2025-02-28" for n in (28, 29, 30, 31)}
