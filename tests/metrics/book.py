@@ -148,6 +148,30 @@ class Book:
         return self.positions(on, known_at=known_at, **conventions)[on, loan_id]
 
 
+SCHEDULE = [("2025-02-10", "500", "10"), ("2025-03-10", "500", "5")]
+
+
+def usual(book, loan_id="L1", **values):
+    """The usual loan: 1,000.00 lent on 10 January 2025 at 12 %, due 510.00 on 10 February and 505.00 on 10 March."""
+    book.loan(loan_id, "2025-01-10", "1000", SCHEDULE, **values)
+
+
+def pay(book, on, principal="500", interest="10", loan_id="L1", **values):
+    """A repayment, of the usual loan's first installment unless said otherwise; returns its id."""
+    return book.txn(loan_id, "repayment", on, principal, interest, **values)
+
+
+def column(positions, name, loan_id="L1"):
+    """A loan's values of one column by day, money and rates as text."""
+    found = {on: row[name] for (on, loan), row in positions.items() if loan == loan_id}
+    return {on: str(value) if isinstance(value, Decimal) else value for on, value in found.items()}
+
+
+def picked(row, *names):
+    """Some of a row's values, as text."""
+    return {name: str(row[name]) for name in names}
+
+
 def each_day(first, last):
     """Every date from first to last, inclusive."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -1,0 +1,84 @@
+"""Interest earned and receivable, worked by hand from DEFINITIONS on the usual loan of book.py."""
+
+import pytest
+from book import Book, column, pay, picked, usual
+
+
+@pytest.fixture
+def book():
+    return Book()
+
+
+def test_interest_earned_by_days_elapsed(book):
+    # 31 days to 10 February for 10.00, then 28 for 5.00
+    usual(book)
+    earned = column(book.positions("2025-01-10", "2025-03-20"), "interest_earned")
+    expected = {
+        "2025-01-10": "0.00",
+        "2025-01-11": "0.32",  # 10 ÷ 31 = 0.3226
+        "2025-01-25": "4.84",  # 150 ÷ 31 = 4.8387
+        "2025-02-09": "9.68",  # 300 ÷ 31 = 9.6774
+        "2025-02-10": "10.00",
+        "2025-02-24": "12.50",  # 10 + 5 × 14 ÷ 28
+        "2025-03-10": "15.00",
+        "2025-03-20": "15.00",
+    }
+    assert {on: earned[on] for on in expected} == expected
+
+
+def test_interest_earned_rounds_half_to_even(book):
+    # a fourth of the period is exactly 0.125, half 0.25, three fourths 0.375
+    book.loan("L1", "2025-01-01", "100", [("2025-01-05", "100", "0.50")])
+    # after 0.01 was due: 0.135 at a fourth
+    book.loan("L2", "2024-12-31", "100", [("2025-01-01", "50", "0.01"), ("2025-01-05", "50", "0.50")])
+    positions = book.positions("2025-01-01", "2025-01-05")
+    assert list(column(positions, "interest_earned", "L1").values()) == ["0.00", "0.12", "0.25", "0.38", "0.50"]
+    assert list(column(positions, "interest_earned", "L2").values()) == ["0.01", "0.14", "0.26", "0.38", "0.51"]
+
+
+def test_interest_receivable_is_earned_and_not_settled(book):
+    usual(book)
+    book.txn("L1", "repayment", "2025-02-10", "500", "6")
+    book.txn("L1", "waiver", "2025-02-10", "0", "1")
+    book.txn("L1", "capitalization", "2025-02-10", interest="2")
+    book.txn("L1", "repayment", "2025-02-24", "0", "20")
+    receivable = column(book.positions("2025-02-09", "2025-02-25"), "interest_receivable")
+    assert receivable["2025-02-09"] == "9.68"
+    assert receivable["2025-02-10"] == "1.00"  # 10 − 6 − 1 − 2
+    assert receivable["2025-02-24"] == "0.00"  # 12.50 − 29, never below zero
+
+
+def test_a_closed_loan_has_earned_what_it_settled(book):
+    usual(book)
+    pay(book, "2025-01-20", "1000", "3.50")
+    row = book.position("2025-03-31")
+    assert picked(row, "status", "interest_earned", "interest_receivable") == {
+        "status": "closed",
+        "interest_earned": "3.50",
+        "interest_receivable": "0.00",
+    }
+
+
+def test_a_charged_off_loan_has_earned_what_it_had_the_day_before(book):
+    for loan_id in ("kept", "undone", "twice", "rest"):
+        usual(book, loan_id)
+    book.txn("kept", "charge_off", "2025-02-25", "1000", "12.50")
+    undone = book.txn("undone", "charge_off", "2025-02-25", "1000", "12.50")
+    book.reverse(undone, "2025-03-01")
+    first = book.txn("twice", "charge_off", "2025-01-26", "1000")
+    book.reverse(first, "2025-02-01")
+    book.txn("twice", "write_off", "2025-02-25", "1000")
+    # the principal was paid off; a rest of interest is written off a month later
+    pay(book, "2025-01-20", "1000", "3.00", "rest")
+    book.txn("rest", "write_off", "2025-02-25", "0", "0.23")
+    positions = book.positions("2025-01-26", "2025-03-10")
+    earned = {loan: column(positions, "interest_earned", loan) for loan in ("kept", "undone", "twice", "rest")}
+    assert earned["kept"]["2025-02-25"] == earned["kept"]["2025-03-10"] == "12.50"  # that of 24 February
+    assert earned["undone"]["2025-02-28"] == "12.50"
+    assert earned["undone"]["2025-03-10"] == "15.00"
+    assert earned["twice"]["2025-01-31"] == "4.84"  # that of 25 January
+    assert earned["twice"]["2025-02-24"] == "12.50"
+    assert earned["twice"]["2025-03-10"] == "12.50"
+    assert earned["rest"]["2025-02-24"] == earned["rest"]["2025-02-25"] == "3.00"
+    assert {positions["2025-03-10", loan]["status"] for loan in ("kept", "twice", "rest")} == {"charged_off"}
+    assert positions["2025-03-10", "undone"]["status"] == "active"

@@ -1,0 +1,145 @@
+"""What is past due since when, worked by hand from DEFINITIONS on the usual loan of book.py."""
+
+import pytest
+from book import Book, column, day, pay, picked, usual
+
+
+@pytest.fixture
+def book():
+    return Book()
+
+
+def test_past_due_from_the_due_date_on(book):
+    usual(book)
+    pay(book, "2025-02-01", "100", "10")
+    positions = book.positions("2025-02-09", "2025-03-11")
+    # on 10 February 510 are due and 110 settled; on 10 March 1,015
+    amounts = column(positions, "past_due_amount")
+    assert [amounts[f"2025-{on}"] for on in ("02-09", "02-10", "03-09", "03-10")] == [
+        "0.00",
+        "400.00",
+        "400.00",
+        "905.00",
+    ]
+    days = column(positions, "days_past_due")
+    assert [days[f"2025-{on}"] for on in ("02-09", "02-10", "02-11", "03-10", "03-11")] == [0, 0, 1, 28, 29]
+    assert picked(positions["2025-03-10", "L1"], "past_due_principal", "past_due_interest", "oldest_due_on") == {
+        "past_due_principal": "900.00",  # 1,000 due − 100 paid
+        "past_due_interest": "5.00",
+        "oldest_due_on": "2025-02-10",
+    }
+
+
+def test_past_due_principal_is_at_most_what_is_past_due(book):
+    usual(book)
+    pay(book, "2025-02-10", "100", "300")
+    # 510 − 400 = 110 past due, though 400 of the principal due are unpaid
+    row = book.position("2025-02-10")
+    assert picked(row, "past_due_amount", "past_due_principal", "past_due_interest") == {
+        "past_due_amount": "110.00",
+        "past_due_principal": "110.00",
+        "past_due_interest": "0.00",
+    }
+
+
+def test_payments_settle_the_oldest_installment_first(book):
+    usual(book)
+    pay(book, "2025-02-20", "499.99", "10")
+    pay(book, "2025-02-25", "0.01", "0")
+    positions = book.positions("2025-02-19", "2025-03-12")
+    oldest = column(positions, "oldest_due_on")
+    # a cent missing keeps the installment unsettled; a cent more and the next is the oldest
+    assert str(oldest["2025-02-24"]) == "2025-02-10"
+    assert str(oldest["2025-02-25"]) == "2025-03-10"
+    days = column(positions, "days_past_due")
+    assert [days[f"2025-{on}"] for on in ("02-19", "02-24", "02-25", "03-10", "03-12")] == [9, 14, 0, 0, 2]
+
+
+def test_buckets_and_non_accrual_at_each_edge(book):
+    book.loan("L1", "2024-12-01", "100", [("2025-01-01", "100", "1")])
+    positions = book.positions("2025-01-01", "2025-05-02")
+    buckets = column(positions, "bucket")
+    by_days = {row["days_past_due"]: row["bucket"] for row in positions.values()}
+    assert [by_days[n] for n in (0, 1, 29, 30, 59, 60, 89, 90, 119, 120, 121)] == [
+        "current",
+        "1-29",
+        "1-29",
+        "30-59",
+        "30-59",
+        "60-89",
+        "60-89",
+        "90-119",
+        "90-119",
+        "120+",
+        "120+",
+    ]
+    assert buckets["2025-01-01"] == "current"
+    non_accrual = {row["days_past_due"]: row["non_accrual"] for row in positions.values()}
+    assert [non_accrual[n] for n in (0, 89, 90, 121)] == [False, False, True, True]
+
+
+def test_other_bucket_edges(book):
+    book.loan("L1", "2024-12-01", "100", [("2025-01-01", "100", "1")])
+    positions = book.positions("2025-01-01", "2025-02-20", bucket_edges=(1, 31), non_accrual_days=45)
+    found = {row["days_past_due"]: (row["bucket"], row["non_accrual"]) for row in positions.values()}
+    assert [found[n] for n in (0, 30, 31, 44, 45)] == [
+        ("current", False),
+        ("1-30", False),
+        ("31+", False),
+        ("31+", False),
+        ("31+", True),
+    ]
+
+
+def test_overdue_past_maturity_stays_overdue(book):
+    usual(book, matures_on=day("2025-03-10"))
+    pay(book, "2025-02-10")
+    positions = book.positions("2026-03-10")
+    assert picked(positions["2026-03-10", "L1"], "status", "days_past_due", "past_due_amount", "next_due_on") == {
+        "status": "active",
+        "days_past_due": "365",
+        "past_due_amount": "505.00",
+        "next_due_on": "None",
+    }
+
+
+def test_loans_that_are_not_active_are_not_aged(book):
+    for loan_id in ("off", "paid"):
+        usual(book, loan_id)
+    book.txn("off", "charge_off", "2025-04-01", "1000")
+    pay(book, "2025-04-01", "1000", "0", "paid")  # its interest stays unpaid
+    positions = book.positions("2025-03-31", "2025-04-01")
+    for loan_id in ("off", "paid"):
+        assert positions["2025-03-31", loan_id]["days_past_due"] == 49
+        assert picked(positions["2025-04-01", loan_id], "days_past_due", "past_due_amount", "bucket") == {
+            "days_past_due": "0",
+            "past_due_amount": "0.00",
+            "bucket": "current",
+        }
+
+
+def test_strict_counts_from_the_first_miss(book):
+    usual(book)
+    pay(book, "2025-03-15", "500", "10")
+    pay(book, "2025-03-20", "400", "5")
+    pay(book, "2025-03-25", "100", "0")
+    methods = {
+        method: column(book.positions("2025-03-09", "2025-03-26", dpd_method=method), "days_past_due")
+        for method in ("rolling", "strict")
+    }
+    days = [f"2025-03-{n:02}" for n in (9, 14, 15, 20, 24, 25)]
+    assert [methods["rolling"][on] for on in days] == [27, 32, 5, 10, 14, 0]
+    assert [methods["strict"][on] for on in days] == [27, 32, 33, 38, 42, 0]
+
+
+def test_ots_is_a_payment_period_later(book):
+    frequencies = {"weekly": 7, "biweekly": 14, "monthly": 31, "quarterly": 90, "bullet": 31}
+    for frequency in frequencies:
+        book.loan(frequency, "2024-12-01", "100", [("2025-01-01", "100", "1")], payment_frequency=frequency)
+    book.loan("end", "2024-12-01", "100", [("2025-01-31", "100", "1")])
+    positions = book.positions("2025-04-10", delinquency_method="OTS")
+    # 99 days after 1 January, less a period: 1 January to 1 February is 31 days, to 1 April 90
+    for frequency, period in frequencies.items():
+        assert positions["2025-04-10", frequency]["days_past_due"] == 99 - period
+    # a month after 31 January is 28 February
+    assert positions["2025-04-10", "end"]["days_past_due"] == 41
