@@ -48,7 +48,11 @@ def closed_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with (folder / "closed_home.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not home.folder.exists():
-            close_once(home)
+            try:
+                close_once(home)
+            except BaseException:
+                shutil.rmtree(home.folder, ignore_errors=True)
+                raise
     return home
 
 

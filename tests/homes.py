@@ -20,7 +20,7 @@ OPEN = date(2025, 3, 15)
 
 PORTFOLIO = "Consumer 2024"
 MONTHLY_TAPE = "Consumer monthly"
-DAILY_TAPE = "Fund daily"
+YEARLY_TAPE = "Fund yearly"
 
 DAILY_TABLES = (
     "loan_positions",
@@ -130,14 +130,28 @@ def close_once(home: Home) -> None:
         Investors(session).assign(fund, [(loan_id, None) for loan_id in loan_ids[::2]], date(2025, 3, 1))
         fields = ["loan_id", "currency", "status", {"field": "principal_outstanding", "as": "balance"}, "product_name"]
         TapeConfigs(session).create(MONTHLY_TAPE, portfolio, required_fields=fields, tape_schedule="monthly")
-        TapeConfigs(session).create(
-            DAILY_TAPE,
-            portfolio,
-            required_fields=fields,
-            tape_schedule="0 0 14 3 *",
-            investor_id=fund,
-            tape_format="xlsx",
-        )
+        yearly = {"tape_schedule": "0 0 14 3 *", "tape_format": "xlsx", "investor_id": fund}
+        TapeConfigs(session).create(YEARLY_TAPE, portfolio, required_fields=fields, **yearly)
     with pytest.MonkeyPatch.context() as monkeypatch:
         home.enter(monkeypatch)
         run_job("daily_close", days=(FIRST, LAST))
+
+
+def materialise(first: date, last: date, *assets: str, config: dict | None = None) -> dict[str, Any]:
+    """Run some of the close's assets alone for a range of days; the metadata of the last one."""
+    import dagster as dg
+
+    from lending_pipelines.definitions import definitions
+
+    with dg.DagsterInstance.get() as instance:
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
+            run_config=config,
+            instance=instance,
+            tags={
+                "dagster/asset_partition_range_start": first.isoformat(),
+                "dagster/asset_partition_range_end": last.isoformat(),
+            },
+        )
+    made = result.asset_materializations_for_node(assets[-1])[-1]
+    return {name: value.value for name, value in made.metadata.items()}

@@ -1,0 +1,47 @@
+"""The conventions file: what it changes, and one line for what is wrong in it."""
+
+import pytest
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.errors import LendingError
+
+
+def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
+    file = tmp_path / "conventions.toml"
+    file.write_text('bucket_edges = [1, 16, 31]\npar_operator = ">"\n')
+
+    conventions = Conventions.load(file)
+
+    assert conventions.buckets == ("current", "1-15", "16-30", "31+")
+    assert conventions.stamp() == {
+        "bucket_edges": "1, 16, 31",
+        "dpd_method": "rolling",
+        "delinquency_method": "MBA",
+        "par_operator": ">",
+        "transition_step": "month",
+        "non_accrual_days": "90",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"par_operator = '>>'", "par_operator: Input should be '>=' or '>'"),
+        (b"bucket_edges = [30, 60]", "bucket edges start at 1 and rise"),
+        (b"bucket_edges = [1, 60, 30]", "bucket edges start at 1 and rise"),
+        (b"non_accrual_days = 0", "non_accrual_days: "),
+        (b"grace_days = 5", "grace_days: "),
+        (b"par_operator = ", "cannot be read: "),
+        (b"par_operator = '\xff'", "cannot be read: "),
+    ],
+)
+def test_a_wrong_file_is_refused_in_a_line_that_names_it(tmp_path, content, told):
+    file = tmp_path / "conventions.toml"
+    file.write_bytes(content)
+
+    with pytest.raises(LendingError) as refused:
+        Conventions.load(file)
+
+    assert str(refused.value).startswith(f"conventions file {file}")
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,143 @@
+"""The shape of what Dagster loads, and that loading it touches nothing."""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import dagster as dg
+
+from lending_pipelines.definitions import build_definitions, definitions
+from lending_pipelines.tables import DERIVED, SERVICING, TABLES
+
+REPORTS = ["delinquency_aging", "general_ledger", "loan_tape", "portfolio_summary", "trial_balance"]
+
+GROUPS = {
+    "servicing": sorted(SERVICING),
+    "assignments": ["loan_ownership", "portfolio_membership"],
+    "positions": ["loan_positions"],
+    "delinquency": ["aging_buckets", "aging_transitions"],
+    "portfolios": ["portfolio_snapshots"],
+    "ledger": ["ledger_tieouts", "trial_balance"],
+    "tapes": ["loan_tapes"],
+    "reports": [f"reports/{name}" for name in REPORTS],
+}
+
+BLOCKING = {
+    "transactions": ["amounts_split", "references_exist", "reversals_mirror"],
+    "loan_positions": ["positions_complete", "positions_consistent", "positions_equal_transactions", "roll_forward"],
+    "aging_buckets": ["aging_equals_positions"],
+    "aging_transitions": ["transition_rates_add_up", "transitions_open_with_positions"],
+    "portfolio_snapshots": ["snapshots_equal_positions"],
+    "trial_balance": ["balances_add_up", "ledger_balanced"],
+    "ledger_tieouts": ["principal_is_tied", "tieouts_add_up"],
+}
+
+# Settings that would fail if anything looked: nothing listens there, and no such file may be read.
+UNREACHABLE = {
+    "LENDING_SERVICING_URL": "postgresql://reader:secret@127.0.0.1:1/servicing",
+    "LENDING_REGISTER_URL": "postgresql://owner:secret@127.0.0.1:1/register",
+    "LENDING_LAKE": "s3://nowhere/lake",
+    "LENDING_EXPORTS": "sftp://nowhere/exports",
+    "LENDING_CONVENTIONS": "/nowhere/conventions.toml",
+    "LENDING_SOURCE": "no_such_adapter",
+}
+
+WATCHED_LOAD = """
+import sys
+
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect"):
+        raise AssertionError(f"{event} {arguments} while the definitions load")
+
+sys.addaudithook(watch)
+import lending_pipelines.definitions
+assert "great_expectations" not in sys.modules, "it takes seconds to import"
+"""
+
+
+def specs() -> list[dg.AssetSpec]:
+    return list(definitions.resolve_all_asset_specs())
+
+
+def test_the_shape_of_the_definitions():
+    groups, blocking = defaultdict(list), defaultdict(list)
+    for spec in specs():
+        groups[spec.group_name].append(spec.key.to_user_string())
+    checks = [spec for made in definitions.asset_checks for spec in made.check_specs]
+    for check in checks:
+        if check.blocking:
+            blocking[check.asset_key.to_user_string()].append(check.name)
+    repository = definitions.get_repository_def()
+
+    assert {group: sorted(keys) for group, keys in groups.items()} == GROUPS
+    assert {table: sorted(names) for table, names in blocking.items()} == BLOCKING
+    # Every table has its Great Expectations suite.
+    assert {c.asset_key.path[-1] for c in checks if c.name == "great_expectations"} == {*SERVICING, *DERIVED}
+    assert sorted(name for name in repository.job_names if not name.startswith("__")) == sorted(
+        ["sync", "daily_close", *(f"report_{name}" for name in REPORTS)]
+    )
+    assert [(s.name, s.job_name, s.cron_schedule, s.execution_timezone) for s in repository.schedule_defs] == [
+        ("daily_close_schedule", "daily_close", "0 1 * * *", "UTC")
+    ]
+    assert sorted(repository.get_top_level_resources()) == sorted(
+        ["source", "lake", "io_manager", "register", "exports", "conventions"]
+    )
+
+
+def test_every_asset_says_what_it_is_whose_and_of_which_kind():
+    assert [spec.key for spec in specs() if len(spec.description or "") < 10] == []
+    assert [spec.key for spec in specs() if not spec.owners or not spec.kinds] == []
+
+
+def test_every_table_shows_its_columns_and_every_daily_one_is_backfilled_in_one_run():
+    graph = definitions.resolve_asset_graph()
+    tables = {spec.key.path[-1]: spec for spec in specs() if spec.key.path[-1] in TABLES and len(spec.key.path) == 1}
+
+    assert tables.keys() == {*SERVICING, *DERIVED}
+    for name, spec in tables.items():
+        schema = spec.metadata["dagster/column_schema"]
+        assert [column.name for column in schema.columns] == list(TABLES[name].names)
+    for name in (*DERIVED, "loan_tapes"):
+        node = graph.get(dg.AssetKey(name))
+        assert node.backfill_policy == dg.BackfillPolicy.single_run()
+        assert node.is_partitioned == (name == "loan_tapes" or TABLES[name].daily)
+
+
+def test_a_report_hangs_on_the_tables_that_it_reads():
+    graph = definitions.resolve_asset_graph()
+
+    assert graph.get(dg.AssetKey(["reports", "trial_balance"])).parent_keys == {dg.AssetKey("trial_balance")}
+    assert dg.AssetKey("staff") in graph.get(dg.AssetKey("loan_tapes")).parent_keys
+
+
+def test_resources_can_be_replaced():
+    other = build_definitions({"exports": dg.ResourceDefinition.hardcoded_resource("elsewhere")})
+
+    assert other.resources["exports"] is not definitions.resources["exports"]
+    assert other.resources.keys() == definitions.resources.keys()
+
+
+def test_loading_opens_no_connection_reads_no_file_and_imports_nothing_heavy():
+    loaded = subprocess.run(
+        [sys.executable, "-c", WATCHED_LOAD], env=os.environ | UNREACHABLE, capture_output=True, text=True, timeout=120
+    )
+
+    assert (loaded.returncode, loaded.stderr) == (0, "")
+
+
+def test_dagster_validates_the_definitions_without_a_warning_of_ours(tmp_path):
+    dagster = Path(sys.executable).parent / "dagster"
+    checked = subprocess.run(
+        [dagster, "definitions", "validate", "-m", "lending_pipelines.definitions"],
+        env=os.environ | UNREACHABLE | {"DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "default"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    told = (checked.stdout + checked.stderr).splitlines()
+    assert any("Validation successful for code location lending_pipelines.definitions" in line for line in told)
+    assert [line for line in told if "lending_pipelines/" in line] == []

@@ -1,0 +1,57 @@
+"""LENDING_* variables: defaults, and one line for one that cannot be understood."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.settings import Settings
+
+
+def test_everything_embedded_lies_in_the_home():
+    settings = Settings.from_environment({"LENDING_HOME": "/data"})
+
+    assert settings.home == Path("/data")
+    assert (settings.lake_url, settings.exports_url) == ("/data/lake", "/data/exports")
+    assert settings.servicing_url == "sqlite:////data/servicing.db"
+    assert settings.register_url == "sqlite:////data/register.db"
+    assert (settings.source, settings.timezone, settings.start_date) == ("canonical", "UTC", date(2025, 1, 1))
+    assert settings.conventions_file is None
+
+
+def test_a_relative_home_does_not_move_with_the_process():
+    assert Settings.from_environment({}).home == Path.cwd() / ".lending"
+
+
+def test_an_empty_variable_is_an_unset_one():
+    names = (
+        "HOME",
+        "LAKE",
+        "EXPORTS",
+        "SERVICING_URL",
+        "SOURCE",
+        "REGISTER_URL",
+        "START_DATE",
+        "TIMEZONE",
+        "CONVENTIONS",
+    )
+
+    assert Settings.from_environment({f"LENDING_{name}": "" for name in names}) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "instead"),
+    [
+        ("LENDING_START_DATE", "01.02.2025", "write a date as 2025-01-31"),
+        ("LENDING_START_DATE", "2025-02-30", "write a date as 2025-01-31"),
+        ("LENDING_TIMEZONE", "Mars/Base", "write an IANA time zone"),
+        ("LENDING_TIMEZONE", "America", "write an IANA time zone"),
+        ("LENDING_TIMEZONE", "../etc", "write an IANA time zone"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_to_write(variable, value, instead):
+    with pytest.raises(LendingError) as refused:
+        Settings.from_environment({variable: value})
+
+    assert str(refused.value).startswith(f"{variable} is {value!r}: {instead}")
