@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from book import Book, column, pay, picked, usual
+from book import SCHEDULE, Book, column, pay, picked, usual
 
 
 @pytest.fixture
