@@ -56,8 +56,7 @@ def loan_positions(
     installments = events.known(read("installments"), known)
 
     amounts = events.amounts(signed, since)
-    versions = schedules.versions(installments)
-    relevant = _relevant(schedules.periods(installments, versions), amounts, days)
+    relevant = _relevant(installments, amounts, days)
     levels = {
         "amounts": amounts,
         "payment": events.last_payments(signed, amounts, since),
@@ -107,7 +106,7 @@ def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
     return money(rows.interest_paid + rows.interest_waived + rows.interest_capitalized)
 
 
-def _relevant(periods: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
+def _relevant(installments: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
     # A loan's amounts hold from their first event in the days; before it nothing is settled.
     settled = amounts.group_by("loan_id").agg(
         least=(amounts.on.min() > days.since).ifelse(
@@ -115,7 +114,9 @@ def _relevant(periods: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
         ),
         most=ibis.greatest(_settled(amounts).max(), ZERO),
     )
-    return schedules.relevant(periods, settled, days.since, days.last)
+    # Joined to the versions, which are few, and so brought to the periods by the join that brings the versions.
+    versions = schedules.versions(installments).left_join(settled, "loan_id").drop("loan_id_right")
+    return schedules.relevant(schedules.periods(installments, versions), days.since, days.last)
 
 
 def _charge_offs(signed: ir.Table, installments: ir.Table, loans: ir.Table, since: date) -> ir.Table:

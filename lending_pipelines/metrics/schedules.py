@@ -63,20 +63,20 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
     return rows.inner_join(versions, ["loan_id", "version"])
 
 
-def relevant(periods: ir.Table, settled: ir.Table, first: date, last: date) -> ir.Table:
+def relevant(periods: ir.Table, first: date, last: date) -> ir.Table:
     """The periods that the days can touch: those that overlap them, and those whose installments are paid in them.
 
-    `settled` is (loan_id, least, most): the range of what is settled over the days. A day touches few periods of a
-    loan, so everything after this works on a small table. Adds `current` and `payable`, which of the two it is.
+    `periods` has least and most besides, the range of what is settled over the days (null: nothing). A day touches few
+    periods of a loan, so everything after this works on a small table. Adds `current` and `payable`, which of the two
+    it is.
     """
-    rows = periods.left_join(settled, "loan_id").drop("loan_id_right")
-    least = ibis.coalesce(rows.least, ZERO)
-    most = ibis.coalesce(rows.most, ZERO)
-    begins = ibis.greatest(ibis.coalesce(rows.starts_on, rows.in_force_from), rows.in_force_from)
-    rows = rows.mutate(
-        current=(ibis.least(rows.due_on, rows.in_force_until) > ibis.greatest(begins, ibis.literal(first)))
+    least = ibis.coalesce(periods.least, ZERO)
+    most = ibis.coalesce(periods.most, ZERO)
+    begins = ibis.greatest(ibis.coalesce(periods.starts_on, periods.in_force_from), periods.in_force_from)
+    rows = periods.mutate(
+        current=(ibis.least(periods.due_on, periods.in_force_until) > ibis.greatest(begins, ibis.literal(first)))
         & (begins <= last),
-        payable=(rows.due_before + rows.due > least) & (rows.due_before <= most),
+        payable=(periods.due_before + periods.due > least) & (periods.due_before <= most),
         on=ibis.greatest(begins, ibis.literal(first)),
     )
     # Named, so that the engine computes it once for its two readers.
