@@ -31,6 +31,14 @@ def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> dat
     return wanted
 
 
+def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
+    """`business_date` for a report on the ledger: a closed day before its first entry is in no trial balance."""
+    first = source.table("journal_lines").entry_date.min().to_pyarrow().as_py()
+    if first is None or (as_of != LATEST and date.fromisoformat(as_of) < first):
+        return business_date(source, ("loan_positions",), as_of)
+    return business_date(source, reads, as_of)
+
+
 def history_days(
     source: ReportSource, table: str, last: date, points: int, step: Literal["month", "day"]
 ) -> list[date]:

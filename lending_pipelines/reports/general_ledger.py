@@ -63,7 +63,7 @@ class GeneralLedger:
 
     def covers(self, parameters: GeneralLedgerParameters, source: ReportSource) -> list[date]:
         """The last day: its trial balance holds every line up to it."""
-        return [days.business_date(source, self.reads, parameters.to_date)]
+        return [days.ledger_date(source, self.reads, parameters.to_date)]
 
     def generate(self, parameters: GeneralLedgerParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the day or account is not there, or when there are more lines than allowed."""

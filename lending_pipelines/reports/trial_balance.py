@@ -26,12 +26,12 @@ class TrialBalance:
     report_type = "trial_balance"
     title = "Trial balance"
     description = "Debits, credits and balance of every ledger account on a day, with totals per currency."
-    reads = ("trial_balance",)
+    reads = ("trial_balance", "journal_lines")
     parameters = AsOf
 
     def covers(self, parameters: AsOf, source: ReportSource) -> list[date]:
         """The business date."""
-        return [days.business_date(source, self.reads, parameters.as_of)]
+        return [days.ledger_date(source, self.reads, parameters.as_of)]
 
     def generate(self, parameters: AsOf, source: ReportSource) -> ReportBook:
         """The report; LendingError when the day is not there."""

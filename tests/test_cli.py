@@ -1,0 +1,173 @@
+"""The command `lending`: what it prints, what it leaves, and one line and status 1 for what the user can mend."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from homes import FIRST, LAST, OPEN, PORTFOLIO, Home
+from typer.testing import CliRunner
+
+from lending_pipelines import cli
+from lending_pipelines.demo import MARKER, DemoError, run_demo
+
+LENDING = Path(sys.executable).parent / "lending"
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """What `lending` prints on standard error when it ends with status 1."""
+    monkeypatch.setattr(sys, "argv", ["lending", *arguments])
+    monkeypatch.setattr(cli, "_state", {"verbose": False})
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_sample_fills_the_homes_database_and_never_over_rows(empty_home, tmp_path):
+    period = ("--from", "2025-01-01", "--to", "2025-01-05", "--loans", "5")
+    done = invoke("sample", *period)
+
+    assert done.exit_code == 0, done.output
+    printed = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    assert printed["loans"] == "5"
+    engine = sa.create_engine(empty_home.servicing_url)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM loans")) == 5
+    engine.dispose()
+
+    assert "ask to overwrite them" in str(invoke("sample", *period).exception)
+    assert invoke("sample", *period, "--overwrite").exit_code == 0
+    elsewhere = f"sqlite:///{tmp_path / 'other.db'}"
+    assert invoke("sample", *period, "--url", elsewhere).exit_code == 0
+    assert (tmp_path / "other.db").exists()
+
+
+def test_sync_says_of_each_table_what_was_read_and_added(home):
+    loan = home.rows("loan_positions", LAST, LAST)[0]["loan_id"]
+    home.pay(loan, OPEN, "2025-03-16 09:00:00", 1)
+
+    done = invoke("sync")
+
+    assert done.exit_code == 0, done.output
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert lines["transactions"][2:] == ["1", "added"]
+    assert lines["loans"][2:] == ["0", "added"]
+    assert lines["branches"] == ["5", "read", "0", "added"]
+
+
+def test_close_skips_days_that_are_closed(home):
+    before = home.versions()
+
+    done = invoke("close", "--from", str(FIRST), "--to", str(LAST))
+
+    assert done.exit_code == 0
+    assert done.stdout == f"{FIRST} to {LAST} is closed already; --force closes it again.\n"
+    assert home.versions() == before
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        ("2025-03-14", "2025-03-01", "2025-03-14 to 2025-03-01: the first day is after the last"),
+        ("2019-07-31", "2019-08-02", "2019-07-31 is before the first business date, 2019-08-01"),
+        ("2025-03-14", "9998-01-01", "9998-01-01 has not ended in UTC: close up to 20"),
+    ],
+)
+@pytest.mark.parametrize("again", [[], ["--force"]], ids=["", "force"])
+def test_close_refuses_days_that_are_no_business_dates(home, monkeypatch, capsys, first, last, told, again):
+    errors = failed(monkeypatch, capsys, "close", "--from", first, "--to", last, *again)
+
+    assert errors.startswith(f"Error: {told}")
+    assert errors.count("\n") == 1
+
+
+def test_report_prints_where_its_file_is(home):
+    done = invoke(
+        "report", "portfolio_summary", "--set", f"portfolio={PORTFOLIO}", "--set", "history=1", "--format", "csv"
+    )
+
+    assert done.exit_code == 0, done.output
+    file, rest = done.stdout.split("  (")
+    (request,) = home.requests()
+    assert file == request.file_url
+    assert rest.endswith(f" rows, sha256 {request.sha256})\n")
+    assert request.requested_by == "command line"
+    assert request.parameters | {"portfolio": PORTFOLIO, "history": 1} == request.parameters
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["trial_balanc"], "there is no report 'trial_balanc'; did you mean 'trial_balance'?"),
+        (["trial_balance", "--set", "as_of"], "--set as_of: write a parameter as name=value"),
+        (
+            ["trial_balance", "--set", "asof=latest"],
+            "report trial_balance: there is no parameter asof; did you mean 'as_of'?",
+        ),
+        (["trial_balance", "--format", "pdf"], "report trial_balance: there is no format 'pdf'; write csv or xlsx"),
+        (
+            ["trial_balance", "--set", f"as_of={OPEN}"],
+            f"report_trial_balance: trial_balance has no {OPEN}: the nearest",
+        ),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_status_1(home, monkeypatch, capsys, arguments, told):
+    errors = failed(monkeypatch, capsys, "report", *arguments)
+
+    assert errors.startswith(f"Error: {told}")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LENDING_START_DATE", "yesterday"), ("LENDING_TIMEZONE", "America"), ("LENDING_HOME", "/dev/null/home")],
+)
+def test_a_wrong_setting_is_one_line_of_a_real_process(tmp_path, monkeypatch, variable, value):
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setenv("LENDING_HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    done = subprocess.run([LENDING, "sync"], capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert value in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_verbose_adds_the_trace_of_what_failed_in_the_run(home, monkeypatch):
+    monkeypatch.setenv("LENDING_SOURCE", "no_such_adapter")
+    done = subprocess.run([LENDING, "--verbose", "sync"], capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 1
+    assert "there is no source adapter 'no_such_adapter': LENDING_SOURCE is one of absee, canonical" in done.stderr
+    # Where it happened, which only the run knows.
+    assert "in open_source" in done.stderr
+
+
+def test_the_demo_touches_no_home_but_its_own(home, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME")
+    before = home.versions()
+
+    with pytest.raises(DemoError, match="holds something else: set LENDING_HOME to a new folder"):
+        run_demo(print, lambda step, seconds: None)
+
+    assert home.versions() == before
+    assert not (home.folder / MARKER).exists()
+
+
+@pytest.mark.parametrize("variable", ["LENDING_SERVICING_URL", "LENDING_LAKE", "LENDING_REGISTER_URL", "DAGSTER_HOME"])
+def test_the_demo_is_refused_while_a_variable_points_elsewhere(empty_home: Home, monkeypatch, variable):
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setenv(variable, "elsewhere")
+
+    with pytest.raises(DemoError, match=f"the demo makes its own data: unset {variable} first"):
+        run_demo(print, lambda step, seconds: None)
+
+    assert not empty_home.folder.exists()
