@@ -34,6 +34,10 @@ check: .venv/ready ## Lint, formatting, types, import directions and Dagster's v
 bench: .venv/ready ## Compare the close with pandas and hand-written SQL (minutes)
 	$(BIN)/python -m benchmarks.daily_close
 
+.PHONY: docs
+docs: .venv/ready ## Write docs/tables.md anew from the package's tables
+	$(BIN)/python docs/write_tables.py
+
 .PHONY: lock
 lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-strip-extras \
