@@ -31,7 +31,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # So that the UI counts the run among those of its job.
 _REPOSITORY_TAG = ".dagster/repository"
 _REPOSITORY = "__repository__@lending_pipelines.definitions"
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 2.0
 
 Progress = Callable[[str, float], None]
 """Told of each step that ended: its name and its seconds."""
