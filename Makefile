@@ -19,11 +19,11 @@ ui: .venv/ready ## Open Dagster on http://127.0.0.1:3000 with the demo's data
 	$(BIN)/lending ui
 
 .PHONY: test
-test: .venv/ready ## Run every test
+test: .venv/ready-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: check
-check: .venv/ready ## Lint, formatting, types, import directions and Dagster's validation
+check: .venv/ready-dev ## Lint, formatting, types, import directions and Dagster's validation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -31,7 +31,7 @@ check: .venv/ready ## Lint, formatting, types, import directions and Dagster's v
 	$(BIN)/dagster definitions validate -m lending_pipelines.definitions
 
 .PHONY: bench
-bench: .venv/ready ## Compare the close with pandas and hand-written SQL (minutes)
+bench: .venv/ready-dev ## Compare the close with pandas and hand-written SQL (minutes)
 	$(BIN)/python -m benchmarks.daily_close
 
 .PHONY: docs
@@ -39,13 +39,22 @@ docs: .venv/ready ## Write docs/tables.md anew from the package's tables
 	$(BIN)/python docs/write_tables.py
 
 .PHONY: lock
-lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-strip-extras \
-	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+lock: ## Write the lock files anew from pyproject.toml (needs uv)
+	$(LOCK) --all-extras --group dev --output-file requirements-dev.lock
+	$(LOCK) --all-extras --constraint requirements-dev.lock --output-file requirements-deploy.lock
+	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements.lock
+
+LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-annotate \
+  --no-emit-index-url --no-header --quiet
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# What running needs is installed first and quickly; tests, checks and benchmarks add theirs to it.
+.venv/ready-dev: .venv/ready requirements-dev.lock
+	$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
 	touch $@
