@@ -19,6 +19,11 @@ ALL = "ALL"
 LATEST = "latest"
 """The word for the last business date present."""
 
+UNSET = "unset"
+"""The word for a date that the form does not need."""
+
+PeriodName = Literal["current_month", "previous_month", "quarter", "year", "custom"]
+
 
 class ReportParameters(BaseModel):
     """The base of every report's parameters: immutable, and unknown names are refused."""
@@ -46,6 +51,34 @@ class AsOf(ReportParameters):
     @classmethod
     def _day(cls, text: str) -> str:
         return iso_day(text, LATEST)
+
+
+class InPeriod(AsOf):
+    """A report on a period, which ends on a business date; reports/periods.py says which days it has."""
+
+    period: PeriodName = Field(
+        "current_month",
+        description="current_month, quarter, year: the calendar one of as_of, up to it; previous_month: the whole month"
+        " before it; custom: from_date to to_date.",
+    )
+    from_date: str = Field(UNSET, description="First day of a custom period as 2025-01-01; unset otherwise.")
+    to_date: str = Field(UNSET, description="Last day of a custom period as 2025-01-31; unset otherwise.")
+
+    @field_validator("from_date", "to_date")
+    @classmethod
+    def _bound(cls, text: str) -> str:
+        return iso_day(text, UNSET)
+
+    @model_validator(mode="after")
+    def _bounds_of_custom_alone(self) -> "InPeriod":
+        bounds = (self.from_date, self.to_date)
+        if self.period != "custom" and bounds != (UNSET, UNSET):
+            raise ValueError(f"from_date and to_date belong to period custom: leave them {UNSET} for {self.period}")
+        if self.period == "custom" and UNSET in bounds:
+            raise ValueError("period custom needs from_date and to_date, each as 2025-01-31")
+        if self.period == "custom" and self.from_date > self.to_date:
+            raise ValueError(f"from_date {self.from_date} is after to_date {self.to_date}")
+        return self
 
 
 class ScopeFilters(ReportParameters):

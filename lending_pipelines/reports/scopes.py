@@ -34,6 +34,21 @@ def loans_of(positions: ir.Table, scope: tuple[str, str]) -> ir.Table:
     return positions.filter(positions[DIMENSIONS[scope[0]]] == scope[1])
 
 
+def chosen_loans(parameters: ScopeFilters, source: ReportSource, day: date) -> ir.Table:
+    """The rows of loan_positions on the day of the loans that are in every scope asked for."""
+    positions = source.table("loan_positions")
+    loans = positions.filter(positions.business_date == day)
+    for scope in scopes_of(parameters, source, day):
+        loans = loans_of(loans, scope)
+    return loans
+
+
+def chosen_title(parameters: ScopeFilters, source: ReportSource, day: date) -> str:
+    """The scopes asked for, for a title: `all loans`, or `product A1, Auto; branch B2, North`."""
+    chosen = scopes_of(parameters, source, day) or [EVERYTHING]
+    return "; ".join(scope_title(source, day, scope) for scope in chosen)
+
+
 def scope_title(source: ReportSource, day: date, scope: tuple[str, str]) -> str:
     """The scope for a title: `all loans`, or `portfolio P1, Consumer North`."""
     if scope == EVERYTHING:
