@@ -31,8 +31,8 @@ check: .venv/ready-dev ## Lint, formatting, types, import directions and Dagster
 	$(BIN)/dagster definitions validate -m lending_pipelines.definitions
 
 .PHONY: bench
-bench: .venv/ready-dev ## Compare the close with pandas and hand-written SQL (minutes)
-	$(BIN)/python -m benchmarks.daily_close
+bench: .venv/ready-dev ## Measure the close, exports and the rest beside what one would write instead (minutes)
+	$(BIN)/python -m benchmarks
 
 .PHONY: docs
 docs: .venv/ready ## Write docs/tables.md anew from the package's tables

@@ -1,0 +1,62 @@
+"""Runs the benchmarks and leaves what they found as JSON and as a chart.
+
+python -m benchmarks                 every benchmark at its default size, under 15 minutes together
+python -m benchmarks --full          the large sizes too
+python -m benchmarks --only exports  one of them (may be given again)
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import benchmarks
+from benchmarks import charts
+from benchmarks.harness import Options, Row
+
+
+def found() -> dict[str, object]:
+    """The package's modules that have a `run`, by name."""
+    names = [module.name for module in iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
+    modules = {name: import_module(f"benchmarks.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "run")}
+
+
+def machine() -> dict[str, object]:
+    """What the numbers were measured on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return {
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    modules = found()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="the large sizes too")
+    parser.add_argument("--only", action="append", choices=sorted(modules), help="run this benchmark alone")
+    parser.add_argument("--folder", type=Path, default=Path(".lending/bench"), help="where data and results are kept")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
+    started = time.monotonic()
+    for name in options.only or sorted(modules):
+        print(f"\n{name}", flush=True)
+        rows += modules[name].run(Options(options.full, options.folder))
+    results = {"machine": machine(), "seconds": time.monotonic() - started, "rows": [asdict(row) for row in rows]}
+    (options.folder / "results.json").write_text(json.dumps(results, indent=1))
+    charts.ratios(rows, options.folder / "ratios.svg")
+    print(f"\nWritten: {options.folder}/results.json and ratios.svg")
+
+
+if __name__ == "__main__":
+    main()

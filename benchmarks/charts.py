@@ -1,0 +1,23 @@
+"""The charts of what was measured, as SVG. What is measured, and how, is not here."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.harness import Row
+
+
+def ratios(rows: Sequence[Row], file: Path) -> None:
+    """Every contender's seconds ÷ ours on a log scale, a panel a benchmark: to the right of 1 we are faster."""
+    import altair as alt
+
+    values = [asdict(row) | {"label": f"{row.case} — {row.contender}"} for row in rows if row.ratio != 1]
+    if not values:
+        return
+    ratio = alt.X("ratio:Q", scale=alt.Scale(type="log"), title="their seconds ÷ ours")
+    dots = alt.Chart().mark_point(filled=True, size=60).encode(ratio, alt.Y("label:N", sort=None, title=None))
+    one = alt.Chart().mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(1))
+    chart = alt.layer(dots, one, data=alt.Data(values=values)).facet(
+        row=alt.Row("benchmark:N", title=None), bounds="flush"
+    )
+    chart.resolve_scale(y="independent").save(file)
