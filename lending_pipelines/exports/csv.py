@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
 from lending_pipelines.exports.injection import quoted, quoted_column
 from lending_pipelines.exports.names import file_names
@@ -36,8 +37,7 @@ def write_book(book: ReportBook, sink: Any) -> int:
 
 
 def write_sheet(sheet: Sheet, sink: Any) -> int:
-    """Write one table, batch by batch; the number of rows written."""
-    rows = 0
+    """Write one table, slice by slice; the number of rows written."""
     header = [quoted(column.name) for column in sheet.columns]
     schema = pa.schema(
         [
@@ -45,14 +45,22 @@ def write_sheet(sheet: Sheet, sink: Any) -> int:
             for i, (name, c) in enumerate(zip(header, sheet.columns, strict=True))
         ]
     )
-    with csv.CSVWriter(sink, schema) as writer:
-        for batch in sheet.batches:
-            writer.write_batch(pa.RecordBatch.from_arrays([*_cells(batch, sheet, schema)], schema=schema))
-            rows += batch.num_rows
+    csv.write_csv(schema.empty_table(), sink)
+    rows = 0
+    for count, lines in in_order(lambda rows: (rows.num_rows, _lines(rows, sheet, schema)), sheet.slices()):
+        sink.write(lines)
+        rows += count
     if not rows and sheet.no_data:
         reason = quoted(f"no data: {sheet.no_data}").replace('"', '""')
         sink.write(f'"{reason}"{"," * (len(header) - 1)}\n'.encode())
     return rows
+
+
+def _lines(batch: pa.RecordBatch, sheet: Sheet, schema: pa.Schema) -> pa.Buffer:
+    lines = pa.BufferOutputStream()
+    rows = pa.RecordBatch.from_arrays([*_cells(batch, sheet, schema)], schema=schema)
+    csv.write_csv(rows, lines, csv.WriteOptions(include_header=False))
+    return lines.getvalue()
 
 
 def _cells(batch: pa.RecordBatch, sheet: Sheet, schema: pa.Schema) -> Iterator[pa.Array]:

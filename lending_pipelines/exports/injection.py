@@ -28,4 +28,6 @@ def quoted(text: str) -> str:
 def quoted_column(values: pa.Array) -> pa.Array:
     """`quoted` for a whole column of strings."""
     suspect = pc.fill_null(pc.match_substring_regex(values, _PATTERN), False)
+    if not pc.any(suspect).as_py():
+        return values
     return pc.if_else(suspect, pc.binary_join_element_wise("'", values, ""), values)

@@ -8,6 +8,9 @@ import pyarrow as pa
 
 from lending_pipelines.reports.book import ReportBook, ReportColumn
 
+SLICE_ROWS = 16_384
+"""Rows that text formats work on at once: few enough to stay near the processor, so that memory stays flat."""
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -22,6 +25,12 @@ class Sheet:
     batches: Iterator[pa.RecordBatch]
     totals: tuple[Mapping[str, Any], ...] = ()
     no_data: str = ""
+
+    def slices(self) -> Iterator[pa.RecordBatch]:
+        """The rows, at most SLICE_ROWS at once."""
+        for batch in self.batches:
+            for start in range(0, batch.num_rows, SLICE_ROWS):
+                yield batch.slice(start, SLICE_ROWS)
 
 
 def sheets_of(book: ReportBook) -> Iterator[Sheet]:
