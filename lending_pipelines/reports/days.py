@@ -6,7 +6,8 @@ from datetime import date
 from typing import Literal
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.reports.parameters import LATEST
+from lending_pipelines.reports.parameters import LATEST, InPeriod
+from lending_pipelines.reports.periods import Period, period_of
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables import TABLES
 
@@ -37,6 +38,17 @@ def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
     if first is None or (as_of != LATEST and date.fromisoformat(as_of) < first):
         return business_date(source, ("loan_positions",), as_of)
     return business_date(source, reads, as_of)
+
+
+def period(parameters: InPeriod, source: ReportSource) -> Period:
+    """The period asked for, seen from a closed day; LendingError when as_of is none."""
+    return period_of(parameters, business_date(source, ("loan_positions",), parameters.as_of))
+
+
+def closed(source: ReportSource, *wanted: date) -> list[date]:
+    """Those of the days that are closed, in order."""
+    present = set(source.days("loan_positions"))
+    return sorted(day for day in wanted if day in present)
 
 
 def history_days(

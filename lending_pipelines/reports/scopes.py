@@ -43,6 +43,13 @@ def chosen_loans(parameters: ScopeFilters, source: ReportSource, day: date) -> i
     return loans
 
 
+def among_chosen(rows: ir.Table, parameters: ScopeFilters, source: ReportSource, day: date) -> ir.Table:
+    """The rows whose loan_id is in every scope asked for on the day; all rows when none is."""
+    if not parameters.chosen_scopes:
+        return rows
+    return rows.semi_join(chosen_loans(parameters, source, day), "loan_id")
+
+
 def chosen_title(parameters: ScopeFilters, source: ReportSource, day: date) -> str:
     """The scopes asked for, for a title: `all loans`, or `product A1, Auto; branch B2, North`."""
     chosen = scopes_of(parameters, source, day) or [EVERYTHING]

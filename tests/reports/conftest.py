@@ -1,54 +1,16 @@
 """A lake small enough to check by hand: three days, two currencies, two portfolios, five loans, five entries."""
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
-import ibis
-import pyarrow as pa
 import pytest
+import tiny_lake
+from tiny_lake import TinyLake, money
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.tables import TABLES
+from lending_pipelines.resources import LakeReportSource
 
 JAN, MID, FEB = date(2025, 1, 31), date(2025, 2, 15), date(2025, 2, 28)
-_DEFAULTS = {
-    "string": "x",
-    "int64": 0,
-    "float64": None,
-    "boolean": False,
-    "date": JAN,
-    "timestamp(6)": datetime(2025, 3, 1),
-}
-
-
-class TinyLake:
-    """A ReportSource over rows in memory; columns that a test does not care about get a default of their type."""
-
-    def __init__(self, rows, conventions=None):
-        self.rows = rows
-        self.conventions = conventions or Conventions()
-        self._read = set()
-
-    def table(self, name):
-        self._read.add(name)
-        full = [{c.name: self._default(c) for c in TABLES[name].columns} | row for row in self.rows.get(name, [])]
-        return ibis.memtable(pa.Table.from_pylist(full, schema=TABLES[name].arrow_schema))
-
-    def days(self, name):
-        return sorted({row["business_date"] for row in self.rows.get(name, [])})
-
-    def versions(self):
-        return dict.fromkeys(sorted(self._read), 7)
-
-    @staticmethod
-    def _default(column):
-        if column.nullable:
-            return None
-        return _DEFAULTS.get(column.type, Decimal("0"))
-
-
-def money(text):
-    return Decimal(text)
 
 
 def _snapshot(day, scope, scope_id, currency, count, balance, late, past_due, par, name=None):
@@ -234,21 +196,17 @@ def lake():
 @pytest.fixture
 def report(lake):
     """The book of a report type over the lake, with its parameters as a form would give them."""
-    from lending_pipelines.reports.parameters import parse_parameters
-    from lending_pipelines.reports.registry import get
-
-    def generate(report_type, **values):
-        generator = get(report_type)
-        return generator.generate(parse_parameters(report_type, generator.parameters, values), lake)
-
-    return generate
+    return lambda report_type, **values: tiny_lake.generate(lake, report_type, **values)
 
 
 @pytest.fixture
 def rows():
-    """A table's rows of a book as dictionaries, or its totals."""
+    """A table's rows of a book as dictionaries."""
+    return tiny_lake.rows
 
-    def read(book, title):
-        return next(table for table in book.tables if table.title == title).arrow().to_pylist()
 
-    return read
+@pytest.fixture
+def home_source(closed_home):
+    """The lake of a small lender with 31 days closed, as reports see it."""
+    with closed_home.lake() as lake:
+        yield LakeReportSource(lake, Conventions())
