@@ -31,6 +31,8 @@ AMOUNTS = (
 )
 """The cumulative amounts that `amounts` yields."""
 
+_UNSIGNED = ("principal", "interest", "fees", "amount")
+
 
 def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
     """The rows that the servicing system had learned of by `known_at`, or all."""
@@ -40,18 +42,25 @@ def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
 def signed(transactions: ir.Table, last: date) -> ir.Table:
     """Transactions effective by `last`, reversals resolved.
 
-    Returns loan_id, type (of the root: what is done or undone), on (own effective_on), root_on (the root's), sign (+1
-    or -1), principal, interest, fees, amount (unsigned).
+    Returns loan_id, type and channel (of the root: what is done or undone), on (own effective_on), root_on (the
+    root's), is_reversal, sign (+1 or -1), principal, interest, fees, amount (unsigned).
     """
-    columns = ("loan_id", "type", "on", "root_on", "sign", "principal", "interest", "fees", "amount")
-    plain = transactions.filter(transactions.type != "reversal")
-    reversals = transactions.filter(transactions.type == "reversal")
-    roots = plain.select(root_id="transaction_id", root_type="type", root_on="effective_on")
-    reversals = reversals.drop("type").inner_join(_chains(reversals), "transaction_id").inner_join(roots, "root_id")
-    rows = ibis.union(
-        plain.mutate(on="effective_on", root_on="effective_on", sign=ibis.literal(1, "int8")).select(*columns),
-        reversals.mutate(on="effective_on", type="root_type").select(*columns),
+    columns = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
+    plain = transactions.filter(transactions.type != "reversal").mutate(
+        on="effective_on",
+        root_on="effective_on",
+        is_reversal=ibis.literal(False),
+        sign=ibis.literal(1, "int8"),
     )
+    reversals = transactions.filter(transactions.type == "reversal")
+    roots = plain.select("type", "channel", "root_on", root_id="transaction_id")
+    reversals = (
+        reversals.drop("type", "channel")
+        .inner_join(_chains(reversals), "transaction_id")
+        .inner_join(roots, "root_id")
+        .mutate(on="effective_on", is_reversal=ibis.literal(True))
+    )
+    rows = ibis.union(plain.select(*columns), reversals.select(*columns))
     return rows.filter(rows.on <= last)
 
 
