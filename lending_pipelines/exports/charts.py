@@ -39,7 +39,8 @@ def altair_chart(chart: Chart, table: ReportTable) -> "alt.Chart":
     labels = {column.name: column.label for column in table.columns}
     names = [labels[name] for name in chart.y]
     series = alt.Scale(domain=names, range=[PALETTE[n % len(PALETTE)] for n in range(len(names))])
-    legend = alt.Legend(orient="bottom", title=None, columns=4, labelLimit=300, symbolStrokeWidth=2)
+    symbol = {"symbolType": "stroke", "symbolSize": 400} if chart.kind == "line" else {"symbolType": "square"}
+    legend = alt.Legend(orient="bottom", title=None, columns=4, labelLimit=300, symbolStrokeWidth=2, **symbol)
     data = alt.InlineData(values=_values(chart, table, labels))
     encoded = {
         "x": _x(alt, chart, table, kinds[chart.x], labels[chart.x]),

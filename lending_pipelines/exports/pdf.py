@@ -26,6 +26,7 @@ _STANDARD = "a-2a"
 _NUMBERS: tuple[Kind, ...] = ("money", "rate", "ratio", "percent", "count")
 _SECTIONS_AT_THE_END = ("Conventions", "Data versions")
 _HEADER_LETTERS = 90
+_NAMED = 12
 _NO_FONT = re.compile(r'the text `"(.+?)"` could not be displayed')
 
 
@@ -100,7 +101,7 @@ def _left_out(table: ReportTable) -> str:
 
 
 def _lines(values: Mapping[str, str]) -> list[list[str]]:
-    return [[breakable(clean(text), PORTRAIT / 2, 10) for text in line] for line in values.items()]
+    return [[breakable(clean(text), PORTRAIT / 4, 10) for text in line] for line in values.items()]
 
 
 def _typeset(document: Mapping[str, Any]) -> bytes:
@@ -109,10 +110,10 @@ def _typeset(document: Mapping[str, Any]) -> bytes:
         try:
             return _compile(document, [_STANDARD], system_fonts)
         except ExportError as error:
-            lacking = sorted(set(_NO_FONT.findall(str(error))))
+            lacking = sorted({letter for text in _NO_FONT.findall(str(error)) for letter in text})
             if not lacking:
                 raise
-    return _compile({**document, "no_font": " ".join(lacking)}, [], system_fonts=True)
+    return _compile({**document, "no_font": ", ".join(f"U+{ord(letter):04X}" for letter in lacking[:_NAMED])}, [], True)
 
 
 def _compile(document: Mapping[str, Any], standards: Sequence[str], system_fonts: bool) -> bytes:

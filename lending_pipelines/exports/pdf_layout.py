@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import accumulate
 
 PORTRAIT, LANDSCAPE = 493.0, 740.0
@@ -30,7 +31,6 @@ _EMS = (
     | dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&%", 0.68)
     | dict.fromkeys("mwMW@—…", 0.9)
 )
-_EM_OF_OTHERS = 0.55
 _ROUNDING = 1e-6
 
 
@@ -114,10 +114,15 @@ def breakable(text: str, points: float, size: float) -> str:
 
 
 def ems(text: str) -> float:
-    """The width of the text in ems, about."""
-    return sum(
-        _EMS.get(letter) or (1.0 if unicodedata.east_asian_width(letter) in "WF" else _EM_OF_OTHERS) for letter in text
-    )
+    """The width of the text in ems, about; rather too wide than too narrow."""
+    return sum(_EMS.get(letter) or _em(letter) for letter in text)
+
+
+@cache
+def _em(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 1.0
+    return 0.8 if letter.isupper() else 0.6
 
 
 def _cut(word: str, letters: int) -> str:
