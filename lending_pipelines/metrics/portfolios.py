@@ -36,7 +36,7 @@ def portfolio_snapshots(
     disbursed = rows.total_disbursed.cast("float64").nullif(0)
     return rows.mutate(
         moic=rows.total_collected.cast("float64") / disbursed,
-        irr_reason=rows.scope_irr.isnull().ifelse("no cash flows", rows.irr_reason),
+        irr_reason=rows.scope_irr.isnull().ifelse(returns.NO_FLOWS, rows.irr_reason),
     )
 
 

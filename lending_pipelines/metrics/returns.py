@@ -1,100 +1,27 @@
-"""What was earned on the money lent: dated cash flows and their internal rate of return.
+"""What was earned on the money lent: dated cash flows, the rates of return on them, and what came back in relation.
 
-IRR is Excel's XIRR: the rate at which Σ amount ÷ (1 + rate)^(days from the first flow ÷ 365) = 0. It is found here and
-not by pyxirr, which takes a hundred times as long for flows without a rate, as every young portfolio has them, and near
--100 % answers with rates that are none. Where pyxirr is right the two agree.
+How a rate is found is in xirr.py.
 """
 
-from collections.abc import Sequence
 from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lending_pipelines.metrics import scopes
 from lending_pipelines.metrics.money import money
+from lending_pipelines.metrics.xirr import Answer, xirrs
 
 OUT = ("disbursement", "refund")
 IN = ("repayment", "recovery")
 
-ONE_SIGN = "no sign change: the flows are all in or all out"
-NO_ROOT = "no rate above -100 % makes the flows worth zero"
-
-DAYS_A_YEAR = 365
-LOWEST, HIGHEST = -1 + 1e-6, 1e250
-"""The rates looked at; a loan repaid the next day with a fee may well earn a million times its amount a year."""
-
-_LEAST, _MOST = -np.log1p(HIGHEST), -np.log1p(LOWEST)
-_STEPS = 24
-_GRID = np.append(_LEAST, np.linspace(-_MOST, _MOST, 101))
-_CLOSE = 1e-12
+NO_FLOWS = "no cash flows"
 
 _IRRS = ibis.dtype("array<struct<business_date: date, irr: float64, irr_with_residual: float64, irr_reason: string>>")
-
-
-def xirr(dates: Sequence[date] | np.ndarray, amounts: Sequence[float] | np.ndarray) -> tuple[float | None, str | None]:
-    """XIRR of dated flows (out negative, in positive) as a fraction a year, and why there is none when it is null.
-
-    A rate below LOWEST, which is -100 % in all but name, is none.
-    """
-    on, flows = np.asarray(dates, dtype="datetime64[D]"), np.asarray(amounts, dtype=float)
-    if not flows.size or flows.min() >= 0 or flows.max() <= 0:
-        return None, ONE_SIGN
-    order = np.argsort(on, kind="stable")
-    on, flows = on[order], flows[order]
-    years = (on - on[0]).astype(float) / DAYS_A_YEAR
-    x = _newton(years, flows)
-    if x is None:
-        x = _bisection(years, flows)
-    return (None, NO_ROOT) if x is None else (float(np.expm1(-x)), None)
-
-
-def _newton(years: np.ndarray, flows: np.ndarray) -> float | None:
-    """x = -log(1 + rate) by a few steps, which is all that ordinary flows need; None where they do not lead to one.
-
-    Newton's method on log(worth of what came in ÷ worth of what went out) as a function of x: almost a straight line.
-    """
-    came_in, went_out = np.maximum(flows, 0), np.maximum(-flows, 0)
-    x = 0.0
-    for _ in range(_STEPS):
-        growth = _growth(x * years)
-        worth_in, worth_out = came_in @ growth, went_out @ growth
-        if worth_in == 0 or worth_out == 0:
-            return None
-        slope = (came_in * years) @ growth / worth_in - (went_out * years) @ growth / worth_out
-        if slope == 0:
-            return None
-        step = np.log(worth_in / worth_out) / slope
-        before, x = x, min(max(x - step, _LEAST), _MOST)
-        if abs(step) < _CLOSE:
-            return x
-        if x == before:
-            return None
-    return None
-
-
-def _bisection(years: np.ndarray, flows: np.ndarray) -> float | None:
-    """x where what the flows are worth changes sign, the one nearest to a rate of 0; None if it nowhere does."""
-    positive = _growth(np.outer(_GRID, years)) @ flows > 0
-    crossings = np.flatnonzero(positive[1:] != positive[:-1])
-    if not crossings.size:
-        return None
-    at = crossings[np.abs(_GRID[crossings]).argmin()]
-    low, high = _GRID[at], _GRID[at + 1]
-    while high - low > _CLOSE:
-        middle = (low + high) / 2
-        if (_growth(middle * years) @ flows > 0) == positive[at]:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def _growth(exponents: np.ndarray) -> np.ndarray:
-    """exp, but for a common factor that keeps it finite."""
-    return np.exp(exponents - exponents.max(axis=-1, keepdims=True))
+_LOAN_IRRS = ibis.dtype("struct<irr: float64, irr_with_residual: float64, irr_reason: string>")
 
 
 def cash_flows(signed: ir.Table) -> ir.Table:
@@ -189,15 +116,66 @@ def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarra
         np.add.at(held, position[done:upto], cents[done:upto])
         done = upto
         live = held != 0
-        flow_dates, flows = dates[live], held[live] / 100
-        irr, reason = xirr(flow_dates, flows)
-        with_residual, no_residual_rate = xirr(np.append(flow_dates, day), np.append(flows, residual))
-        answers.append(
-            {
-                "business_date": day.item(),
-                "irr": irr,
-                "irr_with_residual": with_residual,
-                "irr_reason": reason or no_residual_rate,
-            }
-        )
+        on, flows = np.append(dates[live], day), np.append(held[live] / 100, residual)
+        # A flow of nothing, as the last one without the residual, changes no rate.
+        solved = xirrs(np.array([0, on.size]), np.tile(on, 2), np.concatenate((flows[:-1], [0.0], flows)))
+        answers.append({"business_date": day.item(), **_answer(*solved)})
     return answers
+
+
+def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
+    """What every loan of `positions` has earned by each of its days; `flows` as `cash_flows` returns it.
+
+    Returns business_date, loan_id, residual (principal outstanding + interest receivable), profit (collected + residual
+    - disbursed; both money), irr, irr_with_residual, irr_reason, moic, total_return (profit ÷ disbursed).
+    """
+    rows = positions.mutate(
+        residual=money(positions.principal_outstanding + positions.interest_receivable),
+        disbursed=positions.principal_disbursed.cast("float64").nullif(0),
+    )
+    rows = rows.mutate(profit=money(rows.total_collected + rows.residual - rows.principal_disbursed))
+    by_date = flows.group_by("loan_id", "on").agg(amount=flows.amount.sum())
+    until = rows.select("business_date", "loan_id", "residual").inner_join(by_date, "loan_id")
+    until = until.filter(until.on <= until.business_date)
+    sets = until.group_by("business_date", "loan_id", "residual").agg(
+        on=until.on.collect(), amount=until.amount.cast("float64").collect()
+    )
+    solved = sets.select(
+        "business_date",
+        "loan_id",
+        solved=_solve_loans(
+            sets.on.concat(ibis.array([sets.business_date])),
+            sets.amount.concat(ibis.array([0.0])),
+            sets.amount.concat(ibis.array([sets.residual.cast("float64")])),
+        ),
+    )
+    solved = solved.select("business_date", "loan_id", *(solved.solved[name].name(name) for name in _LOAN_IRRS.names))
+    rows = rows.left_join(solved, ["business_date", "loan_id"], rname="{name}_solved")
+    return rows.select(
+        "business_date",
+        "loan_id",
+        "residual",
+        "profit",
+        "irr",
+        "irr_with_residual",
+        irr_reason=rows.loan_id_solved.isnull().ifelse(NO_FLOWS, rows.irr_reason),
+        moic=rows.total_collected.cast("float64") / rows.disbursed,
+        total_return=rows.profit.cast("float64") / rows.disbursed,
+    )
+
+
+@ibis.udf.scalar.pyarrow(signature=(("array<date>", "array<float64>", "array<float64>"), _LOAN_IRRS))
+def _solve_loans(on, without, with_residual):
+    """Per row (a loan on a day): the dates of its flows, and the flows with nothing and with the residual as the last
+    → its IRRs."""
+    sizes = pc.list_value_length(on).to_numpy()
+    dates = pc.list_flatten(on).to_numpy().astype("datetime64[D]")
+    solved = (
+        xirrs(np.cumsum(sizes) - sizes, dates, pc.list_flatten(flows).to_numpy()) for flows in (without, with_residual)
+    )
+    return pa.array([_answer(*pair) for pair in zip(*solved, strict=True)], type=_LOAN_IRRS.to_pyarrow())
+
+
+def _answer(without: Answer, with_residual: Answer) -> dict:
+    """The columns of two rates, of flows without and with their residual."""
+    return {"irr": without[0], "irr_with_residual": with_residual[0], "irr_reason": without[1] or with_residual[1]}

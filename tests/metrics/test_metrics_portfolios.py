@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from book import Book, day
 
-from lending_pipelines.metrics.returns import NO_ROOT, ONE_SIGN
+from lending_pipelines.metrics.xirr import NO_ROOT, ONE_SIGN
 
 ON = "2025-03-02"
 

@@ -9,7 +9,7 @@ import pyxirr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending_pipelines.metrics.returns import LOWEST, NO_ROOT, ONE_SIGN, xirr
+from lending_pipelines.metrics.xirr import LOWEST, NO_ROOT, ONE_SIGN, xirr
 
 START = date(2024, 1, 1)
 
