@@ -8,15 +8,18 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class StableZip(ZipFile):
-    """A deflated archive in which every member carries the same time, so that equal contents make equal bytes."""
+    """A deflated archive in which every member carries the same time, so that equal contents make equal bytes.
 
-    def __init__(self, sink: Any) -> None:
-        super().__init__(sink, "w", ZIP_DEFLATED, allowZip64=True)
+    `level` is how hard it is deflated, 1 to 9; zlib's own choice if not said.
+    """
+
+    def __init__(self, sink: Any, level: int | None = None) -> None:
+        super().__init__(sink, "w", ZIP_DEFLATED, allowZip64=True, compresslevel=level)
 
     def member(self, name: str) -> ZipInfo:
         """The header of a member to be written with `open(member, "w")`."""
         info = ZipInfo(name, _EPOCH)
-        info.compress_type = ZIP_DEFLATED
+        info.compress_type, info._compresslevel = ZIP_DEFLATED, self.compresslevel  # type: ignore[attr-defined]
         return info
 
     def writestr(self, zinfo_or_arcname: Any, data: Any, *args: Any, **kwargs: Any) -> None:

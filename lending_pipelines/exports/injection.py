@@ -11,13 +11,15 @@ import pyarrow.compute as pc
 
 # Literal characters, because the same pattern is read by re and by Arrow's RE2.
 _BLANKS = "\\x00-\\x20\u00a0\u200b\ufeff"
-_PATTERN = f"^(?:[\t\r\n]|[{_BLANKS}]*[=+@＝＋－＠-])"
-_FORMULA = re.compile(_PATTERN)
+FORMULA = f"^(?:[\t\r\n]|[{_BLANKS}]*[=+@＝＋－＠-])"
+"""The pattern of such text, for re and for Arrow."""
+
+_COMPILED = re.compile(FORMULA)
 
 
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet could take the text for a formula."""
-    return _FORMULA.match(text) is not None
+    return _COMPILED.match(text) is not None
 
 
 def quoted(text: str) -> str:
@@ -27,7 +29,7 @@ def quoted(text: str) -> str:
 
 def quoted_column(values: pa.Array) -> pa.Array:
     """`quoted` for a whole column of strings."""
-    suspect = pc.fill_null(pc.match_substring_regex(values, _PATTERN), False)
+    suspect = pc.fill_null(pc.match_substring_regex(values, FORMULA), False)
     if not pc.any(suspect).as_py():
         return values
     return pc.if_else(suspect, pc.binary_join_element_wise("'", values, ""), values)

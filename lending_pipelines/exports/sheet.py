@@ -33,6 +33,40 @@ class Sheet:
                 yield batch.slice(start, SLICE_ROWS)
 
 
+class Unwritten:
+    """Rows that are not written yet: handed out ahead of the writing, and again when they did not fit."""
+
+    def __init__(self, slices: Iterator[pa.RecordBatch]) -> None:
+        self._unread = slices
+        self._read: list[pa.RecordBatch] = []
+        self._given = 0
+
+    def first(self) -> pa.RecordBatch | None:
+        """The first rows that are not written; None when all are."""
+        return self._at(0)
+
+    def ahead(self, most: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The unwritten rows, `most` at most, each slice with the number of rows before it."""
+        before = self._given = 0
+        while before < most and (rows := self._at(self._given)):
+            if rows.num_rows > most - before:
+                self._read[self._given : self._given + 1] = rows.slice(0, most - before), rows.slice(most - before)
+                rows = self._read[self._given]
+            self._given += 1
+            yield before, rows
+            before += rows.num_rows
+
+    def written(self) -> None:
+        """The first slice that was handed out is written."""
+        del self._read[0]
+        self._given -= 1
+
+    def _at(self, number: int) -> pa.RecordBatch | None:
+        if number == len(self._read) and (rows := next(self._unread, None)):
+            self._read.append(rows)
+        return self._read[number] if number < len(self._read) else None
+
+
 def sheets_of(book: ReportBook) -> Iterator[Sheet]:
     """The tables of a book, in order."""
     for table in book.tables:

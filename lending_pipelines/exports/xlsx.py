@@ -1,68 +1,40 @@
 """XLSX: a workbook with a cover, a worksheet per table, native charts beside them.
 
-Cells are typed and carry the number format of their kind; text is always text, never a formula. Rows go straight to
-disk (openpyxl's write-only mode), so memory stays flat however many there are.
+openpyxl makes the workbook: styles, layout, cover and charts. The rows of the tables go past it, from Arrow straight
+into the archive, so that memory stays flat however many there are. A table of more rows than a worksheet holds goes on
+in the next, and the cover says so.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import datetime
-from itertools import chain
+from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.styles import Alignment, Border, Font, Side
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.writer.excel import ExcelWriter
 
+from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
-from lending_pipelines.exports.files import ExportError
 from lending_pipelines.exports.injection import is_formula
 from lending_pipelines.exports.names import sheet_names
-from lending_pipelines.exports.sheet import Sheet, sheets_of
+from lending_pipelines.exports.sheet import Sheet, Unwritten, sheets_of
 from lending_pipelines.exports.xlsx_charts import add_charts
-from lending_pipelines.reports.book import Chart, Cover, Kind, ReportBook, ReportColumn
+from lending_pipelines.exports.xlsx_rows import clean, rows_xml
+from lending_pipelines.exports.xlsx_styles import BOLD, TableStyles, landscape, lay_out, total_style
+from lending_pipelines.reports.book import Chart, Cover, ReportBook
 
-_FORMATS: dict[Kind, str] = {
-    "text": "@",
-    "money": "#,##0.00;[Red]-#,##0.00",
-    "rate": "0.00%",
-    "ratio": "0.0000",
-    "percent": '0.00"%"',
-    "count": "#,##0",
-    "date": "yyyy-mm-dd",
-    "instant": "yyyy-mm-dd hh:mm:ss",
-    "flag": "General",
-}
-# A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double.
-_EXACT_RATE = "0.00##%"
-_WIDTHS: dict[Kind, int] = {
-    "text": 10,
-    "money": 18,
-    "rate": 11,
-    "ratio": 11,
-    "percent": 11,
-    "count": 12,
-    "date": 12,
-    "instant": 20,
-    "flag": 8,
-}
-_RIGHT, _CENTER, _LEFT = (
-    Alignment(horizontal="right"),
-    Alignment(horizontal="center"),
-    Alignment(horizontal="left", indent=1),
-)
-_ALIGNED: dict[Kind, Alignment] = {"text": _LEFT, "date": _CENTER, "instant": _CENTER, "flag": _CENTER}
-_WIDEST = 60
 _LAST_ROW = 1_048_576
-_LONGEST_TEXT = 32_767
-_HEADER_FILL = PatternFill("solid", fgColor="1F3864")
-_HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
-_BOLD = Font(name="Calibri", bold=True)
-_ABOVE = Border(top=Side(style="thin"))
+# Excel does not open the ZIP64 format that Python writes above 2 GiB; the rest of a worksheet fits in 1 MiB.
+_LARGEST_XML = 2**31 - 2**20
+# A million rows are two gigabytes of XML: three times as fast as zlib's own choice, for a quarter more bytes.
+_DEFLATE_LEVEL = 2
 # A workbook must have a time of creation; a fixed one keeps equal books equal.
 _CREATED = datetime(2000, 1, 1)
 
@@ -75,101 +47,131 @@ def write_book(book: ReportBook, sink: Any) -> int:
 def write_workbook(
     cover: Cover, sheets: Iterable[Sheet], titles: Sequence[str], charts: Sequence[Chart], sink: Any
 ) -> int:
-    """Write a cover and a worksheet per sheet; the number of rows written. ExportError when a sheet has too many."""
-    workbook = Workbook(write_only=True)
-    workbook.properties.creator = "lending_pipelines"
-    workbook.properties.title = _clean(cover.title)
-    workbook.properties.created = workbook.properties.modified = _CREATED
-    names = sheet_names(["Cover", *titles])
-    total = 0
-    with _temporary_files_removed(workbook):
-        _write_cover(workbook.create_sheet(names[0]), cover)
-        for sheet, name in zip(sheets, names[1:], strict=True):
-            worksheet = workbook.create_sheet(name)
-            rows = _write_sheet(worksheet, sheet)
-            add_charts(worksheet, [chart for chart in charts if chart.table == sheet.title], sheet.columns, rows)
-            total += rows
-        ExcelWriter(workbook, StableZip(sink)).save()
+    """Write a cover and the sheets, each in as many worksheets as it needs; the number of rows written.
+
+    A chart stands beside the first worksheet of its table and draws the rows there.
+    """
+    with _Archive(sink, _DEFLATE_LEVEL) as archive:
+        workbook = _Workbook(cover, titles, archive)
+        total = sum(workbook.add(sheet, [chart for chart in charts if chart.table == sheet.title]) for sheet in sheets)
+        workbook.finish(cover)
     return total
 
 
-@contextmanager
-def _temporary_files_removed(workbook: Workbook) -> Iterator[None]:
-    """Remove the temporary file of each worksheet after a failure; openpyxl does so only after a success."""
-    try:
-        yield
-    except BaseException:
-        for worksheet in workbook.worksheets:
-            if not worksheet.closed:
-                worksheet.close()
-                worksheet._writer.cleanup()
-        raise
+class _Archive(StableZip):
+    """The workbook's archive; a worksheet that stands in it with its rows is not written over without them."""
+
+    def write(self, filename: Any, arcname: Any = None, *args: Any, **kwargs: Any) -> None:
+        """As StableZip.write, unless the member is there."""
+        if arcname not in self.NameToInfo:
+            super().write(filename, arcname, *args, **kwargs)
 
 
-def _write_sheet(worksheet: Any, sheet: Sheet) -> int:
-    batches = iter(sheet.batches)
-    first = next(batches, None)
-    _lay_out(worksheet, sheet.columns, first)
-    worksheet.append(_header(worksheet, sheet.columns))
-    cells = [
-        _Cell(worksheet, c.kind, _format(c.kind, f.type)) for c, f in zip(sheet.columns, sheet.schema, strict=True)
-    ]
-    rows = 0
-    for batch in chain([] if first is None else [first], batches):
-        if rows + batch.num_rows + 1 + len(sheet.totals) > _LAST_ROW:
-            raise ExportError(f"{sheet.title}: a worksheet holds {_LAST_ROW - 1} rows at most; write csv or parquet")
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            worksheet.append([cell.holding(value) for cell, value in zip(cells, row, strict=True)])
-        rows += batch.num_rows
-    worksheet.auto_filter.ref = f"A1:{get_column_letter(len(sheet.columns))}{rows + 1}"
+class _Workbook:
+    """A workbook on its way into an archive: `add` the sheets in the order of `titles`, then `finish`."""
+
+    def __init__(self, cover: Cover, titles: Sequence[str], archive: _Archive) -> None:
+        self._workbook = Workbook(write_only=True)
+        properties = self._workbook.properties
+        properties.creator, properties.title = "lending_pipelines", clean(cover.title)
+        properties.created = properties.modified = _CREATED
+        self._archive = archive
+        self._titles = ["Cover", *titles]
+        self._names = iter(sheet_names(self._titles))
+        self._cover = self._workbook.create_sheet(next(self._names))
+        self._split: dict[str, str] = {}
+
+    def add(self, sheet: Sheet, charts: Sequence[Chart]) -> int:
+        """Write the sheet; the number of its rows."""
+        unwritten = Unwritten(sheet.slices())
+        sample = unwritten.first()
+        parts: dict[str, int] = {}
+        while not parts or unwritten.first() is not None:
+            worksheet = self._workbook.create_sheet(self._further(sheet.title) if parts else next(self._names))
+            lay_out(worksheet, sheet.columns, sample)
+            parts[worksheet.title] = self._write(worksheet, sheet, unwritten, () if parts else charts)
+        if len(parts) > 1:
+            last = 0
+            for name, rows in parts.items():
+                self._split[name] = f"rows {last + 1:,} to {last + rows:,} of {sheet.title}"
+                last += rows
+        return sum(parts.values())
+
+    def finish(self, cover: Cover) -> None:
+        """Write the cover and all that a workbook has beside its worksheets."""
+        if self._split:
+            why = f"A worksheet holds {_LAST_ROW - 1:,} rows at most, fewer when they are long."
+            cover = Cover(cover.title, {**cover.sections, "Worksheets": {"Split": why, **self._split}})
+        _write_cover(self._cover, cover)
+        ExcelWriter(self._workbook, self._archive).save()
+
+    def _further(self, title: str) -> str:
+        """The name of another worksheet of a sheet."""
+        self._titles.append(title)
+        return sheet_names(self._titles)[-1]
+
+    def _write(self, worksheet: Any, sheet: Sheet, unwritten: Unwritten, charts: Sequence[Chart]) -> int:
+        """Write one worksheet with as many of the rows as it holds; their number."""
+        worksheet._id = len(self._workbook.worksheets)
+        styles = TableStyles.of(worksheet, sheet.columns, sheet.schema)
+        with self._archive.open(self._archive.member(worksheet.path[1:]), "w") as member:
+            member.write(_around_rows(worksheet)[0])
+            member.write(rows_xml([pa.array([column.label]) for column in sheet.columns], styles.header, 1))
+            rows = _write_rows(member, unwritten, styles, _LAST_ROW - 1 - len(sheet.totals))
+            if unwritten.first() is None:
+                member.write(_below(worksheet, sheet, styles, rows))
+            worksheet.auto_filter.ref = f"A1:{get_column_letter(len(sheet.columns))}{rows + 1}"
+            add_charts(worksheet, charts, sheet.columns, rows)
+            member.write(_around_rows(worksheet)[1])
+        return rows
+
+
+def _around_rows(worksheet: Any) -> tuple[bytes, bytes]:
+    """What stands in the worksheet's file before its rows and after them, as openpyxl has it now."""
+    writer = WorksheetWriter(worksheet, BytesIO())
+    writer.write()
+    before, after = re.split(rb"<sheetData ?/>|<sheetData></sheetData>", writer.read())
+    return before + b"<sheetData>", b"</sheetData>" + after
+
+
+def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, most: int) -> int:
+    """Write at most so many rows from the second of the worksheet on, fewer when they are long; their number."""
+
+    def made(given: tuple[int, pa.RecordBatch]) -> tuple[int, pa.Buffer]:
+        before, rows = given
+        return rows.num_rows, rows_xml(rows.columns, styles.cells, before + 2)
+
+    written = size = 0
+    with closing(in_order(made, unwritten.ahead(most))) as ready:
+        for rows, xml in ready:
+            size += xml.size
+            if written and size > _LARGEST_XML:
+                break
+            member.write(xml)
+            unwritten.written()
+            written += rows
+    return written
+
+
+def _below(worksheet: Any, sheet: Sheet, styles: TableStyles, rows: int) -> bytes:
+    """The totals, and before them why there are no rows when there are none."""
+    xml = b""
     if not rows and sheet.no_data:
-        worksheet.append([_text(worksheet, f"no data: {sheet.no_data}")])
-    for total in sheet.totals:
-        worksheet.append(list(_total(worksheet, sheet.columns, total)))
-    return rows
-
-
-def _lay_out(worksheet: Any, columns: Sequence[ReportColumn], sample: pa.RecordBatch | None) -> None:
-    """Everything that must stand before the first row: widths, the frozen header, how it prints."""
-    for number, column in enumerate(columns, start=1):
-        values = () if sample is None or column.kind != "text" else sample.column(number - 1).slice(0, 1000).to_pylist()
-        # Three more than the label: the filter's arrow covers its end.
-        needed = max(_WIDTHS[column.kind], len(column.label) + 3, *(len(str(value)) + 2 for value in values), 0)
-        worksheet.column_dimensions[get_column_letter(number)].width = min(needed, _WIDEST)
-    worksheet.freeze_panes = "A2"
-    worksheet.print_title_rows = "1:1"
-    worksheet.page_setup.orientation = "landscape"
-    worksheet.page_setup.fitToHeight = 0
-    worksheet.sheet_properties.pageSetUpPr.fitToPage = True
-
-
-def _header(worksheet: Any, columns: Sequence[ReportColumn]) -> list[Any]:
-    def cell(column: ReportColumn) -> Any:
-        head = _text(worksheet, column.label)
-        head.font, head.fill = _HEADER_FONT, _HEADER_FILL
-        head.alignment = _ALIGNED.get(column.kind, _RIGHT)
-        return head
-
-    return [cell(column) for column in columns]
-
-
-def _total(worksheet: Any, columns: Sequence[ReportColumn], total: Mapping[str, Any]) -> Iterator[Any]:
-    values = {columns[0].name: " ".join(("Total", total.get("currency", ""))).strip(), **total}
-    for column in columns:
-        value = values.get(column.name)
-        cell = _text(worksheet, value) if isinstance(value, str) else WriteOnlyCell(worksheet, value)
-        cell.number_format, cell.font, cell.border = _FORMATS[column.kind], _BOLD, _ABOVE
-        cell.alignment = _LEFT if isinstance(value, str) else _RIGHT
-        yield cell
+        xml += rows_xml([pa.array([f"no data: {sheet.no_data}"])], [styles.note], 2).to_pybytes()
+        rows = 1
+    names = [column.name for column in sheet.columns]
+    for number, total in enumerate(sheet.totals, start=rows + 2):
+        values = {names[0]: " ".join(("Total", total.get("currency", ""))).strip(), **total}
+        looks = [total_style(worksheet, column.kind, values.get(column.name)) for column in sheet.columns]
+        xml += rows_xml([pa.array([values.get(name)]) for name in names], looks, number).to_pybytes()
+    return xml
 
 
 def _write_cover(worksheet: Any, cover: Cover) -> None:
     worksheet.column_dimensions["A"].width = 34
     worksheet.column_dimensions["B"].width = 100
     worksheet.sheet_view.showGridLines = False
-    worksheet.page_setup.orientation = "landscape"
-    worksheet.sheet_properties.pageSetUpPr.fitToPage = True
-    worksheet.page_setup.fitToHeight = 0
+    landscape(worksheet)
     title = _text(worksheet, cover.title)
     title.font = Font(name="Calibri", bold=True, size=16)
     worksheet.append([title])
@@ -178,7 +180,7 @@ def _write_cover(worksheet: Any, cover: Cover) -> None:
             continue
         worksheet.append([])
         heading = _text(worksheet, section)
-        heading.font = _BOLD
+        heading.font = BOLD
         heading.border = Border(bottom=Side(style="thin"))
         worksheet.append([heading])
         for name, value in values.items():
@@ -187,45 +189,9 @@ def _write_cover(worksheet: Any, cover: Cover) -> None:
             worksheet.append([_text(worksheet, name), cell])
 
 
-class _Cell:
-    """A column's cell, made and styled once and filled anew for every row, which is what makes many rows fast."""
-
-    def __init__(self, worksheet: Any, kind: Kind, number_format: str) -> None:
-        self._text = kind == "text"
-        self._plain, self._suspect = WriteOnlyCell(worksheet), WriteOnlyCell(worksheet)
-        self._plain.number_format = self._suspect.number_format = number_format
-        self._plain.alignment = self._suspect.alignment = _ALIGNED.get(kind, _RIGHT)
-        self._suspect.quotePrefix = True
-
-    def holding(self, value: Any) -> Any:
-        """The cell with the value; None stays an empty cell."""
-        if value is None:
-            return None
-        if not self._text:
-            self._plain.value = value
-            return self._plain
-        return _set_text(self._suspect if is_formula(value) else self._plain, value)
-
-
-def _format(kind: Kind, arrow_type: pa.DataType) -> str:
-    return _EXACT_RATE if kind == "rate" and pa.types.is_decimal(arrow_type) else _FORMATS[kind]
-
-
 def _text(worksheet: Any, text: str) -> Any:
-    cell = _set_text(WriteOnlyCell(worksheet), text)
-    if is_formula(text):
-        cell.quotePrefix = True
-    return cell
-
-
-def _set_text(cell: Any, text: str) -> Any:
-    cell.value = _clean(text)
+    cell = WriteOnlyCell(worksheet, clean(text))
     # openpyxl takes a leading = for a formula and #N/A for an error.
     cell.data_type = "s"
+    cell.quotePrefix = is_formula(text)
     return cell
-
-
-def _clean(text: str) -> str:
-    """The text as XML and Excel can hold it: control characters shown as �, and … at the end of what is too long."""
-    text = ILLEGAL_CHARACTERS_RE.sub("\ufffd", text)
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"

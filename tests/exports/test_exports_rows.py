@@ -92,11 +92,56 @@ def test_a_reader_that_fails_leaves_nothing(tmp_path):
     assert ALL_TEMP_FILES == []
 
 
-def test_more_rows_than_a_worksheet_holds_are_refused(tmp_path, monkeypatch):
+def cells(path):
+    book = openpyxl.load_workbook(path)
+    return {sheet.title: [[cell.value for cell in row[:2]] for row in sheet.iter_rows()] for sheet in book}
+
+
+def test_more_rows_than_a_worksheet_holds_go_on_in_the_next(tmp_path, monkeypatch):
+    # A header and two rows: the second batch of three is cut in two.
     monkeypatch.setattr(xlsx, "_LAST_ROW", 3)
-    with pytest.raises(ExportError, match="a worksheet holds 2 rows at most; write csv or parquet"):
-        export_rows(two_batches(), COLUMNS, "xlsx", str(tmp_path / "tape"), COVER)
-    assert list(tmp_path.iterdir()) == []
+    rows = reader([("L1", "1.00")], [("L2", "2.00"), ("L3", "3.00"), ("L4", "4.00")], [("L5", "5.00")])
+    assert export_rows(rows, COLUMNS, "xlsx", str(tmp_path / "tape"), COVER).rows == 5
+    found = cells(tmp_path / "tape.xlsx")
+    cover = dict(row[:2] for row in found.pop("Cover") if row[0])
+    header = ["Loan", "Balance"]
+    assert found == {
+        "Tape =1": [header, ["L1", 1], ["L2", 2]],
+        "Tape =1 2": [header, ["L3", 3], ["L4", 4]],
+        "Tape =1 3": [header, ["L5", 5]],
+    }
+    assert cover["Split"].startswith("A worksheet holds 2 rows at most")
+    assert cover["Tape =1 2"] == "rows 3 to 4 of Tape =1"
+    assert cover["Tape =1 3"] == "rows 5 to 5 of Tape =1"
+
+
+def test_a_worksheet_ends_before_it_is_larger_than_excel_opens(tmp_path, monkeypatch):
+    # Three rows of "L1, 1.00, 2025-01-31" are about 400 bytes.
+    monkeypatch.setattr(xlsx, "_LARGEST_XML", 500)
+    rows = [[(f"L{number}", "1.00") for number in range(start, start + 3)] for start in range(0, 9, 3)]
+    assert export_rows(reader(*rows), COLUMNS, "xlsx", str(tmp_path / "tape"), COVER).rows == 9
+    found = cells(tmp_path / "tape.xlsx")
+    assert [row[0] for name in ("Tape =1", "Tape =1 2", "Tape =1 3") for row in found[name][1:]] == [
+        f"L{number}" for number in range(9)
+    ]
+
+
+def test_rows_that_fill_a_worksheet_need_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(xlsx, "_LAST_ROW", 4)
+    export_rows(two_batches(), COLUMNS, "xlsx", str(tmp_path / "tape"), COVER)
+    found = cells(tmp_path / "tape.xlsx")
+    assert list(found) == ["Cover", "Tape =1"]
+    assert not any(row[0] == "Split" for row in found["Cover"])
+
+
+@pytest.mark.parametrize("output_format", ["csv", "xlsx"])
+def test_the_same_rows_are_the_same_bytes_however_they_are_handed_over(tmp_path, output_format):
+    rows = [(f"L{number}", f"{number}.00") for number in range(40_000)]
+    made = [
+        export_rows(reader(*batches), COLUMNS, output_format, str(tmp_path / "tape"), COVER).sha256
+        for batches in ([rows], [rows[:7], rows[7:20_000], [], rows[20_000:]])
+    ]
+    assert made[0] == made[1]
 
 
 def test_columns_must_be_those_of_the_rows(tmp_path):

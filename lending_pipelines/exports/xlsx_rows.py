@@ -1,0 +1,109 @@
+"""Rows of a worksheet as SpreadsheetML, a column at a time in Arrow: what makes a million of them fast.
+
+Numbers, dates and flags are typed. What Excel cannot hold stays visible as text: a number of more than 15 digits (so
+money is exact to the cent or text), no number, a date before 1 March 1900. Text is always text, never a formula.
+Source: ECMA-376 part 1, 18.3.1; Microsoft, Excel specifications and limits.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from xml.sax.saxutils import escape
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from openpyxl.utils import get_column_letter
+
+from lending_pipelines.exports.injection import FORMULA, is_formula
+from lending_pipelines.exports.xlsx_styles import CellStyle
+
+_LONGEST_TEXT = 32_767
+_DIGITS = 15
+# Days from Excel's day 0 to 1970-01-01; its 1900 has a 29 February, so that days before March are off by one.
+_EPOCH = 25_569
+_FIRST_DAY, _END = 61 - _EPOCH, 2_958_466 - _EPOCH
+_DAY = 86_400_000_000
+# Literal characters and no look-ahead, because the same patterns are read by re and by Arrow's RE2.
+_ILLEGAL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\ufffe\uffff]"
+_ESCAPE = "_x([0-9A-Fa-f]{4}_)"
+_SPECIAL = f"{FORMULA}|{_ILLEGAL}|{_ESCAPE}|[&<>\r]|^[ \t\n]|[ \t\n]$"
+
+
+def rows_xml(arrays: Sequence[pa.Array], styles: Sequence[CellStyle], first: int) -> pa.Buffer:
+    """The rows as `<row>` elements, the first of them numbered `first`.
+
+    Null is no cell; a column of Arrow's null type is empty cells that have their style.
+    """
+    count = len(arrays[0])
+    numbers = pa.array(range(first, first + count)).cast(pa.string())
+    cells = (
+        pc.binary_join_element_wise(f'<c r="{get_column_letter(column)}', numbers, '"', _cells(values, style), "")
+        for column, (values, style) in enumerate(zip(arrays, styles, strict=True), start=1)
+    )
+    rows = pc.binary_join_element_wise('<row r="', numbers, '">', *cells, "</row>", "", null_handling="skip")
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), rows), "")[0].as_buffer()
+
+
+def clean(text: str) -> str:
+    """The text as XML and Excel can hold it: control characters shown as �, and … at the end of what is too long."""
+    text = re.sub(_ILLEGAL, "\ufffd", text)
+    # Excel counts UTF-16 units.
+    units = text.encode("utf-16-le")
+    if len(units) <= 2 * _LONGEST_TEXT:
+        return text
+    return units[: 2 * (_LONGEST_TEXT - 1)].decode("utf-16-le", errors="ignore") + "…"
+
+
+def _cells(values: pa.Array, style: CellStyle) -> pa.Array:
+    """A column's cells from their style on."""
+    if pa.types.is_null(values.type):
+        return pa.repeat(f' s="{style.plain}"/>', len(values))
+    if pa.types.is_string(values.type):
+        return _text(values, style)
+    if pa.types.is_boolean(values.type):
+        return _element(f' s="{style.plain}" t="b"><v>', values.cast(pa.int8()), "</v></c>")
+    shown, held = _number(values)
+    cells = _element(f' s="{style.plain}"><v>', shown, "</v></c>")
+    if held is None or pc.all(held).as_py() is not False:
+        return cells
+    return pc.if_else(held, cells, _text(values.cast(pa.string()), style))
+
+
+def _number(values: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """The numbers that Excel has for the values, and which of them it can hold; None when it holds all of the type."""
+    kind = values.type
+    if pa.types.is_floating(kind):
+        return values, pc.is_finite(values)
+    if pa.types.is_date(kind):
+        days = values.cast(pa.int32())
+        return pc.add(days, _EPOCH), pc.and_(pc.greater_equal(days, _FIRST_DAY), pc.less(days, _END))
+    if pa.types.is_timestamp(kind):
+        days = pc.divide(values.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64()), float(_DAY))
+        return pc.add(days, float(_EPOCH)), pc.and_(pc.greater_equal(days, _FIRST_DAY), pc.less(days, _END))
+    precision, scale = (kind.precision, kind.scale) if pa.types.is_decimal(kind) else (kind.bit_width // 3, 0)
+    if precision <= _DIGITS:
+        return values, None
+    largest = pa.scalar(Decimal(10) ** (_DIGITS - scale), pa.decimal128(38, scale)).cast(kind)
+    return values, pc.and_(pc.less(values, largest), pc.greater(values, pc.negate(largest)))
+
+
+def _text(values: pa.Array, style: CellStyle) -> pa.Array:
+    cells = _element(f' s="{style.plain}" t="inlineStr"><is><t>', values, "</t></is></c>")
+    special = pc.or_(pc.match_substring_regex(values, _SPECIAL), pc.greater(pc.binary_length(values), _LONGEST_TEXT))
+    if not pc.any(special).as_py():
+        return cells
+    special = pc.fill_null(special, False)
+    return pc.replace_with_mask(
+        cells, special, pa.array([_special(text, style) for text in values.filter(special).to_pylist()])
+    )
+
+
+def _special(text: str, style: CellStyle) -> str:
+    number = style.quoted if is_formula(text) else style.plain
+    # Excel reads _x000D_ as a carriage return: the underscore before it is written so, too.
+    inside = escape(re.sub(_ESCAPE, r"_x005F_x\1", clean(text)), {"\r": "&#13;"})
+    return f' s="{number}" t="inlineStr"><is><t xml:space="preserve">{inside}</t></is></c>'
+
+
+def _element(start: str, values: pa.Array, end: str) -> pa.Array:
+    return pc.binary_join_element_wise(start, values.cast(pa.string()), end, "")
