@@ -8,7 +8,6 @@ import tiny_lake
 from tiny_lake import TinyLake, money
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.resources import LakeReportSource
 
 JAN, MID, FEB = date(2025, 1, 31), date(2025, 2, 15), date(2025, 2, 28)
 
@@ -208,5 +207,8 @@ def rows():
 @pytest.fixture
 def home_source(closed_home):
     """The lake of a small lender with 31 days closed, as reports see it."""
+    # Dagster comes with it, which takes seconds to import.
+    from lending_pipelines.resources import LakeReportSource
+
     with closed_home.lake() as lake:
         yield LakeReportSource(lake, Conventions())

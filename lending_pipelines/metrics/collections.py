@@ -1,0 +1,119 @@
+"""Collections: whom collectors reached, what was promised and kept, and which late loans became current again.
+
+Each kind of work is a table of its own (`contacts`, `promises`, `cures`), so that a source that keeps only some of them
+has no numbers for the others, rather than zeros. `performance` adds them up per collector and queue.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import timeline
+from lending_pipelines.metrics.money import ZERO, money, whole
+
+MEASURES = (
+    "contacts",
+    "right_party_contacts",
+    "promises",
+    "promises_due",
+    "promises_kept",
+    "late_loans",
+    "cured_loans",
+)
+"""What is counted."""
+
+RATES = {
+    "contact_rate": ("right_party_contacts", "contacts"),
+    "ptp_rate": ("promises", "right_party_contacts"),
+    "kept_rate": ("promises_kept", "promises_due"),
+    "cure_rate": ("cured_loans", "late_loans"),
+}
+"""Rate → what it is a share of what: fractions, null where the latter is 0."""
+
+_WORKER = ("collector_id", "queue")
+_ONE = ibis.literal(1, "int64")
+
+
+def contacts(collection_contacts: ir.Table, first: date, last: date) -> ir.Table:
+    """The attempts made in the days first..last (UTC): collector_id, queue, contacts, right_party_contacts."""
+    made = collection_contacts.filter(collection_contacts.contacted_at.date().between(first, last))
+    return made.select(*_WORKER, contacts=_ONE, right_party_contacts=_flag(made.outcome == "right_party"))
+
+
+def promises(promises_to_pay: ir.Table, first: date, last: date) -> ir.Table:
+    """The promises made or due in the days first..last: collector_id, queue, promises, promises_due, promises_kept.
+
+    Of those due, kept are the ones kept by the last day.
+    """
+    made = promises_to_pay.promised_on.between(first, last)
+    due = promises_to_pay.due_on.between(first, last)
+    return promises_to_pay.filter(made | due).select(
+        *_WORKER, promises=_flag(made), promises_due=_flag(due), promises_kept=_flag(due & _kept(promises_to_pay, last))
+    )
+
+
+def cures(collection_assignments: ir.Table, positions: ir.Table, opening: date, last: date) -> ir.Table:
+    """The loans assigned at the end of the day `opening` that were late then: collector_id, queue, late_loans,
+    cured_loans.
+
+    Cured are those active and not past due at the end of `last`, as in the cure rates of aging_transitions. `positions`
+    is loan_positions with both days.
+    """
+    assigned = timeline.intervals(collection_assignments, "assigned_on", "released_on", _WORKER, opening, opening)
+    late = positions.filter(positions.business_date == opening, positions.days_past_due > 0)
+    current = positions.filter(
+        positions.business_date == last, positions.status == "active", positions.days_past_due == 0
+    )
+    cohort = assigned.filter(assigned.collector_id.notnull()).semi_join(late, "loan_id")
+    after = cohort.left_join(current.select(current_loan="loan_id"), cohort.loan_id == current.loan_id)
+    return after.select(*_WORKER, late_loans=_ONE, cured_loans=_flag(after.current_loan.notnull()))
+
+
+def performance(work: Sequence[ir.Table], *by: str) -> ir.Table:
+    """Σ of MEASURES, and RATES, per `by` (of collector_id and queue; none: one row in all).
+
+    `work` are tables of `contacts`, `promises` and `cures`; what belongs to one that is not given is null.
+    """
+    known = {name for table in work for name in table.columns}
+    rows = ibis.union(*(_padded(table) for table in work))
+    sums = rows.agg(
+        **{name: whole(rows[name].sum().fill_null(0)) if name in known else ibis.null("int64") for name in MEASURES},
+        by=list(by),
+    )
+    return sums.mutate(
+        **{rate: sums[part].cast("float64") / sums[of].cast("float64").nullif(0) for rate, (part, of) in RATES.items()}
+    )
+
+
+def promised_amounts(promises_to_pay: ir.Table, loans: ir.Table, first: date, last: date) -> ir.Table:
+    """The promises due in the days first..last and those of them kept by the last day, per currency of the loan.
+
+    Columns: currency, promises_due, amount_due, promises_kept, amount_kept, kept_amount_rate (a share of amount_due).
+    """
+    due = promises_to_pay.filter(promises_to_pay.due_on.between(first, last))
+    due = due.left_join(loans.select("loan_id", "currency"), "loan_id")
+    kept = _kept(due, last)
+    sums = due.group_by("currency").agg(
+        promises_due=due.count(),
+        amount_due=money(due.amount.sum()),
+        promises_kept=whole(_flag(kept).sum()),
+        amount_kept=money(ibis.coalesce(due.amount.sum(where=kept), ZERO)),
+    )
+    due_amount = sums.amount_due.cast("float64").nullif(0)
+    return sums.mutate(kept_amount_rate=sums.amount_kept.cast("float64") / due_amount)
+
+
+def _kept(promises_to_pay: ir.Table, last: date) -> ir.BooleanColumn:
+    return (promises_to_pay.kept_on <= last).fill_null(False)
+
+
+def _padded(table: ir.Table) -> ir.Table:
+    return table.select(
+        *_WORKER, **{name: table[name] if name in table.columns else ibis.null("int64") for name in MEASURES}
+    )
+
+
+def _flag(holds: ir.BooleanValue) -> ir.IntegerValue:
+    return holds.cast("int64")

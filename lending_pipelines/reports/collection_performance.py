@@ -1,0 +1,162 @@
+"""collection_performance: per collector and queue, whom they reached, what was promised and kept, and who was cured."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from lending_pipelines.metrics import collections
+from lending_pipelines.reports import columns, days, no_data, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import InPeriod, ScopeFilters, UnderConventions
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportSource
+
+_WORK = ("collection_contacts", "promises_to_pay", "collection_assignments")
+_COLLECTOR = (
+    *columns.lake_columns("collection_assignments", "collector_id"),
+    *columns.lake_columns("staff", "full_name"),
+)
+_QUEUE = columns.lake_columns("collection_assignments", "queue")
+_MEASURES = (
+    ReportColumn("contacts", "Contacts", "count"),
+    ReportColumn("right_party_contacts", "Right-party contacts", "count"),
+    ReportColumn("contact_rate", "Contact rate", "rate"),
+    ReportColumn("promises", "Promises", "count"),
+    ReportColumn("ptp_rate", "PTP rate", "rate"),
+    ReportColumn("promises_due", "Promises due", "count"),
+    ReportColumn("promises_kept", "Promises kept", "count"),
+    ReportColumn("kept_rate", "Kept rate", "rate"),
+    ReportColumn("late_loans", "Late at the start", "count"),
+    ReportColumn("cured_loans", "Current at the end", "count"),
+    ReportColumn("cure_rate", "Cure rate", "rate"),
+)
+_AMOUNTS = (
+    ReportColumn("currency", "Currency", "text"),
+    ReportColumn("promises_due", "Promises due", "count"),
+    ReportColumn("amount_due", "Amount due", "money"),
+    ReportColumn("promises_kept", "Promises kept", "count"),
+    ReportColumn("amount_kept", "Amount kept", "money"),
+    ReportColumn("kept_amount_rate", "Kept rate by amount", "rate"),
+)
+
+
+_NOTE = (
+    "Contact rate: right-party contacts ÷ contacts. PTP rate: promises ÷ right-party contacts. Kept rate: promises kept"
+    " by the last day ÷ promises due in the period. Cure rate: of the loans that were assigned and late the day before"
+    " the period, those current on its last day."
+)
+
+
+class CollectionPerformanceParameters(UnderConventions, ScopeFilters, InPeriod):
+    """The form of collection_performance."""
+
+
+class CollectionPerformance:
+    """Adds up contacts, promises and assignments; lateness is that of loan_positions."""
+
+    report_type = "collection_performance"
+    title = "Collection performance"
+    description = "Contact, promise, kept and cure rates of a period per collector and queue."
+    reads = ("loan_positions", "portfolio_snapshots", *_WORK, "staff", "loans")
+    parameters = CollectionPerformanceParameters
+
+    def covers(self, parameters: CollectionPerformanceParameters, source: ReportSource) -> list[date]:
+        """The day before the period and its last day, where they are closed: cures are seen from one to the other."""
+        period = days.period(parameters, source)
+        return days.closed(source, period.opening, period.last)
+
+    def generate(self, parameters: CollectionPerformanceParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the business date or a scope is not there."""
+        period = days.period(parameters, source)
+        covered = self.covers(parameters, source)
+        tables = {
+            name: scopes.among_chosen(source.table(name), parameters, source, period.last)
+            for name in _WORK
+            if no_data.has_rows(source, name)
+        }
+        work = _work(tables, source, period, covered)
+        none = no_data.reason(source, _WORK, f"there was no collections work from {period.first} to {period.last}")
+        performance = [
+            _performance(work, source, "By collector and queue", (*_COLLECTOR, *_QUEUE), none),
+            _performance(work, source, "By collector", _COLLECTOR, none),
+            _performance(work, source, "By queue", _QUEUE, none),
+        ]
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {scopes.chosen_title(parameters, source, period.last)}, {period.display}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            period.last,
+            source.versions(),
+            [*performance, _amounts(tables, source, period)],
+            _charts(performance[-1]),
+            notes=[_NOTE, *_missing(tables, covered, period)],
+            summary=next(
+                (columns.headline(row, (*collections.MEASURES, *collections.RATES)) for row in performance[0].totals),
+                {},
+            ),
+        )
+
+
+def _work(
+    tables: Mapping[str, ir.Table], source: ReportSource, period: Period, covered: Sequence[date]
+) -> list[ir.Table]:
+    """What is counted, of the kinds of work that the source keeps and whose days are closed."""
+    work = []
+    if "collection_contacts" in tables:
+        work.append(collections.contacts(tables["collection_contacts"], period.first, period.last))
+    if "promises_to_pay" in tables:
+        work.append(collections.promises(tables["promises_to_pay"], period.first, period.last))
+    if "collection_assignments" in tables and len(covered) == 2:
+        positions = source.table("loan_positions")
+        positions = positions.filter(positions.business_date.isin(covered))
+        work.append(collections.cures(tables["collection_assignments"], positions, *covered))
+    return work
+
+
+def _performance(
+    work: Sequence[ir.Table], source: ReportSource, title: str, who: tuple[ReportColumn, ...], none: str
+) -> ReportTable:
+    """One table per collector, queue or both, with everything together in the totals."""
+    printed = (*who, *_MEASURES)
+    names = [column.name for column in printed]
+    if not work:
+        return ReportTable(title, printed, pd.DataFrame(columns=names), no_data=none)
+    keys = [column.name for column in who if column.name != "full_name"]
+    rows = collections.performance(work, *keys)
+    if "collector_id" in keys:
+        staff = source.table("staff").select("staff_id", "full_name")
+        rows = rows.left_join(staff, rows.collector_id == staff.staff_id)
+    frame = columns.frame(rows.order_by(*reversed(keys)).select(*names))
+    totals = collections.performance(work).to_pyarrow().to_pylist() if len(frame) else []
+    return ReportTable(title, printed, frame, tuple({keys[0]: "all", **row} for row in totals), no_data=none)
+
+
+def _amounts(tables: Mapping[str, ir.Table], source: ReportSource, period: Period) -> ReportTable:
+    names = [column.name for column in _AMOUNTS]
+    none = no_data.reason(source, ["promises_to_pay"], f"no promise was due from {period.first} to {period.last}")
+    promises = tables.get("promises_to_pay", source.table("promises_to_pay"))
+    due = collections.promised_amounts(promises, source.table("loans"), period.first, period.last)
+    frame = columns.frame(due.order_by("currency").select(*names))
+    return ReportTable("Promises due by currency", _AMOUNTS, frame, no_data=none)
+
+
+def _charts(by_queue: ReportTable) -> list[Chart]:
+    if by_queue.frame.empty:
+        return []
+    return [Chart("Rates by queue", by_queue.title, "bar", "queue", tuple(collections.RATES))]
+
+
+def _missing(tables: Mapping[str, ir.Table], covered: Sequence[date], period: Period) -> Iterator[str]:
+    """What could not be counted, and why."""
+    for name in _WORK:
+        if name not in tables:
+            yield f"No data: the source has no {name}; what is counted from it is blank."
+    for day in (period.opening, period.last):
+        if day not in covered:
+            yield f"No data: {day} is not closed; cure rates are blank."
+
+
+generator = CollectionPerformance()
