@@ -92,7 +92,7 @@ def close(
 def report(
     report_type: Annotated[str, typer.Argument(help="A report type; a wrong one lists those there are.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the report: name=value.")] = None,
-    output_format: Annotated[str, typer.Option("--format", help="csv or xlsx.")] = "xlsx",
+    output_format: Annotated[str, typer.Option("--format", help="csv, xlsx, pdf, json or parquet.")] = "xlsx",
 ) -> None:
     """Make a report and print where it is."""
     from lending_pipelines.runs import run_report

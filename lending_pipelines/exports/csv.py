@@ -14,8 +14,8 @@ from pyarrow import csv
 from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
 from lending_pipelines.exports.injection import quoted, quoted_column
-from lending_pipelines.exports.names import file_names
 from lending_pipelines.exports.sheet import Sheet, sheets_of
+from lending_pipelines.exports.zipped import write_tables
 from lending_pipelines.reports.book import Cover, Kind, ReportBook
 
 # Six decimals, as rates have: more would be printed with an exponent.
@@ -26,14 +26,10 @@ def write_book(book: ReportBook, sink: Any) -> int:
     """Write a book; the number of rows written."""
     if len(book.tables) == 1:
         return write_sheet(next(sheets_of(book)), sink)
-    rows = 0
     with StableZip(sink) as archive:
         with archive.open(archive.member("cover.csv"), "w") as member:
             _write_cover(book.cover, member)
-        for sheet, name in zip(sheets_of(book), file_names(table.title for table in book.tables), strict=True):
-            with archive.open(archive.member(f"{name}.csv"), "w", force_zip64=True) as member:
-                rows += write_sheet(sheet, member)
-    return rows
+        return write_tables(book, "csv", write_sheet, archive)
 
 
 def write_sheet(sheet: Sheet, sink: Any) -> int:

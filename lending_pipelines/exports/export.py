@@ -5,23 +5,31 @@ from typing import Any
 
 import pyarrow as pa
 
-from lending_pipelines.exports import csv, parquet, xlsx
+from lending_pipelines.exports import csv, json, parquet, pdf, xlsx
 from lending_pipelines.exports.files import ExportedFile, ExportError, placing
 from lending_pipelines.exports.sheet import Sheet
 from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
 
-_BOOK_WRITERS = {"csv": csv.write_book, "xlsx": xlsx.write_book}
+_BOOK_WRITERS = {
+    "csv": csv.write_book,
+    "xlsx": xlsx.write_book,
+    "pdf": pdf.write_book,
+    "json": json.write_book,
+    "parquet": parquet.write_book,
+}
+# Formats that hold one table a file.
+_ZIPPED = ("csv", "parquet")
 
 
 def export(book: ReportBook, output_format: str, url: str) -> ExportedFile:
-    """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .zip.
+    """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .pdf, …
 
-    A CSV book of more than one table is a zip. Equal books make equal bytes. ExportError when the format is unknown or
-    the place cannot be written.
+    A book of more than one table is a zip in CSV and Parquet. Equal books make equal bytes. ExportError when
+    the format is unknown or the place cannot be written.
     """
     if output_format not in _BOOK_WRITERS:
-        raise ExportError(f"a report cannot be written as {output_format!r}: choose {' or '.join(_BOOK_WRITERS)}")
-    zipped = output_format == "csv" and len(book.tables) > 1
+        raise ExportError(f"a report cannot be written as {output_format!r}: choose {', '.join(_BOOK_WRITERS)}")
+    zipped = output_format in _ZIPPED and len(book.tables) > 1
     with placing(_suffixed(url, "zip" if zipped else output_format)) as sink:
         rows = _BOOK_WRITERS[output_format](book, sink)
     return sink.exported(rows)

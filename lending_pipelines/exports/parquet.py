@@ -1,4 +1,6 @@
-"""Parquet: the rows as they are, typed; the cover as JSON in the file's metadata under `cover`."""
+"""Parquet: the rows as they are, typed, without totals. The cover is JSON in the file's metadata under `cover`, a
+column's kind and label in the metadata of its field. A book of more than one table is a zip of a file per table.
+"""
 
 import json
 from typing import Any
@@ -7,18 +9,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lending_pipelines.exports.ahead import in_order
-from lending_pipelines.exports.sheet import Sheet
-from lending_pipelines.reports.book import Cover
+from lending_pipelines.exports.archive import StableZip
+from lending_pipelines.exports.sheet import Sheet, sheets_of
+from lending_pipelines.exports.zipped import write_tables
+from lending_pipelines.reports.book import Cover, ReportBook
+
+
+def write_book(book: ReportBook, sink: Any) -> int:
+    """Write a book; the number of rows written."""
+    if len(book.tables) == 1:
+        return write_sheet(next(sheets_of(book)), book.cover, sink)
+    with StableZip(sink) as archive:
+        return write_tables(book, "parquet", lambda sheet, member: write_sheet(sheet, book.cover, member), archive)
 
 
 def write_sheet(sheet: Sheet, cover: Cover, sink: Any) -> int:
     """Write one table, a row group per batch; the number of rows written."""
     about = json.dumps({"title": cover.title, **{name: dict(values) for name, values in cover.sections.items()}})
-    schema = sheet.schema.with_metadata({"cover": about})
+    fields = [
+        field.with_metadata({"kind": column.kind, "label": column.label})
+        for field, column in zip(sheet.schema, sheet.columns, strict=True)
+    ]
+    schema = pa.schema(fields, {"cover": about})
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
 
         def write(batch: pa.RecordBatch) -> int:
-            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
             return batch.num_rows
 
         # In a thread of its own, while the next batch is read.

@@ -36,7 +36,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as text, totals below its rows. `right`: columns that stand on the right; `whole`: those never wrapped."""
+    """A table as text, totals below its rows. `right`: columns that stand on the right; `whole`: never wrapped."""
 
     labels: list[str]
     right: list[bool]

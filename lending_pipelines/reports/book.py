@@ -100,7 +100,8 @@ class ReportBook:
     """A finished report.
 
     `parameters` are as they were asked for, `as_of` the business date that they came to; `data_versions` the Delta
-    versions of the tables read. `summary` holds the headline numbers, ready for JSON (money as decimal text).
+    versions of the tables read. `summary` holds the headline numbers, ready for JSON (money as decimal text); `blocks`
+    are the report's own parts of its JSON, by name, ready for JSON too.
     """
 
     report_type: str
@@ -113,6 +114,7 @@ class ReportBook:
     charts: Sequence[Chart] = ()
     notes: Sequence[str] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
+    blocks: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = {table.title: set(table.names) for table in self.tables}
