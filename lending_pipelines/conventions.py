@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lending_pipelines.errors import LendingError
+from lending_pipelines.errors import LendingError, did_you_mean
 
 
 class Conventions(BaseModel):
@@ -53,6 +53,24 @@ class Conventions(BaseModel):
         """The settings as text by name, for covers, manifests and metadata."""
         return {name: ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in self}
 
+    def overridden(self, text: str) -> "Conventions":
+        """These with the settings of the text in their place: `par_operator=>; bucket_edges=1,30,60`.
+
+        LendingError when a setting is not written so, does not exist or has no such value.
+        """
+        settings: dict[str, str | list[str]] = {}
+        for part in text.split(";"):
+            name, equals, value = (piece.strip() for piece in part.partition("="))
+            if name not in Conventions.model_fields:
+                raise LendingError(f"there is no convention {name!r}; {did_you_mean(name, Conventions.model_fields)}")
+            if not equals:
+                raise LendingError(f"convention {name}: write it as {name}={self.stamp()[name].replace(' ', '')}")
+            settings[name] = value.split(",") if isinstance(getattr(self, name), tuple) else value
+        try:
+            return Conventions(**{**self.model_dump(), **settings})
+        except ValidationError as error:
+            raise LendingError(f"conventions {text!r}: {_problems(error)}") from error
+
     @classmethod
     def load(cls, path: str | Path) -> "Conventions":
         """The conventions in a TOML file: a key a setting, defaults for the rest. LendingError names what is wrong."""
@@ -61,5 +79,10 @@ class Conventions(BaseModel):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise LendingError(f"conventions file {path} cannot be read: {error}") from error
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise LendingError(f"conventions file {path}: {problems}") from error
+            raise LendingError(f"conventions file {path}: {_problems(error)}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )

@@ -45,3 +45,23 @@ def test_a_wrong_file_is_refused_in_a_line_that_names_it(tmp_path, content, told
     assert str(refused.value).startswith(f"conventions file {file}")
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_settings_are_overridden_by_text():
+    theirs = Conventions(non_accrual_days=60).overridden("par_operator=>; bucket_edges=1,45, 90 ;transition_step=week")
+    assert (theirs.par_operator, theirs.bucket_edges, theirs.transition_step) == (">", (1, 45, 90), "week")
+    assert theirs.non_accrual_days == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("par_operater=>", "there is no convention 'par_operater'; .*par_operator"),
+        ("par_operator", "convention par_operator: write it as par_operator=>="),
+        ("bucket_edges=30,1", "bucket edges start at 1 and rise"),
+        ("dpd_method=loose", "dpd_method: Input should be 'rolling' or 'strict'"),
+    ],
+)
+def test_a_wrong_override_is_refused(text, problem):
+    with pytest.raises(LendingError, match=problem):
+        Conventions().overridden(text)

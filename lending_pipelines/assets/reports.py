@@ -4,8 +4,10 @@ Every request leaves a row in the register's `reports`: pending, generating, the
 the reason. Before a report leaves, the blocking checks of the dates that it covers are evaluated again.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from pydantic import Field, create_model
@@ -15,9 +17,10 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import export
 from lending_pipelines.exports.files import ExportedFile
 from lending_pipelines.register import ReportRequests
+from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports.book import ReportBook
-from lending_pipelines.reports.parameters import ReportParameters, parse_parameters
-from lending_pipelines.reports.protocol import ReportGeneratorProtocol
+from lending_pipelines.reports.parameters import DEFAULT, KnownAt, ReportParameters, UnderConventions, parse_parameters
+from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 from lending_pipelines.reports.registry import get, report_types
 from lending_pipelines.resources import (
     ConventionsResource,
@@ -25,6 +28,7 @@ from lending_pipelines.resources import (
     LakeReportSource,
     LakeResource,
     RegisterResource,
+    recomputed,
 )
 from lending_pipelines.tables import TABLES
 
@@ -38,7 +42,10 @@ class ChecksFailed(LendingError):
 class ReportRequest(dg.Config):
     """What every report's form asks beside the report's own parameters."""
 
-    output_format: Literal["csv", "xlsx"] = Field("xlsx", description="csv, or xlsx: a formatted workbook.")
+    output_format: OutputFormat = Field(
+        "xlsx",
+        description="xlsx: a formatted workbook; pdf: for a board or an auditor; json, csv, parquet: for programs.",
+    )
     requested_by: str = Field("launchpad", description="Who asked, for the register.")
 
 
@@ -61,7 +68,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
         deps=[dg.AssetKey(name) for name in generator.reads],
         group_name="reports",
         owners=["team:finance"],
-        kinds={"excel"},
+        kinds={"csv", "excel", "pdf"},
     )
     def report(
         context: dg.AssetExecutionContext,
@@ -80,8 +87,11 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             ReportRequests(session).start(report_id, context.run.run_id)
         try:
             parameters = parse_parameters(generator.report_type, generator.parameters, values)
-            _verify(generator, parameters, source)
-            book = generator.generate(parameters, source)
+            covered = generator.covers(parameters, source)
+            if covered:
+                require_checks(source, generator.reads, covered, f"report {generator.report_type}")
+            with _as_asked(parameters, covered, source) as asked:
+                book = generator.generate(parameters, asked)
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
             file = export(book, request["output_format"], exports.place(path))
         except BaseException as error:
@@ -104,11 +114,17 @@ def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:
     return create_model(f"{generator.report_type}_form", __base__=ReportRequest, **fields)
 
 
-def _verify(generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: LakeReportSource) -> None:
-    """ChecksFailed when a blocking check fails on a date that the report covers."""
-    covered = generator.covers(parameters, source)
-    if covered:
-        require_checks(source, generator.reads, covered, f"report {generator.report_type}")
+@contextmanager
+def _as_asked(parameters: ReportParameters, covered: list[date], source: LakeReportSource) -> Iterator[ReportSource]:
+    """The source that the report reads: the lake, or its daily tables computed anew as the parameters ask."""
+    known_by = parameters.known_by if isinstance(parameters, KnownAt) else None
+    settings = parameters.conventions if isinstance(parameters, UnderConventions) else DEFAULT
+    conventions = source.conventions if settings == DEFAULT else source.conventions.overridden(settings)
+    if not covered or (known_by is None and conventions == source.conventions):
+        yield source
+        return
+    with recomputed(source, covered, conventions, known_by) as anew:
+        yield anew
 
 
 def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:

@@ -8,7 +8,8 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import uuid4
@@ -128,6 +129,13 @@ class Lake:
             return self._rewrite_months(table, rows, first, last)
         return self._write(table, rows, replaced=lambda file: _may_hold(table, file, first, last))
 
+    @contextmanager
+    def staged(self, rows: ir.Table) -> Iterator[ir.Table]:
+        """The rows computed once and kept beside the lake's tables, for reading them again within the block."""
+        with tempfile.TemporaryDirectory(prefix="lending-staged-") as folder:
+            self.engine.write_parquet(rows, folder, "staged", None)
+            yield self.engine.read_parquet([f"{folder}/*.parquet"])
+
     def _write(self, table: Table, rows: ir.Table, replaced: Callable[[_File], bool]) -> Written:
         started = time.monotonic()
         added = self._write_files(table, rows)
@@ -154,9 +162,7 @@ class Lake:
         """Replace days inside monthly files: the months' other days are carried over into the new files."""
         started = time.monotonic()
         # Staged once, so that another run's commit in between repeats only this merge, not the computation.
-        with tempfile.TemporaryDirectory(prefix="lending-staged-") as folder:
-            self.engine.write_parquet(_conform(table, rows), folder, "staged", None)
-            staged = self.engine.read_parquet([f"{folder}/*.parquet"])
+        with self.staged(_conform(table, rows)) as staged:
             total = int(staged.count().to_pyarrow().as_py())
             added: list[AddAction] = []
 

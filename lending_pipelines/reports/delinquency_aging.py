@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lending_pipelines.reports import aging_tables, columns, days, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
-from lending_pipelines.reports.parameters import AsOf, History, OneScope
+from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource
 
 _OVERDUE = columns.lake_columns(
@@ -29,7 +29,7 @@ _OVERDUE = columns.lake_columns(
 )
 
 
-class DelinquencyAgingParameters(History, OneScope, AsOf):
+class DelinquencyAgingParameters(UnderConventions, KnownAt, History, OneScope, AsOf):
     """The form of delinquency_aging."""
 
     top_loans: int = Field(

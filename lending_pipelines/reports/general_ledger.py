@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.reports import columns, days
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import ALL, LATEST, ReportParameters, iso_day
+from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, iso_day
 from lending_pipelines.reports.protocol import ReportSource
 
 MONTH_START = "month_start"
@@ -29,7 +29,7 @@ _LINES = (
 )
 
 
-class GeneralLedgerParameters(ReportParameters):
+class GeneralLedgerParameters(KnownAt):
     """The form of general_ledger."""
 
     from_date: str = Field(

@@ -5,11 +5,12 @@ date is ISO text. What several reports share is here; a report's own parameters 
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
@@ -18,6 +19,12 @@ ALL = "ALL"
 
 LATEST = "latest"
 """The word for the last business date present."""
+
+NOW = "now"
+"""The word for everything known when the report is made."""
+
+DEFAULT = "default"
+"""The word for the conventions of the daily tables."""
 
 UNSET = "unset"
 """The word for a date that the form does not need."""
@@ -79,6 +86,52 @@ class InPeriod(AsOf):
         if self.period == "custom" and self.from_date > self.to_date:
             raise ValueError(f"from_date {self.from_date} is after to_date {self.to_date}")
         return self
+
+
+class KnownAt(ReportParameters):
+    """A report on what the lender knew at an instant."""
+
+    known_at: str = Field(
+        NOW,
+        description="Instant in UTC as 2025-01-31T18:00, or now: only what the servicing system had learned by then"
+        " counts. Portfolios and investors count as they stand today.",
+    )
+
+    @field_validator("known_at")
+    @classmethod
+    def _instant(cls, text: str) -> str:
+        if text == NOW:
+            return text
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"write an instant in UTC as 2025-01-31T18:00, or {NOW}") from None
+        return instant.astimezone(UTC).replace(tzinfo=None).isoformat() if instant.tzinfo else instant.isoformat()
+
+    @property
+    def known_by(self) -> datetime | None:
+        """The instant; None for now."""
+        return None if self.known_at == NOW else datetime.fromisoformat(self.known_at)
+
+
+class UnderConventions(ReportParameters):
+    """A report under other conventions than the daily tables'."""
+
+    conventions: str = Field(
+        DEFAULT,
+        description="default, or settings for this report alone, as par_operator=>; bucket_edges=1,30,60."
+        f" Settings: {', '.join(Conventions.model_fields)}.",
+    )
+
+    @field_validator("conventions")
+    @classmethod
+    def _settings(cls, text: str) -> str:
+        if text != DEFAULT:
+            try:
+                Conventions().overridden(text)
+            except LendingError as error:
+                raise ValueError(str(error)) from None
+        return text
 
 
 class ScopeFilters(ReportParameters):

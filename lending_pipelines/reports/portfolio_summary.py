@@ -10,7 +10,7 @@ from pydantic import Field
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.aging_tables import by_lateness
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
-from lending_pipelines.reports.parameters import AsOf, History, OneScope
+from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource
 
 _PAR = ("par_30", "par_60", "par_90")
@@ -50,7 +50,7 @@ _HISTORY = columns.lake_columns(
 )
 
 
-class PortfolioSummaryParameters(History, OneScope, AsOf):
+class PortfolioSummaryParameters(UnderConventions, KnownAt, History, OneScope, AsOf):
     """The form of portfolio_summary."""
 
     by: Literal["portfolio", "program", "product", "branch", "investor", "vintage"] = Field(

@@ -4,7 +4,7 @@ from datetime import date
 
 from lending_pipelines.reports import columns, days
 from lending_pipelines.reports.book import ReportBook, ReportTable
-from lending_pipelines.reports.parameters import AsOf
+from lending_pipelines.reports.parameters import AsOf, KnownAt
 from lending_pipelines.reports.protocol import ReportSource
 
 _COLUMNS = columns.lake_columns(
@@ -20,6 +20,10 @@ _COLUMNS = columns.lake_columns(
 )
 
 
+class TrialBalanceParameters(KnownAt, AsOf):
+    """The form of trial_balance."""
+
+
 class TrialBalance:
     """Prints the table trial_balance."""
 
@@ -27,13 +31,13 @@ class TrialBalance:
     title = "Trial balance"
     description = "Debits, credits and balance of every ledger account on a day, with totals per currency."
     reads = ("trial_balance", "journal_lines")
-    parameters = AsOf
+    parameters = TrialBalanceParameters
 
-    def covers(self, parameters: AsOf, source: ReportSource) -> list[date]:
+    def covers(self, parameters: TrialBalanceParameters, source: ReportSource) -> list[date]:
         """The business date."""
         return [days.ledger_date(source, self.reads, parameters.as_of)]
 
-    def generate(self, parameters: AsOf, source: ReportSource) -> ReportBook:
+    def generate(self, parameters: TrialBalanceParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the day is not there."""
         day = self.covers(parameters, source)[0]
         balances = source.table("trial_balance")

@@ -7,6 +7,7 @@ empty is taken from the environment when the run starts, so that no secret is re
 from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.resources.exports import ExportsResource
 from lending_pipelines.resources.lake import LakeIOManager, LakeResource
+from lending_pipelines.resources.recomputed_source import recomputed
 from lending_pipelines.resources.register import RegisterResource
 from lending_pipelines.resources.report_source import LakeReportSource
 from lending_pipelines.resources.source import SourceResource
@@ -19,4 +20,5 @@ __all__ = [
     "LakeResource",
     "RegisterResource",
     "SourceResource",
+    "recomputed",
 ]

@@ -1,5 +1,6 @@
 """The lake as reports see it: every table at one version, from its first reading to the end of the report."""
 
+from contextlib import AbstractContextManager
 from datetime import date
 
 import ibis.expr.types as ir
@@ -31,6 +32,10 @@ class LakeReportSource:
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
         """The rows of an expression over these tables as they are computed, in order."""
         return self._lake.engine.batches(rows)
+
+    def staged(self, rows: ir.Table) -> AbstractContextManager[ir.Table]:
+        """The rows computed once, for reading them again within a block."""
+        return self._lake.staged(rows)
 
     def days(self, name: str) -> list[date]:
         """The business dates present in a daily table, in order."""

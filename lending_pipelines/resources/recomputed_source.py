@@ -1,0 +1,108 @@
+"""The lake as it was known at an instant or under other conventions: its daily tables computed anew for a report.
+
+What the numbers mean is in metrics/, as it is for the close. Nothing is written to the lake.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
+from lending_pipelines.metrics.events import known
+from lending_pipelines.resources.report_source import LakeReportSource
+
+_STEP = {"month": pd.DateOffset(months=1), "week": pd.DateOffset(weeks=1), "day": pd.DateOffset(days=1)}
+
+
+@contextmanager
+def recomputed(
+    source: LakeReportSource, days: Sequence[date], conventions: Conventions, known_at: datetime | None
+) -> Iterator["RecomputedSource"]:
+    """A ReportSource like `source` whose daily tables hold `days` alone, computed when first read.
+
+    `known_at` (UTC) leaves out what the servicing system had not learned by then; None: nothing.
+    """
+    with ExitStack() as stage:
+        yield RecomputedSource(source, days, conventions, known_at, stage)
+
+
+class RecomputedSource:
+    """See `recomputed`; what it computed is kept until `stage` closes."""
+
+    def __init__(
+        self,
+        source: LakeReportSource,
+        days: Sequence[date],
+        conventions: Conventions,
+        known_at: datetime | None,
+        stage: ExitStack,
+    ):
+        self._source = source
+        self._days = sorted(days)
+        self._conventions = conventions
+        self._known_at = None if known_at is None else ibis.literal(known_at, "timestamp(6)")
+        self._stage = stage
+        self._computed: dict[str, ir.Table] = {}
+
+    @property
+    def conventions(self) -> Conventions:
+        """The conventions of the report."""
+        return self._conventions
+
+    def table(self, name: str) -> ir.Table:
+        """A servicing table as known, or a daily table computed from them."""
+        if name in self._computed:
+            return self._computed[name]
+        rows = self._rows(name)
+        if rows is None:
+            rows = self._source.table(name)
+            return known(rows, self._known_at) if "posted_at" in rows.columns else rows
+        self._computed[name] = self._stage.enter_context(self._source.staged(rows))
+        return self._computed[name]
+
+    def days(self, name: str) -> list[date]:
+        """The business dates present in a daily table of the lake, in order."""
+        return self._source.days(name)
+
+    def versions(self) -> dict[str, int]:
+        """The Delta version of every table read so far."""
+        return self._source.versions()
+
+    def _rows(self, name: str) -> ir.Table | None:
+        """The expression of a daily table; None for any other."""
+        days = self._days[0], self._days[-1]
+        match name:
+            case "loan_positions":
+                return self._positions(self._days)
+            case "aging_buckets":
+                return delinquency.aging_buckets(self.table("loan_positions"))
+            case "aging_transitions":
+                step = _STEP[self._conventions.transition_step]
+                openings = {(pd.Timestamp(day) - step).date() for day in self._days}
+                both = self._stage.enter_context(self._source.staged(self._positions({*openings, *self._days})))
+                return self._asked(delinquency.aging_transitions(both, *days, self._conventions))
+            case "portfolio_snapshots":
+                held = self.table("loan_positions")
+                return portfolios.portfolio_snapshots(held, self.table, *days, self._conventions)
+            case "trial_balance":
+                lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
+                return self._asked(ledger.trial_balance(lines, accounts, *days))
+            case "ledger_tieouts":
+                held, balances = self.table("loan_positions"), self.table("trial_balance")
+                lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
+                return self._asked(ledger.ledger_tieouts(held, balances, lines, accounts, *days))
+            case _:
+                return None
+
+    def _positions(self, days: Sequence[date] | set[date]) -> ir.Table:
+        # One expression over the whole span: a single day of it costs more to compile than the days between to skip.
+        rows = positions.loan_positions(self.table, min(days), max(days), self._conventions)
+        return rows.filter(rows.business_date.isin(sorted(days)))
+
+    def _asked(self, rows: ir.Table) -> ir.Table:
+        return rows.filter(rows.business_date.isin(self._days))
