@@ -5,7 +5,7 @@ accepted is what means the same. Nothing is rounded: only the noise of binary fl
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,9 @@ from lending_pipelines.tables import Table
 
 SHOWN = 5
 """How many offending rows an error names."""
+
+Values: TypeAlias = Sequence[Any] | pa.Array
+"""One column's values as a database hands them out."""
 
 _CASTS = {
     "int64": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
@@ -26,8 +29,8 @@ _CASTS = {
 """What may be cast to each type, besides the type itself and the cases that need a rule of their own."""
 
 
-def record_batch(source: str, table: Table, columns: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    """Columns of Python values in the table's order as a record batch of its types.
+def record_batch(source: str, table: Table, columns: Sequence[Values]) -> pa.RecordBatch:
+    """Columns of values in the table's order as a record batch of its types.
 
     SourceError names the source, table, column and the keys and values of the first offending rows.
     """
@@ -36,13 +39,13 @@ def record_batch(source: str, table: Table, columns: Sequence[Sequence[Any]]) ->
         try:
             arrays.append(to_arrow(values, field.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            arrays.append(_one_by_one(source, table, field, columns))
+            arrays.append(_one_by_one(source, table, field, [_plain(column) for column in columns]))
     return pa.RecordBatch.from_arrays(arrays, schema=table.arrow_schema)
 
 
-def to_arrow(values: Sequence[Any], wanted: pa.DataType) -> pa.Array:
+def to_arrow(values: Values, wanted: pa.DataType) -> pa.Array:
     """The values as an array of the wanted type; ArrowInvalid or ArrowTypeError when one does not mean the same."""
-    found = pa.array(values)
+    found = values if isinstance(values, pa.Array) else pa.array(values)
     if found.type == wanted or pa.types.is_null(found.type):
         return found.cast(wanted)
     if pa.types.is_decimal(wanted):
@@ -86,6 +89,10 @@ def _flags(found: pa.Array) -> pa.Array:
     if pc.any(pc.greater(pc.abs(found), 1)).as_py():
         raise pa.ArrowInvalid("a flag is 0 or 1")
     return found.cast(pa.bool_())
+
+
+def _plain(values: Values) -> Sequence[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array) else values
 
 
 def _one_by_one(source: str, table: Table, field: pa.Field, columns: Sequence[Sequence[Any]]) -> pa.Array:

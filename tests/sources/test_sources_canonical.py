@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from lending_pipelines.sources import SourceError, open_source
-from lending_pipelines.sources.canonical import database as canonical_database
+from lending_pipelines.sources.canonical import rows
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
 
@@ -58,11 +58,11 @@ def test_since_is_an_inclusive_lower_bound(database, make_transaction):
     ]
 
 
-def test_a_table_larger_than_one_fetch_is_streamed_in_batches(database, make_transaction, monkeypatch):
-    monkeypatch.setattr(canonical_database, "FETCHED_ROWS", 4)
-    database.insert("transactions", *(make_transaction(day) for day in range(1, 12)))
+def test_a_table_larger_than_one_fetch_is_streamed_in_batches(sqlite_database, make_transaction, monkeypatch):
+    monkeypatch.setattr(rows, "FETCHED_ROWS", 4)
+    sqlite_database.insert("transactions", *(make_transaction(day) for day in range(1, 12)))
 
-    batches = list(open_source("canonical", database.url).read(SERVICING["transactions"], None))
+    batches = list(open_source("canonical", sqlite_database.url).read(SERVICING["transactions"], None))
 
     assert [batch.num_rows for batch in batches] == [4, 4, 3]
     assert {row["transaction_id"] for batch in batches for row in batch.to_pylist()} == {f"T{n}" for n in range(1, 12)}

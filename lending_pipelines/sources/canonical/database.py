@@ -1,4 +1,7 @@
-"""Reads servicing tables, named and shaped as in tables/, from any database that SQLAlchemy reaches. Read only."""
+"""Reads servicing tables, named and shaped as in tables/, from any database that SQLAlchemy reaches. Read only.
+
+How rows come over is the extractor's business: postgresql.py for PostgreSQL, rows.py for every other.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -7,13 +10,11 @@ from urllib.parse import quote
 import pyarrow as pa
 import sqlalchemy as sa
 
+from lending_pipelines.sources.canonical import postgresql, rows
 from lending_pipelines.sources.convert import record_batch
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.sql import servicing_metadata
-
-FETCHED_ROWS = 4096
-"""Rows fetched and converted at a time: large enough for Arrow, small enough for the processor's cache."""
 
 
 class CanonicalDatabase:
@@ -38,12 +39,12 @@ class CanonicalDatabase:
 
     def read(self, table: Table, since: datetime | None) -> Iterator[pa.RecordBatch]:
         """The table's rows by one SELECT, streamed. SourceError: unreadable, a column missing, a wrong type."""
+        extract = postgresql.fetch if self._engine.dialect.name == "postgresql" else rows.fetch
         try:
-            with self._engine.connect() as connection:
-                self._check_columns(connection, table)
-                for columns in _fetch(connection, self._select(table, since)):
-                    yield record_batch(self.name, table, columns)
-        except sa.exc.SQLAlchemyError as error:
+            self._check_columns(table)
+            for columns in extract(self._engine, self._select(table, since)):
+                yield record_batch(self.name, table, columns)
+        except (sa.exc.SQLAlchemyError, postgresql.ReadFailed) as error:
             place = self._engine.url.render_as_string(hide_password=True)
             raise SourceError(
                 f"{self.name}: table {table.name} cannot be read from {place}: {_one_line(error)}"
@@ -53,9 +54,9 @@ class CanonicalDatabase:
         """Nothing to say: the tables are taken as they are."""
         return {}
 
-    def _check_columns(self, connection: sa.Connection, table: Table) -> None:
+    def _check_columns(self, table: Table) -> None:
         try:
-            found = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+            found = {column["name"] for column in sa.inspect(self._engine).get_columns(table.name)}
         except sa.exc.NoSuchTableError:
             raise SourceError(
                 f"{self.name}: the database has no table {table.name}: create it (empty if there is nothing to put in)"
@@ -66,20 +67,10 @@ class CanonicalDatabase:
 
     def _select(self, table: Table, since: datetime | None) -> sa.Select:
         stored = self._tables[table.name]
-        # Without types SQLAlchemy hands out what the driver gives; convert.py does the rest a column at a time.
-        select = sa.select(
-            *(sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in stored.columns)
-        )
+        select = sa.select(*stored.columns)
         if since is not None and table.watermark is not None:
             select = select.where(stored.columns[table.watermark] >= since)
         return select
-
-
-def _fetch(connection: sa.Connection, select: sa.Select) -> Iterator[list[tuple]]:
-    """The SELECT's values as tuples of columns, a few thousand rows at a time through a server-side cursor."""
-    result = connection.execution_options(yield_per=FETCHED_ROWS).execute(select)
-    for rows in result.partitions():
-        yield list(zip(*rows, strict=True))
 
 
 def _url_to_read(url: sa.URL) -> sa.URL:

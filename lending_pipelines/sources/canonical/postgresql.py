@@ -1,0 +1,101 @@
+"""Extraction from PostgreSQL: one SELECT by the server's binary COPY, decoded to Arrow in C (ADBC) as it streams in.
+
+Which rows are read, and what their values must be, is decided elsewhere: here they only come over, unrounded.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from lending_pipelines.sources.convert import Values
+
+BATCH_BYTES = 16 * 1024**2
+"""What a batch takes in memory, about: some 130,000 transactions."""
+
+
+class ReadFailed(Exception):
+    """The server cannot be reached, refuses the SELECT, or breaks off before its end."""
+
+
+def fetch(engine: sa.Engine, select: sa.Select) -> Iterator[list[Values]]:
+    """The SELECT's columns, a batch at a time, in a read-only transaction of its own on the engine's database.
+
+    ReadFailed when not every row could be read.
+    """
+    from adbc_driver_postgresql import dbapi
+
+    try:
+        with dbapi.connect(_address(engine)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+            # An instant without a zone is one in UTC, to whatever the server may be set.
+            cursor.execute("SET LOCAL TIME ZONE 'UTC'")
+            fields = cursor.adbc_execute_schema(_sql(select, engine))
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
+            cursor.execute(_sql(_decodable(select, fields), engine))
+            with cursor.fetch_record_batch() as batches:
+                for batch in batches:
+                    columns = zip(select.selected_columns, fields, batch.columns, strict=True)
+                    yield [_exact(column, field, values) for column, field, values in columns]
+    except (dbapi.Error, pa.ArrowException, OSError) as error:
+        # Once rows stream, the driver's errors come out as Arrow's.
+        raise ReadFailed(str(error)) from error
+
+
+def _address(engine: sa.Engine) -> str:
+    from psycopg2.extensions import make_dsn
+
+    _, parameters = engine.dialect.create_connect_args(engine.url)
+    return make_dsn(**parameters)
+
+
+def _sql(select: sa.Select, engine: sa.Engine) -> str:
+    # COPY takes no parameters: SQLAlchemy writes the watermark, the only one, by its type.
+    return str(select.compile(engine, compile_kwargs={"literal_binds": True}))
+
+
+def _decodable(select: sa.Select, fields: pa.Schema) -> sa.Select:
+    """The SELECT with text in place of what has no plain Arrow type: NUMERIC, enumerations, UUIDs.
+
+    ADBC would hand out NUMERIC as text too, but writes it more slowly than the server does.
+    """
+    return select.with_only_columns(
+        *(
+            sa.cast(column, sa.Text) if isinstance(field.type, pa.BaseExtensionType) else column
+            for column, field in zip(select.selected_columns, fields, strict=True)
+        )
+    )
+
+
+def _exact(column: sa.ColumnElement, field: pa.Field, values: pa.Array) -> Values:
+    """The values as they are in the database; as Python's own where a batch has some that Arrow does not know."""
+    if getattr(field.type, "type_name", None) == "numeric":
+        return _numbers(column.type, values)
+    if pa.types.is_date(field.type) or pa.types.is_timestamp(field.type):
+        return _in_calendar(values)
+    return values
+
+
+def _numbers(wanted: sa.types.TypeEngine, texts: pa.Array) -> Values:
+    if isinstance(wanted, sa.Numeric) and wanted.precision and wanted.scale is not None:
+        try:
+            return texts.cast(pa.decimal128(wanted.precision, wanted.scale))
+        except pa.ArrowInvalid:
+            # It has other decimals, or is no number: for the conversion to judge, row by row.
+            pass
+    numbers = (text if text is None else Decimal(text) for text in texts.to_pylist())
+    return [number if number is None or number.is_finite() else str(number) for number in numbers]
+
+
+def _in_calendar(instants: pa.Array) -> Values:
+    """Dates and instants; PostgreSQL's infinity, which the driver lets overflow, as text."""
+    kind = date if pa.types.is_date(instants.type) else datetime
+    first, last = (pa.scalar(end, instants.type) for end in (kind.min, kind.max))
+    outside = pc.or_(pc.less(instants, first), pc.greater(instants, last))
+    if not pc.any(outside).as_py():
+        return instants
+    known = pc.if_else(outside, None, instants).to_pylist()
+    return ["infinity" if infinite else value for infinite, value in zip(outside.to_pylist(), known, strict=True)]
