@@ -123,17 +123,24 @@ def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarra
     return answers
 
 
+def total_returns(rows: ir.Table, balance: str, disbursed: str) -> ir.Table:
+    """The rows with what came back and is still owed beyond what was lent.
+
+    `rows` has total_collected, interest_receivable and the columns named: of the principal outstanding and of what was
+    disbursed. Adds residual (principal outstanding + interest receivable), profit (collected + residual - disbursed;
+    both money) and total_return (profit ÷ disbursed).
+    """
+    rows = rows.mutate(residual=money(rows[balance] + rows.interest_receivable))
+    rows = rows.mutate(profit=money(rows.total_collected + rows.residual - rows[disbursed]))
+    return rows.mutate(total_return=rows.profit.cast("float64") / rows[disbursed].cast("float64").nullif(0))
+
+
 def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
     """What every loan of `positions` has earned by each of its days; `flows` as `cash_flows` returns it.
 
-    Returns business_date, loan_id, residual (principal outstanding + interest receivable), profit (collected + residual
-    - disbursed; both money), irr, irr_with_residual, irr_reason, moic, total_return (profit ÷ disbursed).
+    Returns business_date, loan_id, irr, irr_with_residual, irr_reason, moic, and what `total_returns` adds.
     """
-    rows = positions.mutate(
-        residual=money(positions.principal_outstanding + positions.interest_receivable),
-        disbursed=positions.principal_disbursed.cast("float64").nullif(0),
-    )
-    rows = rows.mutate(profit=money(rows.total_collected + rows.residual - rows.principal_disbursed))
+    rows = total_returns(positions, "principal_outstanding", "principal_disbursed")
     by_date = flows.group_by("loan_id", "on").agg(amount=flows.amount.sum())
     until = rows.select("business_date", "loan_id", "residual").inner_join(by_date, "loan_id")
     until = until.filter(until.on <= until.business_date)
@@ -159,8 +166,8 @@ def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
         "irr",
         "irr_with_residual",
         irr_reason=rows.loan_id_solved.isnull().ifelse(NO_FLOWS, rows.irr_reason),
-        moic=rows.total_collected.cast("float64") / rows.disbursed,
-        total_return=rows.profit.cast("float64") / rows.disbursed,
+        moic=rows.total_collected.cast("float64") / rows.principal_disbursed.cast("float64").nullif(0),
+        total_return="total_return",
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -82,9 +83,8 @@ def test_solved_together_as_alone(sets):
     dates = [[begin + timedelta(days=n) for n, _ in flows] for flows in sets]
     amounts = [[float(amount) for _, amount in flows] for flows in sets]
     sizes = np.array([len(flows) for flows in sets])
-    together = xirrs(
-        np.cumsum(sizes) - sizes, np.array(sum(dates, []), dtype="datetime64[D]"), np.array(sum(amounts, []))
-    )
+    on, flows = (np.array(list(chain.from_iterable(values))) for values in (dates, amounts))
+    together = xirrs(np.cumsum(sizes) - sizes, on.astype("datetime64[D]"), flows)
     alone = [xirr(*flows) for flows in zip(dates, amounts, strict=True)]
     assert [(rate is None, reason) for rate, reason in together] == [(rate is None, reason) for rate, reason in alone]
     assert [rate for rate, _ in together if rate is not None] == pytest.approx(
