@@ -1,0 +1,55 @@
+"""What loans brought in and lost: interest, fees, charge-offs and profit, loan by loan and added up.
+
+Rates of return are in returns.py.
+"""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import returns
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+
+SUMS = (
+    "principal_disbursed",
+    "interest_earned",
+    "fees_earned",
+    "principal_charged_off",
+    "recovered",
+    "charge_off_loss",
+    "total_collected",
+    "residual",
+    "profit",
+)
+"""The money that `added_up` adds up."""
+
+
+def loan_profits(positions: ir.Table, fees: ir.Table | None, day: date) -> ir.Table:
+    """The rows of loan_positions of a day with what each loan brought in.
+
+    Adds what `returns.total_returns` adds, fees_earned (fees assessed less waived by the day; null without a table of
+    `fees`) and charge_off_loss (principal charged off - recovered).
+    """
+    rows = returns.total_returns(positions, "principal_outstanding", "principal_disbursed")
+    rows = rows.mutate(charge_off_loss=money(rows.principal_charged_off - rows.recovered))
+    if fees is None:
+        return rows.mutate(fees_earned=NO_AMOUNT)
+    assessed = fees.filter(fees.assessed_on <= day)
+    waived = (assessed.waived_on <= day).fill_null(False).ifelse(assessed.waived_amount, ZERO)
+    earned = assessed.group_by("loan_id").agg(fees_earned=money((assessed.amount - waived).sum()))
+    rows = rows.left_join(earned, "loan_id").drop("loan_id_right")
+    return rows.mutate(fees_earned=ibis.coalesce(rows.fees_earned, ZERO))
+
+
+def added_up(profits: ir.Table, *keys: str) -> ir.Table:
+    """Σ of SUMS over `loan_profits` per keys, with loan_count, loss_making_loans, moic and total_return of the sums."""
+    sums = profits.group_by(*keys).agg(
+        loan_count=whole(profits.count()),
+        loss_making_loans=whole((profits.profit < 0).cast("int64").sum()),
+        **{name: money(profits[name].sum()) for name in SUMS},
+    )
+    disbursed = sums.principal_disbursed.cast("float64").nullif(0)
+    return sums.mutate(
+        moic=sums.total_collected.cast("float64") / disbursed, total_return=sums.profit.cast("float64") / disbursed
+    )

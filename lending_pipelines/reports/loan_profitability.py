@@ -1,0 +1,143 @@
+"""loan_profitability: what each loan has brought in and lost up to a day, and its rates of return."""
+
+from datetime import date
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import Field
+
+from lending_pipelines.metrics import events, profitability, returns
+from lending_pipelines.reports import columns, days, no_data, return_columns, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
+from lending_pipelines.reports.protocol import ReportSource
+
+_BROUGHT = (
+    *columns.lake_columns("loan_positions", "principal_disbursed", "interest_earned"),
+    ReportColumn("fees_earned", "Fees earned", "money"),
+    *columns.lake_columns("loan_positions", "principal_charged_off", "recovered"),
+    ReportColumn("charge_off_loss", "Charge-off loss", "money"),
+    *columns.lake_columns("loan_positions", "total_collected"),
+    *return_columns.EARNED,
+)
+_RATIOS = (*columns.lake_columns("portfolio_snapshots", "moic"), return_columns.TOTAL_RETURN)
+_RATES = columns.lake_columns("portfolio_snapshots", "irr", "irr_with_residual", "irr_reason")
+_CURRENCY = columns.lake_columns("loan_positions", "currency")
+_PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), *columns.lake_columns("products", "name"))
+_COUNTS = (
+    ReportColumn("loan_count", "Loans", "count"),
+    ReportColumn("loss_making_loans", "Loss-making loans", "count"),
+)
+_LOAN = columns.lake_columns(
+    "loan_positions",
+    "loan_id",
+    "borrower_id",
+    "product_id",
+    "branch_id",
+    "vintage",
+    "currency",
+    "status",
+    "disbursed_on",
+    "annual_rate",
+)
+_NOTES = (
+    "Interest earned is scheduled interest for the time elapsed. Fees earned: assessed less waived. Charge-off loss:"
+    " principal charged off - recovered, negative where more was recovered.",
+    *return_columns.NOTES,
+)
+
+
+class LoanProfitabilityParameters(UnderConventions, KnownAt, ScopeFilters, AsOf):
+    """The form of loan_profitability."""
+
+    order: Literal["loan_id", "least_profitable", "most_profitable"] = Field(
+        "loan_id", description="How the loans of a currency are ordered: by loan_id or by profit."
+    )
+    top_loans: int = Field(0, ge=0, description="How many loans are listed per currency, in that order; 0: all.")
+
+
+class LoanProfitability:
+    """Computes the returns of the chosen loans of loan_positions from their cash flows, and adds up their profits."""
+
+    report_type = "loan_profitability"
+    title = "Loan profitability"
+    description = "Interest, fees, losses, profit, IRR, MOIC and total return loan by loan, and by product."
+    reads = ("loan_positions", "portfolio_snapshots", "transactions", "fees", "products")
+    parameters = LoanProfitabilityParameters
+
+    def covers(self, parameters: LoanProfitabilityParameters, source: ReportSource) -> list[date]:
+        """The business date."""
+        return [days.business_date(source, self.reads, parameters.as_of)]
+
+    def generate(self, parameters: LoanProfitabilityParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the day or a scope is not there."""
+        day = self.covers(parameters, source)[0]
+        where = scopes.chosen_title(parameters, source, day)
+        fees = source.table("fees") if no_data.has_rows(source, "fees") else None
+        profits = profitability.loan_profits(scopes.chosen_loans(parameters, source, day), fees, day)
+        none = f"there is no loan of {where} on {day}"
+        summary = _summary(profits, none)
+        products = [_by_product(profits, source, currency, none) for currency in summary.frame["currency"]]
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {where}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            day,
+            source.versions(),
+            [summary, *products, _loans(profits, source, parameters, none, day)],
+            [_chart(table) for table in products],
+            notes=[*_NOTES, *([] if fees is not None else ["No data: the source has no fees; fees earned are blank."])],
+            summary={
+                row["currency"]: columns.headline(row, ("loan_count", "loss_making_loans", "profit", "total_return"))
+                for row in summary.arrow().to_pylist()
+            },
+        )
+
+
+def _summary(profits: ir.Table, none: str) -> ReportTable:
+    printed = (*_CURRENCY, *_COUNTS, *_BROUGHT, *_RATIOS)
+    rows = profitability.added_up(profits, "currency").order_by("currency")
+    return ReportTable("Summary", printed, _frame(rows, printed), no_data=none)
+
+
+def _by_product(profits: ir.Table, source: ReportSource, currency: str, none: str) -> ReportTable:
+    printed = (*_PRODUCT, *_COUNTS, *_BROUGHT, *_RATIOS)
+    rows = profitability.added_up(profits.filter(profits.currency == currency), "product_id")
+    rows = rows.left_join(source.table("products").select("product_id", "name"), "product_id")
+    return ReportTable(f"By product {currency}", printed, _frame(rows.order_by("product_id"), printed), no_data=none)
+
+
+def _loans(
+    profits: ir.Table, source: ReportSource, parameters: LoanProfitabilityParameters, none: str, day: date
+) -> ReportTable:
+    """The loans in the order asked for; rates of return are found for those listed alone."""
+    first = {
+        "loan_id": profits.loan_id,
+        "least_profitable": profits.profit,
+        "most_profitable": profits.profit.desc(),
+    }[parameters.order]
+    order = ibis.window(group_by="currency", order_by=[first, profits.loan_id])
+    ranked = profits.mutate(rank=ibis.row_number().over(order))
+    if parameters.top_loans:
+        ranked = ranked.filter(ranked["rank"] < parameters.top_loans)
+    transactions = source.table("transactions").semi_join(ranked, "loan_id")
+    flows = returns.cash_flows(events.signed(transactions, day))
+    found = returns.loan_returns(ranked, flows).select("loan_id", "moic", *(column.name for column in _RATES))
+    printed = (*_LOAN, *_BROUGHT, *_RATIOS, *_RATES)
+    rows = ranked.inner_join(found, "loan_id").order_by("currency", "rank")
+    totals = columns.totals_by_currency(ranked, _BROUGHT)
+    return ReportTable("Loans", printed, _frame(rows, printed), totals, no_data=none)
+
+
+def _frame(rows: ir.Table, printed: tuple[ReportColumn, ...]):
+    return columns.frame(rows.select(*(column.name for column in printed)))
+
+
+def _chart(table: ReportTable) -> Chart:
+    currency = table.title.rpartition(" ")[2]
+    return Chart(f"Profit by product, {currency}", table.title, "bar", "product_id", ("profit",))
+
+
+generator = LoanProfitability()
