@@ -1,0 +1,80 @@
+"""Modifications of loan terms: how many of each type, the terms before and after, and how many loans went bad again."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO, money, whole
+
+RATES = ("rate", "term")
+"""The terms that are averaged over the modifications that record them before and after."""
+
+AMOUNTS = ("payment", "principal")
+"""The terms that are added up over the modifications that record them before and after."""
+
+
+def terms_by_type(modifications: ir.Table, loans: ir.Table) -> ir.Table:
+    """Volume and terms per type and currency of the loan.
+
+    Columns: type, currency, modifications, loans, the averages before_rate, after_rate (annual fractions), before_term,
+    after_term (payments), the sums before_payment, after_payment, before_principal, after_principal (money), and
+    principal_change. A term that no modification of the type records both before and after is null.
+    """
+    rows = modifications.left_join(loans.select("loan_id", "currency"), "loan_id")
+    measures: dict[str, ir.Value] = {"modifications": rows.count(), "loans": rows.loan_id.nunique()}
+    for term in (*RATES, *AMOUNTS):
+        before, after = rows[f"before_{term}"], rows[f"after_{term}"]
+        both = before.notnull() & after.notnull()
+        for name, value in ((f"before_{term}", before), (f"after_{term}", after)):
+            measures[name] = value.cast("float64").mean(where=both) if term in RATES else money(value.sum(where=both))
+    terms = rows.group_by("type", "currency").agg(**measures)
+    return terms.mutate(principal_change=money(terms.after_principal - terms.before_principal))
+
+
+def outcomes(modifications: ir.Table, positions: ir.Table, last: date, redefault_days: int) -> ir.Table:
+    """Where each modified loan stands on `last`, by its latest modification in `modifications`.
+
+    Columns: loan_id, type, modified_month (`2025-01`), currency, exposure (principal outstanding and charged off),
+    redefaulted: the loan is charged off, or active and at least `redefault_days` past due. `positions` is
+    loan_positions; a loan that it does not have on that day has no row.
+    """
+    latest = ibis.row_number().over(
+        ibis.window(group_by="loan_id", order_by=[ibis.desc(modifications.effective_on), ibis.desc("modification_id")])
+    )
+    of_loans = modifications.mutate(place=latest).filter(lambda rows: rows.place == 0)
+    held = positions.filter(positions.business_date == last)
+    late = (held.status == "active") & (held.days_past_due >= redefault_days)
+    held = held.select(
+        "loan_id",
+        "currency",
+        exposure=money(held.principal_outstanding + held.principal_charged_off),
+        redefaulted=(held.status == "charged_off") | late,
+    )
+    rows = of_loans.inner_join(held, "loan_id")
+    return rows.select(
+        "loan_id",
+        "type",
+        "currency",
+        "exposure",
+        "redefaulted",
+        modified_month=rows.effective_on.strftime("%Y-%m"),
+    )
+
+
+def redefaults(outcomes: ir.Table, *by: str) -> ir.Table:
+    """How many of the modified loans went bad again, per `by`, currency among them.
+
+    Columns: `by`, modified_loans, redefaulted_loans, redefault_rate, exposure, redefaulted_exposure (money),
+    redefault_exposure_rate.
+    """
+    sums = outcomes.group_by(*by).agg(
+        modified_loans=outcomes.count(),
+        redefaulted_loans=whole(outcomes.redefaulted.cast("int64").sum()),
+        exposure=money(outcomes.exposure.sum()),
+        redefaulted_exposure=money(ibis.coalesce(outcomes.exposure.sum(where=outcomes.redefaulted), ZERO)),
+    )
+    return sums.mutate(
+        redefault_rate=sums.redefaulted_loans.cast("float64") / sums.modified_loans.cast("float64"),
+        redefault_exposure_rate=sums.redefaulted_exposure.cast("float64") / sums.exposure.cast("float64").nullif(0),
+    )

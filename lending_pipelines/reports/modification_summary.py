@@ -1,0 +1,192 @@
+"""modification_summary: loan terms changed in a period, before and after, and which modified loans went bad again."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis.expr.types as ir
+from pydantic import Field
+
+from lending_pipelines.metrics import modifications
+from lending_pipelines.reports import columns, days, no_data, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import InPeriod, KnownAt, ScopeFilters, UnderConventions
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportSource
+
+_TYPES = (
+    *columns.lake_columns("modifications", "type"),
+    *columns.lake_columns("loans", "currency"),
+    ReportColumn("modifications", "Modifications", "count"),
+    ReportColumn("loans", "Loans", "count"),
+    ReportColumn("before_rate", "Average rate before", "rate"),
+    ReportColumn("after_rate", "Average rate after", "rate"),
+    ReportColumn("before_term", "Average term before", "ratio"),
+    ReportColumn("after_term", "Average term after", "ratio"),
+    ReportColumn("before_payment", "Payments before", "money"),
+    ReportColumn("after_payment", "Payments after", "money"),
+    ReportColumn("before_principal", "Principal before", "money"),
+    ReportColumn("after_principal", "Principal after", "money"),
+    ReportColumn("principal_change", "Change of principal", "money"),
+)
+_OUTCOMES = (
+    ReportColumn("currency", "Currency", "text"),
+    ReportColumn("modified_loans", "Modified loans", "count"),
+    ReportColumn("redefaulted_loans", "Re-defaulted loans", "count"),
+    ReportColumn("redefault_rate", "Re-default rate", "rate"),
+    ReportColumn("exposure", "Principal outstanding and charged off", "money"),
+    ReportColumn("redefaulted_exposure", "Re-defaulted principal", "money"),
+    ReportColumn("redefault_exposure_rate", "Re-default rate by principal", "rate"),
+)
+_LISTED = (
+    *columns.lake_columns("modifications", "modification_id", "loan_id"),
+    *columns.lake_columns("loans", "currency"),
+    *columns.lake_columns("modifications", "type", "effective_on", "before_rate", "after_rate"),
+    *columns.lake_columns("modifications", "before_term", "after_term", "before_payment", "after_payment"),
+    *columns.lake_columns("modifications", "before_principal", "after_principal"),
+)
+
+
+class ModificationSummaryParameters(UnderConventions, KnownAt, ScopeFilters, InPeriod):
+    """The form of modification_summary."""
+
+    redefault_days: int = Field(
+        60,
+        ge=1,
+        le=3650,
+        description="A modified loan that is so many days past due, or charged off, has re-defaulted.",
+    )
+    redefault_months: int = Field(
+        12,
+        ge=1,
+        le=120,
+        description="Re-default is looked for among loans modified in so many months up to the last day.",
+    )
+    max_listed: int = Field(
+        1000, ge=1, le=100_000, description="How many modifications are listed one by one, the latest first."
+    )
+
+
+class ModificationSummary:
+    """Prints modifications, and the lateness of modified loans in loan_positions."""
+
+    report_type = "modification_summary"
+    title = "Modification summary"
+    description = "Changed loan terms of a period by type, before and after, and re-default of modified loans."
+    reads = ("loan_positions", "portfolio_snapshots", "modifications", "loans")
+    parameters = ModificationSummaryParameters
+
+    def covers(self, parameters: ModificationSummaryParameters, source: ReportSource) -> list[date]:
+        """The period's last day, where it is closed: re-default is seen on it."""
+        return days.closed(source, days.period(parameters, source).last)
+
+    def generate(self, parameters: ModificationSummaryParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the business date or a scope is not there."""
+        period = days.period(parameters, source)
+        chosen = scopes.among_chosen(source.table("modifications"), parameters, source, period.last)
+        made = chosen.filter(chosen.effective_on.between(period.first, period.last))
+        by_type = _by_type(made, source, period)
+        watched = period.trend(parameters.redefault_months)
+        redefaults = _redefaults(chosen, source, watched, parameters.redefault_days)
+        listed = _listed(made, source, period, parameters.max_listed)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {scopes.chosen_title(parameters, source, period.last)}, {period.display}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            period.last,
+            source.versions(),
+            [by_type, *redefaults, listed],
+            _charts(redefaults),
+            notes=_notes(parameters, by_type, listed),
+            summary={
+                row["currency"]: columns.headline(row, ("modifications", "principal_change")) for row in by_type.totals
+            },
+        )
+
+
+def _by_type(made: ir.Table, source: ReportSource, period: Period) -> ReportTable:
+    terms = modifications.terms_by_type(made, source.table("loans"))
+    added = ["modifications", *(column.name for column in _TYPES if column.kind == "money")]
+    return ReportTable(
+        "By type",
+        _TYPES,
+        columns.frame(terms.order_by("currency", "type").select(*_names(_TYPES))),
+        columns.totals_by_currency(terms, _TYPES, added),
+        no_data=_none(source, period),
+    )
+
+
+def _redefaults(
+    chosen: ir.Table, source: ReportSource, watched: Sequence[Period], redefault_days: int
+) -> list[ReportTable]:
+    """Re-default by type, with totals per currency, and a table by month of each currency, for a chart of one."""
+    first, last = watched[0].first, watched[-1].last
+    within = chosen.filter(chosen.effective_on.between(first, last))
+    outcomes = modifications.outcomes(within, source.table("loan_positions"), last, redefault_days)
+    types = modifications.redefaults(outcomes, "type", "currency").order_by("currency", "type")
+    totals = modifications.redefaults(outcomes, "currency").order_by("currency").to_pyarrow().to_pylist()
+    months = modifications.redefaults(outcomes, "modified_month", "currency").order_by("modified_month")
+    why = f"no loan was modified from {first} to {last}" if days.closed(source, last) else f"{last} is not closed"
+    by_type = (ReportColumn("type", "Type", "text"), *_OUTCOMES)
+    by_month = (ReportColumn("modified_month", "Month modified", "text"), *_OUTCOMES)
+    return [
+        ReportTable(
+            "Re-default by type",
+            by_type,
+            columns.frame(types.select(*_names(by_type))),
+            tuple(totals),
+            no_data=no_data.reason(source, ["modifications"], why),
+        ),
+        *(
+            ReportTable(
+                f"Re-default by month {row['currency']}",
+                by_month,
+                columns.frame(months.filter(months.currency == row["currency"]).select(*_names(by_month))),
+            )
+            for row in totals
+        ),
+    ]
+
+
+def _listed(made: ir.Table, source: ReportSource, period: Period, most: int) -> ReportTable:
+    rows = made.left_join(source.table("loans").select("loan_id", "currency"), "loan_id")
+    latest = rows.order_by(rows.effective_on.desc(), "modification_id").limit(most)
+    return ReportTable(
+        "Modifications", _LISTED, columns.frame(latest.select(*_names(_LISTED))), no_data=_none(source, period)
+    )
+
+
+def _charts(redefaults: Sequence[ReportTable]) -> list[Chart]:
+    return [
+        Chart(
+            table.title.replace("by month", "rate by month of modification,"),
+            table.title,
+            "line",
+            "modified_month",
+            ("redefault_rate", "redefault_exposure_rate"),
+        )
+        for table in redefaults[1:]
+    ]
+
+
+def _notes(parameters: ModificationSummaryParameters, by_type: ReportTable, listed: ReportTable) -> list[str]:
+    made = int(by_type.frame["modifications"].sum())
+    cut = [f"The latest {len(listed.frame)} of {made} modifications are listed."] if made > len(listed.frame) else []
+    return [
+        "Terms before and after are those of the modifications that record both: rates and terms averaged, payments and"
+        " principal added up.",
+        f"Re-default: of the loans modified in the {parameters.redefault_months} months up to the last day, by their"
+        f" latest modification, those charged off or {parameters.redefault_days} or more days past due on it.",
+        *cut,
+    ]
+
+
+def _none(source: ReportSource, period: Period) -> str:
+    return no_data.reason(source, ["modifications"], f"no loan was modified from {period.first} to {period.last}")
+
+
+def _names(printed: Sequence[ReportColumn]) -> list[str]:
+    return [column.name for column in printed]
+
+
+generator = ModificationSummary()
