@@ -1,0 +1,28 @@
+"""Ratios of money: shares, growth, annualised rates. Floats, and null wherever they have no meaning."""
+
+import ibis
+import ibis.expr.types as ir
+
+YEAR = 365
+"""The days of a year in annualised rates."""
+
+
+def ratio(part: ir.NumericValue, of: ir.NumericValue) -> ir.FloatingValue:
+    """part ÷ of; null when `of` is 0."""
+    return part.cast("float64") / of.cast("float64").nullif(0)
+
+
+def growth(now: ir.DecimalValue, before: ir.DecimalValue) -> ir.FloatingValue:
+    """(now − before) ÷ before; null against zero, and against less than zero, where its sign would mislead."""
+    return (now - before).cast("float64") / (before > 0).ifelse(before.cast("float64"), ibis.null("float64"))
+
+
+def annualised(amount: ir.DecimalValue, balance: ir.DecimalValue, days: ir.IntegerValue) -> ir.FloatingValue:
+    """What the amount of so many days is of the balance in a year."""
+    return ratio(amount, balance) * YEAR / days.cast("float64")
+
+
+def with_share(rows: ir.Table, amount: str) -> ir.Table:
+    """The rows with `share`: the amount's part of its currency's total; null when that is 0."""
+    total = rows[amount].sum().over(ibis.window(group_by="currency"))
+    return rows.mutate(share=ratio(rows[amount], total))

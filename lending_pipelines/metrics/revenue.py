@@ -1,0 +1,173 @@
+"""What loans earn, pay and lose over periods: interest, fees, charge-offs and recoveries.
+
+`loans` are rows of loan_positions of one day, a row a loan: which loans count, and by which of their columns (`keys`)
+they are added up. `periods` has a row a period: number, opening (the day before it), first, last, days (of it, since
+the first of the loans was disbursed), closed_days (those of them that loan_positions holds). Periods may overlap.
+
+Payments one by one belong in payments.py.
+"""
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.ratios import annualised, ratio
+from lending_pipelines.tables.schema import MONEY, RATE
+
+
+def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
+    """The lower bound of a rate's band, `width` percentage points wide: 5 % of bands of 5 holds 5 % and not 10 %."""
+    band = (annual_rate.cast("float64") * 100 / width).round(8).floor()
+    return (band * width / 100).cast(RATE)
+
+
+def by_day(positions: ir.Table, loans: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """Σ of the measures, which are money, over `loans` per business_date of `positions` and keys."""
+    held = loans.select(*dict.fromkeys(("loan_id", *keys)))
+    rows = positions.select("business_date", "loan_id", *measures).inner_join(held, "loan_id")
+    return rows.group_by("business_date", *keys).agg(**{name: money(rows[name].sum()) for name in measures})
+
+
+def interest(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """Interest of each period, from `by_day` of interest_earned, interest_paid, interest_receivable and
+    principal_outstanding.
+
+    Returns number, keys, earned, collected, variance (collected − earned), receivable (at its end), average_balance,
+    effective_rate (earned, annualised, ÷ average_balance; null when that is 0).
+    """
+    days = _within(daily, periods)
+    rows = days.group_by("number", *keys).agg(
+        earned=_change(days, "interest_earned"),
+        collected=_change(days, "interest_paid"),
+        receivable=_at_end(days, "interest_receivable"),
+        average_balance=_average_balance(days),
+        days=days.days.max(),
+    )
+    return rows.mutate(
+        variance=money(rows.collected - rows.earned),
+        effective_rate=annualised(rows.earned, rows.average_balance, rows.days),
+    )
+
+
+def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """Charge-offs of each period, from `by_day` of principal_charged_off, recovered and principal_outstanding.
+
+    Returns number, keys, charged_off (gross), recoveries (received in the period), net_charged_off, average_balance,
+    net_charge_off_rate (annualised ÷ average_balance; null when that is 0).
+    """
+    days = _within(daily, periods)
+    rows = days.group_by("number", *keys).agg(
+        charged_off=_change(days, "principal_charged_off"),
+        recoveries=_change(days, "recovered"),
+        average_balance=_average_balance(days),
+        days=days.days.max(),
+    )
+    rows = rows.mutate(net_charged_off=money(rows.charged_off - rows.recoveries))
+    return rows.mutate(net_charge_off_rate=annualised(rows.net_charged_off, rows.average_balance, rows.days))
+
+
+def charged_off_loans(positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """The loans that were charged off at the end of a period and not before it: number, keys, loan_id.
+
+    `positions` holds each period's opening and last day. A charge-off undone within the period is none.
+    """
+    ends = positions.filter(positions.status == "charged_off").select("business_date", "loan_id")
+    after = periods.inner_join(ends, periods["last"] == ends.business_date).select("number", "loan_id")
+    before = periods.inner_join(ends, periods.opening == ends.business_date).select("number", "loan_id")
+    held = loans.select(*dict.fromkeys(("loan_id", *keys)))
+    return after.anti_join(before, ["number", "loan_id"]).inner_join(held, "loan_id")
+
+
+def fees(fees: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """Fees of each period by the day of each event; keys are columns of `loans` or `fees`.
+
+    Returns number, keys, fee_count (assessed in the period), assessed, waived, net (assessed − waived), collected.
+    """
+    columns = [column for column in keys if column in fees.columns]
+    events = ibis.union(
+        *(
+            fees.filter(fees[on].notnull()).select(
+                "loan_id",
+                *columns,
+                on=on,
+                fee_count=ibis.literal(int(name == "assessed"), "int64"),
+                **{other: fees[amount] if other == name else ZERO for other in ("assessed", "waived", "collected")},
+            )
+            for name, on, amount in (
+                ("assessed", "assessed_on", "amount"),
+                ("waived", "waived_on", "waived_amount"),
+                ("collected", "paid_on", "paid_amount"),
+            )
+        )
+    )
+    rows = _dated(events.inner_join(loans.select("loan_id", *_others(keys, events)), "loan_id"), "on", periods)
+    sums = rows.group_by("number", *keys).agg(
+        fee_count=whole(rows.fee_count.sum()),
+        **{name: money(rows[name].sum()) for name in ("assessed", "waived", "collected")},
+    )
+    return sums.mutate(net=money(sums.assessed - sums.waived))
+
+
+def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """How large the fees assessed in each period are; `contracts` is the table loans, keys are columns of `loans`.
+
+    Returns number, keys, average_fee, smallest_fee, largest_fee, principal (contractual, of the loans charged, each
+    counted once), fee_to_principal (assessed ÷ principal; null when that is 0).
+    """
+    held = loans.select("loan_id", *_others(keys, fees)).inner_join(contracts.select("loan_id", "principal"), "loan_id")
+    rows = _dated(fees.inner_join(held, "loan_id"), "assessed_on", periods)
+    by_loan = rows.group_by("number", *dict.fromkeys(("loan_id", *keys))).agg(
+        assessed=money(rows.amount.sum()),
+        fee_count=rows.count(),
+        smallest_fee=rows.amount.min(),
+        largest_fee=rows.amount.max(),
+        principal=rows.principal.max(),
+    )
+    sums = by_loan.group_by("number", *keys).agg(
+        assessed=money(by_loan.assessed.sum()),
+        fee_count=by_loan.fee_count.sum(),
+        smallest_fee=by_loan.smallest_fee.min(),
+        largest_fee=by_loan.largest_fee.max(),
+        principal=money(by_loan.principal.sum()),
+    )
+    return sums.select(
+        "number",
+        *keys,
+        "smallest_fee",
+        "largest_fee",
+        "principal",
+        average_fee=(sums.assessed.cast("float64") / sums.fee_count.cast("float64")).cast(MONEY),
+        fee_to_principal=ratio(sums.assessed, sums.principal),
+    )
+
+
+def _others(keys: Sequence[str], table: ir.Table) -> list[str]:
+    return [key for key in keys if key not in table.columns]
+
+
+def _dated(rows: ir.Table, on: str, periods: ir.Table) -> ir.Table:
+    """The rows with the number of every period in which the day `on` lies."""
+    spans = periods.select("number", "first", "last")
+    return rows.inner_join(spans, [rows[on] >= spans["first"], rows[on] <= spans["last"]])
+
+
+def _within(daily: ir.Table, periods: ir.Table) -> ir.Table:
+    """The days of every period and the one before it, with the period's columns."""
+    return daily.inner_join(periods, [daily.business_date >= periods.opening, daily.business_date <= periods["last"]])
+
+
+def _change(days: ir.Table, cumulative: str) -> ir.DecimalScalar:
+    opening = ibis.coalesce(money(days[cumulative].sum(where=days.business_date == days.opening)), ZERO)
+    return money(_at_end(days, cumulative) - opening)
+
+
+def _at_end(days: ir.Table, level: str) -> ir.DecimalScalar:
+    return ibis.coalesce(money(days[level].sum(where=days.business_date == days["last"])), ZERO)
+
+
+def _average_balance(days: ir.Table) -> ir.DecimalScalar:
+    """Σ principal outstanding over the closed days ÷ their number, to the cent."""
+    balance = ibis.coalesce(days.principal_outstanding.sum(where=days.business_date >= days["first"]), ZERO)
+    return (balance.cast("float64") / days.closed_days.max().cast("float64")).cast(MONEY)

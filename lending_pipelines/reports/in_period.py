@@ -1,0 +1,159 @@
+"""What a report on a period is about: its loans, and which of its periods the daily tables know.
+
+A report's numbers are in metrics/ and its tables in its own module; which days a period has is in periods.py.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.metrics.money import ZERO
+from lending_pipelines.reports import columns, days, scopes
+from lending_pipelines.reports.book import ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.tables.schema import MONEY
+
+READS = ("loan_positions", "portfolio_snapshots", "loans", "products")
+"""The tables that every report on a period reads."""
+
+_PERIODS = pa.schema(
+    [
+        *((name, pa.int64()) for name in ("number", "days", "closed_days")),
+        *((name, pa.date32()) for name in ("opening", "first", "last")),
+    ]
+)
+
+
+class LoansInPeriod(ScopeFilters, InPeriod):
+    """A report on a period and the loans in the scopes on its last day."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The period asked for, and the loans that are in the scopes on its last day.
+
+    `loans` are their rows of loan_positions on that day, with product_name. Earlier periods are of the same loans.
+    """
+
+    period: Period
+    loans: ir.Table
+    scope: str
+    closed: tuple[date, ...]
+    positions: ir.Table
+
+    @cached_property
+    def begun(self) -> date | None:
+        """When the first of the loans was disbursed; None without loans."""
+        return self.loans.disbursed_on.min().to_pyarrow().as_py()
+
+    @cached_property
+    def currencies(self) -> list[str]:
+        """The loans' currencies, in order."""
+        found = self.loans.select("currency").distinct().order_by("currency").to_pyarrow()
+        return found["currency"].to_pylist()
+
+    @property
+    def title(self) -> str:
+        """The scopes and the period, for a title."""
+        return f"{self.scope}, {self.period.display}"
+
+    def none(self, what: str) -> str:
+        """Why a table has no rows: there are no loans, or no `what`."""
+        if self.begun is None:
+            return f"no loan was disbursed by {self.period.last}"
+        return f"there is no {what} from {self.period.first} to {self.period.last}"
+
+    def held(self, period: Period) -> list[date]:
+        """The closed days of the period."""
+        return [day for day in self.closed if period.first <= day <= period.last]
+
+    def begins_in_time(self, period: Period) -> bool:
+        """Whether any of the loans was disbursed by the period's end."""
+        return self.begun is not None and self.begun <= period.last
+
+    def changes_known(self, period: Period) -> bool:
+        """Whether the daily tables say what changed: they hold its last day, and the day before it if it had loans."""
+        opened = period.opening in self.closed or (self.begun is not None and self.begun > period.opening)
+        return self.begins_in_time(period) and period.last in self.closed and opened
+
+    def table(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
+        """The known ones of the periods as metrics/revenue.py wants them, by their number in the sequence."""
+        rows = [self._row(number, period) for number, period in enumerate(periods) if known(period)]
+        return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
+
+    def each(
+        self, values: ir.Table, periods: Sequence[Period], known: Callable[[Period], bool], added: Iterable[str]
+    ) -> ir.Table:
+        """`values` (number, currency, …) with a row for every known period and currency of the loans, and its month.
+
+        Where nothing happened the amounts and counts `added` are 0; in a period that is not known there is no row.
+        """
+        months = pa.table(
+            {
+                "number": pa.array(range(len(periods)), pa.int64()),
+                "month": [f"{period.first:%Y-%m}" for period in periods],
+            }
+        )
+        grid = self.table(periods, known).select("number", "first", "last").inner_join(ibis.memtable(months), "number")
+        grid = grid.cross_join(ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())})))
+        rows = grid.left_join(values, ["number", "currency"])
+        zeros = {name: ibis.coalesce(rows[name], _zero(rows[name])) for name in added}
+        return rows.drop("number_right", "currency_right").mutate(**zeros)
+
+    def _row(self, number: int, period: Period) -> dict[str, int | date]:
+        begins = max(period.first, self.begun) if self.begun else period.first
+        return {
+            "number": number,
+            "opening": period.opening,
+            "first": period.first,
+            "last": period.last,
+            "days": (period.last - begins).days + 1,
+            "closed_days": sum(begins <= day <= period.last for day in self.closed),
+        }
+
+
+def asked(parameters: LoansInPeriod, source: ReportSource) -> Asked:
+    """What is asked for; LendingError when the period's last day is not closed or a scope is not there."""
+    period = period_of(parameters, source)
+    names = source.table("products").select("product_id", product_name="name")
+    loans = scopes.chosen_loans(parameters, source, period.last).left_join(names, "product_id")
+    return Asked(
+        period,
+        loans.drop("product_id_right"),
+        scopes.chosen_title(parameters, source, period.last),
+        tuple(source.days("loan_positions")),
+        source.table("loan_positions"),
+    )
+
+
+def period_of(parameters: InPeriod, source: ReportSource) -> Period:
+    """The period asked for; LendingError when its last day is not closed, unless no loan was disbursed by then."""
+    period = days.period(parameters, source)
+    begun = source.table("loans").disbursed_on.min().to_pyarrow().as_py()
+    if begun is not None and begun <= period.last:
+        days.business_date(source, READS[:2], period.last.isoformat())
+    return period
+
+
+def table(
+    title: str, printed: Sequence[ReportColumn], rows: ir.Table, none: str, totals: Iterable[str] = ()
+) -> ReportTable:
+    """The printed columns of the rows, which are in order; their sums per currency of `totals`."""
+    return ReportTable(
+        title,
+        tuple(printed),
+        columns.frame(rows.select(*(column.name for column in printed))),
+        columns.totals_by_currency(rows, printed, totals),
+        no_data=none,
+    )
+
+
+def _zero(column: ir.Column) -> ir.Value:
+    return ZERO if column.type() == ibis.dtype(MONEY) else ibis.literal(0, column.type())

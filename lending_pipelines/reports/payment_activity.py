@@ -1,0 +1,106 @@
+"""payment_activity: the repayments of a period by day, channel and component; refunds and reversals apart."""
+
+from datetime import date
+
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import payments
+from lending_pipelines.metrics.ratios import with_share
+from lending_pipelines.reports import columns, days, in_period, no_data
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import KnownAt, UnderConventions
+from lending_pipelines.reports.protocol import ReportSource
+
+_CURRENCY = ReportColumn("currency", "Currency", "text")
+_CHANNEL = ReportColumn("channel", "Channel", "text")
+_DAY = ReportColumn("paid_on", "Day", "date")
+_SHARE = ReportColumn("share", "Share of net", "rate")
+_KINDS = (
+    ReportColumn("repayments", "Repayments", "money"),
+    ReportColumn("refunds", "Refunds", "money"),
+    ReportColumn("reversals", "Reversals", "money"),
+    ReportColumn("net", "Net", "money"),
+)
+_MEASURES = (
+    ReportColumn("repayment_count", "Repayments made", "count"),
+    ReportColumn("reversal_count", "Reversals made", "count"),
+    *_KINDS,
+    *(ReportColumn(name, f"Net {name}", "money") for name in payments.COMPONENTS),
+)
+_ADDED = [column.name for column in _MEASURES]
+
+_NOTE = (
+    "A reversal counts on its own day, with the channel of the payment that it undoes; what leaves again is negative."
+    " Net principal is the change of principal paid. Recoveries after charge-off are in charge_off_recovery."
+)
+
+
+class PaymentActivityParameters(UnderConventions, KnownAt, in_period.LoansInPeriod):
+    """The form of payment_activity."""
+
+
+class PaymentActivity:
+    """Adds up repayments, refunds and their reversals from transactions."""
+
+    report_type = "payment_activity"
+    title = "Payment activity"
+    description = "Repayments of a period by day, channel and component, with refunds and reversals apart."
+    reads = (*in_period.READS, "transactions")
+    parameters = PaymentActivityParameters
+
+    def covers(self, parameters: PaymentActivityParameters, source: ReportSource) -> list[date]:
+        """The last day, which says which loans count."""
+        return days.closed(source, in_period.period_of(parameters, source).last)
+
+    def generate(self, parameters: PaymentActivityParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the last day or a scope is not there."""
+        asked = in_period.asked(parameters, source)
+        period = asked.period
+        paid = payments.payments(source.table("transactions"), asked.loans, period.first, period.last)
+        none = no_data.reason(source, ("transactions",), asked.none("payment"))
+        summary = _table("Summary", paid, none)
+        daily = [
+            _table(f"By day {currency}", paid, none, _DAY, only=currency) for currency in summary.frame["currency"]
+        ]
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {asked.title}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            period.last,
+            source.versions(),
+            [
+                summary,
+                _components(paid, none),
+                _table("By channel", paid, none, _CHANNEL),
+                *daily,
+                _table("By day and channel", paid, none, _DAY, _CHANNEL),
+            ],
+            [_chart(table) for table in daily],
+            notes=[_NOTE],
+            summary={row["currency"]: columns.headline(row, _ADDED) for row in summary.arrow().to_pylist()},
+        )
+
+
+def _table(title: str, paid: ir.Table, none: str, *keys: ReportColumn, only: str | None = None) -> ReportTable:
+    """Payments per currency and keys, or of `only` one currency."""
+    by = [column.name for column in (_CURRENCY, *keys)]
+    rows = payments.totals(paid if only is None else paid.filter(paid.currency == only), *by)
+    printed = (_CURRENCY, *keys, *_MEASURES)
+    if keys == (_CHANNEL,):
+        rows, printed = with_share(rows, "net"), (*printed, _SHARE)
+    return in_period.table(title, printed, rows.order_by(by), none, _ADDED if keys else ())
+
+
+def _components(paid: ir.Table, none: str) -> ReportTable:
+    rows = payments.by_component(paid).order_by("currency", "rank")
+    printed = (_CURRENCY, ReportColumn("component", "Component", "text"), *_KINDS, _SHARE)
+    return in_period.table("By component", printed, rows, none, [column.name for column in _KINDS])
+
+
+def _chart(table: ReportTable) -> Chart:
+    currency = table.title.removeprefix("By day ")
+    return Chart(f"Payments by component, {currency}", table.title, "stacked", "paid_on", payments.COMPONENTS)
+
+
+generator = PaymentActivity()
