@@ -1,0 +1,18 @@
+"""Compliance: how many checks of the lender's rules passed."""
+
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import whole
+
+
+def pass_rates(compliance_checks: ir.Table, *by: str) -> ir.Table:
+    """Per `by` (none: one row in all) of the checks: checks, passed_checks, failed_checks, pass_rate (a fraction)."""
+    sums = compliance_checks.agg(
+        checks=compliance_checks.count(),
+        passed_checks=whole(compliance_checks.passed.cast("int64").sum().fill_null(0)),
+        by=list(by),
+    )
+    return sums.mutate(
+        failed_checks=sums.checks - sums.passed_checks,
+        pass_rate=sums.passed_checks.cast("float64") / sums.checks.cast("float64").nullif(0),
+    )

@@ -1,0 +1,126 @@
+"""compliance_summary: which of the lender's rules were kept in a period, per rule and category, and every failure."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis.expr.types as ir
+from pydantic import Field
+
+from lending_pipelines.metrics.compliance import pass_rates
+from lending_pipelines.reports import columns, days, no_data, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportSource
+
+_CHECKS = "compliance_checks"
+_RULE = columns.lake_columns(_CHECKS, "category", "rule_code", "rule_name")
+_CATEGORY = columns.lake_columns(_CHECKS, "category")
+_MONTH = (ReportColumn("checked_month", "Month checked", "text"),)
+_RATES = (
+    ReportColumn("checks", "Checks", "count"),
+    ReportColumn("passed_checks", "Passed", "count"),
+    ReportColumn("failed_checks", "Failed", "count"),
+    ReportColumn("pass_rate", "Pass rate", "rate"),
+)
+_FAILURES = columns.lake_columns(
+    _CHECKS, "checked_on", "category", "rule_code", "rule_name", "loan_id", "detail", "check_id"
+)
+
+
+class ComplianceSummaryParameters(ScopeFilters, InPeriod):
+    """The form of compliance_summary."""
+
+    trend_months: int = Field(
+        12, ge=1, le=120, description="Pass rates by month go back so many months from the period's last day."
+    )
+    max_failures: int = Field(
+        10_000, ge=1, le=1_000_000, description="How many failures are listed one by one, the latest first."
+    )
+
+
+class ComplianceSummary:
+    """Counts and lists compliance_checks."""
+
+    report_type = "compliance_summary"
+    title = "Compliance summary"
+    description = "Pass rates of a period per compliance rule and category, by month, and the failures one by one."
+    reads = (_CHECKS, "loan_positions", "portfolio_snapshots")
+    parameters = ComplianceSummaryParameters
+
+    def covers(self, parameters: ComplianceSummaryParameters, source: ReportSource) -> list[date]:
+        """The period's last day where some loans are asked for: it says which they are."""
+        last = days.period(parameters, source).last
+        return days.closed(source, last) if parameters.chosen_scopes else []
+
+    def generate(self, parameters: ComplianceSummaryParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the business date or a scope is not there."""
+        period = days.period(parameters, source)
+        checks = scopes.among_chosen(source.table(_CHECKS), parameters, source, period.last)
+        checks = checks.mutate(checked_month=checks.checked_on.strftime("%Y-%m"))
+        made = _within(checks, [period])
+        watched = period.trend(parameters.trend_months)
+        by_rule = _rates(source, made, "By rule", _RULE, [period])
+        by_category = _rates(source, made, "By category", _CATEGORY, [period])
+        by_month = _rates(source, _within(checks, watched), "By month", _MONTH, watched)
+        failures = _failures(made, parameters.max_failures, by_rule)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {scopes.chosen_title(parameters, source, period.last)}, {period.display}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            period.last,
+            source.versions(),
+            [by_rule, by_category, by_month, failures],
+            [
+                Chart(f"Pass rate {table.title.lower()}", table.title, kind, table.names[0], ("pass_rate",))
+                for table, kind in ((by_category, "bar"), (by_month, "line"))
+                if not table.frame.empty
+            ],
+            notes=_notes(parameters, by_rule, failures),
+            summary=next((columns.headline(row, [c.name for c in _RATES]) for row in by_rule.totals), {}),
+        )
+
+
+def _within(checks: ir.Table, periods: Sequence[Period]) -> ir.Table:
+    return checks.filter(checks.checked_on.between(periods[0].first, periods[-1].last))
+
+
+def _rates(
+    source: ReportSource, checks: ir.Table, title: str, by: tuple[ReportColumn, ...], periods: Sequence[Period]
+) -> ReportTable:
+    """Pass rates per column of `by`, in its order, with all checks together in the totals."""
+    printed = (*by, *_RATES)
+    keys = [column.name for column in by]
+    frame = columns.frame(pass_rates(checks, *keys).order_by(*keys).select(*(column.name for column in printed)))
+    everything = pass_rates(checks).to_pyarrow().to_pylist() if len(frame) else []
+    why = f"nothing was checked from {periods[0].first} to {periods[-1].last}"
+    return ReportTable(
+        title,
+        printed,
+        frame,
+        tuple({keys[0]: "all", **row} for row in everything),
+        no_data=no_data.reason(source, [_CHECKS], why),
+    )
+
+
+def _failures(made: ir.Table, most: int, by_rule: ReportTable) -> ReportTable:
+    failed = made.filter(~made.passed)
+    latest = failed.order_by(failed.checked_on.desc(), "category", "rule_code", "check_id").limit(most)
+    return ReportTable(
+        "Failures",
+        _FAILURES,
+        columns.frame(latest.select(*(column.name for column in _FAILURES))),
+        no_data=by_rule.no_data if by_rule.frame.empty else "every check passed",
+    )
+
+
+def _notes(parameters: ComplianceSummaryParameters, by_rule: ReportTable, failures: ReportTable) -> list[str]:
+    failed = sum(row["failed_checks"] for row in by_rule.totals)
+    listed = len(failures.frame)
+    cut = [f"The latest {listed} of {failed} failures are listed."] if failed > listed else []
+    chosen = ["Checks of the lender as a whole, on no loan, are left out."] if parameters.chosen_scopes else []
+    return [*cut, *chosen]
+
+
+generator = ComplianceSummary()
