@@ -1,0 +1,240 @@
+"""What a lender of two currencies earned by 31 January 2026, by hand; and that loans add up to portfolios on a home."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from tiny_lake import TinyLake, generate, money, rows, table
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports.registry import get
+
+DEC, JAN = date(2025, 12, 31), date(2026, 1, 31)
+BEGAN = date(2025, 1, 31)  # 365 days before JAN
+
+
+def _snapshot(day, scope, scope_id, currency, disbursed, collected, balance, receivable, **values):
+    return {
+        "business_date": day,
+        "scope": scope,
+        "scope_id": scope_id,
+        "currency": currency,
+        "total_disbursed": money(disbursed),
+        "total_collected": money(collected),
+        "total_balance": money(balance),
+        "interest_receivable": money(receivable),
+        "irr_with_residual": 0.1,
+        "irr_reason": "no rate",
+        "moic": 0.5,
+        "bucket_breakdown": "{}",
+        **values,
+    }
+
+
+def _loan(loan_id, product, currency, disbursed, collected, owed="0", receivable="0", charged_off="0", recovered="0"):
+    return {
+        "business_date": JAN,
+        "loan_id": loan_id,
+        "product_id": product,
+        "currency": currency,
+        "vintage": "2025Q1",
+        "disbursed_on": BEGAN,
+        "principal_disbursed": money(disbursed),
+        "total_collected": money(collected),
+        "principal_outstanding": money(owed),
+        "interest_receivable": money(receivable),
+        "interest_earned": money("80"),
+        "principal_charged_off": money(charged_off),
+        "recovered": money(recovered),
+    }
+
+
+def _flow(number, loan_id, type_, on, amount):
+    return {
+        "transaction_id": f"T{number}",
+        "loan_id": loan_id,
+        "type": type_,
+        "effective_on": on,
+        "amount": money(amount),
+        "principal": money(amount),
+    }
+
+
+def _fee(number, loan_id, amount, on, waived="0", waived_on=None):
+    return {
+        "fee_id": f"F{number}",
+        "loan_id": loan_id,
+        "amount": money(amount),
+        "assessed_on": on,
+        "waived_amount": money(waived),
+        "waived_on": waived_on,
+    }
+
+
+@pytest.fixture
+def lake():
+    return TinyLake(
+        {
+            "portfolio_snapshots": [
+                _snapshot(DEC, "all", "*", "USD", "2000.00", "900.00", "1000.00", "20.00"),
+                _snapshot(JAN, "all", "*", "USD", "2000.00", "1100.00", "600.00", "40.00"),
+                _snapshot(JAN, "all", "*", "EUR", "0.00", "0.00", "0.00", "0.00", irr_with_residual=None, moic=None),
+                _snapshot(JAN, "program", "R1", "USD", "2000.00", "1100.00", "600.00", "40.00", name="Retail"),
+                _snapshot(JAN, "vintage", "2025Q1", "USD", "1500.00", "900.00", "400.00", "10.00"),
+                _snapshot(JAN, "vintage", "2025Q2", "USD", "500.00", "200.00", "200.00", "30.00"),
+                _snapshot(JAN, "product", "P1", "USD", "2000.00", "1100.00", "600.00", "40.00", name="Consumer"),
+            ],
+            "loan_positions": [
+                _loan("L1", "P1", "USD", "1000.00", "1100.00"),
+                _loan("L2", "P1", "USD", "1000.00", "250.00", charged_off="1000.00", recovered="250.00"),
+                _loan("L3", "P2", "USD", "1000.00", "0.00", "1000.00", "20.00"),
+                _loan("=Ø", "P2", "EUR", "400.00", "0.00", "400.00", "4.00"),
+            ],
+            "transactions": [
+                _flow(1, "L1", "disbursement", BEGAN, "1000.00"),
+                _flow(2, "L1", "repayment", JAN, "1100.00"),
+                _flow(3, "L2", "disbursement", BEGAN, "1000.00"),
+                _flow(4, "L2", "recovery", JAN, "250.00"),
+                _flow(5, "L2", "recovery", date(2026, 2, 1), "9.00"),  # after the day
+                _flow(6, "L3", "disbursement", BEGAN, "1000.00"),
+                _flow(7, "=Ø", "disbursement", BEGAN, "400.00"),
+            ],
+            "fees": [
+                _fee(1, "L1", "30.00", BEGAN, waived="10.00", waived_on=DEC),
+                _fee(2, "L1", "5.00", date(2026, 2, 1)),  # after the day
+                _fee(3, "L2", "25.00", DEC, waived="25.00", waived_on=date(2026, 2, 1)),  # not waived yet
+            ],
+            "products": [{"product_id": "P1", "name": "Consumer"}],
+        }
+    )
+
+
+def picked(found, *names):
+    return [tuple(str(row[name]) if isinstance(row[name], Decimal) else row[name] for name in names) for row in found]
+
+
+# portfolio_returns
+
+
+def test_what_came_back_and_is_owed_beyond_what_was_lent(lake):
+    book = generate(lake, "portfolio_returns")
+    assert picked(rows(book, "Returns"), "currency", "residual", "profit", "total_return", "moic") == [
+        ("EUR", "0.00", "0.00", None, None),
+        # 1,100 + 640 − 2,000
+        ("USD", "640.00", "-260.00", -0.13, 0.5),
+    ]
+    assert rows(book, "Returns")[1]["irr_reason"] == "no rate"
+
+
+def test_programs_and_vintages_and_what_is_in_none(lake):
+    book = generate(lake, "portfolio_returns")
+    assert picked(rows(book, "By program USD"), "scope_id", "name", "profit") == [("R1", "Retail", "-260.00")]
+    vintages = table(book, "By vintage USD")
+    assert picked(rows(book, vintages.title), "scope_id", "profit") == [("2025Q1", "-190.00"), ("2025Q2", "-70.00")]
+    assert [row["profit"] for row in vintages.totals] == [Decimal("-260.00")]
+    assert table(book, "By portfolio USD").no_data == "no loan in USD has its portfolio recorded"
+    assert [chart.title for chart in book.charts if chart.kind == "bar"] == ["Return by vintage, USD"]
+
+
+def test_a_currencys_history_goes_back_to_where_it_began(lake):
+    book = generate(lake, "portfolio_returns")
+    assert picked(rows(book, "History USD"), "business_date", "total_return") == [(DEC, -0.04), (JAN, -0.13)]
+    assert [row["business_date"] for row in rows(book, "History EUR")] == [JAN]
+    generator = get("portfolio_returns")
+    assert generator.covers(generator.parameters(), lake) == [DEC, JAN]
+
+
+def test_one_scope_is_not_broken_down(lake):
+    book = generate(lake, "portfolio_returns", vintage="2025Q2")
+    assert book.title == "Portfolio returns: vintage 2025Q2"
+    assert [t.title for t in book.tables] == ["Returns", "History USD"]
+    assert book.summary == {
+        "USD": {"irr": None, "irr_with_residual": 0.1, "moic": 0.5, "total_return": -0.14, "profit": "-70.00"}
+    }
+    with pytest.raises(LendingError, match="no vintage '2025Q9' on 2026-01-31; did you mean"):
+        generate(lake, "portfolio_returns", vintage="2025Q9")
+
+
+# loan_profitability
+
+
+def test_each_loan_by_hand(lake):
+    found = rows(generate(lake, "loan_profitability"), "Loans")
+    names = ("loan_id", "fees_earned", "charge_off_loss", "profit", "moic", "total_return")
+    assert picked(found, *names) == [
+        ("=Ø", "0.00", "0.00", "4.00", 0.0, 0.01),
+        ("L1", "20.00", "0.00", "100.00", 1.1, 0.1),
+        ("L2", "25.00", "750.00", "-750.00", 0.25, -0.75),
+        ("L3", "0.00", "0.00", "20.00", 0.0, 0.02),
+    ]
+    assert [row["irr"] for row in found] == [None, pytest.approx(0.1), pytest.approx(-0.75), None]
+    assert [row["irr_with_residual"] for row in found] == pytest.approx([0.01, 0.1, -0.75, 0.02])
+    assert found[0]["irr_reason"] == "no sign change: the flows are all in or all out"
+
+
+def test_products_and_totals_are_sums_in_one_currency(lake):
+    book = generate(lake, "loan_profitability")
+    names = ("loan_count", "loss_making_loans", "profit", "total_return")
+    assert picked(rows(book, "Summary"), "currency", *names) == [
+        ("EUR", 1, 0, "4.00", 0.01),
+        ("USD", 3, 1, "-630.00", -0.21),
+    ]
+    assert picked(rows(book, "By product USD"), "product_id", "name", *names) == [
+        ("P1", "Consumer", 2, 1, "-650.00", -0.325),
+        ("P2", None, 1, 0, "20.00", 0.02),
+    ]
+    assert picked(table(book, "Loans").totals, "currency", "fees_earned") == [("EUR", "0.00"), ("USD", "45.00")]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"), [("least_profitable", ["=Ø", "L2", "L3"]), ("most_profitable", ["=Ø", "L1", "L3"])]
+)
+def test_the_first_loans_of_each_currency_in_the_order_asked_for(lake, order, expected):
+    found = rows(generate(lake, "loan_profitability", order=order, top_loans=2), "Loans")
+    assert [row["loan_id"] for row in found] == expected
+
+
+def test_without_a_table_of_fees_what_they_brought_is_not_zero(lake):
+    del lake.rows["fees"]
+    book = generate(lake, "loan_profitability")
+    assert {row["fees_earned"] for row in rows(book, "Loans")} == {None}
+    assert book.notes[-1] == "No data: the source has no fees; fees earned are blank."
+
+
+def test_an_empty_book_says_so(lake):
+    lake.rows["portfolio_snapshots"].append(
+        _snapshot(JAN, "branch", "B9", "USD", "0", "0", "0", "0", name="Nowhere " * 25)
+    )
+    book = generate(lake, "loan_profitability", branch="B9")
+    assert table(book, "Loans").no_data.endswith("on 2026-01-31")
+    assert [t.title for t in book.tables] == ["Summary", "Loans"]
+
+
+# both, on a whole lender
+
+
+def test_loans_add_up_to_the_portfolios(home_source):
+    loans = generate(home_source, "loan_profitability")
+    portfolios = generate(home_source, "portfolio_returns")
+    names = ("currency", "total_collected", "residual", "profit", "moic", "total_return")
+    assert picked(rows(loans, "Summary"), *names) == picked(rows(portfolios, "Returns"), *names)
+    by_loan = rows(loans, "Loans")
+    for currency in ("EUR", "USD"):
+        vintages = table(portfolios, f"By vintage {currency}")
+        profit = sum(row["profit"] for row in by_loan if row["currency"] == currency)
+        assert profit == sum(row["profit"] for row in rows(portfolios, vintages.title))
+        assert profit == sum(row["profit"] for row in rows(loans, f"By product {currency}"))
+
+
+def test_a_vintage_of_one_loan_earns_what_the_loan_does(home_source):
+    loans = rows(generate(home_source, "loan_profitability"), "Loans")
+    vintages = rows(generate(home_source, "portfolio_returns"), "By vintage EUR")
+    alone = {row["vintage"]: row for row in loans if row["currency"] == "EUR"}
+    compared = [
+        row for row in vintages if [r["vintage"] for r in loans if r["currency"] == "EUR"].count(row["scope_id"]) == 1
+    ]
+    assert len(compared) > 0
+    for row in compared:
+        for name in ("irr", "irr_with_residual", "moic", "total_return"):
+            expected = alone[row["scope_id"]][name]
+            assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-9)), (row, name)
