@@ -2,12 +2,12 @@
 
 This module decides what is printed, report.typ how it looks. Texts reach the template as JSON, never as markup. Equal
 books make equal bytes: the fonts are those inside the typst package, the document's date is the business date. The
-file is PDF/A-2a, for archives, unless it holds characters that no font has.
+file is PDF/A-2a, for archives, unless it holds characters that no font has or that the standard does not allow.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib import resources
 from typing import Any
@@ -22,7 +22,6 @@ PRINTED_ROWS = 2000
 """The rows of a table that are printed; how many are left out is said above them."""
 
 _TEMPLATE = resources.files("lending_pipelines.exports").joinpath("report.typ")
-_STANDARD = "a-2a"
 _NUMBERS: tuple[Kind, ...] = ("money", "rate", "ratio", "percent", "count")
 _SECTIONS_AT_THE_END = ("Conventions", "Data versions")
 _HEADER_LETTERS = 90
@@ -105,18 +104,24 @@ def _lines(values: Mapping[str, str]) -> list[list[str]]:
 
 
 def _typeset(document: Mapping[str, Any]) -> bytes:
-    """The PDF. Fonts of the machine are used only when those of the typst package lack a character."""
+    """The PDF: with the fonts of the typst package, else with those of the machine too, else not for archives."""
+    lacking: list[str] = []
     for system_fonts in (False, True):
         try:
-            return _compile(document, [_STANDARD], system_fonts)
+            return _compile(document, system_fonts)
         except ExportError as error:
-            lacking = sorted({letter for text in _NO_FONT.findall(str(error)) for letter in text})
-            if not lacking:
-                raise
-    return _compile({**document, "no_font": ", ".join(f"U+{ord(letter):04X}" for letter in lacking[:_NAMED])}, [], True)
+            lacking = _letters(str(error))
+    named = ", ".join(f"U+{ord(letter):04X}" for letter in lacking[:_NAMED])
+    return _compile({**document, "no_font": named}, system_fonts=True, archival=False)
 
 
-def _compile(document: Mapping[str, Any], standards: Sequence[str], system_fonts: bool) -> bytes:
+def _letters(refusal: str) -> list[str]:
+    """The characters that no font has, from what Typst says of them: as they are, or as `\\u{e47}`."""
+    texts = "".join(_NO_FONT.findall(refusal))
+    return sorted({*re.sub(r"\\u\{([0-9a-f]+)\}", lambda code: chr(int(code[1], 16)), texts)})
+
+
+def _compile(document: Mapping[str, Any], system_fonts: bool, archival: bool = True) -> bytes:
     import typst
 
     try:
@@ -124,7 +129,7 @@ def _compile(document: Mapping[str, Any], standards: Sequence[str], system_fonts
             _TEMPLATE.read_bytes(),
             format="pdf",
             sys_inputs={"document": json.dumps(document, ensure_ascii=False)},
-            pdf_standards=list(standards),
+            pdf_standards="a-2a" if archival else [],
             ignore_system_fonts=not system_fonts,
         )
     except typst.TypstError as error:

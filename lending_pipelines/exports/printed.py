@@ -1,6 +1,6 @@
 """Values as people read them on paper: what a kind of column looks like, and what stands in the place of nothing.
 
-How wide a value is belongs in pdf_layout.py; what a spreadsheet shows is its number format, in xlsx.py.
+How wide a value is belongs in pdf_layout.py; what a spreadsheet shows is its number format, in xlsx_styles.py.
 """
 
 import re

@@ -24,6 +24,7 @@ from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
 from lending_pipelines.exports.injection import is_formula
 from lending_pipelines.exports.names import sheet_names
+from lending_pipelines.exports.printed import total_row
 from lending_pipelines.exports.sheet import Sheet, Unwritten, sheets_of
 from lending_pipelines.exports.xlsx_charts import add_charts
 from lending_pipelines.exports.xlsx_rows import clean, rows_xml
@@ -161,7 +162,7 @@ def _below(worksheet: Any, sheet: Sheet, styles: TableStyles, rows: int) -> byte
         rows = 1
     names = [column.name for column in sheet.columns]
     for number, total in enumerate(sheet.totals, start=rows + 2):
-        values = {names[0]: " ".join(("Total", total.get("currency", ""))).strip(), **total}
+        values = total_row(sheet.columns, total)
         looks = [total_style(worksheet, column.kind, values.get(column.name)) for column in sheet.columns]
         xml += rows_xml([pa.array([values.get(name)]) for name in names], looks, number).to_pybytes()
     return xml

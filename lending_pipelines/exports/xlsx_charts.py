@@ -8,10 +8,10 @@ from openpyxl.chart.shapes import GraphicalProperties
 from openpyxl.drawing.line import LineProperties
 from openpyxl.utils import get_column_letter
 
+from lending_pipelines.exports.charts import PALETTE
 from lending_pipelines.reports.book import Chart, Kind, ReportColumn
 
 _AXIS_FORMATS: dict[Kind, str] = {"money": "#,##0", "rate": "0.0%", "count": "#,##0"}
-_COLOURS = ("1F77B4", "FF7F0E", "2CA02C", "D62728", "9467BD", "8C564B", "E377C2", "7F7F7F")
 _ROWS_EACH = 20
 
 
@@ -38,7 +38,7 @@ def _draw(worksheet: Any, chart: Chart, columns: Sequence[ReportColumn], rows: i
     for number, name in enumerate(chart.y):
         values = Reference(worksheet, min_col=at[name], min_row=1, max_row=rows + 1)
         series = Series(values, title_from_data=True)
-        _paint(series, chart, _COLOURS[number % len(_COLOURS)])
+        _paint(series, chart, PALETTE[number % len(PALETTE)].removeprefix("#"))
         drawn.series.append(series)
     drawn.set_categories(Reference(worksheet, min_col=at[chart.x], min_row=2, max_row=rows + 1))
     return drawn

@@ -104,6 +104,20 @@ def test_a_csv_of_several_tables_is_a_zip_of_them(home):
 
 
 @pytest.mark.parametrize(
+    ("output_format", "suffix", "opening"),
+    [("pdf", ".pdf", b"%PDF-"), ("json", ".json", b'{"report_type": "portfolio_summary"'), ("parquet", ".zip", b"PK")],
+)
+def test_a_report_comes_in_the_format_asked_for(home, output_format, suffix, opening):
+    made = run_report("portfolio_summary", {"history": "2"}, output_format)
+
+    (request,) = home.requests()
+    assert (request.status, request.output_format, request.file_url) == ("completed", output_format, made["file"])
+    assert made["file"].endswith(suffix)
+    assert Path(made["file"]).read_bytes().startswith(opening)
+    assert made["sha256"] == sha256(made["file"])
+
+
+@pytest.mark.parametrize(
     ("parameters", "told"),
     [
         ({"as_of": "14.3.2025"}, "as_of is '14.3.2025': write a date as 2025-01-31, or latest"),
@@ -148,7 +162,7 @@ def test_what_only_the_lake_can_tell_is_refused_by_the_run_and_the_request_faile
 def test_a_launchpad_refuses_another_format_before_the_run(home):
     op = asset_key("trial_balance").to_python_identifier()
     with pytest.raises(dg.DagsterInvalidConfigError, match="output_format not in enum type Literal"):
-        run_job("report_trial_balance", {"ops": {op: {"config": {"output_format": "pdf"}}}})
+        run_job("report_trial_balance", {"ops": {op: {"config": {"output_format": "doc"}}}})
 
     assert home.requests() == []
 

@@ -154,8 +154,8 @@ def test_an_unknown_format_names_the_known_ones(tmp_path):
         export_rows(two_batches(), COLUMNS, "xls", str(tmp_path / "tape"), COVER)
     table = ReportTable("T", COLUMNS, two_batches().read_all().to_pandas())
     book = ReportBook("r", "R", {}, {}, date(2025, 1, 31), {}, [table])
-    with pytest.raises(ExportError, match="cannot be written as 'parquet': choose csv or xlsx"):
-        export(book, "parquet", str(tmp_path / "tape"))
+    with pytest.raises(ExportError, match="cannot be written as 'doc': choose csv, xlsx, pdf, json, parquet"):
+        export(book, "doc", str(tmp_path / "tape"))
 
 
 def test_a_book_and_a_stream_write_the_same_csv(tmp_path):
