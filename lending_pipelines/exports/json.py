@@ -59,7 +59,7 @@ def _write_table(sheet: Sheet, sink: Any) -> int:
     }
     sink.write(f'{_text(about).removesuffix("}")}, "rows": ['.encode())
     written = 0
-    for batch in sheet.batches:
+    for batch in sheet.slices():
         for values in _rows(batch.columns):
             sink.write(f"{',' if written else ''}\n{_text(_row(sheet.columns, values))}".encode())
             written += 1
