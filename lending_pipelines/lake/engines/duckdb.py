@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 
 import fsspec
@@ -41,6 +42,10 @@ class DuckDBEngine:
             options["threads"] = self._threads
         return ibis.duckdb.connect(**options)
 
+    def scratch(self) -> AbstractContextManager[str]:
+        """A folder on this machine's disk, gone after the block."""
+        return tempfile.TemporaryDirectory(prefix="lending-scratch-")
+
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
         """The rows of the table's files; folder names are pruned by filters on the partition column."""
         self._reach(files[0])
@@ -56,10 +61,10 @@ class DuckDBEngine:
         return self.backend.read_parquet(paths, hive_partitioning=False)
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
-        """The rows as they are computed, in order, a batch at a time."""
+        """The rows as they are computed, in order, batch by batch; nothing else can be computed until all are read."""
         # Ibis 12's own reader calls a method that DuckDB 2 no longer has.
         self.backend._run_pre_execute_hooks(rows)
-        return self.backend.raw_sql(self.backend.compile(rows)).to_arrow_reader(BATCH_ROWS)
+        return self.backend.con.sql(self.backend.compile(rows)).to_arrow_reader(BATCH_ROWS)
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
         """Write rows under the folder, split by the partition column or else by size."""
