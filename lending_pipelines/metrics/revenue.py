@@ -16,6 +16,10 @@ from lending_pipelines.metrics.money import ZERO, money, whole
 from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.tables.schema import MONEY, RATE
 
+INTEREST = ("interest_earned", "interest_paid", "interest_receivable", "principal_outstanding")
+LOSSES = ("principal_charged_off", "recovered", "principal_outstanding")
+"""The columns of loan_positions that interest and charge-offs are made of."""
+
 
 def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
     """The lower bound of a rate's band, `width` percentage points wide: 5 % of bands of 5 holds 5 % and not 10 %."""
@@ -23,16 +27,19 @@ def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
     return (band * width / 100).cast(RATE)
 
 
-def by_day(positions: ir.Table, loans: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
-    """Σ of the measures, which are money, over `loans` per business_date of `positions` and keys."""
-    held = loans.select(*dict.fromkeys(("loan_id", *keys)))
-    rows = positions.select("business_date", "loan_id", *measures).inner_join(held, "loan_id")
-    return rows.group_by("business_date", *keys).agg(**{name: money(rows[name].sum()) for name in measures})
+def held(positions: ir.Table, loans: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """The measures of `loans` on every business_date of `positions`, with the keys."""
+    theirs = loans.select(*dict.fromkeys(("loan_id", *keys)))
+    return positions.select("business_date", "loan_id", *measures).inner_join(theirs, "loan_id")
+
+
+def by_day(held: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """Σ of the measures, which are money, per business_date and keys."""
+    return held.group_by("business_date", *keys).agg(**{name: money(held[name].sum()) for name in measures})
 
 
 def interest(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """Interest of each period, from `by_day` of interest_earned, interest_paid, interest_receivable and
-    principal_outstanding.
+    """Interest of each period, from the days (`by_day`, or `held` where loan_id is a key) with INTEREST.
 
     Returns number, keys, earned, collected, variance (collected − earned), receivable (at its end), average_balance,
     effective_rate (earned, annualised, ÷ average_balance; null when that is 0).
@@ -52,7 +59,7 @@ def interest(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Tabl
 
 
 def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """Charge-offs of each period, from `by_day` of principal_charged_off, recovered and principal_outstanding.
+    """Charge-offs of each period, from the days (`by_day`, or `held` where loan_id is a key) with LOSSES.
 
     Returns number, keys, charged_off (gross), recoveries (received in the period), net_charged_off, average_balance,
     net_charge_off_rate (annualised ÷ average_balance; null when that is 0).

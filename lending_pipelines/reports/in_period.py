@@ -3,10 +3,11 @@
 A report's numbers are in metrics/ and its tables in its own module; which days a period has is in periods.py.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -24,10 +25,9 @@ READS = ("loan_positions", "portfolio_snapshots", "loans", "products")
 """The tables that every report on a period reads."""
 
 _PERIODS = pa.schema(
-    [
-        *((name, pa.int64()) for name in ("number", "days", "closed_days")),
-        *((name, pa.date32()) for name in ("opening", "first", "last")),
-    ]
+    {name: pa.int64() for name in ("number", "length", "days", "closed_days")}
+    | {name: pa.date32() for name in ("opening", "first", "last")}
+    | {"month": pa.string(), "known": pa.bool_()}
 )
 
 
@@ -70,10 +70,6 @@ class Asked:
             return f"no loan was disbursed by {self.period.last}"
         return f"there is no {what} from {self.period.first} to {self.period.last}"
 
-    def held(self, period: Period) -> list[date]:
-        """The closed days of the period."""
-        return [day for day in self.closed if period.first <= day <= period.last]
-
     def begins_in_time(self, period: Period) -> bool:
         """Whether any of the loans was disbursed by the period's end."""
         return self.begun is not None and self.begun <= period.last
@@ -83,37 +79,48 @@ class Asked:
         opened = period.opening in self.closed or (self.begun is not None and self.begun > period.opening)
         return self.begins_in_time(period) and period.last in self.closed and opened
 
-    def table(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
-        """The known ones of the periods as metrics/revenue.py wants them, by their number in the sequence."""
-        rows = [self._row(number, period) for number, period in enumerate(periods) if known(period)]
+    def missing_days(self, changes: str) -> list[str]:
+        """Notes on days of the period that are not closed, and on the `changes` that are not known for that reason."""
+        if self.begun is None:
+            return []
+        notes = []
+        if not self.changes_known(self.period):
+            notes.append(f"{self.period.opening} is not closed: what was {changes} since then is not known.")
+        days = self._days(self.period)
+        if missing := days["days"] - days["closed_days"]:
+            notes.append(f"{missing} days of the period are not closed: averages are of the others.")
+        return notes
+
+    def periods(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
+        """The periods as metrics/revenue.py wants them, by their number in the sequence, with month and `known`."""
+        rows = [
+            {"number": number, "month": f"{period.first:%Y-%m}", "known": known(period)} | self._days(period)
+            for number, period in enumerate(periods)
+        ]
         return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
 
-    def each(
-        self, values: ir.Table, periods: Sequence[Period], known: Callable[[Period], bool], added: Iterable[str]
-    ) -> ir.Table:
-        """`values` (number, currency, …) with a row for every known period and currency of the loans, and its month.
+    def each(self, values: ir.Table, periods: ir.Table, added: Iterable[str]) -> ir.Table:
+        """`values` (number, currency, …) with a row for every one of the `periods` and currency of the loans.
 
-        Where nothing happened the amounts and counts `added` are 0; in a period that is not known there is no row.
+        Where nothing happened the amounts and counts `added` are 0; in a period that is not known everything is null.
         """
-        months = pa.table(
-            {
-                "number": pa.array(range(len(periods)), pa.int64()),
-                "month": [f"{period.first:%Y-%m}" for period in periods],
+        currencies = ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())}))
+        grid = periods.select("number", "month", "known", "length").cross_join(currencies)
+        rows = grid.left_join(values, ["number", "currency"]).drop("number_right", "currency_right")
+        return rows.mutate(
+            **{
+                name: rows.known.ifelse(ibis.coalesce(rows[name], _zero(rows[name])), ibis.null(rows[name].type()))
+                for name in added
             }
         )
-        grid = self.table(periods, known).select("number", "first", "last").inner_join(ibis.memtable(months), "number")
-        grid = grid.cross_join(ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())})))
-        rows = grid.left_join(values, ["number", "currency"])
-        zeros = {name: ibis.coalesce(rows[name], _zero(rows[name])) for name in added}
-        return rows.drop("number_right", "currency_right").mutate(**zeros)
 
-    def _row(self, number: int, period: Period) -> dict[str, int | date]:
+    def _days(self, period: Period) -> dict[str, int | date]:
         begins = max(period.first, self.begun) if self.begun else period.first
         return {
-            "number": number,
             "opening": period.opening,
             "first": period.first,
             "last": period.last,
+            "length": period.days,
             "days": (period.last - begins).days + 1,
             "closed_days": sum(begins <= day <= period.last for day in self.closed),
         }
@@ -122,11 +129,12 @@ class Asked:
 def asked(parameters: LoansInPeriod, source: ReportSource) -> Asked:
     """What is asked for; LendingError when the period's last day is not closed or a scope is not there."""
     period = period_of(parameters, source)
-    names = source.table("products").select("product_id", product_name="name")
+    names = source.table("products").select("product_id", "name")
     loans = scopes.chosen_loans(parameters, source, period.last).left_join(names, "product_id")
+    loans = loans.mutate(product_name=ibis.coalesce(loans.name, loans.product_id)).drop("name", "product_id_right")
     return Asked(
         period,
-        loans.drop("product_id_right"),
+        loans,
         scopes.chosen_title(parameters, source, period.last),
         tuple(source.days("loan_positions")),
         source.table("loan_positions"),
@@ -142,17 +150,26 @@ def period_of(parameters: InPeriod, source: ReportSource) -> Period:
     return period
 
 
+def closed_between(source: ReportSource, first: date, last: date) -> list[date]:
+    """The closed days from the first to the last, in order."""
+    return [day for day in source.days("loan_positions") if first <= day <= last]
+
+
 def table(
-    title: str, printed: Sequence[ReportColumn], rows: ir.Table, none: str, totals: Iterable[str] = ()
+    title: str,
+    printed: Sequence[ReportColumn],
+    rows: ir.Table,
+    none: str,
+    totals: Sequence[Mapping[str, Any]] = (),
 ) -> ReportTable:
-    """The printed columns of the rows, which are in order; their sums per currency of `totals`."""
-    return ReportTable(
-        title,
-        tuple(printed),
-        columns.frame(rows.select(*(column.name for column in printed))),
-        columns.totals_by_currency(rows, printed, totals),
-        no_data=none,
-    )
+    """The printed columns of the rows, which are in order."""
+    frame = columns.frame(rows.select(*(column.name for column in printed)))
+    return ReportTable(title, tuple(printed), frame, tuple(totals), no_data=none)
+
+
+def totals_from(summary: ReportTable, *names: str) -> list[dict[str, Any]]:
+    """The values of the summary by currency, as totals of a table that breaks them down."""
+    return [{name: row[name] for name in ("currency", *names)} for row in summary.arrow().to_pylist()]
 
 
 def _zero(column: ir.Column) -> ir.Value:

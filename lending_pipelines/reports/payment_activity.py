@@ -89,13 +89,15 @@ def _table(title: str, paid: ir.Table, none: str, *keys: ReportColumn, only: str
     printed = (_CURRENCY, *keys, *_MEASURES)
     if keys == (_CHANNEL,):
         rows, printed = with_share(rows, "net"), (*printed, _SHARE)
-    return in_period.table(title, printed, rows.order_by(by), none, _ADDED if keys else ())
+    totals = columns.totals_by_currency(rows, printed, _ADDED) if keys else ()
+    return in_period.table(title, printed, rows.order_by(by), none, totals)
 
 
 def _components(paid: ir.Table, none: str) -> ReportTable:
-    rows = payments.by_component(paid).order_by("currency", "rank")
+    rows = payments.by_component(paid)
     printed = (_CURRENCY, ReportColumn("component", "Component", "text"), *_KINDS, _SHARE)
-    return in_period.table("By component", printed, rows, none, [column.name for column in _KINDS])
+    totals = columns.totals_by_currency(rows, printed)
+    return in_period.table("By component", printed, rows.order_by("currency", "rank"), none, totals)
 
 
 def _chart(table: ReportTable) -> Chart:

@@ -1,0 +1,49 @@
+"""interest_income: interest earned, accrued and collected over a period, by product, by rate and by loan."""
+
+from datetime import date
+
+from lending_pipelines.reports import columns, in_period, interest_tables
+from lending_pipelines.reports.book import ReportBook
+from lending_pipelines.reports.parameters import KnownAt, UnderConventions
+from lending_pipelines.reports.protocol import ReportSource
+
+
+class InterestIncomeParameters(UnderConventions, KnownAt, interest_tables.InterestParameters):
+    """The form of interest_income."""
+
+
+class InterestIncome:
+    """Prints the changes of interest in loan_positions."""
+
+    report_type = "interest_income"
+    title = "Interest income"
+    description = "Interest earned, accrued and collected over a period, by product, rate and loan."
+    reads = in_period.READS
+    parameters = InterestIncomeParameters
+
+    def covers(self, parameters: InterestIncomeParameters, source: ReportSource) -> list[date]:
+        """The closed days of the period and the day before it."""
+        period = in_period.period_of(parameters, source)
+        return in_period.closed_between(source, period.opening, period.last)
+
+    def generate(self, parameters: InterestIncomeParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the last day or a scope is not there."""
+        asked = in_period.asked(parameters, source)
+        interest = interest_tables.Interest(asked, asked.period.opening, parameters.rate_band)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {asked.title}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            asked.period.last,
+            source.versions(),
+            [interest.summary, interest.by_product(), interest.by_rate(), interest.by_loan(parameters.top_loans)],
+            notes=interest.notes(),
+            summary={
+                row["currency"]: columns.headline(row, (*interest_tables.SUMS, "effective_rate"))
+                for row in interest.summary.arrow().to_pylist()
+            },
+        )
+
+
+generator = InterestIncome()

@@ -1,0 +1,164 @@
+"""Interest of a period as more than one report prints it: in all, by product, by band of rates and by loan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import Field
+
+from lending_pipelines.metrics import revenue
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, whole
+from lending_pipelines.metrics.ratios import ratio, with_share
+from lending_pipelines.reports import columns, in_period
+from lending_pipelines.reports.book import ReportColumn, ReportTable
+from lending_pipelines.reports.in_period import Asked
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.tables.schema import RATE
+
+CURRENCY = ReportColumn("currency", "Currency", "text")
+PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), ReportColumn("product_name", "Product", "text"))
+RATE_BAND = (ReportColumn("rate_from", "Rate from", "rate"), ReportColumn("rate_to", "Rate below", "rate"))
+AMOUNTS = (
+    ReportColumn("earned", "Earned", "money"),
+    ReportColumn("collected", "Collected", "money"),
+    ReportColumn("variance", "Collected − earned", "money"),
+    ReportColumn("receivable", "Receivable at the end", "money"),
+)
+SHARE = ReportColumn("share", "Share", "rate")
+YIELD = (
+    ReportColumn("average_balance", "Average balance", "money"),
+    ReportColumn("effective_rate", "Effective rate", "rate"),
+)
+_LOANS = (
+    ReportColumn("active_loans", "Active loans at the end", "count"),
+    ReportColumn("contract_rate", "Contractual rate at the end", "rate"),
+)
+_LOAN = (
+    *columns.lake_columns("loan_positions", "loan_id"),
+    *PRODUCT,
+    *columns.lake_columns("loan_positions", "status", "annual_rate"),
+)
+_DURATION = (
+    ReportColumn("contract_days", "Contractual duration, days", "count"),
+    ReportColumn("days_on_book", "Days on book", "count"),
+)
+SUMS = [column.name for column in (*AMOUNTS, YIELD[0])]
+
+NOTE = (
+    "Earned and collected are changes of interest earned and interest paid over the period; variance is collected −"
+    " earned. Effective rate: earned, annualised by 365 days, ÷ the average of the daily principal outstanding. The"
+    " contractual rate is weighted by principal outstanding."
+)
+
+
+class InterestParameters(in_period.LoansInPeriod):
+    """What every report on interest asks."""
+
+    rate_band: int = Field(5, ge=1, le=100, description="Width of a band of rates, in percentage points.")
+    top_loans: int = Field(
+        1000, ge=1, le=1_000_000, description="How many loans are listed per currency, largest variance first."
+    )
+
+
+@dataclass(frozen=True)
+class Interest:
+    """Interest of the loans asked for, from the day `since` to the period's end."""
+
+    asked: Asked
+    since: date
+    rate_band: int
+
+    def over(self, periods: Sequence[Period]) -> ir.Table:
+        """A row per period and currency: SUMS and effective_rate; null in periods whose changes are not known."""
+        spans = self.asked.periods(periods, self.asked.changes_known)
+        values = revenue.interest(self._by_day, spans.filter(spans.known), ("currency",))
+        return self.asked.each(values, spans, SUMS)
+
+    def by(self, *keys: str) -> ir.Table:
+        """Of the period, per currency and keys: SUMS, effective_rate, and the loans' number and rate at its end."""
+        every = ("currency", *keys)
+        rows = self._of_period(self._by_day, every)
+        return rows.left_join(_at_end(self._loans, every), every, rname="{name}_loans")
+
+    @cached_property
+    def summary(self) -> ReportTable:
+        """The period in all, a row per currency."""
+        printed = (CURRENCY, *_LOANS, *AMOUNTS, *YIELD)
+        return in_period.table("Summary", printed, self.by().order_by("currency"), self._none)
+
+    def by_rate(self) -> ReportTable:
+        """The period by band of the rate that a loan has at its end."""
+        rows = self.by("rate_from")
+        rows = rows.mutate(rate_to=rows.rate_from + ibis.literal(self.rate_band / 100, RATE))
+        printed = (CURRENCY, *RATE_BAND, *_LOANS, *AMOUNTS, *YIELD)
+        return in_period.table("By rate", printed, rows.order_by("currency", "rate_from"), self._none, self._totals)
+
+    def by_product(self) -> ReportTable:
+        """The period by product, with each one's share of what was earned."""
+        rows = with_share(self.by(*(column.name for column in PRODUCT)), "earned")
+        printed = (CURRENCY, *PRODUCT, *_LOANS, *AMOUNTS, SHARE, *YIELD)
+        return in_period.table("By product", printed, rows.order_by("currency", "product_id"), self._none, self._totals)
+
+    def by_loan(self, top: int) -> ReportTable:
+        """The loans with the largest variance, with the totals of all loans."""
+        keys = ("currency", *(column.name for column in _LOAN), "disbursed_on", "matures_on")
+        period = self.asked.period
+        days = self._days(period.opening)
+        rows = self._of_period(revenue.held(days, self.asked.loans, keys, revenue.INTEREST), keys)
+        rows = rows.mutate(
+            contract_days=rows.matures_on.delta(rows.disbursed_on, unit="day"),
+            days_on_book=ibis.literal(period.last).delta(rows.disbursed_on, unit="day"),
+        )
+        size = ibis.coalesce(rows.variance.abs(), ZERO)
+        largest = ibis.window(group_by="currency", order_by=[ibis.desc(size), rows.loan_id])
+        ranked = rows.mutate(rank=ibis.row_number().over(largest))
+        listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
+        printed = (CURRENCY, *_LOAN, *_DURATION, *AMOUNTS, *YIELD)
+        return in_period.table("By loan", printed, listed, self._none, self._totals)
+
+    def notes(self) -> list[str]:
+        """What a reader must know, missing days included."""
+        return [NOTE, *self.asked.missing_days("earned and collected")]
+
+    @property
+    def _none(self) -> str:
+        return self.asked.none("interest")
+
+    @cached_property
+    def _loans(self) -> ir.Table:
+        return self.asked.loans.mutate(rate_from=revenue.rate_from(self.asked.loans.annual_rate, self.rate_band))
+
+    @cached_property
+    def _totals(self) -> list[dict[str, Any]]:
+        return in_period.totals_from(self.summary, *SUMS)
+
+    @cached_property
+    def _by_day(self) -> ir.Table:
+        """Sums per day, currency, product and band, computed once: all tables but the loans' are made of these rows."""
+        keys = ("currency", "product_id", "product_name", "rate_from")
+        held = revenue.held(self._days(self.since), self._loans, keys, revenue.INTEREST)
+        return ibis.memtable(revenue.by_day(held, keys, revenue.INTEREST).to_pyarrow())
+
+    def _days(self, first: date) -> ir.Table:
+        positions = self.asked.positions
+        return positions.filter(positions.business_date.between(first, self.asked.period.last))
+
+    def _of_period(self, days: ir.Table, keys: Sequence[str]) -> ir.Table:
+        rows = revenue.interest(days, self.asked.periods([self.asked.period], lambda period: True), keys)
+        if self.asked.changes_known(self.asked.period):
+            return rows
+        return rows.mutate(
+            earned=NO_AMOUNT, collected=NO_AMOUNT, variance=NO_AMOUNT, effective_rate=ibis.null("float64")
+        )
+
+
+def _at_end(loans: ir.Table, keys: Sequence[str]) -> ir.Table:
+    outstanding = loans.principal_outstanding.cast("float64")
+    return loans.group_by(*keys).agg(
+        active_loans=whole((loans.status == "active").cast("int64").sum()),
+        contract_rate=ratio((loans.annual_rate.cast("float64") * outstanding).sum(), outstanding.sum()),
+    )
