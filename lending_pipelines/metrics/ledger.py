@@ -165,5 +165,7 @@ def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> 
         + "}"
     )
     loans = loans.mutate(entry=entry)
-    listed = loans.group_by(*keys).agg(entries=loans.entry.group_concat(", ", order_by="rank"))
-    return listed.select(*keys, loans=ibis.literal("[") + listed.entries + "]")
+    # Sorted as an array: Spark orders no aggregate of text.
+    listed = loans.group_by(*keys).agg(ranked=ibis.struct({"rank": loans.rank, "entry": loans.entry}).collect())
+    entries = listed.ranked.sort().map(lambda ranked: ranked["entry"]).join(", ")
+    return listed.select(*keys, loans=ibis.literal("[") + entries + "]")
