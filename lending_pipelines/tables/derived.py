@@ -206,3 +206,39 @@ DERIVED: dict[str, Table] = {
     table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, *_LEDGER)
 }
 """The derived tables by name."""
+
+_MANAGERS = Table(
+    "manager_snapshots",
+    "The loans of each officer, and of each team leader's team, on every day: clients, balances and health.",
+    ("business_date", "manager_id", "currency"),
+    (
+        _DATE,
+        text("manager_id", "staff_id of the loan officer or team leader"),
+        _CURRENCY,
+        text("role"),
+        text("branch_id", nullable=True),
+        count("total_clients", "distinct borrowers of the loans ever disbursed"),
+        count("active_clients", "distinct borrowers of the active loans"),
+        count("new_clients", "active, with no loan disbursed before the window"),
+        count("churned_clients", "active the day before the window, not on the day"),
+        count("active_loans"),
+        count("total_loans", "ever disbursed"),
+        money("total_disbursed"),
+        money("total_outstanding"),
+        money("total_collected"),
+        ratio("par_30"),
+        ratio("par_60"),
+        ratio("par_90"),
+        ratio("default_rate", "percent of the loans active or charged off"),
+        ratio("collection_rate", "percent collected of what fell due in the window"),
+        ratio("portfolio_yield", "percent a year of the average principal outstanding"),
+        ratio("growth_rate", "percent, against the day before the window"),
+        ratio("health_score", "0 to 100"),
+        text("health_category", "Critical, Warning, Good or Excellent", nullable=True),
+        text("missing", "the parts of the score that were null", nullable=True),
+    ),
+    partition="business_month",
+)
+
+OPTIONAL: dict[str, Table] = {_MANAGERS.name: _MANAGERS}
+"""Daily tables by name that the close does not make: reports print them where they are, and say no data elsewhere."""
