@@ -9,7 +9,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import scopes
 from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.metrics.timeline import as_date
-from lending_pipelines.tables.derived import TRANSITION_ENTRY
+from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
 _MONTH = ibis.interval(months=1)
 _STEP = {"month": _MONTH, "week": ibis.interval(days=7), "day": ibis.interval(days=1)}
@@ -76,16 +76,25 @@ def aging_buckets(positions: ir.Table) -> ir.Table:
     return rows.mutate(balance_share=rows.principal_outstanding.cast("float64") / total.nullif(0))
 
 
-def aging_transitions(positions: ir.Table, first: date, last: date, conventions: Conventions) -> ir.Table:
-    """The table aging_transitions for the days first..last.
+def bucket_rank(bucket: ir.StringColumn, conventions: Conventions) -> ir.IntegerColumn:
+    """Where a bucket stands: entries, the buckets in order of lateness, exits."""
+    known = (TRANSITION_ENTRY, *conventions.buckets, *TRANSITION_EXITS)
+    return ibis.cases(*((bucket == label, rank) for rank, label in enumerate(known)), else_=len(known))
 
-    `positions` holds those days and the ones a transition step before; a day whose opening day is not there has no
+
+def aging_transitions(
+    positions: ir.Table, first: date, last: date, conventions: Conventions, months: int | None = None
+) -> ir.Table:
+    """The table aging_transitions for the days first..last, over the transition step or that many months.
+
+    `positions` holds those days and the ones a step before; a day whose opening day is not there has no
     rows. A loan counts in the scopes that it was in on the opening day; `new` are the loans active in a scope on the
     day that were not active in it on the opening day; `sold` are those that went to an investor in between.
     """
     days = positions.filter(positions.business_date >= first, positions.business_date <= last)
     opening_days = positions.select(from_date="business_date").distinct()
-    days = days.mutate(from_date=as_date(days.business_date - _STEP[conventions.transition_step]))
+    step = ibis.interval(months=months) if months else _STEP[conventions.transition_step]
+    days = days.mutate(from_date=as_date(days.business_date - step))
     days = days.semi_join(opening_days, "from_date")
     before = positions.filter(positions.status == "active").select(
         "loan_id",

@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.delinquency import bucket_rank
 from lending_pipelines.reports import columns, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.protocol import ReportSource
@@ -42,7 +43,7 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
     """The buckets of a scope on a day, in order of lateness, with totals per currency."""
     aging = source.table("aging_buckets")
     rows = scopes.rows_of(aging.filter(aging.business_date == day), scope)
-    printed = rows.order_by("currency", _order(rows.bucket, source.conventions)).select(*_names(_BUCKETS))
+    printed = rows.order_by("currency", bucket_rank(rows.bucket, source.conventions)).select(*_names(_BUCKETS))
     totals = columns.totals_by_currency(rows, _BUCKETS)
     return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"there is no active loan on {day}")
 
@@ -55,7 +56,7 @@ def transitions_of(source: ReportSource, day: date, scope: tuple[str, str]) -> i
 
 def transitions(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
     """Every movement between buckets, exits and entries included."""
-    order = (_order(rows.from_bucket, conventions), _order(rows.to_bucket, conventions))
+    order = (bucket_rank(rows.from_bucket, conventions), bucket_rank(rows.to_bucket, conventions))
     printed = rows.order_by("currency", *order).select(*_names(_TRANSITIONS))
     return ReportTable("Transitions", _TRANSITIONS, columns.frame(printed), no_data=no_data)
 
@@ -82,7 +83,7 @@ def transition_matrix(rows: ir.Table, rate: str, title: str, conventions: Conven
             for to in across
         ),
     )
-    ordered = matrix.order_by("currency", _order(matrix.from_bucket, conventions)).select(*_names(printed))
+    ordered = matrix.order_by("currency", bucket_rank(matrix.from_bucket, conventions)).select(*_names(printed))
     return ReportTable(title, printed, columns.frame(ordered), no_data=no_data)
 
 
@@ -90,7 +91,7 @@ def cures(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable
     """The rates from each late bucket to current, and from all late buckets together in the totals."""
     late = rows.filter(rows.from_bucket.isin(conventions.buckets[1:]))
     each = _cures(late, "currency", "from_bucket")
-    printed = each.order_by("currency", _order(each.from_bucket, conventions)).select(*_names(_CURES))
+    printed = each.order_by("currency", bucket_rank(each.from_bucket, conventions)).select(*_names(_CURES))
     totals = _cures(late, "currency").order_by("currency").to_pyarrow().to_pylist()
     return ReportTable(
         "Cure rates",
@@ -136,11 +137,6 @@ def _cures(late: ir.Table, *keys: str) -> ir.Table:
         cure_count_rate=sums.cured_loans / sums.opening_loans,
         cure_balance_rate=sums.cured_principal.cast("float64") / opening,
     )
-
-
-def _order(bucket: ir.StringColumn, conventions: Conventions) -> ir.IntegerColumn:
-    known = (TRANSITION_ENTRY, *conventions.buckets, *TRANSITION_EXITS)
-    return ibis.cases(*((bucket == label, rank) for rank, label in enumerate(known)), else_=len(known))
 
 
 def _names(printed: Sequence[ReportColumn]) -> list[str]:

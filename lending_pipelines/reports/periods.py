@@ -88,6 +88,13 @@ def month_end(day: date) -> date:
     return next(_months_from(day)).last
 
 
+def months_before(day: date, months: int) -> date:
+    """The same day that many months before, or the last of that month when it is shorter."""
+    years, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    first = date(years, month + 1, 1)
+    return min(first + timedelta(days=day.day - 1), month_end(first))
+
+
 def _months_from(day: date) -> Iterator[Period]:
     """Calendar months without end, from the day's own."""
     first = day.replace(day=1)

@@ -1,0 +1,92 @@
+"""Roll rates: which way loans moved between delinquency buckets, in the rows of aging_transitions.
+
+Which loan moved from where to where is found in delinquency.py.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.delinquency import bucket_rank
+from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
+
+DIRECTIONS = ("cured", "improved", "stayed", "worsened", *TRANSITION_EXITS)
+"""Where loans of a bucket went: to current, to a bucket less late, nowhere, to one later, or out."""
+
+
+def pooled(transitions: ir.Table) -> ir.Table:
+    """Movements of several days together, per currency: from_bucket, to_bucket, loan_count, opening_principal, and the
+    rates of these sums. Entries are left out."""
+    rows = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
+    rows = rows.group_by("currency", "from_bucket", "to_bucket").agg(
+        loan_count=whole(rows.loan_count.sum()), opening_principal=money(rows.opening_principal.sum())
+    )
+    out_of = ibis.window(group_by=["currency", "from_bucket"])
+    opening = money(rows.opening_principal.sum().over(out_of)).cast("float64")
+    return rows.mutate(
+        count_rate=rows.loan_count / rows.loan_count.sum().over(out_of),
+        balance_rate=rows.opening_principal.cast("float64") / opening.nullif(0),
+    )
+
+
+def direction_rates(transitions: ir.Table, conventions: Conventions, *keys: str) -> ir.Table:
+    """Per keys and from_bucket, the rates of DIRECTIONS; they add up to 1.
+
+    Returns the keys, from_bucket, opening_loans, opening_principal, roll_forward_rate (by balance: worsened or charged
+    off), and per direction `<direction>_count_rate` and `<direction>_balance_rate`.
+    """
+    rows = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
+    later = bucket_rank(rows.to_bucket, conventions) > bucket_rank(rows.from_bucket, conventions)
+    rows = rows.mutate(
+        direction=ibis.cases(
+            (rows.to_bucket.isin(TRANSITION_EXITS), rows.to_bucket),
+            (rows.to_bucket == rows.from_bucket, "stayed"),
+            (rows.to_bucket == conventions.buckets[0], "cured"),
+            (later, "worsened"),
+            else_="improved",
+        )
+    )
+    loans, principal = rows.loan_count, rows.opening_principal
+
+    def counted(*directions: str) -> ir.FloatingScalar:
+        return ibis.coalesce(loans.sum(where=rows.direction.isin(directions)), 0) / loans.sum()
+
+    def weighed(*directions: str) -> ir.FloatingScalar:
+        moved = ibis.coalesce(principal.sum(where=rows.direction.isin(directions)), ZERO)
+        return moved.cast("float64") / principal.sum().cast("float64").nullif(0)
+
+    return rows.group_by(*keys, "from_bucket").agg(
+        opening_loans=whole(loans.sum()),
+        opening_principal=money(principal.sum()),
+        roll_forward_rate=weighed("worsened", "charged_off"),
+        **{f"{direction}_count_rate": counted(direction) for direction in DIRECTIONS},
+        **{f"{direction}_balance_rate": weighed(direction) for direction in DIRECTIONS},
+    )
+
+
+def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventions) -> ir.Table:
+    """Per business_date, currency and from_bucket, the principal in the next bucket on the day ÷ what was in this one
+    a step before: net_flow_rate.
+
+    `aging` are the rows of aging_buckets of the same days and scope. The last bucket, which has no end, receives no
+    flow rate: those who stay in it are in it too.
+    """
+    opening = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
+    opening = opening.group_by("business_date", "currency", "from_bucket").agg(
+        opening_principal=opening.opening_principal.sum()
+    )
+    pairs = list(zip(conventions.buckets, conventions.buckets[1:-1], strict=False))
+    opening = opening.filter(opening.from_bucket.isin([before for before, _ in pairs]))
+    opening = opening.mutate(
+        bucket=ibis.cases(*((opening.from_bucket == before, after) for before, after in pairs), else_=ibis.null(str))
+    )
+    now = aging.select("business_date", "currency", "bucket", "principal_outstanding")
+    rows = opening.left_join(now, ["business_date", "currency", "bucket"])
+    arrived = ibis.coalesce(rows.principal_outstanding, ZERO).cast("float64")
+    return rows.select(
+        "business_date",
+        "currency",
+        "from_bucket",
+        net_flow_rate=arrived / rows.opening_principal.cast("float64").nullif(0),
+    )
