@@ -15,7 +15,8 @@ from lending_pipelines.resources import (
     RegisterResource,
     SourceResource,
 )
-from lending_pipelines.schedules import SCHEDULES
+from lending_pipelines.schedules import schedules
+from lending_pipelines.sensors import SENSORS
 
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -33,7 +34,8 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
         assets=[*CLOSE_ASSETS, *report_assets()],
         asset_checks=table_checks(),
         jobs=[sync, daily_close, *report_jobs()],
-        schedules=SCHEDULES,
+        schedules=schedules(),
+        sensors=SENSORS,
         resources=resources | dict(resource_overrides or {}),
         # A process a step would spend seconds of imports on each.
         executor=dg.in_process_executor,

@@ -1,10 +1,22 @@
 """Named selections of assets: the sync, the daily close, and one job a report."""
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_args
+
 import dagster as dg
 
 from lending_pipelines.assets import CLOSE_ASSETS, servicing_tables
-from lending_pipelines.assets.reports import asset_key
+from lending_pipelines.assets.reports import ReportRequest, asset_key
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get, report_types
+
+PROCESS_TAG = "lending/process"
+"""On a run launched without a run launcher: the process that it works in."""
+
+REPORT_HOURS = 6
+"""After so long a run of a report is ended: whoever asked is told, and can ask again."""
 
 sync = dg.define_asset_job(
     "sync",
@@ -24,13 +36,28 @@ def report_job_name(report_type: str) -> str:
     return f"report_{report_type}"
 
 
-def report_jobs() -> list:
+@cache
+def report_jobs() -> tuple:
     """A job for every report type, so that its form can be filled in the launchpad."""
-    return [
+    return tuple(
         dg.define_asset_job(
             report_job_name(report_type),
             selection=dg.AssetSelection.assets(asset_key(report_type)),
             description=get(report_type).description,
+            tags={"dagster/max_runtime": str(REPORT_HOURS * 3600)},
         )
         for report_type in report_types()
-    ]
+    )
+
+
+def report_run_config(report_type: str, parameters: Mapping[str, Any], **request: str) -> dict[str, Any]:
+    """The run config of a report's job, every parameter filled in; `request` are fields of ReportRequest.
+
+    LendingError when there is no such report, parameter, value or format, with what to write instead.
+    """
+    values = parse_parameters(report_type, get(report_type).parameters, parameters).model_dump()
+    formats = get_args(ReportRequest.model_fields["output_format"].annotation)
+    wanted = request.get("output_format", formats[0])
+    if wanted not in formats:
+        raise LendingError(f"report {report_type}: there is no format {wanted!r}; write {' or '.join(formats)}")
+    return {"ops": {asset_key(report_type).to_python_identifier(): {"config": {**values, **request}}}}

@@ -26,6 +26,7 @@ class Settings:
     start_date: date
     timezone: str
     conventions_file: str | None
+    report_schedules_file: str | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -42,6 +43,7 @@ class Settings:
             start_date=_date("LENDING_START_DATE", given.get("LENDING_START_DATE", "2025-01-01")),
             timezone=_timezone("LENDING_TIMEZONE", given.get("LENDING_TIMEZONE", "UTC")),
             conventions_file=given.get("LENDING_CONVENTIONS"),
+            report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
         )
 
 

@@ -16,7 +16,7 @@ from lending_pipelines.checks import Outcome, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import export
 from lending_pipelines.exports.files import ExportedFile
-from lending_pipelines.register import ReportRequests
+from lending_pipelines.register import Register, ReportRequests
 from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.parameters import DEFAULT, KnownAt, ReportParameters, UnderConventions, parse_parameters
@@ -30,9 +30,12 @@ from lending_pipelines.resources import (
     RegisterResource,
     recomputed,
 )
-from lending_pipelines.tables import TABLES
+from lending_pipelines.tables import OPTIONAL, TABLES
 
 PREVIEW_ROWS = 10
+
+NEW = "new"
+"""The word for a request that has no row in the register yet."""
 
 
 class ChecksFailed(LendingError):
@@ -47,6 +50,7 @@ class ReportRequest(dg.Config):
         description="xlsx: a formatted workbook; pdf: for a board or an auditor; json, csv, parquet: for programs.",
     )
     requested_by: str = Field("launchpad", description="Who asked, for the register.")
+    report_id: str = Field(NEW, description="new; or the pending row of the register that this run is to answer.")
 
 
 def report_assets() -> list[dg.AssetsDefinition]:
@@ -65,7 +69,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
     @dg.asset(
         key=asset_key(generator.report_type),
         description=generator.description,
-        deps=[dg.AssetKey(name) for name in generator.reads],
+        deps=[dg.AssetKey(name) for name in generator.reads if name not in OPTIONAL],
         group_name="reports",
         owners=["team:finance"],
         kinds={"csv", "excel", "pdf"},
@@ -81,11 +85,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
         values = config.model_dump()  # type: ignore[attr-defined]
         request = {name: values.pop(name) for name in ReportRequest.model_fields}
         source = LakeReportSource(lake.lake, conventions.get())
-        with register.register.session() as session:
-            report_id = ReportRequests(session).create(generator.report_type, values, **request)
-        with register.register.session() as session:
-            ReportRequests(session).start(report_id, context.run.run_id)
-        try:
+        with _generating(register.register, generator.report_type, values, request, context.run.run_id) as report_id:
             parameters = parse_parameters(generator.report_type, generator.parameters, values)
             covered = generator.covers(parameters, source)
             if covered:
@@ -94,15 +94,30 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
                 book = generator.generate(parameters, asked)
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
             file = export(book, request["output_format"], exports.place(path))
-        except BaseException as error:
-            with register.register.session() as session:
-                ReportRequests(session).fail(report_id, str(error) or type(error).__name__)
-            raise
         with register.register.session() as session:
             ReportRequests(session).complete(report_id, file.url, file.sha256, dict(book.summary))
         return dg.MaterializeResult(metadata=_metadata(book, file, report_id))
 
     return report
+
+
+@contextmanager
+def _generating(
+    register: Register, report_type: str, values: dict[str, Any], request: dict[str, Any], run_id: str
+) -> Iterator[str]:
+    """The id of the request's row, which is generating within the block, and failed when the block raises."""
+    report_id = request.pop("report_id")
+    if report_id == NEW:
+        with register.session() as session:
+            report_id = ReportRequests(session).create(report_type, values, **request)
+    with register.session() as session:
+        ReportRequests(session).start(report_id, run_id, values)
+    try:
+        yield report_id
+    except BaseException as error:
+        with register.session() as session:
+            ReportRequests(session).fail(report_id, str(error) or type(error).__name__)
+        raise
 
 
 def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:

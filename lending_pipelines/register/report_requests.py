@@ -44,15 +44,20 @@ class ReportRequests:
             query = query.where(Report.status == status)
         return list(self._session.scalars(query))
 
-    def start(self, report_id: str, run_id: str) -> None:
-        """A run has begun on a pending request; RegisterError when it is not pending (another run has it, say)."""
-        self._move(report_id, "pending", "generating", run_id=run_id)
+    def unfinished(self) -> list[Report]:
+        """The pending and generating requests, the earliest first."""
+        open_ones = Report.status.in_(("pending", "generating"))
+        return list(self._session.scalars(sa.select(Report).where(open_ones).order_by(Report.requested_at)))
+
+    def start(self, report_id: str, run_id: str, parameters: dict[str, Any]) -> None:
+        """A run has begun on a pending request, with all its parameters; RegisterError when it is not pending."""
+        self._move(report_id, ("pending",), "generating", run_id=run_id, parameters=parameters)
 
     def complete(self, report_id: str, file_url: str, sha256: str, report_data: dict[str, Any]) -> None:
         """The report is written; `report_data` is its summary, as plain JSON values."""
         self._move(
             report_id,
-            "generating",
+            ("generating",),
             "completed",
             file_url=file_url,
             sha256=sha256,
@@ -60,18 +65,21 @@ class ReportRequests:
             generated_at=utc_now(),
         )
 
-    def fail(self, report_id: str, error_message: str) -> None:
-        """The run ended without a report."""
-        self._move(report_id, "generating", "failed", error_message=error_message)
+    def fail(self, report_id: str, error_message: str, run_id: str | None = None) -> None:
+        """There will be no report: its run ended without one, or could not begin; `run_id` when it had not begun."""
+        run = {"run_id": run_id} if run_id else {}
+        self._move(report_id, ("pending", "generating"), "failed", error_message=error_message, **run)
 
     def ask_again(self, report_id: str) -> None:
-        """Make a failed request pending once more, its error and run forgotten."""
-        self._move(report_id, "failed", "pending", error_message=None, run_id=None)
+        """Make a failed request pending once more; the run that failed stays named until the next one starts."""
+        self._move(report_id, ("failed",), "pending", error_message=None)
 
-    def _move(self, report_id: str, before: ReportStatus, after: ReportStatus, **values: Any) -> None:
+    def _move(self, report_id: str, before: tuple[ReportStatus, ...], after: ReportStatus, **values: Any) -> None:
         """Change the status in one statement, so that of two runs that try only one succeeds."""
-        here = sa.and_(Report.report_id == report_id, Report.status == before)
+        here = sa.and_(Report.report_id == report_id, Report.status.in_(before))
         change = sa.update(Report).where(here).values(status=after, **values).returning(Report.report_id)
         if self._session.execute(change).first() is None:
             now = self.get(report_id).status
-            raise RegisterError(f"report request {report_id} is {now}: only a {before} one can become {after}")
+            raise RegisterError(
+                f"report request {report_id} is {now}: only a {' or '.join(before)} one can become {after}"
+            )

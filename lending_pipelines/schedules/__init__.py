@@ -1,14 +1,14 @@
-"""When things run by themselves."""
+"""When things run by themselves: one file a kind of schedule."""
 
-import dagster as dg
+from typing import Any
 
-from lending_pipelines.jobs import daily_close
+from lending_pipelines.schedules.close import daily_close_schedule
+from lending_pipelines.schedules.reports import report_schedules
+from lending_pipelines.settings import Settings
 
-daily_close_schedule = dg.build_schedule_from_partitioned_job(
-    daily_close,
-    name="daily_close_schedule",
-    hour_of_day=1,
-    description="At 01:00 in LENDING_TIMEZONE: the close of the day before.",
-)
 
-SCHEDULES = (daily_close_schedule,)
+def schedules() -> list[Any]:
+    """The nightly close, and the reports of the file LENDING_REPORT_SCHEDULES."""
+    settings = Settings.from_environment()
+    file = settings.report_schedules_file
+    return [daily_close_schedule, *(report_schedules(file, settings.timezone) if file else ())]

@@ -8,13 +8,13 @@ import pytest
 from lending_pipelines.register import Notifications, Portfolios, RegisterError, ReportRequests, TapeConfigs
 
 MOVES = {
-    "start": lambda requests, report_id: requests.start(report_id, "run"),
+    "start": lambda requests, report_id: requests.start(report_id, "run", {}),
     "complete": lambda requests, report_id: requests.complete(report_id, "file", "hash", {}),
     "fail": lambda requests, report_id: requests.fail(report_id, "broken"),
     "ask_again": lambda requests, report_id: requests.ask_again(report_id),
 }
 LEGAL = {
-    "pending": {"start": "generating"},
+    "pending": {"start": "generating", "fail": "failed"},
     "generating": {"complete": "completed", "fail": "failed"},
     "failed": {"ask_again": "pending"},
     "completed": {},
@@ -43,41 +43,43 @@ def test_a_completed_request_says_what_was_made(register):
     before = datetime.now(UTC)
     with register.session() as session:
         report_id = ReportRequests(session).create("trial_balance", {"as_of": "2025-01-31"}, "xlsx", "me")
-        ReportRequests(session).start(report_id, "run-1")
+        ReportRequests(session).start(report_id, "run-1", {"as_of": "2025-01-31", "known_at": "now"})
     with register.session() as session:
         ReportRequests(session).complete(report_id, "reports/tb.xlsx", "abc", {"debit": "10.00"})
     with register.session() as session:
         report = ReportRequests(session).get(report_id)
     assert (report.report_type, report.output_format, report.requested_by) == ("trial_balance", "xlsx", "me")
-    assert report.parameters == {"as_of": "2025-01-31"}
+    assert report.parameters == {"as_of": "2025-01-31", "known_at": "now"}
     assert (report.run_id, report.file_url, report.sha256) == ("run-1", "reports/tb.xlsx", "abc")
     assert report.report_data == {"debit": "10.00"}
     assert before <= report.requested_at <= report.generated_at <= datetime.now(UTC)
 
 
-def test_a_failed_request_that_is_asked_again_forgets_its_failure(register):
+def test_a_failed_request_that_is_asked_again_forgets_its_failure_but_not_its_run(register):
     with register.session() as session:
         requests = ReportRequests(session)
         report_id = requests.create("trial_balance", {}, "csv", "me")
-        requests.start(report_id, "run-1")
+        requests.start(report_id, "run-1", {})
         requests.fail(report_id, "no such day")
         assert (requests.get(report_id).error_message, requests.get(report_id).run_id) == ("no such day", "run-1")
         requests.ask_again(report_id)
-        assert (requests.get(report_id).error_message, requests.get(report_id).run_id) == (None, None)
+        assert (requests.get(report_id).error_message, requests.get(report_id).run_id) == (None, "run-1")
 
 
 def test_requests_are_listed_latest_first(register):
     with register.session() as session:
         requests = ReportRequests(session)
         first, second, third = (requests.create("trial_balance", {"n": n}, "csv", "me") for n in range(3))
-        requests.start(second, "run")
+        requests.start(second, "run", {})
         assert [report.report_id for report in requests.recent()] == [third, second, first]
         assert [report.report_id for report in requests.recent(limit=1)] == [third]
         assert [report.report_id for report in requests.recent("pending")] == [third, first]
+        requests.complete(second, "file", "hash", {})
+        assert [report.report_id for report in requests.unfinished()] == [first, third]
         with pytest.raises(RegisterError, match="no report request 'x'"):
             requests.get("x")
         with pytest.raises(RegisterError, match="no report request 'x'"):
-            requests.start("x", "run")
+            requests.start("x", "run", {})
 
 
 def test_active_tape_configurations_are_listed_by_name(register):
