@@ -14,6 +14,8 @@ from lending_pipelines.exports.sheet import Sheet, sheets_of
 from lending_pipelines.exports.zipped import write_tables
 from lending_pipelines.reports.book import Cover, ReportBook
 
+_GROUP_ROWS = 122_880
+
 
 def write_book(book: ReportBook, sink: Any) -> int:
     """Write a book; the number of rows written."""
@@ -24,7 +26,7 @@ def write_book(book: ReportBook, sink: Any) -> int:
 
 
 def write_sheet(sheet: Sheet, cover: Cover, sink: Any) -> int:
-    """Write one table, a row group per batch; the number of rows written."""
+    """Write one table, in row groups of equal size; the number of rows written."""
     about = json.dumps({"title": cover.title, **{name: dict(values) for name, values in cover.sections.items()}})
     fields = [
         field.with_metadata({"kind": column.kind, "label": column.label})
@@ -38,4 +40,4 @@ def write_sheet(sheet: Sheet, cover: Cover, sink: Any) -> int:
             return batch.num_rows
 
         # In a thread of its own, while the next batch is read.
-        return sum(in_order(write, sheet.batches, workers=1))
+        return sum(in_order(write, sheet.slices(_GROUP_ROWS), workers=1))

@@ -26,11 +26,20 @@ class Sheet:
     totals: tuple[Mapping[str, Any], ...] = ()
     no_data: str = ""
 
-    def slices(self) -> Iterator[pa.RecordBatch]:
-        """The rows, at most SLICE_ROWS at once."""
+    def slices(self, rows: int = SLICE_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows, so many at once and the rest at the end: equal rows are cut alike, whatever the batches are."""
+        kept: list[pa.RecordBatch] = []
+        wanted = rows
         for batch in self.batches:
-            for start in range(0, batch.num_rows, SLICE_ROWS):
-                yield batch.slice(start, SLICE_ROWS)
+            while batch.num_rows:
+                kept.append(batch.slice(0, wanted))
+                batch = batch.slice(wanted)
+                wanted -= kept[-1].num_rows
+                if not wanted:
+                    yield pa.concat_batches(kept)
+                    kept, wanted = [], rows
+        if kept:
+            yield pa.concat_batches(kept)
 
 
 class Unwritten:

@@ -116,14 +116,14 @@ def test_more_rows_than_a_worksheet_holds_go_on_in_the_next(tmp_path, monkeypatc
 
 
 def test_a_worksheet_ends_before_it_is_larger_than_excel_opens(tmp_path, monkeypatch):
-    # Three rows of "L1, 1.00, 2025-01-31" are about 400 bytes.
-    monkeypatch.setattr(xlsx, "_LARGEST_XML", 500)
-    rows = [[(f"L{number}", "1.00") for number in range(start, start + 3)] for start in range(0, 9, 3)]
-    assert export_rows(reader(*rows), COLUMNS, "xlsx", str(tmp_path / "tape"), COVER).rows == 9
-    found = cells(tmp_path / "tape.xlsx")
-    assert [row[0] for name in ("Tape =1", "Tape =1 2", "Tape =1 3") for row in found[name][1:]] == [
-        f"L{number}" for number in range(9)
-    ]
+    # A row is 120 to 160 bytes, so that two slices of 16,384 rows are more than three million.
+    monkeypatch.setattr(xlsx, "_LARGEST_XML", 3_000_000)
+    loans = [f"L{number}" for number in range(20_000)]
+    rows = reader([(loan, "1.00") for loan in loans])
+    assert export_rows(rows, COLUMNS, "xlsx", str(tmp_path / "t"), COVER).rows == 20_000
+    found = cells(tmp_path / "t.xlsx")
+    assert dict(row[:2] for row in found["Cover"])["Tape =1 2"] == "rows 16,385 to 20,000 of Tape =1"
+    assert [row[0] for name in ("Tape =1", "Tape =1 2") for row in found[name][1:]] == loans
 
 
 def test_rows_that_fill_a_worksheet_need_no_other(tmp_path, monkeypatch):
@@ -134,12 +134,12 @@ def test_rows_that_fill_a_worksheet_need_no_other(tmp_path, monkeypatch):
     assert not any(row[0] == "Split" for row in found["Cover"])
 
 
-@pytest.mark.parametrize("output_format", ["csv", "xlsx"])
+@pytest.mark.parametrize("output_format", ["csv", "xlsx", "parquet"])
 def test_the_same_rows_are_the_same_bytes_however_they_are_handed_over(tmp_path, output_format):
-    rows = [(f"L{number}", f"{number}.00") for number in range(40_000)]
+    rows = [(f"L{number}", f"{number}.00") for number in range(20_000)]
     made = [
         export_rows(reader(*batches), COLUMNS, output_format, str(tmp_path / "tape"), COVER).sha256
-        for batches in ([rows], [rows[:7], rows[7:20_000], [], rows[20_000:]])
+        for batches in ([rows], [rows[:7], rows[7:17_000], [], rows[17_000:]])
     ]
     assert made[0] == made[1]
 
