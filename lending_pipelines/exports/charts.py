@@ -101,13 +101,13 @@ def _x(alt: Any, chart: Chart, table: ReportTable, kind: Kind, label: str) -> An
         days = table.arrow()[chart.x].drop_null().unique().to_pylist()
         # The days of the table as ticks, so that a month's end is not read off between two months' beginnings.
         ticks = [alt.DateTime(year=d.year, month=d.month, date=d.day, utc=True) for d in days]
-        axis = alt.Axis(format="%Y-%m-%d", labelOverlap="greedy", labelSeparation=6, grid=False)
+        axis = alt.Axis(format="%Y-%m-%d", labelOverlap="parity", labelSeparation=6, grid=False)
         if len(days) <= _MOST_TICKS:
             axis.values = ticks
         return alt.X("x:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
     if chart.kind == "line" and kind in ("count", "rate", "ratio", "percent"):
         return alt.X("x:Q", title=label, axis=alt.Axis(grid=False, **_TICKS.get(kind, {})))
-    axis = alt.Axis(labelOverlap="greedy", labelLimit=160, labelAngle=0 if len(table.frame) <= _MOST_TICKS else -45)
+    axis = alt.Axis(labelOverlap="parity", labelLimit=160, labelAngle=0 if len(table.frame) <= _MOST_TICKS else -45)
     return alt.X(
         "x:N",
         title=None if kind == "date" else label,

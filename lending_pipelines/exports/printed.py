@@ -29,8 +29,10 @@ def clean(text: str) -> str:
 
 
 def total_row(columns: Sequence[ReportColumn], total: Mapping[str, Any]) -> dict[str, Any]:
-    """The total by column name, with `Total EUR` in the first column."""
-    return {columns[0].name: " ".join(("Total", total.get("currency", ""))).strip(), **total}
+    """The total by column name, with `Total EUR` in the first column unless the total says what stands there."""
+    first = columns[0].name
+    label = " ".join(("Total", total.get("currency", ""))).strip()
+    return {**total, first: label if first == "currency" else total.get(first, label)}
 
 
 def _number(pattern: str) -> Callable[[Any], str]:

@@ -49,3 +49,5 @@ def test_a_total_is_named_with_its_currency_in_the_first_column():
     }
     assert total_row(columns, {"loan_id": "all late", "amount": 1}) == {"loan_id": "all late", "amount": 1}
     assert total_row(columns, {"amount": 1})["loan_id"] == "Total"
+    by_currency = (ReportColumn("currency", "Currency", "text"), *columns[1:])
+    assert total_row(by_currency, {"currency": "EUR", "amount": 1}) == {"currency": "Total EUR", "amount": 1}
