@@ -134,7 +134,8 @@ def _export(tape: str, folder: str, output_format: str) -> int:
 
 def _copy(tape: str, target: str, how: str) -> int:
     query = f"select * from read_parquet('{tape}') order by loan_id"
-    return DuckDBEngine().backend.raw_sql(f"copy ({query}) to '{target}' ({how})").fetchall()[0][0]  # type: ignore[union-attr]
+    copied: list[tuple[int]] = DuckDBEngine().backend.con.execute(f"copy ({query}) to '{target}' ({how})").fetchall()
+    return copied[0][0]
 
 
 def _same(ours: str, theirs: str) -> None:
