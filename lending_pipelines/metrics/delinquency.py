@@ -57,6 +57,11 @@ def days_past_due(on: ir.DateColumn, late_since: ir.DateColumn) -> ir.IntegerCol
     return ibis.coalesce(ibis.greatest(on.delta(late_since, unit="day"), 0), 0)
 
 
+def late(days_past_due: ir.IntegerColumn, days: int, conventions: Conventions) -> ir.BooleanColumn:
+    """Whether PAR of so many days counts the loan."""
+    return days_past_due >= days if conventions.par_operator == ">=" else days_past_due > days
+
+
 def bucket(days_past_due: ir.IntegerColumn, conventions: Conventions) -> ir.StringColumn:
     """The delinquency bucket of a number of days past due."""
     floors = (0, *conventions.bucket_edges)

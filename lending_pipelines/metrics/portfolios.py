@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import events, returns, scopes
+from lending_pipelines.metrics import delinquency, events, returns, scopes
 from lending_pipelines.metrics.money import ZERO, money
 
 SOURCES = (
@@ -54,7 +54,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         "charged_off": positions.principal_charged_off,
     }
     for days in PAR_DAYS:
-        late = positions.days_past_due >= days if conventions.par_operator == ">=" else positions.days_past_due > days
+        late = delinquency.late(positions.days_past_due, days, conventions)
         sums[f"late_{days}"] = late.ifelse(outstanding, ZERO)
     for number, bucket in enumerate(conventions.buckets):
         inside = active & (positions.bucket == bucket)

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.metrics import returns
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+from lending_pipelines.metrics.ratios import ratio
 
 SUMS = (
     "principal_disbursed",
@@ -49,7 +50,7 @@ def added_up(profits: ir.Table, *keys: str) -> ir.Table:
         loss_making_loans=whole((profits.profit < 0).cast("int64").sum()),
         **{name: money(profits[name].sum()) for name in SUMS},
     )
-    disbursed = sums.principal_disbursed.cast("float64").nullif(0)
     return sums.mutate(
-        moic=sums.total_collected.cast("float64") / disbursed, total_return=sums.profit.cast("float64") / disbursed
+        moic=ratio(sums.total_collected, sums.principal_disbursed),
+        total_return=ratio(sums.profit, sums.principal_disbursed),
     )

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from lending_pipelines.metrics import scopes
 from lending_pipelines.metrics.money import money
+from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.metrics.xirr import Answer, xirrs
 
 OUT = ("disbursement", "refund")
@@ -132,7 +133,7 @@ def total_returns(rows: ir.Table, balance: str, disbursed: str) -> ir.Table:
     """
     rows = rows.mutate(residual=money(rows[balance] + rows.interest_receivable))
     rows = rows.mutate(profit=money(rows.total_collected + rows.residual - rows[disbursed]))
-    return rows.mutate(total_return=rows.profit.cast("float64") / rows[disbursed].cast("float64").nullif(0))
+    return rows.mutate(total_return=ratio(rows.profit, rows[disbursed]))
 
 
 def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
@@ -166,7 +167,7 @@ def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
         "irr",
         "irr_with_residual",
         irr_reason=rows.loan_id_solved.isnull().ifelse(NO_FLOWS, rows.irr_reason),
-        moic=rows.total_collected.cast("float64") / rows.principal_disbursed.cast("float64").nullif(0),
+        moic=ratio(rows.total_collected, rows.principal_disbursed),
         total_return="total_return",
     )
 

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics.delinquency import bucket_rank
 from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
 DIRECTIONS = ("cured", "improved", "stayed", "worsened", *TRANSITION_EXITS)
@@ -23,10 +24,10 @@ def pooled(transitions: ir.Table) -> ir.Table:
         loan_count=whole(rows.loan_count.sum()), opening_principal=money(rows.opening_principal.sum())
     )
     out_of = ibis.window(group_by=["currency", "from_bucket"])
-    opening = money(rows.opening_principal.sum().over(out_of)).cast("float64")
+    opening = money(rows.opening_principal.sum().over(out_of))
     return rows.mutate(
         count_rate=rows.loan_count / rows.loan_count.sum().over(out_of),
-        balance_rate=rows.opening_principal.cast("float64") / opening.nullif(0),
+        balance_rate=ratio(rows.opening_principal, opening),
     )
 
 
@@ -54,7 +55,7 @@ def direction_rates(transitions: ir.Table, conventions: Conventions, *keys: str)
 
     def weighed(*directions: str) -> ir.FloatingScalar:
         moved = ibis.coalesce(principal.sum(where=rows.direction.isin(directions)), ZERO)
-        return moved.cast("float64") / principal.sum().cast("float64").nullif(0)
+        return ratio(moved, principal.sum())
 
     return rows.group_by(*keys, "from_bucket").agg(
         opening_loans=whole(loans.sum()),
@@ -83,10 +84,9 @@ def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventi
     )
     now = aging.select("business_date", "currency", "bucket", "principal_outstanding")
     rows = opening.left_join(now, ["business_date", "currency", "bucket"])
-    arrived = ibis.coalesce(rows.principal_outstanding, ZERO).cast("float64")
     return rows.select(
         "business_date",
         "currency",
         "from_bucket",
-        net_flow_rate=arrived / rows.opening_principal.cast("float64").nullif(0),
+        net_flow_rate=ratio(ibis.coalesce(rows.principal_outstanding, ZERO), rows.opening_principal),
     )
