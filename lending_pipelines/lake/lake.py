@@ -6,7 +6,6 @@ replace. A run that dies before its commit leaves the table as it was, and reade
 
 import json
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -132,7 +131,7 @@ class Lake:
     @contextmanager
     def staged(self, rows: ir.Table) -> Iterator[ir.Table]:
         """The rows computed once and kept beside the lake's tables, for reading them again within the block."""
-        with tempfile.TemporaryDirectory(prefix="lending-staged-") as folder:
+        with self.engine.scratch() as folder:
             self.engine.write_parquet(rows, folder, "staged", None)
             yield self.engine.read_parquet([f"{folder}/*.parquet"])
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,10 +13,13 @@ from lending_pipelines.tables import Table
 ROW_GROUP_ROWS = 131_072
 
 
-def stage(source: Source, table: Table, since: datetime | None, file: Path) -> int:
-    """Write the table's rows to the file and return their number; SourceError when a batch has other columns."""
+def stage(source: Source, table: Table, since: datetime | None, file: str) -> int:
+    """Write the table's rows to the file, a path or an fsspec URL, and return their number.
+
+    SourceError when a batch has other columns.
+    """
     rows = 0
-    with pq.ParquetWriter(file, table.arrow_schema) as writer:
+    with fsspec.open(file, "wb") as sink, pq.ParquetWriter(sink, table.arrow_schema) as writer:
         for group in _grouped(source.read(table, since)):
             _check_schema(source, table, group)
             writer.write_table(group, row_group_size=ROW_GROUP_ROWS)

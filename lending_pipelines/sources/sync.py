@@ -4,12 +4,11 @@ Rows are streamed to disk, judged there as a set (rules.py), and committed by th
 flat however large the table. A table that breaks a rule is not committed: the lake keeps what it had.
 """
 
-import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 import ibis.expr.types as ir
@@ -40,6 +39,8 @@ class _Written(Protocol):
 
 
 class _Engine(Protocol):
+    def scratch(self) -> AbstractContextManager[str]: ...
+
     def read_parquet(self, paths: list[str]) -> ir.Table: ...
 
 
@@ -113,10 +114,10 @@ def sync_table(source: Source, table: Table, lake: Lake, full: bool = False) -> 
     current = lake.table(table.name) if lake.has(table.name) else None
     held = _watermark(table, current)
     since = held - OVERLAP if held and not full else None
-    with tempfile.TemporaryDirectory(prefix="lending-sync-") as folder:
-        file = Path(folder) / f"{table.name}.parquet"
+    with lake.engine.scratch() as folder:
+        file = f"{folder}/{table.name}.parquet"
         rows_read = stage(source, table, since, file)
-        staged = lake.engine.read_parquet([str(file)])
+        staged = lake.engine.read_parquet([file])
         _refuse_broken(source, table, staged, current)
         changes = _changes(table, staged, current, rows_read)
         if current is None:
