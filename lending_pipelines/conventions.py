@@ -35,6 +35,11 @@ class Conventions(BaseModel):
         "month", description="How far before the day a bucket transition starts."
     )
     non_accrual_days: int = Field(90, ge=1, description="Days past due from which a loan is on non-accrual.")
+    recovery_dating: Literal["receipt", "charge_off"] = Field(
+        "receipt",
+        description="Which recoveries a recovery rate counts: receipt: those received in the period; charge_off: those"
+        " on the loans charged off in it, whenever received.",
+    )
 
     @field_validator("bucket_edges")
     @classmethod

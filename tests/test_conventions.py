@@ -20,6 +20,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         "par_operator": ">",
         "transition_step": "month",
         "non_accrual_days": "90",
+        "recovery_dating": "receipt",
     }
 
 
