@@ -23,6 +23,8 @@ def annualised(amount: ir.DecimalValue, balance: ir.DecimalValue, days: ir.Integ
 
 
 def with_share(rows: ir.Table, amount: str) -> ir.Table:
-    """The rows with `share`: the amount's part of its currency's total; null when that is 0."""
-    total = rows[amount].sum().over(ibis.window(group_by="currency"))
-    return rows.mutate(share=ratio(rows[amount], total))
+    """The rows with `share`: the amount's part of its currency's total; null when that is 0 or a part is not known."""
+    currency = ibis.window(group_by="currency")
+    known = (~rows[amount].isnull().any()).over(currency)
+    total = rows[amount].sum().over(currency)
+    return rows.mutate(share=known.ifelse(ratio(rows[amount], total), ibis.null("float64")))

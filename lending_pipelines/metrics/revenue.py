@@ -8,11 +8,12 @@ Payments one by one belong in payments.py.
 """
 
 from collections.abc import Sequence
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
 from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.tables.schema import MONEY, RATE
 
@@ -75,16 +76,40 @@ def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
     return rows.mutate(net_charge_off_rate=annualised(rows.net_charged_off, rows.average_balance, rows.days))
 
 
-def charged_off_loans(positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """The loans that were charged off at the end of a period and not before it: number, keys, loan_id.
+def recovered_since(
+    positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str], observed: date
+) -> ir.Table:
+    """What was recovered by the day `observed` on the loans charged off in each period: number, keys, recovered_since.
 
-    `positions` holds each period's opening and last day. A charge-off undone within the period is none.
+    Those are the loans that were charged off at its end and not the day before it. `positions` holds these days.
     """
-    ends = positions.filter(positions.status == "charged_off").select("business_date", "loan_id")
-    after = periods.inner_join(ends, periods["last"] == ends.business_date).select("number", "loan_id")
-    before = periods.inner_join(ends, periods.opening == ends.business_date).select("number", "loan_id")
-    held = loans.select(*dict.fromkeys(("loan_id", *keys)))
-    return after.anti_join(before, ["number", "loan_id"]).inner_join(held, "loan_id")
+    off = positions.filter(positions.status == "charged_off").select("business_date", "loan_id")
+    after = periods.inner_join(off, periods["last"] == off.business_date).select("number", "loan_id")
+    before = periods.inner_join(off, periods.opening == off.business_date).select("number", "loan_id")
+    amounts = positions.filter(positions.business_date == observed).select("loan_id", "recovered")
+    rows = after.anti_join(before, ["number", "loan_id"]).inner_join(amounts, "loan_id")
+    rows = rows.inner_join(loans.select(*dict.fromkeys(("loan_id", *keys))), "loan_id")
+    return rows.group_by("number", *keys).agg(recovered_since=money(rows.recovered.sum()))
+
+
+def combined(interest: ir.Table, fees: ir.Table, keys: Sequence[str], fees_known: bool) -> ir.Table:
+    """Interest beside fees per keys, from rows of `interest` and `fees`; a key without fees has 0 where they are known.
+
+    Returns keys, interest (earned), fee_revenue (net), total, and of what was collected interest_collected,
+    fees_collected, total_collected; a total is null when a part is.
+    """
+    none = ZERO if fees_known else NO_AMOUNT
+    rows = interest.left_join(fees.select(*keys, "net", fees_paid="collected"), keys, rname="{name}_of_fees")
+    rows = rows.mutate(
+        interest=rows.earned,
+        fee_revenue=ibis.coalesce(rows.net, none),
+        interest_collected=rows.collected,
+        fees_collected=ibis.coalesce(rows.fees_paid, none),
+    )
+    return rows.mutate(
+        total=money(rows.interest + rows.fee_revenue),
+        total_collected=money(rows.interest_collected + rows.fees_collected),
+    )
 
 
 def fees(fees: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:

@@ -17,17 +17,21 @@ from lending_pipelines.metrics.money import ZERO
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
-from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.periods import Period, month_end
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables.schema import MONEY
 
 READS = ("loan_positions", "portfolio_snapshots", "loans", "products")
 """The tables that every report on a period reads."""
 
+CURRENCY = ReportColumn("currency", "Currency", "text")
+PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), ReportColumn("product_name", "Product", "text"))
+SHARE = ReportColumn("share", "Share", "rate")
+
 _PERIODS = pa.schema(
     {name: pa.int64() for name in ("number", "length", "days", "closed_days")}
     | {name: pa.date32() for name in ("opening", "first", "last")}
-    | {"month": pa.string(), "known": pa.bool_()}
+    | {"month": pa.string(), "whole": pa.bool_(), "known": pa.bool_()}
 )
 
 
@@ -86,17 +90,17 @@ class Asked:
         notes = []
         if not self.changes_known(self.period):
             notes.append(f"{self.period.opening} is not closed: what was {changes} since then is not known.")
-        days = self._days(self.period)
-        if missing := days["days"] - days["closed_days"]:
+        begins, held = self._held(self.period)
+        if missing := (self.period.last - begins).days + 1 - held:
             notes.append(f"{missing} days of the period are not closed: averages are of the others.")
         return notes
 
     def periods(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
-        """The periods as metrics/revenue.py wants them, by their number in the sequence, with month and `known`."""
-        rows = [
-            {"number": number, "month": f"{period.first:%Y-%m}", "known": known(period)} | self._days(period)
-            for number, period in enumerate(periods)
-        ]
+        """The periods as metrics/revenue.py wants them, by their number in the sequence.
+
+        Besides: whether the period is `known`, and of months: month (2025-01), length in days, whether it is `whole`.
+        """
+        rows = [self._row(number, period, known(period)) for number, period in enumerate(periods)]
         return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
 
     def each(self, values: ir.Table, periods: ir.Table, added: Iterable[str]) -> ir.Table:
@@ -105,7 +109,7 @@ class Asked:
         Where nothing happened the amounts and counts `added` are 0; in a period that is not known everything is null.
         """
         currencies = ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())}))
-        grid = periods.select("number", "month", "known", "length").cross_join(currencies)
+        grid = periods.select("number", "month", "whole", "known", "length").cross_join(currencies)
         rows = grid.left_join(values, ["number", "currency"]).drop("number_right", "currency_right")
         return rows.mutate(
             **{
@@ -114,16 +118,25 @@ class Asked:
             }
         )
 
-    def _days(self, period: Period) -> dict[str, int | date]:
-        begins = max(period.first, self.begun) if self.begun else period.first
+    def _row(self, number: int, period: Period, known: bool) -> dict[str, Any]:
+        begins, held = self._held(period)
         return {
+            "number": number,
+            "month": f"{period.first:%Y-%m}",
+            "whole": period.first.day == 1 and period.last == month_end(period.first),
+            "known": known,
             "opening": period.opening,
             "first": period.first,
             "last": period.last,
             "length": period.days,
             "days": (period.last - begins).days + 1,
-            "closed_days": sum(begins <= day <= period.last for day in self.closed),
+            "closed_days": held,
         }
+
+    def _held(self, period: Period) -> tuple[date, int]:
+        """The period's first day with loans, and how many days from then on are closed."""
+        begins = max(period.first, self.begun) if self.begun else period.first
+        return begins, sum(begins <= day <= period.last for day in self.closed)
 
 
 def asked(parameters: LoansInPeriod, source: ReportSource) -> Asked:
@@ -165,6 +178,21 @@ def table(
     """The printed columns of the rows, which are in order."""
     frame = columns.frame(rows.select(*(column.name for column in printed)))
     return ReportTable(title, tuple(printed), frame, tuple(totals), no_data=none)
+
+
+def top_table(
+    title: str,
+    printed: Sequence[ReportColumn],
+    rows: ir.Table,
+    order: Sequence[ir.Value],
+    top: int,
+    none: str,
+    totals: Sequence[Mapping[str, Any]] = (),
+) -> ReportTable:
+    """The first `top` rows of each currency in that order."""
+    ranked = rows.mutate(rank=ibis.row_number().over(group_by="currency", order_by=list(order)))
+    listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
+    return table(title, printed, listed, none, totals)
 
 
 def totals_from(summary: ReportTable, *names: str) -> list[dict[str, Any]]:

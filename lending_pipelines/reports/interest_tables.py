@@ -11,16 +11,14 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import revenue
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, whole
+from lending_pipelines.metrics.money import ZERO, whole
 from lending_pipelines.metrics.ratios import ratio, with_share
 from lending_pipelines.reports import columns, in_period
 from lending_pipelines.reports.book import ReportColumn, ReportTable
-from lending_pipelines.reports.in_period import Asked
-from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, Asked
+from lending_pipelines.reports.position_changes import Measured, PositionChanges
 from lending_pipelines.tables.schema import RATE
 
-CURRENCY = ReportColumn("currency", "Currency", "text")
-PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), ReportColumn("product_name", "Product", "text"))
 RATE_BAND = (ReportColumn("rate_from", "Rate from", "rate"), ReportColumn("rate_to", "Rate below", "rate"))
 AMOUNTS = (
     ReportColumn("earned", "Earned", "money"),
@@ -28,7 +26,6 @@ AMOUNTS = (
     ReportColumn("variance", "Collected − earned", "money"),
     ReportColumn("receivable", "Receivable at the end", "money"),
 )
-SHARE = ReportColumn("share", "Share", "rate")
 YIELD = (
     ReportColumn("average_balance", "Average balance", "money"),
     ReportColumn("effective_rate", "Effective rate", "rate"),
@@ -46,12 +43,13 @@ _DURATION = (
     ReportColumn("contract_days", "Contractual duration, days", "count"),
     ReportColumn("days_on_book", "Days on book", "count"),
 )
-SUMS = [column.name for column in (*AMOUNTS, YIELD[0])]
+SUMS = tuple(column.name for column in (*AMOUNTS, YIELD[0]))
+MEASURED = Measured(revenue.interest, revenue.INTEREST, SUMS, ("earned", "collected", "variance", "effective_rate"))
 
 NOTE = (
     "Earned and collected are changes of interest earned and interest paid over the period; variance is collected −"
-    " earned. Effective rate: earned, annualised by 365 days, ÷ the average of the daily principal outstanding. The"
-    " contractual rate is weighted by principal outstanding."
+    " earned. Effective rate: earned, annualised by 365 days, ÷ the average of the principal outstanding on the closed"
+    " days. The contractual rate is weighted by principal outstanding."
 )
 
 
@@ -66,23 +64,24 @@ class InterestParameters(in_period.LoansInPeriod):
 
 @dataclass(frozen=True)
 class Interest:
-    """Interest of the loans asked for, from the day `since` to the period's end."""
+    """Interest of the loans asked for; the days from `since` on are read."""
 
     asked: Asked
     since: date
     rate_band: int
 
-    def over(self, periods: Sequence[Period]) -> ir.Table:
-        """A row per period and currency: SUMS and effective_rate; null in periods whose changes are not known."""
-        spans = self.asked.periods(periods, self.asked.changes_known)
-        values = revenue.interest(self._by_day, spans.filter(spans.known), ("currency",))
-        return self.asked.each(values, spans, SUMS)
+    @cached_property
+    def changes(self) -> PositionChanges:
+        """Interest over periods, by currency, product and rate band."""
+        loans = self.asked.loans.mutate(rate_from=revenue.rate_from(self.asked.loans.annual_rate, self.rate_band))
+        return PositionChanges(
+            self.asked, loans, MEASURED, self.since, (*(column.name for column in PRODUCT), "rate_from")
+        )
 
     def by(self, *keys: str) -> ir.Table:
-        """Of the period, per currency and keys: SUMS, effective_rate, and the loans' number and rate at its end."""
+        """Of the period, per currency and keys: interest, and the loans' number and rate at its end."""
         every = ("currency", *keys)
-        rows = self._of_period(self._by_day, every)
-        return rows.left_join(_at_end(self._loans, every), every, rname="{name}_loans")
+        return self.changes.by(*keys).left_join(_at_end(self.changes.loans, every), every, rname="{name}_loans")
 
     @cached_property
     def summary(self) -> ReportTable:
@@ -105,20 +104,15 @@ class Interest:
 
     def by_loan(self, top: int) -> ReportTable:
         """The loans with the largest variance, with the totals of all loans."""
-        keys = ("currency", *(column.name for column in _LOAN), "disbursed_on", "matures_on")
-        period = self.asked.period
-        days = self._days(period.opening)
-        rows = self._of_period(revenue.held(days, self.asked.loans, keys, revenue.INTEREST), keys)
+        keys = [column.name for column in _LOAN if column.name != "loan_id"]
+        rows = self.changes.by_loan(*keys, "disbursed_on", "matures_on")
         rows = rows.mutate(
             contract_days=rows.matures_on.delta(rows.disbursed_on, unit="day"),
-            days_on_book=ibis.literal(period.last).delta(rows.disbursed_on, unit="day"),
+            days_on_book=ibis.literal(self.asked.period.last).delta(rows.disbursed_on, unit="day"),
         )
-        size = ibis.coalesce(rows.variance.abs(), ZERO)
-        largest = ibis.window(group_by="currency", order_by=[ibis.desc(size), rows.loan_id])
-        ranked = rows.mutate(rank=ibis.row_number().over(largest))
-        listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
+        order = [ibis.desc(ibis.coalesce(rows.variance.abs(), ZERO)), rows.loan_id]
         printed = (CURRENCY, *_LOAN, *_DURATION, *AMOUNTS, *YIELD)
-        return in_period.table("By loan", printed, listed, self._none, self._totals)
+        return in_period.top_table("By loan", printed, rows, order, top, self._none, self._totals)
 
     def notes(self) -> list[str]:
         """What a reader must know, missing days included."""
@@ -129,31 +123,8 @@ class Interest:
         return self.asked.none("interest")
 
     @cached_property
-    def _loans(self) -> ir.Table:
-        return self.asked.loans.mutate(rate_from=revenue.rate_from(self.asked.loans.annual_rate, self.rate_band))
-
-    @cached_property
     def _totals(self) -> list[dict[str, Any]]:
         return in_period.totals_from(self.summary, *SUMS)
-
-    @cached_property
-    def _by_day(self) -> ir.Table:
-        """Sums per day, currency, product and band, computed once: all tables but the loans' are made of these rows."""
-        keys = ("currency", "product_id", "product_name", "rate_from")
-        held = revenue.held(self._days(self.since), self._loans, keys, revenue.INTEREST)
-        return ibis.memtable(revenue.by_day(held, keys, revenue.INTEREST).to_pyarrow())
-
-    def _days(self, first: date) -> ir.Table:
-        positions = self.asked.positions
-        return positions.filter(positions.business_date.between(first, self.asked.period.last))
-
-    def _of_period(self, days: ir.Table, keys: Sequence[str]) -> ir.Table:
-        rows = revenue.interest(days, self.asked.periods([self.asked.period], lambda period: True), keys)
-        if self.asked.changes_known(self.asked.period):
-            return rows
-        return rows.mutate(
-            earned=NO_AMOUNT, collected=NO_AMOUNT, variance=NO_AMOUNT, effective_rate=ibis.null("float64")
-        )
 
 
 def _at_end(loans: ir.Table, keys: Sequence[str]) -> ir.Table:

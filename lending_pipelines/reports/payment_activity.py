@@ -8,10 +8,10 @@ from lending_pipelines.metrics import payments
 from lending_pipelines.metrics.ratios import with_share
 from lending_pipelines.reports import columns, days, in_period, no_data
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.in_period import CURRENCY
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource
 
-_CURRENCY = ReportColumn("currency", "Currency", "text")
 _CHANNEL = ReportColumn("channel", "Channel", "text")
 _DAY = ReportColumn("paid_on", "Day", "date")
 _SHARE = ReportColumn("share", "Share of net", "rate")
@@ -84,9 +84,9 @@ class PaymentActivity:
 
 def _table(title: str, paid: ir.Table, none: str, *keys: ReportColumn, only: str | None = None) -> ReportTable:
     """Payments per currency and keys, or of `only` one currency."""
-    by = [column.name for column in (_CURRENCY, *keys)]
+    by = [column.name for column in (CURRENCY, *keys)]
     rows = payments.totals(paid if only is None else paid.filter(paid.currency == only), *by)
-    printed = (_CURRENCY, *keys, *_MEASURES)
+    printed = (CURRENCY, *keys, *_MEASURES)
     if keys == (_CHANNEL,):
         rows, printed = with_share(rows, "net"), (*printed, _SHARE)
     totals = columns.totals_by_currency(rows, printed, _ADDED) if keys else ()
@@ -95,7 +95,7 @@ def _table(title: str, paid: ir.Table, none: str, *keys: ReportColumn, only: str
 
 def _components(paid: ir.Table, none: str) -> ReportTable:
     rows = payments.by_component(paid)
-    printed = (_CURRENCY, ReportColumn("component", "Component", "text"), *_KINDS, _SHARE)
+    printed = (CURRENCY, ReportColumn("component", "Component", "text"), *_KINDS, _SHARE)
     totals = columns.totals_by_currency(rows, printed)
     return in_period.table("By component", printed, rows.order_by("currency", "rank"), none, totals)
 

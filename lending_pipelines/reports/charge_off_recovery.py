@@ -1,0 +1,166 @@
+"""charge_off_recovery: what was charged off in a period and recovered, with rates, by product, month and loan."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import Field
+
+from lending_pipelines.metrics import revenue
+from lending_pipelines.metrics.money import ZERO
+from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.reports import analytics, columns, days, in_period
+from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.in_period import CURRENCY, PRODUCT
+from lending_pipelines.reports.parameters import KnownAt, UnderConventions
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.position_changes import Measured, PositionChanges
+from lending_pipelines.reports.protocol import ReportSource
+
+_AMOUNTS = (
+    ReportColumn("charged_off", "Charged off", "money"),
+    ReportColumn("recoveries", "Recoveries", "money"),
+    ReportColumn("net_charged_off", "Net charged off", "money"),
+)
+_MEASURES = (
+    *_AMOUNTS,
+    ReportColumn("average_balance", "Average balance", "money"),
+    ReportColumn("net_charge_off_rate", "Net charge-off rate", "rate"),
+    ReportColumn("recovered_of_rate", "Recoveries of the rate", "money"),
+    ReportColumn("recovery_rate", "Recovery rate", "rate"),
+)
+_LOAN = (
+    *columns.lake_columns("loan_positions", "loan_id"),
+    *PRODUCT,
+    *columns.lake_columns("loan_positions", "status", "disbursed_on"),
+)
+_SUMS = ("charged_off", "recoveries", "net_charged_off", "average_balance")
+_LOSSES = Measured(
+    revenue.losses,
+    revenue.LOSSES,
+    _SUMS,
+    ("charged_off", "recoveries", "net_charged_off", "net_charge_off_rate"),
+)
+
+
+class ChargeOffRecoveryParameters(UnderConventions, KnownAt, in_period.LoansInPeriod):
+    """The form of charge_off_recovery."""
+
+    top_loans: int = Field(
+        1000, ge=1, le=1_000_000, description="How many loans are listed per currency, largest charge-off first."
+    )
+
+
+class ChargeOffRecovery:
+    """Prints the changes of principal_charged_off and recovered in loan_positions."""
+
+    report_type = "charge_off_recovery"
+    title = "Charge-offs and recoveries"
+    description = "Gross and net charge-offs and recoveries of a period, with rates, by product, month and loan."
+    reads = in_period.READS
+    parameters = ChargeOffRecoveryParameters
+
+    def covers(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> list[date]:
+        """The closed days of the period and the month before it, and the day up to which recoveries are followed."""
+        period = in_period.period_of(parameters, source)
+        held = in_period.closed_between(source, _since(period), period.last)
+        return sorted({*held, _observed(parameters, source, period)}) if held else []
+
+    def generate(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the last day or a scope is not there."""
+        asked = in_period.asked(parameters, source)
+        losses = _Losses(
+            PositionChanges(asked, asked.loans, _LOSSES, _since(asked.period), tuple(c.name for c in PRODUCT)),
+            _observed(parameters, source, asked.period),
+            source.conventions.recovery_dating,
+        )
+        none = asked.none("charge-off and no recovery")
+        summary = in_period.table("Summary", (CURRENCY, *_MEASURES), losses.by().order_by("currency"), none)
+        monthly = analytics.monthly_breakdown(asked, losses.over, _MEASURES)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {asked.title}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            asked.period.last,
+            source.versions(),
+            [summary, _products(losses, summary, none), *monthly.values(), _loans(losses, parameters.top_loans, none)],
+            analytics.month_charts("Charge-offs and recoveries", "bar", monthly, *_SUMS[:3]),
+            notes=[_note(losses), *asked.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
+            summary={
+                row["currency"]: columns.headline(row, (*_SUMS, "net_charge_off_rate", "recovery_rate"))
+                for row in summary.arrow().to_pylist()
+            },
+        )
+
+
+class _Losses:
+    """Charge-offs and recoveries, with the recovery rate as it is dated."""
+
+    def __init__(self, changes: PositionChanges, observed: date, recovery_dating: str):
+        self.changes = changes
+        self.observed = observed
+        self.recovery_dating = recovery_dating
+
+    def over(self, periods: Sequence[Period]) -> ir.Table:
+        """A row per period and currency."""
+        spans = self.changes.asked.periods(periods, self.changes.asked.changes_known)
+        return self._rated(self.changes.over(periods), spans.filter(spans.known), ("number", "currency"))
+
+    def by(self, *keys: str) -> ir.Table:
+        """A row per currency and keys of the period."""
+        spans = self.changes.asked.periods([self.changes.asked.period], self.changes.asked.changes_known)
+        return self._rated(self.changes.by(*keys), spans.filter(spans.known), ("number", "currency", *keys))
+
+    def _rated(self, rows: ir.Table, spans: ir.Table, keys: Sequence[str]) -> ir.Table:
+        """The rows with recovered_of_rate and recovery_rate."""
+        if self.recovery_dating == "receipt":
+            rows = rows.mutate(recovered_of_rate=rows.recoveries)
+        else:
+            asked = self.changes.asked
+            followed = revenue.recovered_since(asked.positions, asked.loans, spans, keys[1:], self.observed)
+            rows = rows.left_join(followed, keys, rname="{name}_followed")
+            known = rows.charged_off.notnull()
+            rows = rows.mutate(
+                recovered_of_rate=known.ifelse(ibis.coalesce(rows.recovered_since, ZERO), rows.charged_off)
+            )
+        return rows.mutate(recovery_rate=ratio(rows.recovered_of_rate, rows.charged_off))
+
+
+def _since(period: Period) -> date:
+    """The day before the month before the period, which the growth of its first month is against."""
+    return min(month.opening for month in analytics.breakdown_periods(period))
+
+
+def _observed(parameters: ChargeOffRecoveryParameters, source: ReportSource, period: Period) -> date:
+    """The day up to which recoveries on the loans charged off are followed: the business date, or the last day."""
+    return max(days.business_date(source, ("loan_positions",), parameters.as_of), period.last)
+
+
+def _products(losses: _Losses, summary: ReportTable, none: str) -> ReportTable:
+    rows = losses.by(*(column.name for column in PRODUCT)).order_by("currency", "product_id")
+    totals = in_period.totals_from(summary, *_SUMS, "recovered_of_rate")
+    return in_period.table("By product", (CURRENCY, *PRODUCT, *_MEASURES), rows, none, totals)
+
+
+def _loans(losses: _Losses, top: int, none: str) -> ReportTable:
+    rows = losses.changes.by_loan(*(column.name for column in _LOAN if column.name != "loan_id"))
+    rows = rows.filter((rows.charged_off != 0) | (rows.recoveries != 0))
+    order = [rows.charged_off.desc(), rows.recoveries.desc(), rows.loan_id]
+    return in_period.top_table("Loans", (CURRENCY, *_LOAN, *_AMOUNTS), rows, order, top, none)
+
+
+def _note(losses: _Losses) -> str:
+    dated = {
+        "receipt": "the recoveries received in the period",
+        "charge_off": f"what was recovered by {losses.observed} on the loans charged off in the period",
+    }[losses.recovery_dating]
+    return (
+        "Charge-offs are of principal, net of reversals; recoveries are of all components. Net charge-off rate: net"
+        " charged off, annualised by 365 days, ÷ the average of the principal outstanding on the closed days. Recovery"
+        f" rate: {dated} ÷ charged off."
+    )
+
+
+generator = ChargeOffRecovery()

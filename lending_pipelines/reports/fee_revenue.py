@@ -1,0 +1,66 @@
+"""fee_revenue: fees assessed, waived and collected over a period, by type, product and month."""
+
+from datetime import date
+
+from lending_pipelines.metrics.ratios import with_share
+from lending_pipelines.reports import analytics, columns, days, fee_tables, in_period, no_data
+from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
+from lending_pipelines.reports.parameters import KnownAt, UnderConventions
+from lending_pipelines.reports.protocol import ReportSource
+
+_MEASURES = (fee_tables.COUNT, *fee_tables.AMOUNTS)
+_TYPE = columns.lake_columns("fees", "fee_type")
+
+
+class FeeRevenueParameters(UnderConventions, KnownAt, in_period.LoansInPeriod):
+    """The form of fee_revenue."""
+
+
+class FeeRevenue:
+    """Adds up the table fees."""
+
+    report_type = "fee_revenue"
+    title = "Fee revenue"
+    description = "Fees assessed, waived, net and collected over a period, by type, product and month."
+    reads = fee_tables.READS
+    parameters = FeeRevenueParameters
+
+    def covers(self, parameters: FeeRevenueParameters, source: ReportSource) -> list[date]:
+        """The last day, which says which loans count."""
+        return days.closed(source, in_period.period_of(parameters, source).last)
+
+    def generate(self, parameters: FeeRevenueParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the last day or a scope is not there."""
+        asked = in_period.asked(parameters, source)
+        fees = fee_tables.fees_of(asked, source)
+        none = no_data.reason(source, ("fees",), asked.none("fee"))
+        summary = fees.summary((CURRENCY, *_MEASURES), none)
+        monthly = analytics.monthly_breakdown(asked, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2]))
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {asked.title}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            asked.period.last,
+            source.versions(),
+            [
+                summary,
+                _by("By type", fees, summary, none, *_TYPE),
+                _by("By product", fees, summary, none, *PRODUCT),
+                *monthly.values(),
+            ],
+            analytics.month_charts("Fees", "bar", monthly, "net", "collected"),
+            notes=[fee_tables.NOTE, analytics.GROWTH_NOTE],
+            summary={row["currency"]: columns.headline(row, fee_tables.SUMS) for row in summary.arrow().to_pylist()},
+        )
+
+
+def _by(title: str, fees: fee_tables.Fees, summary: ReportTable, none: str, *keys: ReportColumn) -> ReportTable:
+    """The fees of the period by the keys, with each one's share of what is net."""
+    rows = with_share(fees.by(*(key.name for key in keys)), "net").order_by("currency", keys[0].name)
+    totals = in_period.totals_from(summary, *fee_tables.SUMS)
+    return in_period.table(title, (CURRENCY, *keys, *_MEASURES, SHARE), rows, none, totals)
+
+
+generator = FeeRevenue()

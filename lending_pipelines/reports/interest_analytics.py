@@ -1,0 +1,60 @@
+"""interest_analytics: interest of a period by product, rate band, loan and month, with its trend and period before."""
+
+from datetime import date
+
+from lending_pipelines.reports import analytics, columns, in_period, interest_tables
+from lending_pipelines.reports.book import ReportBook
+from lending_pipelines.reports.protocol import ReportSource
+
+_MEASURES = (*interest_tables.AMOUNTS, *interest_tables.YIELD)
+
+
+class InterestAnalyticsParameters(interest_tables.InterestParameters, analytics.AnalyticsParameters):
+    """The form of interest_analytics."""
+
+
+class InterestAnalytics:
+    """Prints the changes of interest in loan_positions over periods."""
+
+    report_type = "interest_analytics"
+    title = "Interest analytics"
+    description = "Interest earned against collected: yield by product and rate band, loans, months, trend."
+    reads = in_period.READS
+    parameters = InterestAnalyticsParameters
+
+    def covers(self, parameters: InterestAnalyticsParameters, source: ReportSource) -> list[date]:
+        """The closed days of the period, of the one before it, of its months and of the trend."""
+        return analytics.closed_days(parameters, source)
+
+    def generate(self, parameters: InterestAnalyticsParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the last day or a scope is not there."""
+        asked = in_period.asked(parameters, source)
+        since = analytics.first_opening(asked.period, parameters)
+        interest = interest_tables.Interest(asked, since, parameters.rate_band)
+        over_time = analytics.analytics(asked, interest.changes.over, _MEASURES, parameters, asked.none("interest"))
+        products, rates = interest.by_product(), interest.by_rate()
+        loans = interest.by_loan(parameters.top_loans)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {asked.title}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            asked.period.last,
+            source.versions(),
+            [interest.summary, products, rates, *over_time.tables, loans],
+            [
+                *analytics.month_charts("Interest", "bar", over_time.trend, "earned", "collected"),
+                *analytics.month_charts("Effective rate", "line", over_time.trend, "effective_rate"),
+            ],
+            notes=[*interest.notes(), analytics.NOTE],
+            summary={
+                row["currency"]: columns.headline(row, (*interest_tables.SUMS, "effective_rate"))
+                for row in interest.summary.arrow().to_pylist()
+            },
+            blocks=over_time.blocks(
+                self.report_type, interest.summary, product_breakdown=products, interest_rate_analysis=rates
+            ),
+        )
+
+
+generator = InterestAnalytics()

@@ -1,0 +1,75 @@
+"""What changed in loan_positions over periods, added up once per day and read by period, group and loan."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import revenue
+from lending_pipelines.reports.in_period import Asked
+from lending_pipelines.reports.periods import Period
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One of the functions of metrics/revenue.py on the days of positions, with the columns that it is made of.
+
+    `sums` are its amounts; `changes` those of its columns that need the day before the period.
+    """
+
+    function: Callable[[ir.Table, ir.Table, Sequence[str]], ir.Table]
+    positions: tuple[str, ...]
+    sums: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PositionChanges:
+    """The measured amounts of the loans asked for, from the day `since` to the period's end.
+
+    `loans` are those of `asked`, with every column of `keys` by which they are added up.
+    """
+
+    asked: Asked
+    loans: ir.Table
+    measured: Measured
+    since: date
+    keys: tuple[str, ...]
+
+    def over(self, periods: Sequence[Period]) -> ir.Table:
+        """A row per period and currency; null in periods whose changes are not known."""
+        spans = self.asked.periods(periods, self.asked.changes_known)
+        values = self.measured.function(self._by_day, spans.filter(spans.known), ("currency",))
+        return self.asked.each(values, spans, self.measured.sums)
+
+    def by(self, *keys: str) -> ir.Table:
+        """A row per currency and keys of the period."""
+        return self._of_period(self._by_day, ("currency", *keys))
+
+    def by_loan(self, *keys: str) -> ir.Table:
+        """A row per loan of the period, with its currency and other columns."""
+        every = ("currency", "loan_id", *keys)
+        days = self.days(self.asked.period.opening)
+        return self._of_period(revenue.held(days, self.loans, every, self.measured.positions), every)
+
+    def days(self, first: date) -> ir.Table:
+        """loan_positions from that day to the period's end."""
+        positions = self.asked.positions
+        return positions.filter(positions.business_date.between(first, self.asked.period.last))
+
+    @cached_property
+    def _by_day(self) -> ir.Table:
+        # Fetched, because everything but the loans is made of these few rows.
+        keys = ("currency", *self.keys)
+        held = revenue.held(self.days(self.since), self.loans, keys, self.measured.positions)
+        return ibis.memtable(revenue.by_day(held, keys, self.measured.positions).to_pyarrow())
+
+    def _of_period(self, days: ir.Table, keys: Sequence[str]) -> ir.Table:
+        spans = self.asked.periods([self.asked.period], lambda period: True)
+        rows = self.measured.function(days, spans, keys)
+        if self.asked.changes_known(self.asked.period):
+            return rows
+        return rows.mutate(**{name: ibis.null(rows[name].type()) for name in self.measured.changes})
