@@ -11,7 +11,30 @@ import dagster as dg
 from lending_pipelines.definitions import build_definitions, definitions
 from lending_pipelines.tables import DERIVED, SERVICING, TABLES
 
-REPORTS = ["delinquency_aging", "general_ledger", "loan_tape", "portfolio_summary", "trial_balance"]
+REPORTS = [
+    "borrowing_base",
+    "charge_off_recovery",
+    "collection_performance",
+    "combined_revenue",
+    "compliance_summary",
+    "delinquency_aging",
+    "fee_revenue",
+    "general_ledger",
+    "interest_analytics",
+    "interest_income",
+    "loan_profitability",
+    "loan_tape",
+    "manager_performance",
+    "modification_summary",
+    "payment_activity",
+    "platform_activity",
+    "portfolio_returns",
+    "portfolio_summary",
+    "processing_fees",
+    "roll_rates",
+    "trial_balance",
+    "vintage_analysis",
+]
 
 GROUPS = {
     "servicing": sorted(SERVICING),

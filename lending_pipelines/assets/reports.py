@@ -4,6 +4,7 @@ Every request leaves a row in the register's `reports`: pending, generating, the
 the reason. Before a report leaves, the blocking checks of the dates that it covers are evaluated again.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -14,6 +15,7 @@ from pydantic import Field, create_model
 
 from lending_pipelines.checks import Outcome, verify
 from lending_pipelines.errors import LendingError
+from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
 from lending_pipelines.exports.files import ExportedFile
 from lending_pipelines.register import Register, ReportRequests
@@ -177,8 +179,20 @@ def _metadata(book: ReportBook, file: ExportedFile, report_id: str) -> dict[str,
         "file": dg.MetadataValue.path(file.url),
         "sha256": file.sha256,
         "dagster/row_count": file.rows,
+        "rows": dg.MetadataValue.json({table.title: len(table.frame) for table in book.tables}),
         "bytes": file.bytes,
         "as_of": str(book.as_of),
         "data_versions": dg.MetadataValue.json(book.data_versions),
         **tables,
+        **_chart(book),
     }
+
+
+def _chart(book: ReportBook) -> dict[str, dg.MetadataValue]:
+    """The first chart that has rows to draw, as a picture in the materialisation."""
+    tables = {table.title: table for table in book.tables}
+    drawn = next((chart for chart in book.charts if not tables[chart.table].frame.empty), None)
+    if drawn is None:
+        return {}
+    picture = b64encode(charts.png(drawn, tables[drawn.table])).decode()
+    return {f"chart: {drawn.title}": dg.MetadataValue.md(f"![{drawn.title}](data:image/png;base64,{picture})")}
