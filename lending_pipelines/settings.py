@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 from lending_pipelines.errors import LendingError
 
+ENGINES = ("duckdb", "spark")
+"""The engines that compute: DuckDB in the process, or Spark on this machine or a cluster."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -19,6 +22,8 @@ class Settings:
 
     home: Path
     lake_url: str
+    engine: str
+    spark_master: str
     exports_url: str
     servicing_url: str
     source: str
@@ -36,6 +41,8 @@ class Settings:
         return cls(
             home=home,
             lake_url=given.get("LENDING_LAKE", str(home / "lake")),
+            engine=_one_of("LENDING_ENGINE", given.get("LENDING_ENGINE", "duckdb"), ENGINES),
+            spark_master=given.get("LENDING_SPARK_MASTER", "local[*]"),
             exports_url=given.get("LENDING_EXPORTS", str(home / "exports")),
             servicing_url=given.get("LENDING_SERVICING_URL", f"sqlite:///{home / 'servicing.db'}"),
             source=given.get("LENDING_SOURCE", "canonical"),
@@ -45,6 +52,12 @@ class Settings:
             conventions_file=given.get("LENDING_CONVENTIONS"),
             report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
         )
+
+
+def _one_of(variable: str, text: str, allowed: tuple[str, ...]) -> str:
+    if text not in allowed:
+        raise LendingError(f"{variable} is {text!r}: it is one of {', '.join(allowed)}")
+    return text
 
 
 def _date(variable: str, text: str) -> date:

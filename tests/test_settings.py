@@ -17,6 +17,7 @@ def test_everything_embedded_lies_in_the_home():
     assert settings.servicing_url == "sqlite:////data/servicing.db"
     assert settings.register_url == "sqlite:////data/register.db"
     assert (settings.source, settings.timezone, settings.start_date) == ("canonical", "UTC", date(2025, 1, 1))
+    assert (settings.engine, settings.spark_master) == ("duckdb", "local[*]")
     assert settings.conventions_file is None
 
 
@@ -35,6 +36,8 @@ def test_an_empty_variable_is_an_unset_one():
         "START_DATE",
         "TIMEZONE",
         "CONVENTIONS",
+        "ENGINE",
+        "SPARK_MASTER",
     )
 
     assert Settings.from_environment({f"LENDING_{name}": "" for name in names}) == Settings.from_environment({})
@@ -48,6 +51,8 @@ def test_an_empty_variable_is_an_unset_one():
         ("LENDING_TIMEZONE", "Mars/Base", "write an IANA time zone"),
         ("LENDING_TIMEZONE", "America", "write an IANA time zone"),
         ("LENDING_TIMEZONE", "../etc", "write an IANA time zone"),
+        ("LENDING_ENGINE", "polars", "it is one of duckdb, spark"),
+        ("LENDING_ENGINE", "Spark", "it is one of duckdb, spark"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_write(variable, value, instead):

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from pydantic import Field, PrivateAttr
 
 from lending_pipelines.lake import Lake
-from lending_pipelines.lake.engines import DuckDBEngine
+from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.settings import Settings
 
@@ -28,8 +28,10 @@ class LakeResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["LakeResource", None, None]:
         """The resource, its engine closed when the run ends."""
-        engine = DuckDBEngine(self.memory_limit)
-        self._lake = Lake(self.url or Settings.from_environment().lake_url, engine)
+        settings = Settings.from_environment()
+        url = self.url or settings.lake_url
+        engine = open_engine(settings, url, self.memory_limit)
+        self._lake = Lake(url, engine)
         try:
             yield self
         finally:

@@ -1,6 +1,23 @@
 """The engines that compute Ibis expressions and write their rows as Parquet: one file an engine."""
 
-from lending_pipelines.lake.engines.duckdb import DuckDBEngine
-from lending_pipelines.lake.engines.protocol import Engine
+from importlib.util import find_spec
 
-__all__ = ["DuckDBEngine", "Engine"]
+from lending_pipelines.lake.engines.duckdb import DuckDBEngine
+from lending_pipelines.lake.engines.protocol import Engine, EngineError
+from lending_pipelines.settings import Settings
+
+__all__ = ["DuckDBEngine", "Engine", "EngineError", "open_engine"]
+
+
+def open_engine(settings: Settings, lake_url: str, memory_limit: str) -> Engine:
+    """The engine that LENDING_ENGINE names, for the lake at that URL; EngineError when its packages are missing."""
+    if settings.engine == "duckdb":
+        return DuckDBEngine(memory_limit)
+    if find_spec("pyspark") is None:
+        raise EngineError(
+            "LENDING_ENGINE spark needs the package pyspark: install lending_pipelines with its extra, "
+            "lending_pipelines[spark]"
+        )
+    from lending_pipelines.lake.engines.spark import SparkEngine
+
+    return SparkEngine(lake_url, settings.spark_master, memory_limit)

@@ -37,3 +37,6 @@ class Engine(Protocol):
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
         """Write rows as Parquet files under the folder, each file's name starting with the stem."""
+
+    def close(self) -> None:
+        """Let go of what the engine holds; it is not used afterwards."""

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from ibis.backends.pyspark import Backend
 from ibis.backends.pyspark.datatypes import PySparkType
 from ibis.expr.operations.udf import InputType
 from ibis.util import gen_name
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -39,12 +39,12 @@ from lending_pipelines.tables import Table
 BATCH_ROWS = 65_536
 
 # What results depend on: times without a zone are UTC, and a number that does not fit its type is an error.
-_MEANING = {
+_MEANING: dict[str, Any] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",
 }
-_ALWAYS = _MEANING | {
+_ALWAYS: dict[str, Any] = _MEANING | {
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_ROWS),
     "spark.sql.execution.arrow.pyspark.enabled": "true",
@@ -58,20 +58,20 @@ _ALWAYS = _MEANING | {
 class SparkEngine:
     """Spark on one master. `memory_limit` is the driver's memory, which on a local master is all that there is."""
 
-    def __init__(self, shared: str, master: str = "local[*]", memory_limit: str = "6GB"):
-        self._shared = shared
+    def __init__(self, lake_url: str, master: str = "local[*]", memory_limit: str = "6GB"):
+        self._lake_url = lake_url
         self._master = master
         self._memory_limit = memory_limit
         self._views: list[str] = []
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        """A folder that the executors reach, gone after the block: on this machine, or under `shared` on a cluster."""
+        """A folder that the executors reach, gone after the block: on this machine, or in the lake on a cluster."""
         if self._master.startswith("local"):
             with tempfile.TemporaryDirectory(prefix="lending-spark-") as folder:
                 yield folder
             return
-        folder = f"{self._shared}/{uuid4().hex}"
+        folder = f"{self._lake_url}/_scratch/{uuid4().hex}"
         filesystem, root = fsspec.url_to_fs(folder)
         filesystem.makedirs(root)
         try:
@@ -180,7 +180,7 @@ class _Backend(Backend):
                 raise EngineError(f"{udf.__func_name__} is no UDF on Arrow: Spark would call it once a row")
             types = tuple(arg.dtype.to_pyarrow() for arg in udf.args)
             function = _on_series(udf.__func__, types)
-            registered = F.pandas_udf(function, returnType=PySparkType.from_ibis(udf.dtype))
+            registered = F.pandas_udf(function, PySparkType.from_ibis(udf.dtype))  # type: ignore[call-overload]
             self._session.udf.register(self.compiler.__sql_name__(udf), registered)
 
 
@@ -208,7 +208,7 @@ def _session(master: str, memory_limit: str) -> SparkSession:
     return session
 
 
-def _on_one_machine(memory_limit: str) -> dict[str, str]:
+def _on_one_machine(memory_limit: str) -> dict[str, Any]:
     """What Spark would choose for a cluster, for the cores and the memory of this machine."""
     amount = re.fullmatch(r"(\d+)\s*([KMGT])i?B?", memory_limit, re.IGNORECASE)
     if amount is None:
@@ -237,7 +237,7 @@ def _for_hadoop(url: str) -> str:
     return re.sub(r"^s3://", "s3a://", url)
 
 
-def _packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _packed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Each batch as the bytes of an Arrow stream, in a row of its own."""
     for batch in batches:
         sink = pa.BufferOutputStream()

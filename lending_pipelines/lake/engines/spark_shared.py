@@ -5,7 +5,6 @@ tables becomes a plan of thousands. Here the expressions that would be copied mo
 """
 
 from collections import Counter
-from collections.abc import Mapping
 
 import sqlglot.expressions as sge
 from pyspark.sql import SparkSession
@@ -21,8 +20,8 @@ def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -
     """The query as SQL that reads from the folder what was worth writing there."""
     readers = Counter(_tables(query))
     shared = {expression.alias: expression.this for expression in query.ctes}
-    if shared:
-        query.find(sge.With).pop()
+    if written_with := query.find(sge.With):
+        written_with.pop()
     costs: dict[str, int] = {}
     for name, body in shared.items():
         costs[name] = sum(costs.get(table, 1) for table in _tables(body)) + (body.find(*_SHUFFLES) is not None)
@@ -35,7 +34,7 @@ def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -
     return _sql(query, shared, dialect)
 
 
-def _sql(body: sge.Query, shared: Mapping[str, sge.Query], dialect: type) -> str:
+def _sql(body: sge.Query, shared: dict[str, sge.Query], dialect: type) -> str:
     """The body as SQL, with those of the shared expressions that it needs."""
     needed = set(_tables(body))
     for name in reversed(shared):
@@ -48,5 +47,5 @@ def _sql(body: sge.Query, shared: Mapping[str, sge.Query], dialect: type) -> str
     return query.sql(dialect=dialect)
 
 
-def _tables(query: sge.Expression) -> list[str]:
+def _tables(query: sge.Query) -> list[str]:
     return [table.name for table in query.find_all(sge.Table)]
