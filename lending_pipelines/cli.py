@@ -5,13 +5,18 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 app = typer.Typer(
     help="A lender's reporting: sync, daily close, reports, loan tapes.",
@@ -22,6 +27,9 @@ app = typer.Typer(
 _state = {"verbose": False}
 
 From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
+Status = Annotated[
+    Literal["pending", "generating", "completed", "failed"], typer.Option(help="Only requests of this status.")
+]
 To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")]
 
 
@@ -99,6 +107,46 @@ def report(
 
     made = run_report(report_type, _assignments(settings or []), output_format, progress=_step)
     typer.echo(f"{made['file']}  ({made['dagster/row_count']:,} rows, sha256 {made['sha256']})")
+
+
+@app.command()
+def requests(
+    status: Status | None = None,
+    limit: Annotated[int, typer.Option(help="How many, the latest first.")] = 20,
+) -> None:
+    """List the requests for reports and what became of them."""
+    from lending_pipelines.register import ReportRequests
+
+    with _register() as session:
+        for asked in ReportRequests(session).recent(status, limit):
+            typer.echo(
+                f"{asked.report_id}  {asked.requested_at:%Y-%m-%d %H:%M}  {asked.status:<10}  {asked.report_type:<24}"
+                f"  {asked.requested_by}  {asked.file_url or asked.error_message or ''}"
+            )
+
+
+@app.command()
+def ask_again(
+    report_id: Annotated[str, typer.Argument(help="The id of a failed request, as lending requests lists it.")],
+) -> None:
+    """Make a failed request for a report pending once more: the sensor report_requests runs it."""
+    from lending_pipelines.register import ReportRequests
+
+    with _register() as session:
+        ReportRequests(session).ask_again(report_id)
+
+
+@contextmanager
+def _register() -> "Iterator[Session]":
+    from lending_pipelines.register import Register
+
+    register = Register(Settings.from_environment().register_url)
+    register.upgrade()
+    try:
+        with register.session() as session:
+            yield session
+    finally:
+        register.dispose()
 
 
 @app.command()

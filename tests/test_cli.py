@@ -171,3 +171,21 @@ def test_the_demo_is_refused_while_a_variable_points_elsewhere(empty_home: Home,
         run_demo(print, lambda step, seconds: None)
 
     assert not empty_home.folder.exists()
+
+
+def test_a_failed_request_is_listed_with_its_reason_and_can_be_asked_again(empty_home, monkeypatch, capsys):
+    from lending_pipelines.register import ReportRequests
+
+    with empty_home.register() as session:
+        broken = ReportRequests(session).create("trial_balance", {}, "csv", "ann")
+        waiting = ReportRequests(session).create("loan_tape", {}, "pdf", "bob")
+        ReportRequests(session).fail(broken, "no such day")
+
+    listed = invoke("requests").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == [waiting, broken]
+    assert "failed      trial_balance             ann  no such day" in listed
+    assert waiting not in invoke("requests", "--status", "failed").stdout
+
+    assert invoke("ask-again", broken).exit_code == 0
+    assert {request.status for request in empty_home.requests()} == {"pending"}
+    assert "is pending: only a failed one" in failed(monkeypatch, capsys, "ask-again", broken)
