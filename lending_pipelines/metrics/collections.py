@@ -12,6 +12,8 @@ import ibis.expr.types as ir
 
 from lending_pipelines.metrics import timeline
 from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.parts import add_up
+from lending_pipelines.metrics.ratios import ratio
 
 MEASURES = (
     "contacts",
@@ -76,15 +78,8 @@ def performance(work: Sequence[ir.Table], *by: str) -> ir.Table:
 
     `work` are tables of `contacts`, `promises` and `cures`; what belongs to one that is not given is null.
     """
-    known = {name for table in work for name in table.columns}
-    rows = ibis.union(*(_padded(table) for table in work))
-    sums = rows.agg(
-        **{name: whole(rows[name].sum().fill_null(0)) if name in known else ibis.null("int64") for name in MEASURES},
-        by=list(by),
-    )
-    return sums.mutate(
-        **{rate: sums[part].cast("float64") / sums[of].cast("float64").nullif(0) for rate, (part, of) in RATES.items()}
-    )
+    sums = add_up(work, dict.fromkeys(MEASURES, "int64"), *by)
+    return sums.mutate(**{rate: ratio(sums[part], sums[of]) for rate, (part, of) in RATES.items()})
 
 
 def promised_amounts(promises_to_pay: ir.Table, loans: ir.Table, first: date, last: date) -> ir.Table:
@@ -101,18 +96,11 @@ def promised_amounts(promises_to_pay: ir.Table, loans: ir.Table, first: date, la
         promises_kept=whole(_flag(kept).sum()),
         amount_kept=money(ibis.coalesce(due.amount.sum(where=kept), ZERO)),
     )
-    due_amount = sums.amount_due.cast("float64").nullif(0)
-    return sums.mutate(kept_amount_rate=sums.amount_kept.cast("float64") / due_amount)
+    return sums.mutate(kept_amount_rate=ratio(sums.amount_kept, sums.amount_due))
 
 
 def _kept(promises_to_pay: ir.Table, last: date) -> ir.BooleanColumn:
     return (promises_to_pay.kept_on <= last).fill_null(False)
-
-
-def _padded(table: ir.Table) -> ir.Table:
-    return table.select(
-        *_WORKER, **{name: table[name] if name in table.columns else ibis.null("int64") for name in MEASURES}
-    )
 
 
 def _flag(holds: ir.BooleanValue) -> ir.IntegerValue:

@@ -3,6 +3,7 @@
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import whole
+from lending_pipelines.metrics.ratios import ratio
 
 
 def pass_rates(compliance_checks: ir.Table, *by: str) -> ir.Table:
@@ -14,5 +15,5 @@ def pass_rates(compliance_checks: ir.Table, *by: str) -> ir.Table:
     )
     return sums.mutate(
         failed_checks=sums.checks - sums.passed_checks,
-        pass_rate=sums.passed_checks.cast("float64") / sums.checks.cast("float64").nullif(0),
+        pass_rate=ratio(sums.passed_checks, sums.checks),
     )

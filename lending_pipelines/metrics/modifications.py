@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.ratios import ratio
 
 RATES = ("rate", "term")
 """The terms that are averaged over the modifications that record them before and after."""
@@ -75,6 +76,6 @@ def redefaults(outcomes: ir.Table, *by: str) -> ir.Table:
         redefaulted_exposure=money(ibis.coalesce(outcomes.exposure.sum(where=outcomes.redefaulted), ZERO)),
     )
     return sums.mutate(
-        redefault_rate=sums.redefaulted_loans.cast("float64") / sums.modified_loans.cast("float64"),
-        redefault_exposure_rate=sums.redefaulted_exposure.cast("float64") / sums.exposure.cast("float64").nullif(0),
+        redefault_rate=ratio(sums.redefaulted_loans, sums.modified_loans),
+        redefault_exposure_rate=ratio(sums.redefaulted_exposure, sums.exposure),
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import ibis.expr.types as ir
-import pandas as pd
 
 from lending_pipelines.metrics import collections
-from lending_pipelines.reports import columns, days, no_data, scopes
+from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
@@ -78,10 +78,15 @@ class CollectionPerformance:
         }
         work = _work(tables, source, period, covered)
         none = no_data.reason(source, _WORK, f"there was no collections work from {period.first} to {period.last}")
+        everything = collections.performance(work).to_pyarrow().to_pylist()
+        totals = [row for row in everything if any(row[name] for name in collections.MEASURES)]
         performance = [
-            _performance(work, source, "By collector and queue", (*_COLLECTOR, *_QUEUE), none),
-            _performance(work, source, "By collector", _COLLECTOR, none),
-            _performance(work, source, "By queue", _QUEUE, none),
+            _performance(work, source, title, who, none, totals)
+            for title, who in (
+                ("By collector and queue", (*_COLLECTOR, *_QUEUE)),
+                ("By collector", _COLLECTOR),
+                ("By queue", _QUEUE),
+            )
         ]
         return ReportBook(
             self.report_type,
@@ -93,10 +98,7 @@ class CollectionPerformance:
             [*performance, _amounts(tables, source, period)],
             _charts(performance[-1]),
             notes=[_NOTE, *_missing(tables, covered, period)],
-            summary=next(
-                (columns.headline(row, (*collections.MEASURES, *collections.RATES)) for row in performance[0].totals),
-                {},
-            ),
+            summary=next((columns.headline(row, row) for row in totals), {}),
         )
 
 
@@ -104,7 +106,7 @@ def _work(
     tables: Mapping[str, ir.Table], source: ReportSource, period: Period, covered: Sequence[date]
 ) -> list[ir.Table]:
     """What is counted, of the kinds of work that the source keeps and whose days are closed."""
-    work = []
+    work = [source.table("collection_contacts").limit(0).select("collector_id", "queue")]
     if "collection_contacts" in tables:
         work.append(collections.contacts(tables["collection_contacts"], period.first, period.last))
     if "promises_to_pay" in tables:
@@ -117,30 +119,30 @@ def _work(
 
 
 def _performance(
-    work: Sequence[ir.Table], source: ReportSource, title: str, who: tuple[ReportColumn, ...], none: str
+    work: Sequence[ir.Table],
+    source: ReportSource,
+    title: str,
+    who: tuple[ReportColumn, ...],
+    none: str,
+    totals: Sequence[Mapping[str, Any]],
 ) -> ReportTable:
-    """One table per collector, queue or both, with everything together in the totals."""
+    """What was done per collector, queue or both; `totals` is what all did together."""
     printed = (*who, *_MEASURES)
-    names = [column.name for column in printed]
-    if not work:
-        return ReportTable(title, printed, pd.DataFrame(columns=names), no_data=none)
     keys = [column.name for column in who if column.name != "full_name"]
     rows = collections.performance(work, *keys)
     if "collector_id" in keys:
         staff = source.table("staff").select("staff_id", "full_name")
         rows = rows.left_join(staff, rows.collector_id == staff.staff_id)
-    frame = columns.frame(rows.order_by(*reversed(keys)).select(*names))
-    totals = collections.performance(work).to_pyarrow().to_pylist() if len(frame) else []
-    return ReportTable(title, printed, frame, tuple({keys[0]: "all", **row} for row in totals), no_data=none)
+    return in_period.table(
+        title, printed, rows.order_by(*reversed(keys)), none, [{keys[0]: "all", **row} for row in totals]
+    )
 
 
 def _amounts(tables: Mapping[str, ir.Table], source: ReportSource, period: Period) -> ReportTable:
-    names = [column.name for column in _AMOUNTS]
     none = no_data.reason(source, ["promises_to_pay"], f"no promise was due from {period.first} to {period.last}")
     promises = tables.get("promises_to_pay", source.table("promises_to_pay"))
     due = collections.promised_amounts(promises, source.table("loans"), period.first, period.last)
-    frame = columns.frame(due.order_by("currency").select(*names))
-    return ReportTable("Promises due by currency", _AMOUNTS, frame, no_data=none)
+    return in_period.table("Promises due by currency", _AMOUNTS, due.order_by("currency"), none)
 
 
 def _charts(by_queue: ReportTable) -> list[Chart]:

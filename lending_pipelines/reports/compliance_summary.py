@@ -7,8 +7,8 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics.compliance import pass_rates
-from lending_pipelines.reports import columns, days, no_data, scopes
-from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports import columns, days, in_period, no_data, scopes
+from lending_pipelines.reports.book import Chart, ChartKind, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource
@@ -72,11 +72,7 @@ class ComplianceSummary:
             period.last,
             source.versions(),
             [by_rule, by_category, by_month, failures],
-            [
-                Chart(f"Pass rate {table.title.lower()}", table.title, kind, table.names[0], ("pass_rate",))
-                for table, kind in ((by_category, "bar"), (by_month, "line"))
-                if not table.frame.empty
-            ],
+            [*_charts(by_category, "bar"), *_charts(by_month, "line")],
             notes=_notes(parameters, by_rule, failures),
             summary=next((columns.headline(row, [c.name for c in _RATES]) for row in by_rule.totals), {}),
         )
@@ -90,29 +86,30 @@ def _rates(
     source: ReportSource, checks: ir.Table, title: str, by: tuple[ReportColumn, ...], periods: Sequence[Period]
 ) -> ReportTable:
     """Pass rates per column of `by`, in its order, with all checks together in the totals."""
-    printed = (*by, *_RATES)
     keys = [column.name for column in by]
-    frame = columns.frame(pass_rates(checks, *keys).order_by(*keys).select(*(column.name for column in printed)))
-    everything = pass_rates(checks).to_pyarrow().to_pylist() if len(frame) else []
+    rates = pass_rates(checks, *keys).order_by(*keys)
+    everything = pass_rates(checks).to_pyarrow().to_pylist()
     why = f"nothing was checked from {periods[0].first} to {periods[-1].last}"
-    return ReportTable(
+    return in_period.table(
         title,
-        printed,
-        frame,
-        tuple({keys[0]: "all", **row} for row in everything),
-        no_data=no_data.reason(source, [_CHECKS], why),
+        (*by, *_RATES),
+        rates,
+        no_data.reason(source, [_CHECKS], why),
+        [{keys[0]: "all", **row} for row in everything if row["checks"]],
     )
 
 
 def _failures(made: ir.Table, most: int, by_rule: ReportTable) -> ReportTable:
     failed = made.filter(~made.passed)
     latest = failed.order_by(failed.checked_on.desc(), "category", "rule_code", "check_id").limit(most)
-    return ReportTable(
-        "Failures",
-        _FAILURES,
-        columns.frame(latest.select(*(column.name for column in _FAILURES))),
-        no_data=by_rule.no_data if by_rule.frame.empty else "every check passed",
-    )
+    none = by_rule.no_data if by_rule.frame.empty else "every check passed"
+    return in_period.table("Failures", _FAILURES, latest, none)
+
+
+def _charts(rates: ReportTable, kind: ChartKind) -> list[Chart]:
+    if rates.frame.empty:
+        return []
+    return [Chart(f"Pass rate {rates.title.lower()}", rates.title, kind, rates.names[0], ("pass_rate",))]
 
 
 def _notes(parameters: ComplianceSummaryParameters, by_rule: ReportTable, failures: ReportTable) -> list[str]:

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from lending_pipelines.reports import columns, days
+from lending_pipelines.reports import columns, days, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, AsOf
 from lending_pipelines.reports.protocol import ReportSource
@@ -42,7 +42,7 @@ class ManagerPerformanceParameters(AsOf):
     """The form of manager_performance."""
 
     role: Literal["ALL", "loan_officer", "team_leader"] = Field(
-        ALL, description="loan_officer, team_leader or ALL; a team leader has the loans of the team."
+        "ALL", description="loan_officer, team_leader or ALL; a team leader has the loans of the team."
     )
     branch: str = Field(ALL, description="Branch id of the managers, or ALL.")
 
@@ -103,13 +103,8 @@ def _managers(snapshots: ir.Table, source: ReportSource, none: str) -> ReportTab
     named = snapshots.left_join(staff, snapshots.manager_id == staff.staff_id)
     ordered = named.order_by("currency", named.health_score.asc(nulls_first=True), "manager_id")
     officers = snapshots.filter(snapshots.role == "loan_officer")
-    return ReportTable(
-        "Managers",
-        _MANAGERS,
-        columns.frame(ordered.select(*(column.name for column in _MANAGERS))),
-        columns.totals_by_currency(officers, _OF_SNAPSHOTS, _ADDED),
-        no_data=none,
-    )
+    totals = columns.totals_by_currency(officers, _OF_SNAPSHOTS, _ADDED)
+    return in_period.table("Managers", _MANAGERS, ordered, none, totals)
 
 
 def _categories(snapshots: ir.Table, none: str) -> ReportTable:
@@ -119,8 +114,7 @@ def _categories(snapshots: ir.Table, none: str) -> ReportTable:
         active_loans=snapshots.active_loans.sum(),
         total_outstanding=snapshots.total_outstanding.sum(),
     )
-    frame = columns.frame(rows.order_by(*keys).select(*(column.name for column in _CATEGORIES)))
-    return ReportTable("By health category", _CATEGORIES, frame, no_data=none)
+    return in_period.table("By health category", _CATEGORIES, rows.order_by(*keys), none)
 
 
 generator = ManagerPerformance()

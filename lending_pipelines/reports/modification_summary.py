@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import modifications
-from lending_pipelines.reports import columns, days, no_data, scopes
+from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, KnownAt, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
@@ -107,12 +107,12 @@ class ModificationSummary:
 def _by_type(made: ir.Table, source: ReportSource, period: Period) -> ReportTable:
     terms = modifications.terms_by_type(made, source.table("loans"))
     added = ["modifications", *(column.name for column in _TYPES if column.kind == "money")]
-    return ReportTable(
+    return in_period.table(
         "By type",
         _TYPES,
-        columns.frame(terms.order_by("currency", "type").select(*_names(_TYPES))),
+        terms.order_by("currency", "type"),
+        _none(source, period),
         columns.totals_by_currency(terms, _TYPES, added),
-        no_data=_none(source, period),
     )
 
 
@@ -129,21 +129,14 @@ def _redefaults(
     why = f"no loan was modified from {first} to {last}" if days.closed(source, last) else f"{last} is not closed"
     by_type = (ReportColumn("type", "Type", "text"), *_OUTCOMES)
     by_month = (ReportColumn("modified_month", "Month modified", "text"), *_OUTCOMES)
+    why = no_data.reason(source, ["modifications"], why)
     return [
-        ReportTable(
-            "Re-default by type",
-            by_type,
-            columns.frame(types.select(*_names(by_type))),
-            tuple(totals),
-            no_data=no_data.reason(source, ["modifications"], why),
-        ),
+        in_period.table("Re-default by type", by_type, types, why, totals),
         *(
-            ReportTable(
-                f"Re-default by month {row['currency']}",
-                by_month,
-                columns.frame(months.filter(months.currency == row["currency"]).select(*_names(by_month))),
+            in_period.table(
+                f"Re-default by month {currency}", by_month, months.filter(months.currency == currency), why
             )
-            for row in totals
+            for currency in (row["currency"] for row in totals)
         ),
     ]
 
@@ -151,9 +144,7 @@ def _redefaults(
 def _listed(made: ir.Table, source: ReportSource, period: Period, most: int) -> ReportTable:
     rows = made.left_join(source.table("loans").select("loan_id", "currency"), "loan_id")
     latest = rows.order_by(rows.effective_on.desc(), "modification_id").limit(most)
-    return ReportTable(
-        "Modifications", _LISTED, columns.frame(latest.select(*_names(_LISTED))), no_data=_none(source, period)
-    )
+    return in_period.table("Modifications", _LISTED, latest, _none(source, period))
 
 
 def _charts(redefaults: Sequence[ReportTable]) -> list[Chart]:
@@ -183,10 +174,6 @@ def _notes(parameters: ModificationSummaryParameters, by_type: ReportTable, list
 
 def _none(source: ReportSource, period: Period) -> str:
     return no_data.reason(source, ["modifications"], f"no loan was modified from {period.first} to {period.last}")
-
-
-def _names(printed: Sequence[ReportColumn]) -> list[str]:
-    return [column.name for column in printed]
 
 
 generator = ModificationSummary()

@@ -1,0 +1,95 @@
+"""The peer lending platform on given days: its users, wallets and tickets, and the payments through its gateway.
+
+Amounts are kept apart by asset type (a currency or a token) and never added up over several. Instants are UTC, and what
+happened on a day counts at its end. `days` is a table of business_date. Each kind of activity is a table of its own, so
+that a source that keeps only some of them has no numbers for the others (parts.add_up).
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.parts import add_up
+from lending_pipelines.metrics.timeline import as_date
+from lending_pipelines.tables.schema import MONEY
+
+TICKETS = ("total_tickets", "open_tickets", "completed_tickets", "cancelled_tickets")
+ACTIVITY = ("total_users", "new_users", "active_loans", *TICKETS)
+"""What is counted on a day, over all asset types."""
+
+ASSETS = {"wallets": "int64", "wallet_balance": MONEY, **dict.fromkeys(TICKETS, "int64"), "total_volume": MONEY}
+"""What is counted or added up on a day per asset type."""
+
+
+def activity(days: ir.Table, *parts: ir.Table) -> ir.Table:
+    """Σ of ACTIVITY per business_date of `days` over `joined`, `active_loans` and `tickets`, as far as given."""
+    return add_up([days, *parts], dict.fromkeys(ACTIVITY, "int64"), "business_date")
+
+
+def by_asset_type(*parts: ir.Table) -> ir.Table:
+    """Σ of ASSETS per business_date and asset_type over `opened`, `balances` and `tickets`, as far as given."""
+    return add_up(parts, ASSETS, "business_date", "asset_type")
+
+
+def joined(users: ir.Table, days: ir.Table, window_days: int) -> ir.Table:
+    """business_date, total_users (joined by the day), new_users (joined in the `window_days` days ending on it)."""
+    rows = _by_the_day(users, users.joined_on, days)
+    before = as_date(rows.business_date - ibis.interval(days=window_days))
+    return rows.group_by("business_date").agg(total_users=rows.count(), new_users=_number(rows.joined_on > before))
+
+
+def active_loans(positions: ir.Table, days: ir.Table) -> ir.Table:
+    """business_date, active_loans."""
+    rows = positions.semi_join(days, "business_date")
+    return rows.group_by("business_date").agg(active_loans=_number(rows.status == "active"))
+
+
+def tickets(tickets: ir.Table, days: ir.Table) -> ir.Table:
+    """Offers and requests per business_date and asset_type: TICKETS and total_volume, the amount of the completed ones.
+
+    Counted are those opened by the day; open are the ones not closed by it. A ticket that is closed without a date was
+    closed as it was opened.
+    """
+    closed_on = ibis.coalesce(tickets.closed_on, tickets.opened_on)
+    dated = tickets.mutate(ended_on=(tickets.status == "open").ifelse(ibis.null("date"), closed_on))
+    rows = _by_the_day(dated, dated.opened_on, days)
+    ended = (rows.ended_on <= rows.business_date).fill_null(False)
+    completed = ended & (rows.status == "completed")
+    return rows.group_by("business_date", "asset_type").agg(
+        total_tickets=rows.count(),
+        open_tickets=_number(~ended),
+        completed_tickets=_number(completed),
+        cancelled_tickets=_number(ended & (rows.status == "cancelled")),
+        total_volume=money(ibis.coalesce(rows.amount.sum(where=completed), ZERO)),
+    )
+
+
+def opened(wallets: ir.Table, days: ir.Table) -> ir.Table:
+    """business_date, asset_type, wallets: those opened by the day."""
+    rows = _by_the_day(wallets, wallets.opened_on, days)
+    return rows.group_by("business_date", "asset_type").agg(wallets=rows.count())
+
+
+def balances(wallet_transactions: ir.Table, wallets: ir.Table, days: ir.Table) -> ir.Table:
+    """business_date, asset_type, wallet_balance: Σ of the movements by the day."""
+    moved = wallet_transactions.inner_join(wallets.select("wallet_id", "asset_type"), "wallet_id")
+    rows = _by_the_day(moved, moved.occurred_at.date(), days)
+    return rows.group_by("business_date", "asset_type").agg(wallet_balance=money(rows.amount.sum()))
+
+
+def payments(gateway_payments: ir.Table, days: ir.Table) -> ir.Table:
+    """Payments made by the day per business_date, currency and status (as it is now): payments, amount."""
+    rows = _by_the_day(gateway_payments, gateway_payments.paid_at.date(), days)
+    return rows.group_by("business_date", "currency", "status").agg(
+        payments=rows.count(), amount=money(rows.amount.sum())
+    )
+
+
+def _by_the_day(rows: ir.Table, on: ir.DateColumn, days: ir.Table) -> ir.Table:
+    """Every row once for each of the days by which it happened."""
+    pairs = rows.mutate(happened_on=on).cross_join(days)
+    return pairs.filter(pairs.happened_on <= pairs.business_date)
+
+
+def _number(holds: ir.BooleanColumn) -> ir.IntegerScalar:
+    return whole(holds.cast("int64").sum())
