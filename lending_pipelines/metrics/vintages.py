@@ -1,0 +1,152 @@
+"""Static pools: the loans disbursed in one month, quarter or year, followed by months on book.
+
+A loan never leaves its pool. Months on book are the calendar months from the month of disbursement, which is 0; a pool
+has reached an age when its youngest loan has. Who is late is said in delinquency.py, what happened in events.py.
+"""
+
+from datetime import date
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import delinquency, events, scopes
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+from lending_pipelines.metrics.portfolios import PAR_DAYS
+from lending_pipelines.metrics.ratios import ratio
+
+Cohort = Literal["month", "quarter", "year"]
+
+LOSSES = ("charged_off", "recovered")
+LATE = tuple(f"late_{days}" for days in PAR_DAYS)
+_POOL = ("currency", "pool")
+
+
+def pooled(positions: ir.Table, cohort: Cohort) -> ir.Table:
+    """The rows of loan_positions with `pool`, when they were disbursed: 2025-07, 2025Q3 or 2025."""
+    year, month = positions.disbursed_on.year().cast("string"), positions.disbursed_on.month().cast("string")
+    pool = {
+        "month": year + "-" + month.lpad(2, "0"),
+        "quarter": scopes.vintage(positions.disbursed_on),
+        "year": year,
+    }[cohort]
+    return positions.mutate(pool=pool)
+
+
+def months_on_book(disbursed_on: ir.DateColumn, day: ir.DateValue) -> ir.IntegerColumn:
+    """Calendar months from the month of disbursement to the day's; 0 for a day before it."""
+    months = (day.year() - disbursed_on.year()) * 12 + day.month() - disbursed_on.month()
+    return ibis.greatest(months, 0).cast("int64")
+
+
+def pools(loans: ir.Table, day: date, conventions: Conventions) -> ir.Table:
+    """The pools of `loans` (`pooled` rows of the day) as they stand on it.
+
+    Returns currency, pool, first_disbursed_on, last_disbursed_on, months_on_book (reached), loan_count, active_loans,
+    charged_off_loans, original_principal (all that was disbursed), principal_outstanding, pool_factor (outstanding ÷
+    original), charged_off, recovered, net_loss, net_loss_rate (÷ original), and late_30, 60, 90 (principal).
+    """
+    rows = loans.group_by(*_POOL).agg(
+        first_disbursed_on=loans.disbursed_on.min(),
+        last_disbursed_on=loans.disbursed_on.max(),
+        loan_count=whole(loans.count()),
+        active_loans=whole((loans.status == "active").cast("int64").sum()),
+        charged_off_loans=whole((loans.status == "charged_off").cast("int64").sum()),
+        original_principal=money(loans.principal_disbursed.sum()),
+        principal_outstanding=money(loans.principal_outstanding.sum()),
+        charged_off=money(loans.principal_charged_off.sum()),
+        recovered=money(loans.recovered.sum()),
+        **_late(loans, conventions),
+    )
+    rows = rows.mutate(
+        months_on_book=months_on_book(rows.last_disbursed_on, ibis.literal(day)),
+        net_loss=money(rows.charged_off - rows.recovered),
+    )
+    return rows.mutate(
+        net_loss_rate=ratio(rows.net_loss, rows.original_principal),
+        pool_factor=ratio(rows.principal_outstanding, rows.original_principal),
+    )
+
+
+def curves(
+    loans: ir.Table,
+    transactions: ir.Table,
+    positions: ir.Table,
+    day: date,
+    months: int,
+    conventions: Conventions,
+) -> ir.Table:
+    """Each pool of `loans` (`pooled` rows of the day) at every age that it has reached, up to so many months on book.
+
+    Losses are added up from `transactions` to the end of the month of that age (or to the day); lateness is that of
+    `positions`, which holds one day a month. Returns currency, pool, months_on_book, original_principal, charged_off,
+    recovered, net_loss (all so far), net_loss_rate, principal_outstanding, pool_factor, and late_30, 60, 90 with
+    `<name>_of_original` and `<name>_of_outstanding`. What needs positions is null unless they hold every loan of the
+    pool at that age.
+    """
+    members = loans.select("loan_id", *_POOL, "disbursed_on")
+    ages = _ages(loans, day, months)
+    seen = _seen(positions, members, conventions)
+    keys = [*_POOL, "months_on_book"]
+    rows = ages.left_join(_losses(transactions, members, day), keys).drop(*(f"{key}_right" for key in keys))
+    rows = rows.left_join(seen, keys).drop(*(f"{key}_right" for key in keys))
+    so_far = ibis.window(group_by=list(_POOL), order_by="months_on_book", rows=(None, 0))
+    whole_pool = rows.observed_loans == rows.loan_count
+    rows = rows.mutate(
+        **{name: money(ibis.coalesce(rows[name], ZERO).sum().over(so_far)) for name in LOSSES},
+        **{name: whole_pool.ifelse(rows[name], NO_AMOUNT) for name in ("principal_outstanding", *LATE)},
+    )
+    rows = rows.mutate(net_loss=money(rows.charged_off - rows.recovered))
+    return rows.mutate(
+        net_loss_rate=ratio(rows.net_loss, rows.original_principal),
+        pool_factor=ratio(rows.principal_outstanding, rows.original_principal),
+        **{f"{name}_of_original": ratio(rows[name], rows.original_principal) for name in LATE},
+        **{f"{name}_of_outstanding": ratio(rows[name], rows.principal_outstanding) for name in LATE},
+    )
+
+
+def _ages(loans: ir.Table, day: date, months: int) -> ir.Table:
+    """A row per pool and age that it has reached: currency, pool, months_on_book, loan_count, original_principal."""
+    rows = loans.group_by(*_POOL).agg(
+        loan_count=whole(loans.count()),
+        original_principal=money(loans.principal_disbursed.sum()),
+        youngest=loans.disbursed_on.max(),
+    )
+    reached = ibis.least(months_on_book(rows.youngest, ibis.literal(day)), months)
+    # The unnested column stands alone in its step: Spark refuses a generator inside an expression.
+    rows = rows.mutate(months_on_book=ibis.range(0, reached + 1).unnest()).drop("youngest")
+    return rows.mutate(months_on_book=rows.months_on_book.cast("int64"))
+
+
+def _losses(transactions: ir.Table, members: ir.Table, day: date) -> ir.Table:
+    """What was charged off and recovered at each age: currency, pool, months_on_book, charged_off, recovered."""
+    rows = events.signed(transactions, day)
+    rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, "recovery"))).inner_join(members, "loan_id")
+    rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.on))
+    recovery = rows.type == "recovery"
+    return rows.group_by(*_POOL, "months_on_book").agg(
+        charged_off=money(recovery.ifelse(ZERO, rows.principal * rows.sign).sum()),
+        recovered=money(recovery.ifelse(rows.amount * rows.sign, ZERO).sum()),
+    )
+
+
+def _seen(positions: ir.Table, members: ir.Table, conventions: Conventions) -> ir.Table:
+    """What is outstanding and late at each age: currency, pool, months_on_book, observed_loans, principal_outstanding,
+    late_30, 60, 90."""
+    rows = positions.select("business_date", "loan_id", "principal_outstanding", "days_past_due")
+    rows = rows.inner_join(members, "loan_id")
+    rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.business_date))
+    return rows.group_by(*_POOL, "months_on_book").agg(
+        observed_loans=whole(rows.count()),
+        principal_outstanding=money(rows.principal_outstanding.sum()),
+        **_late(rows, conventions),
+    )
+
+
+def _late(rows: ir.Table, conventions: Conventions) -> dict[str, ir.DecimalScalar]:
+    outstanding = rows.principal_outstanding
+    return {
+        name: money(delinquency.late(rows.days_past_due, days, conventions).ifelse(outstanding, ZERO).sum())
+        for name, days in zip(LATE, PAR_DAYS, strict=True)
+    }

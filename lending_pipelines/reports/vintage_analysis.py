@@ -1,0 +1,180 @@
+"""vintage_analysis: static pools by when their loans were disbursed: cumulative net loss and lateness by age."""
+
+from datetime import date
+from typing import Literal
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field
+
+from lending_pipelines.metrics import vintages
+from lending_pipelines.reports import columns, days, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
+from lending_pipelines.reports.protocol import ReportSource
+
+_POOL = (ReportColumn("currency", "Currency", "text"), ReportColumn("pool", "Pool", "text"))
+_AGE = ReportColumn("months_on_book", "Months on book", "count")
+_ORIGINAL = ReportColumn("original_principal", "Original principal", "money")
+_LOSSES = (
+    ReportColumn("charged_off", "Charged off", "money"),
+    ReportColumn("recovered", "Recovered", "money"),
+    ReportColumn("net_loss", "Net loss", "money"),
+    ReportColumn("net_loss_rate", "Cumulative net loss", "rate"),
+)
+_OUTSTANDING = (
+    *columns.lake_columns("loan_positions", "principal_outstanding"),
+    ReportColumn("pool_factor", "Pool factor", "rate"),
+)
+_LATE = tuple(ReportColumn(name, f"{name.removeprefix('late_')}+ days past due", "money") for name in vintages.LATE)
+_POOLS = (
+    *_POOL,
+    ReportColumn("first_disbursed_on", "First disbursed on", "date"),
+    ReportColumn("last_disbursed_on", "Last disbursed on", "date"),
+    _AGE,
+    ReportColumn("loan_count", "Loans", "count"),
+    ReportColumn("active_loans", "Active loans", "count"),
+    ReportColumn("charged_off_loans", "Charged-off loans", "count"),
+    _ORIGINAL,
+    *_OUTSTANDING,
+    *_LOSSES,
+    *_LATE,
+)
+_SUMS = tuple(column.name for column in _POOLS if column.kind in ("money", "count") and column is not _AGE)
+_NOTES = (
+    "A pool holds the loans disbursed in one month, quarter or year, for ever. Months on book are calendar months from"
+    " the month of disbursement, which is 0; a pool is followed up to the age that its youngest loan has reached.",
+    "Cumulative net loss: principal charged off - recoveries so far ÷ original principal (all that was disbursed)."
+    " Losses are counted to the end of the month of that age, or to the business date.",
+    "Days past due are those of the last closed day of each month, of principal outstanding; blank where that month of"
+    " some loan of the pool is not closed.",
+    "Balances of different currencies are never added up.",
+)
+
+
+class VintageAnalysisParameters(UnderConventions, KnownAt, ScopeFilters, AsOf):
+    """The form of vintage_analysis."""
+
+    cohort: Literal["month", "quarter", "year"] = Field(
+        "quarter", description="The calendar time in which the loans of one pool were disbursed."
+    )
+    months: int = Field(36, ge=1, le=360, description="Months on book up to which pools are followed.")
+    pools: int = Field(
+        12, ge=1, le=60, description="How many pools per currency are followed by age, the latest; all are listed."
+    )
+    late_share_of: Literal["original", "outstanding"] = Field(
+        "original",
+        description="Past-due principal by age is shown as a share of the pool's original principal, or of"
+        " its principal outstanding at that age.",
+    )
+
+
+class VintageAnalysis:
+    """Adds up loan_positions by pool, on the business date and on the last closed day of each month before it."""
+
+    report_type = "vintage_analysis"
+    title = "Vintage analysis"
+    description = "Static pools: cumulative net loss and 30, 60 and 90 days past due by months on book."
+    reads = ("loan_positions", "portfolio_snapshots", "transactions")
+    parameters = VintageAnalysisParameters
+
+    def covers(self, parameters: VintageAnalysisParameters, source: ReportSource) -> list[date]:
+        """The last closed day of each month since the first loan of the pools that are followed."""
+        day = days.business_date(source, self.reads, parameters.as_of)
+        return _month_ends(source, day, _latest(_pools(parameters, source, day), parameters))
+
+    def generate(self, parameters: VintageAnalysisParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the day or a scope is not there."""
+        day = days.business_date(source, self.reads, parameters.as_of)
+        where = scopes.chosen_title(parameters, source, day)
+        pools = _pools(parameters, source, day)
+        latest = _latest(pools, parameters)
+        curves = _curves(parameters, source, day, latest)
+        matrices = [
+            _matrix(curves, currency, measure)
+            for currency in dict.fromkeys(latest["currency"])
+            for measure in (_LOSSES[-1], *_late_shares(parameters.late_share_of))
+        ]
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {where}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            day,
+            source.versions(),
+            [pools, *matrices, curves],
+            [
+                Chart(table.title, table.title, "line", _AGE.name, tuple(table.names[1:]))
+                for table in matrices
+                if not table.frame.empty
+            ],
+            notes=_NOTES,
+            summary={
+                row["currency"]: columns.headline(row, ("original_principal", "net_loss")) for row in pools.totals
+            },
+        )
+
+
+def _late_shares(late_share_of: str) -> list[ReportColumn]:
+    return [ReportColumn(f"{c.name}_of_{late_share_of}", f"{c.label}, of {late_share_of}", "rate") for c in _LATE]
+
+
+def _pools(parameters: VintageAnalysisParameters, source: ReportSource, day: date) -> ReportTable:
+    """All pools on the day, the earliest first."""
+    loans = vintages.pooled(scopes.chosen_loans(parameters, source, day), parameters.cohort)
+    rows = vintages.pools(loans, day, source.conventions)
+    totals = columns.totals_by_currency(rows, _POOLS, _SUMS)
+    printed = rows.order_by("currency", "pool").select(*(column.name for column in _POOLS))
+    return ReportTable("Pools", _POOLS, columns.frame(printed), totals, no_data=f"no loan was disbursed by {day}")
+
+
+def _latest(pools: ReportTable, parameters: VintageAnalysisParameters) -> pd.DataFrame:
+    """The pools that are followed."""
+    return pools.frame.groupby("currency").tail(parameters.pools)
+
+
+def _month_ends(source: ReportSource, day: date, latest: pd.DataFrame) -> list[date]:
+    since = min(latest["first_disbursed_on"], default=day)
+    return [end for end in days.history_days(source, "loan_positions", day, 400, "month") if end >= since or end == day]
+
+
+def _curves(
+    parameters: VintageAnalysisParameters, source: ReportSource, day: date, latest: pd.DataFrame
+) -> ReportTable:
+    """The pools that are followed, at every age."""
+    printed = (
+        *_POOL,
+        _AGE,
+        _ORIGINAL,
+        *_LOSSES,
+        *_OUTSTANDING,
+        *_LATE,
+        *_late_shares(parameters.late_share_of),
+    )
+    loans = vintages.pooled(scopes.chosen_loans(parameters, source, day), parameters.cohort)
+    followed = ibis.memtable(pa.table({name: pa.array(latest[name], pa.string()) for name in ("currency", "pool")}))
+    positions = source.table("loan_positions")
+    rows = vintages.curves(
+        loans.semi_join(followed, ["currency", "pool"]),
+        source.table("transactions"),
+        positions.filter(positions.business_date.isin(_month_ends(source, day, latest))),
+        day,
+        parameters.months,
+        source.conventions,
+    )
+    rows = rows.order_by("currency", "pool", "months_on_book").select(*(column.name for column in printed))
+    return ReportTable("By months on book", printed, columns.frame(rows), no_data=f"no loan was disbursed by {day}")
+
+
+def _matrix(curves: ReportTable, currency: str, measure: ReportColumn) -> ReportTable:
+    """One measure of a currency: a row an age, a column a pool; blank where the pool is not that old."""
+    frame = curves.frame
+    wide = frame[frame["currency"] == currency].pivot(index=_AGE.name, columns="pool", values=measure.name)
+    wide = wide.rename_axis(columns=None).dropna(how="all")
+    printed = (_AGE, *(ReportColumn(pool, pool, "rate") for pool in wide.columns))
+    none = "no pool is of an age at which the month of each of its loans is closed"
+    return ReportTable(f"{measure.label} {currency}", printed, wide.reset_index(), no_data=none)
+
+
+generator = VintageAnalysis()
