@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -94,11 +94,23 @@ def postgres_server() -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: sa.Engine) -> Iterator[str]:
+def make_postgres_url(postgres_server: sa.Engine) -> Iterator[Callable[[], str]]:
+    """Makes fresh, empty PostgreSQL databases and hands out their SQLAlchemy URLs; they are dropped after the test."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"test_{uuid4().hex}")
+        with postgres_server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {names[-1]}")
+        return postgres_server.url.set(database=names[-1]).render_as_string(hide_password=False)
+
+    yield make
+    with postgres_server.connect() as connection:
+        for name in names:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(make_postgres_url: Callable[[], str]) -> str:
     """The SQLAlchemy URL of a fresh, empty PostgreSQL database, dropped after the test."""
-    name = f"test_{uuid4().hex}"
-    with postgres_server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield postgres_server.url.set(database=name).render_as_string(hide_password=False)
-    with postgres_server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    return make_postgres_url()

@@ -46,6 +46,10 @@ class Home:
     def servicing_url(self) -> str:
         return f"sqlite:///{self.folder / 'servicing.db'}"
 
+    @property
+    def register_url(self) -> str:
+        return f"sqlite:///{self.folder / 'register.db'}"
+
     def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
@@ -97,7 +101,7 @@ class Home:
         """A session on the register."""
         from lending_pipelines.register import Register
 
-        register = Register(f"sqlite:///{self.folder / 'register.db'}")
+        register = Register(self.register_url)
         register.upgrade()
         with register.session() as session:
             yield session

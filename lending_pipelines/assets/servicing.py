@@ -31,6 +31,8 @@ class SyncConfig(dg.Config):
     ],
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    # The lender's live database: deploy/ lets one run at a time read it.
+    pool="servicing_database",
 )
 def servicing_tables(
     context: dg.AssetExecutionContext, config: SyncConfig, source: SourceResource, lake: LakeResource
