@@ -36,7 +36,7 @@ class FeeRevenue:
         fees = fee_tables.fees_of(asked, source)
         none = no_data.reason(source, ("fees",), asked.none("fee"))
         summary = fees.summary((CURRENCY, *_MEASURES), none)
-        monthly = analytics.monthly_breakdown(asked, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2]))
+        monthly = analytics.monthly_breakdown(fees.asked, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2]))
         return ReportBook(
             self.report_type,
             f"{self.title}: {asked.title}",

@@ -1,8 +1,9 @@
 """Fees of a period as more than one report prints them: in all, by their columns and by those of their loans."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import revenue
@@ -31,7 +32,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Fees:
-    """The fees of the loans asked for; `present` unless the source has none at all."""
+    """The fees of the loans of `asked`; `present` unless the source has none at all."""
 
     asked: Asked
     rows: ir.Table
@@ -45,7 +46,7 @@ class Fees:
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency: SUMS; null in periods before the first loan."""
         values = revenue.fees(self.rows, self.asked.loans, self._spans(periods), ("currency",))
-        return self.asked.each(values, self.asked.periods(periods, self._known), SUMS)
+        return self.asked.each(values, self.asked.periods(periods, self.asked.begins_in_time), SUMS)
 
     def summary(self, printed: Sequence[ReportColumn], none: str, sizes: ir.Table | None = None) -> ReportTable:
         """The period in all, a row per currency; `sizes` are more columns by currency."""
@@ -58,15 +59,13 @@ class Fees:
         return revenue.fees(self.rows, self.asked.loans, self.spans, ("currency", *keys))
 
     def _spans(self, periods: Sequence[Period]) -> ir.Table:
-        spans = self.asked.periods(periods, self._known)
+        spans = self.asked.periods(periods, self.asked.begins_in_time)
         return spans.filter(spans.known)
-
-    def _known(self, period: Period) -> bool:
-        return self.present and self.asked.begins_in_time(period)
 
 
 def fees_of(asked: Asked, source: ReportSource, fee_type: str | None = None) -> Fees:
-    """The fees of the source, or those of one type."""
+    """The fees of the source, or those of one type; of no loans when the source has none at all."""
     fees = source.table("fees")
+    present = no_data.has_rows(source, "fees")
     rows = fees if fee_type is None else fees.filter(fees.fee_type == fee_type)
-    return Fees(asked, rows, no_data.has_rows(source, "fees"))
+    return Fees(asked if present else replace(asked, loans=asked.loans.filter(ibis.literal(False))), rows, present)

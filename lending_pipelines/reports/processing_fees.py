@@ -39,7 +39,7 @@ class ProcessingFees:
         asked = in_period.asked(parameters, source)
         fees = fee_tables.fees_of(asked, source, "processing")
         none = no_data.reason(source, ("fees",), asked.none("processing fee"))
-        over_time = analytics.analytics(asked, fees.over, _MEASURES, parameters, none)
+        over_time = analytics.analytics(fees.asked, fees.over, _MEASURES, parameters, none)
         contracts = source.table("loans")
         summary = fees.summary((CURRENCY, *_MEASURES, *_SIZES), none, _sizes(fees, contracts))
         products = _products(fees, contracts, summary, none)

@@ -1,0 +1,105 @@
+"""Ratios and bands at their edges, charge-offs against the roll-forward of positions, reversals of payments."""
+
+from datetime import date
+from decimal import Decimal
+
+import ibis
+import pyarrow as pa
+import pytest
+from book import Book
+
+from lending_pipelines.metrics import payments, ratios, revenue
+
+_PERIODS = {
+    "number": "int64",
+    "opening": "date",
+    "first": "date",
+    "last": "date",
+    "days": "int64",
+    "closed_days": "int64",
+}
+
+
+def value(expression):
+    return ibis.duckdb.connect().to_pyarrow(expression).as_py()
+
+
+def periods(*rows):
+    columns = pa.schema([(name, {"int64": pa.int64(), "date": pa.date32()}[kind]) for name, kind in _PERIODS.items()])
+    return ibis.memtable(pa.Table.from_pylist([dict(zip(_PERIODS, row, strict=True)) for row in rows], schema=columns))
+
+
+@pytest.mark.parametrize(
+    ("rate", "width", "low"),
+    [
+        ("0.050000", 5, "0.05"),
+        ("0.049999", 5, "0.00"),
+        ("0.070000", 7, "0.07"),
+        ("0.290000", 1, "0.29"),
+        ("0", 5, "0"),
+        ("-0.010000", 5, "-0.05"),
+    ],
+)
+def test_a_rate_lies_in_the_band_that_begins_at_or_below_it(rate, width, low):
+    assert value(revenue.rate_from(ibis.literal(Decimal(rate), "decimal(9, 6)"), width)) == Decimal(low)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "grown"), [("15", "10", 0.5), ("0", "10", -1.0), ("5", "0", None), ("5", "-10", None)]
+)
+def test_growth_is_known_against_more_than_zero(now, before, grown):
+    now, before = (ibis.literal(Decimal(amount), "decimal(18, 2)") for amount in (now, before))
+    assert value(ratios.growth(now, before)) == grown
+
+
+def test_a_share_of_a_total_with_an_unknown_part_is_not_known():
+    rows = pa.table(
+        {"currency": ["EUR", "EUR", "USD", "USD"], "amount": pa.array([1, 3, 1, None], pa.decimal128(18, 2))}
+    )
+    shared = ratios.with_share(ibis.memtable(rows), "amount").order_by("currency", "amount").to_pyarrow()
+    assert shared["share"].to_pylist() == [0.25, 0.75, None, None]
+
+
+def test_charge_offs_are_what_the_roll_forward_leaves():
+    book = Book()
+    for loan_id in ("L1", "L2"):
+        book.loan(loan_id, "2025-01-01", "100.00", [("2025-02-01", "50.00", "5.00"), ("2025-03-01", "50.00", "5.00")])
+    book.txn("L1", "repayment", "2025-02-03", "30.00", "5.00")
+    book.txn("L1", "charge_off", "2025-02-10", "70.00", "4.00")
+    undone = book.txn("L2", "charge_off", "2025-02-10", "100.00")
+    book.reverse(undone, "2025-02-12")
+    book.txn("L1", "recovery", "2025-02-14", "10.00", "1.00")
+    positions = book.memo("2025-01-31", "2025-02-15")
+    held = revenue.held(positions, positions.filter(positions.business_date == date(2025, 2, 15)), [], revenue.LOSSES)
+    february = periods((0, date(2025, 1, 31), date(2025, 2, 1), date(2025, 2, 15), 15, 15))
+
+    lost = book.backend.to_pyarrow(revenue.losses(held, february, ["loan_id"]).order_by("loan_id")).to_pylist()
+
+    # L2's was undone; the balance of L1 was 100 on two days and 70 on seven, that of L2 nothing on two.
+    assert [(str(row["charged_off"]), str(row["recoveries"]), str(row["average_balance"])) for row in lost] == [
+        ("70.00", "11.00", "46.00"),
+        ("0.00", "0.00", "86.67"),
+    ]
+    ends = {(str(row["business_date"]), row["loan_id"]): row for row in book.backend.to_pyarrow(positions).to_pylist()}
+    for row in lost:
+        opening, closing = ends["2025-01-31", row["loan_id"]], ends["2025-02-15", row["loan_id"]]
+        left = opening["principal_outstanding"] - (closing["principal_paid"] - opening["principal_paid"])
+        assert row["charged_off"] == left - closing["principal_outstanding"]
+
+
+def test_a_reversed_reversal_is_a_reversal_that_comes_in_by_the_channel_of_its_root():
+    book = Book()
+    book.loan("L1", "2025-01-01", "100.00", [("2025-02-01", "100.00", "5.00")])
+    paid = book.txn("L1", "repayment", "2025-02-01", "100.00", "5.00")
+    book.rows["transactions"][-1]["channel"] = "card"
+    book.reverse(book.reverse(paid, "2025-02-02"), "2025-02-03")
+    loans = ibis.memtable({"loan_id": ["L1"], "currency": ["USD"]})
+
+    rows = payments.payments(book.read("transactions"), loans, date(2025, 2, 1), date(2025, 2, 28))
+
+    found = book.backend.to_pyarrow(rows.order_by("paid_on")).to_pylist()
+    assert [(row["kind"], row["channel"], str(row["amount"])) for row in found] == [
+        ("repayment", "card", "105.00"),
+        ("reversal", "card", "-105.00"),
+        ("reversal", "card", "105.00"),
+    ]
