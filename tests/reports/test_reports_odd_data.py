@@ -1,0 +1,135 @@
+"""Every report of the registry on no data, on one loan and on a whole lender gives a file or says what is missing."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import one_loan
+import pytest
+from tiny_lake import generate
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.errors import LendingError
+from lending_pipelines.exports.export import export
+from lending_pipelines.lake import Lake
+from lending_pipelines.lake.engines import DuckDBEngine
+from lending_pipelines.register.models import OutputFormat
+from lending_pipelines.reports.parameters import InPeriod, ScopeFilters, parse_parameters
+from lending_pipelines.reports.registry import get, report_types
+from lending_pipelines.resources import LakeReportSource
+
+REPORTS = report_types()
+IN_PERIODS = [name for name in REPORTS if issubclass(get(name).parameters, InPeriod)]
+OF_LOANS = [name for name in REPORTS if issubclass(get(name).parameters, ScopeFilters)]
+BEFORE = {"period": "custom", "from_date": "1999-01-01", "to_date": "1999-03-31"}
+BEGIN = "has no days yet: close some with lending close --from"
+
+
+@pytest.fixture(scope="module")
+def lakes(tmp_path_factory):
+    """A lake of that name, empty at first."""
+    folder, engine = tmp_path_factory.mktemp("lakes"), DuckDBEngine()
+    yield lambda name: Lake(str(folder / name), engine)
+    engine.close()
+
+
+def _source(lake):
+    return LakeReportSource(lake, Conventions())
+
+
+@pytest.fixture(scope="module")
+def nothing(lakes):
+    return _source(lakes("nothing"))
+
+
+@pytest.fixture(scope="module")
+def no_loans(lakes):
+    lake = lakes("no_loans")
+    one_loan.synced(lake, {})
+    return _source(lake)
+
+
+@pytest.fixture(scope="module")
+def loan(lakes):
+    lake = lakes("one_loan")
+    one_loan.closed(lake)
+    return _source(lake)
+
+
+@pytest.fixture(scope="module")
+def lender(lakes, closed_home):
+    return _source(Lake(str(closed_home.folder / "lake"), lakes("lender").engine))
+
+
+def _files(book, folder):
+    """Write the book in every format; what its JSON says."""
+    for output_format in get_args(OutputFormat):
+        file = export(book, output_format, str(folder / book.report_type))
+        assert Path(file.url).stat().st_size == file.bytes > 100
+        assert file.rows == sum(len(table.frame) for table in book.tables)
+    return json.loads((folder / f"{book.report_type}.json").read_text(encoding="utf-8"))
+
+
+def _numbers(book):
+    """The amounts, counts and rates that a book prints, nulls left out."""
+    return [
+        (table.title, column.name, value)
+        for table in book.tables
+        for column in table.columns
+        if column.kind in ("money", "count", "rate", "ratio", "percent")
+        for value in table.arrow()[column.name].to_pylist()
+        if value is not None
+    ]
+
+
+@pytest.mark.parametrize("report_type", REPORTS)
+def test_before_the_first_close_it_says_what_to_do(report_type, nothing, no_loans):
+    with pytest.raises(LendingError, match=f"{BEGIN}|was never written to .*: run `lending sync` first"):
+        generate(nothing, report_type)
+    with pytest.raises(LendingError, match=BEGIN):
+        generate(no_loans, report_type)
+
+
+@pytest.mark.parametrize("report_type", REPORTS)
+def test_one_loan_of_a_source_with_little_else_is_a_file_in_every_format(report_type, loan, tmp_path):
+    book = generate(loan, report_type)
+    written = _files(book, tmp_path)
+    assert [table["no_data"] for table in written["tables"] if not table["rows"]] == [
+        table.no_data for table in book.tables if table.frame.empty
+    ]
+    generator = get(report_type)
+    covered = generator.covers(parse_parameters(report_type, generator.parameters, {}), loan)
+    assert set(covered) <= set(loan.days("loan_positions"))
+
+
+@pytest.mark.parametrize("report_type", REPORTS)
+def test_a_whole_lender_is_a_file_in_every_format_with_currencies_apart(report_type, lender, tmp_path):
+    book = generate(lender, report_type)
+    written = _files(book, tmp_path)
+    assert written["report_type"] == report_type
+    for table in book.tables:
+        if any(column.kind == "money" for column in table.columns):
+            assert {"currency", "asset_type"} & {*table.names} or table.title.endswith(("USD", "EUR")), table.title
+
+
+@pytest.mark.parametrize("report_type", IN_PERIODS)
+def test_a_period_before_the_book_began_prints_no_numbers(report_type, lender):
+    book = generate(lender, report_type, **BEFORE)
+    assert [number for number in _numbers(book) if number] == []
+
+
+@pytest.mark.parametrize("report_type", OF_LOANS)
+def test_a_portfolio_is_asked_for_by_its_name_however_long(report_type, loan):
+    assert one_loan.LONG_NAME in generate(loan, report_type, portfolio=one_loan.LONG_NAME).title
+    with pytest.raises(LendingError, match=f"no portfolio 'Кредиты' on 2025-02-28; .*{one_loan.LONG_NAME}"):
+        generate(loan, report_type, portfolio="Кредиты")
+
+
+@pytest.mark.parametrize("report_type", REPORTS)
+def test_every_field_of_its_form_has_a_default_and_says_what_it_is(report_type):
+    generator = get(report_type)
+    for name, field in generator.parameters.model_fields.items():
+        assert not field.is_required(), name
+        assert field.default not in (None, ""), name
+        assert len(field.description) > 10, name
+    assert parse_parameters(report_type, generator.parameters, {}) == generator.parameters()
