@@ -6,6 +6,7 @@ replace. A run that dies before its commit leaves the table as it was, and reade
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,7 +70,10 @@ class Lake:
 
     def has(self, name: str) -> bool:
         """Whether the table has ever been written."""
-        return DeltaTable.is_deltatable(self._uri(name), self._storage_options)
+        try:
+            return DeltaTable.is_deltatable(self._uri(name), self._storage_options)
+        except (OSError, DeltaError) as error:
+            raise self._unreadable(name, error) from error
 
     def version(self, name: str) -> int:
         """The table's current Delta version; TableNotMade when it was never written."""
@@ -183,6 +187,8 @@ class Lake:
         filesystem, root = fsspec.url_to_fs(self._uri(table.name))
         filesystem.makedirs(root, exist_ok=True)
         self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
+        # What an object store was seen to list is remembered, and an engine may write unseen by fsspec.
+        filesystem.invalidate_cache()
         return [
             action
             for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
@@ -241,6 +247,13 @@ class Lake:
         except TableNotFoundError as error:
             command = "lending close --from D --to D" if table.daily else "lending sync"
             raise TableNotMade(f"table {table.name} was never written to {self.url}: run `{command}` first") from error
+        except (OSError, DeltaError) as error:
+            raise self._unreadable(table.name, error) from error
+
+    def _unreadable(self, name: str, error: Exception) -> LakeError:
+        # Delta's errors are drawn over several lines, in colours.
+        cause = " ".join(re.sub(r"\x1b\[\d*m|↳", "", str(error)).split())
+        return LakeError(f"table {name} cannot be read from {self.url}: {cause}")
 
     def _uri(self, name: str) -> str:
         return f"{self.url}/{name}"

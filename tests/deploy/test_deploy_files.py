@@ -1,4 +1,4 @@
-"""What deploy/ says is true of this repository, of Dagster and of its chart, as far as can be told without an engine."""
+"""What deploy/ says is true of this repository, of Dagster and of its chart, as far as can be told without engines."""
 
 import re
 from pathlib import Path

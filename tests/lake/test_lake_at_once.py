@@ -22,7 +22,7 @@ def rows(table: str, *values: dict) -> ibis.Table:
     return ibis.memtable(pa.Table.from_pylist([dict.fromkeys(schema.names) | value for value in values], schema=schema))
 
 
-def all_at_once(folder: Path, work) -> Lake:
+def all_at_once(folder: Path | str, work) -> Lake:
     """Let runs, each with an engine of its own, do `work(lake, number, turn)` at the same moment, turn by turn."""
     start, failures = threading.Barrier(RUNS), []
 

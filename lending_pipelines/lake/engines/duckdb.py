@@ -1,5 +1,6 @@
 """DuckDB, the embedded default engine: in process, on every core, spilling to disk past its memory limit."""
 
+import re
 import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -48,11 +49,10 @@ class DuckDBEngine:
 
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
         """The rows of the table's files; folder names are pruned by filters on the partition column."""
-        self._reach(files[0])
         options: dict = {"hive_partitioning": False}
         if partition:
             options = {"hive_partitioning": True, "hive_types_autocast": True}
-        rows = self.backend.read_parquet(files, **options)
+        rows = self.backend.read_parquet(self._reachable(files), **options)
         # The folder's column stays out of the way unless it is one of the table's own.
         return rows.select(*table.names)
 
@@ -68,7 +68,7 @@ class DuckDBEngine:
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
         """Write rows under the folder, split by the partition column or else by size."""
-        self._reach(folder)
+        (folder,) = self._reachable([folder])
         options: dict = {"compression": "zstd", "append": True, "filename_pattern": f"{stem}_{{uuid}}"}
         options |= {"partition_by": (partition,)} if partition else {"file_size_bytes": "512MB"}
         self.backend.to_parquet(rows, folder, **options)
@@ -82,8 +82,10 @@ class DuckDBEngine:
             self._spill.cleanup()
             del self.__dict__["_spill"]
 
-    def _reach(self, url: str) -> None:
-        """Let DuckDB read and write object stores through fsspec, as everything else here does."""
-        protocol = get_protocol(url)
+    def _reachable(self, urls: Sequence[str]) -> list[str]:
+        """The URLs, of one store, as DuckDB reads and writes them: through fsspec, as everything else here does."""
+        protocol = get_protocol(urls[0])
         if protocol != "file" and not self.backend.con.filesystem_is_registered(protocol):
             self.backend.con.register_filesystem(fsspec.filesystem(protocol))
+        # For s3:// Ibis would have DuckDB fetch an extension from the network. To fsspec s3a:// is the same store.
+        return [re.sub("^s3://", "s3a://", url) for url in urls]
