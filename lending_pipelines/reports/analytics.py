@@ -16,7 +16,7 @@ from pydantic import Field
 from lending_pipelines.metrics.money import money
 from lending_pipelines.metrics.ratios import growth
 from lending_pipelines.reports import in_period
-from lending_pipelines.reports.book import Chart, ChartKind, ReportColumn, ReportTable
+from lending_pipelines.reports.book import Chart, ChartKind, Kind, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, Asked
 from lending_pipelines.reports.parameters import KnownAt, ReportParameters, UnderConventions
 from lending_pipelines.reports.periods import Period
@@ -77,26 +77,22 @@ class Analytics:
         """All of them, as they are printed."""
         return [self.comparison, *self.monthly.values(), *self.trend.values(), self.extremes]
 
-    def blocks(self, report_type: str, summary: ReportTable, **breakdowns: ReportTable) -> dict[str, Any]:
-        """The report's JSON blocks; `breakdowns` are tables printed as lists of rows under their own names.
+    def blocks(self, summary: ReportTable, **breakdowns: ReportTable) -> dict[str, Any]:
+        """The report's JSON blocks beside report_type and summary, which every report has.
 
-        What is per currency is under the currency; money is decimal text.
+        What is per currency is under the currency; `breakdowns` are tables printed as lists of rows under their names.
         """
-        ratios = {column.name for column in summary.columns if column.kind in ("rate", "ratio", "percent")}
-        by_currency = {row["currency"]: row for row in _plain(summary)}
-        compared = _plain(self.comparison)
-        extremes = {row.pop("currency"): row for row in _plain(self.extremes)}
+        ratios = ["currency", *(column.name for column in summary.columns if column.kind in ("rate", "ratio"))]
+        compared, extremes = _plain(self.comparison), {row["currency"]: row for row in _plain(self.extremes)}
         return {
-            "report_type": report_type,
             "period": self.asked.period.block(),
-            "summary": {currency: _without(row, {"currency"}) for currency, row in by_currency.items()},
             "performance_metrics": {
-                currency: {name: row[name] for name in row if name in ratios}
+                row["currency"]: {name: row[name] for name in ratios}
                 | {
                     "previous_period": self.asked.period.previous.block(),
-                    "comparison": [_without(line, {"currency"}) for line in compared if line["currency"] == currency],
+                    "comparison": [line for line in compared if line["currency"] == row["currency"]],
                 }
-                for currency, row in by_currency.items()
+                for row in _plain(summary)
             },
             **{name: _plain(table) for name, table in breakdowns.items()},
             "monthly_breakdown": {currency: _plain(table) for currency, table in self.monthly.items()},
@@ -214,12 +210,12 @@ def _extremes(trend: ir.Table, headline: str) -> ReportTable:
 
 
 def _plain(table: ReportTable) -> list[dict[str, Any]]:
-    """The rows ready for JSON: money and rates as decimal text, dates as ISO text."""
-    return [
-        {name: str(value) if isinstance(value, Decimal | date) else value for name, value in row.items()}
-        for row in table.arrow().to_pylist()
-    ]
+    """The rows ready for JSON: money as decimal text, rates as numbers."""
+    kinds = {column.name: column.kind for column in table.columns}
+    return [{name: _json(value, kinds[name]) for name, value in row.items()} for row in table.arrow().to_pylist()]
 
 
-def _without(row: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in names}
+def _json(value: Any, kind: Kind) -> Any:
+    if isinstance(value, Decimal):
+        return str(value) if kind == "money" else float(value)
+    return value

@@ -88,10 +88,7 @@ class ChargeOffRecovery:
             [summary, _products(losses, summary, none), *monthly.values(), _loans(losses, parameters.top_loans, none)],
             analytics.month_charts("Charge-offs and recoveries", "bar", monthly, *_SUMS[:3]),
             notes=[_note(losses), *asked.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
-            summary={
-                row["currency"]: columns.headline(row, (*_SUMS, "net_charge_off_rate", "recovery_rate"))
-                for row in summary.arrow().to_pylist()
-            },
+            summary=in_period.headlines(summary),
         )
 
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.money import NO_AMOUNT
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import analytics, columns, fee_tables, in_period, interest_tables
+from lending_pipelines.reports import analytics, fee_tables, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, Asked
 from lending_pipelines.reports.periods import Period
@@ -74,10 +74,8 @@ class CombinedRevenue:
                 *asked.missing_days("earned and collected"),
                 analytics.NOTE,
             ],
-            summary={row["currency"]: columns.headline(row, _SUMS) for row in summary.arrow().to_pylist()},
-            blocks=over_time.blocks(
-                self.report_type, summary, revenue_composition=composition, product_breakdown=products
-            ),
+            summary=in_period.headlines(summary),
+            blocks=over_time.blocks(summary, revenue_composition=composition, product_breakdown=products),
         )
 
 

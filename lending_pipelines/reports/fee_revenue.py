@@ -52,7 +52,7 @@ class FeeRevenue:
             ],
             analytics.month_charts("Fees", "bar", monthly, "net", "collected"),
             notes=[fee_tables.NOTE, analytics.GROWTH_NOTE],
-            summary={row["currency"]: columns.headline(row, fee_tables.SUMS) for row in summary.arrow().to_pylist()},
+            summary=in_period.headlines(summary),
         )
 
 

@@ -195,6 +195,12 @@ def top_table(
     return table(title, printed, listed, none, totals)
 
 
+def headlines(summary: ReportTable) -> dict[str, dict[str, Any]]:
+    """The rows of the summary by currency, ready for JSON."""
+    names = [column.name for column in summary.columns if column.name != "currency"]
+    return {row["currency"]: columns.headline(row, names) for row in summary.arrow().to_pylist()}
+
+
 def totals_from(summary: ReportTable, *names: str) -> list[dict[str, Any]]:
     """The values of the summary by currency, as totals of a table that breaks them down."""
     return [{name: row[name] for name in ("currency", *names)} for row in summary.arrow().to_pylist()]

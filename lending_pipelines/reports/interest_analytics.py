@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import analytics, columns, in_period, interest_tables
+from lending_pipelines.reports import analytics, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.protocol import ReportSource
 
@@ -47,13 +47,8 @@ class InterestAnalytics:
                 *analytics.month_charts("Effective rate", "line", over_time.trend, "effective_rate"),
             ],
             notes=[*interest.notes(), analytics.NOTE],
-            summary={
-                row["currency"]: columns.headline(row, (*interest_tables.SUMS, "effective_rate"))
-                for row in interest.summary.arrow().to_pylist()
-            },
-            blocks=over_time.blocks(
-                self.report_type, interest.summary, product_breakdown=products, interest_rate_analysis=rates
-            ),
+            summary=in_period.headlines(interest.summary),
+            blocks=over_time.blocks(interest.summary, product_breakdown=products, interest_rate_analysis=rates),
         )
 
 

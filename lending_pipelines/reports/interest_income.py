@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import columns, in_period, interest_tables
+from lending_pipelines.reports import in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource
@@ -39,10 +39,7 @@ class InterestIncome:
             source.versions(),
             [interest.summary, interest.by_product(), interest.by_rate(), interest.by_loan(parameters.top_loans)],
             notes=interest.notes(),
-            summary={
-                row["currency"]: columns.headline(row, (*interest_tables.SUMS, "effective_rate"))
-                for row in interest.summary.arrow().to_pylist()
-            },
+            summary=in_period.headlines(interest.summary),
         )
 
 

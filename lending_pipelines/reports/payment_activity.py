@@ -78,7 +78,7 @@ class PaymentActivity:
             ],
             [_chart(table) for table in daily],
             notes=[_NOTE],
-            summary={row["currency"]: columns.headline(row, _ADDED) for row in summary.arrow().to_pylist()},
+            summary=in_period.headlines(summary),
         )
 
 

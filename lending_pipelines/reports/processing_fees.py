@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import analytics, columns, days, fee_tables, in_period, no_data
+from lending_pipelines.reports import analytics, days, fee_tables, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
 from lending_pipelines.reports.protocol import ReportSource
@@ -53,8 +53,8 @@ class ProcessingFees:
             [summary, products, *over_time.tables],
             analytics.month_charts("Processing fees", "bar", over_time.trend, "assessed", "collected"),
             notes=[fee_tables.NOTE, analytics.NOTE],
-            summary={row["currency"]: columns.headline(row, fee_tables.SUMS) for row in summary.arrow().to_pylist()},
-            blocks=over_time.blocks(self.report_type, summary, product_breakdown=products),
+            summary=in_period.headlines(summary),
+            blocks=over_time.blocks(summary, product_breakdown=products),
         )
 
 
