@@ -1,0 +1,203 @@
+"""The borrowing base: what of a book is eligible, what of it is concentrated, and what may be borrowed against it.
+
+The rules are in facility.py.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.facility import ConcentrationLimit, Eligibility, FacilityRules
+from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.metrics.timeline import as_date
+from lending_pipelines.tables.schema import MONEY, RATE
+
+NOT_ACTIVE = "not_active"
+"""The reason of loans that are closed, charged off or pending; it comes before every rule."""
+
+NOT_RECORDED = "not recorded"
+
+# Wide enough for 999 trillion, narrow enough that the product of two is exact on every engine.
+_SHARE = "decimal(19, 4)"
+_GROUPS = {
+    "borrower": "borrower_id",
+    "product": "product_id",
+    "program": "program_id",
+    "branch": "branch_id",
+    "region": "region",
+    "officer": "officer_id",
+    "vintage": "vintage",
+    "bucket": "bucket",
+}
+
+_TESTS: dict[str, Callable[[ir.Table, Any, ir.DateScalar], ir.BooleanValue]] = {
+    "currencies": lambda t, codes, _: t.currency.isin(codes),
+    "max_days_past_due": lambda t, days, _: t.days_past_due <= days,
+    "exclude_non_accrual": lambda t, *_: ~t.non_accrual,
+    "exclude_modified": lambda t, *_: ~t.modified,
+    "min_balance": lambda t, amount, _: t.principal_outstanding >= ibis.literal(amount, MONEY),
+    "max_balance": lambda t, amount, _: t.principal_outstanding <= ibis.literal(amount, MONEY),
+    "min_annual_rate": lambda t, rate, _: t.annual_rate >= ibis.literal(rate, RATE),
+    "max_annual_rate": lambda t, rate, _: t.annual_rate <= ibis.literal(rate, RATE),
+    "max_original_term_months": lambda t, n, _: t.matures_on <= as_date(t.disbursed_on + ibis.interval(months=n)),
+    "max_remaining_term_months": lambda t, n, day: t.matures_on <= as_date(day + ibis.interval(months=n)),
+    "min_seasoning_days": lambda t, days, day: day.delta(t.disbursed_on, unit="day") >= days,
+    "min_credit_score": lambda t, score, _: t.credit_score >= score,
+    "max_loan_to_value": lambda t, most, _: ratio(t.principal_outstanding, t.collateral_value) <= float(most),
+    "products": lambda t, ids, _: t.product_id.isin(ids),
+    "branches": lambda t, ids, _: t.branch_id.isin(ids),
+    "regions": lambda t, names, _: t.region.isin(names),
+}
+
+
+def asked(rules: Eligibility) -> dict[str, Any]:
+    """The rules that ask for something, by name, in the order in which loans are held against them."""
+    return {name: value for name, value in rules if value is not None and value is not False and value != ()}
+
+
+def collateral(
+    positions: ir.Table, loans: ir.Table, modifications: ir.Table, rules: FacilityRules, day: date
+) -> ir.Table:
+    """The rows of loan_positions of a day with what the facility makes of each loan.
+
+    Adds region, ineligible_by (the first rule that it breaks, NOT_ACTIVE, or null), eligible (its principal outstanding
+    if it is eligible, else 0), per concentration limit `excess_<n>`, and counted (eligible less every excess).
+    """
+    modified = modifications.filter(modifications.effective_on <= day).select("loan_id").distinct()
+    rows = positions.left_join(loans.select("loan_id", "region", "credit_score", "collateral_value"), "loan_id").drop(
+        "loan_id_right"
+    )
+    rows = rows.left_join(modified.mutate(modified=ibis.literal(True)), "loan_id").drop("loan_id_right")
+    rows = rows.mutate(modified=rows.modified.fill_null(False))
+    broken = [(rows.status != "active", NOT_ACTIVE)]
+    for name, value in asked(rules.eligibility).items():
+        broken.append((~_TESTS[name](rows, value, ibis.literal(day)).fill_null(False), name))
+    rows = rows.mutate(ineligible_by=ibis.cases(*broken, else_=ibis.null("string")))
+    rows = rows.mutate(eligible=rows.ineligible_by.isnull().ifelse(rows.principal_outstanding, ZERO))
+    rows = rows.mutate(
+        eligible_in_all=money(rows.eligible.sum().over(ibis.window(group_by="currency"))), counted=rows.eligible
+    )
+    for number, limit in enumerate(rules.concentration_limits):
+        rows = _limited(rows, limit, f"excess_{number}")
+    return rows
+
+
+def _limited(rows: ir.Table, limit: ConcentrationLimit, excess: str) -> ir.Table:
+    """The rows with what of each loan exceeds the limit, and counted without it.
+
+    Loans fill their group's limit in order of days past due, the least late first, and then of loan_id; what is over
+    is the excess. What an earlier limit left out is not counted again.
+    """
+    group = _group(rows, limit)
+    order = [rows.days_past_due, rows.loan_id]
+    before = rows.counted.sum().over(ibis.window(group_by=["currency", group], order_by=order, rows=(None, -1)))
+    room = money(_limit_amount(rows, limit) - ibis.coalesce(before, ZERO))
+    within = ibis.greatest(ibis.least(rows.counted, room), ZERO)
+    if limit.only:
+        within = group.isin(limit.only).ifelse(within, rows.counted)
+    rows = rows.mutate(**{excess: money(rows.counted - within)})
+    return rows.mutate(counted=money(rows.counted - rows[excess]))
+
+
+def _group(rows: ir.Table, limit: ConcentrationLimit) -> ir.StringColumn:
+    return ibis.coalesce(rows[_GROUPS[limit.by]], ibis.literal(NOT_RECORDED))
+
+
+def _limit_amount(rows: ir.Table, limit: ConcentrationLimit) -> ir.DecimalColumn:
+    return share_of(rows.eligible_in_all, limit.max_share)
+
+
+def share_of(amount: ir.DecimalValue, share: Decimal) -> ir.DecimalValue:
+    """The share of an amount, to the cent."""
+    return money(amount.cast(_SHARE) * ibis.literal(share, _SHARE))
+
+
+def ineligibles(rows: ir.Table) -> ir.Table:
+    """`collateral` rows that are ineligible: currency, ineligible_by, loan_count, principal_outstanding, share (of all
+    principal outstanding)."""
+    sums = rows.group_by("currency", "ineligible_by").agg(
+        loan_count=whole(rows.count()), principal_outstanding=money(rows.principal_outstanding.sum())
+    )
+    total = money(sums.principal_outstanding.sum().over(ibis.window(group_by="currency")))
+    sums = sums.mutate(share=ratio(sums.principal_outstanding, total))
+    return sums.filter(sums.ineligible_by.notnull())
+
+
+def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table | None:
+    """The `top` largest groups of every limit and currency of `collateral` rows, and each that is over its limit.
+
+    Returns limit_number, currency, group, loan_count, eligible, share (of what is eligible), limit_amount, excess; None
+    when the rules have no limits.
+    """
+    held = rows.filter(rows.ineligible_by.isnull())
+    parts = []
+    for number, limit in enumerate(rules.concentration_limits):
+        grouped = held.mutate(group=_group(held, limit))
+        if limit.only:
+            grouped = grouped.filter(grouped.group.isin(limit.only))
+        sums = grouped.group_by("currency", "group").agg(
+            loan_count=whole(grouped.count()),
+            eligible=money(grouped.eligible.sum()),
+            eligible_in_all=grouped.eligible_in_all.max(),
+            excess=money(grouped[f"excess_{number}"].sum()),
+        )
+        order = ibis.window(group_by="currency", order_by=[sums.eligible.desc(), sums.group])
+        sums = sums.mutate(place=ibis.row_number().over(order))
+        sums = sums.filter((sums.place < top) | (sums.excess > 0))
+        parts.append(
+            sums.select(
+                "currency",
+                "group",
+                "loan_count",
+                "eligible",
+                "excess",
+                limit_number=ibis.literal(number, "int64"),
+                share=ratio(sums.eligible, sums.eligible_in_all),
+                limit_amount=_limit_amount(sums, limit),
+            )
+        )
+    return ibis.union(*parts) if parts else None
+
+
+def base(rows: ir.Table, rules: FacilityRules, amounts: ir.Table) -> ir.Table:
+    """What may be borrowed per currency against `collateral` rows; `amounts` has currency, commitment, outstanding.
+
+    Returns currency, loan_count, principal_outstanding, ineligible_loans, ineligible, eligible_loans, eligible, excess,
+    net_eligible, borrowing_base (advance rate × net_eligible), commitment, maximum_advance (the lower of the two),
+    outstanding, availability (maximum_advance - outstanding; null when the latter is), utilisation (outstanding ÷
+    maximum_advance). A currency with an amount and no loans has a base of 0.
+    """
+    ineligible = rows.ineligible_by.notnull()
+    sums = rows.group_by("currency").agg(
+        loan_count=whole(rows.count()),
+        ineligible_loans=whole(ineligible.cast("int64").sum()),
+        principal_outstanding=money(rows.principal_outstanding.sum()),
+        eligible=money(rows.eligible.sum()),
+        net_eligible=money(rows.counted.sum()),
+    )
+    both = sums.outer_join(amounts, "currency")
+    both = both.select(
+        currency=ibis.coalesce(both.currency, both.currency_right),
+        **{name: ibis.coalesce(both[name], 0) for name in ("loan_count", "ineligible_loans")},
+        **{name: ibis.coalesce(both[name], ZERO) for name in ("principal_outstanding", "eligible", "net_eligible")},
+        commitment="commitment",
+        outstanding="outstanding",
+    )
+    both = both.mutate(
+        eligible_loans=both.loan_count - both.ineligible_loans,
+        ineligible=money(both.principal_outstanding - both.eligible),
+        excess=money(both.eligible - both.net_eligible),
+        borrowing_base=share_of(both.net_eligible, rules.advance_rate),
+    )
+    both = both.mutate(
+        maximum_advance=ibis.least(both.borrowing_base, ibis.coalesce(both.commitment, both.borrowing_base))
+    )
+    return both.mutate(
+        availability=money(both.maximum_advance - both.outstanding),
+        utilisation=ratio(both.outstanding, both.maximum_advance),
+    )

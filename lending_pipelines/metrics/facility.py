@@ -1,0 +1,112 @@
+"""The rules of a borrowing facility as configuration: eligibility, concentration limits, advance rate, covenants.
+
+What the rules make of a book is in borrowing_base.py; where they are read from is the caller's. The defaults are
+those of an ordinary consumer-loan facility and stand in for an agreement, which names its own.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Grouping = Literal["borrower", "product", "program", "branch", "region", "officer", "vintage", "bucket"]
+Metric = Literal[
+    "par_30",
+    "par_60",
+    "par_90",
+    "cumulative_net_loss",
+    "charge_off_rate",
+    "net_charge_off_rate",
+    "weighted_avg_rate",
+]
+
+
+class _Rules(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Eligibility(_Rules):
+    """Which active loans may be borrowed against. A loan of which a rule's fact is not recorded breaks the rule."""
+
+    currencies: tuple[str, ...] = Field((), description="The loan's currency is one of these; none named: any.")
+    max_days_past_due: int | None = Field(30, ge=0, description="Days past due, at most.")
+    exclude_non_accrual: bool = Field(True, description="The loan is not on non-accrual.")
+    exclude_modified: bool = Field(False, description="The loan's terms were never modified.")
+    min_balance: Decimal | None = Field(None, ge=0, description="Principal outstanding, at least.")
+    max_balance: Decimal | None = Field(None, gt=0, description="Principal outstanding, at most.")
+    min_annual_rate: Decimal | None = Field(None, ge=0, description="Annual rate in force, at least: 0.08 is 8 %.")
+    max_annual_rate: Decimal | None = Field(None, ge=0, description="Annual rate in force, at most: 0.36 is 36 %.")
+    max_original_term_months: int | None = Field(None, ge=1, description="Months from disbursement to maturity.")
+    max_remaining_term_months: int | None = Field(None, ge=1, description="Months from the day to maturity.")
+    min_seasoning_days: int | None = Field(None, ge=1, description="Days since disbursement, at least.")
+    min_credit_score: int | None = Field(None, ge=0, description="Credit score at origination, at least.")
+    max_loan_to_value: Decimal | None = Field(
+        None, gt=0, description="Principal outstanding ÷ collateral value, at most: 0.9 is 90 %."
+    )
+    products: tuple[str, ...] = Field((), description="The loan's product_id is one of these; none named: any.")
+    branches: tuple[str, ...] = Field((), description="The loan's branch_id is one of these; none named: any.")
+    regions: tuple[str, ...] = Field((), description="The loan's region is one of these; none named: any.")
+
+
+class ConcentrationLimit(_Rules):
+    """How much of what is eligible one borrower, product, … may be; loans without one are a group of their own."""
+
+    by: Grouping = Field(description="What loans are grouped by.")
+    max_share: Decimal = Field(
+        gt=0, le=1, decimal_places=4, description="A group's share of eligible principal, at most."
+    )
+    only: tuple[str, ...] = Field((), description="The groups that are limited; none named: each.")
+
+
+class Covenant(_Rules):
+    """A trigger on the whole book of the facility: one of `max` and `min`."""
+
+    metric: Metric = Field(description="What is watched.")
+    max: Decimal | None = Field(None, description="It is breached above this.")
+    min: Decimal | None = Field(None, description="It is breached below this.")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Covenant":
+        if (self.max is None) == (self.min is None):
+            raise ValueError(f"covenant {self.metric}: give either max or min")
+        return self
+
+    @property
+    def limit(self) -> float:
+        """The bound that is given."""
+        return float(self.min or 0) if self.max is None else float(self.max)
+
+    def headroom(self, actual: float | None) -> float | None:
+        """How far the actual value is within the limit; negative when it is breached, null when it is not known."""
+        if actual is None:
+            return None
+        return actual - self.limit if self.max is None else self.limit - actual
+
+    def status(self, actual: float | None) -> str:
+        """met, breached, or no data."""
+        headroom = self.headroom(actual)
+        return "no data" if headroom is None else "breached" if headroom < 0 else "met"
+
+
+class FacilityRules(_Rules):
+    """What a facility lends against which loans."""
+
+    advance_rate: Decimal = Field(
+        Decimal("0.85"), gt=0, le=1, decimal_places=4, description="The share of net eligible principal that is lent."
+    )
+    commitment: dict[str, Annotated[Decimal, Field(ge=0, decimal_places=2)]] = Field(
+        {}, description="The most that is lent, by currency; none named: the borrowing base alone limits."
+    )
+    covenant_months: int = Field(
+        3, ge=1, le=60, description="Months up to the day over which charge-off rates are annualised."
+    )
+    eligibility: Eligibility = Eligibility()
+    concentration_limits: tuple[ConcentrationLimit, ...] = (
+        ConcentrationLimit(by="borrower", max_share=Decimal("0.05")),
+    )
+    covenants: tuple[Covenant, ...] = (
+        Covenant(metric="par_30", max=Decimal("0.10")),
+        Covenant(metric="par_90", max=Decimal("0.05")),
+        Covenant(metric="cumulative_net_loss", max=Decimal("0.08")),
+        Covenant(metric="net_charge_off_rate", max=Decimal("0.06")),
+    )

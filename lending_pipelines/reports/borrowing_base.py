@@ -1,0 +1,217 @@
+"""borrowing_base: what a facility lends against the loans of a portfolio or investor, and how near its triggers are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from lending_pipelines.metrics import borrowing_base
+from lending_pipelines.metrics.facility import FacilityRules
+from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, no_data, scopes
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.parameters import UNSET, AsOf, KnownAt, OneScope, UnderConventions
+from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.tables.schema import MONEY
+
+_CURRENCY = ReportColumn("currency", "Currency", "text")
+_CERTIFICATE = (
+    ReportColumn("item", "Item", "text"),
+    ReportColumn("basis", "Basis", "text"),
+    ReportColumn("loan_count", "Loans", "count"),
+    ReportColumn("amount", "Amount", "money"),
+)
+_INELIGIBLE = (
+    _CURRENCY,
+    ReportColumn("rule", "Rule", "text"),
+    ReportColumn("value", "Value", "text"),
+    ReportColumn("loan_count", "Loans", "count"),
+    ReportColumn("principal_outstanding", "Principal outstanding", "money"),
+    ReportColumn("share", "Share of principal", "rate"),
+)
+_CONCENTRATIONS = (
+    _CURRENCY,
+    ReportColumn("by", "By", "text"),
+    ReportColumn("group", "Group", "text"),
+    ReportColumn("loan_count", "Eligible loans", "count"),
+    ReportColumn("eligible", "Eligible principal", "money"),
+    ReportColumn("share", "Share of eligible", "rate"),
+    ReportColumn("max_share", "Limit", "rate"),
+    ReportColumn("limit_amount", "Limit amount", "money"),
+    ReportColumn("excess", "Excess", "money"),
+)
+_NOTES = (
+    "A loan is ineligible by the first rule that it breaks, in the order of the rules; a loan of which a rule's fact is"
+    " not recorded breaks the rule. Loans that are not active come first.",
+    "Excess concentration: what of a group exceeds its limit. Loans fill the limit the least late first, then by loan"
+    " id; limits apply one after the other, and what one left out is not left out again.",
+    "Cumulative net loss: (charged off - recovered) ÷ disbursed. Charge-off rates are annualised over the months of"
+    " the rules, of the loans of the day, ÷ average daily principal outstanding; net: less recoveries.",
+    "Each currency has a borrowing base of its own; balances of different currencies are never added up.",
+)
+
+
+class BorrowingBaseParameters(UnderConventions, KnownAt, OneScope, AsOf):
+    """The form of borrowing_base."""
+
+    rules: str = Field(
+        facility_rules.DEFAULT,
+        description="The facility's rules: default, the path of a .toml or .json file, or JSON as"
+        ' {"advance_rate": 0.8, "eligibility": {"max_days_past_due": 60}}. The report prints them all.',
+    )
+    outstanding: str = Field(
+        UNSET, description="What is drawn, by currency, as USD 250000.00, EUR 90000; unset: availability is not known."
+    )
+    top_groups: int = Field(
+        10, ge=1, le=1000, description="How many groups per concentration limit and currency are listed, the largest."
+    )
+
+    @field_validator("outstanding")
+    @classmethod
+    def _amounts(cls, text: str) -> str:
+        amounts(text)
+        return text
+
+
+def amounts(text: str) -> dict[str, Decimal]:
+    """The amount by currency of a form's text; ValueError that says what to write."""
+    found: dict[str, Decimal] = {}
+    for part in [] if text == UNSET else text.split(","):
+        try:
+            currency, amount = part.split()
+            drawn = Decimal(amount).quantize(Decimal("0.01"))
+            once = currency not in found and drawn >= 0
+        except (ValueError, InvalidOperation):
+            once = False
+        if not once:
+            raise ValueError(f"write an amount once per currency as USD 250000.00, EUR 90000, or {UNSET}")
+        found[currency] = drawn
+    return found
+
+
+class BorrowingBase:
+    """Holds the loans of a scope in loan_positions against the rules of a facility."""
+
+    report_type = "borrowing_base"
+    title = "Borrowing base"
+    description = "Eligible loans, excess concentrations, borrowing base, availability and covenants of a facility."
+    reads = ("loan_positions", "portfolio_snapshots", "loans", "modifications")
+    parameters = BorrowingBaseParameters
+
+    def covers(self, parameters: BorrowingBaseParameters, source: ReportSource) -> list[date]:
+        """The business date and, where a covenant is on charge-offs, the closed days that it looks back on."""
+        day = days.business_date(source, self.reads, parameters.as_of)
+        return facility_covenants.covered(source, day, facility_rules.load(parameters.rules))
+
+    def generate(self, parameters: BorrowingBaseParameters, source: ReportSource) -> ReportBook:
+        """The report; LendingError when the day or the scope is not there, or a rule is none."""
+        day = days.business_date(source, self.reads, parameters.as_of)
+        rules = facility_rules.load(parameters.rules)
+        scope = scopes.scope_of(parameters, source, day)
+        loans = scopes.chosen_loans(parameters, source, day)
+        collateral = borrowing_base.collateral(loans, source.table("loans"), source.table("modifications"), rules, day)
+        drawn = amounts(parameters.outstanding)
+        base = borrowing_base.base(collateral, rules, _facility(rules, drawn)).order_by("currency")
+        lent = base.to_pyarrow().to_pylist()
+        certificates = [_certificate(row, rules) for row in lent]
+        covenants, unknown = facility_covenants.table(source, day, scope, loans, rules)
+        return ReportBook(
+            self.report_type,
+            f"{self.title}: {scopes.scope_title(source, day, scope)}",
+            parameters.stamp(),
+            source.conventions.stamp(),
+            day,
+            source.versions(),
+            [
+                *certificates,
+                _ineligible(collateral, rules, day),
+                _concentrations(collateral, rules, parameters.top_groups),
+                covenants,
+                facility_rules.table(rules),
+            ],
+            [Chart(table.title, table.title, "bar", "item", ("amount",)) for table in certificates],
+            notes=[*_NOTES, *unknown, *_missing(rules, source, lent)],
+            summary={
+                row["currency"]: columns.headline(row, ("net_eligible", "borrowing_base", "availability"))
+                | {"breached": facility_covenants.breached(covenants, row["currency"])}
+                for row in lent
+            },
+        )
+
+
+def _facility(rules: FacilityRules, drawn: Mapping[str, Decimal]) -> ir.Table:
+    """Commitment and outstanding by currency; nothing drawn in a currency that has a commitment is known to be 0."""
+    rows = [
+        {
+            "currency": currency,
+            "commitment": rules.commitment.get(currency),
+            "outstanding": drawn.get(currency, Decimal(0) if drawn else None),
+        }
+        for currency in sorted({*rules.commitment, *drawn})
+    ]
+    schema = ibis.schema({"currency": "string", "commitment": MONEY, "outstanding": MONEY})
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=schema.to_pyarrow()))
+
+
+def _certificate(row: Mapping[str, Any], rules: FacilityRules) -> ReportTable:
+    lines = [
+        ("Principal outstanding", "all loans", row["loan_count"], row["principal_outstanding"]),
+        ("Less: ineligible", "loans that break a rule", row["ineligible_loans"], row["ineligible"]),
+        ("Eligible", "principal outstanding - ineligible", row["eligible_loans"], row["eligible"]),
+        ("Less: excess concentrations", "what exceeds a limit", None, row["excess"]),
+        ("Net eligible", "eligible - excess concentrations", None, row["net_eligible"]),
+        ("Borrowing base", f"advance rate {rules.advance_rate} × net eligible", None, row["borrowing_base"]),
+        ("Commitment", "by the rules; blank: none", None, row["commitment"]),
+        ("Maximum advance", "the lower of borrowing base and commitment", None, row["maximum_advance"]),
+        ("Outstanding", "as given; blank: not given", None, row["outstanding"]),
+        ("Availability", "maximum advance - outstanding; negative: overadvanced", None, row["availability"]),
+    ]
+    frame = pd.DataFrame(lines, columns=[column.name for column in _CERTIFICATE])
+    return ReportTable(f"Borrowing base {row['currency']}", _CERTIFICATE, frame.astype({"loan_count": "Int64"}))
+
+
+def _ineligible(collateral: ir.Table, rules: FacilityRules, day: date) -> ReportTable:
+    """In the order in which the rules apply."""
+    values = {borrowing_base.NOT_ACTIVE: "", **borrowing_base.asked(rules.eligibility)}
+    order = {name: place for place, name in enumerate(values)}
+    rows = borrowing_base.ineligibles(collateral).to_pyarrow().to_pylist()
+    rows.sort(key=lambda row: (row["currency"], order[row["ineligible_by"]]))
+    printed = [
+        row | {"rule": row["ineligible_by"], "value": facility_rules.value(values[row["ineligible_by"]])}
+        for row in rows
+    ]
+    return _table("Ineligible loans", _INELIGIBLE, printed, f"no loan is ineligible on {day}")
+
+
+def _concentrations(collateral: ir.Table, rules: FacilityRules, top: int) -> ReportTable:
+    found = borrowing_base.concentrations(collateral, rules, top)
+    if found is None:
+        return _table("Concentrations", _CONCENTRATIONS, [], "the rules limit no concentration")
+    ordered = found.order_by("limit_number", "currency", found.eligible.desc(), "group")
+    limits = rules.concentration_limits
+    printed = [
+        row | {"by": limits[row["limit_number"]].by, "max_share": float(limits[row["limit_number"]].max_share)}
+        for row in ordered.to_pyarrow().to_pylist()
+    ]
+    return _table("Concentrations", _CONCENTRATIONS, printed, "no loan is eligible in a group that is limited")
+
+
+def _missing(rules: FacilityRules, source: ReportSource, lent: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What could not be known, and why."""
+    if unknown := [row["currency"] for row in lent if row["outstanding"] is None]:
+        yield f"No data: what is outstanding in {', '.join(unknown)} was not given; availability is blank."
+    if rules.eligibility.exclude_modified and not no_data.has_rows(source, "modifications"):
+        yield "No data: the source has no modifications; no loan is known to be modified."
+
+
+def _table(title: str, printed: Sequence[ReportColumn], rows: list[dict[str, Any]], none: str) -> ReportTable:
+    frame = pd.DataFrame(rows, columns=[column.name for column in printed])
+    return ReportTable(title, tuple(printed), frame, no_data=none)
+
+
+generator = BorrowingBase()

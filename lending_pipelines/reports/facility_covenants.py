@@ -1,0 +1,101 @@
+"""The covenants of a facility as a report prints them: actual, limit, headroom, and what could not be known.
+
+No report is here; what a covenant is is in metrics/facility.py.
+"""
+
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from lending_pipelines.metrics import revenue
+from lending_pipelines.metrics.facility import FacilityRules
+from lending_pipelines.metrics.ratios import annualised, ratio
+from lending_pipelines.reports import columns, in_period, scopes
+from lending_pipelines.reports.book import ReportColumn, ReportTable
+from lending_pipelines.reports.periods import Period, months_before
+from lending_pipelines.reports.protocol import ReportSource
+
+_LOOKING_BACK = ("charge_off_rate", "net_charge_off_rate")
+_COLUMNS = (
+    ReportColumn("currency", "Currency", "text"),
+    ReportColumn("covenant", "Covenant", "text"),
+    ReportColumn("actual", "Actual", "rate"),
+    ReportColumn("bound", "Bound", "text"),
+    ReportColumn("limit", "Limit", "rate"),
+    ReportColumn("headroom", "Headroom", "rate"),
+    ReportColumn("status", "Status", "text"),
+)
+
+
+def covered(source: ReportSource, day: date, rules: FacilityRules) -> list[date]:
+    """The day and, where a covenant is on charge-offs, the closed days that it looks back on."""
+    return in_period.closed_between(source, _period(day, rules).opening if _looks_back(rules) else day, day)
+
+
+def table(
+    source: ReportSource, day: date, scope: tuple[str, str], loans: ir.Table, rules: FacilityRules
+) -> tuple[ReportTable, list[str]]:
+    """Every covenant per currency, and notes on what the daily tables do not tell.
+
+    Lateness and losses to date are those of portfolio_snapshots; charge-off rates are of the days up to this one, of
+    `loans`, which are the scope's rows of loan_positions.
+    """
+    snapshots = source.table("portfolio_snapshots")
+    book = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope)
+    book = book.mutate(
+        cumulative_net_loss=ratio(book.charged_off - book.recovered, book.total_disbursed),
+        weighted_avg_rate=book.weighted_avg_rate.cast("float64"),
+    )
+    notes: list[str] = []
+    if _looks_back(rules):
+        positions = source.table("loan_positions")
+        asked = in_period.Asked(_period(day, rules), loans, "", tuple(source.days("loan_positions")), positions)
+        notes = asked.missing_days("charged off")
+        book = book.left_join(_charge_off_rates(asked), "currency")
+    rows = [
+        (
+            row["currency"],
+            columns.label(covenant.metric),
+            row[covenant.metric],
+            "at least" if covenant.max is None else "at most",
+            covenant.limit,
+            covenant.headroom(row[covenant.metric]),
+            covenant.status(row[covenant.metric]),
+        )
+        for row in book.order_by("currency").to_pyarrow().to_pylist()
+        for covenant in rules.covenants
+    ]
+    frame = pd.DataFrame(rows, columns=[column.name for column in _COLUMNS])
+    none = f"there are no loans on {day}" if rules.covenants else "the rules have no covenants"
+    return ReportTable("Covenants", _COLUMNS, frame, no_data=none), notes
+
+
+def breached(covenants: ReportTable, currency: str) -> list[str]:
+    """The covenants that are breached in a currency."""
+    rows = covenants.arrow().to_pylist()
+    return [row["covenant"] for row in rows if (row["currency"], row["status"]) == (currency, "breached")]
+
+
+def _looks_back(rules: FacilityRules) -> bool:
+    return any(covenant.metric in _LOOKING_BACK for covenant in rules.covenants)
+
+
+def _period(day: date, rules: FacilityRules) -> Period:
+    return Period("custom", months_before(day, rules.covenant_months) + timedelta(days=1), day)
+
+
+def _charge_off_rates(asked: in_period.Asked) -> ir.Table:
+    """currency, charge_off_rate, net_charge_off_rate; no rows when it is not known what was charged off."""
+    positions, period = asked.positions, asked.period
+    within = positions.filter(positions.business_date.between(period.opening, period.last))
+    held = revenue.held(within, asked.loans, ["currency"], revenue.LOSSES)
+    daily = revenue.by_day(held, ["currency"], revenue.LOSSES)
+    known = asked.changes_known(period)
+    rows = revenue.losses(daily, asked.periods([period], asked.changes_known), ["currency"])
+    return rows.filter(ibis.literal(known)).select(
+        "currency",
+        "net_charge_off_rate",
+        charge_off_rate=annualised(rows.charged_off, rows.average_balance, rows.days),
+    )

@@ -1,0 +1,119 @@
+"""Where the rules of a facility are read from, and how a report prints them; what they are is in metrics/facility.py.
+
+No report is here.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.metrics.facility import ConcentrationLimit, Covenant, Eligibility, FacilityRules
+from lending_pipelines.reports.book import ReportColumn, ReportTable
+
+DEFAULT = "default"
+"""The word for the default rules."""
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "eligibility": Eligibility,
+    "concentration_limits": ConcentrationLimit,
+    "covenants": Covenant,
+}
+_COLUMNS = (
+    ReportColumn("rule", "Rule", "text"),
+    ReportColumn("value", "Value", "text"),
+    ReportColumn("meaning", "Meaning", "text"),
+)
+
+
+def load(text: str) -> FacilityRules:
+    """The rules that a form names: default, the path of a TOML or JSON file, or JSON itself.
+
+    LendingError names the rule that is not one, with near names, or what is wrong with its value.
+    """
+    if text == DEFAULT:
+        return FacilityRules()
+    where, values = ("rules", _json(text, "rules")) if text.lstrip().startswith("{") else (text, _file(text))
+    try:
+        return FacilityRules.model_validate(values)
+    except ValidationError as error:
+        raise LendingError(f"{where}: {'; '.join(_problem(problem) for problem in error.errors())}") from error
+
+
+def table(rules: FacilityRules) -> ReportTable:
+    """Every rule with its value and meaning, those that ask for nothing included."""
+    return ReportTable("Rules", _COLUMNS, pd.DataFrame(_lines(rules), columns=[c.name for c in _COLUMNS]))
+
+
+def value(of: Any) -> str:
+    """A rule's value for people."""
+    match of:
+        case None | () | {}:
+            return "none"
+        case bool():
+            return "yes" if of else "no"
+        case tuple():
+            return ", ".join(of)
+        case Mapping():
+            return ", ".join(f"{name} {amount}" for name, amount in of.items())
+        case _:
+            return str(of)
+
+
+def _lines(rules: FacilityRules) -> Iterator[tuple[str, str, str]]:
+    for name, field in FacilityRules.model_fields.items():
+        if name not in _PARTS:
+            yield name, value(getattr(rules, name)), field.description or ""
+    for name, field in Eligibility.model_fields.items():
+        yield f"eligibility.{name}", value(getattr(rules.eligibility, name)), field.description or ""
+    for limit in rules.concentration_limits:
+        only = f" for {value(limit.only)}" if limit.only else ""
+        yield f"concentration by {limit.by}", value(limit.max_share), f"Share of eligible principal, at most{only}."
+    for covenant in rules.covenants:
+        bound = "max" if covenant.max is not None else "min"
+        yield f"covenant {covenant.metric}", value(getattr(covenant, bound)), f"The {bound}imum that is not a breach."
+
+
+def _file(text: str) -> Any:
+    path = Path(text)
+    if path.suffix not in (".toml", ".json"):
+        raise LendingError(f"rules {text!r}: write {DEFAULT}, the path of a .toml or .json file, or JSON in braces")
+    try:
+        content = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            return _json(content, text)
+        return tomllib.loads(content, parse_float=Decimal)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LendingError(f"rules file {text} cannot be read: {error}") from error
+
+
+def _json(content: str, where: str) -> Any:
+    try:
+        return json.loads(content, parse_float=Decimal)
+    except json.JSONDecodeError as error:
+        raise LendingError(f"{where}: this is no JSON: {error}") from error
+
+
+def _problem(problem: Any) -> str:
+    """What is wrong with one rule, and what to write instead."""
+    names = [part for part in problem["loc"] if isinstance(part, str)]
+    rule = ".".join(names)
+    part = _PARTS.get(names[0], FacilityRules) if len(names) > 1 else FacilityRules
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"there is no rule {rule}; {did_you_mean(names[-1], part.model_fields)}"
+        case "literal_error":
+            known = get_args(part.model_fields[names[-1]].annotation)
+            return f"{rule} is {problem['input']!r}; {did_you_mean(str(problem['input']), known)}"
+        case "missing":
+            return f"{rule} is not given"
+        case "value_error":
+            return problem["msg"].removeprefix("Value error, ")
+        case _:
+            return f"{rule or 'all of it'} is {problem['input']!r}: {problem['msg']}"
