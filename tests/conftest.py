@@ -19,6 +19,8 @@ for variable in [name for name in os.environ if name.startswith(("LENDING_", "DA
 os.environ |= {
     "LENDING_START_DATE": "2019-08-01",
     "LENDING_HOME": f"{os.devnull}/home",
+    # Spark as it suits data of a few rows.
+    "SPARK_CONF_DIR": str(Path(__file__).with_name("spark_conf")),
     "DAGSTER_HOME": f"{os.devnull}/dagster",
 }
 
@@ -71,6 +73,13 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     fresh = Home(tmp_path / "home")
     fresh.enter(monkeypatch)
     return fresh
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Java, without which there is no Spark."""
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        pytest.skip("Spark needs Java 17 or later, and there is no java on the PATH")
 
 
 @pytest.fixture(scope="session")

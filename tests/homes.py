@@ -115,13 +115,12 @@ class Home:
             return ReportRequests(session).recent()
 
 
-def close_once(home: Home) -> None:
-    """Fill the home with a small lender, a portfolio, a fund and two tapes, and close its days in one run."""
+def fill(home: Home, loans: int) -> None:
+    """Fill the home with a small lender, a portfolio, a fund and two tapes."""
     from lending_pipelines.register import Investors, Portfolios, TapeConfigs
-    from lending_pipelines.runs import run_job
     from lending_pipelines.sample import SampleSpec, fill_database
 
-    fill_database(SampleSpec(150, date(2025, 1, 1), OPEN, 7), home.servicing_url)
+    fill_database(SampleSpec(loans, date(2025, 1, 1), OPEN, 7), home.servicing_url)
     engine = sa.create_engine(home.servicing_url)
     with engine.connect() as connection:
         query = sa.text("SELECT loan_id FROM loans WHERE disbursed_on < '2025-01-01' ORDER BY loan_id LIMIT 40")
@@ -136,6 +135,13 @@ def close_once(home: Home) -> None:
         TapeConfigs(session).create(MONTHLY_TAPE, portfolio, required_fields=fields, tape_schedule="monthly")
         yearly = {"tape_schedule": "0 0 14 3 *", "tape_format": "xlsx", "investor_id": fund}
         TapeConfigs(session).create(YEARLY_TAPE, portfolio, required_fields=fields, **yearly)
+
+
+def close_once(home: Home) -> None:
+    """Fill the home and close its days in one run."""
+    from lending_pipelines.runs import run_job
+
+    fill(home, loans=150)
     with pytest.MonkeyPatch.context() as monkeypatch:
         home.enter(monkeypatch)
         run_job("daily_close", days=(FIRST, LAST))

@@ -29,6 +29,9 @@ from lending_pipelines.tables import TABLES, Table
 
 COMMIT_ATTEMPTS = 20
 
+# Delta's writers otherwise delete the log of versions older than a month with every hundredth commit.
+_FOR_GOOD = {"delta.enableExpiredLogCleanup": "false"}
+
 
 class LakeError(LendingError):
     """The lake cannot do what was asked."""
@@ -207,6 +210,7 @@ class Lake:
                 partition_by=partition_by,
                 name=table.name,
                 description=table.description,
+                configuration=_FOR_GOOD,
                 storage_options=self._storage_options,
             )
             return 0

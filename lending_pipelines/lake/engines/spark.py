@@ -45,7 +45,6 @@ _MEANING: dict[str, Any] = {
     "spark.sql.ansi.enabled": "true",
 }
 _ALWAYS: dict[str, Any] = _MEANING | {
-    "spark.sql.adaptive.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_ROWS),
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
@@ -138,7 +137,7 @@ class SparkEngine:
     def close(self) -> None:
         """Forget the tables that were read; the session stays for the next engine of the process."""
         for view in self._views:
-            self.backend.drop_view(view, force=True)
+            self.backend._session.catalog.dropTempView(view)
         self._views.clear()
 
     @property
@@ -199,7 +198,7 @@ def _session(master: str, memory_limit: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(master).appName("lending_pipelines").config(map=_ALWAYS)
     if master.startswith("local"):
-        builder = builder.config(map=_on_one_machine(memory_limit))
+        builder = builder.config(map=_on_one_machine(master, memory_limit))
     try:
         session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
@@ -208,16 +207,17 @@ def _session(master: str, memory_limit: str) -> SparkSession:
     return session
 
 
-def _on_one_machine(memory_limit: str) -> dict[str, Any]:
+def _on_one_machine(master: str, memory_limit: str) -> dict[str, Any]:
     """What Spark would choose for a cluster, for the cores and the memory of this machine."""
     amount = re.fullmatch(r"(\d+)\s*([KMGT])i?B?", memory_limit, re.IGNORECASE)
     if amount is None:
         raise EngineError(f"the lake's memory_limit is {memory_limit!r}: write it as 6GB")
+    cores = re.match(r"local\[(\d+)", master)
     return {
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "".join(amount.groups()).lower(),
-        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+        "spark.sql.shuffle.partitions": str(2 * (int(cores[1]) if cores else os.cpu_count() or 1)),
     }
 
 
