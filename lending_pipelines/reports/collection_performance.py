@@ -16,7 +16,7 @@ from lending_pipelines.reports.protocol import ReportSource
 _WORK = ("collection_contacts", "promises_to_pay", "collection_assignments")
 _COLLECTOR = (
     *columns.lake_columns("collection_assignments", "collector_id"),
-    *columns.lake_columns("staff", "full_name"),
+    ReportColumn("full_name", "Collector", "text"),
 )
 _QUEUE = columns.lake_columns("collection_assignments", "queue")
 _MEASURES = (

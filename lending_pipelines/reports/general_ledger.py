@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field, field_validator
 
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.reports import columns, days
+from lending_pipelines.reports import columns, days, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, iso_day
 from lending_pipelines.reports.protocol import ReportSource
@@ -73,8 +73,8 @@ class GeneralLedger:
             raise LendingError(f"report {self.report_type}: from_date {first} is after to_date {last}")
         journal, trial = _up_to(source, last, _account(source, parameters.account))
         balances = _balances(source, journal, first)
-        accounts = _accounts(balances, last)
-        lines = _lines(journal, balances, first, last, parameters.max_lines)
+        accounts = _accounts(source, balances, last)
+        lines = _lines(source, journal, balances, (first, last), parameters.max_lines)
         return ReportBook(
             self.report_type,
             f"{self.title}: {first} to {last}",
@@ -131,15 +131,17 @@ def _balances(source: ReportSource, journal: ir.Table, first: date) -> ir.Table:
     return sums.left_join(names, "account_code").select(*(column.name for column in _ACCOUNTS))
 
 
-def _accounts(balances: ir.Table, last: date) -> ReportTable:
+def _accounts(source: ReportSource, balances: ir.Table, last: date) -> ReportTable:
     printed = balances.order_by("currency", "account_code")
     totals = columns.totals_by_currency(balances, _ACCOUNTS)
-    return ReportTable(
-        "Accounts", _ACCOUNTS, columns.frame(printed), totals, no_data=f"the ledger has no entries up to {last}"
-    )
+    none = no_data.reason(source, ["journal_lines"], f"the ledger has no entries up to {last}")
+    return ReportTable("Accounts", _ACCOUNTS, columns.frame(printed), totals, no_data=none)
 
 
-def _lines(journal: ir.Table, balances: ir.Table, first: date, last: date, most: int) -> ReportTable:
+def _lines(
+    source: ReportSource, journal: ir.Table, balances: ir.Table, period: tuple[date, date], most: int
+) -> ReportTable:
+    first, last = period
     lines = journal.filter(journal.entry_date >= first)
     if (count := lines.count().to_pyarrow().as_py()) > most:
         raise LendingError(
@@ -158,7 +160,7 @@ def _lines(journal: ir.Table, balances: ir.Table, first: date, last: date, most:
         _LINES,
         columns.frame(printed.select(*(column.name for column in _LINES))),
         columns.totals_by_currency(lines, _LINES, ("debit", "credit")),
-        no_data=f"there are no entries from {first} to {last}",
+        no_data=no_data.reason(source, ["journal_lines"], f"there are no entries from {first} to {last}"),
     )
 
 

@@ -25,7 +25,7 @@ _OF_SNAPSHOTS = tuple(
 )
 _MANAGERS = (
     *columns.lake_columns(_SNAPSHOTS, "manager_id"),
-    *columns.lake_columns("staff", "full_name"),
+    ReportColumn("full_name", "Manager", "text"),
     *_OF_SNAPSHOTS,
 )
 _CATEGORIES = (

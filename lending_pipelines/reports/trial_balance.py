@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import columns, days
+from lending_pipelines.reports import columns, days, no_data
 from lending_pipelines.reports.book import ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt
 from lending_pipelines.reports.protocol import ReportSource
@@ -44,9 +44,8 @@ class TrialBalance:
         rows = balances.filter(balances.business_date == day)
         printed = rows.order_by("currency", "account_code").select(*(column.name for column in _COLUMNS))
         totals = columns.totals_by_currency(rows, _COLUMNS)
-        table = ReportTable(
-            self.title, _COLUMNS, columns.frame(printed), totals, no_data=f"the ledger has no entries up to {day}"
-        )
+        none = no_data.reason(source, ["journal_lines"], f"the ledger has no entries up to {day}")
+        table = ReportTable(self.title, _COLUMNS, columns.frame(printed), totals, no_data=none)
         return ReportBook(
             self.report_type,
             self.title,
