@@ -30,6 +30,7 @@ from lending_pipelines.resources import (
     RegisterResource,
 )
 from lending_pipelines.tapes import (
+    TABLES_READ,
     TapeManifest,
     TapePlacement,
     TapeSpec,
@@ -40,7 +41,7 @@ from lending_pipelines.tapes import (
     tape_tables,
     tape_totals,
 )
-from lending_pipelines.tapes.catalogue import KEYS, POSITIONS
+from lending_pipelines.tapes.parts import POSITIONS
 from lending_pipelines.tapes.schedule import is_due
 
 
@@ -53,7 +54,7 @@ class TapesConfig(dg.Config):
 @dg.asset(
     name="loan_tapes",
     description="Investors' loan tapes with their manifests, for every active configuration that is due on the day.",
-    deps=[POSITIONS, *KEYS],
+    deps=list(TABLES_READ),
     partitions_def=BUSINESS_DATES,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="tapes",

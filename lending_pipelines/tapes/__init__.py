@@ -4,16 +4,18 @@ Everything here is pure: expressions, decisions and texts. Writing the file is t
 assets', and who gets which tape when is kept in the register.
 """
 
-from lending_pipelines.tapes.catalogue import CATALOGUE, TapeCatalogueField
+from lending_pipelines.tapes.catalogue import CATALOGUE, TABLES_READ, TapeCatalogueField
 from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals
 from lending_pipelines.tapes.placement import TapePlacement, tape_folder
-from lending_pipelines.tapes.rows import tape_rows, tape_tables, tape_totals
+from lending_pipelines.tapes.rows import checked_rows, tape_rows, tape_tables, tape_totals
 from lending_pipelines.tapes.spec import DEFAULT_FIELDS, TapeError, TapeField, TapeSpec
+from lending_pipelines.tapes.template import TapeTemplate, TemplateField, template, template_names
 from lending_pipelines.tapes.versions import next_tape_path
 
 __all__ = [
     "CATALOGUE",
     "DEFAULT_FIELDS",
+    "TABLES_READ",
     "ControlTotal",
     "TapeCatalogueField",
     "TapeError",
@@ -21,10 +23,15 @@ __all__ = [
     "TapeManifest",
     "TapePlacement",
     "TapeSpec",
+    "TapeTemplate",
+    "TemplateField",
+    "checked_rows",
     "control_totals",
     "next_tape_path",
     "tape_folder",
     "tape_rows",
     "tape_tables",
     "tape_totals",
+    "template",
+    "template_names",
 ]

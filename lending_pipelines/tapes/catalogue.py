@@ -1,46 +1,24 @@
 """The field catalogue: everything that a tape can say of a loan, with type, unit, meaning and whether it is personal.
 
-Every column of loan_positions is a field by its own name; fields of other tables are reached from a position by a key.
-Types and meanings come from tables/.
+Every column of loan_positions is a field by its own name; the other fields come in parts, each made in a module of its
+own. Types and meanings come from tables/ or stand beside the expression.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lending_pipelines.tables import TABLES
+from lending_pipelines.tables import TABLES, Column
 from lending_pipelines.tables.schema import MONEY, RATE
+from lending_pipelines.tapes import history, installments, period, reached, standing
+from lending_pipelines.tapes.parts import POSITIONS, Part
 
-POSITIONS = "loan_positions"
-
-KEYS = {
-    "loans": ("loan_id", "loan_id"),
-    "borrowers": ("borrower_id", "borrower_id"),
-    "products": ("product_id", "product_id"),
-    "programs": ("program_id", "program_id"),
-    "branches": ("branch_id", "branch_id"),
-    "staff": ("officer_id", "staff_id"),
+PARTS: dict[str, Part] = {
+    part.name: part for part in (*reached.PARTS, period.PART, history.PART, installments.PART, *standing.PARTS)
 }
-"""How a table is reached: the column of loan_positions, and the key of the table that it names."""
+"""The parts by name, in an order in which one comes after those that it needs."""
 
-_REACHED = {
-    "loans": {
-        "original_principal": "principal",
-        "original_rate": "annual_rate",
-        "day_count": "day_count",
-        "term_count": "term_count",
-        "payment_frequency": "payment_frequency",
-        "approved_on": "approved_on",
-        "first_due_on": "first_due_on",
-        "purpose": "purpose",
-        "collateral_value": "collateral_value",
-        "credit_score": "credit_score",
-        "region": "region",
-    },
-    "borrowers": {"borrower_segment": "segment", "borrower_joined_on": "joined_on"},
-    "products": {"product_name": "name", "product_type": "product_type"},
-    "programs": {"program_name": "name"},
-    "branches": {"branch_name": "name", "branch_region": "region"},
-    "staff": {"officer_name": "full_name"},
-}
+TABLES_READ = tuple(dict.fromkeys([POSITIONS, *(table for part in PARTS.values() for table in part.tables)]))
+"""Every table of the lake that some tape may be read from."""
 
 _PERSONAL = frozenset({"borrower_id", "credit_score", "borrower_joined_on", "officer_id", "officer_name"})
 
@@ -49,20 +27,24 @@ _UNITS = {MONEY: "the loan's currency", RATE: "annual fraction", "date": "ISO da
 
 @dataclass(frozen=True)
 class TapeCatalogueField:
-    """One field: its name, and the table and column that it is taken from.
+    """One field: what it holds, and the part that it is made in; None: a column of loan_positions.
 
     `pii`: it identifies a person or is about that person alone.
     """
 
-    name: str
-    table: str
-    column: str
+    column: Column
+    part: str | None
     pii: bool
+
+    @property
+    def name(self) -> str:
+        """The field's name."""
+        return self.column.name
 
     @property
     def type(self) -> str:
         """The Ibis type."""
-        return TABLES[self.table].column(self.column).type
+        return self.column.type
 
     @property
     def unit(self) -> str:
@@ -72,20 +54,28 @@ class TapeCatalogueField:
     @property
     def description(self) -> str:
         """The meaning."""
-        return TABLES[self.table].column(self.column).description or self.name.replace("_", " ")
+        return self.column.description or self.name.replace("_", " ")
 
     @property
     def nullable(self) -> bool:
-        """Whether a loan may lack it: what another table says may be missing there."""
-        return self.table != POSITIONS or TABLES[self.table].column(self.column).nullable
-
-
-def _field(name: str, table: str, column: str) -> TapeCatalogueField:
-    return TapeCatalogueField(name, table, column, pii=name in _PERSONAL)
+        """Whether a loan may lack it."""
+        return self.column.nullable
 
 
 CATALOGUE: dict[str, TapeCatalogueField] = {
-    **{name: _field(name, POSITIONS, name) for name in TABLES[POSITIONS].names},
-    **{name: _field(name, table, column) for table, names in _REACHED.items() for name, column in names.items()},
+    column.name: TapeCatalogueField(column, part, column.name in _PERSONAL)
+    for part, columns in [
+        (None, TABLES[POSITIONS].columns),
+        *((name, part.columns) for name, part in PARTS.items()),
+    ]
+    for column in columns
 }
 """The fields by name."""
+
+
+def parts_of(fields: Iterable[str]) -> tuple[Part, ...]:
+    """The parts that those fields need, in the order in which they are added."""
+    wanted = {part for name in fields if (part := CATALOGUE[name].part)}
+    while more := {need for name in wanted for need in PARTS[name].needs} - wanted:
+        wanted |= more
+    return tuple(part for name, part in PARTS.items() if name in wanted)

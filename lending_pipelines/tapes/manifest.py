@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.tapes.placement import TapePlacement
-from lending_pipelines.tapes.spec import TapeError, TapeSpec
+from lending_pipelines.tapes.spec import TapeError, TapeField, TapeSpec
+from lending_pipelines.tapes.template import TemplateField
 
 
 class ControlTotal(BaseModel):
@@ -28,12 +29,15 @@ class ControlTotal(BaseModel):
 
 
 class TapeColumn(BaseModel):
-    """One column of the tape: its name there, and the field's in the catalogue, with type, unit and meaning."""
+    """One column of the tape: its name there, and the field's in the catalogue, with type, unit and meaning.
+
+    A template's column without a field holds the same text, or no data, in every row.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    field: str
+    field: str | None
     type: str
     unit: str
     description: str
@@ -95,7 +99,7 @@ class TapeManifest(BaseModel):
             byte_count=byte_count,
             row_count=row_count,
             totals=totals,
-            columns=tuple(_column(spec)),
+            columns=tuple(map(_column, spec.outputs)),
             config=spec.model_dump(mode="json", by_alias=True),
             conventions=conventions.stamp(),
             code_version=code_version,
@@ -126,15 +130,13 @@ def control_totals(totals: pa.Table) -> tuple[ControlTotal, ...]:
     )
 
 
-def _column(spec: TapeSpec) -> list[TapeColumn]:
-    return [
-        TapeColumn(
-            name=field.name,
-            field=field.field,
-            type=field.catalogued.type,
-            unit=field.catalogued.unit,
-            description=field.catalogued.description,
-            pii=field.catalogued.pii,
-        )
-        for field in spec.fields
-    ]
+def _column(output: TapeField | TemplateField) -> TapeColumn:
+    field = output.catalogued
+    return TapeColumn(
+        name=output.column.name,
+        field=output.field,
+        type=output.column.type,
+        unit=field.unit if field else "",
+        description=output.column.description,
+        pii=bool(field and field.pii),
+    )

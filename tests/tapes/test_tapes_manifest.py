@@ -62,6 +62,9 @@ def test_a_manifest_says_what_the_tape_is_and_was_made_from():
         "investor_id": "n",
         "tape_format": "csv",
         "fields": [{"field": "loan_id", "as": None}, {"field": "principal_outstanding", "as": "UPB"}],
+        "template": None,
+        "template_values": {},
+        "allow_pii": False,
     }
     assert written["conventions"]["par_operator"] == ">"
     assert written["conventions"]["bucket_edges"] == "1, 30, 60, 90, 120"

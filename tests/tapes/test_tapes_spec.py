@@ -2,9 +2,9 @@
 
 import pytest
 
-from lending_pipelines.tables import DERIVED, SERVICING
-from lending_pipelines.tapes import CATALOGUE, DEFAULT_FIELDS, TapeError, TapeField, TapeSpec
-from lending_pipelines.tapes.catalogue import KEYS
+from lending_pipelines.tables import DERIVED, TABLES
+from lending_pipelines.tapes import CATALOGUE, DEFAULT_FIELDS, TABLES_READ, TapeError, TapeField, TapeSpec
+from lending_pipelines.tapes.catalogue import PARTS, parts_of
 
 
 def test_every_column_of_loan_positions_is_a_field():
@@ -12,17 +12,21 @@ def test_every_column_of_loan_positions_is_a_field():
     assert list(CATALOGUE)[: len(positions.columns)] == list(positions.names)
     for column in positions.columns:
         field = CATALOGUE[column.name]
-        assert (field.table, field.column, field.type) == ("loan_positions", column.name, column.type)
+        assert (field.part, field.column) == (None, column)
 
 
-def test_fields_of_other_tables_are_reached_by_a_key_of_theirs():
-    for field in CATALOGUE.values():
-        if field.table != "loan_positions":
-            here, there = KEYS[field.table]
-            assert here in DERIVED["loan_positions"].names
-            assert SERVICING[field.table].key == (there,)
-    assert CATALOGUE["original_principal"].table == "loans"
-    assert CATALOGUE["product_name"].column == CATALOGUE["program_name"].column == "name"
+def test_other_fields_are_made_in_parts_from_tables_of_the_lake_and_named_once():
+    assert set(TABLES_READ) <= set(TABLES)
+    assert {field.part for field in CATALOGUE.values()} == {None, *PARTS}
+    assert len(CATALOGUE) == len(DERIVED["loan_positions"].columns) + sum(len(part.columns) for part in PARTS.values())
+
+
+def test_a_part_comes_after_those_that_it_needs():
+    names = [part.name for part in parts_of(["account_state", "loan_id"])]
+    assert names == ["loans", "modifications", "losses", "standing"]
+    assert list(PARTS) == [part.name for part in parts_of(CATALOGUE)]
+    for number, part in enumerate(PARTS.values()):
+        assert set(part.needs) <= set(list(PARTS)[:number])
 
 
 def test_fields_are_described():
@@ -63,10 +67,15 @@ def test_fields_are_picked_ordered_and_renamed():
         ),
         ({"fields": ["loan_id", "loan_id"]}, "two columns are named 'loan_id': rename one with `as`"),
         ({"fields": ["status", {"field": "bucket", "as": "status"}]}, "two columns are named 'status'"),
-        ({"fields": []}, "fields: Tuple should have at least 1 item"),
+        ({"fields": ["status"]}, "it has no loan_id, by which a correction names its loans: add it"),
+        ({"fields": ["loan_id", "borrower_id"]}, "borrower_id is personal data: leave it out, or set allow_pii"),
+        ({"template": "esma_annex5_cars"}, "there is no tape template 'esma_annex5_cars': did you mean 'esma_annex5_"),
+        ({"template": "ecb_consumer", "fields": ["loan_id"]}, "its template ecb_consumer says its fields: leave them"),
+        ({"template_values": {"AN1": "x"}}, "template_values belong to a template, and it names none"),
         ({"fields": [{"field": "loan_id", "name": "id"}]}, r"fields\.0\.name: Extra inputs are not permitted"),
         ({"fields": [{"field": "loan_id", "as": ""}]}, r"fields\.0\.as: String should have at least 1 character"),
-        ({"tape_format": "xml"}, "tape_format: Input should be 'csv', 'xlsx' or 'parquet'"),
+        ({"tape_format": "pdf"}, "tape_format: Input should be 'csv', 'xlsx', 'parquet' or 'xml'"),
+        ({"tape_format": "xml"}, "only a template with an XML schema is written as xml: choose csv"),
         ({"name": "../.."}, r"tape '\.\./\.\.': its name must have a letter or a digit"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
     ],

@@ -1,0 +1,100 @@
+"""How the standards write values: what a format's values look like, and how a catalogue field's become so.
+
+A format is named as the standard names it (`MONETARY`, `DATE_TYPE`, `9(11).99`). Sources: Annex I of Implementing
+Regulation (EU) 2020/1225 (ESMA); the ECB's loan-level data templates; the XML schemas of Form ABS-EE (SEC).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+
+from lending_pipelines.errors import LendingError
+
+_HUNDRED = 100
+
+
+@dataclass(frozen=True)
+class Format:
+    """A regular expression that a whole value matches, for re and Arrow's RE2, and the text of a field's values."""
+
+    pattern: str
+    text: Callable[[ir.Value], ir.StringValue]
+
+
+def format_of(name: str) -> Format:
+    """The format that a standard calls so; LendingError when none does."""
+    for spelling, make in _FORMATS.items():
+        if found := re.fullmatch(spelling, name):
+            return make(*found.groups())
+    raise LendingError(f"there is no template format {name!r}")
+
+
+def _plain(value: ir.Value) -> ir.StringValue:
+    return value.cast("string")
+
+
+def _upper(value: ir.Value) -> ir.StringValue:
+    return _plain(value).upper()
+
+
+def _date(layout: str) -> Callable[[ir.Value], ir.StringValue]:
+    return lambda value: value.strftime(layout)
+
+
+def _flag(yes: str, no: str) -> Callable[[ir.Value], ir.StringValue]:
+    return lambda value: value.ifelse(yes, no)
+
+
+def _percent(places: int) -> Callable[[ir.Value], ir.StringValue]:
+    """A fraction as a percentage without its sign."""
+    return lambda value: (value * _HUNDRED).cast(f"decimal(18, {places})").cast("string")
+
+
+def _number(whole: int, places: int) -> str:
+    return f"-?[0-9]{{1,{whole}}}(\\.[0-9]{{1,{places}}})?"
+
+
+def _decimals(whole: str | None, places: str | None) -> Format:
+    """The ECB's pictures: 9(11).99 is money, other pictures with decimals hold percentages or months."""
+    digits, decimals = int(whole or 0), int(places or 2)
+    pattern = _number(digits, decimals)
+    return Format(pattern, _plain if digits in (11, 5, 2) else _percent(min(decimals, 6)))
+
+
+_ISO_DAY = Format("[0-9]{4}-[0-9]{2}-[0-9]{2}", _date("%Y-%m-%d"))
+_YES_NO = Format("[YN]", _flag("Y", "N"))
+_ANY_CODE = Format("[A-Z0-9]{1,4}", _plain)
+
+_FORMATS: dict[str, Callable[..., Format]] = {
+    # ESMA
+    "ALPHANUM-([0-9]+)": lambda most: Format(f"[ -`{{-~]{{1,{min(int(most), 1000)}}}", _upper),
+    "COUNTRYCODE_2": lambda: Format("[A-Z]{2}", _upper),
+    "CURRENCYCODE_3": lambda: Format("[A-Z]{3}", _upper),
+    "DATEFORMAT": lambda: _ISO_DAY,
+    "INTEGER-9999": lambda: Format("-?[0-9]{1,4}", _plain),
+    "LEI": lambda: Format("[A-Z0-9]{18}[0-9]{2}", _upper),
+    "LIST": lambda: _ANY_CODE,
+    "MONETARY": lambda: Format(_number(16, 5), _plain),
+    "NUTS": lambda: Format("[A-Z]{2}[A-Z0-9]{3}", _upper),
+    "PERCENTAGE": lambda: Format(_number(9, 10), _percent(4)),
+    "YEAR": lambda: Format("[0-9]{4}", _plain),
+    "Y/N": lambda: _YES_NO,
+    # ECB
+    "YYYY-MM-DD": lambda: _ISO_DAY,
+    "YYYY-MM": lambda: Format("[0-9]{4}-[0-9]{2}", _date("%Y-%m")),
+    "List": lambda: _ANY_CODE,
+    "Numeric": lambda: Format("-?[0-9]{1,12}", _plain),
+    "Text|Text/Numeric": lambda: Format(".{1,1000}", _plain),
+    r"9\(([0-9]+)\)\.99": lambda whole: _decimals(whole, None),
+    r"9\(([0-9]+)\)\.9\(([0-9]+)\)": _decimals,
+    # SEC
+    "DATE_TYPE": lambda: Format("[0-9]{2}-[0-9]{2}-[0-9]{4}", _date("%m-%d-%Y")),
+    "DATE_MM_YYYY_TYPE": lambda: Format("[0-9]{2}/[0-9]{4}", _date("%m/%Y")),
+    "DECIMAL_TYPE20_8": lambda: Format(_number(12, 8), _plain),
+    "INTEGER_TYPE_([28])_A": lambda digits: Format(f"-?[0-9]{{1,{digits}}}", _plain),
+    "STRING_([0-9]+)_TYPE": lambda most: Format(f".{{1,{most}}}", _plain),
+    "TRUE_FALSE_TYPE": lambda: Format("true|false", _flag("true", "false")),
+}
+"""What makes a format, by the regular expression of its name; the expression's groups are its arguments."""

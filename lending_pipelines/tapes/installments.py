@@ -1,0 +1,86 @@
+"""What the schedule in force on the tape's day says: what was to be paid in the reporting period, what comes next."""
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.metrics.timeline import FAR
+from lending_pipelines.tables.schema import count, day
+from lending_pipelines.tables.schema import money as amount
+from lending_pipelines.tapes.parts import Held, Part, month_ends, month_later, with_columns
+
+_SUMS = ("scheduled_principal", "scheduled_interest", "scheduled_fees", "scheduled_12m", "next_scheduled")
+
+
+def _installments(loans: ir.Table, held: Held) -> ir.Table:
+    held_loans = held.positions.select("loan_id", "oldest_due_on")
+    every = held.read("installments")
+    every = every.filter(every.effective_on <= held.day).semi_join(held_loans, "loan_id")
+    in_force = every.group_by("loan_id").agg(in_force=every.version.max())
+    rows = every.inner_join(in_force, "loan_id").filter(lambda t: t.version == t.in_force)
+    rows = rows.inner_join(held_loans, "loan_id")
+    year_end, *_, year_start = month_ends(held.day, 13)
+    period = (rows.due_on >= held.day.replace(day=1)) & (rows.due_on <= held.day)
+    year = (rows.due_on > year_start) & (rows.due_on <= year_end)
+    coming = (rows.due_on > held.day) & (rows.due_on <= month_later(held.day))
+    due = rows.principal + rows.interest
+    settled = rows.due_on < ibis.coalesce(rows.oldest_due_on, ibis.literal(FAR))
+    sums = rows.group_by("loan_id").agg(
+        scheduled_principal=rows.principal.sum(where=period),
+        scheduled_interest=rows.interest.sum(where=period),
+        scheduled_fees=rows.fees.sum(where=period),
+        scheduled_12m=due.sum(where=year),
+        next_scheduled=due.sum(where=coming),
+        installments_remaining=(rows.due_on > held.day).cast("int64").sum().cast("decimal(38, 0)").cast("int64"),
+        settled_through=rows.due_on.max(where=settled),
+    )
+    sums = sums.mutate(**{name: money(ibis.coalesce(money(sums[name]), ZERO)) for name in _SUMS})
+    original = every.filter(every.version == 1, every.number == 1)
+    original = original.select("loan_id", original_payment=money(original.principal + original.interest))
+    loans = with_columns(loans, original, "original_payment")
+    loans = with_columns(loans, sums, *_SUMS, "installments_remaining", "settled_through")
+    active = loans.status == "active"
+
+    def while_active(value: ir.DecimalValue) -> ir.DecimalValue:
+        return active.ifelse(value, NO_AMOUNT)
+
+    return loans.mutate(
+        period_scheduled_principal=while_active(loans.scheduled_principal),
+        period_scheduled_interest=while_active(loans.scheduled_interest),
+        period_scheduled=while_active(
+            money(loans.scheduled_principal + loans.scheduled_interest + loans.scheduled_fees)
+        ),
+        scheduled_12m=while_active(loans.scheduled_12m),
+        next_period_due=active.ifelse(money(loans.past_due_amount + loans.next_scheduled), ZERO),
+        installments_remaining=active.ifelse(loans.installments_remaining, 0),
+        interest_paid_through=active.ifelse(
+            ibis.coalesce(loans.settled_through, loans.disbursed_on), ibis.null("date")
+        ),
+    ).drop("scheduled_principal", "scheduled_interest", "scheduled_fees", "next_scheduled", "settled_through")
+
+
+PART = Part(
+    "installments",
+    ("installments",),
+    (
+        amount(
+            "original_payment", "principal and interest of the first installment of the first schedule", nullable=True
+        ),
+        amount("period_scheduled_principal", "principal scheduled in the period; null unless active", nullable=True),
+        amount("period_scheduled_interest", "interest scheduled in the period; null unless active", nullable=True),
+        amount("period_scheduled", "principal, interest and fees scheduled in it; null unless active", nullable=True),
+        amount(
+            "scheduled_12m",
+            "principal and interest scheduled in the 12 months to the last month end; null unless active",
+            nullable=True,
+        ),
+        amount("next_period_due", "past due amount and what is scheduled in the month after the day", nullable=True),
+        count("installments_remaining", "installments due after the day", nullable=True),
+        day(
+            "interest_paid_through",
+            "due date of the last installment settled in full, or the disbursement; null unless active",
+            nullable=True,
+        ),
+    ),
+    _installments,
+)

@@ -1,0 +1,119 @@
+"""Fields that are columns of other tables, reached from a position by a key: parties, terms, portfolio and owner."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.tables import TABLES, Column
+from lending_pipelines.tables.schema import count, ratio
+from lending_pipelines.tapes.parts import Held, Part, months_between, with_columns
+
+_MONTHS_A_PERIOD = {"monthly": 1, "quarterly": 3}
+_PERIODS_A_YEAR = {"weekly": 52, "biweekly": 26}
+
+
+def _by_key(table: str, here: str, there: str, fields: Mapping[str, str]) -> Part:
+    """Columns of a table whose key `there` the position's column `here` names."""
+
+    def add(loans: ir.Table, held: Held) -> ir.Table:
+        other = held.read(table)
+        key = f"{table}.{there}"
+        other = other.select(other[there].name(key), **{name: other[column] for name, column in fields.items()})
+        return loans.left_join(other, loans[here] == other[key]).drop(key)
+
+    return Part(table, (table,), tuple(_column(table, name, column) for name, column in fields.items()), add)
+
+
+def _column(table: str, name: str, column: str) -> Column:
+    found = TABLES[table].column(column)
+    return replace(found, name=name, nullable=True, description=found.description or name.replace("_", " "))
+
+
+def _terms(loans: ir.Table, held: Held) -> ir.Table:
+    frequency, counted = loans.payment_frequency, loans.term_count
+    months = ibis.cases(
+        *((frequency == name, (counted * number).cast("int64")) for name, number in _MONTHS_A_PERIOD.items()),
+        *(
+            (frequency == name, (counted * 12 / number).round().cast("int64"))
+            for name, number in _PERIODS_A_YEAR.items()
+        ),
+        else_=months_between(loans.disbursed_on, loans.matures_on),
+    )
+    today = ibis.literal(held.day)
+    value = loans.collateral_value.nullif(0).cast("float64")
+    return loans.mutate(
+        original_term_months=months,
+        months_on_book=months_between(loans.disbursed_on, today),
+        remaining_months=ibis.greatest(months_between(today, loans.matures_on), 0),
+        months_past_due=(loans.days_past_due > 0).ifelse(months_between(loans.oldest_due_on, today), 0),
+        original_ltv=loans.original_principal.cast("float64") / value,
+        current_ltv=loans.principal_outstanding.cast("float64") / value,
+    )
+
+
+def _in_force(table: str, key: str, fields: Mapping[str, str]) -> Part:
+    """Columns of the row of an assignment table whose interval holds the day, for the position's portfolio or owner."""
+
+    def add(loans: ir.Table, held: Held) -> ir.Table:
+        rows = held.read(table)
+        rows = rows.filter(rows.assigned_on <= held.day, rows.removed_on.isnull() | (rows.removed_on > held.day))
+        rows = rows.select("loan_id", key, **{name: rows[column] for name, column in fields.items()})
+        rows = rows.semi_join(held.positions, ["loan_id", key])
+        return with_columns(loans, rows, *fields)
+
+    return Part(table, (table,), tuple(_column(table, name, column) for name, column in fields.items()), add)
+
+
+PARTS = (
+    _by_key(
+        "loans",
+        "loan_id",
+        "loan_id",
+        {
+            "original_principal": "principal",
+            "original_rate": "annual_rate",
+            "day_count": "day_count",
+            "term_count": "term_count",
+            "payment_frequency": "payment_frequency",
+            "approved_on": "approved_on",
+            "first_due_on": "first_due_on",
+            "purpose": "purpose",
+            "collateral_value": "collateral_value",
+            "credit_score": "credit_score",
+            "region": "region",
+        },
+    ),
+    _by_key(
+        "borrowers", "borrower_id", "borrower_id", {"borrower_segment": "segment", "borrower_joined_on": "joined_on"}
+    ),
+    _by_key("products", "product_id", "product_id", {"product_name": "name", "product_type": "product_type"}),
+    _by_key("programs", "program_id", "program_id", {"program_name": "name"}),
+    _by_key("branches", "branch_id", "branch_id", {"branch_name": "name", "branch_region": "region"}),
+    _by_key("staff", "officer_id", "staff_id", {"officer_name": "full_name"}),
+    _in_force(
+        "portfolio_membership",
+        "portfolio_id",
+        {"portfolio_name": "portfolio_name", "pool_added_on": "assigned_on"},
+    ),
+    _in_force(
+        "loan_ownership",
+        "investor_id",
+        {"investor_name": "investor_name", "sold_on": "assigned_on", "purchase_price": "purchase_price"},
+    ),
+    Part(
+        "terms",
+        (),
+        (
+            count("original_term_months", "contractual term in months; of a bullet loan from disbursement to maturity"),
+            count("months_on_book", "loan age: calendar months since disbursement"),
+            count("remaining_months", "calendar months to maturity; 0 after it", nullable=True),
+            count("months_past_due", "calendar months since the oldest unpaid due date; 0 unless late"),
+            ratio("original_ltv", "contractual amount ÷ collateral value, a fraction"),
+            ratio("current_ltv", "principal outstanding ÷ collateral value, a fraction"),
+        ),
+        _terms,
+        needs=("loans",),
+    ),
+)

@@ -1,0 +1,153 @@
+"""How a loan stands: modified, charged off, in default, at a zero balance, with fees unpaid.
+
+A source that has none of a table (no modification was ever recorded, no fee) says nothing about it: no data, not `no`.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import events
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.metrics.timeline import as_date
+from lending_pipelines.tables.schema import count, day, flag, text
+from lending_pipelines.tables.schema import money as amount
+from lending_pipelines.tapes.parts import Held, Part, with_columns
+
+DEFAULT_DAYS = 90
+"""Days past due from which a loan is in default. Source: Article 178(1)(b) of Regulation (EU) No 575/2013."""
+
+
+def _modifications(loans: ir.Table, held: Held) -> ir.Table:
+    every = held.read("modifications")
+    followed = every.count().as_scalar() > 0
+    rows = every.filter(every.effective_on <= held.day).semi_join(held.positions, "loan_id")
+    latest = ibis.window(group_by="loan_id", order_by=[ibis.desc("effective_on"), ibis.desc("modification_id")])
+    rows = rows.mutate(place=ibis.row_number().over(latest))
+    inside = rows.effective_on >= held.day.replace(day=1)
+    longer = (rows.type == "term_extension") & inside
+    sums = rows.group_by("loan_id").agg(
+        modifications=rows.count(),
+        last_modified_on=rows.effective_on.max(),
+        last_modification=rows.type.max(where=rows.place == 0),
+        changed_term=rows.after_term.argmin(rows.place),
+        period_extension=(rows.after_term - rows.before_term).sum(where=longer).cast("decimal(38, 0)").cast("int64"),
+    )
+    names = [name for name in sums.columns if name != "loan_id"]
+    loans = with_columns(loans, sums, *names).mutate(followed=followed)
+    known = loans.followed
+    in_period = (loans.last_modified_on >= held.day.replace(day=1)).fill_null(False)
+    return loans.mutate(
+        modified=known.ifelse(loans.modifications.notnull(), ibis.null("boolean")),
+        modification_count=known.ifelse(loans.modifications.fill_null(0), ibis.null("int64")),
+        last_modification_type="last_modification",
+        current_term_count=ibis.coalesce(loans.changed_term, loans.term_count),
+        period_modified=known.ifelse(in_period, ibis.null("boolean")),
+        period_modification_type=in_period.ifelse(loans.last_modification, ibis.null("string")),
+        period_extension_count="period_extension",
+    ).drop("modifications", "last_modification", "changed_term", "period_extension", "followed")
+
+
+def _losses(loans: ir.Table, held: Held) -> ir.Table:
+    lost = held.positions.filter(held.positions.status == "charged_off")
+    transactions = held.read("transactions").semi_join(lost, "loan_id")
+    charged_off = events.charge_offs(transactions, held.day, held.day)
+    recovered = events.signed(transactions, held.day, lambda rows: rows.filter(rows.type == "recovery"))
+    recovered = events.in_force(recovered, recovered.amount * recovered.sign, "latest", held.day)
+    loans = with_columns(loans, charged_off, "charged_off_on")
+    return with_columns(loans, recovered.rename(last_recovered_on="root_on"), "last_recovered_on")
+
+
+def _standing(loans: ir.Table, held: Held) -> ir.Table:
+    charged_off, closed = loans.status == "charged_off", loans.status == "closed"
+    late, modified = loans.days_past_due > 0, loans.modified.fill_null(False)
+    defaulted = loans.days_past_due >= DEFAULT_DAYS
+    since = as_date(loans.business_date - (loans.days_past_due - DEFAULT_DAYS).as_interval("D"))
+    return loans.mutate(
+        account_state=ibis.cases(
+            (charged_off, "charged_off"),
+            (closed, "redeemed"),
+            (loans.status == "pending", "pending"),
+            (defaulted, "defaulted"),
+            (modified & late, "restructured_arrears"),
+            (modified, "restructured"),
+            (late, "arrears"),
+            else_="performing",
+        ),
+        zero_balance_on=ibis.cases(
+            (charged_off, loans.charged_off_on), (closed, loans.last_payment_on), else_=ibis.null("date")
+        ),
+        defaulted_on=ibis.cases((charged_off, loans.charged_off_on), (defaulted, since), else_=ibis.null("date")),
+        default_amount=ibis.cases(
+            (charged_off, loans.principal_charged_off),
+            (defaulted, money(loans.principal_outstanding + loans.interest_receivable)),
+            else_=NO_AMOUNT,
+        ),
+        net_loss=charged_off.ifelse(money(loans.principal_charged_off - loans.recovered), NO_AMOUNT),
+        redeemed_on=closed.ifelse(loans.last_payment_on, ibis.null("date")),
+    )
+
+
+def _fees(loans: ir.Table, held: Held) -> ir.Table:
+    fees = held.read("fees")
+    followed = fees.count().as_scalar() > 0
+    fees = fees.filter(fees.assessed_on <= held.day).semi_join(held.positions, "loan_id")
+    waived = (fees.waived_on <= held.day).fill_null(False).ifelse(fees.waived_amount, ZERO)
+    paid = (fees.paid_on <= held.day).fill_null(False).ifelse(fees.paid_amount, ZERO)
+    unpaid = fees.group_by("loan_id").agg(unpaid=money((fees.amount - waived - paid).sum()))
+    loans = with_columns(loans, unpaid, "unpaid").mutate(followed=followed)
+    return loans.mutate(fees_unpaid=loans.followed.ifelse(ibis.coalesce(loans.unpaid, ZERO), NO_AMOUNT)).drop(
+        "unpaid", "followed"
+    )
+
+
+PARTS = (
+    Part(
+        "modifications",
+        ("modifications",),
+        (
+            flag("modified", "whether the terms were ever modified", nullable=True),
+            count("modification_count", "modifications up to the day", nullable=True),
+            text("last_modification_type", nullable=True),
+            day("last_modified_on", "when the last modification took effect", nullable=True),
+            count("current_term_count", "number of scheduled payments after the last modification", nullable=True),
+            flag("period_modified", "whether the terms were modified in the reporting period", nullable=True),
+            text("period_modification_type", "type of the last modification in the period", nullable=True),
+            count("period_extension_count", "payments by which the term was extended in the period", nullable=True),
+        ),
+        _modifications,
+        needs=("loans",),
+    ),
+    Part(
+        "losses",
+        ("transactions",),
+        (
+            day("charged_off_on", "the first charge-off in force", nullable=True),
+            day("last_recovered_on", "the last recovery in force of a charged-off loan", nullable=True),
+        ),
+        _losses,
+    ),
+    Part(
+        "standing",
+        (),
+        (
+            text(
+                "account_state",
+                "performing, arrears (1 to 89 days past due), restructured, restructured_arrears, defaulted (90 days"
+                " past due or more), charged_off, redeemed, pending",
+            ),
+            day("zero_balance_on", "charge-off, or the last payment of a closed loan", nullable=True),
+            day("defaulted_on", "charge-off, or the 90th day past due of a loan that still is", nullable=True),
+            amount("default_amount", "principal charged off, or principal and interest owed in default", nullable=True),
+            amount("net_loss", "principal charged off less recoveries; null unless charged off", nullable=True),
+            day("redeemed_on", "the last payment of a closed loan", nullable=True),
+        ),
+        _standing,
+        needs=("loans", "modifications", "losses"),
+    ),
+    Part(
+        "fees",
+        ("fees",),
+        (amount("fees_unpaid", "fees assessed, neither waived nor paid by the day", nullable=True),),
+        _fees,
+    ),
+)

@@ -1,0 +1,196 @@
+"""What a template is: a standard's fields, each filled from the catalogue, by a constant, or by a no-data code.
+
+A config fills or overrides fields by their code (`template_values`): a text stands in every row; a table of codes, for
+a field of a list, says which code each value of the catalogue field is.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.tables import Column
+from lending_pipelines.tapes.catalogue import CATALOGUE, TapeCatalogueField
+from lending_pipelines.tapes.formats import format_of
+
+_FOLDER = files(f"{__package__}.templates")
+
+_NO_DATA = {"": (), "1-4": "1234", "5": "5", "1-5": "12345"}
+"""The no-data options that a standard allows in a field, by how a template's file says it."""
+
+Filling = Literal["filled", "to be given", "no data", "not applicable", "omitted"]
+"""What a column holds: values; nothing until a config gives it; a no-data code; not in the rows at all."""
+
+
+class TemplateField(BaseModel):
+    """One field of a template.
+
+    `no_data` are the codes that the standard allows in it, `missing` what is written where there is nothing to
+    say; an `optional` field without any is left out then. `field` is the catalogue's, `codes` what each of its values
+    is written as (`else`: any other), `{}` where only a config can say it; `constant` a text for every row.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True)
+
+    code: str
+    name: str
+    format: str
+    no_data: tuple[str, ...] = ()
+    missing: str | None = None
+    optional: bool = False
+    field: str | None = Field(None, alias="from")
+    codes: dict[str, str] | None = None
+    constant: str | None = None
+
+    @property
+    def catalogued(self) -> TapeCatalogueField | None:
+        """The field in the catalogue that fills it."""
+        return CATALOGUE[self.field] if self.field else None
+
+    @property
+    def must_be_given(self) -> bool:
+        """Whether the field has to be filled and nothing fills it: a config must."""
+        return self.filling == "to be given"
+
+    @property
+    def filling(self) -> Filling:
+        """What the field's column holds, in general."""
+        if self.constant or (self.field and self.codes != {}):
+            return "filled"
+        if not self.missing:
+            return "omitted" if self.optional else "to be given"
+        return "not applicable" if self.missing.endswith("5") else "no data"
+
+    @property
+    def pattern(self) -> str:
+        """What every value looks like, no-data codes among them."""
+        produced = [*self.codes.values()] if self.codes else []
+        own = "|".join(produced) if produced else format_of(self.format).pattern
+        return f"^(?:{'|'.join([own, *self.no_data])})$"
+
+    @property
+    def nullable(self) -> bool:
+        """Whether a row may have nothing there."""
+        return self.optional and not self.no_data
+
+    @property
+    def column(self) -> Column:
+        """The tape's column."""
+        return Column(self.code, "string", self.name, self.nullable)
+
+    def value(self, loans: ir.Table) -> ir.Value:
+        """The column's values, from loans that have the catalogue field."""
+        text = ibis.literal(self.constant, "string") if self.constant else ibis.null("string")
+        if self.filling == "filled" and self.field:
+            text = self._written(loans[self.field])
+        return ibis.coalesce(text, self.missing) if self.missing else text
+
+    def _written(self, value: ir.Value) -> ir.StringValue:
+        if not self.codes:
+            return format_of(self.format).text(value)
+        named = {code: answer for code, answer in self.codes.items() if code != "else"}
+        other = ibis.null("string")
+        if "else" in self.codes:
+            other = value.notnull().ifelse(self.codes["else"], other)
+        return ibis.cases(*((value == known, code) for known, code in named.items()), else_=other)
+
+
+class TapeTemplate(BaseModel):
+    """A standard's template. `rows`, if named, is the flag of the catalogue that a loan in the tape has.
+
+    `xml` says how the rows are written as XML: namespace, root element and row element; None: not at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    source: str
+    rows: str | None = None
+    xml: dict[Literal["namespace", "root", "row"], str] | None = None
+    fields: tuple[TemplateField, ...]
+
+    def filled(self, values: Mapping[str, str | Mapping[str, str]], allow_pii: bool) -> tuple[TemplateField, ...]:
+        """The fields with what a config gives by code; LendingError names what does not fit or is missing.
+
+        Without `allow_pii`, fields that are filled with personal data are left without.
+        """
+        known = {field.code: field for field in self.fields}
+        if unknown := [code for code in values if code not in known]:
+            raise LendingError(f"template {self.name} has no field {unknown[0]!r}: {did_you_mean(unknown[0], known)}")
+        fields = tuple(_given(field, values.get(field.code)) for field in self.fields)
+        if not allow_pii:
+            fields = tuple(_impersonal(field) for field in fields)
+        if lacking := [f"{field.code} ({field.name})" for field in fields if field.must_be_given]:
+            raise LendingError(
+                f"template {self.name} has no data for {', '.join(lacking)} and its standard allows no code instead: "
+                "give them in template_values (or set allow_pii, for borrower ids)"
+            )
+        return fields
+
+    def coverage(self) -> dict[Filling, int]:
+        """How many fields hold what, before a config fills any."""
+        return coverage(self.fields)
+
+
+def coverage(fields: Iterable[TemplateField]) -> dict[Filling, int]:
+    """How many of the fields hold what."""
+    counted = Counter(field.filling for field in fields)
+    return {filling: counted[filling] for filling in get_args(Filling)}
+
+
+def _given(field: TemplateField, value: str | Mapping[str, str] | None) -> TemplateField:
+    if value is None:
+        return field
+    if not isinstance(value, str):
+        if field.codes is None:
+            raise LendingError(f"template field {field.code} ({field.name}) takes a text, not a table of codes")
+        for code in value.values():
+            _check_format(field, code)
+        return field.model_copy(update={"codes": dict(value)})
+    _check_format(field, value)
+    return field.model_copy(update={"constant": value, "field": None, "codes": None})
+
+
+def _check_format(field: TemplateField, value: str) -> None:
+    pattern = format_of(field.format).pattern
+    if not re.fullmatch(pattern, value):
+        raise LendingError(f"template field {field.code} ({field.name}): {value!r} is not {field.format}: {pattern}")
+
+
+def _impersonal(field: TemplateField) -> TemplateField:
+    if field.catalogued is None or not field.catalogued.pii:
+        return field
+    return field.model_copy(update={"field": None, "codes": None})
+
+
+def _read(code: str, said: dict[str, Any], prefix: str) -> dict[str, Any]:
+    allowed = [f"{prefix}{option}" for option in _NO_DATA[said.pop("no_data", "")]]
+    return {"code": code, "no_data": allowed, "missing": next(iter(allowed), None), **said}
+
+
+def template_names() -> list[str]:
+    """The templates there are."""
+    return sorted(path.name.removesuffix(".toml") for path in _FOLDER.iterdir() if path.name.endswith(".toml"))
+
+
+@cache
+def template(name: str) -> TapeTemplate:
+    """The template of that name; LendingError, with near names, when there is none."""
+    if name not in template_names():
+        raise LendingError(f"there is no tape template {name!r}: {did_you_mean(name, template_names())}")
+    content: dict[str, Any] = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    prefix = content.pop("no_data_prefix", "")
+    fields = [_read(code, said, prefix) for code, said in content.pop("fields").items()]
+    try:
+        return TapeTemplate(name=name, fields=fields, **content)
+    except ValidationError as error:
+        raise LendingError(f"tape template {name} cannot be read: {error}") from error
