@@ -15,7 +15,7 @@ from lending_pipelines.register.types import Money, UtcDateTime, new_id, utc_now
 PortfolioStatus = Literal["open", "closed", "sold"]
 AssignmentMethod = Literal["static", "dynamic"]
 InvestorType = Literal["individual", "institutional", "fund", "other"]
-TapeFormat = Literal["csv", "xlsx", "parquet"]
+TapeFormat = Literal["csv", "xlsx", "parquet", "xml"]
 ReportStatus = Literal["pending", "generating", "completed", "failed"]
 OutputFormat = Literal["csv", "xlsx", "pdf", "json", "parquet"]
 NotificationType = Literal[
@@ -117,7 +117,8 @@ class LoanTapeConfig(Base):
     """What an investor's loan tape holds, when it is due and where it goes.
 
     `required_fields` are names of the tape catalogue, or {"field": name, "as": column}; `tape_schedule` is daily,
-    weekly, monthly, quarterly or a cron expression.
+    weekly, monthly, quarterly or a cron expression. A `template` says the fields instead; `template_values` fill or
+    override its fields by code. Personal data is in the tape only with `allow_pii`.
     """
 
     __tablename__ = "loan_tape_configs"
@@ -132,6 +133,8 @@ class LoanTapeConfig(Base):
     recipient_email: Mapped[str | None]
     delivery_url: Mapped[str | None]
     template: Mapped[str | None]
+    template_values: Mapped[dict[str, Any] | None]
+    allow_pii: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
 
 

@@ -1,4 +1,4 @@
-"""The loan tapes that investors get. Whether its fields exist is asked of the tape catalogue before one is saved."""
+"""The loan tapes that investors get, as they are given: what a tape may hold, save_tape_config of tapes/ checks."""
 
 from typing import Any
 
@@ -22,17 +22,21 @@ class TapeConfigs:
         name: str,
         portfolio_id: str,
         *,
-        required_fields: list[Any],
+        required_fields: list[Any] | None = None,
         tape_format: TapeFormat = "csv",
         tape_schedule: str = "daily",
         investor_id: str | None = None,
         recipient_email: str | None = None,
         delivery_url: str | None = None,
         config_id: str | None = None,
+        template: str | None = None,
+        template_values: dict[str, Any] | None = None,
+        allow_pii: bool = False,
     ) -> LoanTapeConfig:
         """A new active configuration; RegisterError when the name or id is taken.
 
-        `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order.
+        `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order; none: the default
+        fields, or those of the `template`. Nothing here asks whether they exist: save_tape_config does.
         """
         config = LoanTapeConfig(
             config_id=config_id or new_id(),
@@ -41,9 +45,12 @@ class TapeConfigs:
             investor_id=investor_id,
             tape_format=tape_format,
             tape_schedule=tape_schedule,
-            required_fields=required_fields,
+            required_fields=required_fields or [],
             recipient_email=recipient_email,
             delivery_url=delivery_url,
+            template=template,
+            template_values=template_values,
+            allow_pii=allow_pii,
         )
         taken = sa.or_(LoanTapeConfig.name == name, LoanTapeConfig.config_id == config.config_id)
         if other := self._session.scalar(sa.select(LoanTapeConfig).where(taken)):
