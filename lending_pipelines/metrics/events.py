@@ -3,6 +3,7 @@
 A reversal is the negative of what it reverses, from its own effective_on; a reversed reversal restores it.
 """
 
+from collections.abc import Callable
 from datetime import date
 from typing import Literal
 
@@ -32,6 +33,7 @@ AMOUNTS = (
 """The cumulative amounts that `amounts` yields."""
 
 _UNSIGNED = ("principal", "interest", "fees", "amount")
+_SIGNED = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
 
 
 def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
@@ -39,29 +41,46 @@ def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
     return rows if known_at is None else rows.filter(rows.posted_at <= known_at)
 
 
-def signed(transactions: ir.Table, last: date) -> ir.Table:
-    """Transactions effective by `last`, reversals resolved.
+def signed(transactions: ir.Table, last: date, only: Callable[[ir.Table], ir.Table] = lambda rows: rows) -> ir.Table:
+    """Transactions effective by `last`, reversals resolved; of them the rows that `only` leaves.
 
     Returns loan_id, type and channel (of the root: what is done or undone), on (own effective_on), root_on (the
-    root's), is_reversal, sign (+1 or -1), principal, interest, fees, amount (unsigned).
+    root's), is_reversal, sign (+1 or -1), principal, interest, fees, amount (unsigned). `only` is better than narrowing
+    the answer where all of it is wanted too: an engine then reads what is narrowed, and does not keep everything.
     """
-    columns = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
-    plain = transactions.filter(transactions.type != "reversal").mutate(
-        on="effective_on",
-        root_on="effective_on",
-        is_reversal=ibis.literal(False),
-        sign=ibis.literal(1, "int8"),
+    return ibis.union(_plain(only(transactions), last), only(reversals(transactions, last)))
+
+
+def _plain(transactions: ir.Table, last: date) -> ir.Table:
+    """What is no reversal, as `signed` returns it."""
+    return (
+        transactions.filter(transactions.type != "reversal", transactions.effective_on <= last)
+        .select(
+            "loan_id",
+            "type",
+            "channel",
+            *_UNSIGNED,
+            on="effective_on",
+            root_on="effective_on",
+            is_reversal=ibis.literal(False),
+            sign=ibis.literal(1, "int8"),
+        )
+        .select(*_SIGNED)
     )
-    reversals = transactions.filter(transactions.type == "reversal")
-    roots = plain.select("type", "channel", "root_on", root_id="transaction_id")
-    reversals = (
-        reversals.drop("type", "channel")
-        .inner_join(_chains(reversals), "transaction_id")
-        .inner_join(roots, "root_id")
+
+
+def reversals(transactions: ir.Table, last: date) -> ir.Table:
+    """The reversals among what `signed` returns."""
+    rows = transactions.filter(transactions.type == "reversal")
+    roots = transactions.filter(transactions.type != "reversal").select(
+        "type", "channel", root_on="effective_on", root_id="transaction_id"
+    )
+    rows = rows.drop("type", "channel").inner_join(_chains(rows), "transaction_id").inner_join(roots, "root_id")
+    return (
+        rows.filter(rows.effective_on <= last)
         .mutate(on="effective_on", is_reversal=ibis.literal(True))
+        .select(*_SIGNED)
     )
-    rows = ibis.union(plain.select(*columns), reversals.select(*columns))
-    return rows.filter(rows.on <= last)
 
 
 def _chains(reversals: ir.Table) -> ir.Table:
@@ -81,12 +100,15 @@ def _chains(reversals: ir.Table) -> ir.Table:
     return ibis.union(*steps)
 
 
-def amounts(signed: ir.Table, first: date) -> ir.Table:
+def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
     """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the last repayment's date."""
     changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
         **_totals(signed),
         payment_on=signed.on.max(where=(signed.type == "repayment") & (signed.sign > 0)),
     )
+    if first == last:
+        # Every change was moved to the one day: nothing to add up in order.
+        return changes
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
     return changes.select(
         "loan_id",
@@ -144,27 +166,31 @@ def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest"
     return moments.left_join(picked, ["loan_id", "on"]).select(moments.loan_id, moments.on, "root_on", "value")
 
 
-def charge_offs(signed: ir.Table, first: date) -> ir.Table:
+def charge_offs(transactions: ir.Table, first: date, last: date) -> ir.Table:
     """The level of the first charge-off or write-off in force: loan_id, on, charged_off_on (null: none is left)."""
-    events = signed.filter(signed.type.isin(CHARGE_OFFS))
+    events = signed(transactions, last, lambda rows: rows.filter(rows.type.isin(CHARGE_OFFS)))
     level = in_force(events, events.sign.cast(MONEY), "earliest", first)
     return level.select("loan_id", "on", charged_off_on="root_on")
 
 
-def last_payments(signed: ir.Table, amounts: ir.Table, first: date) -> ir.Table:
+def last_payments(transactions: ir.Table, amounts: ir.Table, first: date, last: date) -> ir.Table:
     """The level of the last repayment in force: loan_id, on, last_payment_on, last_payment_amount (of that day).
 
     `amounts` is the level of cumulative amounts, whose payment_on is right for loans without a reversed repayment.
     """
-    repayments = signed.filter(signed.type == "repayment")
-    reversed_loans = repayments.filter(repayments.sign < 0).select("loan_id").distinct()
-    reversed_ones = repayments.semi_join(reversed_loans, "loan_id")
+    undone = reversals(transactions, last)
+    reversed_loans = undone.filter(undone.type == "repayment", undone.sign < 0).select("loan_id").distinct()
+    reversed_ones = signed(
+        transactions,
+        last,
+        lambda rows: rows.filter(rows.type == "repayment").semi_join(reversed_loans, "loan_id"),
+    )
     exact = in_force(reversed_ones, reversed_ones.amount * reversed_ones.sign, "latest", first)
     dates = amounts.filter(amounts.payment_on.notnull()).anti_join(reversed_loans, "loan_id")
     dates = dates.group_by("loan_id", "payment_on").agg(on=dates.on.min())
     simple = dates.inner_join(
-        repayments.select("loan_id", "root_on", "amount"),
-        [dates.loan_id == repayments.loan_id, dates.payment_on == repayments.root_on],
+        transactions.filter(transactions.type == "repayment").select("loan_id", "effective_on", "amount"),
+        [("loan_id", "loan_id"), ("payment_on", "effective_on")],
     )
     simple = simple.group_by("loan_id", "on", "payment_on").agg(last_payment_amount=simple.amount.sum())
     return ibis.union(

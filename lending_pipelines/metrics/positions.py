@@ -24,8 +24,6 @@ SOURCES = (
 )
 """The tables that a position is made of."""
 
-BEGINNING = date(1900, 1, 1)
-
 
 @dataclass(frozen=True)
 class _Days:
@@ -49,18 +47,18 @@ def loan_positions(
     """
     known = None if known_at is None else ibis.literal(known_at, "timestamp(6)")
     # A strict count of days remembers when the first miss was, so its states are followed from the start.
-    since = BEGINNING if conventions.dpd_method == "strict" else first
+    since = timeline.BEGINNING if conventions.dpd_method == "strict" else first
     days = _Days(first, last, since)
     loans = _loans(read, days, known)
-    signed = events.signed(events.known(read("transactions"), known), last)
+    transactions = events.known(read("transactions"), known)
     installments = events.known(read("installments"), known)
 
-    amounts = events.amounts(signed, since)
+    amounts = events.amounts(events.signed(transactions, last), since, last)
     relevant = _relevant(installments, amounts, days)
     levels = {
         "amounts": amounts,
-        "payment": events.last_payments(signed, amounts, since),
-        "charge_off": _charge_offs(signed, installments, loans, since),
+        "payment": events.last_payments(transactions, amounts, since, last),
+        "charge_off": _charge_offs(transactions, installments, loans, days),
         "period": schedules.current(relevant),
         "rate": _rates(events.known(read("modifications"), known), days),
         "officer": _officers(read("officer_assignments"), days),
@@ -106,37 +104,51 @@ def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
     return money(rows.interest_paid + rows.interest_waived + rows.interest_capitalized)
 
 
-def _relevant(installments: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
-    # A loan's amounts hold from their first event in the days; before it nothing is settled.
-    settled = amounts.group_by("loan_id").agg(
-        least=(amounts.on.min() > days.since).ifelse(
-            ibis.least(_settled(amounts).min(), ZERO), _settled(amounts).min()
-        ),
-        most=ibis.greatest(_settled(amounts).max(), ZERO),
+def _principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
+    return money(
+        rows.principal_disbursed
+        + rows.principal_capitalized
+        - rows.principal_paid
+        - rows.principal_charged_off
+        - rows.principal_forgiven
     )
-    # Joined to the versions, which are few, and so brought to the periods by the join that brings the versions.
-    versions = schedules.versions(installments).left_join(settled, "loan_id").drop("loan_id_right")
-    return schedules.relevant(schedules.periods(installments, versions), days.since, days.last)
 
 
-def _charge_offs(signed: ir.Table, installments: ir.Table, loans: ir.Table, since: date) -> ir.Table:
+def _relevant(installments: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
+    # Only an active loan has installments to pay, and none is active without principal outstanding.
+    owing = amounts.filter(_principal_outstanding(amounts) > 0)
+    # Reversals can leave less than nothing settled, and the first installment is to pay all the same.
+    settled = owing.group_by("loan_id").agg(
+        least=_settled(owing).min(), most=ibis.greatest(_settled(owing).max(), ZERO)
+    )
+    versions = schedules.versions(installments, days.since, days.last)
+    reached = schedules.within_reach(versions, settled, days.since, "schedules_of_all")
+    return schedules.relevant(schedules.periods(installments, reached), days.since, days.last)
+
+
+def _charge_offs(transactions: ir.Table, installments: ir.Table, loans: ir.Table, days: _Days) -> ir.Table:
     """The level of charge-offs: charged_off_on, and what had been earned the day before it."""
-    level = events.charge_offs(signed, since)
+    level = events.charge_offs(transactions, days.since, days.last)
     moments = level.filter(level.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
     moments = moments.mutate(at=timeline.as_date(moments.charged_off_on - ibis.interval(days=1)))
-    earned = _earned_at(moments, signed, installments, loans)
+    earned = _earned_at(moments, transactions, installments, loans, days.last)
     return level.left_join(earned, ["loan_id", "charged_off_on"]).select(
         level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
     )
 
 
-def _earned_at(moments: ir.Table, signed: ir.Table, installments: ir.Table, loans: ir.Table) -> ir.Table:
-    """`moments` (loan_id, at, …) with earned_before_charge_off: what had been earned at the end of that day.
+def _earned_at(
+    moments: ir.Table, transactions: ir.Table, installments: ir.Table, loans: ir.Table, last: date
+) -> ir.Table:
+    """`moments` (loan_id, at ≤ last, …) with earned_before_charge_off: what had been earned at the end of that day.
 
     Charge-offs of then are left aside: what counts is whether the loan was disbursed, and whether it was paid off.
     """
     theirs = installments.semi_join(moments, "loan_id")
-    periods = schedules.periods(theirs, schedules.versions(theirs))
+    versions = schedules.versions(theirs, timeline.BEGINNING, last)
+    paying = moments.select("loan_id", least=ZERO, most=ZERO).distinct()
+    reached = schedules.within_reach(versions, paying, timeline.BEGINNING, "schedules_of_charged_off")
+    periods = schedules.periods(theirs, reached)
     moments = moments.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     within = moments.inner_join(
         periods,
@@ -149,6 +161,7 @@ def _earned_at(moments: ir.Table, signed: ir.Table, installments: ir.Table, loan
         ],
     )
     scheduled = within.select("loan_id", "at", scheduled=schedules.earned(within, within["at"], within.disbursed_on))
+    signed = events.signed(transactions, last, lambda rows: rows.semi_join(moments, "loan_id"))
     rows = events.amounts_at(signed, moments.select("loan_id", "at"))
     rows = moments.inner_join(rows, ["loan_id", "at"]).left_join(scheduled, ["loan_id", "at"])
     owed = rows.principal_disbursed + rows.principal_capitalized - rows.principal_paid - rows.principal_forgiven
@@ -180,7 +193,7 @@ def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
     ).filter(lambda t: t.rank == 0)
     rates = ibis.union(
         last_of_day.select("loan_id", starts_on="effective_on", modified_rate="after_rate"),
-        first_of_loan.select("loan_id", starts_on=ibis.literal(BEGINNING), modified_rate="before_rate"),
+        first_of_loan.select("loan_id", starts_on=ibis.literal(timeline.BEGINNING), modified_rate="before_rate"),
     )
     return timeline.intervals(rates, "starts_on", None, ["modified_rate"], days.since, days.last)
 
@@ -195,13 +208,7 @@ def _spans(states: ir.Table, relevant: ir.Table, conventions: Conventions) -> ir
     summed = (*events.AMOUNTS, "due_before", "principal_before")
     rows = states.mutate(**{name: ibis.coalesce(states[name], ZERO) for name in summed})
     rows = rows.mutate(
-        principal_outstanding=money(
-            rows.principal_disbursed
-            + rows.principal_capitalized
-            - rows.principal_paid
-            - rows.principal_charged_off
-            - rows.principal_forgiven
-        ),
+        principal_outstanding=_principal_outstanding(rows),
         settled=_settled(rows),
         interest_settled=_interest_settled(rows),
         scheduled_due=rows.due_before,

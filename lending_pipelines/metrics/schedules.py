@@ -10,77 +10,116 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import ZERO, cents, from_cents, money
-from lending_pipelines.metrics.timeline import FAR
+from lending_pipelines.metrics.timeline import BEGINNING, FAR
 
 
-def versions(installments: ir.Table) -> ir.Table:
-    """Schedule versions that are ever in force: loan_id, version, in_force_from, in_force_until (exclusive).
+def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
+    """Schedule versions in force in the days first..last: loan_id, version, in_force_from, in_force_until (exclusive).
 
     The schedule in force is the highest version with effective_on ≤ the day: a version ends when a higher one begins.
+    Also what a version's installments come to, so that few of them need to be put in order: due_by and principal_by,
+    what fell due by `first`, and starts_on, the last due date of it (null: none); due_through, what fell due by `last`,
+    and next_on, the first due date after it on which anything is owed (null: none).
     """
-    begun = installments.group_by("loan_id", "version").agg(in_force_from=installments.effective_on.min())
+    due = installments.principal + installments.interest
+    by_first, by_last = installments.due_on <= first, installments.due_on <= last
+    begun = installments.group_by("loan_id", "version").agg(
+        in_force_from=installments.effective_on.min(),
+        due_by=_sum(due, by_first),
+        principal_by=_sum(installments.principal, by_first),
+        starts_on=installments.due_on.max(where=by_first),
+        due_through=_sum(due, by_last),
+        next_on=installments.due_on.min(where=~by_last & (due > 0)),
+    )
     higher = ibis.window(group_by="loan_id", order_by=ibis.desc("version"), rows=(None, -1))
     begun = begun.mutate(in_force_until=ibis.coalesce(begun.in_force_from.min().over(higher), ibis.literal(FAR)))
-    return begun.filter(begun.in_force_from < begun.in_force_until)
+    return begun.filter(
+        begun.in_force_from < begun.in_force_until, begun.in_force_from <= last, begun.in_force_until > first
+    )
+
+
+def within_reach(versions: ir.Table, settled: ir.Table, first: date, name: str) -> ir.Table:
+    """The versions with the installments that the days can touch: those with after_on < due_on ≤ until_on.
+
+    `versions` as `versions` returns them; `settled` has, of the loans that are to pay installments, loan_id, least and
+    most, the range of what is settled over the days. What fell due by `first` is left out, but for loans that have some
+    of it unpaid; so is what comes after the first installment beyond the days, but for loans that paid ahead. due_by,
+    principal_by and starts_on then speak of the installments left out before. Adds least and most. `name` is what the
+    engine calls it, and no other table in the same expression.
+    """
+    rows = versions.left_join(settled, "loan_id").drop("loan_id_right")
+    behind = (rows.least < rows.due_by).fill_null(False)
+    ahead = (rows.most > rows.due_through).fill_null(False)
+    far = ibis.literal(FAR)
+    rows = rows.mutate(
+        after_on=behind.ifelse(ibis.literal(BEGINNING), ibis.literal(first)),
+        until_on=ahead.ifelse(far, ibis.coalesce(rows.next_on, far)),
+        due_by=behind.ifelse(ZERO, rows.due_by),
+        principal_by=behind.ifelse(ZERO, rows.principal_by),
+        starts_on=behind.ifelse(ibis.null("date"), rows.starts_on),
+    )
+    # Named, so that the engine computes it once for its two readers.
+    return rows.drop("due_through", "next_on").alias(name)
 
 
 def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
-    """The periods of every schedule version in force.
+    """The periods of the schedule versions that are within reach.
 
-    Returns loan_id, version, in_force_from, in_force_until, starts_on (null: disbursement), due_on, and of money:
-    due (principal + interest) and interest of the installment due at the end; due_before and principal_before, what
-    fell due by starts_on.
+    `versions` as `within_reach` returns them. Returns its loan_id, version, in_force_from, in_force_until, least and
+    most, and starts_on (null: disbursement), due_on, and of money: due (principal + interest) and interest of the
+    installment due at the end; due_before and principal_before, what fell due by starts_on.
     """
-    due = installments.select(
-        "loan_id", "version", "due_on", "number", "principal", "interest", due=lambda t: money(t.principal + t.interest)
+    installments = installments.select("loan_id", "version", "due_on", "number", "principal", "interest")
+    reached = versions.inner_join(installments, ["loan_id", "version"])
+    reached = reached.filter(reached.due_on > reached.after_on, reached.due_on <= reached.until_on)
+    tail = versions.filter(versions.until_on == FAR).mutate(
+        due_on=ibis.literal(FAR), number=ibis.literal(0, "int64"), principal=ZERO, interest=ZERO
     )
-    tail = versions.select(
-        "loan_id",
-        "version",
-        due_on=ibis.literal(FAR),
-        number=ibis.literal(0, "int64"),
-        principal=ZERO,
-        interest=ZERO,
-        due=ZERO,
-    )
-    rows = ibis.union(due, tail)
+    rows = ibis.union(reached.select(*tail.columns), tail)
+    rows = rows.mutate(due=money(rows.principal + rows.interest))
     order = {"group_by": ["loan_id", "version"], "order_by": ["due_on", "number"]}
     before = ibis.window(**order, rows=(None, -1))
 
-    def so_far(column: ir.DecimalColumn) -> ir.DecimalColumn:
-        return ibis.coalesce(money(column.sum().over(before)), ZERO)
+    def so_far(base: ir.DecimalColumn, column: ir.DecimalColumn) -> ir.DecimalColumn:
+        return money(base + ibis.coalesce(money(column.sum().over(before)), ZERO))
 
-    rows = rows.select(
+    return rows.select(
         "loan_id",
         "version",
+        "in_force_from",
+        "in_force_until",
+        "least",
+        "most",
         "due_on",
         "due",
         "interest",
-        starts_on=rows.due_on.lag().over(ibis.window(**order)),
-        due_before=so_far(rows.due),
-        principal_before=so_far(rows.principal),
+        starts_on=ibis.coalesce(rows.due_on.lag().over(ibis.window(**order)), rows.starts_on),
+        due_before=so_far(rows.due_by, rows.due),
+        principal_before=so_far(rows.principal_by, rows.principal),
     )
-    return rows.inner_join(versions, ["loan_id", "version"])
 
 
 def relevant(periods: ir.Table, first: date, last: date) -> ir.Table:
     """The periods that the days can touch: those that overlap them, and those whose installments are paid in them.
 
-    `periods` has least and most besides, the range of what is settled over the days (null: nothing). A day touches few
-    periods of a loan, so everything after this works on a small table. Adds `current` and `payable`, which of the two
-    it is.
+    A day touches few periods of a loan, so everything after this works on a small table. Adds `current` and `payable`,
+    which of the two it is, and `on`.
     """
-    least = ibis.coalesce(periods.least, ZERO)
-    most = ibis.coalesce(periods.most, ZERO)
     begins = ibis.greatest(ibis.coalesce(periods.starts_on, periods.in_force_from), periods.in_force_from)
     rows = periods.mutate(
         current=(ibis.least(periods.due_on, periods.in_force_until) > ibis.greatest(begins, ibis.literal(first)))
         & (begins <= last),
-        payable=(periods.due_before + periods.due > least) & (periods.due_before <= most),
+        payable=((periods.due_before + periods.due > periods.least) & (periods.due_before <= periods.most)).fill_null(
+            False
+        ),
         on=ibis.greatest(begins, ibis.literal(first)),
     )
     # Named, so that the engine computes it once for its two readers.
     return rows.filter(rows.current | rows.payable).drop("least", "most").alias("relevant_periods")
+
+
+def _sum(amount: ir.DecimalColumn, where: ir.BooleanColumn) -> ir.DecimalScalar:
+    return money(ibis.coalesce(money(amount.sum(where=where)), ZERO))
 
 
 def current(relevant: ir.Table) -> ir.Table:

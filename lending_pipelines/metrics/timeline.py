@@ -11,6 +11,9 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
+BEGINNING = date(1900, 1, 1)
+"""Before every business date: the start of what has no start."""
+
 FAR = date(9999, 12, 31)
 """After every business date: the end of what has no end."""
 
