@@ -10,20 +10,22 @@ import json
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 
 import benchmarks
 from benchmarks import charts
 from benchmarks.harness import Options, Row
 
 
-def found() -> dict[str, object]:
-    """The package's modules that have a `run`, by name."""
-    names = [module.name for module in iter_modules(benchmarks.__path__) if not module.name.startswith("_")]
-    modules = {name: import_module(f"benchmarks.{name}") for name in names}
+def load(names: Sequence[str]) -> dict[str, ModuleType]:
+    """The benchmarks of these names; of no names, all: the package's modules that have a `run`."""
+    every = sorted(module.name for module in iter_modules(benchmarks.__path__) if not module.name.startswith("_"))
+    modules = {name: import_module(f"benchmarks.{name}") for name in names or every}
     return {name: module for name, module in modules.items() if hasattr(module, "run")}
 
 
@@ -40,22 +42,22 @@ def machine() -> dict[str, object]:
 
 def main() -> None:
     """Parse the command line and run."""
-    modules = found()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="the large sizes too")
-    parser.add_argument("--only", action="append", choices=sorted(modules), help="run this benchmark alone")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run this benchmark alone")
     parser.add_argument("--folder", type=Path, default=Path(".lending/bench"), help="where data and results are kept")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     started = time.monotonic()
-    for name in options.only or sorted(modules):
+    for name, benchmark in load(options.only).items():
         print(f"\n{name}", flush=True)
-        rows += modules[name].run(Options(options.full, options.folder))
+        rows += benchmark.run(Options(options.full, options.folder))
     results = {"machine": machine(), "seconds": time.monotonic() - started, "rows": [asdict(row) for row in rows]}
     (options.folder / "results.json").write_text(json.dumps(results, indent=1))
     charts.ratios(rows, options.folder / "ratios.svg")
-    print(f"\nWritten: {options.folder}/results.json and ratios.svg")
+    charts.cost(rows, options.folder / "cost.svg")
+    print(f"\nWritten: {options.folder}/results.json and the charts beside it")
 
 
 if __name__ == "__main__":

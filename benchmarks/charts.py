@@ -21,3 +21,20 @@ def ratios(rows: Sequence[Row], file: Path) -> None:
         row=alt.Row("benchmark:N", title=None), bounds="flush"
     )
     chart.resolve_scale(y="independent").save(file)
+
+
+def cost(rows: Sequence[Row], file: Path) -> None:
+    """Seconds of loan_positions by loan-days, both on log scales: linear cost is a straight line of slope 1."""
+    import altair as alt
+
+    values = [asdict(row) for row in rows if row.benchmark == "positions" and row.contender in ("ours", "by_hand")]
+    if not values:
+        return
+    encoding = {
+        "x": alt.X("amount:Q", scale=alt.Scale(type="log"), title="loan-days"),
+        "y": alt.Y("cpu_seconds:Q", scale=alt.Scale(type="log"), title="CPU seconds"),
+        "color": alt.Color("contender:N", title=None),
+    }
+    points = alt.Chart().mark_point(filled=True, size=60).encode(**encoding)
+    names = alt.Chart().mark_text(dx=8, align="left", fontSize=9).encode(**encoding, text="case:N")
+    alt.layer(points, names, data=alt.Data(values=values)).properties(width=520, height=320).save(file)

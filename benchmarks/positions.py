@@ -1,0 +1,120 @@
+"""loan_positions, the close's central table: ours against SQL by hand and pandas, and a range against its days.
+
+Day by day is what a range would cost as a loop; written again is what writing its rows costs alone, without computing
+them: the bound on a range.
+"""
+
+import sys
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import ibis.expr.types as ir
+import pandas as pd
+
+from benchmarks import in_pandas as pandas_way
+from benchmarks.harness import Options, Row, compare
+from benchmarks.sample_data import DAY, make_data
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.lake.engines import DuckDBEngine
+from lending_pipelines.metrics import positions
+
+MEMORY = "6GB"
+NUMBERS = ("principal_outstanding", "past_due_amount", "days_past_due")
+SQL_AIM, PANDAS_AIM = 1 / 1.5, 10
+
+
+def ours(data: str, out: str, days: int) -> None:
+    """Positions of `days` days ending on DAY, through the package's own expression and engine."""
+    _write(DuckDBEngine(MEMORY), data, f"{out}/ours", DAY - timedelta(days=days - 1), DAY)
+
+
+def day_by_day(data: str, out: str, days: int) -> None:
+    """The same days, one after the other."""
+    engine = DuckDBEngine(MEMORY)
+    for back in range(days):
+        day = DAY - timedelta(days=back)
+        _write(engine, data, f"{out}/day_by_day", day, day)
+
+
+def written_again(data: str, out: str, days: int) -> None:
+    """What ours wrote, read and written in the same way."""
+    engine = DuckDBEngine(MEMORY)
+    rows = engine.backend.read_parquet(f"{out}/ours/*/*.parquet", hive_partitioning=True)
+    engine.write_parquet(rows, f"{out}/again", "again", "business_date")
+
+
+def by_hand(data: str, out: str, days: int) -> None:
+    """Positions of DAY by the SQL in by_hand.sql."""
+    connection = duckdb.connect(config={"memory_limit": MEMORY, "preserve_insertion_order": "false"})
+    for name in positions.SOURCES:
+        connection.sql(f"create view {name} as from read_parquet('{data}/{name}/*.parquet')")
+    query = Path(__file__).with_name("by_hand.sql").read_text().replace("$day", f"date '{DAY}'")
+    connection.execute(f"copy ({query}) to '{out}/by_hand.parquet' (format parquet, compression zstd)")
+
+
+def in_pandas(data: str, out: str, days: int) -> None:
+    """Positions of DAY by in_pandas.py."""
+    pandas_way.positions(Path(data), pd.Timestamp(DAY)).to_parquet(f"{out}/in_pandas.parquet")
+
+
+def run(options: Options) -> list[Row]:
+    """A day of 10,000 and 100,000 loans, 31 days of them; with `--full` a day of 1,000,000, and a year of 200,000."""
+    rows = []
+    sizes = (10_000, 100_000, 1_000_000) if options.full else (10_000, 100_000)
+    for loans in sizes:
+        rows += _day(loans, options.folder)
+    rows += _range(10_000, 31, [ours, day_by_day, written_again], options.folder)
+    rows += _range(100_000, 31, [ours, written_again], options.folder)
+    if options.full:
+        rows += _range(200_000, 365, [ours, written_again], options.folder)
+    return rows
+
+
+def _day(loans: int, folder: Path) -> list[Row]:
+    data = make_data(loans, folder)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        rows = compare(
+            "positions",
+            f"{loans:,} loans, 1 day",
+            [ours, by_hand, in_pandas],
+            str(data),
+            out,
+            1,
+            amount=loans,
+            unit="loan-days",
+            once=[in_pandas],
+            aims={"by_hand": SQL_AIM, "in_pandas": PANDAS_AIM},
+        )
+        _same_answers(Path(out))
+    return rows
+
+
+def _range(loans: int, days: int, contenders: list, folder: Path) -> list[Row]:
+    data = make_data(loans, folder)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        case = f"{loans:,} loans, {days} days"
+        work = {"amount": loans * days, "unit": "loan-days"}
+        return compare("positions", case, contenders, str(data), out, days, **work, rounds=1)
+
+
+def _write(engine: DuckDBEngine, data: str, folder: str, first: date, last: date) -> None:
+    def read(name: str) -> ir.Table:
+        return engine.read_parquet([f"{data}/{name}/*.parquet"])
+
+    rows = positions.loan_positions(read, first, last, Conventions())
+    engine.write_parquet(rows, folder, "ours", "business_date")
+
+
+def _same_answers(out: Path) -> None:
+    """Stop when the contenders disagree: a wrong answer has no speed."""
+    mine = f"(select distinct on (loan_id) * from read_parquet('{out}/ours/business_date={DAY}/*.parquet'))"
+    for other in ("by_hand", "in_pandas"):
+        for number in NUMBERS:
+            different = duckdb.sql(
+                f"select count(*) from {mine} a full join '{out}/{other}.parquet' b using (loan_id) "
+                f"where coalesce(abs(a.{number}::double - b.{number}::double) > 0.005, true)"
+            ).fetchall()[0][0]
+            if different:
+                sys.exit(f"{other} and ours disagree on {number} of {different} loans")
