@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from lending_pipelines.criteria import CriteriaError
 from lending_pipelines.register import Portfolios, Register, RegisterError, membership, read_loan_ids
 from lending_pipelines.register.models import PortfolioLoan
 from lending_pipelines.tables import DERIVED
@@ -249,3 +250,64 @@ def _intervals(session: Session) -> list[tuple]:
         PortfolioLoan.removed_on,
     )
     return [tuple(row) for row in session.execute(sa.select(*columns).order_by(*columns[:3]))]
+
+
+RULE = {"field": "principal", "op": "gt", "value": 1000}
+
+
+def test_a_bad_rule_is_refused_when_it_is_saved(session):
+    bad = {"all": [RULE, {"field": "princpal", "op": "gt", "value": 1}]}
+    refusal = r"criteria\.all\[1\]\.field: there is no field 'princpal'; did you mean 'principal'\?"
+    with pytest.raises(CriteriaError, match=refusal):
+        Portfolios(session).create("Bad", JANUARY, criteria=bad)
+    with pytest.raises(CriteriaError, match=refusal):
+        Portfolios(session).set_criteria("a", bad)
+    assert [portfolio.name for portfolio in Portfolios(session).all()] == ["Auto", "Solar"]
+    assert Portfolios(session).ruled() == []
+
+
+def test_portfolios_choose_by_priority_then_age_then_name(session):
+    portfolios = Portfolios(session)
+    for name, opened_on, priority in (("B", JANUARY, 1), ("A", JANUARY, 1), ("old", date(2024, 1, 1), 1)):
+        portfolios.create(name, opened_on, criteria=RULE, priority=priority, portfolio_id=name)
+    portfolios.create("first", FEBRUARY, criteria=RULE, priority=-1, portfolio_id="first")
+    portfolios.set_criteria("b", RULE)
+    assert [ruled.portfolio_id for ruled in portfolios.ruled()] == ["first", "old", "A", "B", "b"]
+    portfolios.set_criteria("A", None)
+    portfolios.get("B").status = "sold"
+    assert [ruled.portfolio_id for ruled in portfolios.ruled()] == ["first", "old", "b"]
+
+
+def test_a_rule_saved_past_the_class_is_refused_with_its_portfolio(session):
+    Portfolios(session).get("a").criteria = {"sql": "1=1"}
+    with pytest.raises(CriteriaError, match=r"portfolio 'Auto': criteria: 'sql' does not belong here"):
+        Portfolios(session).ruled()
+
+
+def test_a_closed_portfolio_takes_no_loans_from_that_day_on_and_keeps_those_it_has(session):
+    portfolios = Portfolios(session)
+    portfolios.set_criteria("a", RULE)
+    portfolios.assign("a", ["L1"], FEBRUARY)
+    with pytest.raises(RegisterError, match="'Auto' was opened or took a loan on 2025-02-01: close it after that"):
+        portfolios.close("a", FEBRUARY)
+    portfolios.close("a", MARCH)
+    assert (portfolios.get("a").status, portfolios.get("a").closed_on) == ("closed", MARCH)
+    # Of the days before, it may still take what its rule means.
+    assert [(ruled.opened_on, ruled.closed_on) for ruled in portfolios.ruled()] == [(JANUARY, MARCH)]
+    assert session.scalars(sa.select(PortfolioLoan.removed_on)).all() == [None]
+    with pytest.raises(RegisterError, match="'Auto' is closed: only an open one can be closed"):
+        portfolios.close("a", MARCH)
+
+
+def test_what_rules_chose_is_recorded_unless_the_loan_was_put_elsewhere_since(session):
+    portfolios = Portfolios(session)
+    for portfolio_id in ("a", "b"):
+        portfolios.set_criteria(portfolio_id, RULE)
+    portfolios.assign("b", ["elsewhere", "left"], JANUARY)
+    portfolios.remove("b", ["left"], FEBRUARY)
+    portfolios.get("b").status = "sold"
+    chosen = [("a", "elsewhere", FEBRUARY), ("a", "left", FEBRUARY), ("a", "new", JANUARY), ("b", "other", JANUARY)]
+    assert portfolios.assign_by_rule(chosen) == 2
+    assert portfolios.assign_by_rule(chosen) == 0
+    query = sa.select(PortfolioLoan.loan_id, PortfolioLoan.assigned_on).where(PortfolioLoan.method == "dynamic")
+    assert sorted(map(tuple, session.execute(query))) == [("left", FEBRUARY), ("new", JANUARY)]

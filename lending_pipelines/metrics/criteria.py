@@ -1,0 +1,50 @@
+"""The rules of dynamic portfolios as predicates. What a rule may say is in lending_pipelines.criteria; what follows
+from it, in assignments.py."""
+
+from collections.abc import Callable
+from functools import reduce
+from operator import and_, or_
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.criteria import FIELDS, Condition, Group, Operator, Value
+
+SOURCES = ("loans", "borrowers", "products")
+"""The tables that a rule looks at."""
+
+_COMPARE: dict[Operator, Callable[[ir.Column, list[ir.Scalar]], ir.BooleanColumn]] = {
+    "eq": lambda field, values: field == values[0],
+    "ne": lambda field, values: field != values[0],
+    "lt": lambda field, values: field < values[0],
+    "le": lambda field, values: field <= values[0],
+    "gt": lambda field, values: field > values[0],
+    "ge": lambda field, values: field >= values[0],
+    "between": lambda field, values: field.between(*values),
+    "in": lambda field, values: field.isin(values),
+    "not_in": lambda field, values: field.notin(values),
+}
+
+
+def terms(read: Callable[[str], ir.Table]) -> ir.Table:
+    """Every loan with every field that a rule can be on; `read` gives each of SOURCES by name."""
+    loans = read("loans")
+    loans = loans.left_join(read("borrowers").select("borrower_id", "segment"), "borrower_id", rname="{name}_theirs")
+    products = read("products").select("product_id", "program_id", "product_type")
+    return loans.left_join(products, "product_id", rname="{name}_own").select(*FIELDS)
+
+
+def predicate(rule: Group | Condition, loans: ir.Table) -> ir.BooleanColumn:
+    """Whether a loan of `loans` (see `terms`) is meant; one that lacks a field meets no condition on it."""
+    return _holds(rule, loans).fill_null(False)
+
+
+def _holds(rule: Group | Condition, loans: ir.Table) -> ir.BooleanColumn:
+    if isinstance(rule, Condition):
+        return _COMPARE[rule.op](loans[rule.field], [_literal(value, rule.field) for value in rule.values])
+    return reduce(and_ if rule.kind == "all" else or_, (_holds(part, loans) for part in rule.parts))
+
+
+def _literal(value: Value, field: str) -> ir.Scalar:
+    # Cast besides: Ibis takes the narrowest decimal that a literal fits.
+    return ibis.literal(value, FIELDS[field].type)

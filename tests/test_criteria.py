@@ -1,0 +1,152 @@
+"""A rule is checked to its last node, and nothing that is none is an unhandled error."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lending_pipelines.criteria import (
+    FIELDS,
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_VALUES,
+    Condition,
+    CriteriaError,
+    Group,
+    parse_criteria,
+    read_criteria,
+)
+
+
+def on(field="principal", op="gt", value=1000):
+    return {"field": field, "op": op, "value": value}
+
+
+def refusal(rule):
+    with pytest.raises(CriteriaError) as refused:
+        parse_criteria(rule)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+def nested(depth, innermost):
+    for _ in range(depth):
+        innermost = {"all": [innermost]}
+    return innermost
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (None, 'criteria: write an object with "all", "any" or "field", not null'),
+        ({}, 'criteria: there is no "field"; write {"field": …, "op": …, "value": …}'),
+        ({"all": []}, "criteria.all: write a list of one rule or more, not an empty list"),
+        ({"all": [on()], "any": [on()]}, "criteria: 'any' does not belong here, only all"),
+        (on() | {"sql": "1=1"}, "criteria: 'sql' does not belong here, only field and op and value"),
+        (on("princpal"), "criteria.field: there is no field 'princpal'; did you mean 'principal'?"),
+        ({"all": [on(), on("id")]}, "criteria.all[1].field: there is no field 'id'; "),
+        (on(op="=="), "criteria.op: there is no operator '=='; there is 'between', 'eq', 'ge', 'gt', 'in', "),
+        (on(op="betwen"), "criteria.op: there is no operator 'betwen'; did you mean 'between'?"),
+        (on("region", "lt", "N"), "criteria.op: region is text, which has no order; write eq or ne or in or not_in"),
+        (
+            {"all": [on(), {"any": [on(value="cheap")]}]},
+            "criteria.all[1].any[0].value: principal is money: write an amount to the cent as 1000.50, not 'cheap'",
+        ),
+        (on(value=1.001), "criteria.value: principal is money: write an amount to the cent as 1000.50, not 1.001"),
+        (on(value=True), "criteria.value: principal is money: write an amount to the cent as 1000.50, not true"),
+        (on(value=float("nan")), "criteria.value: principal is money: "),
+        (on(value=10**5000), "criteria.value: principal is money: "),
+        (on(value="1e999999999"), "criteria.value: principal is money: "),
+        (on("annual_rate", "lt", 0.1234567), "criteria.value: annual_rate is a rate: write an annual fraction "),
+        (on("term_count", "eq", 12.0), "criteria.value: term_count is a whole number: write a whole number as 36"),
+        (on("approved_on", "ge", "2025-02-30"), 'criteria.value: approved_on is a date: write a date as "2025-01-31"'),
+        (on("approved_on", "ge", 20250101), "criteria.value: approved_on is a date: "),
+        (on("purpose", "eq", "a\x00b"), "criteria.value: purpose is text: write printable text "),
+        (on("day_count", "eq", "30/36"), "criteria.value: day_count is never '30/36'; did you mean '30/360'?"),
+        (on(op="between", value=[1]), "criteria.value: between takes the lowest and the highest value, not 1 values"),
+        (on(op="between", value=[2, 1]), "criteria.value: 2.00 is above 1.00, so that nothing is between them"),
+        (on(op="in", value=7), "criteria.value: in takes a list, not 7"),
+        (on(op="in", value=[]), "criteria.value: in takes 1 to 1,000 values, not 0"),
+        (on(op="in", value=[1] * (MAX_VALUES + 1)), "criteria.value: in takes 1 to 1,000 values, not 1,001"),
+        (on("product_id", "not_in", ["P1", 2]), "criteria.value[1]: product_id is text: "),
+        (nested(MAX_DEPTH, on()), f"a rule is at most {MAX_DEPTH} nodes deep"),
+        (nested(100_000, on()), f"a rule is at most {MAX_DEPTH} nodes deep"),
+        ({"any": [on()] * MAX_NODES}, f"a rule has at most {MAX_NODES} nodes"),
+    ],
+)
+def test_what_is_no_rule_is_refused_at_the_node_that_is_wrong(rule, message):
+    assert message in refusal(rule)
+
+
+def test_a_rule_at_its_bounds_is_one():
+    parse_criteria(nested(MAX_DEPTH - 1, on()))
+    parse_criteria({"any": [on()] * (MAX_NODES - 1)})
+    parse_criteria(on(op="in", value=[1] * MAX_VALUES))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "criteria: this is no JSON: "),
+        ('{"field": "principal", "field": "region"}', "criteria: this is no JSON: an object has 'field' twice"),
+        ("[" * 100_000, "criteria: this is no JSON: "),
+        ("NaN", 'criteria: write an object with "all", "any" or "field", not nan'),
+    ],
+)
+def test_what_is_no_json_is_refused(text, message):
+    with pytest.raises(CriteriaError) as refused:
+        read_criteria(text)
+    assert message in str(refused.value)
+
+
+def test_a_rule_comes_back_from_its_text_as_it_was():
+    rule = {"all": [on(), {"any": [on("product_id", "in", ["P1"])]}]}
+    assert read_criteria(json.dumps(rule)) == rule
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(
+        [*FIELDS, "2025-01-31", "' OR 1=1; --", "in", "between", "eq", "all", "1e9999", "30/360", "\ud800"]
+    )
+)
+names = st.sampled_from(["all", "any", "field", "op", "value"]) | st.text(max_size=5)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=15,
+)
+# Nearly right, so that what lies behind the first checks is reached too.
+nearly = st.recursive(
+    st.fixed_dictionaries(
+        {
+            "field": st.sampled_from(sorted(FIELDS)) | scalars,
+            "op": st.sampled_from(["eq", "ne", "lt", "between", "in", "not_in"]),
+            "value": scalars | st.lists(scalars, min_size=2, max_size=2) | anything,
+        }
+    ),
+    lambda inner: st.dictionaries(st.sampled_from(["all", "any"]), st.lists(inner, max_size=3), max_size=1),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(anything | nearly)
+def test_anything_is_a_rule_or_is_refused_with_a_path(given):
+    message = None
+    try:
+        rule = parse_criteria(given)
+    except CriteriaError as refused:
+        message = str(refused)
+    if message is None:
+        assert isinstance(rule, Group | Condition)
+    else:
+        assert message.startswith("criteria")
+        assert "\n" not in message
+        assert len(message.encode()) < 500
