@@ -1,7 +1,11 @@
 """What deploy/ says is true of this repository, of Dagster and of its chart, as far as can be told without engines."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -187,3 +191,19 @@ def test_dagster_starts_on_postgresql_with_these_limits(postgres_url, tmp_path, 
         assert instance.run_monitoring_enabled
         assert instance.event_log_storage.supports_global_concurrency_limits
         assert not instance.telemetry_enabled
+
+
+def test_the_package_that_the_image_installs_has_every_file(tmp_path):
+    copied = re.search(r"^COPY (pyproject.toml .*) \./$", DOCKERFILE, re.MULTILINE)[1].split()
+    for name in copied:
+        shutil.copy(ROOT / name, tmp_path / name)
+    package = ROOT / "lending_pipelines"
+    shutil.copytree(package, tmp_path / "lending_pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet", "--no-index"]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, "."], cwd=tmp_path, check=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+
+    packed = {name for name in ZipFile(wheel).namelist() if name.startswith("lending_pipelines/")}
+    there = (tmp_path / "lending_pipelines").rglob("*")
+    assert packed == {path.relative_to(tmp_path).as_posix() for path in there if path.is_file()}
+    assert "lending_pipelines/register/migrations/env.py" in packed
