@@ -1,14 +1,19 @@
 """A facility over five loans by hand, its rules as files and text, and a whole lender held against a plain loop."""
 
 import json
+import re
+import tomllib
 from collections import defaultdict
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from tiny_lake import TinyLake, generate, money, rows, table
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.facility import Eligibility, FacilityRules, Grouping, Metric
 from lending_pipelines.reports import facility_rules
 from lending_pipelines.reports.registry import get
 
@@ -237,6 +242,18 @@ def test_rules_are_a_toml_or_json_file_or_json(tmp_path):
     limit = next(line for line in facility_rules.table(rules).frame.itertuples() if "concentration" in line.rule)
     assert (limit.rule, limit.value) == ("concentration by product", "0.25")
     assert limit.meaning == "Share of eligible principal, at most for P1."
+
+
+def test_the_page_on_rules_shows_every_one(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "facility-rules.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "facility.toml").write_text(example, encoding="utf-8")
+    facility_rules.load(str(tmp_path / "facility.toml"))
+    shown = tomllib.loads(example)
+    assert shown.keys() == FacilityRules.model_fields.keys()
+    assert shown["eligibility"].keys() == Eligibility.model_fields.keys()
+    for name in (*get_args(Grouping), *get_args(Metric)):
+        assert re.search(rf"\b{name}\b", example), name
 
 
 @pytest.mark.parametrize(
