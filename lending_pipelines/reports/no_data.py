@@ -15,7 +15,7 @@ def has_rows(source: ReportSource, table: str) -> bool:
 
 def reason(source: ReportSource, tables: Iterable[str], otherwise: str) -> str:
     """The `no_data` of a table made of these servicing tables: that the source has none of them, or `otherwise`."""
-    names = list(tables)
-    if any(has_rows(source, name) for name in names):
+    *names, last = tables
+    if any(has_rows(source, name) for name in (*names, last)):
         return otherwise
-    return f"the source has no {' and no '.join(names)}"
+    return f"the source has no {', '.join(names)}{' or ' if names else ''}{last}"

@@ -175,7 +175,7 @@ def test_a_source_without_collections_says_so(lake, report):
         lake.rows[name] = []
     book = report("collection_performance")
     assert {t.no_data for t in book.tables[:3]} == {
-        "the source has no collection_contacts and no promises_to_pay and no collection_assignments"
+        "the source has no collection_contacts, promises_to_pay or collection_assignments"
     }
     assert (book.charts, book.summary) == ([], {})
 
