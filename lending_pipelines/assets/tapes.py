@@ -4,8 +4,10 @@ A tape that is there is never overwritten: the same content stays as it is, othe
 manifest names what it supersedes. Blocking checks of the days are evaluated again before anything is written.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -18,9 +20,11 @@ from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.assets.reports import require_checks
 from lending_pipelines.exports.export import export_rows
 from lending_pipelines.exports.files import placing
+from lending_pipelines.exports.reading import read_rows
+from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register import Register, TapeConfigs
-from lending_pipelines.reports.book import Cover
+from lending_pipelines.reports.book import Cover, ReportColumn
 from lending_pipelines.reports.columns import report_column
 from lending_pipelines.resources import (
     ConventionsResource,
@@ -30,14 +34,21 @@ from lending_pipelines.resources import (
     RegisterResource,
 )
 from lending_pipelines.tapes import (
+    CHANGE_COLUMNS,
     TABLES_READ,
+    Comparison,
+    TapeChanges,
+    TapeField,
     TapeManifest,
     TapePlacement,
     TapeSpec,
+    TemplateField,
+    checked_rows,
     control_totals,
     next_tape_path,
     tape_folder,
     tape_rows,
+    tape_spec,
     tape_tables,
     tape_totals,
 )
@@ -91,21 +102,7 @@ def _due(register: Register, wanted: list[str], first: date, last: date) -> Iter
     with register.session() as session:
         configs = TapeConfigs(session)
         chosen = [configs.by_name(name) for name in wanted] or configs.active()
-    specs = [
-        (
-            config.tape_schedule,
-            TapeSpec.model_validate(
-                {
-                    "name": config.name,
-                    "portfolio_id": config.portfolio_id,
-                    "investor_id": config.investor_id,
-                    "tape_format": config.tape_format,
-                    "fields": config.required_fields,
-                }
-            ),
-        )
-        for config in chosen
-    ]
+    specs = [(config.tape_schedule, tape_spec(config)) for config in chosen]
     for offset in range((last - first).days + 1):
         day = first + timedelta(days=offset)
         yield from ((day, spec) for schedule, spec in specs if wanted or is_due(schedule, day))
@@ -114,12 +111,13 @@ def _due(register: Register, wanted: list[str], first: date, last: date) -> Iter
 def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
     """Write one tape and its manifest, unless the same content is there."""
     totals = control_totals(tape_totals(spec, source.table, day).to_pyarrow())
-    rows = source.batches(tape_rows(spec, source.table, day))
+    rows = checked_rows(spec, source.batches(tape_rows(spec, source.table, day)))
     cover = Cover(f"{spec.name} {day}", {"Conventions": source.conventions.stamp()})
+    existing = _manifests(spec, day, exports)
     with tempfile.TemporaryDirectory(prefix="lending-tape-") as folder:
-        columns = [report_column(column) for column in spec.columns]
-        made = export_rows(rows, columns, spec.tape_format, f"{folder}/tape", cover)
-        placement = next_tape_path(spec, day, _manifests(spec, day, exports), made.sha256)
+        columns = [_column(output) for output in spec.outputs]
+        made = export_rows(rows, columns, spec.tape_format, f"{folder}/tape", cover, _shape(spec))
+        placement = next_tape_path(spec, day, existing, made.sha256)
         manifest = TapeManifest.of(
             spec,
             day,
@@ -133,14 +131,55 @@ def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsR
             table_versions={name: source.versions()[name] for name in tape_tables(spec)},
         )
         if placement.is_new:
+            if superseded := [tape for tape in existing if tape.file_name == placement.supersedes]:
+                changes = _compare(superseded[0], manifest, made.url, placement, exports, folder)
+                manifest = manifest.model_copy(update={"changes": changes})
             _place(made.url, manifest, placement, exports)
     return manifest
 
 
+def _column(output: TapeField | TemplateField) -> ReportColumn:
+    """How the exports write a column: a standard's number stays one, though it is text for its no-data codes."""
+    column = report_column(output.column)
+    return replace(column, kind="ratio") if isinstance(output, TemplateField) and output.is_number else column
+
+
+def _shape(spec: TapeSpec) -> XmlShape | None:
+    return XmlShape(**spec.standard.xml) if spec.standard and spec.standard.xml else None
+
+
+def _compare(
+    before: TapeManifest,
+    after: TapeManifest,
+    made: str,
+    placement: TapePlacement,
+    exports: ExportsResource,
+    folder: str,
+) -> TapeChanges | None:
+    """Put the list of changes beside the tape; None when the tape before does not name its loans."""
+    if before.key is None or after.key is None:
+        return None
+    earlier = f"{folder}/before"
+    with fsspec.open(exports.place(f"{placement.folder}/{before.file_name}")) as source, open(earlier, "wb") as copy:
+        shutil.copyfileobj(source, copy)
+    comparison = Comparison(before.types, before.key, after.types, after.key)
+    changes = comparison.rows(
+        read_rows(earlier, before.file_name.rpartition(".")[2], list(before.types)),
+        read_rows(made, after.file_name.rpartition(".")[2], list(after.types)),
+    )
+    written = export_rows(
+        changes,
+        [report_column(column) for column in CHANGE_COLUMNS],
+        "csv",
+        exports.place(f"{placement.folder}/{placement.changes_name}"),
+        Cover(f"Changes to {before.file_name}", {}),
+    )
+    return comparison.summary(placement.changes_name, written.sha256)
+
+
 def _place(made: str, manifest: TapeManifest, placement: TapePlacement, exports: ExportsResource) -> None:
     with placing(exports.place(placement.path)) as target, open(made, "rb") as tape:
-        while block := tape.read(1 << 20):
-            target.write(block)
+        shutil.copyfileobj(tape, target, 1 << 20)
     # The manifest last: a tape is there once its manifest is.
     with placing(exports.place(placement.manifest_path)) as target:
         target.write(manifest.to_json())

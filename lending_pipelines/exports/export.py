@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lending_pipelines.exports import csv, json, parquet, pdf, xlsx
+from lending_pipelines.exports import csv, json, parquet, pdf, xlsx, xml
 from lending_pipelines.exports.files import ExportedFile, ExportError, placing
 from lending_pipelines.exports.sheet import Sheet
 from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
@@ -36,12 +36,18 @@ def export(book: ReportBook, output_format: str, url: str) -> ExportedFile:
 
 
 def export_rows(
-    reader: pa.RecordBatchReader, columns: Sequence[ReportColumn], output_format: str, url: str, cover: Cover
+    reader: pa.RecordBatchReader,
+    columns: Sequence[ReportColumn],
+    output_format: str,
+    url: str,
+    cover: Cover,
+    shape: xml.XmlShape | None = None,
 ) -> ExportedFile:
-    """Write rows as they are read, in flat memory, at `url` plus the suffix of the format: .csv, .xlsx, .parquet.
+    """Write rows as they are read, in flat memory, at `url` plus the suffix of the format: .csv, .xlsx, .parquet, .xml.
 
     The reader's columns are those of `columns`, by name and in order. The cover is a worksheet in XLSX and metadata in
-    Parquet; CSV has no place for it, what must travel with it goes in a manifest. ExportError as in `export`.
+    Parquet; CSV and XML have no place for it, what must travel with it goes in a manifest. XML needs a `shape`.
+    ExportError as in `export`.
     """
     names = [column.name for column in columns]
     if reader.schema.names != names:
@@ -52,6 +58,8 @@ def export_rows(
         "xlsx": lambda sink: xlsx.write_workbook(cover, [sheet], [sheet.title], (), sink),
         "parquet": lambda sink: parquet.write_sheet(sheet, cover, sink),
     }
+    if shape:
+        writers["xml"] = lambda sink: xml.write_sheet(sheet, shape, sink)
     if output_format not in writers:
         raise ExportError(f"rows cannot be written as {output_format!r}: choose {', '.join(writers)}")
     with placing(_suffixed(url, output_format)) as sink:

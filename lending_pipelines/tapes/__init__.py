@@ -1,10 +1,13 @@
 """Loan tapes: which loan-level fields there are, which an investor's tape holds, and what vouches for the file.
 
 Everything here is pure: expressions, decisions and texts. Writing the file is the exports', where it goes is the
-assets', and who gets which tape when is kept in the register.
+assets', and who gets which tape when is kept in the register, from which and into which configs.py brings it.
 """
 
 from lending_pipelines.tapes.catalogue import CATALOGUE, TABLES_READ, TapeCatalogueField
+from lending_pipelines.tapes.changes import COLUMNS as CHANGE_COLUMNS
+from lending_pipelines.tapes.changes import Comparison, TapeChanges
+from lending_pipelines.tapes.configs import save_tape_config, tape_spec
 from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals
 from lending_pipelines.tapes.placement import TapePlacement, tape_folder
 from lending_pipelines.tapes.rows import checked_rows, tape_rows, tape_tables, tape_totals
@@ -14,10 +17,13 @@ from lending_pipelines.tapes.versions import next_tape_path
 
 __all__ = [
     "CATALOGUE",
+    "CHANGE_COLUMNS",
     "DEFAULT_FIELDS",
     "TABLES_READ",
+    "Comparison",
     "ControlTotal",
     "TapeCatalogueField",
+    "TapeChanges",
     "TapeError",
     "TapeField",
     "TapeManifest",
@@ -28,8 +34,10 @@ __all__ = [
     "checked_rows",
     "control_totals",
     "next_tape_path",
+    "save_tape_config",
     "tape_folder",
     "tape_rows",
+    "tape_spec",
     "tape_tables",
     "tape_totals",
     "template",

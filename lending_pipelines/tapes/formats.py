@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from lending_pipelines.errors import LendingError
 
 _HUNDRED = 100
+_MINUS = "-?"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Format:
 
     pattern: str
     text: Callable[[ir.Value], ir.StringValue]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the values are numbers: what may begin with a minus is nothing else."""
+        return self.pattern.startswith(_MINUS)
 
 
 def format_of(name: str) -> Format:
@@ -53,7 +59,7 @@ def _percent(places: int) -> Callable[[ir.Value], ir.StringValue]:
 
 
 def _number(whole: int, places: int) -> str:
-    return f"-?[0-9]{{1,{whole}}}(\\.[0-9]{{1,{places}}})?"
+    return f"{_MINUS}[0-9]{{1,{whole}}}(\\.[0-9]{{1,{places}}})?"
 
 
 def _decimals(whole: str | None, places: str | None) -> Format:
@@ -73,7 +79,7 @@ _FORMATS: dict[str, Callable[..., Format]] = {
     "COUNTRYCODE_2": lambda: Format("[A-Z]{2}", _upper),
     "CURRENCYCODE_3": lambda: Format("[A-Z]{3}", _upper),
     "DATEFORMAT": lambda: _ISO_DAY,
-    "INTEGER-9999": lambda: Format("-?[0-9]{1,4}", _plain),
+    "INTEGER-9999": lambda: Format(f"{_MINUS}[0-9]{{1,4}}", _plain),
     "LEI": lambda: Format("[A-Z0-9]{18}[0-9]{2}", _upper),
     "LIST": lambda: _ANY_CODE,
     "MONETARY": lambda: Format(_number(16, 5), _plain),
@@ -85,7 +91,7 @@ _FORMATS: dict[str, Callable[..., Format]] = {
     "YYYY-MM-DD": lambda: _ISO_DAY,
     "YYYY-MM": lambda: Format("[0-9]{4}-[0-9]{2}", _date("%Y-%m")),
     "List": lambda: _ANY_CODE,
-    "Numeric": lambda: Format("-?[0-9]{1,12}", _plain),
+    "Numeric": lambda: Format(f"{_MINUS}[0-9]{{1,12}}", _plain),
     "Text|Text/Numeric": lambda: Format(".{1,1000}", _plain),
     r"9\(([0-9]+)\)\.99": lambda whole: _decimals(whole, None),
     r"9\(([0-9]+)\)\.9\(([0-9]+)\)": _decimals,
@@ -93,7 +99,7 @@ _FORMATS: dict[str, Callable[..., Format]] = {
     "DATE_TYPE": lambda: Format("[0-9]{2}-[0-9]{2}-[0-9]{4}", _date("%m-%d-%Y")),
     "DATE_MM_YYYY_TYPE": lambda: Format("[0-9]{2}/[0-9]{4}", _date("%m/%Y")),
     "DECIMAL_TYPE20_8": lambda: Format(_number(12, 8), _plain),
-    "INTEGER_TYPE_([28])_A": lambda digits: Format(f"-?[0-9]{{1,{digits}}}", _plain),
+    "INTEGER_TYPE_([28])_A": lambda digits: Format(f"{_MINUS}[0-9]{{1,{digits}}}", _plain),
     "STRING_([0-9]+)_TYPE": lambda most: Format(f".{{1,{most}}}", _plain),
     "TRUE_FALSE_TYPE": lambda: Format("true|false", _flag("true", "false")),
 }

@@ -13,8 +13,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.tapes.changes import TapeChanges
 from lending_pipelines.tapes.placement import TapePlacement
-from lending_pipelines.tapes.spec import TapeError, TapeField, TapeSpec
+from lending_pipelines.tapes.spec import KEY, TapeError, TapeField, TapeSpec
 from lending_pipelines.tapes.template import TemplateField
 
 
@@ -45,7 +46,11 @@ class TapeColumn(BaseModel):
 
 
 class TapeManifest(BaseModel):
-    """One tape's manifest; `supersedes` is the file name of the tape of the same day that this one corrects."""
+    """One tape's manifest; `supersedes` is the file name of the tape of the same day that this one corrects.
+
+    `changes` says how it differs from that one; null where there is none, or where that one does not name its loans.
+    `coverage` counts a template's fields by what they hold.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,12 +58,14 @@ class TapeManifest(BaseModel):
     business_date: date
     version: int
     supersedes: str | None
+    changes: TapeChanges | None = None
     file_name: str
     sha256: str
     byte_count: int
     row_count: int
     totals: tuple[ControlTotal, ...]
     columns: tuple[TapeColumn, ...]
+    coverage: dict[str, int] | None = None
     config: dict[str, Any]
     conventions: dict[str, str]
     code_version: str
@@ -100,11 +107,22 @@ class TapeManifest(BaseModel):
             row_count=row_count,
             totals=totals,
             columns=tuple(map(_column, spec.outputs)),
+            coverage=spec.coverage,
             config=spec.model_dump(mode="json", by_alias=True),
             conventions=conventions.stamp(),
             code_version=code_version,
             table_versions=dict(table_versions),
         )
+
+    @property
+    def key(self) -> str | None:
+        """The column that holds the loan's id; None in a tape that has none."""
+        return next((column.name for column in self.columns if column.field == KEY), None)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The columns' types by name, in order."""
+        return {column.name: column.type for column in self.columns}
 
     def to_json(self) -> bytes:
         """The manifest as a JSON file, keys in order."""

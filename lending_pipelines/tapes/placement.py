@@ -26,6 +26,11 @@ class TapePlacement:
         return f"{self.folder}/{self.file_name}"
 
     @property
+    def changes_name(self) -> str:
+        """The file name of the list of changes to the version before: beside the file."""
+        return f"{self.file_name}.changes.csv"
+
+    @property
     def manifest_path(self) -> str:
         """The manifest's path under the exports URL: beside the file. A tape is there once its manifest is."""
         return f"{self.path}.manifest.json"

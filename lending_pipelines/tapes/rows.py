@@ -22,13 +22,12 @@ def tape_tables(spec: TapeSpec) -> tuple[str, ...]:
 def tape_rows(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:
     """The tape: one row a loan of the portfolio (and of the investor, if one is named) at the end of the day.
 
-    Its columns are `spec.columns`, its order is by loan_id. Closed and charged-off loans are in it, but for templates
-    that report a loan only as long as something happens to it (`rows`).
+    Its columns are `spec.columns`, its order is by loan_id as it is written. Closed and charged-off loans are in it,
+    but for templates that report a loan only as long as something happens to it (`rows`).
     """
     loans = _loans(spec, read, business_date)
-    return loans.order_by("loan_id").select(
-        **{output.column.name: output.value(loans).cast(output.column.type) for output in spec.outputs}
-    )
+    columns = {output.column.name: output.value(loans).cast(output.column.type) for output in spec.outputs}
+    return loans.order_by(columns[spec.key]).select(**columns)
 
 
 def tape_totals(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:

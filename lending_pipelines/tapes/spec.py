@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Va
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.tables import Column
 from lending_pipelines.tapes.catalogue import CATALOGUE, TapeCatalogueField
-from lending_pipelines.tapes.template import TapeTemplate, TemplateField, template
+from lending_pipelines.tapes.template import TapeTemplate, TemplateField, coverage, template
 
 DEFAULT_FIELDS = (
     "loan_id",
@@ -152,6 +152,12 @@ class TapeSpec(BaseModel):
     def outputs(self) -> tuple[TapeField | TemplateField, ...]:
         """The tape's columns in order, each with where it comes from."""
         return self.standard.filled(self.template_values, self.allow_pii) if self.standard else self.fields
+
+    @property
+    def coverage(self) -> dict[str, int] | None:
+        """How many of a template's fields hold what; None without a template."""
+        fields = [output for output in self.outputs if isinstance(output, TemplateField)]
+        return {str(filling): count for filling, count in coverage(fields).items()} if fields else None
 
     @property
     def key(self) -> str:

@@ -77,6 +77,11 @@ class TemplateField(BaseModel):
         return f"^(?:{'|'.join([own, *self.no_data])})$"
 
     @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers, no-data codes apart."""
+        return not self.codes and format_of(self.format).is_number
+
+    @property
     def nullable(self) -> bool:
         """Whether a row may have nothing there."""
         return self.optional and not self.no_data

@@ -91,13 +91,30 @@ def test_a_tape_with_the_same_content_is_not_written_again_and_a_restatement_mak
     made = materialise(MONTH_END, MONTH_END, "transactions", "loan_positions", "loan_tapes")
 
     after = files(home)
-    assert set(after) - set(before) == {monthly("_v2.csv"), monthly("_v2.csv.manifest.json")}
+    changes = monthly("_v2.csv.changes.csv")
+    assert set(after) - set(before) == {monthly("_v2.csv"), monthly("_v2.csv.manifest.json"), changes}
     assert {path: after[path] for path in before} == before
     second = balances(home.folder / "exports" / "tapes" / monthly("_v2.csv"))
     assert second == first | {loan_id: first[loan_id] - 25}
     told = manifest(home, monthly("_v2.csv"))
     assert (told["version"], told["supersedes"]) == (2, monthly(".csv").rpartition("/")[2])
     assert told["sha256"] == after[monthly("_v2.csv")]
+    # The payment of 25.00 is all that changed.
+    assert told["changes"] == {
+        "file_name": changes.rpartition("/")[2],
+        "sha256": after[changes],
+        "loans_added": 0,
+        "loans_removed": 0,
+        "loans_changed": 1,
+        "fields": {"balance": 1},
+        "columns_added": [],
+        "columns_removed": [],
+    }
+    listed = (home.folder / "exports" / "tapes" / changes).read_text().splitlines()
+    assert listed == [
+        '"change","loan_id","field","before","after"',
+        f'"changed","{loan_id}","balance","{first[loan_id]:f}","{second[loan_id]:f}"',
+    ]
     assert told["table_versions"]["loan_positions"] == 1
     assert made["files"] == {told["file_name"]: {"sha256": told["sha256"], "rows": 40}}
 

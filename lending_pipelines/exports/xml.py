@@ -1,0 +1,58 @@
+"""XML: rows as elements in a namespace, a child element a column, in the columns' order; nothing for null.
+
+Which standard's elements they are, and how its values are written, is the caller's: every column is text. Rows are
+formatted a column at a time in Arrow and written as they come, so memory stays flat; equal rows make equal bytes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lending_pipelines.exports.ahead import in_order
+from lending_pipelines.exports.files import ExportError
+from lending_pipelines.exports.sheet import Sheet
+
+# What XML 1.0 has no way to write.
+_ILLEGAL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\ufffe\uffff]"
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+
+
+@dataclass(frozen=True)
+class XmlShape:
+    """The root element with its namespace, and the element that each row is."""
+
+    namespace: str
+    root: str
+    row: str
+
+
+def write_sheet(sheet: Sheet, shape: XmlShape, sink: Any) -> int:
+    """Write one table; the number of rows written. ExportError when a column is not text."""
+    if wrong := [field.name for field in sheet.schema if not pa.types.is_string(field.type)]:
+        raise ExportError(f"{sheet.title}: column {wrong[0]} is no text, as every column of an XML file is")
+    sink.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<{shape.root} xmlns="{shape.namespace}">\n'.encode())
+    rows = 0
+    for count, lines in in_order(lambda batch: (batch.num_rows, _elements(batch, shape.row)), sheet.slices()):
+        sink.write(lines)
+        rows += count
+    sink.write(f"</{shape.root}>\n".encode())
+    return rows
+
+
+def _elements(batch: pa.RecordBatch, row: str) -> pa.Buffer:
+    children = [
+        pc.binary_join_element_wise(f"<{name}>", _escaped(values), f"</{name}>", "")
+        for name, values in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    rows = pc.binary_join_element_wise(f"<{row}>", *children, f"</{row}>\n", "", null_handling="skip")
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows), "")[0].as_buffer()
+
+
+def _escaped(values: pa.Array) -> pa.Array:
+    if not pc.any(pc.match_substring_regex(values, f"[&<>\r]|{_ILLEGAL}")).as_py():
+        return values
+    for character, escape in _ESCAPES.items():
+        values = pc.replace_substring(values, character, escape)
+    return pc.replace_substring_regex(values, _ILLEGAL, "\ufffd")
