@@ -144,7 +144,8 @@ def _earned_at(
 
     Charge-offs of then are left aside: what counts is whether the loan was disbursed, and whether it was paid off.
     """
-    theirs = installments.semi_join(moments, "loan_id")
+    # Few loans', read once for two readers.
+    theirs = installments.semi_join(moments, "loan_id").alias("installments_of_charged_off")
     versions = schedules.versions(theirs, timeline.BEGINNING, last)
     paying = moments.select("loan_id", least=ZERO, most=ZERO).distinct()
     reached = schedules.within_reach(versions, paying, timeline.BEGINNING, "schedules_of_charged_off")
