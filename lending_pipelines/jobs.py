@@ -1,4 +1,4 @@
-"""Named selections of assets: the sync, the daily close, and one job a report."""
+"""Named selections of assets: the sync, the daily close, the assignment of loans, and one job a report."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import dagster as dg
 
-from lending_pipelines.assets import CLOSE_ASSETS, servicing_tables
+from lending_pipelines.assets import ASSIGNMENT_ASSETS, CLOSE_ASSETS, servicing_tables
 from lending_pipelines.assets.reports import ReportRequest, asset_key
 from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.parameters import parse_parameters
@@ -28,6 +28,12 @@ daily_close = dg.define_asset_job(
     "daily_close",
     selection=dg.AssetSelection.assets(*CLOSE_ASSETS),
     description="From the servicing database to the day's positions, aging, snapshots, trial balance and tapes.",
+)
+
+assign_portfolios = dg.define_asset_job(
+    "assign_portfolios",
+    selection=dg.AssetSelection.assets(*ASSIGNMENT_ASSETS),
+    description="Let the rules of open portfolios choose among the loans that are disbursed and in no portfolio.",
 )
 
 

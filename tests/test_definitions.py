@@ -38,7 +38,7 @@ REPORTS = [
 
 GROUPS = {
     "servicing": sorted(SERVICING),
-    "assignments": ["loan_ownership", "portfolio_membership"],
+    "assignments": ["loan_ownership", "portfolio_assignments", "portfolio_membership"],
     "positions": ["loan_positions"],
     "delinquency": ["aging_buckets", "aging_transitions"],
     "portfolios": ["portfolio_snapshots"],
@@ -99,10 +99,11 @@ def test_the_shape_of_the_definitions():
     # Every table has its Great Expectations suite.
     assert {c.asset_key.path[-1] for c in checks if c.name == "great_expectations"} == {*SERVICING, *DERIVED}
     assert sorted(name for name in repository.job_names if not name.startswith("__")) == sorted(
-        ["sync", "daily_close", *(f"report_{name}" for name in REPORTS)]
+        ["sync", "daily_close", "assign_portfolios", *(f"report_{name}" for name in REPORTS)]
     )
     assert [(s.name, s.job_name, s.cron_schedule, s.execution_timezone) for s in repository.schedule_defs] == [
-        ("daily_close_schedule", "daily_close", "0 1 * * *", "UTC")
+        ("assign_portfolios_schedule", "assign_portfolios", "0 5 * * *", "UTC"),
+        ("daily_close_schedule", "daily_close", "0 1 * * *", "UTC"),
     ]
     assert sorted(repository.get_top_level_resources()) == sorted(
         ["source", "lake", "io_manager", "register", "exports", "conventions"]

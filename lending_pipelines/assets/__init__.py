@@ -3,7 +3,7 @@
 What a number means is decided in metrics/; where things are, in resources/. No arithmetic belongs here.
 """
 
-from lending_pipelines.assets.assignments import loan_ownership, portfolio_membership
+from lending_pipelines.assets.assignments import loan_ownership, portfolio_assignments, portfolio_membership
 from lending_pipelines.assets.checks import table_checks
 from lending_pipelines.assets.daily import (
     aging_buckets,
@@ -19,6 +19,7 @@ from lending_pipelines.assets.tapes import loan_tapes
 
 CLOSE_ASSETS = (
     servicing_tables,
+    portfolio_assignments,
     portfolio_membership,
     loan_ownership,
     loan_positions,
@@ -31,4 +32,7 @@ CLOSE_ASSETS = (
 )
 """What the daily close makes, in order."""
 
-__all__ = ["CLOSE_ASSETS", "report_assets", "servicing_tables", "table_checks"]
+ASSIGNMENT_ASSETS = (portfolio_assignments, portfolio_membership)
+"""What puts loans into portfolios."""
+
+__all__ = ["ASSIGNMENT_ASSETS", "CLOSE_ASSETS", "report_assets", "servicing_tables", "table_checks"]

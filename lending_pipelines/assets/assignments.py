@@ -1,19 +1,49 @@
-"""The register's assignments, mirrored into the lake so that the engines can join them."""
+"""Which loans are in which portfolio, and whose they are: rules choose, and the register's assignments are mirrored
+into the lake so that the engines can join them."""
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.assets.describe import described
-from lending_pipelines.register import membership, ownership
-from lending_pipelines.resources import RegisterResource
+from lending_pipelines.assets.describe import OWNERS, described
+from lending_pipelines.metrics import assignments
+from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
+from lending_pipelines.register import Portfolios, membership, ownership
+from lending_pipelines.resources import LakeResource, RegisterResource
 
 
 def _assignment(name: str) -> dict:
     return described(name, "assignments", "team:capital-markets") | {"backfill_policy": dg.BackfillPolicy.single_run()}
 
 
-@dg.asset(**_assignment("portfolio_membership"))
+@dg.asset(
+    name="portfolio_assignments",
+    description="The loans that the rules of open portfolios chose on the day, recorded in the register: of those"
+    " disbursed and in no portfolio, by priority, one portfolio a loan.",
+    deps=assignments.SOURCES,
+    partitions_def=BUSINESS_DATES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="assignments",
+    owners=[*OWNERS, "team:capital-markets"],
+    kinds={"duckdb"},
+)
+def portfolio_assignments(
+    context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource
+) -> dg.MaterializeResult:
+    added = 0
+    with register.register.session() as session:
+        ruled = Portfolios(session).ruled()
+    if ruled:
+        held = ibis.memtable(membership(register.register))
+        days = first_and_last(context.partition_key_range)
+        rows = assignments.assignments(lake.lake.table, ruled, held, *days)
+        chosen = lake.lake.engine.batches(rows).read_all().to_pydict()
+        with register.register.session() as session:
+            added = Portfolios(session).assign_by_rule(zip(*chosen.values(), strict=True))
+    return dg.MaterializeResult(metadata={"portfolios": len(ruled), "dagster/row_count": added})
+
+
+@dg.asset(**_assignment("portfolio_membership"), deps=[portfolio_assignments])
 def portfolio_membership(register: RegisterResource) -> ir.Table:
     return ibis.memtable(membership(register.register))
 

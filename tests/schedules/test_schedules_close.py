@@ -1,4 +1,4 @@
-"""The nightly close: at 01:00 in LENDING_TIMEZONE, of the day before, once a night."""
+"""What runs every night, in LENDING_TIMEZONE: the close at 01:00, the assignment of loans at 05:00, once a night."""
 
 import json
 import os
@@ -44,6 +44,18 @@ def test_at_one_in_the_morning_the_day_before_is_asked_for():
 
     assert schedule.job_name == "daily_close"
     assert request.partition_key == "2025-03-09"
+
+
+def test_at_five_in_the_morning_loans_are_assigned_for_the_day_before():
+    repository = definitions.get_repository_def()
+    schedule = repository.get_schedule_def("assign_portfolios_schedule")
+    at = datetime(2025, 3, 10, 5, tzinfo=UTC)
+
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance, at, repository_def=repository)
+        (request,) = schedule.evaluate_tick(context).run_requests
+
+    assert (schedule.cron_schedule, request.partition_key) == ("0 5 * * *", "2025-03-09")
 
 
 def test_a_change_of_clocks_leaves_one_close_a_night():
