@@ -12,6 +12,7 @@ from lending_pipelines.register.loan_ids import read_loan_ids
 from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.report_requests import ReportRequests
+from lending_pipelines.register.sales import Sales
 from lending_pipelines.register.tape_configs import TapeConfigs
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Register",
     "RegisterError",
     "ReportRequests",
+    "Sales",
     "TapeConfigs",
     "membership",
     "ownership",

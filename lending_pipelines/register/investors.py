@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -67,8 +68,16 @@ class Investors:
         """Every investor, by name."""
         return list(self._session.scalars(sa.select(Investor).order_by(Investor.name, Investor.investor_id)))
 
-    def assign(self, investor_id: str, loans: Iterable[tuple[str, Decimal | None]], assignment_date: date) -> int:
+    def assign(
+        self,
+        investor_id: str,
+        loans: Iterable[tuple[str, Decimal | None]],
+        assignment_date: date,
+        sale_id: str | None = None,
+    ) -> int:
         """Make loans, given with their purchase prices, the investor's from that day on; how many were new.
+
+        `sale_id` is the sale of their portfolio by which they go, if they do so.
 
         An assignment that is there already, at the same price, is left as it is. RegisterError, and nothing assigned,
         when a loan has another assignment of the same day.
@@ -84,7 +93,7 @@ class Investors:
                             f"loan {there.loan_id} is assigned on {assignment_date} to investor {there.investor_id} "
                             f"for {there.purchase_price}: it has one assignment a day"
                         )
-                self._insert(investor_id, wanted, assignment_date)
+                self._insert(wanted, investor_id=investor_id, assignment_date=assignment_date, sale_id=sale_id)
                 added += len(wanted)
         return added
 
@@ -94,9 +103,8 @@ class Investors:
         )
         return self._session.execute(query.order_by(LoanAssignment.loan_id)).all()
 
-    def _insert(self, investor_id: str, prices: Mapping[str, Decimal | None], assignment_date: date) -> None:
+    def _insert(self, prices: Mapping[str, Decimal | None], **same: Any) -> None:
         rows = [{"loan_id": loan_id, "purchase_price": price} for loan_id, price in prices.items()]
         if rows:
-            same = sa.insert(LoanAssignment).values(investor_id=investor_id, assignment_date=assignment_date)
             # The connection inserts a list of rows several times faster than the session does.
-            self._session.connection().execute(same, rows)
+            self._session.connection().execute(sa.insert(LoanAssignment).values(**same), rows)

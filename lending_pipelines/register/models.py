@@ -103,7 +103,10 @@ class Investor(Base):
 
 
 class LoanAssignment(Base):
-    """A loan becoming an investor's on a date, for a price; it stays so until its next assignment."""
+    """A loan becoming an investor's on a date, for a price; it stays so until its next assignment.
+
+    `sale_id` names the sale of its portfolio that made it so, if one did.
+    """
 
     __tablename__ = "loan_assignments"
 
@@ -111,6 +114,28 @@ class LoanAssignment(Base):
     assignment_date: Mapped[date] = mapped_column(primary_key=True)
     investor_id: Mapped[str] = mapped_column(sa.ForeignKey("investors.investor_id"), index=True)
     purchase_price: Mapped[Decimal | None]
+    sale_id: Mapped[str | None] = mapped_column(sa.ForeignKey("portfolio_sales.sale_id"), index=True)
+
+
+class PortfolioSale(Base):
+    """A portfolio sold to an investor at the end of a business date.
+
+    `snapshot` is the portfolio's row of portfolio_snapshots on that day, as JSON values; `lake_version` the Delta
+    versions of the lake tables that the sale was made on, by table, kept for good. An undone sale stays on record.
+    """
+
+    __tablename__ = "portfolio_sales"
+
+    sale_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    portfolio_id: Mapped[str] = mapped_column(sa.ForeignKey("portfolios.portfolio_id"), index=True)
+    investor_id: Mapped[str] = mapped_column(sa.ForeignKey("investors.investor_id"))
+    sale_date: Mapped[date]
+    price: Mapped[Decimal]
+    currency: Mapped[str]
+    snapshot: Mapped[dict[str, Any]]
+    lake_version: Mapped[dict[str, Any]]
+    recorded_at: Mapped[datetime] = mapped_column(default=utc_now)
+    undone_at: Mapped[datetime | None]
 
 
 class LoanTapeConfig(Base):

@@ -198,6 +198,12 @@ class Portfolios:
             self._session.execute(sa.text("LOCK TABLE portfolio_loans IN SHARE ROW EXCLUSIVE MODE"))
 
     @staticmethod
+    def require_unsold(portfolio: Portfolio) -> None:
+        """RegisterError when the portfolio is sold."""
+        if portfolio.status == "sold":
+            raise RegisterError(f"portfolio {portfolio.name!r} is sold already: a portfolio is sold once")
+
+    @staticmethod
     def _require_open(portfolio: Portfolio, what: str) -> None:
         if portfolio.status != "open":
             raise RegisterError(f"portfolio {portfolio.name!r} is {portfolio.status}: only an open one {what}")
