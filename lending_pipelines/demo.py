@@ -13,13 +13,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.register import Investors, Portfolios, Register, TapeConfigs
+from lending_pipelines.register import Investors, Portfolios, Register
 from lending_pipelines.reports.registry import report_types
 from lending_pipelines.runs import Finished, Progress, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables.sql import servicing_metadata
-from lending_pipelines.tapes.spec import DEFAULT_FIELDS
+from lending_pipelines.tapes import save_tape_config
 
 SPEC = SampleSpec(loans=3000, first=date(2025, 1, 1), last=date(2026, 6, 30), seed=1)
 MARKER = "made-by-lending-demo"
@@ -90,8 +90,11 @@ def _register(settings: Settings) -> None:
         Portfolios(session).assign(portfolio, loan_ids, SPEC.first)
         investor = Investors(session).create("Harbour Income Fund", "fund").investor_id
         Investors(session).assign(investor, [(loan_id, None) for loan_id in loan_ids[::2]], date(2025, 7, 1))
-        TapeConfigs(session).create(
-            "Seasoned 2024 monthly", portfolio, required_fields=list(DEFAULT_FIELDS), tape_schedule="monthly"
+        save_tape_config(
+            session,
+            "Seasoned 2024 monthly",
+            portfolio,
+            tape_schedule="monthly",
         )
     register.dispose()
 

@@ -189,3 +189,28 @@ def test_a_failed_request_is_listed_with_its_reason_and_can_be_asked_again(empty
     assert invoke("ask-again", broken).exit_code == 0
     assert {request.status for request in empty_home.requests()} == {"pending"}
     assert "is pending: only a failed one" in failed(monkeypatch, capsys, "ask-again", broken)
+
+
+def test_tapes_are_configured_from_a_file_that_is_checked_first(home, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "tape.toml"
+    file.write_text(f'name = "Quarterly"\nportfolio = "{PORTFOLIO}"\ntape_schedule = "quarterly"\n')
+    done = invoke("tape-config", str(file))
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Quarterly: csv, quarterly  (")
+
+    file.write_text(f'name = "Other"\nportfolio = "{PORTFOLIO}"\nrequired_fields = ["loan_id", "statuss"]\n')
+    refused = failed(monkeypatch, capsys, "tape-config", str(file))
+    assert refused == "Error: tape 'Other': there is no field 'statuss': did you mean 'status'?\n"
+
+
+def test_tape_fields_and_templates_are_listed():
+    fields = invoke("tape-fields").stdout.splitlines()
+    assert any(line.startswith("borrower_id ") and " personal " in line for line in fields)
+    (line,) = [line for line in invoke("tape-templates").stdout.splitlines() if line.startswith("esma_annex5_auto")]
+    # The standard has 84 fields; of the deal and its originator, four must be known and no servicing system has them.
+    assert "84 fields: " in line
+    assert ", 4 to be given, " in line
+    assert any(
+        line.split()[:3] == ["AUTL30", "filled", "principal_outstanding"]
+        for line in invoke("tape-templates", "esma_annex5_auto").stdout.splitlines()
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 from xml.etree import ElementTree
+from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +28,7 @@ def read_rows(path: str, output_format: str, names: Sequence[str]) -> Iterator[R
     try:
         for values in _READERS[output_format](path, names):
             yield {name: None if value == "" else value for name, value in zip(names, values, strict=True)}
-    except (OSError, ValueError, ElementTree.ParseError) as error:
+    except (OSError, ValueError, BadZipFile, ElementTree.ParseError) as error:
         raise ExportError(f"{path} cannot be read: {error}") from error
 
 

@@ -1,0 +1,89 @@
+"""A tape's configuration is checked before it is kept, whether it comes from a program or from a file."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.register import Portfolios, Register, RegisterError, TapeConfigs
+from lending_pipelines.tapes import DEFAULT_FIELDS, TapeError, load_tape_config, save_tape_config, tape_spec
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    register = Register(f"sqlite:///{tmp_path / 'register.db'}")
+    register.upgrade()
+    with register.session() as opened:
+        Portfolios(opened).create("Pool", date(2025, 1, 1), portfolio_id="p")
+        yield opened
+    register.dispose()
+
+
+def test_a_saved_configuration_is_the_tape_that_it_says(session):
+    save_tape_config(session, "Plain", "p")
+    fields = ["loan_id", {"field": "borrower_id", "as": "obligor"}]
+    save_tape_config(session, "Personal", "p", required_fields=fields, allow_pii=True, tape_schedule="quarterly")
+    save_tape_config(
+        session,
+        "AL",
+        "p",
+        template="sec_schedule_al_auto_loans",
+        template_values={"originatorName": "Acme"},
+        tape_format="xml",
+    )
+
+    specs = {config.name: tape_spec(config) for config in TapeConfigs(session).active()}
+    assert [field.field for field in specs["Plain"].fields] == list(DEFAULT_FIELDS)
+    assert [column.name for column in specs["Personal"].columns] == ["loan_id", "obligor"]
+    assert (specs["AL"].tape_format, specs["AL"].columns[0].name) == ("xml", "assetTypeNumber")
+    assert specs["AL"].template_values == {"originatorName": "Acme"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"required_fields": ["loan_id", "principal_outstandin"]}, "did you mean 'principal_outstanding'"),
+        ({"required_fields": ["loan_id", "credit_score"]}, "credit_score is personal data"),
+        ({"tape_schedule": "fortnightly"}, "tape schedule 'fortnightly' is not understood"),
+        ({"template": "esma_annex_5"}, "there is no tape template 'esma_annex_5'"),
+        ({"template": "esma_annex5_auto", "allow_pii": True}, "AUTL1 .*give them in template_values"),
+        ({"tape_format": "pdf"}, "tape_format: Input should be"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_and_not_kept(session, settings, message):
+    with pytest.raises(TapeError, match=message):
+        save_tape_config(session, "Daily", "p", **settings)
+    assert TapeConfigs(session).active() == []
+
+
+def test_a_configuration_is_read_from_a_file(session, tmp_path):
+    file = tmp_path / "tape.toml"
+    file.write_text(
+        'name = "Autos"\nportfolio = "Pool"\ntemplate = "sec_schedule_al_auto_loans"\ntape_format = "csv"\n'
+        '[template_values]\nvehicleNewUsedCode = { new = "1", used = "2" }\n'
+    )
+    config = load_tape_config(session, file)
+    assert (config.name, config.portfolio_id) == ("Autos", "p")
+    assert tape_spec(config).template_values == {"vehicleNewUsedCode": {"new": "1", "used": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('name = "A"\nportfolio = "Poole"', "there is no portfolio 'Poole': did you mean 'Pool'"),
+        ('name = "A"\nportfolio = "Pool"\ninvestor = "Nobody"', "there is no investor 'Nobody'"),
+        ('name = "A"\nportfolio = "Pool"\ntape_shedule = "daily"', "no setting 'tape_shedule': did you mean 'tape_sch"),
+        ('portfolio = "Pool"', 'write name = "'),
+        ("name =", "cannot be read: Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(session, tmp_path, content, message):
+    file = tmp_path / "tape.toml"
+    file.write_text(content)
+    with pytest.raises((TapeError, RegisterError), match=message) as refusal:
+        load_tape_config(session, file)
+    assert isinstance(refusal.value, LendingError)
+    assert "\n" not in str(refusal.value)
