@@ -22,7 +22,8 @@ IN = ("repayment", "recovery")
 NO_FLOWS = "no cash flows"
 
 _IRRS = ibis.dtype("array<struct<business_date: date, irr: float64, irr_with_residual: float64, irr_reason: string>>")
-_LOAN_IRRS = ibis.dtype("struct<irr: float64, irr_with_residual: float64, irr_reason: string>")
+# An array of one, because Spark takes no struct from a function.
+_LOAN_IRRS = ibis.dtype("array<struct<irr: float64, irr_with_residual: float64, irr_reason: string>>")
 
 
 def cash_flows(signed: ir.Table) -> ir.Table:
@@ -50,7 +51,9 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
         for scope, column in (("all", None), *fixed.items())
     ]
     for scope, members in memberships.items():
-        within = rows.inner_join(members, "loan_id")
+        # The flows alone and not with their loans, so that what an engine keeps of them for all scopes is narrow.
+        members = members.inner_join(loans.select("loan_id", "currency"), "loan_id")
+        within = flows.inner_join(members, "loan_id")
         within = within.filter(within.starts_on <= last, within.ends_on.isnull() | (within.on < within.ends_on))
         joins = within.mutate(since=ibis.greatest(within.on, within.starts_on, start))
         leaves = within.filter(within.ends_on <= last)
@@ -157,7 +160,9 @@ def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
             sets.amount.concat(ibis.array([sets.residual.cast("float64")])),
         ),
     )
-    solved = solved.select("business_date", "loan_id", *(solved.solved[name].name(name) for name in _LOAN_IRRS.names))
+    solved = solved.mutate(solved=solved.solved.unnest())
+    rates = _LOAN_IRRS.value_type.names
+    solved = solved.select("business_date", "loan_id", *(solved.solved[name].name(name) for name in rates))
     rows = rows.left_join(solved, ["business_date", "loan_id"], rname="{name}_solved")
     return rows.select(
         "business_date",
@@ -176,12 +181,12 @@ def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
 def _solve_loans(on, without, with_residual):
     """Per row (a loan on a day): the dates of its flows, and the flows with nothing and with the residual as the last
     → its IRRs."""
-    sizes = pc.list_value_length(on).to_numpy()
-    dates = pc.list_flatten(on).to_numpy().astype("datetime64[D]")
-    solved = (
-        xirrs(np.cumsum(sizes) - sizes, dates, pc.list_flatten(flows).to_numpy()) for flows in (without, with_residual)
+    sizes, dates, *sets = (
+        values.to_numpy(zero_copy_only=False)
+        for values in (pc.list_value_length(on), *map(pc.list_flatten, (on, without, with_residual)))
     )
-    return pa.array([_answer(*pair) for pair in zip(*solved, strict=True)], type=_LOAN_IRRS.to_pyarrow())
+    solved = (xirrs(np.cumsum(sizes) - sizes, dates.astype("datetime64[D]"), flows) for flows in sets)
+    return pa.array([[_answer(*pair)] for pair in zip(*solved, strict=True)], type=_LOAN_IRRS.to_pyarrow())
 
 
 def _answer(without: Answer, with_residual: Answer) -> dict:
