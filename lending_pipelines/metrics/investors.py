@@ -1,0 +1,117 @@
+"""What investors earned on the loans that they bought: prices paid against what came in since.
+
+A loan changes hands at the end of a day, as its price is struck on that day's balance: what comes in on the day itself
+is still the one's who sold, and what comes in later the buyer's. A price is money in for an investor who sells on.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import events, returns
+from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.ratios import ratio
+
+SOURCES = ("loans", "transactions", "loan_ownership")
+"""The tables that an investor's returns need beside loan_positions."""
+
+NO_PRICE = "purchase price not recorded"
+_KEYS = ("business_date", "scope_id", "currency")
+_SUMS = ("purchase_price", "collected", "resold_for", "unpriced")
+
+
+def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
+    """What each investor earned by each of the days first..last, per currency.
+
+    `positions` is loan_positions of those days; `read` gives each of SOURCES by name. Returns business_date,
+    investor_id, currency, name, loan_count (owned on the day), purchase_price (paid by then), collected (repayments -
+    refunds + recoveries while owned), resold_for, residual (principal outstanding + interest receivable of the loans
+    owned on the day), profit (collected + resold_for + residual - purchase_price), irr, irr_with_residual (XIRR of
+    prices out and the rest in), irr_reason, and moic ((collected + resold_for) ÷ purchase_price). An investor with a
+    loan whose price, paid or received, is not recorded has collected and residual, and no profit, rate or multiple.
+    """
+    flows = _flows(read, last)
+    day = positions.select("business_date").distinct()
+    until = flows.cross_join(day)
+    until = until.filter(until.on <= until.business_date)
+    sums = until.group_by(*_KEYS).agg(
+        **{name: money(until[name].sum()) for name in _SUMS[:-1]}, unpriced=whole(until.unpriced.sum())
+    )
+    owned = positions.filter(positions.investor_id.notnull()).group_by("business_date", "investor_id", "currency")
+    owned = owned.agg(
+        loan_count=lambda t: t.count(),
+        residual=lambda t: money((t.principal_outstanding + t.interest_receivable).sum()),
+    ).rename(scope_id="investor_id")
+    rows = sums.left_join(owned, _KEYS, rname="{name}_owned")
+    rows = rows.mutate(
+        scope=ibis.literal("investor"),
+        loan_count=ibis.coalesce(rows.loan_count, ibis.literal(0, "int64")),
+        residual=ibis.coalesce(rows.residual, ZERO),
+    )
+    irrs = returns.irr_by_day(_changes(flows, first), rows.select("scope", *_KEYS, "residual"))
+    names = read("loan_ownership").select(scope_id="investor_id", name="investor_name").distinct()
+    rows = rows.left_join(irrs, ["scope", *_KEYS], rname="{name}_irr").left_join(names, "scope_id", rname="{name}_name")
+    priced = rows.unpriced == 0
+    came_in = money(rows.collected + rows.resold_for)
+    answers: dict[str, ir.Value] = {
+        "profit": money(came_in + rows.residual - rows.purchase_price),
+        "irr": rows.irr,
+        "irr_with_residual": rows.irr_with_residual,
+        "moic": ratio(came_in, rows.purchase_price),
+    }
+    return rows.select(
+        "business_date",
+        "currency",
+        "name",
+        "loan_count",
+        "collected",
+        "residual",
+        investor_id="scope_id",
+        purchase_price=priced.ifelse(rows.purchase_price, ibis.null(rows.purchase_price.type())),
+        resold_for=priced.ifelse(rows.resold_for, ibis.null(rows.resold_for.type())),
+        **{name: priced.ifelse(answer, ibis.null(answer.type())) for name, answer in answers.items()},
+        irr_reason=priced.ifelse(rows.irr_reason, NO_PRICE),
+    )
+
+
+def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
+    """Every investor's payments up to the last day: scope_id, currency, on, and what of it is of which kind."""
+    currencies = read("loans").select("loan_id", "currency")
+    held = read("loan_ownership").inner_join(currencies, "loan_id").filter(lambda t: t.assigned_on <= last)
+    bought = _payment(held, held.assigned_on, purchase_price=held.purchase_price)
+    next_owner = held.select("loan_id", removed_on="assigned_on", sale_price="purchase_price")
+    left = held.drop("purchase_price").inner_join(next_owner, ["loan_id", "removed_on"])
+    resold = _payment(left, left.removed_on, resold_for=left.sale_price)
+    signed = events.signed(read("transactions"), last)
+    # What is paid out to a borrower is the lender's to pay, whoever owns the loan.
+    paid = returns.cash_flows(signed.filter(signed.type != "disbursement")).inner_join(held, "loan_id")
+    paid = paid.filter(paid.on > paid.assigned_on, paid.removed_on.isnull() | (paid.on <= paid.removed_on))
+    collected = _payment(paid, paid.on, collected=paid.amount)
+    return ibis.union(bought, resold, collected)
+
+
+def _payment(rows: ir.Table, on: ir.DateColumn, **amount: ir.DecimalColumn) -> ir.Table:
+    """The rows as flows of one kind; one without an amount counts as unpriced."""
+    ((kind, value),) = amount.items()
+    nothing = dict.fromkeys(("purchase_price", "collected", "resold_for"), ZERO)
+    return rows.select(
+        "currency",
+        scope_id="investor_id",
+        on=on,
+        **nothing | {kind: money(ibis.coalesce(value, ZERO))},
+        unpriced=value.isnull().cast("int64"),
+    )
+
+
+def _changes(flows: ir.Table, first: date) -> ir.Table:
+    """The flows as returns.irr_by_day takes them: prices out, the rest in."""
+    return flows.select(
+        "scope_id",
+        "currency",
+        "on",
+        scope=ibis.literal("investor"),
+        since=ibis.greatest(flows.on, ibis.literal(first)),
+        amount=money(flows.collected + flows.resold_for - flows.purchase_price),
+    )
