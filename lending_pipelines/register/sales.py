@@ -94,6 +94,16 @@ class Sales:
         self._session.flush()
         return sale
 
+    def of_portfolio(self, name: str) -> PortfolioSale:
+        """The sale in force of the portfolio of that name; RegisterError when there is none."""
+        portfolio = Portfolios(self._session).by_name(name)
+        in_force = sa.select(PortfolioSale).where(
+            PortfolioSale.portfolio_id == portfolio.portfolio_id, PortfolioSale.undone_at.is_(None)
+        )
+        if sale := self._session.scalars(in_force).first():
+            return sale
+        raise RegisterError(f"portfolio {name!r} is not sold")
+
     def all(self) -> list[PortfolioSale]:
         """Every sale, undone ones included, the latest recorded first."""
         query = sa.select(PortfolioSale).order_by(PortfolioSale.recorded_at.desc(), PortfolioSale.sale_id)
