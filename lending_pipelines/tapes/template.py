@@ -131,9 +131,7 @@ class TapeTemplate(BaseModel):
         known = {field.code: field for field in self.fields}
         if unknown := [code for code in values if code not in known]:
             raise LendingError(f"template {self.name} has no field {unknown[0]!r}: {did_you_mean(unknown[0], known)}")
-        fields = tuple(_given(field, values.get(field.code)) for field in self.fields)
-        if not allow_pii:
-            fields = tuple(_impersonal(field) for field in fields)
+        fields = tuple(_usable(_given(field, values.get(field.code)), allow_pii) for field in self.fields)
         if lacking := [f"{field.code} ({field.name})" for field in fields if field.must_be_given]:
             raise LendingError(
                 f"template {self.name} has no data for {', '.join(lacking)} and its standard allows no code instead: "
@@ -171,10 +169,10 @@ def _check_format(field: TemplateField, value: str) -> None:
         raise LendingError(f"template field {field.code} ({field.name}): {value!r} is not {field.format}: {pattern}")
 
 
-def _impersonal(field: TemplateField) -> TemplateField:
-    if field.catalogued is None or not field.catalogued.pii:
-        return field
-    return field.model_copy(update={"field": None, "codes": None})
+def _usable(field: TemplateField, allow_pii: bool) -> TemplateField:
+    """The field, without its source where that may not be shown, or where nobody has said its codes."""
+    personal = field.catalogued is not None and field.catalogued.pii and not allow_pii
+    return field.model_copy(update={"field": None, "codes": None}) if personal or field.codes == {} else field
 
 
 def _read(code: str, said: dict[str, Any], prefix: str) -> dict[str, Any]:
