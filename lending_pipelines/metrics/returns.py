@@ -51,9 +51,7 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
         for scope, column in (("all", None), *fixed.items())
     ]
     for scope, members in memberships.items():
-        # The flows alone and not with their loans, so that what an engine keeps of them for all scopes is narrow.
-        members = members.inner_join(loans.select("loan_id", "currency"), "loan_id")
-        within = flows.inner_join(members, "loan_id")
+        within = rows.inner_join(members, "loan_id")
         within = within.filter(within.starts_on <= last, within.ends_on.isnull() | (within.on < within.ends_on))
         joins = within.mutate(since=ibis.greatest(within.on, within.starts_on, start))
         leaves = within.filter(within.ends_on <= last)
