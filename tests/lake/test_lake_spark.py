@@ -1,6 +1,7 @@
 """The lake on Spark: the same files, types and order as on any engine, and errors that say what is missing."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -84,6 +85,21 @@ def test_days_are_replaced_in_folders_of_their_own(engine, tmp_path):
     assert {path.parent.name for path in (tmp_path / "lake").rglob("*.parquet")} == {
         f"business_date={day}" for day in DAYS
     }
+
+
+def test_runs_that_write_one_table_at_once_leave_each_others_files_alone(engine, tmp_path):
+    lake = Lake(str(tmp_path / "lake"), engine)
+    lake.replace_days("loan_positions", positions(DAYS[:1]), DAYS[0], DAYS[0])
+
+    def write(day):
+        return lake.replace_days("loan_positions", positions([day], "2.00"), day, day).rows
+
+    with ThreadPoolExecutor(3) as pool:
+        written = list(pool.map(write, DAYS[1:]))
+
+    assert written == [1, 1, 1]
+    assert outstanding(lake) == {DAYS[0]: 1} | dict.fromkeys(DAYS[1:], 2)
+    assert [path for path in (tmp_path / "lake").rglob("*") if "_temporary" in path.parent.name] == []
 
 
 def test_a_number_that_does_not_fit_fails_and_leaves_the_previous_version(engine, tmp_path):
