@@ -32,8 +32,8 @@ _REPOSITORY_TAG = ".dagster/repository"
 _REPOSITORY = "__repository__@lending_pipelines.definitions"
 _POLL_SECONDS = 2.0
 # Dagster's own switches for runs of many days, which it otherwise plans by an event for each day of each asset, in a
-# transaction of its own: seconds of planning instead of minutes. In return a failed run's days are not marked as failed;
-# they keep what they had, which is what the lake did.
+# transaction of its own: seconds of planning instead of minutes. In return a failed run's days are not marked as
+# failed; they keep what they had, which is what the lake did.
 _RANGES = {"DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true", "DAGSTER_EVENT_BATCH_SIZE": "1000"}
 
 Progress = Callable[[str, float], None]
