@@ -5,24 +5,25 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from lending_pipelines import cli_portfolios
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from lending_pipelines.terminal import register_session, tell_step
 
 app = typer.Typer(
     help="A lender's reporting: sync, daily close, reports, loan tapes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_portfolios.portfolio, name="portfolio")
+app.add_typer(cli_portfolios.investor, name="investor")
+app.command()(cli_portfolios.undo_sale)
 
 _state = {"verbose": False}
 
@@ -70,7 +71,7 @@ def sync(
     """Bring the servicing tables into the lake."""
     from lending_pipelines.runs import run_job
 
-    finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=_step)
+    finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=tell_step)
     for table, metadata in finished.metadata.items():
         typer.echo(f"{table:<24}{metadata['rows_read']:>14,} read{metadata['rows_added']:>14,} added")
 
@@ -91,7 +92,7 @@ def close(
         typer.echo(f"{days[0]} to {days[1]} is closed already; --force closes it again.")
     for span in ranges:
         typer.echo(f"Closing {span[0]} to {span[1]}")
-        finished = run_job("daily_close", days=span, progress=_step)
+        finished = run_job("daily_close", days=span, progress=tell_step)
         for warning in finished.warnings:
             typer.echo(f"  warning: {warning}", err=True)
 
@@ -105,7 +106,7 @@ def report(
     """Make a report and print where it is."""
     from lending_pipelines.runs import run_report
 
-    made = run_report(report_type, _assignments(settings or []), output_format, progress=_step)
+    made = run_report(report_type, _assignments(settings or []), output_format, progress=tell_step)
     typer.echo(f"{made['file']}  ({made['dagster/row_count']:,} rows, sha256 {made['sha256']})")
 
 
@@ -117,7 +118,7 @@ def requests(
     """List the requests for reports and what became of them."""
     from lending_pipelines.register import ReportRequests
 
-    with _register() as session:
+    with register_session() as session:
         for asked in ReportRequests(session).recent(status, limit):
             typer.echo(
                 f"{asked.report_id}  {asked.requested_at:%Y-%m-%d %H:%M}  {asked.status:<10}  {asked.report_type:<24}"
@@ -132,7 +133,7 @@ def ask_again(
     """Make a failed request for a report pending once more: the sensor report_requests runs it."""
     from lending_pipelines.register import ReportRequests
 
-    with _register() as session:
+    with register_session() as session:
         ReportRequests(session).ask_again(report_id)
 
 
@@ -143,7 +144,7 @@ def tape_config(
     """Save a loan tape's configuration, once its fields or its template are checked."""
     from lending_pipelines.tapes import load_tape_config
 
-    with _register() as session:
+    with register_session() as session:
         config = load_tape_config(session, file)
         typer.echo(f"{config.name}: {config.tape_format}, {config.tape_schedule}  ({config.config_id})")
 
@@ -175,25 +176,12 @@ def tape_templates(
         typer.echo(f"{field.code:<42}{field.filling:<16}{says:<28}{field.format:<20}{field.name}")
 
 
-@contextmanager
-def _register() -> "Iterator[Session]":
-    from lending_pipelines.register import Register
-
-    register = Register(Settings.from_environment().register_url)
-    register.upgrade()
-    try:
-        with register.session() as session:
-            yield session
-    finally:
-        register.dispose()
-
-
 @app.command()
 def demo() -> None:
     """Fill a home of its own with sample data, close its 18 months, make five reports and a tape, and say where."""
     from lending_pipelines.demo import run_demo
 
-    run_demo(typer.echo, _step)
+    run_demo(typer.echo, tell_step)
 
 
 @app.command()
@@ -214,10 +202,6 @@ def _assignments(settings: list[str]) -> dict[str, str]:
     if wrong:
         raise LendingError(f"--set {wrong[0]}: write a parameter as name=value")
     return {name: value for name, _, value in pairs}
-
-
-def _step(name: str, seconds: float) -> None:
-    typer.echo(f"  {name:<32}{seconds:>8.1f} s", err=True)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from lending_pipelines.assets import CLOSE_ASSETS, report_assets, table_checks
-from lending_pipelines.jobs import assign_portfolios, daily_close, report_jobs, sync
+from lending_pipelines.jobs import assign_portfolios, daily_close, report_jobs, sell_portfolio, sync
 from lending_pipelines.resources import (
     ConventionsResource,
     ExportsResource,
@@ -33,7 +33,7 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     return dg.Definitions(
         assets=[*CLOSE_ASSETS, *report_assets()],
         asset_checks=table_checks(),
-        jobs=[sync, daily_close, assign_portfolios, *report_jobs()],
+        jobs=[sync, daily_close, assign_portfolios, sell_portfolio, *report_jobs()],
         schedules=schedules(),
         sensors=SENSORS,
         resources=resources | dict(resource_overrides or {}),

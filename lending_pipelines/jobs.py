@@ -1,4 +1,5 @@
-"""Named selections of assets: the sync, the daily close, the assignment of loans, and one job a report."""
+"""Named selections of assets: the sync, the daily close, the assignment of loans, one job a report; and the sale of a
+portfolio, which is no asset."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -8,6 +9,7 @@ import dagster as dg
 
 from lending_pipelines.assets import ASSIGNMENT_ASSETS, CLOSE_ASSETS, servicing_tables
 from lending_pipelines.assets.reports import ReportRequest, asset_key
+from lending_pipelines.assets.sales import sell
 from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get, report_types
@@ -35,6 +37,15 @@ assign_portfolios = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*ASSIGNMENT_ASSETS),
     description="Let the rules of open portfolios choose among the loans that are disbursed and in no portfolio.",
 )
+
+
+@dg.job(
+    description="Sell a portfolio to an investor at the end of a closed day, for a price. `lending undo-sale` takes it"
+    " back within 24 hours."
+)
+def sell_portfolio() -> None:
+    """One op: it fails, or all of the sale is done."""
+    sell()
 
 
 def report_job_name(report_type: str) -> str:

@@ -1,0 +1,204 @@
+"""The commands on portfolios, investors and sales: `lending portfolio …`, `lending investor …`, `lending undo-sale`.
+
+Commands only parse, call and print; what may be done is said in register/.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.register.models import InvestorType
+from lending_pipelines.terminal import On, register_session, tell_step
+
+portfolio = typer.Typer(help="Portfolios: make, fill, close, sell and list them.", no_args_is_help=True)
+investor = typer.Typer(help="Investors, and the loans that they bought.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The name; a wrong one is answered with those near it.")]
+Loans = Annotated[Path, typer.Argument(help="A file of loan ids, one a line, or a CSV file with a column loan_id.")]
+Rule = Annotated[Path, typer.Argument(help="A JSON file with the criteria.")]
+Text = Annotated[str | None, typer.Option()]
+
+
+@portfolio.command("create")
+def create_portfolio(
+    name: Annotated[str, typer.Argument(help="A name that no portfolio has.")],
+    opened: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day on which it takes loans.")],
+    description: Annotated[str, typer.Option()] = "",
+    program: Annotated[str | None, typer.Option(help="The program_id that it belongs to.")] = None,
+    priority: Annotated[int, typer.Option(help="A lower one chooses first.")] = 0,
+    criteria: Annotated[Path | None, typer.Option(help="A JSON file with the rule by which it takes loans.")] = None,
+) -> None:
+    """Make a portfolio, with a rule by which it takes loans or without."""
+    from lending_pipelines.register import Portfolios
+
+    rule = _criteria(criteria) if criteria else None
+    about = {"description": description, "program_id": program, "priority": priority, "criteria": rule}
+    with register_session() as session:
+        made = Portfolios(session).create(name, opened.date(), **about)  # type: ignore[arg-type]
+    typer.echo(f"{made.portfolio_id}  {made.name}")
+
+
+@portfolio.command("criteria")
+def set_criteria(name: Name, criteria: Rule) -> None:
+    """Give a portfolio another rule; the loans in it stay."""
+    from lending_pipelines.register import Portfolios
+
+    rule = _criteria(criteria)
+    with register_session() as session:
+        portfolios = Portfolios(session)
+        portfolios.set_criteria(portfolios.by_name(name).portfolio_id, rule)
+
+
+@portfolio.command("assign")
+def assign_loans(name: Name, loans: Loans, on: On) -> None:
+    """Put loans into an open portfolio from a day on."""
+    from lending_pipelines.register import Portfolios, read_loan_ids
+
+    with register_session() as session:
+        portfolios = Portfolios(session)
+        added = portfolios.assign(portfolios.by_name(name).portfolio_id, read_loan_ids(loans), on.date())
+    typer.echo(f"{added:,} loans added to {name} from {on.date()}")
+
+
+@portfolio.command("remove")
+def remove_loans(name: Name, loans: Loans, on: On) -> None:
+    """Take loans out of a portfolio; the day before is their last in it."""
+    from lending_pipelines.register import Portfolios, read_loan_ids
+
+    with register_session() as session:
+        portfolios = Portfolios(session)
+        removed = portfolios.remove(portfolios.by_name(name).portfolio_id, read_loan_ids(loans), on.date())
+    typer.echo(f"{removed:,} loans removed from {name} from {on.date()}")
+
+
+@portfolio.command("close")
+def close_portfolio(name: Name, on: On) -> None:
+    """Let a portfolio take no loans from a day on; those in it are still tracked."""
+    from lending_pipelines.register import Portfolios
+
+    with register_session() as session:
+        portfolios = Portfolios(session)
+        portfolios.close(portfolios.by_name(name).portfolio_id, on.date())
+
+
+@portfolio.command("list")
+def list_portfolios() -> None:
+    """List the portfolios: status, priority, opened, closed, whether they take loans by rule, and their name."""
+    from lending_pipelines.register import Portfolios
+
+    with register_session() as session:
+        for made in Portfolios(session).all():
+            kind = "dynamic" if made.criteria else "static"
+            closed = made.closed_on or "-"
+            typer.echo(f"{made.status:<8}{made.priority:>5}  {made.opened_on}  {closed!s:<10}  {kind:<8}  {made.name}")
+
+
+@portfolio.command("run-rules")
+def run_rules(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")],
+) -> None:
+    """Let the rules of open portfolios choose on a range of days, as every close does."""
+    from lending_pipelines.runs import run_job
+
+    finished = run_job("assign_portfolios", days=(first.date(), last.date()), progress=tell_step)
+    typer.echo(f"{finished.metadata['portfolio_assignments']['dagster/row_count']:,} loans assigned")
+
+
+@portfolio.command("sell")
+def sell_portfolio(
+    name: Name,
+    to: Annotated[str, typer.Option(help="Name of the investor who buys it.")],
+    on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The closed day at whose end it is sold.")],
+    price: Annotated[str, typer.Option(help="The whole price, as 98500.00.")],
+) -> None:
+    """Sell a portfolio with all its loans."""
+    from lending_pipelines.register import Sales
+    from lending_pipelines.runs import run_job
+
+    asked = {"portfolio": name, "investor": to, "date": str(on.date()), "price": price}
+    run_job("sell_portfolio", {"ops": {"sell": {"config": asked}}}, progress=tell_step)
+    with register_session() as session:
+        typer.echo(Sales(session).of_portfolio(name).sale_id)
+
+
+@portfolio.command("sales")
+def list_sales() -> None:
+    """List the sales, the latest first, with what undo-sale needs."""
+    from lending_pipelines.register import Investors, Portfolios, Sales
+
+    with register_session() as session:
+        for sale in Sales(session).all():
+            sold = Portfolios(session).get(sale.portfolio_id).name
+            buyer = Investors(session).get(sale.investor_id).name
+            undone = f"undone {sale.undone_at:%Y-%m-%d %H:%M}" if sale.undone_at else "in force"
+            typer.echo(
+                f"{sale.sale_id}  {sale.sale_date}  {sale.price:>18,} {sale.currency}  {undone}  {sold} to {buyer}"
+            )
+
+
+def undo_sale(sale_id: Annotated[str, typer.Argument(help="The sale, as lending portfolio sales lists it.")]) -> None:
+    """Take back a sale that was recorded in the last 24 hours."""
+    from lending_pipelines.register import Sales
+
+    with register_session() as session:
+        Sales(session).undo(sale_id)
+    typer.echo(f"{sale_id} is undone")
+
+
+@investor.command("create")
+def create_investor(
+    name: Annotated[str, typer.Argument(help="The investor's name.")],
+    investor_type: Annotated[InvestorType, typer.Option("--type", help="What kind of investor it is.")],
+    bank_account: Text = None,
+    phone: Text = None,
+    email: Text = None,
+    address: Text = None,
+) -> None:
+    """Make an investor."""
+    from lending_pipelines.register import Investors
+
+    about = {"bank_account": bank_account, "phone": phone, "email": email, "address": address}
+    with register_session() as session:
+        made = Investors(session).create(name, investor_type, **about)
+    typer.echo(f"{made.investor_id}  {made.name}")
+
+
+@investor.command("assign")
+def assign_to_investor(
+    name: Name,
+    loans: Annotated[
+        Path, typer.Argument(help="A file of loan ids, or a CSV file with the columns loan_id and purchase_price.")
+    ],
+    on: On,
+) -> None:
+    """Make loans an investor's from a day on; without a price, none is known."""
+    from lending_pipelines.register import Investors, read_loan_prices
+
+    with register_session() as session:
+        investors = Investors(session)
+        added = investors.assign(investors.by_name(name).investor_id, read_loan_prices(loans), on.date())
+    typer.echo(f"{added:,} loans assigned to {name} from {on.date()}")
+
+
+@investor.command("list")
+def list_investors() -> None:
+    """List the investors."""
+    from lending_pipelines.register import Investors
+
+    with register_session() as session:
+        for made in Investors(session).all():
+            typer.echo(f"{made.investor_id}  {made.investor_type:<14}  {made.name}  {made.email or ''}".rstrip())
+
+
+def _criteria(path: Path) -> dict:
+    from lending_pipelines.criteria import read_criteria
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LendingError(f"criteria {path} cannot be read: {error}") from error
+    return read_criteria(text)
