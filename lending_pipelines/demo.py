@@ -22,6 +22,15 @@ from lending_pipelines.tables.sql import servicing_metadata
 from lending_pipelines.tapes import save_tape_config
 
 SPEC = SampleSpec(loans=3000, first=date(2025, 1, 1), last=date(2026, 6, 30), seed=1)
+DYNAMIC, BUYER = "Auto 2025", "Cedar Pension Fund"
+CRITERIA = {
+    "all": [
+        {"field": "product_id", "op": "eq", "value": "P-AUTO"},
+        {"field": "currency", "op": "eq", "value": "USD"},
+        {"field": "disbursed_on", "op": "between", "value": ["2025-01-01", "2025-12-31"]},
+    ]
+}
+SALE = {"portfolio": DYNAMIC, "investor": BUYER, "date": str(SPEC.last), "price": "1500000.00"}
 MARKER = "made-by-lending-demo"
 _OWN = (
     "DAGSTER_HOME",
@@ -44,16 +53,18 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
     """
     settings = _own_home()
     started = time.monotonic()
-    say(f"1/4  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
+    say(f"1/5  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
     rows = fill_database(SPEC, settings.servicing_url)
     say(f"     {sum(rows.values()):,} rows in {len(rows)} tables")
-    say("2/4  A portfolio, an investor and a monthly loan tape")
+    say("2/5  Two portfolios, one of which chooses its loans, two investors and a monthly loan tape")
     _register(settings)
-    say("3/4  The daily close of every day, in one run")
+    say("3/5  The daily close of every day, in one run")
     closed = run_job("daily_close", days=(SPEC.first, SPEC.last), progress=progress)
     for warning in closed.warnings:
         say(f"     warning: {warning}")
-    say("4/4  Reports")
+    say("4/5  A portfolio is sold at the end of the last day")
+    run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
+    say("5/5  Reports")
     files = {}
     for report_type in report_types():
         files[report_type] = run_report(report_type, {}, "xlsx", requested_by="demo", progress=progress)["file"]
@@ -75,7 +86,10 @@ def _own_home() -> Settings:
 
 
 def _register(settings: Settings) -> None:
-    """A portfolio of the first product's loans, half of them sold to a fund, with a tape at each month's end."""
+    """A portfolio of the first product's loans, half of them sold to a fund, with a tape at each month's end.
+
+    And one that takes the year's auto loans by itself, with the investor who is to buy it.
+    """
     loans = servicing_metadata().tables["loans"]
     engine = sa.create_engine(settings.servicing_url)
     with engine.connect() as connection:
@@ -90,6 +104,8 @@ def _register(settings: Settings) -> None:
         Portfolios(session).assign(portfolio, loan_ids, SPEC.first)
         investor = Investors(session).create("Harbour Income Fund", "fund").investor_id
         Investors(session).assign(investor, [(loan_id, None) for loan_id in loan_ids[::2]], date(2025, 7, 1))
+        Portfolios(session).create(DYNAMIC, SPEC.first, criteria=CRITERIA)
+        Investors(session).create(BUYER, "institutional")
         save_tape_config(
             session,
             "Seasoned 2024 monthly",
