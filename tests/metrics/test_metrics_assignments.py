@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import ibis
 import pyarrow as pa
+import pytest
 from book import Book, each_day
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from lending_pipelines.criteria import FIELDS, RuledPortfolio, parse_criteria
 from lending_pipelines.metrics.assignments import assignments
 from lending_pipelines.metrics.criteria import predicate, terms
-from lending_pipelines.tables import DERIVED
+from lending_pipelines.tables import DERIVED, TABLES
 
 DAY = date(2025, 3, 1)
 
@@ -266,3 +267,16 @@ LOANS = ODD.backend.to_pyarrow(terms(ODD.read)).to_pylist()
 @given(any_rule)
 def test_any_rule_means_what_it_means_in_python(rule):
     assert meant(rule, ODD) == sorted(loan["loan_id"] for loan in LOANS if holds(rule, loan))
+
+
+@pytest.mark.parametrize("engine", [ibis.duckdb, ibis.pyspark], ids=["duckdb", "spark"])
+def test_a_choice_can_be_said_to_either_engine(engine):
+    rule = {"any": [on("annual_rate", "between", [0.1, 0.2]), on("approved_on", "in", ["2025-01-31"])]}
+    portfolios = [ruled("one", rule, closed_on=DAY), ruled("two", on("region", "not_in", ["it's"]))]
+    rows = assignments(_table, portfolios, _table("portfolio_membership"), DAY, DAY)
+    assert "it's" not in engine.compile(rows)  # quoted as the engine quotes
+    assert engine.compile(rows).startswith(("SELECT", "WITH"))
+
+
+def _table(name):
+    return ibis.table(TABLES[name].schema, name=name)

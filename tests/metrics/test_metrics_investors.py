@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 
+import ibis
 import pytest
 from book import Book, day
 
 from lending_pipelines.metrics.investors import NO_PRICE, investor_returns
 from lending_pipelines.metrics.xirr import NO_ROOT
+from lending_pipelines.tables import TABLES
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +98,15 @@ def test_currencies_are_apart_and_a_reversal_is_taken_back(rows):
     assert row["irr"] is None
     assert row["irr_reason"] == NO_ROOT  # −500, 70 and −70 a day later
     assert row["irr_with_residual"] is not None
+
+
+@pytest.mark.parametrize("engine", [ibis.duckdb, ibis.pyspark], ids=["duckdb", "spark"])
+def test_returns_can_be_said_to_either_engine(engine):
+    def table(name):
+        return ibis.table(TABLES[name].schema, name=name)
+
+    rows = investor_returns(table("loan_positions"), table, day("2025-07-31"), day("2025-09-01"))
+    # Spark is told of the function that solves rates only by a session.
+    if engine is ibis.pyspark:
+        rows = rows.drop("irr", "irr_with_residual", "irr_reason")
+    assert engine.compile(rows).startswith(("SELECT", "WITH"))
