@@ -126,7 +126,7 @@ def test_what_is_asked_wrongly_is_refused_with_what_to_write(selling):
 def test_a_day_whose_checks_fail_is_not_sold_on(selling):
     loan = selling.rows("loan_positions", LAST, LAST)[0]["loan_id"]
     selling.pay(loan, LAST, f"{LAST} 09:00:00", 25)  # before the close, which missed it
-    run_job("sync")
+    run_job("sync", {"ops": {"servicing_tables": {"config": {"full": True}}}})
     with refused(selling, "the sale of portfolio 'For sale' is held back by"):
         sell()
 
