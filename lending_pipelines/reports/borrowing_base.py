@@ -16,7 +16,7 @@ from lending_pipelines.metrics.facility import FacilityRules
 from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import UNSET, AsOf, KnownAt, OneScope, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables.schema import MONEY
 
 _CURRENCY = ReportColumn("currency", "Currency", "text")
@@ -120,13 +120,12 @@ class BorrowingBase:
         lent = base.to_pyarrow().to_pylist()
         certificates = [_certificate(row, rules) for row in lent]
         covenants, unknown = facility_covenants.table(source, day, scope, loans, rules)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.scope_title(source, day, scope)}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            scopes.scope_title(source, day, scope),
             [
                 *certificates,
                 _ineligible(collateral, rules, day),

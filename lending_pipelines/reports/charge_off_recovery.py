@@ -16,7 +16,7 @@ from lending_pipelines.reports.in_period import CURRENCY, PRODUCT
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.position_changes import Measured, PositionChanges
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _AMOUNTS = (
     ReportColumn("charged_off", "Charged off", "money"),
@@ -78,13 +78,12 @@ class ChargeOffRecovery:
         none = asked.none("charge-off and no recovery")
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), losses.by().order_by("currency"), none)
         monthly = analytics.monthly_breakdown(asked, losses.over, _MEASURES)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             asked.period.last,
-            source.versions(),
+            asked.title,
             [summary, _products(losses, summary, none), *monthly.values(), _loans(losses, parameters.top_loans, none)],
             analytics.month_charts("Charge-offs and recoveries", "bar", monthly, *_SUMS[:3]),
             notes=[_note(losses), *asked.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],

@@ -11,7 +11,7 @@ from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _WORK = ("collection_contacts", "promises_to_pay", "collection_assignments")
 _COLLECTOR = (
@@ -88,13 +88,12 @@ class CollectionPerformance:
                 ("By queue", _QUEUE),
             )
         ]
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.chosen_title(parameters, source, period.last)}, {period.display}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             period.last,
-            source.versions(),
+            f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [*performance, _amounts(tables, source, period)],
             _charts(performance[-1]),
             notes=[_NOTE, *_missing(tables, covered, period)],

@@ -14,7 +14,7 @@ from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, Asked
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.position_changes import PositionChanges
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _MEASURES = (
     ReportColumn("total", "Total revenue", "money"),
@@ -58,13 +58,12 @@ class CombinedRevenue:
         over_time = analytics.analytics(asked, both.over, _MEASURES, parameters, none)
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), both.by().order_by("currency"), none)
         products, composition = _products(both, summary, none), _composition(both, summary, none)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             asked.period.last,
-            source.versions(),
+            asked.title,
             [summary, composition, products, *over_time.tables],
             analytics.month_charts("Revenue", "stacked", over_time.trend, "interest", "fee_revenue"),
             notes=[

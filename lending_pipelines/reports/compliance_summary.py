@@ -11,7 +11,7 @@ from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ChartKind, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
 from lending_pipelines.reports.periods import Period
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _CHECKS = "compliance_checks"
 _RULE = columns.lake_columns(_CHECKS, "category", "rule_code", "rule_name")
@@ -64,13 +64,12 @@ class ComplianceSummary:
         by_category = _rates(source, made, "By category", _CATEGORY, [period])
         by_month = _rates(source, _within(checks, watched), "By month", _MONTH, watched)
         failures = _failures(made, parameters.max_failures, by_rule)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.chosen_title(parameters, source, period.last)}, {period.display}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             period.last,
-            source.versions(),
+            f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [by_rule, by_category, by_month, failures],
             [*_charts(by_category, "bar"), *_charts(by_month, "line")],
             notes=_notes(parameters, by_rule, failures),

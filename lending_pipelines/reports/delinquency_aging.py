@@ -8,7 +8,7 @@ from pydantic import Field
 from lending_pipelines.reports import aging_tables, columns, days, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _OVERDUE = columns.lake_columns(
     "loan_positions",
@@ -66,13 +66,12 @@ class DelinquencyAging:
             *history,
             _overdue(source, day, scope, parameters.top_loans),
         ]
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.scope_title(source, day, scope)}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            scopes.scope_title(source, day, scope),
             tables,
             [_chart(table) for table in history],
             notes=[

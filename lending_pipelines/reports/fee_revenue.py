@@ -7,7 +7,7 @@ from lending_pipelines.reports import analytics, columns, days, fee_tables, in_p
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _MEASURES = (fee_tables.COUNT, *fee_tables.AMOUNTS)
 _TYPE = columns.lake_columns("fees", "fee_type")
@@ -37,13 +37,12 @@ class FeeRevenue:
         none = no_data.reason(source, ("fees",), asked.none("fee"))
         summary = fees.summary((CURRENCY, *_MEASURES), none)
         monthly = analytics.monthly_breakdown(fees.asked, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2]))
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             asked.period.last,
-            source.versions(),
+            asked.title,
             [
                 summary,
                 _by("By type", fees, summary, none, *_TYPE),

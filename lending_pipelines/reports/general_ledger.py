@@ -10,7 +10,7 @@ from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.reports import columns, days, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, iso_day
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 MONTH_START = "month_start"
 
@@ -75,13 +75,12 @@ class GeneralLedger:
         balances = _balances(source, journal, first)
         accounts = _accounts(source, balances, last)
         lines = _lines(source, journal, balances, (first, last), parameters.max_lines)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {first} to {last}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             last,
-            source.versions(),
+            f"{first} to {last}",
             [accounts, lines],
             notes=["Balances are debit − credit: a credit balance is negative.", *_differences(balances, trial, last)],
             summary={

@@ -4,7 +4,7 @@ from datetime import date
 
 from lending_pipelines.reports import analytics, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _MEASURES = (*interest_tables.AMOUNTS, *interest_tables.YIELD)
 
@@ -34,13 +34,12 @@ class InterestAnalytics:
         over_time = analytics.analytics(asked, interest.changes.over, _MEASURES, parameters, asked.none("interest"))
         products, rates = interest.by_product(), interest.by_rate()
         loans = interest.by_loan(parameters.top_loans)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             asked.period.last,
-            source.versions(),
+            asked.title,
             [interest.summary, products, rates, *over_time.tables, loans],
             [
                 *analytics.month_charts("Interest", "bar", over_time.trend, "earned", "collected"),

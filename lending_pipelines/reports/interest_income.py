@@ -5,7 +5,7 @@ from datetime import date
 from lending_pipelines.reports import in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 
 class InterestIncomeParameters(UnderConventions, KnownAt, interest_tables.InterestParameters):
@@ -30,13 +30,12 @@ class InterestIncome:
         """The report; LendingError when the last day or a scope is not there."""
         asked = in_period.asked(parameters, source)
         interest = interest_tables.Interest(asked, asked.period.opening, parameters.rate_band)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             asked.period.last,
-            source.versions(),
+            asked.title,
             [interest.summary, interest.by_product(), interest.by_rate(), interest.by_loan(parameters.top_loans)],
             notes=interest.notes(),
             summary=in_period.headlines(interest.summary),

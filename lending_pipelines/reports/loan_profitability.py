@@ -11,7 +11,7 @@ from lending_pipelines.metrics import events, profitability, returns
 from lending_pipelines.reports import columns, days, no_data, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _BROUGHT = (
     *columns.lake_columns("loan_positions", "principal_disbursed", "interest_earned"),
@@ -79,13 +79,12 @@ class LoanProfitability:
         none = f"there is no loan of {where} on {day}"
         summary = _summary(profits, none)
         products = [_by_product(profits, source, currency, none) for currency in summary.frame["currency"]]
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {where}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            where,
             [summary, *products, _loans(profits, source, parameters, none, day)],
             [_chart(table) for table in products],
             notes=[*_NOTES, *([] if fees is not None else ["No data: the source has no fees; fees earned are blank."])],

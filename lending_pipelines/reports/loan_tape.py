@@ -9,7 +9,7 @@ from lending_pipelines.errors import did_you_mean
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.book import ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables import TABLES
 
 _INVESTOR_FIELDS = [
@@ -93,13 +93,12 @@ class LoanTape:
             totals,
             no_data=f"there is no {kind} of {where} on {day}",
         )
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {where}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            where,
             [table],
             summary={"loans": len(table.frame), "totals": [columns.headline(row, row) for row in totals]},
         )

@@ -11,7 +11,7 @@ from pydantic import Field
 from lending_pipelines.reports import columns, days, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, AsOf
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables import TABLES
 
 _SNAPSHOTS = "manager_snapshots"
@@ -74,13 +74,12 @@ class ManagerPerformance:
             f"no such manager has loans on {day}" if covered else f"{_SNAPSHOTS} has no days: managers are not followed"
         )
         managers = _managers(chosen, source, none)
-        return ReportBook(
-            self.report_type,
-            self.title,
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            "",
             [managers, _categories(chosen, none)],
             notes=[_NOTE],
             summary={

@@ -11,7 +11,7 @@ from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, KnownAt, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _TYPES = (
     *columns.lake_columns("modifications", "type"),
@@ -88,13 +88,12 @@ class ModificationSummary:
         watched = period.trend(parameters.redefault_months)
         redefaults = _redefaults(chosen, source, watched, parameters.redefault_days)
         listed = _listed(made, source, period, parameters.max_listed)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.chosen_title(parameters, source, period.last)}, {period.display}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             period.last,
-            source.versions(),
+            f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [by_type, *redefaults, listed],
             _charts(redefaults),
             notes=_notes(parameters, by_type, listed),

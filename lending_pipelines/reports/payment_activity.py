@@ -10,7 +10,7 @@ from lending_pipelines.reports import columns, days, in_period, no_data
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _CHANNEL = ReportColumn("channel", "Channel", "text")
 _DAY = ReportColumn("paid_on", "Day", "date")
@@ -62,13 +62,12 @@ class PaymentActivity:
         daily = [
             _table(f"By day {currency}", paid, none, _DAY, only=currency) for currency in summary.frame["currency"]
         ]
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             period.last,
-            source.versions(),
+            asked.title,
             [
                 summary,
                 _components(paid, none),

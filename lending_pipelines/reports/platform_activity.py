@@ -13,7 +13,7 @@ from lending_pipelines.metrics import platform
 from lending_pipelines.reports import columns, days, in_period, no_data
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables.schema import MONEY
 
 _PLATFORM = ("users", "tickets", "wallets", "wallet_transactions", "gateway_payments")
@@ -68,13 +68,12 @@ class PlatformActivity:
         kept = {name: source.table(name) for name in _PLATFORM if no_data.has_rows(source, name)}
         activity = _activity(kept, source, covered, parameters.new_user_days)
         assets = _assets(kept, source, day)
-        return ReportBook(
-            self.report_type,
-            self.title,
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            "",
             [activity, assets, _payments(source, day)],
             _charts(activity),
             notes=[*_NOTES, *(f"No data: the source has no {name}." for name in _PLATFORM if name not in kept)],

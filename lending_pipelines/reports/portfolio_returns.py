@@ -8,7 +8,7 @@ from lending_pipelines.metrics import returns
 from lending_pipelines.reports import columns, days, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _LEVELS = ("portfolio", "program", "vintage")
 _RATES = ("irr", "irr_with_residual")
@@ -60,13 +60,12 @@ class PortfolioReturns:
                 breakdown += [_breakdown(today.filter(today.currency == currency), by, currency) for by in _LEVELS]
             past = scopes.rows_of(rows.filter(rows.currency == currency), scope).order_by("business_date")
             history.append(_table(f"History {currency}", _DAY, past, none))
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.scope_title(source, day, scope)}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            scopes.scope_title(source, day, scope),
             [summary, *breakdown, *history],
             [chart for table in (*breakdown, *history) for chart in _charts(table)],
             notes=return_columns.NOTES,

@@ -11,7 +11,7 @@ from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.aging_tables import by_lateness
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _PAR = ("par_30", "par_60", "par_90")
 _COLUMNS = columns.lake_columns(
@@ -83,13 +83,12 @@ class PortfolioSummary:
         history = _histories(scopes.rows_of(snapshots, scope), covered, summary.frame["currency"])
         breakdown = [_breakdown(today, parameters.by, day)] if scope == scopes.EVERYTHING else []
         aging = by_lateness(source, day, scope)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.scope_title(source, day, scope)}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            scopes.scope_title(source, day, scope),
             [summary, *breakdown, aging, *history],
             [chart for table in history for chart in _charts(table)],
             notes=["Balances of different currencies are never added up."]

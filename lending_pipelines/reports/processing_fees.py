@@ -9,7 +9,7 @@ from lending_pipelines.metrics.ratios import with_share
 from lending_pipelines.reports import analytics, days, fee_tables, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _SIZES = (
     ReportColumn("average_fee", "Average fee", "money"),
@@ -43,13 +43,12 @@ class ProcessingFees:
         contracts = source.table("loans")
         summary = fees.summary((CURRENCY, *_MEASURES, *_SIZES), none, _sizes(fees, contracts))
         products = _products(fees, contracts, summary, none)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {asked.title}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             asked.period.last,
-            source.versions(),
+            asked.title,
             [summary, products, *over_time.tables],
             analytics.month_charts("Processing fees", "bar", over_time.trend, "assessed", "collected"),
             notes=[fee_tables.NOTE, analytics.NOTE],

@@ -4,13 +4,14 @@ Both are protocols: a generator is any module-level `generator` of this shape, a
 of this shape.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.reports.book import ReportBook
+from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import ReportParameters
 
 P = TypeVar("P", bound=ReportParameters)
@@ -36,18 +37,49 @@ class ReportSource(Protocol):
 class ReportGeneratorProtocol(Protocol[P]):
     """One report type.
 
-    report_type: its name, unique. title, description: for people. reads: the lake tables that it reads, the main one
-    first. parameters: the model of its form.
+    report_type: its name, unique. title, description: for people. parameters: the model of its form.
     """
 
     report_type: str
     title: str
     description: str
-    reads: tuple[str, ...]
     parameters: type[P]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The lake tables that it reads, the main one first."""
 
     def covers(self, parameters: P, source: ReportSource) -> list[date]:
         """The business dates whose numbers the report prints, in order: their checks hold before it leaves."""
 
     def generate(self, parameters: P, source: ReportSource) -> ReportBook:
         """The report. LendingError when what was asked for is not there."""
+
+
+def report_book(
+    report: ReportGeneratorProtocol[P],
+    parameters: P,
+    source: ReportSource,
+    as_of: date,
+    about: str,
+    tables: Sequence[ReportTable],
+    charts: Sequence[Chart] = (),
+    *,
+    notes: Sequence[str] = (),
+    summary: Mapping[str, Any] | None = None,
+    blocks: Mapping[str, Any] | None = None,
+) -> ReportBook:
+    """The report's book, stamped with where its numbers come from; `about` follows the report's title on its cover."""
+    return ReportBook(
+        report.report_type,
+        f"{report.title}: {about}" if about else report.title,
+        parameters.stamp(),
+        source.conventions.stamp(),
+        as_of,
+        source.versions(),
+        tables,
+        charts,
+        notes,
+        summary or {},
+        blocks or {},
+    )

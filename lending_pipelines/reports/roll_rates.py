@@ -12,7 +12,7 @@ from lending_pipelines.reports import aging_tables, columns, days, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.periods import months_before
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _HISTORIES = {
     "Roll-forward rates": "Principal that rolled forward",
@@ -65,13 +65,12 @@ class RollRates:
         past_days = _history_days(parameters, source, day)
         past = scopes.rows_of(transitions.filter(transitions.business_date.isin(past_days)), scope)
         histories = _histories(past, source, past_days, scope)
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {scopes.scope_title(source, day, scope)}",
-            parameters.stamp(),
-            conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            scopes.scope_title(source, day, scope),
             [
                 *_matrices(_moved(parameters, source, day, scope), parameters, conventions, day),
                 *_together(past, conventions),

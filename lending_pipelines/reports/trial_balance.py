@@ -5,7 +5,7 @@ from datetime import date
 from lending_pipelines.reports import columns, days, no_data
 from lending_pipelines.reports.book import ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _COLUMNS = columns.lake_columns(
     "trial_balance",
@@ -46,13 +46,12 @@ class TrialBalance:
         totals = columns.totals_by_currency(rows, _COLUMNS)
         none = no_data.reason(source, ["journal_lines"], f"the ledger has no entries up to {day}")
         table = ReportTable(self.title, _COLUMNS, columns.frame(printed), totals, no_data=none)
-        return ReportBook(
-            self.report_type,
-            self.title,
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            "",
             [table],
             notes=[
                 f"The {row['currency']} accounts do not balance: debits − credits ="

@@ -12,7 +12,7 @@ from lending_pipelines.metrics import vintages
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _POOL = (ReportColumn("currency", "Currency", "text"), ReportColumn("pool", "Pool", "text"))
 _AGE = ReportColumn("months_on_book", "Months on book", "count")
@@ -96,13 +96,12 @@ class VintageAnalysis:
             for currency in dict.fromkeys(latest["currency"])
             for measure in (_LOSSES[-1], *_late_shares(parameters.late_share_of))
         ]
-        return ReportBook(
-            self.report_type,
-            f"{self.title}: {where}",
-            parameters.stamp(),
-            source.conventions.stamp(),
+        return report_book(
+            self,
+            parameters,
+            source,
             day,
-            source.versions(),
+            where,
             [pools, *matrices, curves],
             [
                 Chart(table.title, table.title, "line", _AGE.name, tuple(table.names[1:]))
