@@ -110,7 +110,7 @@ def test_report_prints_where_its_file_is(home):
             ["trial_balance", "--set", "asof=latest"],
             "report trial_balance: there is no parameter asof; did you mean 'as_of'?",
         ),
-        (["trial_balance", "--format", "pdf"], "report trial_balance: there is no format 'pdf'; write csv or xlsx"),
+        (["trial_balance", "--format", "docx"], "report trial_balance: there is no format 'docx'; write csv or xlsx"),
         (
             ["trial_balance", "--set", f"as_of={OPEN}"],
             f"report_trial_balance: trial_balance has no {OPEN}: the nearest",
