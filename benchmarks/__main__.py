@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="the large sizes too")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run this benchmark alone")
     parser.add_argument("--folder", type=Path, default=Path(".lending/bench"), help="where data and results are kept")
+    parser.add_argument("--charts", type=Path, help="where the charts go; the same folder without it")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
@@ -55,9 +56,10 @@ def main() -> None:
         rows += benchmark.run(Options(options.full, options.folder))
     results = {"machine": machine(), "seconds": time.monotonic() - started, "rows": [asdict(row) for row in rows]}
     (options.folder / "results.json").write_text(json.dumps(results, indent=1))
-    charts.ratios(rows, options.folder / "ratios.svg")
-    charts.cost(rows, options.folder / "cost.svg")
-    print(f"\nWritten: {options.folder}/results.json and the charts beside it")
+    drawn = options.charts or options.folder
+    charts.ratios(rows, drawn / "benchmark-ratios.svg")
+    charts.cost(rows, drawn / "benchmark-cost.svg")
+    print(f"\nWritten: {options.folder}/results.json and {drawn}/benchmark-*.svg")
 
 
 if __name__ == "__main__":

@@ -18,23 +18,20 @@ def ratios(rows: Sequence[Row], file: Path) -> None:
     dots = alt.Chart().mark_point(filled=True, size=60).encode(ratio, alt.Y("label:N", sort=None, title=None))
     one = alt.Chart().mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(1))
     chart = alt.layer(dots, one, data=alt.Data(values=values)).facet(
-        row=alt.Row("benchmark:N", title=None), bounds="flush"
+        row=alt.Row("benchmark:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start"))
     )
     chart.resolve_scale(y="independent").save(file)
 
 
 def cost(rows: Sequence[Row], file: Path) -> None:
-    """Seconds of loan_positions by loan-days, both on log scales: linear cost is a straight line of slope 1."""
+    """CPU seconds of loan_positions by loan-days, both on log scales: linear cost is a straight line of slope 1."""
     import altair as alt
 
-    values = [asdict(row) for row in rows if row.benchmark == "positions" and row.contender in ("ours", "by_hand")]
+    values = [asdict(row) for row in rows if row.benchmark == "positions" and row.contender == "ours"]
     if not values:
         return
-    encoding = {
-        "x": alt.X("amount:Q", scale=alt.Scale(type="log"), title="loan-days"),
-        "y": alt.Y("cpu_seconds:Q", scale=alt.Scale(type="log"), title="CPU seconds"),
-        "color": alt.Color("contender:N", title=None),
-    }
-    points = alt.Chart().mark_point(filled=True, size=60).encode(**encoding)
-    names = alt.Chart().mark_text(dx=8, align="left", fontSize=9).encode(**encoding, text="case:N")
-    alt.layer(points, names, data=alt.Data(values=values)).properties(width=520, height=320).save(file)
+    x = alt.X("amount:Q", scale=alt.Scale(type="log"), title="loan-days")
+    y = alt.Y("cpu_seconds:Q", scale=alt.Scale(type="log"), title="CPU seconds")
+    points = alt.Chart().mark_point(filled=True, size=60).encode(x, y)
+    names = alt.Chart().mark_text(dy=-9, fontSize=10).encode(x, y, text="case:N")
+    alt.layer(points, names, data=alt.Data(values=values)).properties(width=560, height=300).save(file)

@@ -60,12 +60,13 @@ def in_pandas(data: str, out: str, days: int) -> None:
 
 
 def run(options: Options) -> list[Row]:
-    """A day of 10,000 and 100,000 loans, 31 days of them; with `--full` a day of 1,000,000, and a year of 200,000."""
+    """A day of 10,000 and 100,000 loans, a week, a month; with `--full` a day of 1,000,000, and a year of 200,000."""
     rows = []
     sizes = (10_000, 100_000, 1_000_000) if options.full else (10_000, 100_000)
     for loans in sizes:
         rows += _day(loans, options.folder)
-    rows += _range(10_000, 31, [ours, day_by_day, written_again], options.folder)
+    rows += _range(10_000, 7, [ours, day_by_day, written_again], options.folder)
+    rows += _range(10_000, 31, [ours, written_again], options.folder)
     rows += _range(100_000, 31, [ours, written_again], options.folder)
     if options.full:
         rows += _range(200_000, 365, [ours, written_again], options.folder)
