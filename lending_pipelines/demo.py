@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.register import Investors, Portfolios, Register
-from lending_pipelines.reports.registry import report_types
 from lending_pipelines.runs import Finished, Progress, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.settings import Settings
@@ -31,6 +30,13 @@ CRITERIA = {
     ]
 }
 SALE = {"portfolio": DYNAMIC, "investor": BUYER, "date": str(SPEC.last), "price": "1500000.00"}
+REPORTS = {
+    "portfolio_summary": "pdf",
+    "delinquency_aging": "xlsx",
+    "vintage_analysis": "pdf",
+    "trial_balance": "xlsx",
+    "loan_tape": "csv",
+}
 MARKER = "made-by-lending-demo"
 _OWN = (
     "DAGSTER_HOME",
@@ -65,9 +71,10 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
     say("4/5  A portfolio is sold at the end of the last day")
     run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
     say("5/5  Reports")
-    files = {}
-    for report_type in report_types():
-        files[report_type] = run_report(report_type, {}, "xlsx", requested_by="demo", progress=progress)["file"]
+    files = {
+        report_type: run_report(report_type, {}, output_format, requested_by="demo", progress=progress)["file"]
+        for report_type, output_format in REPORTS.items()
+    }
     _summarise(say, settings, closed, files)
     say(f"\nDone in {time.monotonic() - started:.0f} s.")
     say("`make ui` opens Dagster on http://127.0.0.1:3000 with this data.")
