@@ -11,8 +11,10 @@ from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
+STEPS = {"month": {"months": 1}, "week": {"days": 7}, "day": {"days": 1}}
+"""How far before its day a transition starts, by the convention transition_step."""
+
 _MONTH = ibis.interval(months=1)
-_STEP = {"month": _MONTH, "week": ibis.interval(days=7), "day": ibis.interval(days=1)}
 
 # The payment periods that are not a month; a bullet loan, which has none of its own, takes a month too.
 _STEPS = (
@@ -98,7 +100,7 @@ def aging_transitions(
     """
     days = positions.filter(positions.business_date >= first, positions.business_date <= last)
     opening_days = positions.select(from_date="business_date").distinct()
-    step = ibis.interval(months=months) if months else _STEP[conventions.transition_step]
+    step = ibis.interval(**({"months": months} if months else STEPS[conventions.transition_step]))
     days = days.mutate(from_date=as_date(days.business_date - step))
     days = days.semi_join(opening_days, "from_date")
     before = positions.filter(positions.status == "active").select(

@@ -3,10 +3,11 @@
 Pure dates; which of them are closed is found in days.py.
 """
 
-from collections.abc import Iterator
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import takewhile
+
+import pandas as pd
 
 from lending_pipelines.reports.parameters import InPeriod, PeriodName
 
@@ -46,15 +47,14 @@ class Period:
     @property
     def months(self) -> list["Period"]:
         """Its calendar months in order, the first and last cut to it."""
-        inside = takewhile(lambda month: month.first <= self.last, _months_from(self.first))
-        return [Period("custom", max(month.first, self.first), min(month.last, self.last)) for month in inside]
+        return [
+            Period("custom", max(month.start_time.date(), self.first), min(month.end_time.date(), self.last))
+            for month in pd.period_range(self.first, self.last, freq="M")
+        ]
 
     def trend(self, months: int) -> list["Period"]:
         """That many calendar months in order, the last the one of its last day, cut to it."""
-        first = self.last.replace(day=1)
-        for _ in range(months - 1):
-            first = (first - _DAY).replace(day=1)
-        return Period("custom", first, self.last).months
+        return Period("custom", months_before(self.last.replace(day=1), months - 1), self.last).months
 
     def block(self) -> dict[str, str]:
         """It as JSON reports print it."""
@@ -85,20 +85,9 @@ def period_of(parameters: InPeriod, as_of: date) -> Period:
 
 def month_end(day: date) -> date:
     """The last day of the day's month."""
-    return next(_months_from(day)).last
+    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def months_before(day: date, months: int) -> date:
     """The same day that many months before, or the last of that month when it is shorter."""
-    years, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    first = date(years, month + 1, 1)
-    return min(first + timedelta(days=day.day - 1), month_end(first))
-
-
-def _months_from(day: date) -> Iterator[Period]:
-    """Calendar months without end, from the day's own."""
-    first = day.replace(day=1)
-    while True:
-        following = (first + timedelta(days=31)).replace(day=1)
-        yield Period("custom", first, following - _DAY)
-        first = following
+    return (pd.Timestamp(day) - pd.DateOffset(months=months)).date()

@@ -16,8 +16,6 @@ from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
 from lending_pipelines.metrics.events import known
 from lending_pipelines.resources.report_source import LakeReportSource
 
-_STEP = {"month": pd.DateOffset(months=1), "week": pd.DateOffset(weeks=1), "day": pd.DateOffset(days=1)}
-
 
 @contextmanager
 def recomputed(
@@ -82,7 +80,7 @@ class RecomputedSource:
             case "aging_buckets":
                 return delinquency.aging_buckets(self.table("loan_positions"))
             case "aging_transitions":
-                step = _STEP[self._conventions.transition_step]
+                step = pd.DateOffset(**delinquency.STEPS[self._conventions.transition_step])
                 openings = {(pd.Timestamp(day) - step).date() for day in self._days}
                 both = self._stage.enter_context(self._source.staged(self._positions({*openings, *self._days})))
                 return self._asked(delinquency.aging_transitions(both, *days, self._conventions))
