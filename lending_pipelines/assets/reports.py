@@ -17,7 +17,7 @@ from lending_pipelines.checks import Outcome, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
-from lending_pipelines.exports.files import ExportedFile
+from lending_pipelines.places import PlacedFile
 from lending_pipelines.register import Register, ReportRequests
 from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports.book import ReportBook
@@ -165,7 +165,7 @@ def _first_row(outcome: Outcome) -> str:
     return "first: " + ", ".join(f"{name} {row[name]}" for name in key)
 
 
-def _metadata(book: ReportBook, file: ExportedFile, report_id: str) -> dict[str, Any]:
+def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, Any]:
     tables = {
         f"preview: {table.title}": dg.MetadataValue.md(
             table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False, disable_numparse=True)

@@ -19,10 +19,10 @@ from pydantic import Field
 from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.assets.reports import require_checks
 from lending_pipelines.exports.export import export_rows
-from lending_pipelines.exports.files import placing
 from lending_pipelines.exports.reading import read_rows
 from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
+from lending_pipelines.places import placing
 from lending_pipelines.register import Register, TapeConfigs
 from lending_pipelines.reports.book import Cover, ReportColumn
 from lending_pipelines.reports.columns import report_column

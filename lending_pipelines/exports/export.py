@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from lending_pipelines.exports import csv, json, parquet, pdf, xlsx, xml
-from lending_pipelines.exports.files import ExportedFile, ExportError, placing
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.sheet import Sheet
+from lending_pipelines.places import PlacedFile, placing
 from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
 
 _BOOK_WRITERS = {
@@ -21,7 +22,7 @@ _BOOK_WRITERS = {
 _ZIPPED = ("csv", "parquet")
 
 
-def export(book: ReportBook, output_format: str, url: str) -> ExportedFile:
+def export(book: ReportBook, output_format: str, url: str) -> PlacedFile:
     """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .pdf, …
 
     A book of more than one table is a zip in CSV and Parquet. Equal books make equal bytes. ExportError when
@@ -32,7 +33,7 @@ def export(book: ReportBook, output_format: str, url: str) -> ExportedFile:
     zipped = output_format in _ZIPPED and len(book.tables) > 1
     with placing(_suffixed(url, "zip" if zipped else output_format)) as sink:
         rows = _BOOK_WRITERS[output_format](book, sink)
-    return sink.exported(rows)
+    return sink.placed(rows)
 
 
 def export_rows(
@@ -42,7 +43,7 @@ def export_rows(
     url: str,
     cover: Cover,
     shape: xml.XmlShape | None = None,
-) -> ExportedFile:
+) -> PlacedFile:
     """Write rows as they are read, in flat memory, at `url` plus the suffix of the format: .csv, .xlsx, .parquet, .xml.
 
     The reader's columns are those of `columns`, by name and in order. The cover is a worksheet in XLSX and metadata in
@@ -64,7 +65,7 @@ def export_rows(
         raise ExportError(f"rows cannot be written as {output_format!r}: choose {', '.join(writers)}")
     with placing(_suffixed(url, output_format)) as sink:
         rows = writers[output_format](sink)
-    return sink.exported(rows)
+    return sink.placed(rows)
 
 
 def _suffixed(url: str, suffix: str) -> str:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from lending_pipelines.exports.files import ExportError
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.sheet import Sheet, sheets_of
 from lending_pipelines.reports.book import Kind, ReportBook, ReportColumn
 

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from lending_pipelines.exports import charts
-from lending_pipelines.exports.files import ExportError
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.pdf_layout import LANDSCAPE, PORTRAIT, Grid, breakable, fitting, parts, upright
 from lending_pipelines.exports.printed import clean, printed, total_row
 from lending_pipelines.reports.book import Kind, ReportBook, ReportTable

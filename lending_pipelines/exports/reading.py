@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from lending_pipelines.exports.files import ExportError
+from lending_pipelines.exports.error import ExportError
 
 Row = dict[str, Any]
 

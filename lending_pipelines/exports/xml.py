@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lending_pipelines.exports.ahead import in_order
-from lending_pipelines.exports.files import ExportError
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.sheet import Sheet
 
 # What XML 1.0 has no way to write.

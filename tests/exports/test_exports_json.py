@@ -5,8 +5,8 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.export import export
-from lending_pipelines.exports.files import ExportError
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 
 COLUMNS = (

@@ -11,8 +11,8 @@ import pytest
 import typst
 
 from lending_pipelines.exports import pdf
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.export import export
-from lending_pipelines.exports.files import ExportError
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 
 COLUMNS = (

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pytest
 
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.export import export_rows
-from lending_pipelines.exports.files import ExportError
 from lending_pipelines.exports.reading import read_rows
 from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.reports.book import Cover, ReportColumn

@@ -10,8 +10,8 @@ import pytest
 from openpyxl.worksheet._writer import ALL_TEMP_FILES
 
 from lending_pipelines.exports import xlsx
+from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.export import export, export_rows
-from lending_pipelines.exports.files import ExportError
 from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn, ReportTable
 
 COLUMNS = (

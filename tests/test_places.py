@@ -3,7 +3,7 @@ import hashlib
 import fsspec
 import pytest
 
-from lending_pipelines.exports.files import ExportError, placing
+from lending_pipelines.places import PlaceError, placing
 
 
 def test_the_file_appears_whole_with_its_hash(tmp_path):
@@ -13,7 +13,7 @@ def test_the_file_appears_whole_with_its_hash(tmp_path):
         sink.write(b"two")
         assert not target.exists()
     assert target.read_bytes() == b"one two"
-    file = sink.exported(rows=2)
+    file = sink.placed(rows=2)
     assert (file.url, file.sha256, file.bytes, file.rows) == (
         str(target),
         hashlib.sha256(b"one two").hexdigest(),
@@ -58,5 +58,5 @@ def test_any_fsspec_url_is_a_place():
 def test_a_place_that_cannot_be_written_is_named(tmp_path, url):
     (tmp_path / "file").write_text("a file where a folder is needed", encoding="utf-8")
     url = url.format(folder=tmp_path)
-    with pytest.raises(ExportError, match="cannot be written"), placing(url):
+    with pytest.raises(PlaceError, match="cannot be written"), placing(url):
         pass
