@@ -19,7 +19,7 @@ SOURCES = ("loans", "transactions", "loan_ownership")
 
 NO_PRICE = "purchase price not recorded"
 _KEYS = ("business_date", "scope_id", "currency")
-_SUMS = ("purchase_price", "collected", "resold_for", "unpriced")
+_KINDS = ("purchase_price", "collected", "resold_for")
 
 
 def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
@@ -36,9 +36,7 @@ def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first
     day = positions.select("business_date").distinct()
     until = flows.cross_join(day)
     until = until.filter(until.on <= until.business_date)
-    sums = until.group_by(*_KEYS).agg(
-        **{name: money(until[name].sum()) for name in _SUMS[:-1]}, unpriced=whole(until.unpriced.sum())
-    )
+    sums = _added_up(until, *_KEYS)
     owned = positions.filter(positions.investor_id.notnull()).group_by("business_date", "investor_id", "currency")
     owned = owned.agg(
         loan_count=lambda t: t.count(),
@@ -77,7 +75,7 @@ def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first
 
 
 def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
-    """Every investor's payments up to the last day: scope_id, currency, on, and what of it is of which kind."""
+    """What every investor paid and received on each date up to the last, by kind: scope_id, currency, on, …"""
     currencies = read("loans").select("loan_id", "currency")
     held = read("loan_ownership").inner_join(currencies, "loan_id").filter(lambda t: t.assigned_on <= last)
     bought = _payment(held, held.assigned_on, purchase_price=held.purchase_price)
@@ -89,13 +87,21 @@ def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
     paid = returns.cash_flows(signed.filter(signed.type != "disbursement")).inner_join(held, "loan_id")
     paid = paid.filter(paid.on > paid.assigned_on, paid.removed_on.isnull() | (paid.on <= paid.removed_on))
     collected = _payment(paid, paid.on, collected=paid.amount)
-    return ibis.union(bought, resold, collected)
+    # A row a date, before the days multiply the rows.
+    return _added_up(ibis.union(bought, resold, collected), "scope_id", "currency", "on")
+
+
+def _added_up(flows: ir.Table, *keys: str) -> ir.Table:
+    """The flows per key; how many payments are unpriced stays a count."""
+    return flows.group_by(*keys).agg(
+        **{kind: money(flows[kind].sum()) for kind in _KINDS}, unpriced=whole(flows.unpriced.sum())
+    )
 
 
 def _payment(rows: ir.Table, on: ir.DateColumn, **amount: ir.DecimalColumn) -> ir.Table:
     """The rows as flows of one kind; one without an amount counts as unpriced."""
     ((kind, value),) = amount.items()
-    nothing = dict.fromkeys(("purchase_price", "collected", "resold_for"), ZERO)
+    nothing = dict.fromkeys(_KINDS, ZERO)
     return rows.select(
         "currency",
         scope_id="investor_id",

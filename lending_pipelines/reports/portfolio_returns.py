@@ -1,16 +1,19 @@
-"""portfolio_returns: what portfolios, programs and vintages have earned on the money lent, with its history."""
+"""portfolio_returns: what portfolios, programs and vintages earned on the money lent, and investors on prices paid."""
 
 from datetime import date
+from typing import Literal
 
+import ibis
 import ibis.expr.types as ir
+from pydantic import Field
 
-from lending_pipelines.metrics import returns
+from lending_pipelines.metrics import investors, returns
 from lending_pipelines.reports import columns, days, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
+from lending_pipelines.reports.parameters import ALL, AsOf, History, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
-_LEVELS = ("portfolio", "program", "vintage")
+_LENT = ("portfolio", "program", "vintage")
 _RATES = ("irr", "irr_with_residual")
 _MEASURES = (
     *columns.lake_columns("portfolio_snapshots", "loan_count", "total_disbursed", "total_collected"),
@@ -22,19 +25,39 @@ _MEASURES = (
 _SCOPE = columns.lake_columns("portfolio_snapshots", "scope_id", "name")
 _CURRENCY = columns.lake_columns("portfolio_snapshots", "currency")
 _DAY = columns.lake_columns("portfolio_snapshots", "business_date")
+_INVESTOR = columns.lake_columns("loan_ownership", "investor_id", "investor_name")
+_PRICED = (
+    *columns.lake_columns("portfolio_snapshots", "loan_count"),
+    *columns.lake_columns("loan_ownership", "purchase_price"),
+    ReportColumn("collected", "Collected", "money"),
+    ReportColumn("resold_for", "Resold for", "money"),
+    *return_columns.EARNED,
+    *columns.lake_columns("portfolio_snapshots", "moic", *_RATES, "irr_reason"),
+)
+_NOTE_ON_PRICES = (
+    "An investor's returns are on the prices paid. Profit: collected while a loan was owned + resold for + residual of"
+    " the loans still owned - purchase price. MOIC: (collected + resold for) ÷ purchase price. With a price that is not"
+    " recorded there is no profit, rate or multiple, and no total of them."
+)
 
 
 class PortfolioReturnsParameters(UnderConventions, KnownAt, History, OneScope, AsOf):
     """The form of portfolio_returns."""
 
+    by: Literal["ALL", "portfolio", "program", "vintage", "investor"] = Field(
+        ALL,
+        description="How all loans are broken down: portfolio, program or vintage, on the money lent; investor, on the"
+        " prices paid; ALL: by each of them. A single portfolio, program, … is not broken down.",
+    )
+
 
 class PortfolioReturns:
-    """Prints the returns of portfolio_snapshots."""
+    """Prints the returns of portfolio_snapshots, and works out those of investors."""
 
     report_type = "portfolio_returns"
     title = "Portfolio returns"
-    description = "IRR, MOIC and total return of all loans, portfolios, programs and vintages, with their history."
-    reads = ("portfolio_snapshots",)
+    description = "IRR, MOIC and total return of all loans, portfolios, programs, vintages and investors."
+    reads = ("portfolio_snapshots", "loan_positions", *investors.SOURCES)
     parameters = PortfolioReturnsParameters
 
     def covers(self, parameters: PortfolioReturnsParameters, source: ReportSource) -> list[date]:
@@ -54,10 +77,15 @@ class PortfolioReturns:
         today = rows.filter(rows.business_date == day)
         none = f"there are no loans on {day}"
         summary = _table("Returns", _CURRENCY, scopes.rows_of(today, scope).order_by("currency"), none)
+        levels = [by for by in _LENT if scope == scopes.EVERYTHING and parameters.by in (ALL, by)]
+        priced = None
+        if scope[0] in ("all", "investor") and parameters.by in (ALL, "investor"):
+            priced = _priced(source, day, scope)
         breakdown, history = [], []
         for currency in summary.frame["currency"]:
-            if scope == scopes.EVERYTHING:
-                breakdown += [_breakdown(today.filter(today.currency == currency), by, currency) for by in _LEVELS]
+            breakdown += [_breakdown(today.filter(today.currency == currency), by, currency) for by in levels]
+            if priced is not None:
+                breakdown.append(_by_investor(priced.filter(priced.currency == currency), currency))
             past = scopes.rows_of(rows.filter(rows.currency == currency), scope).order_by("business_date")
             history.append(_table(f"History {currency}", _DAY, past, none))
         return report_book(
@@ -68,7 +96,7 @@ class PortfolioReturns:
             scopes.scope_title(source, day, scope),
             [summary, *breakdown, *history],
             [chart for table in (*breakdown, *history) for chart in _charts(table)],
-            notes=return_columns.NOTES,
+            notes=[*return_columns.NOTES, *([] if priced is None else [_NOTE_ON_PRICES])],
             summary={
                 row["currency"]: columns.headline(row, (*_RATES, "moic", "total_return", "profit"))
                 for row in summary.arrow().to_pylist()
@@ -85,6 +113,28 @@ def _breakdown(today: ir.Table, by: str, currency: str) -> ReportTable:
         rows.order_by("scope_id"),
         f"no loan in {currency} has its {by} recorded",
         columns.totals_by_currency(rows, _MEASURES),
+    )
+
+
+def _priced(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:
+    """What investors had earned by the day, of the one chosen or of all; computed once."""
+    positions = source.table("loan_positions")
+    rows = investors.investor_returns(positions.filter(positions.business_date == day), source.table, day, day)
+    if scope != scopes.EVERYTHING:
+        rows = rows.filter(rows.investor_id == scope[1])
+    return ibis.memtable(rows.rename(investor_name="name").to_pyarrow())
+
+
+def _by_investor(rows: ir.Table, currency: str) -> ReportTable:
+    """Investors in one currency; a column that one of them has no amount in has no total."""
+    printed = (*_INVESTOR, *_PRICED)
+    frame = columns.frame(rows.order_by("investor_id").select(*(column.name for column in printed)))
+    known = [
+        column.name for column in _PRICED if column.kind in ("money", "count") and frame[column.name].notna().all()
+    ]
+    none = f"no loan in {currency} was sold to an investor"
+    return ReportTable(
+        f"By investor {currency}", printed, frame, columns.totals_by_currency(rows, _PRICED, known), none
     )
 
 

@@ -155,6 +155,86 @@ def test_one_scope_is_not_broken_down(lake):
         generate(lake, "portfolio_returns", vintage="2025Q9")
 
 
+@pytest.fixture
+def sold(lake):
+    """The lake with dollar loans sold on the day they began: two to fund X, one to fund Y at an unrecorded price."""
+    lake.rows["loans"] = [
+        {"loan_id": row["loan_id"], "currency": row["currency"]} for row in lake.rows["loan_positions"]
+    ]
+    sales = [("L1", "X", "1000.00"), ("L2", "Y", None), ("L3", "X", "850.00")]
+    lake.rows["loan_ownership"] = [
+        {
+            "investor_id": fund,
+            "investor_name": f"Fund {fund}",
+            "loan_id": loan_id,
+            "assigned_on": BEGAN,
+            "purchase_price": price and money(price),
+        }
+        for loan_id, fund, price in sales
+    ]
+    funds = {loan_id: fund for loan_id, fund, _ in sales}
+    for row in lake.rows["loan_positions"]:
+        row["investor_id"] = funds.get(row["loan_id"])
+    lake.rows["portfolio_snapshots"].append(
+        _snapshot(JAN, "investor", "Y", "USD", "1000.00", "250.00", "0.00", "0.00", name="Fund Y")
+    )
+    return lake
+
+
+def test_an_investor_earns_on_the_price_paid(sold):
+    book = generate(sold, "portfolio_returns", by="investor")
+    assert [t.title for t in book.tables] == [
+        "Returns",
+        "By investor EUR",
+        "By investor USD",
+        "History EUR",
+        "History USD",
+    ]
+    investors = table(book, "By investor USD")
+    found = rows(book, investors.title)
+    names = ("investor_name", "loan_count", "purchase_price", "collected", "resold_for", "residual", "profit")
+    assert picked(found, *names) == [
+        # L1 brought 1,100; L3 owes 1,000 and 20 of interest; 1,100 + 1,020 - 1,850.
+        ("Fund X", 2, "1850.00", "1100.00", "0.00", "1020.00", "270.00"),
+        ("Fund Y", 1, None, "250.00", None, "0.00", None),
+    ]
+    # All of it came 365 days after the purchase.
+    assert found[0]["moic"] == pytest.approx(1100 / 1850)
+    assert found[0]["irr"] == pytest.approx(1100 / 1850 - 1)
+    assert found[0]["irr_with_residual"] == pytest.approx(2120 / 1850 - 1)
+    assert picked(found[1:], "moic", "irr", "irr_with_residual", "irr_reason") == [
+        (None, None, None, "purchase price not recorded")
+    ]
+    # What is not known of one is in no total.
+    (total,) = investors.totals
+    assert total == {
+        "currency": "USD",
+        "loan_count": 3,
+        "collected": Decimal("1350.00"),
+        "residual": Decimal("1020.00"),
+    }
+    assert table(book, "By investor EUR").no_data == "no loan in EUR was sold to an investor"
+    assert any("on the prices paid" in note for note in book.notes)
+
+
+def test_returns_are_broken_down_as_asked(sold):
+    def levels(**values):
+        titles = [t.title for t in generate(sold, "portfolio_returns", **values).tables]
+        return [title for title in titles if title.startswith("By ") and title.endswith("USD")]
+
+    assert levels() == ["By portfolio USD", "By program USD", "By vintage USD", "By investor USD"]
+    assert levels(by="vintage") == ["By vintage USD"]
+    assert levels(program="R1") == []
+    with pytest.raises(LendingError, match="by is 'branch': write 'ALL', 'portfolio', 'program', 'vintage' or 'inv"):
+        levels(by="branch")
+
+
+def test_one_investor_is_shown_on_its_prices_and_alone(sold):
+    book = generate(sold, "portfolio_returns", investor="Fund Y")
+    assert [t.title for t in book.tables] == ["Returns", "By investor USD", "History USD"]
+    assert picked(rows(book, "By investor USD"), "investor_id", "collected") == [("Y", "250.00")]
+
+
 # loan_profitability
 
 
@@ -224,6 +304,21 @@ def test_loans_add_up_to_the_portfolios(home_source):
         profit = sum(row["profit"] for row in by_loan if row["currency"] == currency)
         assert profit == sum(row["profit"] for row in rows(portfolios, vintages.title))
         assert profit == sum(row["profit"] for row in rows(loans, f"By product {currency}"))
+
+
+def test_a_fund_collects_what_its_loans_did_since_they_were_its(home_source):
+    bought, last = date(2025, 3, 1), date(2025, 3, 14)
+    positions = home_source.table("loan_positions")
+    days = positions.filter(positions.business_date.isin([bought, last])).to_pyarrow().to_pylist()
+    owned = {row["loan_id"] for row in days if row["investor_id"]}
+    book = generate(home_source, "portfolio_returns", by="investor")
+    found = [row for t in book.tables if t.title.startswith("By investor") for row in rows(book, t.title)]
+    sign = {bought: -1, last: 1}
+    collected = sum(sign[row["business_date"]] * row["total_collected"] for row in days if row["loan_id"] in owned)
+    assert len(owned) == 20
+    assert sum(row["loan_count"] for row in found) == 20
+    assert sum(row["collected"] for row in found) == collected > 0
+    assert {row["purchase_price"] for row in found} == {None}
 
 
 def test_a_vintage_of_one_loan_earns_what_the_loan_does(home_source):
