@@ -45,7 +45,7 @@ class PortfolioReturnsParameters(UnderConventions, KnownAt, History, OneScope, A
     """The form of portfolio_returns."""
 
     by: Literal["ALL", "portfolio", "program", "vintage", "investor"] = Field(
-        ALL,
+        "ALL",
         description="How all loans are broken down: portfolio, program or vintage, on the money lent; investor, on the"
         " prices paid; ALL: by each of them. A single portfolio, program, … is not broken down.",
     )
