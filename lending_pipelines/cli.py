@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lending_pipelines import cli_portfolios
+from lending_pipelines import cli_portfolios, cli_tapes
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 from lending_pipelines.terminal import register_session, tell_step
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.add_typer(cli_portfolios.portfolio, name="portfolio")
 app.add_typer(cli_portfolios.investor, name="investor")
 app.command()(cli_portfolios.undo_sale)
+for command in cli_tapes.COMMANDS:
+    app.command()(command)
 
 _state = {"verbose": False}
 
@@ -135,45 +137,6 @@ def ask_again(
 
     with register_session() as session:
         ReportRequests(session).ask_again(report_id)
-
-
-@app.command()
-def tape_config(
-    file: Annotated[str, typer.Argument(help="A TOML file: name, portfolio, tape_schedule, required_fields, …")],
-) -> None:
-    """Save a loan tape's configuration, once its fields or its template are checked."""
-    from lending_pipelines.tapes import load_tape_config
-
-    with register_session() as session:
-        config = load_tape_config(session, file)
-        typer.echo(f"{config.name}: {config.tape_format}, {config.tape_schedule}  ({config.config_id})")
-
-
-@app.command()
-def tape_fields() -> None:
-    """List every field that a loan tape can have: type, unit, whether it is personal, meaning."""
-    from lending_pipelines.tapes import CATALOGUE
-
-    for field in CATALOGUE.values():
-        personal = "personal" if field.pii else ""
-        typer.echo(f"{field.name:<28}{field.type:<16}{field.unit:<22}{personal:<10}{field.description}")
-
-
-@app.command()
-def tape_templates(
-    name: Annotated[str, typer.Argument(help="A template, to list its fields. Empty: all, with their coverage.")] = "",
-) -> None:
-    """List the templates of loan tapes, and how many fields of each hold data."""
-    from lending_pipelines.tapes import template, template_names
-
-    if not name:
-        for each in template_names():
-            counts = ", ".join(f"{count} {filling}" for filling, count in template(each).coverage().items())
-            typer.echo(f"{each:<28}{len(template(each).fields):>5} fields: {counts}")
-        return
-    for field in template(name).fields:
-        says = field.field or field.constant or field.missing or ""
-        typer.echo(f"{field.code:<42}{field.filling:<16}{says:<28}{field.format:<20}{field.name}")
 
 
 @app.command()

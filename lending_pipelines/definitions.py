@@ -6,12 +6,13 @@ from typing import Any
 import dagster as dg
 
 from lending_pipelines.assets import CLOSE_ASSETS, report_assets, table_checks
-from lending_pipelines.jobs import assign_portfolios, daily_close, report_jobs, sell_portfolio, sync
+from lending_pipelines.jobs import assign_portfolios, daily_close, deliver_tape, report_jobs, sell_portfolio, sync
 from lending_pipelines.resources import (
     ConventionsResource,
     ExportsResource,
     LakeIOManager,
     LakeResource,
+    MailResource,
     RegisterResource,
     SourceResource,
 )
@@ -28,12 +29,13 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
         "io_manager": LakeIOManager(lake=lake),
         "register": RegisterResource(),
         "exports": ExportsResource(),
+        "mail": MailResource(),
         "conventions": ConventionsResource(),
     }
     return dg.Definitions(
         assets=[*CLOSE_ASSETS, *report_assets()],
         asset_checks=table_checks(),
-        jobs=[sync, daily_close, assign_portfolios, sell_portfolio, *report_jobs()],
+        jobs=[sync, daily_close, assign_portfolios, sell_portfolio, deliver_tape, *report_jobs()],
         schedules=schedules(),
         sensors=SENSORS,
         resources=resources | dict(resource_overrides or {}),

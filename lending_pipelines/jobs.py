@@ -1,13 +1,15 @@
 """Named selections of assets: the sync, the daily close, the assignment of loans, one job a report; and the sale of a
-portfolio, which is no asset."""
+portfolio and the delivery of a tape, which are no assets."""
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from typing import Any, get_args
 
 import dagster as dg
 
 from lending_pipelines.assets import ASSIGNMENT_ASSETS, CLOSE_ASSETS, servicing_tables
+from lending_pipelines.assets.deliveries import deliver
 from lending_pipelines.assets.reports import ReportRequest, asset_key
 from lending_pipelines.assets.sales import sell
 from lending_pipelines.errors import LendingError
@@ -48,6 +50,15 @@ def sell_portfolio() -> None:
     sell()
 
 
+@dg.job(
+    description="Deliver the tape of a closed day where it has not arrived yet. The sensor tape_deliveries launches it;"
+    " by hand, it tries again at once what waits or has failed."
+)
+def deliver_tape() -> None:
+    """One op: its deliveries are settled one by one, in the register."""
+    deliver()
+
+
 def report_job_name(report_type: str) -> str:
     """The name of the job of a report type."""
     return f"report_{report_type}"
@@ -65,6 +76,11 @@ def report_jobs() -> tuple:
         )
         for report_type in report_types()
     )
+
+
+def deliver_run_config(tape: str, day: date) -> dict[str, Any]:
+    """The run config that delivers a tape of a day."""
+    return {"ops": {"deliver": {"config": {"tape": tape, "date": day.isoformat()}}}}
 
 
 def report_run_config(report_type: str, parameters: Mapping[str, Any], **request: str) -> dict[str, Any]:

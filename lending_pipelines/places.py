@@ -6,6 +6,7 @@ is in the files, and who asked for them, is known elsewhere.
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -76,21 +77,44 @@ def placing(url: str) -> Iterator[Sink]:
 
     A file that is there is replaced. PlaceError names the place when it cannot be reached or written.
     """
-    with opened(url) as (fs, path):
-        folder = path.rpartition("/")[0]
-        temporary = f"{folder}/.{uuid4().hex}.part"
+    with opened(url) as (fs, path), placing_in(fs, path, url) as sink:
+        yield sink
+
+
+@contextmanager
+def placing_in(fs: Any, path: str, url: str) -> Iterator[Sink]:
+    """As `placing`, in a file system that is opened; `url` is what the place is called."""
+    folder = path.rpartition("/")[0]
+    temporary = f"{folder}/.{uuid4().hex}.part"
+    with _named(url):
+        fs.makedirs(folder or "/", exist_ok=True)
+        file = fs.open(temporary, "wb")
+    try:
+        with _closing(file, url):
+            yield Sink(file, url)
         with _named(url):
-            fs.makedirs(folder or "/", exist_ok=True)
-            file = fs.open(temporary, "wb")
-        try:
-            with _closing(file, url):
-                yield Sink(file, url)
-            with _named(url):
-                fs.mv(temporary, path)
-        except BaseException:
-            with suppress(Exception):
-                fs.rm(temporary)
-            raise
+            fs.mv(temporary, path)
+    except BaseException:
+        with suppress(Exception):
+            fs.rm(temporary)
+        raise
+
+
+def hash_in(fs: Any, path: str, url: str) -> str | None:
+    """The SHA-256 of a file in a file system that is opened; None when there is none. PlaceError as in `placing`."""
+    with _named(url):
+        return _hash(fs, path) if fs.exists(path) else None
+
+
+def hash_of(url: str) -> str:
+    """The SHA-256 of a file; PlaceError when it cannot be read."""
+    with opened(url) as (fs, path), _named(url):
+        return _hash(fs, path)
+
+
+def _hash(fs: Any, path: str) -> str:
+    with fs.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -106,6 +130,11 @@ def opened(url: str) -> Iterator[tuple[Any, str]]:
     finally:
         if "sftp" in fs.protocol:
             fs.client.close()
+
+
+def hide_password(url: str) -> str:
+    """The URL as it may be printed."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 @contextmanager
@@ -128,4 +157,4 @@ def _named(url: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, ImportError, EOFError) as error:
-        raise PlaceError(f"{url} cannot be written: {error}") from error
+        raise PlaceError(f"{hide_password(url)} cannot be used: {error or type(error).__name__}") from error

@@ -4,6 +4,7 @@ What a number means is not a setting but a convention (conventions.py).
 """
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -32,6 +33,9 @@ class Settings:
     timezone: str
     conventions_file: str | None
     report_schedules_file: str | None
+    smtp_url: str | None
+    mail_from: str
+    mail_limit_mb: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -51,6 +55,9 @@ class Settings:
             timezone=_timezone("LENDING_TIMEZONE", given.get("LENDING_TIMEZONE", "UTC")),
             conventions_file=given.get("LENDING_CONVENTIONS"),
             report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
+            smtp_url=given.get("LENDING_SMTP_URL"),
+            mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.getfqdn()}"),
+            mail_limit_mb=_whole("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),
         )
 
 
@@ -58,6 +65,12 @@ def _one_of(variable: str, text: str, allowed: tuple[str, ...]) -> str:
     if text not in allowed:
         raise LendingError(f"{variable} is {text!r}: it is one of {', '.join(allowed)}")
     return text
+
+
+def _whole(variable: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise LendingError(f"{variable} is {text!r}: write a whole number")
+    return int(text)
 
 
 def _date(variable: str, text: str) -> date:

@@ -99,14 +99,21 @@ def test_the_shape_of_the_definitions():
     # Every table has its Great Expectations suite.
     assert {c.asset_key.path[-1] for c in checks if c.name == "great_expectations"} == {*SERVICING, *DERIVED}
     assert sorted(name for name in repository.job_names if not name.startswith("__")) == sorted(
-        ["sync", "daily_close", "assign_portfolios", "sell_portfolio", *(f"report_{name}" for name in REPORTS)]
+        [
+            "sync",
+            "daily_close",
+            "assign_portfolios",
+            "sell_portfolio",
+            "deliver_tape",
+            *(f"report_{name}" for name in REPORTS),
+        ]
     )
     assert [(s.name, s.job_name, s.cron_schedule, s.execution_timezone) for s in repository.schedule_defs] == [
         ("assign_portfolios_schedule", "assign_portfolios", "0 5 * * *", "UTC"),
         ("daily_close_schedule", "daily_close", "0 1 * * *", "UTC"),
     ]
     assert sorted(repository.get_top_level_resources()) == sorted(
-        ["source", "lake", "io_manager", "register", "exports", "conventions"]
+        ["source", "lake", "io_manager", "register", "exports", "mail", "conventions"]
     )
 
 

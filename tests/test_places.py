@@ -58,5 +58,5 @@ def test_any_fsspec_url_is_a_place():
 def test_a_place_that_cannot_be_written_is_named(tmp_path, url):
     (tmp_path / "file").write_text("a file where a folder is needed", encoding="utf-8")
     url = url.format(folder=tmp_path)
-    with pytest.raises(PlaceError, match="cannot be written"), placing(url):
+    with pytest.raises(PlaceError, match="cannot be used"), placing(url):
         pass

@@ -6,7 +6,6 @@ manifest names what it supersedes. Blocking checks of the days are evaluated aga
 
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -23,7 +22,8 @@ from lending_pipelines.exports.reading import read_rows
 from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.places import placing
-from lending_pipelines.register import Register, TapeConfigs
+from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries
+from lending_pipelines.register.models import LoanTapeConfig
 from lending_pipelines.reports.book import Cover, ReportColumn
 from lending_pipelines.reports.columns import report_column
 from lending_pipelines.resources import (
@@ -53,7 +53,7 @@ from lending_pipelines.tapes import (
     tape_totals,
 )
 from lending_pipelines.tapes.parts import POSITIONS
-from lending_pipelines.tapes.schedule import is_due
+from lending_pipelines.tapes.schedule import due_days
 
 
 class TapesConfig(dg.Config):
@@ -82,11 +82,11 @@ def loan_tapes(
 ) -> dg.MaterializeResult:
     """Make the tapes of the run's days."""
     source = LakeReportSource(lake.lake, conventions.get())
-    due = list(_due(register.register, config.tapes, *first_and_last(context.partition_key_range)))
+    due = _due(register.register, config.tapes, *first_and_last(context.partition_key_range))
     if due:
         days = sorted({day for day, _ in due})
         require_checks(source, (POSITIONS,), days, "the loan tape")
-    manifests = [_make(spec, day, source, exports) for day, spec in due]
+    manifests = [make_tape(config, day, source, exports, register.register) for day, config in due]
     return dg.MaterializeResult(
         metadata={
             "tapes": len(manifests),
@@ -98,18 +98,46 @@ def loan_tapes(
     )
 
 
-def _due(register: Register, wanted: list[str], first: date, last: date) -> Iterator[tuple[date, TapeSpec]]:
+def _due(register: Register, wanted: list[str], first: date, last: date) -> list[tuple[date, LoanTapeConfig]]:
+    """The configurations whose tape is to be made, by day."""
     with register.session() as session:
         configs = TapeConfigs(session)
         chosen = [configs.by_name(name) for name in wanted] or configs.active()
-    specs = [(config.tape_schedule, tape_spec(config)) for config in chosen]
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
-        yield from ((day, spec) for schedule, spec in specs if wanted or is_due(schedule, day))
+    if wanted:
+        return [(first + timedelta(days=n), config) for n in range((last - first).days + 1) for config in chosen]
+    due = [(day, config) for config in chosen for day in due_days(config, first, last)]
+    return sorted(due, key=lambda each: each[0])
+
+
+def make_tape(
+    config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
+) -> TapeManifest:
+    """Write one tape and its manifest, unless the same content is there; the manifest of what is there then.
+
+    Where the tape was delivered with another content, this one is a correction that is to be delivered too.
+    """
+    manifest = _make(tape_spec(config), day, source, exports)
+    with register.session() as session:
+        TapeDeliveries(session).open_corrections(config.config_id, day, manifest.sha256)
+    return manifest
+
+
+def made_tape(
+    config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource
+) -> TapeManifest | None:
+    """The latest tape of a day, if it is made of what the configuration and the lake are now."""
+    spec = tape_spec(config)
+    made = max(_manifests(spec, day, exports), key=lambda manifest: manifest.version, default=None)
+    if made is None or made.config != spec.model_dump(mode="json", by_alias=True):
+        return None
+    for table in made.table_versions:
+        source.table(table)
+    current = (source.conventions.stamp(), version("lending_pipelines"))
+    unchanged = made.table_versions.items() <= source.versions().items()
+    return made if unchanged and (made.conventions, made.code_version) == current else None
 
 
 def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
-    """Write one tape and its manifest, unless the same content is there."""
     totals = control_totals(tape_totals(spec, source.table, day).to_pyarrow())
     rows = checked_rows(spec, source.batches(tape_rows(spec, source.table, day)))
     cover = Cover(f"{spec.name} {day}", {"Conventions": source.conventions.stamp()})

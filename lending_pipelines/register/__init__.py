@@ -1,4 +1,5 @@
-"""What lending_pipelines itself owns: portfolios, investors, tape configurations, report requests, notifications.
+"""What lending_pipelines itself owns: portfolios, investors, tape configurations and deliveries, report requests,
+notifications.
 
 A relational database of its own, SQLite or PostgreSQL, never mixed with the servicing database. The schema is models.py
 and the migrations that make it; each repository (one noun a file) holds the rules of its tables. No loan numbers are
@@ -14,6 +15,7 @@ from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.report_requests import ReportRequests
 from lending_pipelines.register.sales import Sales
 from lending_pipelines.register.tape_configs import TapeConfigs
+from lending_pipelines.register.tape_deliveries import TapeDeliveries, destinations
 
 __all__ = [
     "Investors",
@@ -24,6 +26,8 @@ __all__ = [
     "ReportRequests",
     "Sales",
     "TapeConfigs",
+    "TapeDeliveries",
+    "destinations",
     "membership",
     "ownership",
     "read_loan_ids",

@@ -18,6 +18,9 @@ InvestorType = Literal["individual", "institutional", "fund", "other"]
 TapeFormat = Literal["csv", "xlsx", "parquet", "xml"]
 ReportStatus = Literal["pending", "generating", "completed", "failed"]
 OutputFormat = Literal["csv", "xlsx", "pdf", "json", "parquet"]
+BusinessDayConvention = Literal["unadjusted", "following", "modified_following", "preceding", "modified_preceding"]
+DeliveryChannel = Literal["place", "email"]
+DeliveryStatus = Literal["pending", "delivering", "delivered", "failed"]
 NotificationType = Literal[
     "portfolio_alert",
     "portfolio_health_critical",
@@ -27,6 +30,7 @@ NotificationType = Literal[
     "high_par",
     "negative_growth",
     "tape_delivered",
+    "tape_delayed",
     "run_failed",
     "restatement",
 ]
@@ -144,6 +148,11 @@ class LoanTapeConfig(Base):
     `required_fields` are names of the tape catalogue, or {"field": name, "as": column}; `tape_schedule` is daily,
     weekly, monthly, quarterly or a cron expression. A `template` says the fields instead; `template_values` fill or
     override its fields by code. Personal data is in the tape only with `allow_pii`.
+
+    A day that the schedule names and that is none of business is moved by the `business_day_convention`; weekends are
+    none, nor are the days of the `holiday_calendar`. The tapes of `deliver_from` and later go to `delivery_url` and to
+    `recipient_email` (one address, or several with commas). One that has not arrived `late_after_hours` hours after its
+    business date ended is late, and the lender's own `owner_email` is told.
     """
 
     __tablename__ = "loan_tape_configs"
@@ -157,10 +166,50 @@ class LoanTapeConfig(Base):
     required_fields: Mapped[list[Any]]
     recipient_email: Mapped[str | None]
     delivery_url: Mapped[str | None]
+    business_day_convention: Mapped[BusinessDayConvention] = mapped_column(
+        _one_of("business_day_convention", BusinessDayConvention), default="unadjusted"
+    )
+    holiday_calendar: Mapped[str | None]
+    deliver_from: Mapped[date] = mapped_column(default=date.today)
+    late_after_hours: Mapped[int] = mapped_column(default=12)
+    owner_email: Mapped[str | None]
     template: Mapped[str | None]
     template_values: Mapped[dict[str, Any] | None]
     allow_pii: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+
+
+class TapeDelivery(Base):
+    """One tape on its way to one destination, from the day that it is due: a place (fsspec URL) or an email address.
+
+    `correction` is 0 for the tape of the day, n for its nth correction, whose `supersedes_id` is the delivery before.
+    `sha256` and `rows` are what was sent, and the receipt once it is delivered. `delayed_at`: when the tape's owner was
+    told that it is late.
+    """
+
+    __tablename__ = "tape_deliveries"
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "config_id", "business_date", "channel", "destination", "correction", name="uq_tape_deliveries_once"
+        ),
+    )
+
+    delivery_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    config_id: Mapped[str] = mapped_column(sa.ForeignKey("loan_tape_configs.config_id"))
+    business_date: Mapped[date]
+    channel: Mapped[DeliveryChannel] = mapped_column(_one_of("channel", DeliveryChannel))
+    destination: Mapped[str]
+    correction: Mapped[int] = mapped_column(default=0)
+    status: Mapped[DeliveryStatus] = mapped_column(_one_of("status", DeliveryStatus), default="pending", index=True)
+    sha256: Mapped[str | None]
+    rows: Mapped[int | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    run_id: Mapped[str | None]
+    error_message: Mapped[str | None]
+    delayed_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    supersedes_id: Mapped[str | None] = mapped_column(sa.ForeignKey("tape_deliveries.delivery_id"))
 
 
 class Report(Base):

@@ -1,13 +1,16 @@
 """Notifications: what someone should know. Sending them is another matter."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lending_pipelines.register.models import Notification, NotificationType, Priority
-from lending_pipelines.register.types import new_id
+from lending_pipelines.register.types import new_id, utc_now
+
+EMAILED_WITHIN = timedelta(days=1)
+"""What could not be emailed for so long is only to be read here."""
 
 
 class Notifications:
@@ -43,6 +46,20 @@ class Notifications:
         self._session.add(notification)
         self._session.flush()
         return notification.notification_id
+
+    def to_email(self) -> list[Notification]:
+        """What was not emailed yet of the last day, the oldest first; of low priority and to teams nothing is."""
+        query = sa.select(Notification).where(
+            Notification.emailed_at.is_(None),
+            Notification.priority != "low",
+            Notification.recipient.contains("@"),
+            Notification.created_at > utc_now() - EMAILED_WITHIN,
+        )
+        return list(self._session.scalars(query.order_by(Notification.created_at)))
+
+    def emailed(self, notification_id: str) -> None:
+        """It has been sent."""
+        self._session.get_one(Notification, notification_id).emailed_at = utc_now()
 
     def recent(self, recipient: str | None = None, limit: int = 100) -> list[Notification]:
         """The latest notifications, latest first, all or those of one recipient."""

@@ -1,5 +1,6 @@
 """The loan tapes that investors get, as they are given: what a tape may hold, save_tape_config of tapes/ checks."""
 
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register.database import RegisterError
-from lending_pipelines.register.models import LoanTapeConfig, TapeFormat
+from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig, TapeFormat
 from lending_pipelines.register.types import new_id
 
 
@@ -32,11 +33,17 @@ class TapeConfigs:
         template: str | None = None,
         template_values: dict[str, Any] | None = None,
         allow_pii: bool = False,
+        business_day_convention: BusinessDayConvention = "unadjusted",
+        holiday_calendar: str | None = None,
+        deliver_from: date | None = None,
+        late_after_hours: int = 12,
+        owner_email: str | None = None,
     ) -> LoanTapeConfig:
         """A new active configuration; RegisterError when the name or id is taken.
 
         `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order; none: the default
-        fields, or those of the `template`. Nothing here asks whether they exist: save_tape_config does.
+        fields, or those of the `template`. Without `deliver_from` no tape of a past day is delivered. Nothing here asks
+        whether all this exists: save_tape_config does.
         """
         config = LoanTapeConfig(
             config_id=config_id or new_id(),
@@ -51,6 +58,11 @@ class TapeConfigs:
             template=template,
             template_values=template_values,
             allow_pii=allow_pii,
+            business_day_convention=business_day_convention,
+            holiday_calendar=holiday_calendar,
+            deliver_from=deliver_from or date.today(),
+            late_after_hours=late_after_hours,
+            owner_email=owner_email,
         )
         taken = sa.or_(LoanTapeConfig.name == name, LoanTapeConfig.config_id == config.config_id)
         if other := self._session.scalar(sa.select(LoanTapeConfig).where(taken)):
@@ -65,6 +77,12 @@ class TapeConfigs:
             return config
         names = self._session.scalars(sa.select(LoanTapeConfig.name))
         raise RegisterError(f"there is no tape {name!r}: {did_you_mean(name, names)}")
+
+    def get(self, config_id: str) -> LoanTapeConfig:
+        """The configuration of that id; RegisterError when there is none."""
+        if config := self._session.get(LoanTapeConfig, config_id):
+            return config
+        raise RegisterError(f"there is no tape with the id {config_id!r}")
 
     def active(self) -> list[LoanTapeConfig]:
         """The configurations in use, by name."""

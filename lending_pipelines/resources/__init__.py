@@ -1,4 +1,4 @@
-"""What assets reach the world through: the source, the lake, the register, the exports, the conventions.
+"""What assets reach the world through: the source, the lake, the register, the exports, the mail, the conventions.
 
 ConfigurableResource wrappers around plain classes, and nothing more. Nothing connects before it is used; a field left
 empty is taken from the environment when the run starts, so that no secret is read when the definitions load.
@@ -7,6 +7,7 @@ empty is taken from the environment when the run starts, so that no secret is re
 from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.resources.exports import ExportsResource
 from lending_pipelines.resources.lake import LakeIOManager, LakeResource
+from lending_pipelines.resources.mail import MailResource
 from lending_pipelines.resources.recomputed_source import recomputed
 from lending_pipelines.resources.register import RegisterResource
 from lending_pipelines.resources.report_source import LakeReportSource
@@ -18,6 +19,7 @@ __all__ = [
     "LakeIOManager",
     "LakeReportSource",
     "LakeResource",
+    "MailResource",
     "RegisterResource",
     "SourceResource",
     "recomputed",

@@ -1,7 +1,9 @@
 """What Dagster looks out for: one file a sensor. A sensor fetches, decides by a pure function, and requests runs."""
 
+from lending_pipelines.sensors.notifications import email_notifications
 from lending_pipelines.sensors.report_requests import report_requests
+from lending_pipelines.sensors.tape_deliveries import tape_deliveries
 
-SENSORS = (report_requests,)
+SENSORS = (email_notifications, report_requests, tape_deliveries)
 
-__all__ = ["SENSORS", "report_requests"]
+__all__ = ["SENSORS", "email_notifications", "report_requests", "tape_deliveries"]

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import dagster as dg
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.jobs import PROCESS_TAG, report_job_name, report_jobs, report_run_config
-from lending_pipelines.processes import is_gone
+from lending_pipelines.jobs import report_job_name, report_jobs, report_run_config
 from lending_pipelines.register import RegisterError, ReportRequests
 from lending_pipelines.register.models import Report
 from lending_pipelines.resources import RegisterResource
+from lending_pipelines.sensors.runs_ended import end_of
 
 REPORT_TAG = "lending/report_id"
 
@@ -29,7 +28,7 @@ def report_requests(context: dg.SensorEvaluationContext, register: RegisterResou
         for report in requests.unfinished():
             run_id = report.run_id if report.status == "generating" else _run_of(context.instance, report)
             try:
-                problem = run_id and _end_of(context.instance, run_id)
+                problem = run_id and end_of(context.instance, run_id)
                 request = _run_request(report) if report.status == "pending" and not problem else None
             except LendingError as error:
                 problem, request = str(error), None
@@ -63,23 +62,3 @@ def _run_of(instance: dg.DagsterInstance, report: Report) -> str | None:
     """The run started for a pending row, when it is another than the one that failed before."""
     runs = instance.get_runs(dg.RunsFilter(tags={REPORT_TAG: report.report_id}), limit=1)
     return next((run.run_id for run in runs if run.run_id != report.run_id), None)
-
-
-def _end_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """Why a run can no longer bring its report; None while it can."""
-    run = instance.get_run_by_id(run_id)
-    if run is None:
-        return f"run {run_id} was deleted"
-    if not run.is_finished and is_gone(run.tags.get(PROCESS_TAG, "")):
-        instance.report_run_failed(run, f"The process {run.tags[PROCESS_TAG]} of the run has ended.")
-        return f"run {run_id} died: its process {run.tags[PROCESS_TAG]} has ended"
-    if not run.is_finished:
-        return None
-    return f"run {run_id} ended as {run.status.value.lower()}: {_last_words(instance, run_id)}"
-
-
-def _last_words(instance: dg.DagsterInstance, run_id: str) -> str:
-    """The message of the event that ended a run."""
-    ends = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED, dg.DagsterEventType.RUN_SUCCESS}
-    records: Any = instance.get_records_for_run(run_id, of_type=ends, ascending=False, limit=1).records
-    return records[0].event_log_entry.dagster_event.message if records else "it left no message"

@@ -4,17 +4,18 @@ import inspect
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy.orm import Session
 
+from lending_pipelines.delivery import DeliveryError, check_address, check_place
 from lending_pipelines.errors import did_you_mean
-from lending_pipelines.register import Investors, Portfolios, TapeConfigs
-from lending_pipelines.register.models import LoanTapeConfig
-from lending_pipelines.tapes.schedule import is_due
+from lending_pipelines.register import Investors, Portfolios, TapeConfigs, destinations
+from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig
+from lending_pipelines.tapes.schedule import ScheduleError, due_days
 from lending_pipelines.tapes.spec import TapeError, TapeSpec
 
-_DEFAULTS = {"tape_format": "csv", "tape_schedule": "daily"}
+_DEFAULTS = {"tape_format": "csv", "tape_schedule": "daily", "business_day_convention": "unadjusted"}
 
 
 def tape_spec(config: LoanTapeConfig) -> TapeSpec:
@@ -36,13 +37,37 @@ def tape_spec(config: LoanTapeConfig) -> TapeSpec:
 def save_tape_config(session: Session, name: str, portfolio_id: str, **settings: Any) -> LoanTapeConfig:
     """A new active configuration, with the settings that TapeConfigs.create takes.
 
-    TapeError, before anything is kept, when there is no such field, template or schedule, when personal data is asked
-    for and not allowed, or when a template lacks what its standard wants; RegisterError as in TapeConfigs.create.
+    TapeError, before anything is kept, when there is no such field, template, schedule or calendar, when personal data
+    is asked for and not allowed, when a template lacks what its standard wants, or when nothing can be delivered to a
+    destination as it is written; RegisterError as in TapeConfigs.create.
     """
     config = LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id})
     tape_spec(config)
-    is_due(config.tape_schedule, date(2000, 1, 1))
+    _check_delivery(config)
     return TapeConfigs(session).create(name, portfolio_id, **settings)
+
+
+def _check_delivery(config: LoanTapeConfig) -> None:
+    if config.business_day_convention not in get_args(BusinessDayConvention):
+        near = did_you_mean(str(config.business_day_convention), get_args(BusinessDayConvention))
+        raise TapeError(
+            f"tape {config.name!r}: there is no business_day_convention {config.business_day_convention!r}: {near}"
+        )
+    if config.deliver_from is not None and type(config.deliver_from) is not date:
+        raise TapeError(f"tape {config.name!r}: deliver_from is a date, written 2025-03-31 without quotes")
+    if config.late_after_hours is not None and (
+        type(config.late_after_hours) is not int or config.late_after_hours < 0
+    ):
+        raise TapeError(f"tape {config.name!r}: late_after_hours is a whole number of hours after the day's end")
+    try:
+        # The first of a year is a holiday in every calendar: it is read.
+        due_days(config, date(2024, 12, 31), date(2025, 1, 2))
+        for channel, destination in destinations(config):
+            (check_place if channel == "place" else check_address)(destination)
+        if config.owner_email is not None:
+            check_address(config.owner_email)
+    except (ScheduleError, DeliveryError) as error:
+        raise TapeError(f"tape {config.name!r}: {error}") from error
 
 
 def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:

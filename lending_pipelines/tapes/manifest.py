@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.tapes.changes import TapeChanges
-from lending_pipelines.tapes.placement import TapePlacement
+from lending_pipelines.tapes.placement import TapePlacement, manifest_name
 from lending_pipelines.tapes.spec import KEY, TapeError, TapeField, TapeSpec
 from lending_pipelines.tapes.template import TemplateField
 
@@ -113,6 +113,11 @@ class TapeManifest(BaseModel):
             code_version=code_version,
             table_versions=dict(table_versions),
         )
+
+    @property
+    def own_name(self) -> str:
+        """The manifest's own file name."""
+        return manifest_name(self.file_name)
 
     @property
     def key(self) -> str | None:

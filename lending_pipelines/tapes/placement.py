@@ -33,7 +33,7 @@ class TapePlacement:
     @property
     def manifest_path(self) -> str:
         """The manifest's path under the exports URL: beside the file. A tape is there once its manifest is."""
-        return f"{self.path}.manifest.json"
+        return f"{self.folder}/{manifest_name(self.file_name)}"
 
 
 def tape_folder(spec: TapeSpec, business_date: date) -> str:
@@ -45,3 +45,8 @@ def tape_file_name(spec: TapeSpec, business_date: date, version: int) -> str:
     """The file name of a version, counted from 1."""
     suffix = f"_v{version}" if version > 1 else ""
     return f"{spec.slug}_{business_date}{suffix}.{spec.tape_format}"
+
+
+def manifest_name(file_name: str) -> str:
+    """The file name of the manifest of a tape's file."""
+    return f"{file_name}.manifest.json"

@@ -1,23 +1,70 @@
-"""When a tape is due: the business dates that its schedule names."""
+"""When a tape is due: the business dates that its schedule names, off weekends and holidays where that is agreed."""
 
 import calendar
 from datetime import date, datetime, time, timedelta
+from functools import cache
 
+import numpy as np
 from cronsim import CronSim, CronSimError
 
-from lending_pipelines.tapes.spec import TapeError
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig
 
 SUNDAY = 6
 
 SCHEDULES = ("daily", "weekly", "monthly", "quarterly")
 
+REACH = timedelta(days=14)
+"""Farther than any convention moves a day."""
 
-def is_due(schedule: str, day: date) -> bool:
-    """Whether the tape of that business date is due.
+
+class ScheduleError(LendingError):
+    """A tape's schedule or calendar is not understood."""
+
+
+def due_days(config: LoanTapeConfig, first: date, last: date) -> list[date]:
+    """The business dates first..last whose tape is due, in order.
 
     daily: every day; weekly, monthly, quarterly: the last day of the week (Sunday), month or quarter; a cron
-    expression: every date on which it fires. TapeError for anything else.
+    expression: every date on which it fires. A date that is a weekend's or a holiday's is moved to the business day
+    that the configuration's convention says (ISDA's terms); unadjusted ones stay. ScheduleError for anything else.
     """
+    convention = config.business_day_convention
+    if convention == "unadjusted":
+        return _scheduled(config.tape_schedule, first, last)
+    scheduled = _scheduled(config.tape_schedule, first - REACH, last + REACH)
+    moved = {_moved(day, convention, config.holiday_calendar) for day in scheduled}
+    return sorted(day for day in moved if first <= day <= last)
+
+
+def _moved(day: date, convention: BusinessDayConvention, holiday_calendar: str | None) -> date:
+    years = range(day.year - 1, day.year + 2) if holiday_calendar else ()
+    free = [each for year in years for each in _holidays(str(holiday_calendar), year)]
+    roll = convention.replace("_", "")
+    return np.busday_offset(np.datetime64(day, "D"), 0, roll=roll, holidays=free).item()  # type: ignore[call-overload]
+
+
+@cache
+def _holidays(code: str, year: int) -> list[date]:
+    """The year's holidays of a market (ISO 10383, as XNYS; XECB is TARGET) or country (ISO 3166, as NL or US-NY)."""
+    import holidays
+
+    markets, countries = holidays.list_supported_financial(), holidays.list_supported_countries()
+    country, _, subdivision = code.partition("-")
+    if code in markets:
+        return list(holidays.financial_holidays(code, years=year))
+    if country in countries and subdivision in ("", *countries[country]):
+        return list(holidays.country_holidays(country, subdiv=subdivision or None, years=year))
+    near = did_you_mean(code, [*markets, *countries, *(f"{country}-{part}" for part in countries.get(country, ()))])
+    raise ScheduleError(f"there is no holiday calendar {code!r}: {near}")
+
+
+def _scheduled(schedule: str, first: date, last: date) -> list[date]:
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return [day for day in days if _named(schedule, day)]
+
+
+def _named(schedule: str, day: date) -> bool:
     month_end = day.day == calendar.monthrange(day.year, day.month)[1]
     match schedule:
         case "daily":
@@ -37,6 +84,6 @@ def _fires(cron: str, day: date) -> bool:
     try:
         return next(CronSim(cron, midnight - timedelta(minutes=1))).date() == day
     except CronSimError as error:
-        raise TapeError(
+        raise ScheduleError(
             f"tape schedule {cron!r} is not understood ({error}): write {', '.join(SCHEDULES)} or a cron expression"
         ) from error

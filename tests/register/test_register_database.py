@@ -64,7 +64,7 @@ def test_processes_may_upgrade_at_once(register_url):
     assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
     with Register(register_url).reading() as connection:
         versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
-    assert versions == ["0003"]
+    assert versions == ["0004"]
 
 
 def test_a_failing_upgrade_leaves_nothing_behind(register_url):

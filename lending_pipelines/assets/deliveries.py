@@ -1,0 +1,139 @@
+"""The delivery of a tape: an op and not an asset, because what has arrived somewhere is not made again.
+
+How a file travels is in delivery/, which deliveries there are and what became of them in register/: here they meet the
+tape, whose blocking checks are evaluated again before it leaves.
+"""
+
+from datetime import date
+
+import dagster as dg
+from pydantic import Field
+
+from lending_pipelines.assets.reports import require_checks
+from lending_pipelines.assets.tapes import made_tape, make_tape
+from lending_pipelines.delivery import (
+    DeliveryError,
+    EmailChannel,
+    Parcel,
+    ParcelFile,
+    PlaceChannel,
+    UncertainDelivery,
+)
+from lending_pipelines.delivery.parcel import Channel
+from lending_pipelines.places import hash_of
+from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries
+from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
+from lending_pipelines.resources import (
+    ConventionsResource,
+    ExportsResource,
+    LakeReportSource,
+    LakeResource,
+    MailResource,
+    RegisterResource,
+)
+from lending_pipelines.tapes import TapeManifest, tape_folder, tape_spec
+from lending_pipelines.tapes.parts import POSITIONS
+
+
+class DeliveryConfig(dg.Config):
+    """Which tape is delivered."""
+
+    tape: str = Field("", description="Name of the tape's configuration.")
+    date: str = Field("", description="The business date of the tape, as 2025-03-31. It must be closed.")
+
+
+@dg.op(description="Deliver the tape of a closed day to each of its destinations where it has not arrived yet.")
+def deliver(
+    context: dg.OpExecutionContext,
+    config: DeliveryConfig,
+    lake: LakeResource,
+    register: RegisterResource,
+    exports: ExportsResource,
+    conventions: ConventionsResource,
+    mail: MailResource,
+) -> None:
+    """Deliver, and keep the receipt of each destination; DeliveryError when one of them was not reached."""
+    day = _day(config.date)
+    with register.register.session() as session:
+        tape = TapeConfigs(session).by_name(config.tape)
+        TapeDeliveries(session).open(tape, day)
+        claimed = TapeDeliveries(session).claim(tape.config_id, day, context.run_id)
+    if not claimed:
+        raise DeliveryError(
+            f"tape {tape.name!r} of {day} is to go nowhere: it has no destination, has arrived at each, or another run"
+            " is at it: `lending deliveries` lists them"
+        )
+    source = LakeReportSource(lake.lake, conventions.get())
+    try:
+        manifest = _checked_tape(tape, day, source, exports, register.register)
+        files = _files(tape, day, manifest, exports)
+    except BaseException as error:
+        for delivery in claimed:
+            _record_failure(register.register, delivery, error)
+        raise
+    problems = {}
+    for delivery in claimed:
+        parcel = Parcel(delivery.delivery_id, tape.name, day, manifest.row_count, manifest.supersedes, files)
+        with register.register.session() as session:
+            TapeDeliveries(session).send(delivery.delivery_id, manifest.sha256, manifest.row_count)
+        try:
+            _channel(delivery, mail).deliver(parcel)
+        except BaseException as error:
+            _record_failure(register.register, delivery, error)
+            if not isinstance(error, Exception):
+                raise
+            problems[delivery.destination] = str(error)
+        else:
+            with register.register.session() as session:
+                TapeDeliveries(session).complete(delivery.delivery_id)
+    context.add_output_metadata(
+        {
+            "file": manifest.file_name,
+            "sha256": manifest.sha256,
+            "dagster/row_count": manifest.row_count,
+            "delivered_to": ", ".join(each.destination for each in claimed if each.destination not in problems),
+        }
+    )
+    if problems:
+        raise DeliveryError("; ".join(problems.values()))
+
+
+def _checked_tape(
+    tape: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
+) -> TapeManifest:
+    if day not in source.days(POSITIONS):
+        raise DeliveryError(f"{day} is not closed: `lending close --from {day} --to {day}` closes it")
+    require_checks(source, (POSITIONS,), [day], f"tape {tape.name!r} of {day}")
+    return made_tape(tape, day, source, exports) or make_tape(tape, day, source, exports, register)
+
+
+def _files(tape: LoanTapeConfig, day: date, manifest: TapeManifest, exports: ExportsResource) -> tuple[ParcelFile, ...]:
+    folder = tape_folder(tape_spec(tape), day)
+    changes = {manifest.changes.file_name: manifest.changes.sha256} if manifest.changes else {}
+    hashes = {manifest.file_name: manifest.sha256, **changes}
+    own = exports.place(f"{folder}/{manifest.own_name}")
+    files = [ParcelFile(name, exports.place(f"{folder}/{name}"), sha256) for name, sha256 in hashes.items()]
+    return (*files, ParcelFile(manifest.own_name, own, hash_of(own)))
+
+
+def _channel(delivery: TapeDelivery, mail: MailResource) -> Channel:
+    if delivery.channel == "place":
+        return PlaceChannel(delivery.destination)
+    return EmailChannel(delivery.destination, mail.server)
+
+
+def _record_failure(register: Register, delivery: TapeDelivery, error: BaseException) -> None:
+    """The delivery is tried again later; not by itself when it may have arrived."""
+    reason = str(error) or type(error).__name__
+    with register.session() as session:
+        if isinstance(error, UncertainDelivery):
+            TapeDeliveries(session).give_up(delivery.delivery_id, f"it may have arrived: {reason}")
+        else:
+            TapeDeliveries(session).put_off(delivery.delivery_id, reason)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise DeliveryError(f"date is {text!r}: write the tape's business date as 2025-03-31") from None

@@ -1,0 +1,85 @@
+"""The commands on loan tapes: their configurations, fields and templates, and their delivery.
+
+Commands only parse, call and print; what a tape may hold is said in tapes/, what may be delivered in register/.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import typer
+
+from lending_pipelines.terminal import register_session, tell_step
+
+Status = Annotated[
+    Literal["pending", "delivering", "delivered", "failed"] | None, typer.Option(help="Only those of this status.")
+]
+
+
+def tape_config(
+    file: Annotated[str, typer.Argument(help="A TOML file: name, portfolio, tape_schedule, required_fields, …")],
+) -> None:
+    """Save a loan tape's configuration, once its fields or its template are checked."""
+    from lending_pipelines.tapes import load_tape_config
+
+    with register_session() as session:
+        config = load_tape_config(session, file)
+        typer.echo(f"{config.name}: {config.tape_format}, {config.tape_schedule}  ({config.config_id})")
+
+
+def tape_fields() -> None:
+    """List every field that a loan tape can have: type, unit, whether it is personal, meaning."""
+    from lending_pipelines.tapes import CATALOGUE
+
+    for field in CATALOGUE.values():
+        personal = "personal" if field.pii else ""
+        typer.echo(f"{field.name:<28}{field.type:<16}{field.unit:<22}{personal:<10}{field.description}")
+
+
+def tape_templates(
+    name: Annotated[str, typer.Argument(help="A template, to list its fields. Empty: all, with their coverage.")] = "",
+) -> None:
+    """List the templates of loan tapes, and how many fields of each hold data."""
+    from lending_pipelines.tapes import template, template_names
+
+    if not name:
+        for each in template_names():
+            counts = ", ".join(f"{count} {filling}" for filling, count in template(each).coverage().items())
+            typer.echo(f"{each:<28}{len(template(each).fields):>5} fields: {counts}")
+        return
+    for field in template(name).fields:
+        says = field.field or field.constant or field.missing or ""
+        typer.echo(f"{field.code:<42}{field.filling:<16}{says:<28}{field.format:<20}{field.name}")
+
+
+def deliveries(
+    status: Status = None,
+    limit: Annotated[int, typer.Option(help="How many, the latest day first.")] = 20,
+) -> None:
+    """List deliveries of tapes: where to, what became of them, and what the others wait for."""
+    from lending_pipelines.register import TapeConfigs, TapeDeliveries
+
+    with register_session() as session:
+        for each in TapeDeliveries(session).recent(status, limit):
+            tape = TapeConfigs(session).get(each.config_id).name
+            correction = f" correction {each.correction}" if each.correction else ""
+            receipt = (
+                f"{each.delivered_at:%Y-%m-%d %H:%M}  {each.rows:,} rows  {each.sha256}" if each.delivered_at else ""
+            )
+            typer.echo(
+                f"{each.business_date}  {each.status:<10}  {tape}{correction}  {each.destination}"
+                f"  {receipt or each.error_message or ''}"
+            )
+
+
+def deliver(
+    tape: Annotated[str, typer.Argument(help="The name of the tape's configuration.")],
+    on: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The business date of the tape.")],
+) -> None:
+    """Deliver a day's tape now where it has not arrived yet: also what waits for its next attempt, or has failed."""
+    from lending_pipelines.jobs import deliver_run_config
+    from lending_pipelines.runs import run_job
+
+    run_job("deliver_tape", deliver_run_config(tape, on.date()), progress=tell_step)
+
+
+COMMANDS = (tape_config, tape_fields, tape_templates, deliveries, deliver)

@@ -1,0 +1,68 @@
+"""Delivery to a folder at an fsspec URL: a mounted folder, S3, SFTP or whatever else fsspec reaches.
+
+Secrets stay out of the register: ${NAME} in the URL is the environment's variable of that name.
+"""
+
+import os
+import shutil
+from string import Template
+from typing import Any
+from urllib.parse import urlsplit
+
+import fsspec
+
+from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.places import hash_in, opened, placing_in
+
+
+class PlaceChannel:
+    """The way to one folder. A file that is there is never replaced."""
+
+    def __init__(self, url: str) -> None:
+        """`url` as it is in the register, with ${NAME} where a secret is."""
+        self._url = url
+
+    def deliver(self, parcel: Parcel) -> None:
+        """Put every file in the folder under its name; DeliveryError when one cannot be, or another has its name."""
+        try:
+            with opened(_filled(self._url)) as (fs, folder):
+                for file in parcel.files:
+                    self._put(fs, folder, file)
+        except LendingError as error:
+            raise DeliveryError(f"{parcel.tape} of {parcel.business_date} to {self._url}: {error}") from error
+
+    def _put(self, fs: Any, folder: str, file: ParcelFile) -> None:
+        path, url = f"{folder.rstrip('/')}/{file.name}", f"{self._url.rstrip('/')}/{file.name}"
+        there = hash_in(fs, path, url)
+        if there == file.sha256:
+            return
+        if there is not None:
+            raise DeliveryError(f"another file is there as {file.name}: it is not overwritten; move it away")
+        with placing_in(fs, path, url) as target:
+            with fsspec.open(file.url, "rb") as source:
+                shutil.copyfileobj(source, target, 1 << 20)
+            if target.sha256 != file.sha256:
+                raise DeliveryError(f"{file.url} is not what its manifest says: its sha256 is {target.sha256}")
+
+
+def check_place(url: str) -> None:
+    """DeliveryError when no file can be delivered to a URL as it is written; it is not tried."""
+    parts = urlsplit(url)
+    scheme = parts.scheme or "file"
+    if scheme not in fsspec.available_protocols():
+        near = did_you_mean(scheme, ("file", "s3", "sftp", "gs", "abfs"))
+        raise DeliveryError(f"delivery_url {url!r}: there is no way to {scheme}://: {near}")
+    if scheme in ("sftp", "s3", "gs", "abfs") and not parts.hostname:
+        raise DeliveryError(f"delivery_url {url!r}: write {scheme}://host/folder")
+    if parts.password and not parts.password.startswith("${"):
+        raise DeliveryError("delivery_url has a password in it: write ${NAME} there, and set NAME in the environment")
+
+
+def _filled(url: str) -> str:
+    try:
+        return Template(url).substitute(os.environ)
+    except KeyError as error:
+        raise DeliveryError(f"{error.args[0]} is not set in the environment") from None
+    except ValueError as error:
+        raise DeliveryError(f"{error}: write ${{NAME}} for an environment variable, $$ for a $") from None

@@ -1,0 +1,142 @@
+"""Turns tapes that are due into deliveries, and deliveries whose day is ready into runs: one a tape and day.
+
+Everything it knows is in the register and in Dagster's own records, so that a restarted daemon goes on where it was.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from lending_pipelines.jobs import deliver_run_config, deliver_tape
+from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, destinations
+from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
+from lending_pipelines.register.types import utc_now
+from lending_pipelines.resources import RegisterResource
+from lending_pipelines.sensors.runs_ended import end_of
+from lending_pipelines.settings import Settings
+from lending_pipelines.tapes.parts import POSITIONS
+from lending_pipelines.tapes.schedule import due_days
+
+AT_ONCE = 4
+"""So many tapes are under way at most: a backlog is worked off, the oldest day first, and leaves the machine free."""
+
+DELIVERY_TAG = "lending/tape_delivery"
+
+
+@dg.sensor(
+    job=deliver_tape,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Delivers tapes that are due once their day is closed and its checks pass, tries again what did not"
+    " arrive, and tells a tape's owner when it is late.",
+)
+def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResource) -> Iterator[dg.RunRequest]:
+    """One run per tape and day that is ready; what is not ready waits, and says what for."""
+    now = utc_now()
+    free = AT_ONCE
+    for config, deliveries in _to_deliver(register.register, now):
+        if _is_under_way(context.instance, register.register, deliveries):
+            free -= 1
+            continue
+        day = deliveries[0].business_date
+        waits_for, fails = _unready(context.instance, day)
+        _tell(register.register, deliveries, waits_for, at_once=fails or _is_late(config, day, now))
+        due = any(each.next_attempt_at is None or each.next_attempt_at <= now for each in deliveries)
+        if not waits_for and due and free > 0:
+            free -= 1
+            yield _run_request(config, deliveries)
+
+
+def _to_deliver(register: Register, now: datetime) -> list[tuple[LoanTapeConfig, list[TapeDelivery]]]:
+    """What is still to arrive of each tape and day, those included that have become due, the oldest day first."""
+    today = now.astimezone(_timezone()).date()
+    with register.session() as session:
+        configs = {config.config_id: config for config in TapeConfigs(session).active() if destinations(config)}
+        deliveries = TapeDeliveries(session)
+        for config in configs.values():
+            opened = deliveries.days(config.config_id)
+            for day in due_days(config, config.deliver_from, today - timedelta(days=1)):
+                if day not in opened:
+                    deliveries.open(config, day)
+        tapes = groupby(deliveries.unfinished(), key=lambda each: (each.business_date, each.config_id))
+        return [(configs[config_id], list(group)) for (_, config_id), group in tapes if config_id in configs]
+
+
+def _is_under_way(instance: dg.DagsterInstance, register: Register, deliveries: list[TapeDelivery]) -> bool:
+    """Whether a run is at them; what one left that ended is put off, which counts as well."""
+    at_them = {each.run_id for each in deliveries if each.status == "delivering"}
+    requested = instance.get_runs(dg.RunsFilter(tags={DELIVERY_TAG: _name(deliveries)}), limit=1)
+    at_them |= {run.run_id for run in requested if not run.is_success}
+    for run_id in filter(None, at_them):
+        if (ended := end_of(instance, run_id)) is None:
+            return True
+        with register.session() as session:
+            if TapeDeliveries(session).run_ended([each.delivery_id for each in deliveries], run_id, ended):
+                return True
+    return False
+
+
+def _unready(instance: dg.DagsterInstance, day: date) -> tuple[str | None, bool]:
+    """What a tape of the day waits for, and whether that has failed; None when it is ready.
+
+    A check that was not evaluated in the run that made the positions is evaluated before the tape leaves, as all are.
+    """
+    positions = dg.AssetKey(POSITIONS)
+    wanted = dg.AssetRecordsFilter(asset_key=positions, asset_partitions=[day.isoformat()])
+    made = instance.fetch_materializations(wanted, limit=1).records
+    if not made:
+        return f"{day} is not closed", False
+    run_id = made[0].run_id
+    if end_of(instance, run_id) is None:
+        return f"{day} is being closed by run {run_id}", False
+    evaluated = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    evaluations = [record.event_log_entry.get_dagster_event().asset_check_evaluation_data for record in evaluated]
+    failed = [
+        evaluation.check_name
+        for evaluation in evaluations
+        if evaluation.asset_key == positions and evaluation.blocking and not evaluation.passed
+    ]
+    if failed:
+        return f"checks of {day} failed in run {run_id}: {', '.join(failed)}", True
+    return None, False
+
+
+def _tell(register: Register, deliveries: list[TapeDelivery], waits_for: str | None, *, at_once: bool) -> None:
+    """Keep what they wait for; tell the tape's owner, once, when it is late or will not come by itself."""
+    reason = waits_for or next((each.error_message for each in deliveries if each.attempts), None)
+    to_be_told = at_once and reason and not any(each.delayed_at or each.correction for each in deliveries)
+    news = waits_for and any(each.error_message != waits_for for each in deliveries)
+    if not (news or to_be_told):
+        return
+    ids = [each.delivery_id for each in deliveries]
+    with register.session() as session:
+        if waits_for:
+            TapeDeliveries(session).wait(ids, waits_for)
+        if to_be_told:
+            TapeDeliveries(session).delay(ids, str(reason))
+
+
+def _is_late(config: LoanTapeConfig, day: date, now: datetime) -> bool:
+    ended = datetime.combine(day + timedelta(days=1), time.min, _timezone())
+    return now > ended + timedelta(hours=config.late_after_hours)
+
+
+def _run_request(config: LoanTapeConfig, deliveries: list[TapeDelivery]) -> dg.RunRequest:
+    # Every attempt changes the key, and nothing else does: whoever asks twice for the same one gets one run.
+    attempts = ",".join(f"{each.delivery_id}.{each.attempts}" for each in deliveries)
+    return dg.RunRequest(
+        run_key=f"{_name(deliveries)}:{attempts}",
+        run_config=deliver_run_config(config.name, deliveries[0].business_date),
+        tags={DELIVERY_TAG: _name(deliveries)},
+    )
+
+
+def _name(deliveries: list[TapeDelivery]) -> str:
+    return f"{deliveries[0].config_id}:{deliveries[0].business_date}"
+
+
+def _timezone() -> ZoneInfo:
+    return ZoneInfo(Settings.from_environment().timezone)
