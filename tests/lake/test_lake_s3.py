@@ -1,11 +1,6 @@
 """The lake on an object store (moto's server, a process of its own): read, written, and by several runs at once."""
 
-import socket
-import subprocess
-import sys
-import time
 from datetime import date
-from pathlib import Path
 
 import pytest
 from test_lake_at_once import DAYS, ROUNDS, RUNS, all_at_once, rows
@@ -14,50 +9,6 @@ from lending_pipelines.lake import Lake, LakeError
 from lending_pipelines.lake.engines import DuckDBEngine
 
 SECOND = date(2025, 1, 2)
-
-
-@pytest.fixture(scope="module")
-def store():
-    """The address of an object store with the bucket `lender`."""
-    import boto3
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    # Not a thread: Delta waits for the store without letting other threads of its process run.
-    server = subprocess.Popen(
-        [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "the object store does not start"
-            time.sleep(0.1)
-    address = f"http://127.0.0.1:{port}"
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=address, **keys).create_bucket(Bucket="lender")
-    yield address
-    server.terminate()
-    server.wait(timeout=30)
-
-
-@pytest.fixture
-def bucket(store, monkeypatch):
-    """The bucket's URL, with what reaches it in the environment, as docs/operations.md says."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": store,
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return "s3://lender"
 
 
 @pytest.fixture
