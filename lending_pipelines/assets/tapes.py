@@ -21,7 +21,7 @@ from lending_pipelines.exports.export import export_rows
 from lending_pipelines.exports.reading import read_rows
 from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
-from lending_pipelines.places import placing
+from lending_pipelines.places import PlacedFile, placing
 from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries
 from lending_pipelines.register.models import LoanTapeConfig
 from lending_pipelines.reports.book import Cover, ReportColumn
@@ -37,6 +37,7 @@ from lending_pipelines.tapes import (
     CHANGE_COLUMNS,
     TABLES_READ,
     Comparison,
+    ControlTotal,
     TapeChanges,
     TapeField,
     TapeManifest,
@@ -47,6 +48,7 @@ from lending_pipelines.tapes import (
     control_totals,
     next_tape_path,
     tape_folder,
+    tape_loans,
     tape_rows,
     tape_spec,
     tape_tables,
@@ -138,13 +140,9 @@ def made_tape(
 
 
 def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
-    totals = control_totals(tape_totals(spec, source.table, day).to_pyarrow())
-    rows = checked_rows(spec, source.batches(tape_rows(spec, source.table, day)))
-    cover = Cover(f"{spec.name} {day}", {"Conventions": source.conventions.stamp()})
     existing = _manifests(spec, day, exports)
     with tempfile.TemporaryDirectory(prefix="lending-tape-") as folder:
-        columns = [_column(output) for output in spec.outputs]
-        made = export_rows(rows, columns, spec.tape_format, f"{folder}/tape", cover, _shape(spec))
+        made, totals = write_tape(spec, day, source, f"{folder}/tape")
         placement = next_tape_path(spec, day, existing, made.sha256)
         manifest = TapeManifest.of(
             spec,
@@ -164,6 +162,19 @@ def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsR
                 manifest = manifest.model_copy(update={"changes": changes})
             _place(made.url, manifest, placement, exports)
     return manifest
+
+
+def write_tape(
+    spec: TapeSpec, day: date, source: LakeReportSource, url: str
+) -> tuple[PlacedFile, tuple[ControlTotal, ...]]:
+    """Write a tape's file at `url`, to which its format adds its suffix; the file and its control totals."""
+    # Computed once: totals and rows are of the same loans, and the engine has joined them before it sorts them.
+    with source.staged(tape_loans(spec, source.table, day)) as loans:
+        totals = control_totals(tape_totals(spec, loans).to_pyarrow())
+        rows = checked_rows(spec, source.batches(tape_rows(spec, loans)))
+        cover = Cover(f"{spec.name} {day}", {"Conventions": source.conventions.stamp()})
+        columns = [_column(output) for output in spec.outputs]
+        return export_rows(rows, columns, spec.tape_format, url, cover, _shape(spec)), totals
 
 
 def _column(output: TapeField | TemplateField) -> ReportColumn:

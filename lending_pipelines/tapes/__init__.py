@@ -10,7 +10,7 @@ from lending_pipelines.tapes.changes import Comparison, TapeChanges
 from lending_pipelines.tapes.configs import load_tape_config, save_tape_config, tape_spec
 from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals
 from lending_pipelines.tapes.placement import TapePlacement, tape_folder
-from lending_pipelines.tapes.rows import checked_rows, tape_rows, tape_tables, tape_totals
+from lending_pipelines.tapes.rows import checked_rows, tape_loans, tape_rows, tape_tables, tape_totals
 from lending_pipelines.tapes.spec import DEFAULT_FIELDS, TapeError, TapeField, TapeSpec
 from lending_pipelines.tapes.template import TapeTemplate, TemplateField, template, template_names
 from lending_pipelines.tapes.versions import next_tape_path
@@ -37,6 +37,7 @@ __all__ = [
     "next_tape_path",
     "save_tape_config",
     "tape_folder",
+    "tape_loans",
     "tape_rows",
     "tape_spec",
     "tape_tables",

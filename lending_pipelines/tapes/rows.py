@@ -19,23 +19,35 @@ def tape_tables(spec: TapeSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys([POSITIONS, *(table for part in parts_of(spec.sources) for table in part.tables)]))
 
 
-def tape_rows(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:
-    """The tape: one row a loan of the portfolio (and of the investor, if one is named) at the end of the day.
+def tape_loans(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:
+    """The tape's loans: those of the portfolio (and of the investor, if one is named) at the end of the day.
 
-    Its columns are `spec.columns`, its order is by loan_id as it is written. Closed and charged-off loans are in it,
-    but for templates that report a loan only as long as something happens to it (`rows`).
+    One row a loan, in no order, with currency and the catalogue's fields that the tape is made of. Closed and
+    charged-off loans are in it, but for templates that report a loan only as long as something happens to it (`rows`).
     """
-    loans = _loans(spec, read, business_date)
+    positions = read(POSITIONS)
+    loans = positions.filter(positions.business_date == business_date, positions.portfolio_id == spec.portfolio_id)
+    if spec.investor_id is not None:
+        loans = loans.filter(loans.investor_id == spec.investor_id)
+    held = Held(loans, read, business_date)
+    for part in parts_of(spec.sources):
+        loans = part.add(loans, held)
+    if spec.standard and spec.standard.rows:
+        loans = loans.filter(loans[spec.standard.rows])
+    return loans.select(*dict.fromkeys(["currency", *spec.sources]))
+
+
+def tape_rows(spec: TapeSpec, loans: ir.Table) -> ir.Table:
+    """The tape, from its loans: its columns are `spec.columns`, its order is by loan_id as it is written."""
     columns = {output.column.name: output.value(loans).cast(output.column.type) for output in spec.outputs}
     return loans.order_by(columns[spec.key]).select(**columns)
 
 
-def tape_totals(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:
+def tape_totals(spec: TapeSpec, loans: ir.Table) -> ir.Table:
     """The control totals: per `currency` the `row_count` and the sum of each money field in the tape, by field name.
 
     A sum is null when no loan has the amount.
     """
-    loans = _loans(spec, read, business_date)
     money = dict.fromkeys(name for name in spec.sources if CATALOGUE[name].type == MONEY)
     sums = {name: loans[name].sum() for name in money}
     return loans.group_by("currency").aggregate(row_count=loans.count(), **sums).order_by("currency")
@@ -62,15 +74,3 @@ def _checked(spec: TapeSpec, fields: list[TemplateField], rows: pa.RecordBatchRe
                     f" {field.format}: mend the data, or give the field in template_values"
                 )
         yield batch
-
-
-def _loans(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:
-    """The tape's loans with every column of loan_positions and the other fields that the tape has."""
-    positions = read(POSITIONS)
-    loans = positions.filter(positions.business_date == business_date, positions.portfolio_id == spec.portfolio_id)
-    if spec.investor_id is not None:
-        loans = loans.filter(loans.investor_id == spec.investor_id)
-    held = Held(loans, read, business_date)
-    for part in parts_of(spec.sources):
-        loans = part.add(loans, held)
-    return loans.filter(loans[spec.standard.rows]) if spec.standard and spec.standard.rows else loans

@@ -9,7 +9,16 @@ import pyarrow.compute as pc
 import pytest
 
 from lending_pipelines.tables import TABLES
-from lending_pipelines.tapes import CATALOGUE, TABLES_READ, TapeError, TapeSpec, checked_rows, tape_rows, tape_totals
+from lending_pipelines.tapes import (
+    CATALOGUE,
+    TABLES_READ,
+    TapeError,
+    TapeSpec,
+    checked_rows,
+    tape_loans,
+    tape_rows,
+    tape_totals,
+)
 from lending_pipelines.tapes.parts import month_ends, month_later
 
 DAY = date(2025, 3, 31)
@@ -141,10 +150,18 @@ def read():
     return {name: ibis.memtable(table) for name, table in rows.items()}.__getitem__
 
 
+def _rows(spec, read, day) -> ibis.Table:
+    return tape_rows(spec, tape_loans(spec, read, day))
+
+
+def _totals(spec, read, day) -> ibis.Table:
+    return tape_totals(spec, tape_loans(spec, read, day))
+
+
 @pytest.fixture(scope="module")
 def loans(read) -> dict[str, dict]:
     spec = TapeSpec(name="All", portfolio_id="a", fields=list(CATALOGUE), allow_pii=True)
-    return {row["loan_id"]: row for row in tape_rows(spec, read, DAY).to_pyarrow().to_pylist()}
+    return {row["loan_id"]: row for row in _rows(spec, read, DAY).to_pyarrow().to_pylist()}
 
 
 def test_month_ends_and_a_month_later():
@@ -211,7 +228,7 @@ def test_without_the_month_end_before_the_period_is_no_data(read):
     )
     one_day = read("loan_positions").filter(lambda t: t.business_date == DAY)
     tables = {"loan_positions": one_day}
-    rows = tape_rows(spec, tables.__getitem__, DAY).to_pyarrow().to_pylist()
+    rows = _rows(spec, tables.__getitem__, DAY).to_pyarrow().to_pylist()
     assert all(row["period_opening_principal"] is None and row["period_paid"] is None for row in rows)
     assert all(row["in_period"] for row in rows)
 
@@ -275,7 +292,7 @@ ESMA_VALUES = {"AUTL1": "DEAL1", "AUTL82": "ACME", "AUTL83": "529900T8BM49AURSDO
 
 def _template(read, **more) -> list[dict]:
     spec = TapeSpec(name="E", portfolio_id="a", template="esma_annex5_auto", allow_pii=True, **more)
-    rows = tape_rows(spec, read, DAY).to_pyarrow()
+    rows = _rows(spec, read, DAY).to_pyarrow()
     return checked_rows(spec, rows.to_reader()).read_all().to_pylist()
 
 
@@ -312,7 +329,7 @@ def test_a_template_sums_the_amounts_that_it_is_made_of(read):
     spec = TapeSpec(
         name="E", portfolio_id="a", template="esma_annex5_auto", template_values=ESMA_VALUES, allow_pii=True
     )
-    (total,) = tape_totals(spec, read, DAY).to_pyarrow().to_pylist()
+    (total,) = _totals(spec, read, DAY).to_pyarrow().to_pylist()
     # 900 + 100 + 0 + 0.
     assert (total["row_count"], total["principal_outstanding"]) == (4, Decimal(1000))
 
@@ -326,7 +343,7 @@ def test_a_value_that_its_standard_does_not_know_names_the_loan(read):
 
 def test_every_value_of_a_plain_tape_passes_unchecked(read):
     spec = TapeSpec(name="P", portfolio_id="a", fields=["loan_id"])
-    rows = tape_rows(spec, read, DAY).to_pyarrow()
+    rows = _rows(spec, read, DAY).to_pyarrow()
     assert (
         pc.equal(checked_rows(spec, rows.to_reader()).read_all()["loan_id"], rows["loan_id"]).to_pylist() == [True] * 5
     )

@@ -15,6 +15,7 @@ from lending_pipelines.tapes import (
     ControlTotal,
     TapeSpec,
     control_totals,
+    tape_loans,
     tape_rows,
     tape_tables,
     tape_totals,
@@ -75,8 +76,16 @@ def _spec(*fields, **more) -> TapeSpec:
     return TapeSpec(**{"name": "Daily", "portfolio_id": "a", "fields": fields, **more})
 
 
+def _rows(spec, read, day) -> ibis.Table:
+    return tape_rows(spec, tape_loans(spec, read, day))
+
+
+def _totals(spec, read, day) -> ibis.Table:
+    return tape_totals(spec, tape_loans(spec, read, day))
+
+
 def test_a_tape_has_the_portfolios_loans_of_the_day_in_order(read):
-    tape = tape_rows(_spec("principal_outstanding", "loan_id"), read, DAY).to_pyarrow()
+    tape = _rows(_spec("principal_outstanding", "loan_id"), read, DAY).to_pyarrow()
     assert tape.to_pylist() == [
         {"principal_outstanding": Decimal("100.10"), "loan_id": "L1"},
         {"principal_outstanding": Decimal("200.20"), "loan_id": "L2"},
@@ -87,17 +96,17 @@ def test_a_tape_has_the_portfolios_loans_of_the_day_in_order(read):
 
 
 def test_a_tape_of_another_day_has_that_days_loans(read):
-    rows = tape_rows(_spec("loan_id", "principal_outstanding"), read, BEFORE).to_pyarrow().to_pylist()
+    rows = _rows(_spec("loan_id", "principal_outstanding"), read, BEFORE).to_pyarrow().to_pylist()
     assert rows == [{"loan_id": "L1", "principal_outstanding": Decimal("110.00")}]
 
 
 def test_an_investors_tape_has_only_the_investors_loans(read):
-    rows = tape_rows(_spec("loan_id", investor_id="n"), read, DAY).to_pyarrow().to_pylist()
+    rows = _rows(_spec("loan_id", investor_id="n"), read, DAY).to_pyarrow().to_pylist()
     assert rows == [{"loan_id": "L1"}, {"loan_id": "L3"}]
 
 
 def test_the_order_is_by_loan_wherever_the_tape_shows_it(read):
-    rows = tape_rows(_spec("original_principal", {"field": "loan_id", "as": "id"}), read, DAY).to_pyarrow().to_pylist()
+    rows = _rows(_spec("original_principal", {"field": "loan_id", "as": "id"}), read, DAY).to_pyarrow().to_pylist()
     assert [row["original_principal"] for row in rows] == [1000, 2000, 3000, 4000]
 
 
@@ -114,7 +123,7 @@ def test_fields_of_other_tables_are_joined_and_renamed(read):
         allow_pii=True,
     )
     assert tape_tables(spec) == ("loan_positions", "loans", "borrowers", "products", "programs", "branches", "staff")
-    rows = tape_rows(spec, read, DAY).to_pyarrow().to_pylist()
+    rows = _rows(spec, read, DAY).to_pyarrow().to_pylist()
     assert rows[0] == {
         "Loan": "L1",
         "original_rate": Decimal("0.125000"),
@@ -133,12 +142,12 @@ def test_fields_of_other_tables_are_joined_and_renamed(read):
 def test_only_the_tables_that_are_needed_are_read(read):
     spec = _spec("loan_id", "principal_outstanding")
     assert tape_tables(spec) == ("loan_positions",)
-    tape_rows(spec, {"loan_positions": read("loan_positions")}.__getitem__, DAY)
+    _rows(spec, {"loan_positions": read("loan_positions")}.__getitem__, DAY)
 
 
 def test_every_field_of_the_catalogue_can_be_in_a_tape_as_its_column_says(read):
     spec = _spec(*CATALOGUE, allow_pii=True)
-    tape = tape_rows(spec, read, DAY)
+    tape = _rows(spec, read, DAY)
     assert tape.columns == tuple(column.name for column in spec.columns)
     for column in spec.columns:
         assert tape[column.name].type().copy(nullable=True) == ibis.dtype(column.type)
@@ -154,7 +163,7 @@ def test_control_totals_are_per_currency_and_count_each_loan_once(read):
         "original_principal",
         "annual_rate",
     )
-    totals = control_totals(tape_totals(spec, read, DAY).to_pyarrow())
+    totals = control_totals(_totals(spec, read, DAY).to_pyarrow())
     assert totals == (
         ControlTotal(
             currency="EUR",
@@ -179,7 +188,7 @@ def test_control_totals_are_per_currency_and_count_each_loan_once(read):
 
 
 def test_a_tape_without_loans_or_money_has_totals_too(read):
-    assert control_totals(tape_totals(_spec("loan_id", portfolio_id="z"), read, DAY).to_pyarrow()) == ()
-    assert tape_rows(_spec("loan_id", portfolio_id="z"), read, DAY).to_pyarrow().num_rows == 0
-    (euro,) = control_totals(tape_totals(_spec("loan_id", investor_id="n"), read, DAY).to_pyarrow())
+    assert control_totals(_totals(_spec("loan_id", portfolio_id="z"), read, DAY).to_pyarrow()) == ()
+    assert _rows(_spec("loan_id", portfolio_id="z"), read, DAY).to_pyarrow().num_rows == 0
+    (euro,) = control_totals(_totals(_spec("loan_id", investor_id="n"), read, DAY).to_pyarrow())
     assert euro == ControlTotal(currency="EUR", row_count=2, amounts={})
