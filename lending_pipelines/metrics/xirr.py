@@ -42,7 +42,9 @@ def xirrs(starts: np.ndarray, on: np.ndarray, flows: np.ndarray) -> list[Answer]
     `on` are days (datetime64[D]), in any order within a set.
     """
     sizes = np.diff(np.append(starts, flows.size))
-    years = (on - np.repeat(np.minimum.reduceat(on, starts), sizes)).astype(float) / DAYS_A_YEAR
+    # A flow of nothing is on no day: were it the first, the others could be too far off to be seen beside it.
+    days = np.where(flows == 0, np.nan, on.astype(float))
+    years = np.nan_to_num(days - np.repeat(np.fmin.reduceat(days, starts), sizes)) / DAYS_A_YEAR
     one_signed = (np.minimum.reduceat(flows, starts) >= 0) | (np.maximum.reduceat(flows, starts) <= 0)
     rates = _newton(starts, sizes, years, flows)
     answers: list[Answer] = []
@@ -64,7 +66,7 @@ def _newton(starts: np.ndarray, sizes: np.ndarray, years: np.ndarray, flows: np.
     x = np.zeros(len(starts))
     found = np.full(len(starts), np.nan)
     searched = np.ones(len(starts), dtype=bool)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for _ in range(_STEPS):
             exponents = np.repeat(x, sizes) * years
             growth = np.exp(exponents - np.repeat(np.maximum.reduceat(exponents, starts), sizes))

@@ -19,9 +19,11 @@ OTHER_DAY_COUNTS = {"30/360 SIA", "30/360 ISDA", "30E/360", "act/360", "act/act 
 
 def _share_left(rate, dates, amounts):
     """What the flows are worth at the rate, as a share of what they are worth without regard to sign."""
-    years = np.array([(on - min(dates)).days / 365 for on in dates])
+    # A flow of nothing, years before the others, would leave nothing of them to see.
+    flows = [(on, amount) for on, amount in zip(dates, amounts, strict=True) if amount]
+    years = np.array([(on - flows[0][0]).days / 365 for on, _ in flows])
     growth = -np.log1p(rate) * years
-    worth = np.array(amounts) * np.exp(growth - growth.max())
+    worth = np.array([amount for _, amount in flows]) * np.exp(growth - growth.max())
     return worth.sum() / np.abs(worth).sum()
 
 
@@ -53,6 +55,13 @@ def test_a_fee_for_a_day_earns_an_enormous_rate():
     # 1.05 to the 365th power, less one
     rate, reason = xirr([START, START + timedelta(days=1)], [-100.0, 105.0])
     assert (rate, reason) == (pytest.approx(1.05**365 - 1, rel=1e-9), None)
+
+
+@pytest.mark.parametrize("before", [1, 500, 2000])
+def test_a_flow_of_nothing_changes_no_rate(before):
+    # ten thousand times as much after ten days: 10 to the power of 4 × 365 ÷ 10
+    dates = [START - timedelta(days=before), START, START + timedelta(days=10)]
+    assert xirr(dates, [0.0, -0.01, 100.0]) == (pytest.approx(1e146, rel=1e-9), None)
 
 
 def test_a_loss_is_a_negative_rate():
