@@ -18,7 +18,7 @@ from pydantic import Field
 from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.assets.reports import require_checks
 from lending_pipelines.exports.export import export_rows
-from lending_pipelines.exports.reading import read_rows
+from lending_pipelines.exports.reading import read_batches
 from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.places import PlacedFile, placing
@@ -203,8 +203,8 @@ def _compare(
         shutil.copyfileobj(source, copy)
     comparison = Comparison(before.types, before.key, after.types, after.key)
     changes = comparison.rows(
-        read_rows(earlier, before.file_name.rpartition(".")[2], list(before.types)),
-        read_rows(made, after.file_name.rpartition(".")[2], list(after.types)),
+        read_batches(earlier, before.file_name.rpartition(".")[2], list(before.types)),
+        read_batches(made, after.file_name.rpartition(".")[2], list(after.types)),
     )
     written = export_rows(
         changes,

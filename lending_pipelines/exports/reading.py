@@ -1,6 +1,6 @@
-"""Reads rows back from a file that was written here, a row at a time, so that two files can be compared.
+"""Reads rows back from a file that was written here, a batch at a time, so that two files can be compared.
 
-Values are text as the format has it, or what the format's own reader makes of them; nothing and empty text are None.
+Every value is text: as the format has it, or what the format's own reader makes of it. Nothing and empty text are null.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +10,19 @@ from xml.etree import ElementTree
 from zipfile import BadZipFile
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
 from lending_pipelines.exports.error import ExportError
 
-Row = dict[str, Any]
+Reader = Callable[[str, Sequence[str]], Iterator[list[pa.Array]]]
+"""Gives the columns of a file's rows, so many rows at once."""
+
+_BATCH_ROWS = 10_000
 
 
-def read_rows(path: str, output_format: str, names: Sequence[str]) -> Iterator[Row]:
+def read_batches(path: str, output_format: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The rows of a local file that `export_rows` wrote with columns of these names, in order.
 
     ExportError when the format is unknown or the file cannot be read.
@@ -26,13 +30,18 @@ def read_rows(path: str, output_format: str, names: Sequence[str]) -> Iterator[R
     if output_format not in _READERS:
         raise ExportError(f"{path}: rows cannot be read from {output_format!r}")
     try:
-        for values in _READERS[output_format](path, names):
-            yield {name: None if value == "" else value for name, value in zip(names, values, strict=True)}
+        for columns in _READERS[output_format](path, names):
+            yield pa.RecordBatch.from_arrays([_text(column) for column in columns], list(names))
     except (OSError, ValueError, BadZipFile, ElementTree.ParseError) as error:
         raise ExportError(f"{path} cannot be read: {error}") from error
 
 
-def _csv(path: str, names: Sequence[str]) -> Iterator[tuple]:
+def _text(values: pa.Array) -> pa.Array:
+    text = values.cast(pa.string())
+    return pc.if_else(pc.equal(text, ""), None, text)
+
+
+def _csv(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:
     reader = csv.open_csv(
         path,
         csv.ReadOptions(column_names=list(names), skip_rows=1),
@@ -40,13 +49,25 @@ def _csv(path: str, names: Sequence[str]) -> Iterator[tuple]:
         csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
     )
     for batch in reader:
-        yield from _tuples(batch)
+        yield batch.columns
 
 
-def _parquet(path: str, names: Sequence[str]) -> Iterator[tuple]:
+def _parquet(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=list(names)):
-            yield from _tuples(batch)
+            yield batch.columns
+
+
+def _in_columns(read: Callable[[str, Sequence[str]], Iterator[Sequence[Any]]]) -> Reader:
+    """A reader of rows of Python's values as one of columns."""
+
+    def columns(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+        rows = read(path, names)
+        while some := list(islice(rows, _BATCH_ROWS)):
+            values = zip(*some, strict=True)
+            yield [pa.array([None if v is None else str(v) for v in column], pa.string()) for column in values]
+
+    return columns
 
 
 def _xlsx(path: str, names: Sequence[str]) -> Iterator[tuple]:
@@ -73,13 +94,9 @@ def _xml(path: str, names: Sequence[str]) -> Iterator[tuple]:
             root.clear()
 
 
-def _tuples(batch: pa.RecordBatch) -> Iterator[tuple]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-_READERS: dict[str, Callable[[str, Sequence[str]], Iterator[tuple]]] = {
+_READERS: dict[str, Reader] = {
     "csv": _csv,
     "parquet": _parquet,
-    "xlsx": _xlsx,
-    "xml": _xml,
+    "xlsx": _in_columns(_xlsx),
+    "xml": _in_columns(_xml),
 }

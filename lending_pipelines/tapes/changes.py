@@ -1,22 +1,24 @@
 """What a correction changes: the loans that came, went or changed, field by field, with the old and the new value.
 
-Two tapes are compared as they were written, row by row in the order of their loans, so that memory stays flat.
+Two tapes are compared as they were written, batch by batch in the order of their loans, so that memory stays flat. Only
+values whose text differs are looked at one by one.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from lending_pipelines.tables.schema import text
 from lending_pipelines.tapes.spec import TapeError
 
-Row = Mapping[str, Any]
+Change = tuple[str | None, ...]
+"""A row of the list of changes: the values of COLUMNS."""
 
 COLUMNS = (
     text("change", "added, removed or changed", values=("added", "removed", "changed")),
@@ -49,9 +51,13 @@ class TapeChanges(BaseModel):
 
 
 class Comparison:
-    """Two tapes compared: `rows` once, then `summary`. Columns are names with their types; rows come in key order."""
+    """Two tapes compared: `rows` once, then `summary`. Columns are names with their types.
+
+    A tape comes in batches of text by column name, in the order of its key; null where there is no value.
+    """
 
     def __init__(self, before: Mapping[str, str], before_key: str, after: Mapping[str, str], after_key: str) -> None:
+        self._names = tuple(before), tuple(after)
         self._keys = before_key, after_key
         self._shared = [name for name in after if name in before]
         self._canonical = {name: (_canonical(before[name]), _canonical(after[name])) for name in self._shared}
@@ -60,10 +66,10 @@ class Comparison:
         self._loans: Counter[str] = Counter()
         self._fields: Counter[str] = Counter()
 
-    def rows(self, before: Iterable[Row], after: Iterable[Row]) -> pa.RecordBatchReader:
+    def rows(self, before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
         """The changes, as COLUMNS says, in the order of the loans; TapeError when a tape is not in that order."""
         schema = pa.schema([(column.name, pa.string()) for column in COLUMNS])
-        found = self._changes(before, after)
+        found = self._changes(*map(_Tape, (before, after), self._names, self._keys))
 
         def batches() -> Iterator[pa.RecordBatch]:
             while some := list(islice(found, _BATCH_ROWS)):
@@ -86,70 +92,89 @@ class Comparison:
             columns_removed=self._gone,
         )
 
-    def _changes(self, before: Iterable[Row], after: Iterable[Row]) -> Iterator[tuple[str | None, ...]]:
-        olds, news = _keyed(before, self._keys[0]), _keyed(after, self._keys[1])
-        old, new = next(olds, None), next(news, None)
-        while old or new:
-            if new is None or (old and old[0] < new[0]):
-                assert old
-                yield self._loan("removed", old[0])
-                old = next(olds, None)
-            elif old is None or new[0] < old[0]:
-                yield self._loan("added", new[0])
-                new = next(news, None)
-            else:
-                yield from self._values(new[0], old[1], new[1])
-                old, new = next(olds, None), next(news, None)
+    def _changes(self, before: "_Tape", after: "_Tape") -> Iterator[Change]:
+        while reached := [tape.reached for tape in (before, after) if tape.reached is not None]:
+            upto = min(reached)
+            found = sorted(self._between(before.taken(upto), after.taken(upto)), key=lambda change: change[:2])
+            self._loans["changed"] += len({loan_id for loan_id, column, _ in found if column >= 0})
+            yield from (change for _, _, change in found)
 
-    def _loan(self, change: str, loan_id: str) -> tuple[str | None, ...]:
-        self._loans[change] += 1
-        return change, loan_id, None, None, None
-
-    def _values(self, loan_id: str, old: Row, new: Row) -> Iterator[tuple[str | None, ...]]:
-        changed = False
-        for name in self._shared:
-            was, now = old[name], new[name]
-            if was == now:
-                continue
+    def _between(self, old: pa.RecordBatch, new: pa.RecordBatch) -> Iterator[tuple[str, int, Change]]:
+        """The changes from some loans' rows to the same loans', each after its loan and its column's number."""
+        before, after = (rows[key] for rows, key in zip((old, new), self._keys, strict=True))
+        place = pc.index_in(after, before)
+        for change, loans in (
+            ("removed", before.filter(pc.invert(pc.is_in(before, after)))),
+            ("added", after.filter(pc.is_null(place))),
+        ):
+            self._loans[change] += len(loans)
+            yield from ((loan_id, -1, (change, loan_id, None, None, None)) for loan_id in loans.to_pylist())
+        old, new = old.take(place.drop_null()), new.filter(pc.is_valid(place))
+        for number, name in enumerate(self._shared):
             of_old, of_new = self._canonical[name]
-            was, now = of_old(was), of_new(now)
-            if was != now:
-                changed = True
-                self._fields[name] += 1
-                yield "changed", loan_id, name, was, now
-        self._loans["changed"] += changed
+            for at in _differing(old[name], new[name]):
+                was, now = of_old(old[name][at].as_py()), of_new(new[name][at].as_py())
+                if was != now:
+                    self._fields[name] += 1
+                    loan_id = new[self._keys[1]][at].as_py()
+                    yield loan_id, number, ("changed", loan_id, name, was, now)
 
 
-def _keyed(rows: Iterable[Row], key: str) -> Iterator[tuple[str, Row]]:
-    last = None
-    for row in rows:
-        loan_id = str(row[key])
-        if last is not None and loan_id <= last:
-            raise TapeError(f"a tape cannot be compared: loan {loan_id} follows {last}, out of order or twice")
-        last = loan_id
-        yield loan_id, row
+class _Tape:
+    """A tape on its way past. `reached` is the last loan that is read and not taken yet; None when all are taken."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch], names: Sequence[str], key: str) -> None:
+        self._batches = (batch for batch in batches if batch.num_rows)
+        self._rows = pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(names), list(names))
+        self._key = key
+        self._last = ""
+        self._read()
+
+    @property
+    def reached(self) -> str | None:
+        return self._last if self._rows.num_rows else None
+
+    def taken(self, upto: str) -> pa.RecordBatch:
+        """The rows of the loans up to that one, of those that are read."""
+        count = bisect_right(self._rows[self._key], upto, key=lambda loan_id: loan_id.as_py())
+        rows, self._rows = self._rows.slice(0, count), self._rows.slice(count)
+        if not self._rows.num_rows:
+            self._read()
+        return rows
+
+    def _read(self) -> None:
+        if (rows := next(self._batches, None)) is None:
+            return
+        loans = rows[self._key]
+        follows = pa.concat_arrays([pa.array([self._last], pa.string()), loans.slice(0, len(loans) - 1)])
+        if (at := pc.index(pc.fill_null(pc.greater(loans, follows), False), False).as_py()) >= 0:
+            raise TapeError(f"a tape cannot be compared: loan {loans[at]} follows {follows[at]}, out of order or twice")
+        self._rows, self._last = rows, loans[-1].as_py()
 
 
-def _canonical(type_: str) -> Callable[[Any], str | None]:
-    """How a value of that type is written so that two formats' readings of it are equal."""
-    as_text = _WRITTEN.get(type_.partition("(")[0], str)
-    return lambda value: None if value is None else as_text(value)
+def _differing(old: pa.Array, new: pa.Array) -> list[int]:
+    """Where two columns have not the same text."""
+    differ = pc.fill_null(pc.not_equal(old, new), pc.not_equal(pc.is_null(old), pc.is_null(new)))
+    return pc.indices_nonzero(differ).to_pylist()
 
 
-def _decimal(value: Any) -> str:
+def _canonical(type_: str) -> Callable[[str | None], str | None]:
+    """How a value of that type is written so that two formats' texts of it are equal."""
+    as_written = _WRITTEN.get(type_.partition("(")[0], str)
+    return lambda value: None if value is None else as_written(value)
+
+
+def _decimal(value: str) -> str:
     try:
-        return format(Decimal(str(value)).normalize(), "f")
+        return format(Decimal(value).normalize(), "f")
     except InvalidOperation:
-        return str(value)
+        return value
 
 
-def _date(value: Any) -> str:
-    return value.isoformat()[:10] if isinstance(value, date) else str(value)[:10]
-
-
-_WRITTEN: dict[str, Callable[[Any], str]] = {
+_WRITTEN: dict[str, Callable[[str], str]] = {
     "decimal": _decimal,
     "float64": lambda value: f"{float(value):.6f}",
-    "boolean": lambda value: str(value).lower(),
-    "date": _date,
+    "boolean": str.lower,
+    # A workbook's day has a time of day.
+    "date": lambda value: value[:10],
 }
