@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
-from lending_pipelines.assets.reports import require_checks
+from lending_pipelines.assets.reports import ChecksFailed, require_checks
 from lending_pipelines.assets.tapes import made_tape, make_tape
 from lending_pipelines.delivery import (
     DeliveryError,
@@ -70,6 +70,9 @@ def deliver(
     except BaseException as error:
         for delivery in claimed:
             _record_failure(register.register, delivery, error)
+        if isinstance(error, ChecksFailed) and not any(delivery.delayed_at for delivery in claimed):
+            with register.register.session() as session:
+                TapeDeliveries(session).delay([delivery.delivery_id for delivery in claimed], str(error))
         raise
     problems = {}
     for delivery in claimed:

@@ -118,7 +118,7 @@ class TapeDeliveries:
             .returning(TapeDelivery)
             .execution_options(synchronize_session="fetch")
         )
-        return list(self._session.scalars(change))
+        return sorted(self._session.scalars(change), key=lambda each: (each.channel, each.destination))
 
     def send(self, delivery_id: str, sha256: str, rows: int) -> None:
         """It leaves now: `rows` loans in a file of that SHA-256."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from lending_pipelines.jobs import deliver_run_config, deliver_tape
+from lending_pipelines.jobs import daily_close, deliver_run_config, deliver_tape
 from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, destinations
 from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
 from lending_pipelines.register.types import utc_now
@@ -88,7 +88,8 @@ def _unready(instance: dg.DagsterInstance, day: date) -> tuple[str | None, bool]
     wanted = dg.AssetRecordsFilter(asset_key=positions, asset_partitions=[day.isoformat()])
     made = instance.fetch_materializations(wanted, limit=1).records
     if not made:
-        return f"{day} is not closed", False
+        failed = _failed_close(instance, day)
+        return (f"{day} is not closed: {failed}", True) if failed else (f"{day} is not closed", False)
     run_id = made[0].run_id
     if end_of(instance, run_id) is None:
         return f"{day} is being closed by run {run_id}", False
@@ -102,6 +103,15 @@ def _unready(instance: dg.DagsterInstance, day: date) -> tuple[str | None, bool]
     if failed:
         return f"checks of {day} failed in run {run_id}: {', '.join(failed)}", True
     return None, False
+
+
+def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:
+    """How the last run ended that was to close the day, or days up to it; None when there was none, or it goes on."""
+    for tag in ("dagster/partition", "dagster/asset_partition_range_end"):
+        closes = dg.RunsFilter(job_name=daily_close.name, tags={tag: day.isoformat()})
+        for run in instance.get_runs(closes, limit=1):
+            return end_of(instance, run.run_id)
+    return None
 
 
 def _tell(register: Register, deliveries: list[TapeDelivery], waits_for: str | None, *, at_once: bool) -> None:
