@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,14 @@ os.environ |= {
     "DAGSTER_HOME": f"{os.devnull}/dagster",
 }
 
-from homes import Home, close_once  # noqa: E402
+from homes import Home, close, fill  # noqa: E402
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def nothing_waits_for_the_disk(connection: object, _record: object) -> None:
+    """Nothing here outlives the session, and Dagster commits each event by itself."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session")
@@ -44,22 +52,35 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def closed_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The home of a small lender with its days closed in one run: made once, for reading only."""
-    folder = tmp_path_factory.getbasetemp()
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small lender's homes, `filled` and `closed`: made once, for reading only."""
+    base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         # All workers share one.
-        folder = folder.parent
-    home = Home(folder / "closed_home")
-    with (folder / "closed_home.lock").open("w") as lock:
+        base = base.parent
+    folder = base / "lender"
+    with (base / "lender.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.folder.exists():
+        if not folder.exists():
             try:
-                close_once(home)
+                fill(Home(folder / "filled"))
+                close(Home(shutil.copytree(folder / "filled", folder / "closed")))
             except BaseException:
-                shutil.rmtree(home.folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
                 raise
-    return home
+    return folder
+
+
+@pytest.fixture(scope="session")
+def filled_home(lender: Path) -> Home:
+    """The home of a small lender before its first close, for reading only."""
+    return Home(lender / "filled")
+
+
+@pytest.fixture(scope="session")
+def closed_home(lender: Path) -> Home:
+    """The same lender's home with its days closed in one run, for reading only."""
+    return Home(lender / "closed")
 
 
 @pytest.fixture

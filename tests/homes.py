@@ -115,12 +115,12 @@ class Home:
             return ReportRequests(session).recent()
 
 
-def fill(home: Home, loans: int) -> None:
+def fill(home: Home) -> None:
     """Fill the home with a small lender, a portfolio, a fund and two tapes."""
     from lending_pipelines.register import Investors, Portfolios, TapeConfigs
     from lending_pipelines.sample import SampleSpec, fill_database
 
-    fill_database(SampleSpec(loans, date(2025, 1, 1), OPEN, 7), home.servicing_url)
+    fill_database(SampleSpec(150, date(2025, 1, 1), OPEN, 7), home.servicing_url)
     engine = sa.create_engine(home.servicing_url)
     with engine.connect() as connection:
         query = sa.text("SELECT loan_id FROM loans WHERE disbursed_on < '2025-01-01' ORDER BY loan_id LIMIT 40")
@@ -137,14 +137,15 @@ def fill(home: Home, loans: int) -> None:
         TapeConfigs(session).create(YEARLY_TAPE, portfolio, required_fields=fields, **yearly)
 
 
-def close_once(home: Home) -> None:
-    """Fill the home and close its days in one run."""
+def close(home: Home, days: tuple[date, date] = (FIRST, LAST), **environment: str) -> None:
+    """Close the home's days in one run, with that in the environment besides."""
     from lending_pipelines.runs import run_job
 
-    fill(home, loans=150)
     with pytest.MonkeyPatch.context() as monkeypatch:
         home.enter(monkeypatch)
-        run_job("daily_close", days=(FIRST, LAST))
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        run_job("daily_close", days=days)
 
 
 def materialise(first: date, last: date, *assets: str, config: dict | None = None) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from urllib.request import urlopen
@@ -21,66 +20,26 @@ from urllib.request import urlopen
 import dagster as dg
 import pyspark
 import pytest
-from homes import DAILY_TABLES, Home, fill, materialise
+from homes import DAILY_TABLES, Home, close, materialise
 
-from lending_pipelines.runs import run_job
-from lending_pipelines.tables import SERVICING, TABLES
+from lending_pipelines.tables import TABLES
 
-OPENING = date(2025, 1, 28)
-"""The day from which the transitions of the end of February start."""
-
-FIRST, LAST = date(2025, 2, 27), date(2025, 3, 1)
-"""A range with a month end, on which a tape is due, and a sale to an investor."""
-
+SOME_DAYS = date(2025, 2, 27), date(2025, 3, 1)
 TAPE_DAYS = date(2019, 9, 30), date(2019, 10, 1)
-LOANS, TAPE_LOANS = 60, 100
+TAPE_LOANS = 100
 MASTER = "local[2]"
+SPARK = {"LENDING_ENGINE": "spark", "LENDING_SPARK_MASTER": MASTER}
+ENGINES = {"duckdb": {}, "spark": SPARK}
 BIN = Path(sys.executable).parent
 PATIENCE = 300
 
 
-@contextmanager
-def computing(home: Home, engine: str, **more: str) -> Iterator[None]:
-    """Runs of this process are on the home and the engine."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        home.enter(monkeypatch)
-        for name, value in {"LENDING_ENGINE": engine, "LENDING_SPARK_MASTER": MASTER, **more}.items():
-            monkeypatch.setenv(name, value)
-        yield
-
-
-def close(home: Home, engine: str, days: tuple[date, date], **more: str) -> Home:
-    with computing(home, engine, **more):
-        run_job("daily_close", days=days)
-    return home
-
-
-def copied(home: Home, folder: Path) -> Home:
-    return Home(Path(shutil.copytree(home.folder, folder)))
-
-
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A lender with positions of the opening day, and nothing in the lake of what its servicing system has."""
-    home = Home(tmp_path_factory.mktemp("sample") / "opened")
-    fill(home, LOANS)
-    close(home, "duckdb", (OPENING, OPENING))
-    for name in SERVICING:
-        shutil.rmtree(home.folder / "lake" / name)
-    return home
-
-
-@pytest.fixture(scope="module")
-def by_duckdb(opened: Home) -> Home:
-    """The lender's days closed by DuckDB."""
-    return close(copied(opened, opened.folder.with_name("duckdb")), "duckdb", (FIRST, LAST))
-
-
-@pytest.fixture(scope="module")
-def sample(java: None, opened: Home, by_duckdb: Home) -> dict[str, Home]:
-    """The same days closed by each engine."""
-    by_spark = close(copied(opened, opened.folder.with_name("spark")), "spark", (FIRST, LAST))
-    return {"duckdb": by_duckdb, "spark": by_spark}
+def sample(java: None, filled_home: Home, closed_home: Home, tmp_path_factory) -> dict[str, Home]:
+    """A small lender's days closed by each engine."""
+    by_spark = Home(shutil.copytree(filled_home.folder, tmp_path_factory.mktemp("sample") / "spark"))
+    close(by_spark, **SPARK)
+    return {"duckdb": closed_home, "spark": by_spark}
 
 
 def compare(homes: dict[str, Home], some: set[str]) -> None:
@@ -157,27 +116,23 @@ def tape_cut(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_every_table_of_the_real_tape_is_the_same_to_the_cent(java, tape_cut, tmp_path):
     source = {"LENDING_SOURCE": "absee", "LENDING_SERVICING_URL": str(tape_cut)}
-    homes = {engine: close(Home(tmp_path / engine), engine, TAPE_DAYS, **source) for engine in ("duckdb", "spark")}
+    homes = {engine: Home(tmp_path / engine) for engine in ENGINES}
+    for engine, environment in ENGINES.items():
+        close(homes[engine], TAPE_DAYS, **source, **environment)
 
     compare(homes, {"loan_positions", "aging_buckets", "portfolio_snapshots", "installments", "transactions"})
     assert evaluations(homes["spark"]) == evaluations(homes["duckdb"])
 
 
-@pytest.fixture
-def copy(java: None, by_duckdb: Home, tmp_path: Path) -> Home:
-    """A home of the test's own, closed by DuckDB."""
-    return copied(by_duckdb, tmp_path / "home")
-
-
-def positions_run(home: Home, master: str, *more: str) -> subprocess.Popen:
+def positions_run(master: str, *more: str) -> subprocess.Popen:
     """A run in a process of its own that makes positions (and more) again on Spark."""
     selection = " or ".join(f'key:"{name}"' for name in ("loan_positions", *more))
     return subprocess.Popen(
         [
             *(BIN / "dagster", "asset", "materialize", "-m", "lending_pipelines.definitions"),
-            *("--select", selection, "--partition-range", f"{FIRST}...{LAST}"),
+            *("--select", selection, "--partition-range", "...".join(map(str, SOME_DAYS))),
         ],
-        env=os.environ | home.environment | {"LENDING_ENGINE": "spark", "LENDING_SPARK_MASTER": master},
+        env=os.environ | SPARK | {"LENDING_SPARK_MASTER": master},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -209,22 +164,23 @@ def kill(process: subprocess.Popen) -> None:
     process.communicate(timeout=30)
 
 
-def test_a_killed_run_leaves_the_previous_version_and_the_next_run_completes(copy):
-    before, versions = {name: copy.rows(name) for name in DAILY_TABLES}, copy.versions()
+def test_a_killed_run_leaves_the_previous_version_and_the_next_run_completes(java, home, monkeypatch):
+    before, versions = {name: home.rows(name) for name in DAILY_TABLES}, home.versions()
 
-    run = positions_run(copy, MASTER)
+    run = positions_run(MASTER)
     try:
-        assert until(writing(copy), run), run.communicate()[1]
+        assert until(writing(home), run), run.communicate()[1]
     finally:
         kill(run)
 
     assert run.returncode == -signal.SIGKILL
-    assert copy.versions() == versions
-    assert {name: copy.rows(name) for name in DAILY_TABLES} == before
-    with computing(copy, "spark"):
-        materialise(FIRST, LAST, "loan_positions")
-    assert copy.versions() == versions | {"loan_positions": versions["loan_positions"] + 1}
-    assert copy.rows("loan_positions") == before["loan_positions"]
+    assert home.versions() == versions
+    assert {name: home.rows(name) for name in DAILY_TABLES} == before
+    for name, value in SPARK.items():
+        monkeypatch.setenv(name, value)
+    materialise(*SOME_DAYS, "loan_positions")
+    assert home.versions() == versions | {"loan_positions": versions["loan_positions"] + 1}
+    assert home.rows("loan_positions") == before["loan_positions"]
 
 
 class Cluster:
@@ -291,16 +247,16 @@ def cluster(java: None, tmp_path: Path) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_write(copy, cluster, monkeypatch):
+def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_write(home, cluster, monkeypatch):
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    before, versions = {name: copy.rows(name) for name in DAILY_TABLES}, copy.versions()
+    before, versions = {name: home.rows(name) for name in DAILY_TABLES}, home.versions()
 
-    run = positions_run(copy, cluster.url, "portfolio_snapshots")
+    run = positions_run(cluster.url, "portfolio_snapshots")
     try:
-        assert until(writing(copy), run), run.communicate()[1]
+        assert until(writing(home), run), run.communicate()[1]
         kill(cluster.workers[0])
-        killed_at = copy.versions()
-        seen = copy.rows("loan_positions")
+        killed_at = home.versions()
+        seen = home.rows("loan_positions")
         _, errors = run.communicate(timeout=PATIENCE)
     finally:
         kill(run)
@@ -311,8 +267,8 @@ def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_
     assert seen == before["loan_positions"]
     assert run.returncode == 0, errors
     made = {"loan_positions", "portfolio_snapshots"}
-    assert copy.versions() == {name: version + (name in made) for name, version in versions.items()}
+    assert home.versions() == {name: version + (name in made) for name, version in versions.items()}
     for name in made:
-        for row, wanted in zip(copy.rows(name), before[name], strict=True):
+        for row, wanted in zip(home.rows(name), before[name], strict=True):
             assert all(same(row[column], value) for column, value in wanted.items())
-    assert list((copy.folder / "lake" / "_scratch").iterdir()) == []
+    assert list((home.folder / "lake" / "_scratch").iterdir()) == []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from homes import DAILY_TABLES, DAYS, FIRST, LAST, OPEN, Home, close_once
+from homes import DAILY_TABLES, DAYS, FIRST, LAST, OPEN, Home, close, fill
 
 from lending_pipelines.runs import open_days, run_report
 
@@ -48,7 +48,8 @@ def test_the_close_on_postgresql_is_the_close_on_sqlite(closed_home, make_postgr
     (home.folder / "dagster").mkdir(parents=True)
     shutil.copy(DEPLOY / "dagster.yaml", home.folder / "dagster")
 
-    close_once(home)
+    fill(home)
+    close(home)
     home.enter(monkeypatch)
     made = run_report("portfolio_summary", {"as_of": str(LAST)}, "csv")
 
@@ -61,11 +62,11 @@ def test_the_close_on_postgresql_is_the_close_on_sqlite(closed_home, make_postgr
     assert open_days(FIRST, OPEN) == [OPEN]
     with dg.DagsterInstance.get() as instance:
         assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
-        close = instance.get_runs(dg.RunsFilter(job_name="daily_close"))
-        planned = instance.all_logs(close[0].run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+        runs = instance.get_runs(dg.RunsFilter(job_name="daily_close"))
+        planned = instance.all_logs(runs[0].run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
         # The pool that lets one run at a time read the servicing database is free again.
         pool = instance.event_log_storage.get_concurrency_info("servicing_database")
-    assert [run.status for run in close] == [dg.DagsterRunStatus.SUCCESS]
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS]
     # Planning costs an event for each asset, not for each of its days.
     assert len(planned) == len({record.get_dagster_event().asset_key for record in planned}) > len(DAILY_TABLES)
     assert len(planned) < len(DAYS) * len(DAILY_TABLES)
