@@ -1,10 +1,12 @@
 """A portfolio is sold at the end of a closed day, wholly or not at all, and stays reportable for its buyer."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from homes import LAST, OPEN, PORTFOLIO, Home, materialise
@@ -18,9 +20,10 @@ PRICE = Decimal("123456.78")
 BUYER = "Second Fund"
 
 
-@pytest.fixture
-def selling(home: Home) -> Home:
+@pytest.fixture(scope="module")
+def offering(closed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The closed home with a portfolio for sale on the last closed day: loans in dollars that are no one's."""
+    home = Home(shutil.copytree(closed_home.folder, tmp_path_factory.mktemp("offering") / "home"))
     taken = {row["loan_id"] for row in home.rows("portfolio_membership")}
     dollars = [row["loan_id"] for row in home.rows("loan_positions", LAST, LAST) if row["currency"] == "USD"]
     loans = [loan_id for loan_id in dollars if loan_id not in taken][:30]
@@ -28,8 +31,18 @@ def selling(home: Home) -> Home:
         portfolio = Portfolios(session).create("For sale", LAST).portfolio_id
         Portfolios(session).assign(portfolio, loans, LAST)
         Investors(session).create(BUYER, "institutional")
-    materialise(LAST, LAST, "portfolio_membership", "loan_positions", "portfolio_snapshots")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        home.enter(monkeypatch)
+        materialise(LAST, LAST, "portfolio_membership", "loan_positions", "portfolio_snapshots")
     return home
+
+
+@pytest.fixture
+def selling(offering: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The test's own copy of it, which the environment names."""
+    copy = Home(shutil.copytree(offering.folder, tmp_path / "home"))
+    copy.enter(monkeypatch)
+    return copy
 
 
 def sell(portfolio: str = "For sale", investor: str = BUYER, day: date | str = LAST, price: Decimal | str = PRICE):
