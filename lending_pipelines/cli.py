@@ -141,7 +141,7 @@ def ask_again(
 
 @app.command()
 def demo() -> None:
-    """Fill a home of its own with sample data, close its 18 months, make five reports and a tape, and say where."""
+    """Fill a home of its own with sample data, close its 18 months, deliver tapes, make five reports, and say where."""
     from lending_pipelines.demo import run_demo
 
     run_demo(typer.echo, tell_step)

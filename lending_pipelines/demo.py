@@ -1,4 +1,4 @@
-"""The demonstration: a made-up lender in a home of its own, closed over its whole history, with reports and a tape.
+"""The demonstration: a made-up lender in a home of its own, closed over its whole history, with reports and tapes.
 
 It uses the commands' own functions; nothing works only here.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.jobs import deliver_run_config
 from lending_pipelines.register import Investors, Portfolios, Register
 from lending_pipelines.runs import Finished, Progress, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
@@ -30,6 +31,11 @@ CRITERIA = {
     ]
 }
 SALE = {"portfolio": DYNAMIC, "investor": BUYER, "date": str(SPEC.last), "price": "1500000.00"}
+TAPES = {
+    "Seasoned 2024 monthly": SPEC.last,
+    "Harbour quarterly": SPEC.last,
+    "Auto 2025 yearly": date(2025, 12, 31),
+}
 REPORTS = {
     "portfolio_summary": "pdf",
     "delinquency_aging": "xlsx",
@@ -59,18 +65,21 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
     """
     settings = _own_home()
     started = time.monotonic()
-    say(f"1/5  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
+    say(f"1/6  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
     rows = fill_database(SPEC, settings.servicing_url)
     say(f"     {sum(rows.values()):,} rows in {len(rows)} tables")
-    say("2/5  Two portfolios, one of which chooses its loans, two investors and a monthly loan tape")
+    say("2/6  Two portfolios, one of which chooses its loans, two investors and three loan tapes")
     _register(settings)
-    say("3/5  The daily close of every day, in one run")
+    say("3/6  The daily close of every day, in one run")
     closed = run_job("daily_close", days=(SPEC.first, SPEC.last), progress=progress)
     for warning in closed.warnings:
         say(f"     warning: {warning}")
-    say("4/5  A portfolio is sold at the end of the last day")
+    say("4/6  The last tapes are delivered to folders")
+    for tape, day in TAPES.items():
+        run_job("deliver_tape", deliver_run_config(tape, day), progress=progress)
+    say("5/6  A portfolio is sold at the end of the last day")
     run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
-    say("5/5  Reports")
+    say("6/6  Reports")
     files = {
         report_type: run_report(report_type, {}, output_format, requested_by="demo", progress=progress)["file"]
         for report_type, output_format in REPORTS.items()
@@ -93,9 +102,9 @@ def _own_home() -> Settings:
 
 
 def _register(settings: Settings) -> None:
-    """A portfolio of the first product's loans, half of them sold to a fund, with a tape at each month's end.
+    """A portfolio of the first product's loans, half of them sold to a fund, and one that takes auto loans by itself.
 
-    And one that takes the year's auto loans by itself, with the investor who is to buy it.
+    With the investor who is to buy that one, and a tape for each of those who want one: monthly, quarterly, yearly.
     """
     loans = servicing_metadata().tables["loans"]
     engine = sa.create_engine(settings.servicing_url)
@@ -111,14 +120,17 @@ def _register(settings: Settings) -> None:
         Portfolios(session).assign(portfolio, loan_ids, SPEC.first)
         investor = Investors(session).create("Harbour Income Fund", "fund").investor_id
         Investors(session).assign(investor, [(loan_id, None) for loan_id in loan_ids[::2]], date(2025, 7, 1))
-        Portfolios(session).create(DYNAMIC, SPEC.first, criteria=CRITERIA)
+        auto = Portfolios(session).create(DYNAMIC, SPEC.first, criteria=CRITERIA).portfolio_id
         Investors(session).create(BUYER, "institutional")
-        save_tape_config(
-            session,
-            "Seasoned 2024 monthly",
-            portfolio,
-            tape_schedule="monthly",
+        monthly, quarterly, yearly = (
+            (tape, {"deliver_from": day, "delivery_url": str(settings.home / "delivered" / tape)})
+            for tape, day in TAPES.items()
         )
+        save_tape_config(session, monthly[0], portfolio, tape_schedule="monthly", **monthly[1])
+        of_fund = {"investor_id": investor, "tape_schedule": "quarterly", "tape_format": "xlsx"}
+        save_tape_config(session, quarterly[0], portfolio, **of_fund, **quarterly[1])
+        by_standard = {"template": "sec_schedule_al_auto_loans", "tape_format": "xml", "tape_schedule": "0 0 31 12 *"}
+        save_tape_config(session, yearly[0], auto, **by_standard, **yearly[1])
     register.dispose()
 
 
@@ -131,8 +143,10 @@ def _summarise(say: Callable[[str], None], settings: Settings, closed: Finished,
     say(f"\n{'step':<32}{'seconds':>10}")
     for step, seconds in closed.seconds.items():
         say(f"{step:<32}{seconds:>10.1f}")
-    tapes = sorted(Path(settings.exports_url).glob("tapes/**/*.csv"))
+    tapes = list(Path(settings.exports_url).glob("tapes/**/*.manifest.json"))
     say(f"\nlake      {settings.lake_url}")
-    say(f"tapes     {len(tapes)}, the last one {tapes[-1]}")
+    say(f"tapes     {len(tapes)} in {settings.exports_url}/tapes")
+    for tape, day in TAPES.items():
+        say(f"delivered {tape:<28} of {day} to {settings.home / 'delivered' / tape}")
     for report_type, file in files.items():
         say(f"report    {report_type:<20} {file}")

@@ -93,16 +93,16 @@ def _unready(instance: dg.DagsterInstance, day: date) -> tuple[str | None, bool]
     run_id = made[0].run_id
     if end_of(instance, run_id) is None:
         return f"{day} is being closed by run {run_id}", False
-    evaluated = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
-    evaluations = [record.event_log_entry.get_dagster_event().asset_check_evaluation_data for record in evaluated]
-    failed = [
-        evaluation.check_name
-        for evaluation in evaluations
-        if evaluation.asset_key == positions and evaluation.blocking and not evaluation.passed
-    ]
-    if failed:
-        return f"checks of {day} failed in run {run_id}: {', '.join(failed)}", True
+    if broken := _failed_checks(instance, run_id, positions):
+        return f"checks of {day} failed in run {run_id}: {', '.join(broken)}", True
     return None, False
+
+
+def _failed_checks(instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey) -> list[str]:
+    """The asset's blocking checks that failed in a run."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    checks = [record.event_log_entry.get_dagster_event().asset_check_evaluation_data for record in records]
+    return [check.check_name for check in checks if check.asset_key == asset and check.blocking and not check.passed]
 
 
 def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:

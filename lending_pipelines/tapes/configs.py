@@ -53,6 +53,10 @@ def _check_delivery(config: LoanTapeConfig) -> None:
         raise TapeError(
             f"tape {config.name!r}: there is no business_day_convention {config.business_day_convention!r}: {near}"
         )
+    if config.holiday_calendar is not None and config.business_day_convention == "unadjusted":
+        raise TapeError(
+            f"tape {config.name!r}: a holiday_calendar moves no day by itself: add a business_day_convention"
+        )
     if config.deliver_from is not None and type(config.deliver_from) is not date:
         raise TapeError(f"tape {config.name!r}: deliver_from is a date, written 2025-03-31 without quotes")
     if config.late_after_hours is not None and (
