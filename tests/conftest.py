@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -192,3 +193,28 @@ def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
     }.items():
         monkeypatch.setenv(name, value)
     return "s3://lender"
+
+
+@pytest.fixture
+def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A running SFTP server whose key is in known_hosts."""
+    from servers import SftpServer
+
+    folder = tmp_path / "sftp"
+    folder.mkdir()
+    server = SftpServer(folder)
+    server.start()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "known_hosts").write_text(server.known_host)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Any]:
+    """What arrives at a mail server."""
+    from servers import mail_server
+
+    with mail_server() as box:
+        yield box

@@ -1,5 +1,9 @@
 """A home (LENDING_HOME) as tests use it: its databases and lake, and a small lender closed in it."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,6 +110,17 @@ class Home:
         with register.session() as session:
             yield session
         register.dispose()
+
+    def killed(self, code: str) -> None:
+        """Run a program that kills itself in this home."""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
     def requests(self) -> list[Any]:
         """The report requests, the latest first."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 sys.path.append(str(Path(__file__).parents[1] / "sensors"))
 from delivering import Daemon, deliveries, told
 from homes import materialise
-from servers import SftpServer, mail_server
+from servers import SftpServer
 
 from lending_pipelines.register import Portfolios
 from lending_pipelines.runs import instance_home
@@ -44,22 +44,9 @@ def daemon(monkeypatch):
 
 
 @pytest.fixture
-def sftp(tmp_path, monkeypatch):
-    folder = tmp_path / "sftp"
-    folder.mkdir()
-    server = SftpServer(folder)
-    server.start()
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("HARBOUR_PASSWORD", "a%2Fb%40c")
-    (tmp_path / ".ssh").mkdir()
-    (tmp_path / ".ssh" / "known_hosts").write_text(server.known_host)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def lender(empty_home, tmp_path, sftp):
+def lender(empty_home, tmp_path, sftp, monkeypatch):
     """A small lender with a portfolio whose tapes go out weekly, monthly and quarterly."""
+    monkeypatch.setenv("HARBOUR_PASSWORD", "a%2Fb%40c")
     fill_database(SampleSpec(40, FIRST, LAST, 3), empty_home.servicing_url)
     engine = sa.create_engine(empty_home.servicing_url)
     with engine.connect() as connection:
@@ -97,59 +84,58 @@ def hashes(folder):
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
-def test_a_quarter_ends_with_exactly_the_right_deliveries(lender, daemon, sftp, tmp_path, monkeypatch):
+def test_a_quarter_ends_with_exactly_the_right_deliveries(lender, daemon, sftp, mailbox, tmp_path, monkeypatch):
     instance_home(Settings.from_environment())
     materialise(FIRST, MISSING - timedelta(days=1), *SERVICING, *ASSIGNED, "loan_positions")
     materialise(MISSING + timedelta(days=1), LAST, "loan_positions")
     spoil(lender, WRONG)
 
-    with mail_server() as mailbox:
-        for number in range((LAST - FIRST).days + 2):
-            day = FIRST + timedelta(days=number)
-            # Of a night in which the daemon was restarted, what it had asked for is lost.
-            if day == MONTH_ENDS[0] + timedelta(days=1):
-                assert len(daemon.at(f"{day} 01:59").requests()) == 2
-            if day == MISSING + timedelta(days=2):
-                materialise(MISSING, MISSING, "loan_positions")
-            if day == WRONG + timedelta(days=3):
-                materialise(WRONG, WRONG, "loan_positions")
-            if day == DOWN + timedelta(days=1):
-                sftp.stop()
-            if day == DOWN + timedelta(days=2):
-                sftp.start()
-            # The mail server is reached on the second day after the quarter only.
-            monkeypatch.setenv("LENDING_SMTP_URL", "smtp://127.0.0.1:1")
-            for time in ("02:00", "13:00"):
-                daemon.at(f"{day} {time}").tick()
-        monkeypatch.setenv("LENDING_SMTP_URL", mailbox.url)
-        daemon.at("2025-04-02 02:00").tick()
-        assert daemon.at("2025-04-03 13:00").tick() == []
+    for number in range((LAST - FIRST).days + 2):
+        day = FIRST + timedelta(days=number)
+        # Of a night in which the daemon was restarted, what it had asked for is lost.
+        if day == MONTH_ENDS[0] + timedelta(days=1):
+            assert len(daemon.at(f"{day} 01:59").requests()) == 2
+        if day == MISSING + timedelta(days=2):
+            materialise(MISSING, MISSING, "loan_positions")
+        if day == WRONG + timedelta(days=3):
+            materialise(WRONG, WRONG, "loan_positions")
+        if day == DOWN + timedelta(days=1):
+            sftp.stop()
+        if day == DOWN + timedelta(days=2):
+            sftp.start()
+        # The mail server is reached on the second day after the quarter only.
+        monkeypatch.setenv("LENDING_SMTP_URL", "smtp://127.0.0.1:1")
+        for time in ("02:00", "13:00"):
+            daemon.at(f"{day} {time}").tick()
+    monkeypatch.setenv("LENDING_SMTP_URL", mailbox.url)
+    daemon.at("2025-04-02 02:00").tick()
+    assert daemon.at("2025-04-03 13:00").tick() == []
 
-        delivered = deliveries(lender)
-        assert {each.status for each in delivered} == {"delivered"}
-        names = {tape: f"{tape}_{{}}.csv".format for tape in ("weekly", "monthly", "quarterly")}
-        arrived = {
-            "weekly": hashes(sftp.folder / "in"),
-            "monthly": hashes(tmp_path / "in"),
-            "quarterly": {
-                part.get_filename(): hashlib.sha256(part.get_content()).hexdigest()
-                for message in mailbox.messages
-                for part in message.iter_attachments()
-                if part.get_filename().endswith(".csv")
-            },
-        }
-        assert [name for files in arrived.values() for name in sorted(files)] == [names[t](d) for t, d in EXPECTED]
-        assert len(mailbox.messages) == 1
-        receipts = [each.sha256 for each in sorted(delivered, key=lambda each: each.business_date)]
-        assert Counter(receipts) == Counter(sha256 for files in arrived.values() for sha256 in files.values())
-        assert {each.rows for each in delivered} == {len(_loans(lender))}
-        late = Counter(subject for subject, _ in told(lender))
-        assert late == {
-            f"Loan tape weekly of {MISSING} delayed": 1,
-            f"Loan tape weekly of {WRONG} delayed": 1,
-            f"Loan tape weekly of {DOWN} delayed": 1,
-            f"Loan tape quarterly of {LAST} delayed": 1,
-        }
+    delivered = deliveries(lender)
+    assert {each.status for each in delivered} == {"delivered"}
+    names = {tape: f"{tape}_{{}}.csv".format for tape in ("weekly", "monthly", "quarterly")}
+    arrived = {
+        "weekly": hashes(sftp.folder / "in"),
+        "monthly": hashes(tmp_path / "in"),
+        "quarterly": {
+            part.get_filename(): hashlib.sha256(part.get_content()).hexdigest()
+            for message in mailbox.messages
+            for part in message.iter_attachments()
+            if part.get_filename().endswith(".csv")
+        },
+    }
+    assert [name for files in arrived.values() for name in sorted(files)] == [names[t](d) for t, d in EXPECTED]
+    assert len(mailbox.messages) == 1
+    receipts = [each.sha256 for each in sorted(delivered, key=lambda each: each.business_date)]
+    assert Counter(receipts) == Counter(sha256 for files in arrived.values() for sha256 in files.values())
+    assert {each.rows for each in delivered} == {len(_loans(lender))}
+    late = Counter(subject for subject, _ in told(lender))
+    assert late == {
+        f"Loan tape weekly of {MISSING} delayed": 1,
+        f"Loan tape weekly of {WRONG} delayed": 1,
+        f"Loan tape weekly of {DOWN} delayed": 1,
+        f"Loan tape quarterly of {LAST} delayed": 1,
+    }
 
 
 def _loans(lender):

@@ -4,17 +4,10 @@ from datetime import date
 
 import dagster as dg
 import pytest
-from servers import mail_server
 
 from lending_pipelines.definitions import definitions
 from lending_pipelines.register import Notifications
 from lending_pipelines.sensors import email_notifications
-
-
-@pytest.fixture
-def mailbox():
-    with mail_server() as box:
-        yield box
 
 
 @pytest.fixture

@@ -1,9 +1,5 @@
 """Rows of the register's `reports`: every pending one becomes one run, and none is generating for ever."""
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
@@ -111,14 +107,7 @@ def test_a_failed_request_can_be_asked_again_and_is_another_run(home, tick):
 
 
 def test_a_run_that_is_killed_leaves_a_failed_row(home, tick):
-    killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED],
-        env=os.environ | home.environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    home.killed(KILLED)
     (left,) = home.requests()
     assert left.status == "generating"
 

@@ -1,10 +1,6 @@
 """The sensor that delivers tapes: what is ready, what waits and why, what a run that died leaves, what is corrected."""
 
 import hashlib
-import os
-import signal
-import subprocess
-import sys
 from datetime import date
 
 import dagster as dg
@@ -177,14 +173,7 @@ def test_a_destination_that_is_down_is_tried_again_later_and_gets_the_tape_once(
 
 
 def test_a_run_that_is_killed_is_followed_by_another(home, daemon, inbox):
-    killed = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED],
-        env=os.environ | home.environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    home.killed(KILLED)
     assert [each.status for each in deliveries(home)] == ["delivering"]
 
     assert daemon.at("2025-03-15 02:00").tick() == []
