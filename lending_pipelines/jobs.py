@@ -22,6 +22,9 @@ PROCESS_TAG = "lending/process"
 REPORT_HOURS = 6
 """After so long a run of a report is ended: whoever asked is told, and can ask again."""
 
+DELIVERY_HOURS = 6
+"""After so long the delivery of a tape is ended, and tried again."""
+
 sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(servicing_tables),
@@ -52,7 +55,8 @@ def sell_portfolio() -> None:
 
 @dg.job(
     description="Deliver the tape of a closed day where it has not arrived yet. The sensor tape_deliveries launches it;"
-    " by hand, it tries again at once what waits or has failed."
+    " by hand, it tries again at once what waits or has failed.",
+    tags={"dagster/max_runtime": str(DELIVERY_HOURS * 3600)},
 )
 def deliver_tape() -> None:
     """One op: its deliveries are settled one by one, in the register."""

@@ -3,6 +3,7 @@
 Everything it knows is in the register and in Dagster's own records, so that a restarted daemon goes on where it was.
 """
 
+import logging
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from lending_pipelines.errors import LendingError
 from lending_pipelines.jobs import daily_close, deliver_run_config, deliver_tape
 from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, destinations
 from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
@@ -37,7 +39,9 @@ def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResou
     """One run per tape and day that is ready; what is not ready waits, and says what for."""
     now = utc_now()
     free = AT_ONCE
-    for config, deliveries in _to_deliver(register.register, now):
+    for config, deliveries in _to_deliver(register.register, now, context.log):
+        if free == 0:
+            break
         if _is_under_way(context.instance, register.register, deliveries):
             free -= 1
             continue
@@ -45,20 +49,28 @@ def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResou
         waits_for, fails = _unready(context.instance, day)
         _tell(register.register, deliveries, waits_for, at_once=fails or _is_late(config, day, now))
         due = any(each.next_attempt_at is None or each.next_attempt_at <= now for each in deliveries)
-        if not waits_for and due and free > 0:
+        if not waits_for and due:
             free -= 1
             yield _run_request(config, deliveries)
 
 
-def _to_deliver(register: Register, now: datetime) -> list[tuple[LoanTapeConfig, list[TapeDelivery]]]:
+def _to_deliver(
+    register: Register, now: datetime, log: logging.Logger
+) -> list[tuple[LoanTapeConfig, list[TapeDelivery]]]:
     """What is still to arrive of each tape and day, those included that have become due, the oldest day first."""
     today = now.astimezone(_timezone()).date()
     with register.session() as session:
         configs = {config.config_id: config for config in TapeConfigs(session).active() if destinations(config)}
         deliveries = TapeDeliveries(session)
         for config in configs.values():
+            try:
+                due = due_days(config, config.deliver_from, today - timedelta(days=1))
+            except LendingError as error:
+                # It holds up no other tape.
+                log.error(f"tape {config.name!r}: {error}")
+                continue
             opened = deliveries.days(config.config_id)
-            for day in due_days(config, config.deliver_from, today - timedelta(days=1)):
+            for day in due:
                 if day not in opened:
                     deliveries.open(config, day)
         tapes = groupby(deliveries.unfinished(), key=lambda each: (each.business_date, each.config_id))

@@ -242,6 +242,12 @@ def test_tapes_of_two_configurations_are_two_runs(home, daemon, inbox, tmp_path)
     assert names(tmp_path / "fund") == [f"fund-yearly_{LAST}.xlsx", f"fund-yearly_{LAST}.xlsx.manifest.json"]
 
 
+def test_a_configuration_that_is_not_understood_holds_up_no_other(home, daemon, inbox, tmp_path):
+    configured(home, YEARLY_TAPE, delivery_url=str(tmp_path / "fund"), tape_schedule="yearly")
+    assert daemon.tick() == [True]
+    assert names(inbox) == [TAPE, f"{TAPE}.manifest.json"]
+
+
 def test_a_configuration_that_is_not_active_delivers_nothing(home, daemon, inbox):
     daemon.requests()
     configured(home, MONTHLY_TAPE, active=False)
