@@ -99,7 +99,7 @@ def correction(before: str, after: str) -> Difference:
     spec = TapeSpec(name="csv", portfolio_id=BOOK)
     types = {column.name: column.type for column in spec.columns}
     comparison = Comparison(types, spec.key, types, spec.key)
-    for _ in comparison.rows(*(read_batches(path, "csv", types) for path in (before, after))):
+    for _ in comparison.rows(*(read_batches(path, "csv", list(types)) for path in (before, after))):
         pass
     found = comparison.summary("changes.csv", "")
     return [found.loans_added, found.loans_removed, found.loans_changed]

@@ -203,8 +203,8 @@ def _compare(
         shutil.copyfileobj(source, copy)
     comparison = Comparison(before.types, before.key, after.types, after.key)
     changes = comparison.rows(
-        read_batches(earlier, before.file_name.rpartition(".")[2], before.types),
-        read_batches(made, after.file_name.rpartition(".")[2], after.types),
+        read_batches(earlier, before.file_name.rpartition(".")[2], list(before.types)),
+        read_batches(made, after.file_name.rpartition(".")[2], list(after.types)),
     )
     written = export_rows(
         changes,

@@ -53,8 +53,7 @@ class TapeChanges(BaseModel):
 class Comparison:
     """Two tapes compared: `rows` once, then `summary`. Columns are names with their types.
 
-    A tape comes in batches of text by column name, in the order of its key: dates as ISO, flags true or false, null
-    where there is no value. Numbers may be written differently in either.
+    A tape comes in batches of text by column name, in the order of its key; null where there is no value.
     """
 
     def __init__(self, before: Mapping[str, str], before_key: str, after: Mapping[str, str], after_key: str) -> None:
@@ -175,4 +174,7 @@ def _decimal(value: str) -> str:
 _WRITTEN: dict[str, Callable[[str], str]] = {
     "decimal": _decimal,
     "float64": lambda value: f"{float(value):.6f}",
+    "boolean": str.lower,
+    # A workbook's day has a time of day.
+    "date": lambda value: value[:10],
 }

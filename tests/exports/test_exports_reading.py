@@ -16,7 +16,7 @@ from lending_pipelines.reports.book import Cover, ReportColumn
 SHAPE = XmlShape("http://example.test/loans", "loans", "loan")
 COVER = Cover("Loans", {})
 TEXT = [ReportColumn("id", "Id", "text"), ReportColumn("name", "Name", "text")]
-TYPES = {"id": "string", "name": "string"}
+NAMES = ["id", "name"]
 ROWS = [{"id": "A", "name": "one\nline & <more>"}, {"id": "B", "name": None}, {"id": "C", "name": "\x00 é"}]
 
 
@@ -26,8 +26,8 @@ def _write(rows, columns, output_format, tmp_path, batch=10):
     return export_rows(reader, columns, output_format, str(tmp_path / "x"), COVER, SHAPE)
 
 
-def _read(path, output_format, types):
-    return [row for batch in read_batches(str(path), output_format, types) for row in batch.to_pylist()]
+def _read(path, output_format, names):
+    return [row for batch in read_batches(str(path), output_format, names) for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize("output_format", ["csv", "parquet", "xlsx", "xml"])
@@ -35,44 +35,16 @@ def test_text_comes_back(tmp_path, output_format):
     rows = ROWS[:2]
     made = _write(rows, TEXT, output_format, tmp_path)
     assert made.rows == 2
-    assert _read(made.url, output_format, TYPES) == rows
+    assert _read(made.url, output_format, NAMES) == rows
 
 
 @pytest.mark.parametrize("output_format", ["csv", "parquet", "xlsx"])
-def test_amounts_dates_and_flags_come_back(tmp_path, output_format):
-    types = {"id": "string", "due": "decimal(18, 2)", "on": "date", "late": "boolean", "n": "int64"}
-    columns = [
-        ReportColumn(name, name, kind)
-        for name, kind in zip(types, ("text", "money", "date", "flag", "count"), strict=True)
-    ]
-    rows = [
-        {"id": "A", "due": Decimal("-1.50"), "on": date(2025, 1, 31), "late": True, "n": 7},
-        # What Excel has no number for: more than 15 digits, a day before March 1900.
-        {"id": "B", "due": Decimal("9999999999999999.99"), "on": date(1900, 1, 31), "late": False, "n": None},
-        {"id": "C", "due": None, "on": date(1900, 3, 1), "late": None, "n": 0},
-    ]
-    made = _write(rows, columns, output_format, tmp_path)
-    found = _read(made.url, output_format, types)
-    assert [row["due"] and Decimal(row["due"]) for row in found] == [row["due"] for row in rows]
-    assert [tuple(row[name] for name in ("id", "on", "late", "n")) for row in found] == [
-        ("A", "2025-01-31", "true", "7"),
-        ("B", "1900-01-31", "false", None),
-        ("C", "1900-03-01", None, "0"),
-    ]
-
-
-@pytest.mark.parametrize("output_format", ["xlsx", "xml"])
-def test_text_that_the_format_writes_otherwise_comes_back(tmp_path, output_format):
-    rows = [{"id": "A", "name": text} for text in ("</row></loan>", "a\rb", " x ", "&amp;", "_x000D_", "=1+1")]
-    made = _write(rows, TEXT, output_format, tmp_path)
-    assert _read(made.url, output_format, TYPES) == rows
-
-
-@pytest.mark.parametrize("output_format", ["xlsx", "xml"])
-def test_rows_come_back_however_many_there_are(tmp_path, output_format):
-    rows = [{"id": f"{number}", "name": "é" * (number % 97) or None} for number in range(25_000)]
-    made = _write(rows, TEXT, output_format, tmp_path, batch=7_000)
-    assert _read(made.url, output_format, TYPES) == rows
+def test_amounts_and_dates_come_back_as_the_format_has_them(tmp_path, output_format):
+    columns = [ReportColumn("id", "Id", "text"), ReportColumn("due", "Due", "money"), ReportColumn("on", "On", "date")]
+    made = _write([{"id": "A", "due": Decimal("-1.50"), "on": date(2025, 1, 31)}], columns, output_format, tmp_path)
+    (row,) = _read(made.url, output_format, ["id", "due", "on"])
+    assert Decimal(row["due"]) == Decimal("-1.5")
+    assert row["on"][:10] == "2025-01-31"
 
 
 def test_a_worksheet_without_rows_and_an_xml_file_without_rows_have_none(tmp_path):
@@ -81,7 +53,7 @@ def test_a_worksheet_without_rows_and_an_xml_file_without_rows_have_none(tmp_pat
         made = export_rows(
             pa.RecordBatchReader.from_batches(schema, []), TEXT, output_format, str(tmp_path / "e"), COVER, SHAPE
         )
-        assert _read(made.url, output_format, TYPES) == []
+        assert _read(made.url, output_format, NAMES) == []
 
 
 def test_xml_escapes_leaves_out_null_and_is_the_same_for_any_batches(tmp_path):
@@ -114,10 +86,6 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
         path = tmp_path / f"x.{output_format}"
         path.write_bytes(b"nonsense")
         with pytest.raises(ExportError, match="cannot be read"):
-            _read(path, output_format, TYPES)
-    made = _write(ROWS[:2], TEXT, "xml", tmp_path)
-    (tmp_path / "x.xml").write_bytes((tmp_path / "x.xml").read_bytes()[:-5])
-    with pytest.raises(ExportError, match="it ends before </loans>"):
-        _read(made.url, "xml", TYPES)
+            _read(path, output_format, NAMES)
     with pytest.raises(ExportError, match="rows cannot be read from 'pdf'"):
-        _read("x.pdf", "pdf", TYPES)
+        _read("x.pdf", "pdf", NAMES)

@@ -49,7 +49,7 @@ def test_loans_that_come_go_and_change_are_listed_in_order(sizes):
 
 
 def test_equal_values_in_another_format_are_no_change():
-    as_read_from_a_workbook = [_row("A", balance="1.0")]
+    as_read_from_a_workbook = [_row("A", balance="1.0", paid_on="2025-01-31 00:00:00", late="False")]
     listed, summary = _compare([_row("A")], as_read_from_a_workbook)
     assert listed == []
     assert summary.loans_changed == 0
