@@ -144,6 +144,8 @@ def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsR
     with tempfile.TemporaryDirectory(prefix="lending-tape-") as folder:
         made, totals = write_tape(spec, day, source, f"{folder}/tape")
         placement = next_tape_path(spec, day, existing, made.sha256)
+        if not placement.is_new:
+            return next(tape for tape in existing if tape.file_name == placement.file_name)
         manifest = TapeManifest.of(
             spec,
             day,
@@ -156,11 +158,10 @@ def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsR
             code_version=version("lending_pipelines"),
             table_versions={name: source.versions()[name] for name in tape_tables(spec)},
         )
-        if placement.is_new:
-            if superseded := [tape for tape in existing if tape.file_name == placement.supersedes]:
-                changes = _compare(superseded[0], manifest, made.url, placement, exports, folder)
-                manifest = manifest.model_copy(update={"changes": changes})
-            _place(made.url, manifest, placement, exports)
+        if superseded := [tape for tape in existing if tape.file_name == placement.supersedes]:
+            changes = _compare(superseded[0], manifest, made.url, placement, exports, folder)
+            manifest = manifest.model_copy(update={"changes": changes})
+        _place(made.url, manifest, placement, exports)
     return manifest
 
 
