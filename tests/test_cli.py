@@ -1,5 +1,6 @@
 """The command `lending`: what it prints, what it leaves, and one line and status 1 for what the user can mend."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -214,3 +215,21 @@ def test_tape_fields_and_templates_are_listed():
         line.split()[:3] == ["AUTL30", "filled", "principal_outstanding"]
         for line in invoke("tape-templates", "esma_annex5_auto").stdout.splitlines()
     )
+
+
+def test_a_tape_is_delivered_by_hand_and_listed_with_its_receipt(home, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "tape.toml"
+    file.write_text(f'name = "By hand"\nportfolio = "{PORTFOLIO}"\ndelivery_url = "{tmp_path}/inbox"\n')
+    assert invoke("tape-config", str(file)).exit_code == 0
+
+    assert invoke("deliver", "By hand", str(LAST)).exit_code == 0
+    digest = hashlib.sha256((tmp_path / "inbox" / f"by-hand_{LAST}.csv").read_bytes()).hexdigest()
+    (line,) = invoke("deliveries").stdout.splitlines()
+    assert line.startswith(f"{LAST}  delivered   By hand  {tmp_path}/inbox  ")
+    assert line.endswith(f"  40 rows  {digest}")
+
+    again = failed(monkeypatch, capsys, "deliver", "By hand", str(LAST))
+    assert f"tape 'By hand' of {LAST} is to go nowhere: it has no destination, has arrived at each" in again
+    not_closed = failed(monkeypatch, capsys, "deliver", "By hand", str(OPEN))
+    assert f"{OPEN} is not closed: `lending close --from {OPEN} --to {OPEN}` closes it" in not_closed
+    assert f"{OPEN}  pending " in invoke("deliveries", "--status", "pending").stdout
