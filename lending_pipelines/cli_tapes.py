@@ -4,11 +4,16 @@ Commands only parse, call and print; what a tape may hold is said in tapes/, wha
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lending_pipelines.terminal import register_session, tell_step
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from lending_pipelines.register.models import TapeDelivery
 
 Status = Annotated[
     Literal["pending", "delivering", "delivered", "failed"] | None, typer.Option(help="Only those of this status.")
@@ -56,19 +61,11 @@ def deliveries(
     limit: Annotated[int, typer.Option(help="How many, the latest day first.")] = 20,
 ) -> None:
     """List deliveries of tapes: where to, what became of them, and what the others wait for."""
-    from lending_pipelines.register import TapeConfigs, TapeDeliveries
+    from lending_pipelines.register import TapeDeliveries
 
     with register_session() as session:
-        for each in TapeDeliveries(session).recent(status, limit):
-            tape = TapeConfigs(session).get(each.config_id).name
-            correction = f" correction {each.correction}" if each.correction else ""
-            receipt = (
-                f"{each.delivered_at:%Y-%m-%d %H:%M}  {each.rows:,} rows  {each.sha256}" if each.delivered_at else ""
-            )
-            typer.echo(
-                f"{each.business_date}  {each.status:<10}  {tape}{correction}  {each.destination}"
-                f"  {receipt or each.error_message or ''}"
-            )
+        for delivery in TapeDeliveries(session).recent(status, limit):
+            typer.echo(_told(session, delivery))
 
 
 def deliver(
@@ -77,9 +74,27 @@ def deliver(
 ) -> None:
     """Deliver a day's tape now where it has not arrived yet: also what waits for its next attempt, or has failed."""
     from lending_pipelines.jobs import deliver_run_config
+    from lending_pipelines.register import TapeConfigs, TapeDeliveries
     from lending_pipelines.runs import run_job
 
     run_job("deliver_tape", deliver_run_config(tape, on.date()), progress=tell_step)
+    with register_session() as session:
+        for delivery in TapeDeliveries(session).of_day(TapeConfigs(session).by_name(tape).config_id, on.date()):
+            typer.echo(_told(session, delivery))
+
+
+def _told(session: "Session", delivery: "TapeDelivery") -> str:
+    """A delivery in a line: its receipt, or what it waits for."""
+    from lending_pipelines.register import TapeConfigs
+
+    tape = TapeConfigs(session).get(delivery.config_id).name
+    correction = f" correction {delivery.correction}" if delivery.correction else ""
+    when = delivery.delivered_at
+    receipt = f"{when:%Y-%m-%d %H:%M}  {delivery.rows:,} rows  {delivery.sha256}" if when else ""
+    return (
+        f"{delivery.business_date}  {delivery.status:<10}  {tape}{correction}  {delivery.destination}"
+        f"  {receipt or delivery.error_message or ''}"
+    )
 
 
 COMMANDS = (tape_config, tape_fields, tape_templates, deliveries, deliver)

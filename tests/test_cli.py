@@ -222,11 +222,13 @@ def test_a_tape_is_delivered_by_hand_and_listed_with_its_receipt(home, tmp_path,
     file.write_text(f'name = "By hand"\nportfolio = "{PORTFOLIO}"\ndelivery_url = "{tmp_path}/inbox"\n')
     assert invoke("tape-config", str(file)).exit_code == 0
 
-    assert invoke("deliver", "By hand", str(LAST)).exit_code == 0
+    done = invoke("deliver", "By hand", str(LAST))
+    assert done.exit_code == 0, done.output
     digest = hashlib.sha256((tmp_path / "inbox" / f"by-hand_{LAST}.csv").read_bytes()).hexdigest()
     (line,) = invoke("deliveries").stdout.splitlines()
     assert line.startswith(f"{LAST}  delivered   By hand  {tmp_path}/inbox  ")
     assert line.endswith(f"  40 rows  {digest}")
+    assert done.stdout.splitlines() == [line]
 
     again = failed(monkeypatch, capsys, "deliver", "By hand", str(LAST))
     assert f"tape 'By hand' of {LAST} is to go nowhere: it has no destination, has arrived at each" in again
