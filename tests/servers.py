@@ -74,6 +74,7 @@ class Mailbox:
     to: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     hangs_up: bool = False
+    goodbye: str = "221 Bye"
     url: str = ""
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
@@ -89,6 +90,9 @@ class Mailbox:
             server.transport.close()
         return "250 kept"
 
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return self.goodbye
+
 
 class _AnyPort(Controller):
     """A controller that knows which port the system chose for it, before it asks itself whether it is there."""
@@ -99,12 +103,12 @@ class _AnyPort(Controller):
 
 
 @contextmanager
-def mail_server(**options: Any) -> Iterator[Mailbox]:
+def mail_server(hostname: str = "127.0.0.1", **options: Any) -> Iterator[Mailbox]:
     """An SMTP server while the block runs; `options` are aiosmtpd's."""
     mailbox = Mailbox()
-    controller = _AnyPort(mailbox, hostname="127.0.0.1", port=0, data_size_limit=None, **options)
+    controller = _AnyPort(mailbox, hostname=hostname, port=0, data_size_limit=None, **options)
     controller.start()
-    mailbox.url = f"smtp://127.0.0.1:{controller.port}"
+    mailbox.url = f"smtp://{hostname}:{controller.port}"
     try:
         yield mailbox
     finally:

@@ -4,7 +4,8 @@ A channel delivers a parcel whole, or raises. Which parcel goes where, and that 
 when, the sensors say.
 """
 
-from lending_pipelines.delivery.email import EmailChannel, MailServer, check_address
+from lending_pipelines.delivery.email import EmailChannel, check_address
+from lending_pipelines.delivery.mail_server import MailServer
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile, UncertainDelivery
 from lending_pipelines.delivery.place import PlaceChannel, check_place
 

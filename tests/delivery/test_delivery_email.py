@@ -1,12 +1,20 @@
 """Tapes by email, through a real SMTP server: attached, or linked where they are large."""
 
+import ssl
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from urllib.request import urlopen
 from uuid import uuid4
 
 import fsspec
 import pytest
+from aiosmtpd.smtp import AuthResult
 from conftest import FILES
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from servers import mail_server
 
 from lending_pipelines.delivery import DeliveryError, EmailChannel, MailServer, UncertainDelivery, check_address
 
@@ -49,6 +57,57 @@ def test_a_server_that_hangs_up_after_the_message_may_have_taken_it(mailbox, par
     with pytest.raises(UncertainDelivery, match="broke off as the message was sent"):
         EmailChannel("ann@harbour.example", server(mailbox)).deliver(parcel)
     assert len(mailbox.messages) == 1
+
+
+def test_a_server_that_ends_badly_has_taken_the_message(mailbox, parcel):
+    mailbox.goodbye = "554 never again"
+    EmailChannel("ann@harbour.example", server(mailbox)).deliver(parcel)
+    assert len(mailbox.messages) == 1
+
+
+@pytest.fixture
+def certified(tmp_path, monkeypatch):
+    """A server's TLS context whose certificate this process trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(pem))
+    private = (pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(*private))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    return context
+
+
+def test_a_password_goes_over_tls(certified, parcel):
+    logins = []
+
+    def authenticate(server, session, envelope, mechanism, login):
+        logins.append((login.login, login.password, server._tls_protocol is not None))
+        return AuthResult(success=True)
+
+    with mail_server(tls_context=certified, authenticator=authenticate, auth_required=True) as box:
+        secured = box.url.replace("smtp://", "smtp://lender:a%2Fb%40c@")
+        EmailChannel("ann@harbour.example", MailServer(secured, SENDER, 1_000_000)).deliver(parcel)
+        assert len(box.messages) == 1
+    assert logins == [(b"lender", b"a/b@c", True)]
+
+
+def test_a_password_is_not_sent_in_clear(parcel):
+    with mail_server("127.0.0.2") as box:
+        unsecured = box.url.replace("smtp://", "smtp://lender:hush@")
+        with pytest.raises(DeliveryError, match="offers no TLS: no password is sent in clear") as refusal:
+            EmailChannel("ann@harbour.example", MailServer(unsecured, SENDER, 1_000_000)).deliver(parcel)
+        assert box.messages == []
+    assert "hush" not in str(refusal.value)
 
 
 def test_a_server_that_is_down_took_nothing(mailbox, parcel):
