@@ -53,7 +53,7 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lender_homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small lender's homes, `filled` and `closed`: made once, for reading only."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -73,15 +73,15 @@ def lender(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def filled_home(lender: Path) -> Home:
+def filled_home(lender_homes: Path) -> Home:
     """The home of a small lender before its first close, for reading only."""
-    return Home(lender / "filled")
+    return Home(lender_homes / "filled")
 
 
 @pytest.fixture(scope="session")
-def closed_home(lender: Path) -> Home:
+def closed_home(lender_homes: Path) -> Home:
     """The same lender's home with its days closed in one run, for reading only."""
-    return Home(lender / "closed")
+    return Home(lender_homes / "closed")
 
 
 @pytest.fixture
