@@ -54,41 +54,19 @@ def deliver(
 ) -> None:
     """Deliver, and keep the receipt of each destination; DeliveryError when one of them was not reached."""
     day = _day(config.date)
-    with register.register.session() as session:
-        tape = TapeConfigs(session).by_name(config.tape)
-        TapeDeliveries(session).open(tape, day)
-        claimed = TapeDeliveries(session).claim(tape.config_id, day, context.run_id)
-    if not claimed:
-        raise DeliveryError(
-            f"tape {tape.name!r} of {day} is to go nowhere: it has no destination, has arrived at each, or another run"
-            " is at it: `lending deliveries` lists them"
-        )
+    tape, claimed = _claim(register.register, config.tape, day, context.run_id)
     source = LakeReportSource(lake.lake, conventions.get())
     try:
         manifest = _checked_tape(tape, day, source, exports, register.register)
         files = _files(tape, day, manifest, exports)
     except BaseException as error:
-        for delivery in claimed:
-            _record_failure(register.register, delivery, error)
-        if isinstance(error, ChecksFailed) and not any(delivery.delayed_at for delivery in claimed):
-            with register.register.session() as session:
-                TapeDeliveries(session).delay([delivery.delivery_id for delivery in claimed], str(error))
+        _hold_back(register.register, claimed, error)
         raise
     problems = {}
     for delivery in claimed:
         parcel = Parcel(delivery.delivery_id, tape.name, day, manifest.row_count, manifest.supersedes, files)
-        with register.register.session() as session:
-            TapeDeliveries(session).send(delivery.delivery_id, manifest.sha256, manifest.row_count)
-        try:
-            _channel(delivery, mail).deliver(parcel)
-        except BaseException as error:
-            _record_failure(register.register, delivery, error)
-            if not isinstance(error, Exception):
-                raise
-            problems[delivery.destination] = str(error)
-        else:
-            with register.register.session() as session:
-                TapeDeliveries(session).complete(delivery.delivery_id)
+        if problem := _send(register.register, delivery, parcel, mail):
+            problems[delivery.destination] = problem
     context.add_output_metadata(
         {
             "file": manifest.file_name,
@@ -99,6 +77,20 @@ def deliver(
     )
     if problems:
         raise DeliveryError("; ".join(problems.values()))
+
+
+def _claim(register: Register, name: str, day: date, run_id: str) -> tuple[LoanTapeConfig, list[TapeDelivery]]:
+    """The tape's configuration, and its deliveries of the day that are now this run's; DeliveryError for none."""
+    with register.session() as session:
+        tape = TapeConfigs(session).by_name(name)
+        TapeDeliveries(session).open(tape, day)
+        claimed = TapeDeliveries(session).claim(tape.config_id, day, run_id)
+    if not claimed:
+        raise DeliveryError(
+            f"tape {tape.name!r} of {day} is to go nowhere: it has no destination, has arrived at each, or another run"
+            " is at it: `lending deliveries` lists them"
+        )
+    return tape, claimed
 
 
 def _checked_tape(
@@ -119,10 +111,37 @@ def _files(tape: LoanTapeConfig, day: date, manifest: TapeManifest, exports: Exp
     return (*files, ParcelFile(manifest.own_name, own, hash_of(own)))
 
 
+def _send(register: Register, delivery: TapeDelivery, parcel: Parcel, mail: MailResource) -> str | None:
+    """Deliver to one destination and keep the receipt; why it did not arrive, when it did not."""
+    with register.session() as session:
+        TapeDeliveries(session).send(delivery.delivery_id, parcel.files[0].sha256, parcel.rows)
+    try:
+        _channel(delivery, mail).deliver(parcel)
+    except Exception as error:
+        _record_failure(register, delivery, error)
+        return str(error)
+    except BaseException as interruption:
+        mailed = delivery.channel == "email"
+        _record_failure(register, delivery, UncertainDelivery("the run was ended") if mailed else interruption)
+        raise
+    with register.session() as session:
+        TapeDeliveries(session).complete(delivery.delivery_id)
+    return None
+
+
 def _channel(delivery: TapeDelivery, mail: MailResource) -> Channel:
     if delivery.channel == "place":
         return PlaceChannel(delivery.destination)
     return EmailChannel(delivery.destination, mail.server)
+
+
+def _hold_back(register: Register, deliveries: list[TapeDelivery], error: BaseException) -> None:
+    """No tape leaves; where a check failed it will not by itself, and the tape's owner is told."""
+    for delivery in deliveries:
+        _record_failure(register, delivery, error)
+    if isinstance(error, ChecksFailed) and not any(delivery.delayed_at for delivery in deliveries):
+        with register.session() as session:
+            TapeDeliveries(session).delay([delivery.delivery_id for delivery in deliveries], str(error))
 
 
 def _record_failure(register: Register, delivery: TapeDelivery, error: BaseException) -> None:

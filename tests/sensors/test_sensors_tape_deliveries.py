@@ -9,6 +9,7 @@ from delivering import Daemon, configured, deliveries, told
 from homes import LAST, MONTHLY_TAPE, OPEN, YEARLY_TAPE, materialise
 
 from lending_pipelines.definitions import definitions
+from lending_pipelines.delivery import EmailChannel, PlaceChannel
 from lending_pipelines.partitions import BUSINESS_DATES
 from lending_pipelines.runs import RunFailed, run_job
 
@@ -254,3 +255,19 @@ def test_a_configuration_that_is_not_active_delivers_nothing(home, daemon, inbox
     daemon.requests()
     configured(home, MONTHLY_TAPE, active=False)
     assert daemon.tick() == []
+
+
+@pytest.mark.parametrize(("settings", "status"), [({}, "pending"), ({"recipient_email": "ann@x.example"}, "failed")])
+def test_a_run_that_is_ended_in_the_middle_sends_no_mail_twice(home, daemon, inbox, settings, status, monkeypatch):
+    """A file can be put in its place again; mail may have gone out."""
+    if settings:
+        configured(home, MONTHLY_TAPE, delivery_url=None, **settings)
+
+    def ended(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("LENDING_SMTP_URL", "smtp://127.0.0.1:1")
+    monkeypatch.setattr(PlaceChannel, "deliver", ended)
+    monkeypatch.setattr(EmailChannel, "deliver", ended)
+    assert daemon.tick() == [False]
+    assert [each.status for each in deliveries(home)] == [status]
