@@ -31,9 +31,11 @@ class KnownServer(SFTPFileSystem):
     def _connect(self) -> None:
         self.client = paramiko.SSHClient()
         self.client.load_system_host_keys()
+        by_key = "password" not in self.ssh_kwargs
+        ways = {"allow_agent": by_key, "look_for_keys": by_key}
         waits = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), SECONDS)
         try:
-            self.client.connect(self.host, **waits, **self.ssh_kwargs)
+            self.client.connect(self.host, **waits, **ways, **self.ssh_kwargs)
             self.ftp = self.client.open_sftp()
             self.ftp.get_channel().settimeout(SECONDS)
         except paramiko.SSHException as error:

@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 
 
 class SftpServer:
-    """An SFTP server with one user, whose files lie in a folder."""
+    """An SFTP server whose files lie in a folder, and whose one user has a password and a key."""
 
     USER, PASSWORD = "lender", "a/b@c"
 
@@ -23,6 +23,7 @@ class SftpServer:
         self.folder = folder
         self.port = 0
         self.key = asyncssh.generate_private_key("ssh-ed25519")
+        self.users_key = asyncssh.generate_private_key("ssh-ed25519")
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -47,9 +48,17 @@ class SftpServer:
         asyncio.run_coroutine_threadsafe(close(), self._loop).result(30)
 
     async def _listen(self) -> Any:
+        users_key = self.users_key.convert_to_public()
+
         class Login(asyncssh.SSHServer):
             def begin_auth(self, username: str) -> bool:
                 return True
+
+            def public_key_auth_supported(self) -> bool:
+                return True
+
+            def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+                return (username, key) == (SftpServer.USER, users_key)
 
             def password_auth_supported(self) -> bool:
                 return True

@@ -2,18 +2,14 @@
 checks fail, a daemon that is restarted and destinations that are down: in the end exactly the right tapes are there."""
 
 import hashlib
-import sys
 from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import ibis
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
-
-sys.path.append(str(Path(__file__).parents[1] / "sensors"))
 from delivering import Daemon, deliveries, told
 from homes import materialise
 from servers import SftpServer
@@ -28,11 +24,11 @@ from lending_pipelines.tapes import save_tape_config
 ASSIGNED = ("portfolio_assignments", "portfolio_membership", "loan_ownership")
 FIRST, LAST = date(2025, 1, 1), date(2025, 3, 31)
 MISSING, WRONG, DOWN = date(2025, 2, 7), date(2025, 3, 21), date(2025, 2, 21)
-# The Sundays of the quarter are 5 January to 30 March, and the tapes of the Fridays before them.
-FRIDAYS = [date(2025, 1, 3) + timedelta(weeks=week) for week in range(13)]
+# Twice a month; 8 and 22 February and March are Saturdays, and their tapes those of the Fridays before.
+TWICE = [date(2025, 1, 8), date(2025, 1, 22), MISSING, DOWN, date(2025, 3, 7), WRONG]
 MONTH_ENDS = [date(2025, 1, 31), date(2025, 2, 28), date(2025, 3, 31)]
 EXPECTED = [
-    *(("weekly", day) for day in FRIDAYS),
+    *(("twice", day) for day in TWICE),
     *(("monthly", day) for day in MONTH_ENDS),
     ("quarterly", LAST),
 ]
@@ -45,7 +41,7 @@ def daemon(monkeypatch):
 
 @pytest.fixture
 def lender(empty_home, tmp_path, sftp, monkeypatch):
-    """A small lender with a portfolio whose tapes go out weekly, monthly and quarterly."""
+    """A small lender with a portfolio whose tapes go out twice a month, monthly and quarterly."""
     monkeypatch.setenv("HARBOUR_PASSWORD", "a%2Fb%40c")
     fill_database(SampleSpec(40, FIRST, LAST, 3), empty_home.servicing_url)
     engine = sa.create_engine(empty_home.servicing_url)
@@ -56,13 +52,13 @@ def lender(empty_home, tmp_path, sftp, monkeypatch):
         pool = Portfolios(session).create("Pool", FIRST).portfolio_id
         Portfolios(session).assign(pool, loans, FIRST)
         every = {"deliver_from": FIRST, "required_fields": ["loan_id", "currency", "principal_outstanding"]}
-        weekly = {
-            "tape_schedule": "weekly",
+        twice = {
+            "tape_schedule": "0 0 8,22 * *",
             "business_day_convention": "preceding",
             "holiday_calendar": "XNYS",
             "delivery_url": f"sftp://{SftpServer.USER}:${{HARBOUR_PASSWORD}}@127.0.0.1:{sftp.port}/in",
         }
-        save_tape_config(session, "weekly", pool, **weekly, **every)
+        save_tape_config(session, "twice", pool, **twice, **every)
         save_tape_config(session, "monthly", pool, tape_schedule="monthly", delivery_url=str(tmp_path / "in"), **every)
         quarterly = {"tape_schedule": "quarterly", "recipient_email": "ann@harbour.example"}
         save_tape_config(session, "quarterly", pool, **quarterly, **every)
@@ -94,7 +90,7 @@ def test_a_quarter_ends_with_exactly_the_right_deliveries(lender, daemon, sftp, 
         day = FIRST + timedelta(days=number)
         # Of a night in which the daemon was restarted, what it had asked for is lost.
         if day == MONTH_ENDS[0] + timedelta(days=1):
-            assert len(daemon.at(f"{day} 01:59").requests()) == 2
+            assert len(daemon.at(f"{day} 01:59").requests()) == 1
         if day == MISSING + timedelta(days=2):
             materialise(MISSING, MISSING, "loan_positions")
         if day == WRONG + timedelta(days=3):
@@ -113,9 +109,9 @@ def test_a_quarter_ends_with_exactly_the_right_deliveries(lender, daemon, sftp, 
 
     delivered = deliveries(lender)
     assert {each.status for each in delivered} == {"delivered"}
-    names = {tape: f"{tape}_{{}}.csv".format for tape in ("weekly", "monthly", "quarterly")}
+    names = {tape: f"{tape}_{{}}.csv".format for tape in ("twice", "monthly", "quarterly")}
     arrived = {
-        "weekly": hashes(sftp.folder / "in"),
+        "twice": hashes(sftp.folder / "in"),
         "monthly": hashes(tmp_path / "in"),
         "quarterly": {
             part.get_filename(): hashlib.sha256(part.get_content()).hexdigest()
@@ -131,9 +127,9 @@ def test_a_quarter_ends_with_exactly_the_right_deliveries(lender, daemon, sftp, 
     assert {each.rows for each in delivered} == {len(_loans(lender))}
     late = Counter(subject for subject, _ in told(lender))
     assert late == {
-        f"Loan tape weekly of {MISSING} delayed": 1,
-        f"Loan tape weekly of {WRONG} delayed": 1,
-        f"Loan tape weekly of {DOWN} delayed": 1,
+        f"Loan tape twice of {MISSING} delayed": 1,
+        f"Loan tape twice of {WRONG} delayed": 1,
+        f"Loan tape twice of {DOWN} delayed": 1,
         f"Loan tape quarterly of {LAST} delayed": 1,
     }
 

@@ -32,6 +32,15 @@ def test_an_sftp_server_gets_every_file(sftp, sftp_url, parcel):
     assert content(sftp.folder / "in" / "tapes") == FILES
 
 
+def test_a_url_without_a_password_is_reached_by_key(tmp_path, sftp, parcel):
+    channel = PlaceChannel(f"sftp://{SftpServer.USER}@127.0.0.1:{sftp.port}/in")
+    with pytest.raises(DeliveryError, match="No authentication methods available"):
+        channel.deliver(parcel)
+    sftp.users_key.write_private_key(str(tmp_path / ".ssh" / "id_ed25519"))
+    channel.deliver(parcel)
+    assert content(sftp.folder / "in") == FILES
+
+
 def test_an_sftp_server_that_was_down_is_found_again(sftp, sftp_url, parcel):
     channel = PlaceChannel(sftp_url)
     channel.deliver(replace(parcel, files=parcel.files[:1]))
