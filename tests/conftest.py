@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -29,6 +30,10 @@ os.environ |= {
     "SPARK_CONF_DIR": str(Path(__file__).with_name("spark_conf")),
     "DAGSTER_HOME": f"{os.devnull}/dagster",
 }
+
+# Tests that a script starts in the background ignore the interrupt key; Dagster handles SIGTERM as that, and so would
+# every server that a test starts be deaf to its end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from homes import Home, close, fill  # noqa: E402
 
