@@ -92,7 +92,7 @@ def test_a_day_that_is_not_closed_is_waited_for_and_its_owner_told_once_when_it_
                 f"{OPEN} is not closed. It is sent as soon as it can be.",
             )
         ]
-    run_job("daily_close", days=(OPEN, OPEN))
+    materialise(OPEN, OPEN, "loan_positions")
     assert daemon.tick() == [True]
     assert [(each.status, each.attempts) for each in deliveries(home)] == [("delivered", 1)]
 

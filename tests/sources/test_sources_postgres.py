@@ -201,8 +201,9 @@ def test_a_connection_that_breaks_in_the_middle_is_an_error_not_a_shorter_table(
     many_transactions(engine, 100_000)
     reading = batches(engine, "transactions")
     next(reading)
+    (reader,) = backends(engine)
     with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_terminate_backend(backends(engine)[0])))
+        connection.execute(sa.select(sa.func.pg_terminate_backend(reader)))
     with pytest.raises(SourceError, match="canonical: table transactions cannot be read from postgresql"):
         list(reading)
 
