@@ -187,11 +187,10 @@ class Lake:
         rows = _conform(table, rows)
         if table.partition == "business_month":
             rows = rows.mutate(business_month=rows.business_date.strftime("%Y-%m"))
-        filesystem, root = fsspec.url_to_fs(self._uri(table.name))
+        # Engines and other runs write unseen by fsspec: what an object store was seen to list before is not believed.
+        filesystem, root = fsspec.url_to_fs(self._uri(table.name), use_listings_cache=False)
         filesystem.makedirs(root, exist_ok=True)
         self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
-        # What an object store was seen to list is remembered, and an engine may write unseen by fsspec.
-        filesystem.invalidate_cache()
         return [
             action
             for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
