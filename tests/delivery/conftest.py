@@ -4,11 +4,9 @@ import hashlib
 from datetime import date
 
 import pytest
+from parcel_files import FILES
 
 from lending_pipelines.delivery import Parcel, ParcelFile
-
-TAPE = b"loan_id,balance\nL-1,900.00\n"
-FILES = {"tape.csv": TAPE, "tape.csv.changes.csv": b"change\n", "tape.csv.manifest.json": b"{}\n"}
 
 
 @pytest.fixture

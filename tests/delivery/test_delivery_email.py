@@ -10,10 +10,10 @@ from uuid import uuid4
 import fsspec
 import pytest
 from aiosmtpd.smtp import AuthResult
-from conftest import FILES
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from parcel_files import FILES
 from servers import mail_server
 
 from lending_pipelines.delivery import DeliveryError, EmailChannel, MailServer, UncertainDelivery, check_address

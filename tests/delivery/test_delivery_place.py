@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import fsspec
 import pytest
-from conftest import FILES, TAPE
+from parcel_files import FILES, TAPE
 from servers import SftpServer
 
 from lending_pipelines.delivery import DeliveryError, PlaceChannel, check_place
