@@ -77,7 +77,7 @@ def deliver(
     from lending_pipelines.register import TapeConfigs, TapeDeliveries
     from lending_pipelines.runs import run_job
 
-    run_job("deliver_tape", deliver_run_config(tape, on.date()), progress=tell_step)
+    run_job("deliver_tape", deliver_run_config(tape, on.date(), failed=True), progress=tell_step)
     with register_session() as session:
         for delivery in TapeDeliveries(session).of_day(TapeConfigs(session).by_name(tape).config_id, on.date()):
             typer.echo(_told(session, delivery))

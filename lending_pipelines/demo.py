@@ -76,7 +76,7 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
         say(f"     warning: {warning}")
     say("4/6  The last tapes are delivered to folders")
     for tape, day in TAPES.items():
-        run_job("deliver_tape", deliver_run_config(tape, day), progress=progress)
+        run_job("deliver_tape", deliver_run_config(tape, day, failed=True), progress=progress)
     say("5/6  A portfolio is sold at the end of the last day")
     run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
     say("6/6  Reports")

@@ -82,9 +82,9 @@ def report_jobs() -> tuple:
     )
 
 
-def deliver_run_config(tape: str, day: date) -> dict[str, Any]:
-    """The run config that delivers a tape of a day."""
-    return {"ops": {"deliver": {"config": {"tape": tape, "date": day.isoformat()}}}}
+def deliver_run_config(tape: str, day: date, *, failed: bool) -> dict[str, Any]:
+    """The run config that delivers a tape of a day; with `failed` also what is not tried again by itself."""
+    return {"ops": {"deliver": {"config": {"tape": tape, "date": day.isoformat(), "failed": failed}}}}
 
 
 def report_run_config(report_type: str, parameters: Mapping[str, Any], **request: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Settings:
             conventions_file=given.get("LENDING_CONVENTIONS"),
             report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
             smtp_url=given.get("LENDING_SMTP_URL"),
-            mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.getfqdn()}"),
+            mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.gethostname()}"),
             mail_limit_mb=_whole("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),
         )
 

@@ -40,6 +40,10 @@ class DeliveryConfig(dg.Config):
 
     tape: str = Field("", description="Name of the tape's configuration.")
     date: str = Field("", description="The business date of the tape, as 2025-03-31. It must be closed.")
+    failed: bool = Field(
+        True,
+        description="Whether what has failed is tried again, too: also mail that may have arrived.",
+    )
 
 
 @dg.op(description="Deliver the tape of a closed day to each of its destinations where it has not arrived yet.")
@@ -54,7 +58,7 @@ def deliver(
 ) -> None:
     """Deliver, and keep the receipt of each destination; DeliveryError when one of them was not reached."""
     day = _day(config.date)
-    tape, claimed = _claim(register.register, config.tape, day, context.run_id)
+    tape, claimed = _claim(register.register, config, day, context.run_id)
     source = LakeReportSource(lake.lake, conventions.get())
     try:
         manifest = _checked_tape(tape, day, source, exports, register.register)
@@ -64,7 +68,9 @@ def deliver(
         raise
     problems = {}
     for delivery in claimed:
-        parcel = Parcel(delivery.delivery_id, tape.name, day, manifest.row_count, manifest.supersedes, files)
+        # Who did not get the tape before gets no correction of it.
+        supersedes = manifest.supersedes if delivery.correction else None
+        parcel = Parcel(delivery.delivery_id, tape.name, day, manifest.row_count, supersedes, files)
         if problem := _send(register.register, delivery, parcel, mail):
             problems[delivery.destination] = problem
     context.add_output_metadata(
@@ -79,12 +85,14 @@ def deliver(
         raise DeliveryError("; ".join(problems.values()))
 
 
-def _claim(register: Register, name: str, day: date, run_id: str) -> tuple[LoanTapeConfig, list[TapeDelivery]]:
+def _claim(
+    register: Register, config: DeliveryConfig, day: date, run_id: str
+) -> tuple[LoanTapeConfig, list[TapeDelivery]]:
     """The tape's configuration, and its deliveries of the day that are now this run's; DeliveryError for none."""
     with register.session() as session:
-        tape = TapeConfigs(session).by_name(name)
+        tape = TapeConfigs(session).by_name(config.tape)
         TapeDeliveries(session).open(tape, day)
-        claimed = TapeDeliveries(session).claim(tape.config_id, day, run_id)
+        claimed = TapeDeliveries(session).claim(tape.config_id, day, run_id, failed=config.failed)
     if not claimed:
         raise DeliveryError(
             f"tape {tape.name!r} of {day} is to go nowhere: it has no destination, has arrived at each, or another run"

@@ -49,14 +49,15 @@ class PlaceChannel:
 def check_place(url: str) -> None:
     """DeliveryError when no file can be delivered to a URL as it is written; it is not tried."""
     parts = urlsplit(url)
+    # First: no other message may print it.
+    if parts.password and not parts.password.startswith("${"):
+        raise DeliveryError("delivery_url has a password in it: write ${NAME} there, and set NAME in the environment")
     scheme = parts.scheme or "file"
     if scheme not in fsspec.available_protocols():
         near = did_you_mean(scheme, ("file", "s3", "sftp", "gs", "abfs"))
         raise DeliveryError(f"delivery_url {url!r}: there is no way to {scheme}://: {near}")
     if scheme in ("sftp", "s3", "gs", "abfs") and not parts.hostname:
         raise DeliveryError(f"delivery_url {url!r}: write {scheme}://host/folder")
-    if parts.password and not parts.password.startswith("${"):
-        raise DeliveryError("delivery_url has a password in it: write ${NAME} there, and set NAME in the environment")
 
 
 def _filled(url: str) -> str:

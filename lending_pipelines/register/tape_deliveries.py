@@ -104,12 +104,15 @@ class TapeDeliveries:
             query = query.where(TapeDelivery.status == status)
         return list(self._session.scalars(query))
 
-    def claim(self, config_id: str, business_date: date, run_id: str) -> list[TapeDelivery]:
-        """The deliveries of a tape's day that this run alone is now to make; none when there is nothing to do."""
+    def claim(self, config_id: str, business_date: date, run_id: str, *, failed: bool = False) -> list[TapeDelivery]:
+        """The deliveries of a tape's day that this run alone is now to make; none when there is nothing to do.
+
+        With `failed` those too that are not tried again by themselves.
+        """
         here = sa.and_(
             TapeDelivery.config_id == config_id,
             TapeDelivery.business_date == business_date,
-            TapeDelivery.status.in_(("pending", "failed")),
+            TapeDelivery.status.in_(("pending", "failed") if failed else ("pending",)),
         )
         change = (
             sa.update(TapeDelivery)

@@ -151,7 +151,7 @@ def _run_request(config: LoanTapeConfig, deliveries: list[TapeDelivery]) -> dg.R
     attempts = ",".join(f"{each.delivery_id}.{each.attempts}" for each in deliveries)
     return dg.RunRequest(
         run_key=f"{_name(deliveries)}:{attempts}",
-        run_config=deliver_run_config(config.name, deliveries[0].business_date),
+        run_config=deliver_run_config(config.name, deliveries[0].business_date, failed=False),
         tags={DELIVERY_TAG: _name(deliveries)},
     )
 

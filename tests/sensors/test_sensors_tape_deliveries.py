@@ -27,7 +27,7 @@ def killed(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 PlaceChannel.deliver = killed
-run_job("deliver_tape", deliver_run_config("Consumer monthly", date(2025, 2, 28)))
+run_job("deliver_tape", deliver_run_config("Consumer monthly", date(2025, 2, 28), failed=True))
 """
 
 
@@ -271,3 +271,18 @@ def test_a_run_that_is_ended_in_the_middle_sends_no_mail_twice(home, daemon, inb
     monkeypatch.setattr(EmailChannel, "deliver", ended)
     assert daemon.tick() == [False]
     assert [each.status for each in deliveries(home)] == [status]
+
+
+def test_mail_that_may_have_arrived_is_not_sent_again_with_the_rest(home, daemon, inbox, mailbox, monkeypatch):
+    monkeypatch.setenv("LENDING_SMTP_URL", mailbox.url)
+    configured(home, MONTHLY_TAPE, recipient_email="ann@x.example")
+    inbox.write_text("a file where the folder is to be")
+    mailbox.hangs_up = True
+    assert daemon.at("2025-03-15 02:00").tick() == [False]
+    assert {each.channel: each.status for each in deliveries(home)} == {"email": "failed", "place": "pending"}
+
+    inbox.unlink()
+    mailbox.hangs_up = False
+    assert daemon.at("2025-03-15 03:00").tick() == [True]
+    assert len(mailbox.messages) == 1
+    assert {each.channel: each.status for each in deliveries(home)} == {"email": "failed", "place": "delivered"}

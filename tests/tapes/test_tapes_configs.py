@@ -51,6 +51,10 @@ def test_a_saved_configuration_is_the_tape_that_it_says(session):
         ({"template": "esma_annex_5"}, "there is no tape template 'esma_annex_5'"),
         ({"template": "esma_annex5_auto", "allow_pii": True}, "AUTL1 .*give them in template_values"),
         ({"holiday_calendar": "XNYSE", "business_day_convention": "following"}, "did you mean 'XNYS'"),
+        (
+            {"tape_schedule": "0 0 15 6 *", "holiday_calendar": "XNYSE", "business_day_convention": "following"},
+            "there is no holiday calendar 'XNYSE'",
+        ),
         ({"holiday_calendar": "XNYS"}, "a holiday_calendar moves no day by itself"),
         ({"business_day_convention": "folowing"}, "there is no business_day_convention 'folowing': did you mean"),
         ({"delivery_url": "sftp://me:hush@host/in"}, "has a password in it"),
