@@ -118,12 +118,12 @@ def _hash(fs: Any, path: str) -> str:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the path in it; PlaceError when it cannot be reached.
+def opened(url: str, called: str | None = None) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the path in it; PlaceError when it cannot be reached, with what it is `called`.
 
     A connection to an SFTP server lasts as long as the block.
     """
-    with _named(url):
+    with _named(called or url):
         fs, path = fsspec.url_to_fs(url)
     try:
         yield fs, path

@@ -26,7 +26,7 @@ class PlaceChannel:
     def deliver(self, parcel: Parcel) -> None:
         """Put every file in the folder under its name; DeliveryError when one cannot be, or another has its name."""
         try:
-            with opened(_filled(self._url)) as (fs, folder):
+            with opened(_filled(self._url), self._url) as (fs, folder):
                 for file in parcel.files:
                     self._put(fs, folder, file)
         except LendingError as error:

@@ -1,10 +1,10 @@
 """When a tape is due: the business dates that its schedule names, off weekends and holidays where that is agreed."""
 
-import calendar
 from datetime import date, datetime, time, timedelta
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from cronsim import CronSim, CronSimError
 
 from lending_pipelines.errors import LendingError, did_you_mean
@@ -65,16 +65,15 @@ def _scheduled(schedule: str, first: date, last: date) -> list[date]:
 
 
 def _named(schedule: str, day: date) -> bool:
-    month_end = day.day == calendar.monthrange(day.year, day.month)[1]
     match schedule:
         case "daily":
             return True
         case "weekly":
             return day.weekday() == SUNDAY
         case "monthly":
-            return month_end
+            return pd.Timestamp(day).is_month_end
         case "quarterly":
-            return month_end and day.month % 3 == 0
+            return pd.Timestamp(day).is_quarter_end
         case _:
             return _fires(schedule, day)
 
