@@ -35,9 +35,10 @@ def create_portfolio(
     from lending_pipelines.register import Portfolios
 
     rule = _criteria(criteria) if criteria else None
-    about = {"description": description, "program_id": program, "priority": priority, "criteria": rule}
     with register_session() as session:
-        made = Portfolios(session).create(name, opened.date(), **about)  # type: ignore[arg-type]
+        made = Portfolios(session).create(
+            name, opened.date(), description=description, program_id=program, priority=priority, criteria=rule
+        )
     typer.echo(f"{made.portfolio_id}  {made.name}")
 
 
