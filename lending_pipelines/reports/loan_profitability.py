@@ -22,7 +22,7 @@ _BROUGHT = (
     *return_columns.EARNED,
 )
 _RATIOS = (*columns.lake_columns("portfolio_snapshots", "moic"), return_columns.TOTAL_RETURN)
-_RATES = columns.lake_columns("portfolio_snapshots", "irr", "irr_with_residual", "irr_reason")
+_RATES = columns.lake_columns("portfolio_snapshots", *return_columns.IRRS, "irr_reason")
 _CURRENCY = columns.lake_columns("loan_positions", "currency")
 _PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), *columns.lake_columns("products", "name"))
 _COUNTS = (

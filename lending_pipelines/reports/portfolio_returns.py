@@ -14,13 +14,12 @@ from lending_pipelines.reports.parameters import ALL, AsOf, History, KnownAt, On
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _LENT = ("portfolio", "program", "vintage")
-_RATES = ("irr", "irr_with_residual")
 _MEASURES = (
     *columns.lake_columns("portfolio_snapshots", "loan_count", "total_disbursed", "total_collected"),
     *return_columns.EARNED,
     *columns.lake_columns("portfolio_snapshots", "moic"),
     return_columns.TOTAL_RETURN,
-    *columns.lake_columns("portfolio_snapshots", *_RATES, "irr_reason", "charged_off", "recovered"),
+    *columns.lake_columns("portfolio_snapshots", *return_columns.IRRS, "irr_reason", "charged_off", "recovered"),
 )
 _SCOPE = columns.lake_columns("portfolio_snapshots", "scope_id", "name")
 _CURRENCY = columns.lake_columns("portfolio_snapshots", "currency")
@@ -32,7 +31,7 @@ _PRICED = (
     ReportColumn("collected", "Collected", "money"),
     ReportColumn("resold_for", "Resold for", "money"),
     *return_columns.EARNED,
-    *columns.lake_columns("portfolio_snapshots", "moic", *_RATES, "irr_reason"),
+    *columns.lake_columns("portfolio_snapshots", "moic", *return_columns.IRRS, "irr_reason"),
 )
 _NOTE_ON_PRICES = (
     "An investor's returns are on the prices paid. Profit: collected while a loan was owned + resold for + residual of"
@@ -98,7 +97,7 @@ class PortfolioReturns:
             [chart for table in (*breakdown, *history) for chart in _charts(table)],
             notes=[*return_columns.NOTES, *([] if priced is None else [_NOTE_ON_PRICES])],
             summary={
-                row["currency"]: columns.headline(row, (*_RATES, "moic", "total_return", "profit"))
+                row["currency"]: columns.headline(row, (*return_columns.IRRS, "moic", "total_return", "profit"))
                 for row in summary.arrow().to_pylist()
             },
         )
@@ -150,10 +149,10 @@ def _charts(table: ReportTable) -> list[Chart]:
     if table.frame.empty:
         return []
     if name == "By vintage":
-        return [Chart(f"Return by vintage, {currency}", table.title, "bar", "scope_id", _RATES)]
+        return [Chart(f"Return by vintage, {currency}", table.title, "bar", "scope_id", return_columns.IRRS)]
     if name == "History":
         return [
-            Chart(f"IRR, {currency}", table.title, "line", "business_date", _RATES),
+            Chart(f"IRR, {currency}", table.title, "line", "business_date", return_columns.IRRS),
             Chart(f"MOIC, {currency}", table.title, "line", "business_date", ("moic",)),
         ]
     return []

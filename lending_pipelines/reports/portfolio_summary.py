@@ -7,7 +7,7 @@ from typing import Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from lending_pipelines.reports import columns, days, scopes
+from lending_pipelines.reports import columns, days, return_columns, scopes
 from lending_pipelines.reports.aging_tables import by_lateness
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
@@ -32,8 +32,7 @@ _COLUMNS = columns.lake_columns(
     "charged_off",
     "recovered",
     "moic",
-    "irr",
-    "irr_with_residual",
+    *return_columns.IRRS,
     "irr_reason",
 )
 _HISTORY = columns.lake_columns(
@@ -94,7 +93,9 @@ class PortfolioSummary:
             notes=["Balances of different currencies are never added up."]
             + [f"Loans in no {parameters.by} count in the summary and in no row of the breakdown." for _ in breakdown],
             summary={
-                row["currency"]: columns.headline(row, ("loan_count", "total_balance", "past_due_amount", *_PAR))
+                row["currency"]: columns.headline(
+                    row, ("loan_count", "total_balance", "past_due_amount", *_PAR, *return_columns.IRRS)
+                )
                 for row in summary.arrow().to_pylist()
             },
         )

@@ -22,6 +22,13 @@ def test_a_currency_is_a_row_and_never_added_to_another(report, rows):
     assert summary[0]["irr_reason"] == "no sign change"
 
 
+def test_irr_with_residual_comes_before_the_irr_of_the_cash_alone(report):
+    book = report("portfolio_summary")
+    names = [column.name for column in book.tables[0].columns if column.name.startswith("irr")]
+    assert names == ["irr_with_residual", "irr", "irr_reason"]
+    assert [name for name in book.summary["EUR"] if name.startswith("irr")] == ["irr_with_residual", "irr"]
+
+
 def test_the_breakdown_is_by_portfolio_with_totals_per_currency(report, rows):
     book = report("portfolio_summary")
     assert [(row["scope_id"], row["name"]) for row in rows(book, "By portfolio")] == [
@@ -86,6 +93,8 @@ def test_the_summary_is_plain_json(report):
         "par_30": 0.0,
         "par_60": 0.0,
         "par_90": 0.0,
+        "irr_with_residual": None,
+        "irr": None,
     }
 
 
