@@ -8,10 +8,10 @@ from datetime import date
 
 import dagster as dg
 
-from lending_pipelines.checks import Check, Outcome, checks_for
+from lending_pipelines.checks import Check, Days, Outcome, checks_for
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.partitions import first_and_last
-from lending_pipelines.resources import ConventionsResource, LakeResource
+from lending_pipelines.resources import ConventionsResource, LakeReportSource, LakeResource, passed_checks
 from lending_pipelines.tables import DERIVED, SERVICING
 
 
@@ -30,11 +30,16 @@ def _checks(name: str, tables: Sequence[str]) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, lake: LakeResource, conventions: ConventionsResource
     ) -> Iterator[dg.AssetCheckResult]:
         days = _days(context, lake)
-        for table in tables:
-            for check in checks_for(table, conventions.get()):
-                key = dg.AssetCheckKey(dg.AssetKey(table), check.name)
-                if key in context.selected_asset_check_keys:
-                    yield _result(check.evaluate(lake.lake.table, *days), days)
+        source = LakeReportSource(lake.lake, conventions.get())
+        with passed_checks(source) as memory:
+            for table in tables:
+                for check in checks_for(table, source.conventions):
+                    key = dg.AssetCheckKey(dg.AssetKey(table), check.name)
+                    if key in context.selected_asset_check_keys:
+                        outcome = check.evaluate(source.table, days)
+                        if check.blocking:
+                            memory.remember(check, days, outcome)
+                        yield _result(outcome, days)
 
     return evaluate
 
@@ -43,16 +48,16 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check.name, asset=check.table, description=check.description, blocking=check.blocking)
 
 
-def _days(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> tuple[date, date]:
+def _days(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Days:
     if context.has_partition_key or context.run.tags.get("dagster/asset_partition_range_start"):
-        return first_and_last(context.partition_key_range)
+        return Days.between(*first_and_last(context.partition_key_range))
     latest = max(lake.lake.days("loan_positions"), default=date.today())
-    return latest, latest
+    return Days((latest,))
 
 
-def _result(outcome: Outcome, days: tuple[date, date]) -> dg.AssetCheckResult:
+def _result(outcome: Outcome, days: Days) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN
-    metadata: dict = {"days": f"{days[0]} to {days[1]}", **outcome.metadata}
+    metadata: dict = {"days": f"{days.first} to {days.last}", **outcome.metadata}
     if not outcome.passed:
         metadata |= {
             "failed_rows": outcome.failed_rows,

@@ -1,7 +1,7 @@
 """Reports as export assets: one a report type, whose launchpad form is the report's parameters.
 
 Every request leaves a row in the register's `reports`: pending, generating, then completed with the file or failed with
-the reason. Before a report leaves, the blocking checks of the dates that it covers are evaluated again.
+the reason. Before a report leaves, the blocking checks of the dates that it prints must hold.
 """
 
 from base64 import b64encode
@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from lending_pipelines.checks import Outcome, verify
+from lending_pipelines.checks import Days, Outcome, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
@@ -30,6 +30,7 @@ from lending_pipelines.resources import (
     LakeReportSource,
     LakeResource,
     RegisterResource,
+    passed_checks,
     recomputed,
 )
 from lending_pipelines.tables import OPTIONAL, TABLES
@@ -146,14 +147,9 @@ def _as_asked(parameters: ReportParameters, covered: list[date], source: LakeRep
 
 def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:
     """ChecksFailed, naming checks, days and the first offending row, when a blocking check fails on a covered day."""
-    outcomes = verify(source.table, tables, covered[0], covered[-1], source.conventions)
-    broken = [
-        f"{outcome.message} ({_first_row(outcome)})"
-        for outcome in outcomes
-        if outcome.blocking
-        and not outcome.passed
-        and (not outcome.failing_days or {*outcome.failing_days} & {*covered})
-    ]
+    with passed_checks(source) as memory:
+        outcomes = verify(source.table, tables, Days(tuple(covered)), source.conventions, memory)
+    broken = [f"{outcome.message} ({_first_row(outcome)})" for outcome in outcomes if not outcome.passed]
     if broken:
         raise ChecksFailed(f"{what} is held back by {len(broken)} failed check(s): {'; '.join(broken)}")
 

@@ -1,7 +1,7 @@
 """loan_tapes: the tapes of the active configurations that are due on each day, written under the exports URL.
 
 A tape that is there is never overwritten: the same content stays as it is, other content becomes a new version whose
-manifest names what it supersedes. Blocking checks of the days are evaluated again before anything is written.
+manifest names what it supersedes. The blocking checks of the days must hold before anything is written.
 """
 
 import shutil

@@ -4,12 +4,15 @@ Each check is a rule with a name, a table, a severity and whether it blocks; it 
 it found. Turning them into Dagster's asset checks happens in assets/. Nothing here computes a number that is reported.
 """
 
-from lending_pipelines.checks.protocol import Check, Outcome, Read
+from lending_pipelines.checks.days import Days
+from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
 from lending_pipelines.checks.registry import all_checks, blocking_checks, checks_for, own_checks, verify
 from lending_pipelines.checks.suites import suite_check
 
 __all__ = [
     "Check",
+    "Days",
+    "Memory",
     "Outcome",
     "Read",
     "all_checks",

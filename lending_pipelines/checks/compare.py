@@ -12,25 +12,24 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from lending_pipelines.checks.days import Days
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
 TOLERANCE = 1e-9
 """Ratios that differ by less are equal; money is compared to the cent."""
 
 
-def on_days(table: ir.Table, first: date, last: date) -> ir.Table:
-    """The rows of a daily table from `first` to `last`."""
-    return table.filter(table.business_date.between(ibis.literal(first), ibis.literal(last)))
-
-
-def each_day(spells: ir.Table) -> ir.Table:
-    """A row per day, as business_date, for each spell of days from `since` to `until`."""
-    return _dated(spells.mutate(day=_days(spells.since, spells.until).unnest()).drop("since", "until"))
+def each_day(spells: ir.Table, days: Days) -> ir.Table:
+    """A row per day, as business_date, for each of the days in each spell from `since` to `until`."""
+    if days.consecutive:
+        return _dated(spells.mutate(day=_range(spells.since, spells.until).unnest()).drop("since", "until"))
+    rows = spells.cross_join(days.table)
+    return rows.filter(rows.business_date.between(rows.since, rows.until)).drop("since", "until")
 
 
 def calendar(first: date, last: date) -> ir.Table:
     """A row per day, as business_date."""
-    return _dated(_days(ibis.literal(first), ibis.literal(last)).unnest().name("day").as_table())
+    return _dated(_range(ibis.literal(first), ibis.literal(last)).unnest().name("day").as_table())
 
 
 def any_of(conditions: Iterable[ir.BooleanValue]) -> ir.BooleanValue:
@@ -86,7 +85,7 @@ def by_scope(positions: ir.Table, by: Sequence[str], sums: Sequence[str]) -> ir.
     return scoped.group_by([*keys, "scope", "scope_id"]).agg(**{name: scoped[name].sum() for name in sums})
 
 
-def _days(since: ir.Value, until: ir.Value) -> ir.ArrayValue:
+def _range(since: ir.Value, until: ir.Value) -> ir.ArrayValue:
     after = (until + ibis.interval(days=1)).cast("timestamp")
     return ibis.range(since.cast("timestamp"), after, ibis.interval(days=1))
 

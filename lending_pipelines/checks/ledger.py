@@ -1,11 +1,10 @@
 """Checks of the general ledger: entries and trial balance that balance, control accounts that tie out."""
 
-from datetime import date
-
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import broken, calendar, differences, on_days
+from lending_pipelines.checks.compare import broken, calendar, differences
+from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
 
 _PRINCIPAL = "principal"
@@ -79,9 +78,9 @@ def ledger_checks() -> tuple[Check, ...]:
     )
 
 
-def unbalanced_days(tables: Tables, first: date, last: date) -> ir.Table:
+def unbalanced_days(tables: Tables, days: Days) -> ir.Table:
     """Days and currencies whose debits are not their credits."""
-    rows = on_days(tables["trial_balance"], first, last)
+    rows = days.rows(tables["trial_balance"])
     sums = rows.group_by(["business_date", "currency"]).agg(
         debit_total=rows.debit_total.sum(),
         credit_total=rows.credit_total.sum(),
@@ -91,9 +90,9 @@ def unbalanced_days(tables: Tables, first: date, last: date) -> ir.Table:
     return sums.filter(broken(sums.debit_total != sums.credit_total, sums.debit_balance != sums.credit_balance))
 
 
-def balances_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
+def balances_not_adding_up(tables: Tables, days: Days) -> ir.Table:
     """Accounts whose balances do not follow from their debits and credits."""
-    rows = on_days(tables["trial_balance"], first, last)
+    rows = days.rows(tables["trial_balance"])
     net = rows.debit_total - rows.credit_total
     return rows.filter(
         broken(
@@ -104,51 +103,52 @@ def balances_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
     ).drop("name", "account_type")
 
 
-def trial_balance_unlike_journal(tables: Tables, first: date, last: date) -> ir.Table:
+def trial_balance_unlike_journal(tables: Tables, days: Days) -> ir.Table:
     """Accounts and days whose totals are not those of the journal's lines up to the day."""
     lines = tables["journal_lines"]
-    lines = lines.filter(lines.entry_date <= ibis.literal(last))
-    lines = lines.mutate(business_date=ibis.greatest(lines.entry_date, ibis.literal(first)))
+    lines = lines.filter(lines.entry_date <= ibis.literal(days.last))
+    lines = lines.mutate(business_date=ibis.greatest(lines.entry_date, ibis.literal(days.first)))
     keys = ["account_code", "currency"]
     moves = lines.group_by(["business_date", *keys]).agg(debit=lines.debit.sum(), credit=lines.credit.sum())
     # Every account on every day from its first entry on, so that running sums reach days without entries.
     accounts = moves.group_by(keys).agg(since=moves.business_date.min())
-    grid = accounts.cross_join(calendar(first, last))
+    grid = accounts.cross_join(calendar(days.first, days.last))
     grid = grid.filter(grid.business_date >= grid.since).drop("since")
     grid = grid.left_join(moves, ["business_date", *keys]).select("business_date", *keys, "debit", "credit")
     running = ibis.window(group_by=keys, order_by="business_date", following=0)
+    expected = grid.select(
+        "business_date",
+        *keys,
+        debit_total=grid.debit.fill_null(0).sum().over(running),
+        credit_total=grid.credit.fill_null(0).sum().over(running),
+    )
     return differences(
-        grid.select(
-            "business_date",
-            *keys,
-            debit_total=grid.debit.fill_null(0).sum().over(running),
-            credit_total=grid.credit.fill_null(0).sum().over(running),
-        ),
-        on_days(tables["trial_balance"], first, last),
+        days.rows(expected),
+        days.rows(tables["trial_balance"]),
         ["business_date", *keys],
         ["debit_total", "credit_total"],
     )
 
 
-def breaks(tables: Tables, first: date, last: date) -> ir.Table:
+def breaks(tables: Tables, days: Days) -> ir.Table:
     """Control accounts in a break, with the loans that make it up."""
-    rows = on_days(tables["ledger_tieouts"], first, last)
+    rows = days.rows(tables["ledger_tieouts"])
     return rows.filter(broken(rows["difference"] != 0))
 
 
-def tieouts_not_adding_up(tables: Tables, first: date, last: date) -> ir.Table:
+def tieouts_not_adding_up(tables: Tables, days: Days) -> ir.Table:
     """Tie-outs whose difference is not that of their two balances."""
-    rows = on_days(tables["ledger_tieouts"], first, last)
+    rows = days.rows(tables["ledger_tieouts"])
     return rows.filter(broken(rows["difference"] != rows.ledger_balance - rows.subledger_balance))
 
 
-def principal_not_tied(tables: Tables, first: date, last: date) -> ir.Table:
+def principal_not_tied(tables: Tables, days: Days) -> ir.Table:
     """Days and currencies whose tie-out of principal is missing or is not of the trial balance and the positions."""
     accounts = tables["gl_accounts"]
     accounts = accounts.filter(accounts.control_for == _PRINCIPAL)
     keys = ["business_date", "currency"]
-    balances = on_days(tables["trial_balance"], first, last).semi_join(accounts, "account_code")
-    positions = on_days(tables["loan_positions"], first, last)
+    balances = days.rows(tables["trial_balance"]).semi_join(accounts, "account_code")
+    positions = days.rows(tables["loan_positions"])
     positions = positions.group_by(keys).agg(owed=positions.principal_outstanding.sum())
     # A lender without a control account has nothing to tie out.
     controlled = accounts.agg(accounts=accounts.count()).filter(ibis._.accounts > 0).drop("accounts")
@@ -159,7 +159,7 @@ def principal_not_tied(tables: Tables, first: date, last: date) -> ir.Table:
             *keys, ledger_balance=none, subledger_balance=positions.owed.cast("decimal(38, 2)")
         )
     )
-    stored = on_days(tables["ledger_tieouts"], first, last)
+    stored = days.rows(tables["ledger_tieouts"])
     stored = stored.filter(stored.control_for == _PRINCIPAL)
     return differences(expected, stored, keys, ["ledger_balance", "subledger_balance"])
 

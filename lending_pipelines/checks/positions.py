@@ -9,7 +9,8 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import any_of, broken, differences, each_day, on_days
+from lending_pipelines.checks.compare import any_of, broken, differences, each_day
+from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 from lending_pipelines.conventions import Conventions
 
@@ -73,25 +74,25 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
     )
 
 
-def incomplete(tables: Tables, first: date, last: date) -> ir.Table:
+def incomplete(tables: Tables, days: Days) -> ir.Table:
     """Loans and days with no row, with several, or with one that should not be there.
 
     A loan that was posted after the day was closed is not missed there: its transactions make it a restatement.
     """
-    positions = on_days(tables["loan_positions"], first, last)
-    due = _disbursed(tables["loans"], first, last)
-    # Counted per loan first: only the loans that are wrong are then looked at day by day.
-    per_loan = differences(
-        due.select("loan_id", rows=_days_between(due.since, last) + 1, days=_days_between(due.since, last) + 1),
-        positions.group_by("loan_id").agg(rows=positions.count(), days=positions.business_date.nunique()),
-        ["loan_id"],
-        ["rows", "days"],
-    )
-    suspects = per_loan.select("loan_id")
-    due = due.semi_join(suspects, "loan_id").mutate(until=ibis.literal(last))
-    positions = positions.semi_join(suspects, "loan_id")
+    positions = days.rows(tables["loan_positions"])
+    due = _disbursed(tables["loans"], days)
+    if days.consecutive:
+        # Counted per loan first: only the loans that are wrong are then looked at day by day.
+        spent = _days_between(due.since, days.last) + 1
+        suspects = differences(
+            due.select("loan_id", rows=spent, days=spent),
+            positions.group_by("loan_id").agg(rows=positions.count(), days=positions.business_date.nunique()),
+            ["loan_id"],
+            ["rows", "days"],
+        )
+        due, positions = due.semi_join(suspects, "loan_id"), positions.semi_join(suspects, "loan_id")
     found = differences(
-        each_day(due.select("loan_id", "since", "until")).mutate(rows=ibis.literal(1)),
+        each_day(due.mutate(until=ibis.literal(days.last)), days).mutate(rows=ibis.literal(1)),
         positions.select("business_date", "loan_id", rows=ibis.literal(1)),
         ["business_date", "loan_id"],
         ["rows"],
@@ -102,9 +103,9 @@ def incomplete(tables: Tables, first: date, last: date) -> ir.Table:
     return known.filter(~late.fill_null(False)).drop("posted_at")
 
 
-def not_rolling_forward(tables: Tables, first: date, last: date) -> ir.Table:
+def not_rolling_forward(tables: Tables, days: Days) -> ir.Table:
     """Rows whose parts do not add up to principal_outstanding, or components to total_collected."""
-    rows = on_days(tables["loan_positions"], first, last)
+    rows = days.rows(tables["loan_positions"])
     rolled = _rolled(rows)
     collected = rows.principal_paid + rows.interest_paid + rows.fees_paid + rows.recovered
     rows = rows.select(
@@ -115,36 +116,25 @@ def not_rolling_forward(tables: Tables, first: date, last: date) -> ir.Table:
     )
 
 
-def unlike_transactions(tables: Tables, first: date, last: date, *, late: bool) -> ir.Table:
+def unlike_transactions(tables: Tables, days: Days, *, late: bool) -> ir.Table:
     """Loans and days whose money is not the signed sum of the mirror's transactions up to the day.
 
     A difference on a day for which the loan has a transaction posted after the close (the midnight at which the day
     ended) is a restatement that is due: `late` chooses between those and the differences without such an excuse.
     """
-    positions = on_days(tables["loan_positions"], first, last)
+    positions = days.rows(tables["loan_positions"])
     transactions = tables["transactions"]
-    transactions = transactions.filter(transactions.effective_on <= ibis.literal(last))
+    transactions = transactions.filter(transactions.effective_on <= ibis.literal(days.last))
     loans = tables["loans"]
     if late:
         posted_late = transactions.filter(_after_close(transactions.posted_at, transactions.effective_on))
         loans = loans.semi_join(posted_late, "loan_id")
         positions = positions.semi_join(posted_late, "loan_id")
-    spells = _spells(transactions, _disbursed(loans, first, last), last)
-
-    # Loans are compared by how many days, and which, they spent in each state; those that differ, day by day.
-    which = ["loan_id", *_MEASURES]
-    days = _days_between(spells.since, spells.until) + 1
-    offsets = _days_between(ibis.literal(first), spells.since) + _days_between(ibis.literal(first), spells.until)
-    spent = spells.select(*which, days=days, place=days * offsets)
-    place = _days_between(ibis.literal(first), positions.business_date) * 2
-    per_state = differences(spent, positions.select(*which, days=1, place=place), which, ["days", "place"])
-    suspects = per_state.select("loan_id").distinct()
-    found = differences(
-        each_day(spells.semi_join(suspects, "loan_id")),
-        positions.semi_join(suspects, "loan_id"),
-        ["business_date", "loan_id"],
-        list(_MEASURES),
-    )
+    spells = _spells(transactions, _disbursed(loans, days), days.last)
+    if days.consecutive:
+        suspects = _spent_otherwise(spells, positions, days.first)
+        spells, positions = spells.semi_join(suspects, "loan_id"), positions.semi_join(suspects, "loan_id")
+    found = differences(each_day(spells, days), positions, ["business_date", "loan_id"], list(_MEASURES))
     posted = transactions.select("loan_id", "effective_on", "posted_at")
     excused = found.semi_join(
         posted,
@@ -158,9 +148,23 @@ def unlike_transactions(tables: Tables, first: date, last: date, *, late: bool) 
     return found.semi_join(excused, keys) if late else found.anti_join(excused, keys)
 
 
-def inconsistent(tables: Tables, first: date, last: date, *, conventions: Conventions) -> ir.Table:
+def _spent_otherwise(spells: ir.Table, positions: ir.Table, first: date) -> ir.Table:
+    """The loans that spent another number of days in a state, or other days, than their spells say.
+
+    Few loans are left to be compared day by day.
+    """
+    which = ["loan_id", *_MEASURES]
+    days = _days_between(spells.since, spells.until) + 1
+    offsets = _days_between(ibis.literal(first), spells.since) + _days_between(ibis.literal(first), spells.until)
+    spent = spells.select(*which, days=days, place=days * offsets)
+    place = _days_between(ibis.literal(first), positions.business_date) * 2
+    per_state = differences(spent, positions.select(*which, days=1, place=place), which, ["days", "place"])
+    return per_state.select("loan_id").distinct()
+
+
+def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.Table:
     """Rows that break a rule of status or aging; `broken` names the rules."""
-    rows = on_days(tables["loan_positions"], first, last)
+    rows = days.rows(tables["loan_positions"])
     active = rows.status == "active"
     ages = (rows.business_date.delta(rows.oldest_due_on, unit="day")).fill_null(0)
     age = ibis.greatest(ages, 0)
@@ -216,10 +220,10 @@ def inconsistent(tables: Tables, first: date, last: date, *, conventions: Conven
     return rows.filter(rows["broken"] != "")
 
 
-def _disbursed(loans: ir.Table, first: date, last: date) -> ir.Table:
-    """The loans disbursed by `last`, with the first day of the range on which each is due to be there."""
-    loans = loans.filter(loans.disbursed_on <= ibis.literal(last))
-    return loans.select("loan_id", since=ibis.greatest(loans.disbursed_on, ibis.literal(first)))
+def _disbursed(loans: ir.Table, days: Days) -> ir.Table:
+    """The loans disbursed by the last of the days, with the date since which each has positions on those days."""
+    loans = loans.filter(loans.disbursed_on <= ibis.literal(days.last))
+    return loans.select("loan_id", since=ibis.greatest(loans.disbursed_on, ibis.literal(days.first)))
 
 
 def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:

@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol
 
 import ibis.expr.types as ir
 
+from lending_pipelines.checks.days import Days
+
 Severity = Literal["error", "warn"]
 Read = Callable[[str], ir.Table]
 """Gives the table of that name; raises when it cannot be read."""
@@ -45,7 +47,7 @@ class Outcome:
 
 
 class Check(Protocol):
-    """A rule about one table, evaluated over a range of business dates in one pass.
+    """A rule about one table, evaluated over many business dates in one pass.
 
     `table` is the table that the rule is about, `reads` all tables that it needs. `blocking` is true where a wrong
     number would leave the house. Checks of tables that are not daily look at the whole table, whatever the dates.
@@ -75,8 +77,18 @@ class Check(Protocol):
     def blocking(self) -> bool:
         """Whether a finding stops what is downstream, exports first."""
 
-    def evaluate(self, read: Read, first: date, last: date) -> Outcome:
-        """What the check finds on the days from `first` to `last`, both included."""
+    def evaluate(self, read: Read, days: Days) -> Outcome:
+        """What the check finds on the days."""
+
+
+class Memory(Protocol):
+    """Remembers which checks passed, so that the same check is not evaluated twice on the same data."""
+
+    def unchecked(self, check: Check, days: Days) -> Days | None:
+        """The days on which the check is not known to pass; None when it passes on all of them."""
+
+    def remember(self, check: Check, days: Days, outcome: Outcome) -> None:
+        """Keep the days on which the check passed."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +99,13 @@ class DailyCheck:
     table: str
     description: str
     reads: tuple[str, ...]
-    offending: Callable[[Tables, date, date], ir.Table]
+    offending: Callable[[Tables, Days], ir.Table]
     severity: Severity = "error"
     blocking: bool = False
 
-    def evaluate(self, read: Read, first: date, last: date) -> Outcome:
-        """The offending rows of the days from `first` to `last`."""
-        return conclude(self, self.offending({name: read(name) for name in self.reads}, first, last))
+    def evaluate(self, read: Read, days: Days) -> Outcome:
+        """The offending rows of the days."""
+        return conclude(self, self.offending({name: read(name) for name in self.reads}, days))
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ class StandingCheck:
     severity: Severity = "error"
     blocking: bool = False
 
-    def evaluate(self, read: Read, first: date, last: date) -> Outcome:
+    def evaluate(self, read: Read, days: Days) -> Outcome:
         """The offending rows of the whole table."""
         return conclude(self, self.offending({name: read(name) for name in self.reads}))
 

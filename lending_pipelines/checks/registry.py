@@ -1,11 +1,11 @@
 """Which checks there are, and re-evaluating the blocking ones before anything leaves."""
 
 from collections.abc import Iterable
-from datetime import date
 
+from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.ledger import ledger_checks
 from lending_pipelines.checks.positions import position_checks
-from lending_pipelines.checks.protocol import Check, Outcome, Read
+from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
 from lending_pipelines.checks.servicing import servicing_checks
 from lending_pipelines.checks.suites import suite_checks
 from lending_pipelines.checks.totals import total_checks
@@ -45,6 +45,13 @@ def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Ch
         wanted |= more
 
 
-def verify(read: Read, tables: Iterable[str], first: date, last: date, conventions: Conventions) -> tuple[Outcome, ...]:
-    """The blocking checks of the tables, evaluated anew on the days from `first` to `last`."""
-    return tuple(check.evaluate(read, first, last) for check in blocking_checks(tables, conventions))
+def verify(
+    read: Read, tables: Iterable[str], days: Days, conventions: Conventions, memory: Memory
+) -> tuple[Outcome, ...]:
+    """The outcomes of the blocking checks of the tables, where `memory` does not know that they pass on the days."""
+    outcomes = []
+    for check in blocking_checks(tables, conventions):
+        if unchecked := memory.unchecked(check, days):
+            outcomes.append(check.evaluate(read, unchecked))
+            memory.remember(check, unchecked, outcomes[-1])
+    return tuple(outcomes)

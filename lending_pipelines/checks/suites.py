@@ -9,14 +9,13 @@ Rules between columns and tables are not here but in the modules beside this one
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import on_days
+from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, Outcome, Read, Severity, conclude, outcome, plain
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.tables import TABLES, Table
@@ -106,10 +105,10 @@ class SuiteCheck:
         """The table itself."""
         return (self.schema.name,)
 
-    def evaluate(self, read: Read, first: date, last: date) -> Outcome:
+    def evaluate(self, read: Read, days: Days) -> Outcome:
         """The result of the suite on the profile of the days, with the offending rows where it fails."""
         table = read(self.table)
-        rows = on_days(table, first, last) if self.schema.daily else table
+        rows = days.rows(table) if self.schema.daily else table
         rules = list(self._rules(rows))
         profile = self._profile(rows, rules).to_pyarrow().to_pandas()
         result = _validate(profile, rules, self.schema)

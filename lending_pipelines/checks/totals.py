@@ -1,12 +1,13 @@
 """Checks of what is added up from loan_positions: aging_buckets, aging_transitions, portfolio_snapshots."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import TOLERANCE, by_scope, differences, on_days
+from lending_pipelines.checks.compare import TOLERANCE, by_scope, differences
+from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.tables.derived import TRANSITION_ENTRY
@@ -55,23 +56,23 @@ def total_checks(conventions: Conventions) -> tuple[Check, ...]:
     )
 
 
-def aging_unlike_positions(tables: Tables, first: date, last: date) -> ir.Table:
+def aging_unlike_positions(tables: Tables, days: Days) -> ir.Table:
     """Buckets of a scope whose totals are not those of its active positions."""
-    active = _active(on_days(tables["loan_positions"], first, last))
+    active = _active(days.rows(tables["loan_positions"]))
     expected = by_scope(active, ["bucket"], ["loan_count", "principal_outstanding", "past_due_amount"])
     whole = expected.principal_outstanding.sum().over(group_by=_SCOPE)
     expected = expected.mutate(balance_share=_ratio(expected.principal_outstanding, whole))
     return differences(
         expected,
-        on_days(tables["aging_buckets"], first, last),
+        days.rows(tables["aging_buckets"]),
         [*_SCOPE, "bucket"],
         ["loan_count", "principal_outstanding", "past_due_amount", "balance_share"],
     )
 
 
-def rates_not_one(tables: Tables, first: date, last: date) -> ir.Table:
+def rates_not_one(tables: Tables, days: Days) -> ir.Table:
     """Opening buckets whose rates, by count or by balance, do not add up to 1."""
-    rows = on_days(tables["aging_transitions"], first, last)
+    rows = days.rows(tables["aging_transitions"])
     rows = rows.filter(rows.from_bucket != TRANSITION_ENTRY)
     sums = rows.group_by([*_SCOPE, "from_bucket"]).agg(
         count_rates=rows.count_rate.sum(),
@@ -83,26 +84,27 @@ def rates_not_one(tables: Tables, first: date, last: date) -> ir.Table:
     return sums.filter(count_off | balance_off)
 
 
-def openings_unlike_positions(tables: Tables, first: date, last: date, *, step: str) -> ir.Table:
+def openings_unlike_positions(tables: Tables, days: Days, *, step: str) -> ir.Table:
     """Opening buckets of a scope that are not its active positions one transition step before the day."""
     positions = tables["loan_positions"]
-    days = on_days(positions, first, last).select("business_date").distinct()
-    days = days.mutate(from_date=(days.business_date - _STEPS[step]).cast("date"))
-    opening = _active(on_days(positions, first - _LONGEST_STEP, last))
+    closed = days.rows(positions).select("business_date").distinct()
+    closed = closed.mutate(from_date=(closed.business_date - _STEPS[step]).cast("date"))
+    opening = positions.filter(positions.business_date.between(days.first - _LONGEST_STEP, days.last))
+    opening = _active(opening.semi_join(closed, opening.business_date == closed.from_date))
     opening = by_scope(opening, ["bucket"], ["loan_count", "principal_outstanding"])
     opening = opening.rename(from_date="business_date", from_bucket="bucket", opening_principal="principal_outstanding")
-    transitions = on_days(tables["aging_transitions"], first, last)
+    transitions = days.rows(tables["aging_transitions"])
     return differences(
-        days.join(opening, "from_date"),
+        closed.join(opening, "from_date"),
         transitions.filter(transitions.from_bucket != TRANSITION_ENTRY),
         [*_SCOPE, "from_date", "from_bucket"],
         ["loan_count", "opening_principal"],
     )
 
 
-def snapshots_unlike_positions(tables: Tables, first: date, last: date, *, par_operator: str) -> ir.Table:
+def snapshots_unlike_positions(tables: Tables, days: Days, *, par_operator: str) -> ir.Table:
     """Snapshots of a scope whose totals are not those of its positions."""
-    rows = on_days(tables["loan_positions"], first, last)
+    rows = days.rows(tables["loan_positions"])
     nothing = ibis.literal(0).cast("decimal(18, 2)")
 
     def late(days: int) -> ir.Value:
@@ -133,7 +135,7 @@ def snapshots_unlike_positions(tables: Tables, first: date, last: date, *, par_o
         moic=_ratio(expected.total_collected, expected.total_disbursed),
         **{f"par_{days}": _ratio(expected[f"late_{days}"], expected.total_balance) for days in _PAR_DAYS},
     )
-    snapshots = on_days(tables["portfolio_snapshots"], first, last)
+    snapshots = days.rows(tables["portfolio_snapshots"])
     return differences(expected, snapshots, _SCOPE, [*sums, "moic", *(f"par_{days}" for days in _PAR_DAYS)])
 
 

@@ -3,6 +3,6 @@
 What a table contains is decided in tables/ and metrics/; when it is written, in assets/.
 """
 
-from lending_pipelines.lake.lake import Lake, LakeError, TableNotMade, Written
+from lending_pipelines.lake.lake import Lake, LakeError, TableNotMade, TableVersion, Written
 
-__all__ = ["Lake", "LakeError", "TableNotMade", "Written"]
+__all__ = ["Lake", "LakeError", "TableNotMade", "TableVersion", "Written"]

@@ -4,6 +4,7 @@ An engine writes Parquet files under the table first, unseen; one Delta transact
 replace. A run that dies before its commit leaves the table as it was, and readers never see half of a write.
 """
 
+import hashlib
 import json
 import random
 import re
@@ -52,6 +53,18 @@ class Written:
 
 
 @dataclass(frozen=True)
+class TableVersion:
+    """A version of a Delta table.
+
+    `files` is a hash of the names of its files. No two files ever have one name, so equal hashes mean equal rows, also
+    after a table was made again or restored from a backup and its versions are counted again.
+    """
+
+    version: int
+    files: str
+
+
+@dataclass(frozen=True)
 class _File:
     """A live file of a table."""
 
@@ -80,7 +93,13 @@ class Lake:
 
     def version(self, name: str) -> int:
         """The table's current Delta version; TableNotMade when it was never written."""
-        return self._open(TABLES[name]).version()
+        return self.identity(name).version
+
+    def identity(self, name: str) -> TableVersion:
+        """The table's current Delta version and what tells it from any other; TableNotMade when never written."""
+        snapshot = self._open(TABLES[name])
+        files = sorted(f"{file.path} {file.size}" for file in _live(snapshot))
+        return TableVersion(snapshot.version(), hashlib.sha256("\n".join(files).encode()).hexdigest())
 
     def table(
         self, name: str, first: date | None = None, last: date | None = None, version: int | None = None
@@ -100,14 +119,17 @@ class Lake:
             rows = rows.filter(rows.business_date <= last)
         return rows
 
-    def days(self, name: str) -> list[date]:
-        """The business dates with rows in a daily table, in order; none when it was never written."""
-        if not self.has(name):
+    def days(self, name: str, version: int | None = None) -> list[date]:
+        """The business dates with rows in a daily table, in order; none when it was never written.
+
+        `version` looks at an earlier Delta version.
+        """
+        if version is None and not self.has(name):
             return []
         if TABLES[name].partition == "business_date":
-            files = _live(self._open(TABLES[name]))
+            files = _live(self._open(TABLES[name], version))
             return sorted({date.fromisoformat(str(f.partition["business_date"])) for f in files})
-        days = self.table(name).select("business_date").distinct().to_pyarrow()
+        days = self.table(name, version=version).select("business_date").distinct().to_pyarrow()
         return sorted(days["business_date"].to_pylist())
 
     def append(self, name: str, rows: ir.Table) -> Written:

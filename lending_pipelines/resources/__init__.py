@@ -8,6 +8,7 @@ from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.resources.exports import ExportsResource
 from lending_pipelines.resources.lake import LakeIOManager, LakeResource
 from lending_pipelines.resources.mail import MailResource
+from lending_pipelines.resources.passed_checks import passed_checks
 from lending_pipelines.resources.recomputed_source import recomputed
 from lending_pipelines.resources.register import RegisterResource
 from lending_pipelines.resources.report_source import LakeReportSource
@@ -22,5 +23,6 @@ __all__ = [
     "MailResource",
     "RegisterResource",
     "SourceResource",
+    "passed_checks",
     "recomputed",
 ]

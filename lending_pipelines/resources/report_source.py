@@ -1,4 +1,4 @@
-"""The lake as reports see it: every table at one version, from its first reading to the end of the report."""
+"""The lake as reports see it: every table at one Delta version, from its first reading to the end of the report."""
 
 from contextlib import AbstractContextManager
 from datetime import date
@@ -7,40 +7,54 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.lake import Lake
+from lending_pipelines.lake import Lake, TableVersion
 
 
 class LakeReportSource:
-    """A ReportSource over the lake."""
+    """A ReportSource over the lake.
+
+    The first call that names a table fixes its version. Commits made later, of a close for example, are not seen.
+    """
 
     def __init__(self, lake: Lake, conventions: Conventions):
-        self._lake = lake
+        self.lake = lake
         self._conventions = conventions
-        self._versions: dict[str, int] = {}
+        self._versions: dict[str, TableVersion] = {}
+        self._tables: dict[str, ir.Table] = {}
+        self._days: dict[str, list[date]] = {}
 
     @property
     def conventions(self) -> Conventions:
         """The conventions of the run."""
         return self._conventions
 
-    def table(self, name: str) -> ir.Table:
-        """The table at the version at which it was first read here; TableNotMade when it was never written."""
+    def identity(self, name: str) -> TableVersion:
+        """The version at which the table is read; TableNotMade when it was never written."""
         if name not in self._versions:
-            self._versions[name] = self._lake.version(name)
-        return self._lake.table(name, version=self._versions[name])
+            self._versions[name] = self.lake.identity(name)
+        return self._versions[name]
+
+    def table(self, name: str) -> ir.Table:
+        """The table's rows; TableNotMade when it was never written."""
+        if name not in self._tables:
+            self._tables[name] = self.lake.table(name, version=self.identity(name).version)
+        return self._tables[name]
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
         """The rows of an expression over these tables as they are computed, in order."""
-        return self._lake.engine.batches(rows)
+        return self.lake.engine.batches(rows)
 
     def staged(self, rows: ir.Table) -> AbstractContextManager[ir.Table]:
         """The rows computed once, for reading them again within a block."""
-        return self._lake.staged(rows)
+        return self.lake.staged(rows)
 
     def days(self, name: str) -> list[date]:
-        """The business dates present in a daily table, in order."""
-        return self._lake.days(name)
+        """The business dates present in a daily table, in order; none when it was never written."""
+        if name not in self._days:
+            made = name in self._versions or self.lake.has(name)
+            self._days[name] = self.lake.days(name, self.identity(name).version) if made else []
+        return list(self._days[name])
 
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
-        return dict(self._versions)
+        return {name: read.version for name, read in self._versions.items()}

@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from lending_pipelines.checks import Outcome, checks_for
+from lending_pipelines.checks import Days, Outcome, checks_for
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.tables import TABLES
@@ -62,7 +62,7 @@ def reader(world: World) -> Callable[[str], ir.Table]:
 def evaluate(world: World, table: str, name: str, first: date = JAN_31, last: date = FEB_2) -> Outcome:
     """What the check of that name finds."""
     (check,) = (check for check in checks_for(table, CONVENTIONS) if check.name == name)
-    return check.evaluate(reader(world), first, last)
+    return check.evaluate(reader(world), Days.between(first, last))
 
 
 def find(rows: Rows, **where: Any) -> dict[str, Any]:

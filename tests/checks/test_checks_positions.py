@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from checks_world import CONVENTIONS, FEB_1, FEB_2, JAN_30, JAN_31, evaluate, find, reader, row, whole_world
 
-from lending_pipelines.checks import checks_for
+from lending_pipelines.checks import Days, checks_for
 
 CENT = Decimal("0.01")
 
@@ -173,8 +173,8 @@ def test_other_conventions_judge_the_same_rows_otherwise():
     find(world["loan_positions"], loan_id="L2", business_date=FEB_2)["days_past_due"] = 3
     strict = CONVENTIONS.model_copy(update={"dpd_method": "strict"})
     (check,) = (c for c in checks_for("loan_positions", strict) if c.name == "positions_consistent")
-    assert check.evaluate(reader(world), JAN_31, FEB_2).passed
+    assert check.evaluate(reader(world), Days.between(JAN_31, FEB_2)).passed
     assert wrong("positions_consistent", world) == {("2025-02-02", "L2")}
     edges = CONVENTIONS.model_copy(update={"bucket_edges": (1, 2)})
     (check,) = (c for c in checks_for("loan_positions", edges) if c.name == "positions_consistent")
-    assert check.evaluate(reader(world), JAN_31, FEB_2).failing_days == (FEB_2,)
+    assert check.evaluate(reader(world), Days.between(JAN_31, FEB_2)).failing_days == (FEB_2,)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from checks_world import CONVENTIONS, FEB_1, FEB_2, evaluate, find, reader, row, whole_world
 
-from lending_pipelines.checks import suite_check
+from lending_pipelines.checks import Days, suite_check
 from lending_pipelines.tables import TABLES
 
 
@@ -80,7 +80,7 @@ def test_an_empty_table_has_nothing_wrong_and_says_that_it_is_empty():
 
 def test_other_buckets_are_other_values():
     edges = CONVENTIONS.model_copy(update={"bucket_edges": (1, 15)})
-    outcome = suite_check(TABLES["aging_buckets"], edges).evaluate(reader(whole_world()), FEB_2, FEB_2)
+    outcome = suite_check(TABLES["aging_buckets"], edges).evaluate(reader(whole_world()), Days((FEB_2,)))
     assert outcome.metadata["failed"] == [{"expectation": "bucket outside its values", "observed": [5]}]
 
 

@@ -1,16 +1,20 @@
 """The whole world passes every check; a table that cannot be read raises; what blocks an export."""
 
-import pytest
-from checks_world import CONVENTIONS, FEB_2, JAN_31, evaluate, reader, whole_world
+from decimal import Decimal
 
-from lending_pipelines.checks import all_checks, blocking_checks, checks_for, own_checks, verify
+import pytest
+from checks_world import CONVENTIONS, DAYS, FEB_2, JAN_31, evaluate, reader, whole_world
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lending_pipelines.checks import Days, all_checks, blocking_checks, checks_for, own_checks, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.tables import TABLES
 
 
 def test_every_check_passes_on_a_world_in_order():
     read = reader(whole_world())
-    outcomes = [check.evaluate(read, JAN_31, FEB_2) for check in all_checks(CONVENTIONS)]
+    outcomes = [check.evaluate(read, Days.between(JAN_31, FEB_2)) for check in all_checks(CONVENTIONS)]
     assert [(o.table, o.check, o.sample) for o in outcomes if not o.passed] == []
     assert all(o.failed_rows == 0 and o.failing_days == () for o in outcomes)
 
@@ -21,7 +25,7 @@ def test_a_table_that_cannot_be_read_raises(check):
         world = whole_world()
         del world[missing]
         with pytest.raises(LendingError, match=missing):
-            check.evaluate(reader(world), JAN_31, FEB_2)
+            check.evaluate(reader(world), Days.between(JAN_31, FEB_2))
 
 
 def test_names_are_unique_within_a_table_and_every_table_has_a_suite():
@@ -40,15 +44,58 @@ def test_what_blocks_a_snapshot_is_also_what_blocks_its_positions():
     assert all(check.blocking for check in own_checks(CONVENTIONS) if (check.table, check.name) in chosen)
 
 
+class Forgetful:
+    """A memory that keeps nothing."""
+
+    def unchecked(self, check, days):
+        return days
+
+    def remember(self, check, days, outcome):
+        pass
+
+
+def verified(world, days):
+    return verify(reader(world), ["portfolio_snapshots"], days, CONVENTIONS, Forgetful())
+
+
 def test_verify_names_the_wrong_positions_under_a_snapshot():
     world = whole_world()
     for row in world["loan_positions"]:
         if row["loan_id"] == "L2" and row["business_date"] == FEB_2:
             row["interest_paid"] = row["interest_paid"] + 1
-    failed = [o for o in verify(reader(world), ["portfolio_snapshots"], JAN_31, FEB_2, CONVENTIONS) if not o.passed]
+    failed = [o for o in verified(world, Days.between(JAN_31, FEB_2)) if not o.passed]
     assert {o.check for o in failed} == {"roll_forward", "positions_equal_transactions"}
     assert all(o.blocking and o.failing_days == (FEB_2,) and o.sample[0]["loan_id"] == "L2" for o in failed)
-    assert all(o.passed for o in verify(reader(world), ["portfolio_snapshots"], JAN_31, JAN_31, CONVENTIONS))
+    assert all(o.passed for o in verified(world, Days((JAN_31,))))
+
+
+_CENT = Decimal("0.01")
+
+
+@given(data=st.data())
+@settings(max_examples=10, deadline=None)
+def test_some_days_fail_as_they_do_among_all_days(data):
+    world = whole_world()
+    daily = sorted(name for name, table in TABLES.items() if table.daily and world[name])
+    table = data.draw(st.sampled_from(daily), "table")
+    row = data.draw(st.sampled_from(world[table]), "row")
+    match data.draw(st.sampled_from(("cent", "lost", "twice")), "fault"):
+        case "cent":
+            row[data.draw(st.sampled_from([n for n, v in row.items() if isinstance(v, Decimal)]))] += _CENT
+        case "lost":
+            world[table].remove(row)
+        case "twice":
+            world[table].append(row)
+    some = Days(tuple(sorted(data.draw(st.sets(st.sampled_from(DAYS), min_size=1), "days"))))
+    read = reader(world)
+    for check in blocking_checks(daily, CONVENTIONS):
+        if table not in check.reads:
+            continue
+        among_all = check.evaluate(read, Days(DAYS))
+        alone = check.evaluate(read, some)
+        assert {*alone.failing_days} == {*among_all.failing_days} & {*some.dates}, check.name
+        if some.dates == DAYS:
+            assert alone.failed_rows == among_all.failed_rows
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""Remembers beside the lake's tables which blocking checks passed, so that they are evaluated once on the same data.
+
+The file holds, per check, the days on which it passed and what it passed on: the identities of the tables that it
+reads, the conventions, and the code of the checks. When any of these differs, nothing is known to pass. A file that is
+missing or damaged only means that checks are evaluated again.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from typing import Any
+
+from lending_pipelines.checks import Check, Days, Outcome
+from lending_pipelines.places import PlaceError, opened, placing
+from lending_pipelines.resources.report_source import LakeReportSource
+from lending_pipelines.tables import TABLES
+
+FILE = "_passed_checks.json"
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@contextmanager
+def passed_checks(source: LakeReportSource) -> Iterator["PassedChecks"]:
+    """The memory of checks on the tables as `source` reads them; what is added within the block is kept after it."""
+    url = f"{source.lake.url}/{FILE}"
+    memory = PassedChecks(source, _read(url))
+    try:
+        yield memory
+    finally:
+        if memory.added:
+            # Another run may write at the same time. Then one of the two evaluates its checks again next time.
+            _write(url, _read(url) | memory.added)
+
+
+class PassedChecks:
+    """See `passed_checks`; `kept` is what the file holds, by check."""
+
+    def __init__(self, source: LakeReportSource, kept: Mapping[str, Any]):
+        self._source = source
+        self._kept = kept
+        self.added: dict[str, Any] = {}
+
+    def unchecked(self, check: Check, days: Days) -> Days | None:
+        """The days on which the check is not known to pass; None when it passes on all of them.
+
+        A check of tables that are not daily looks at the whole table: it passes on all days or on none.
+        """
+        known = self._days(check)
+        if not TABLES[check.table].daily:
+            return None if known is not None else days
+        left = tuple(day for day in days.dates if day.isoformat() not in (known or ()))
+        return Days(left) if left else None
+
+    def remember(self, check: Check, days: Days, outcome: Outcome) -> None:
+        """Keep the days on which the check passed. One that fails without naming days passed on none."""
+        if not outcome.passed and not outcome.failing_days:
+            return
+        passed = [day.isoformat() for day in days.dates if day not in outcome.failing_days]
+        kept = sorted({*(self._days(check) or ()), *passed}) if TABLES[check.table].daily else []
+        self.added[_name(check)] = {"on": self._on(check), "days": kept}
+
+    def _days(self, check: Check) -> list[str] | None:
+        """The days on which the check passed on the same data; None when it is not known to have passed at all."""
+        found = self.added.get(_name(check)) or self._kept.get(_name(check))
+        return found["days"] if found and found["on"] == self._on(check) else None
+
+    def _on(self, check: Check) -> dict[str, Any]:
+        """What the check passes on."""
+        read = {name: self._source.identity(name) for name in sorted(check.reads)}
+        return {
+            "tables": {name: [table.version, table.files] for name, table in read.items()},
+            "conventions": self._source.conventions.stamp(),
+            "code": _code(),
+        }
+
+
+def _name(check: Check) -> str:
+    return f"{check.table}.{check.name}"
+
+
+@cache
+def _code() -> str:
+    """A hash of the checks' own code, which changes with a release and while checks are being written."""
+    hashed = hashlib.sha256(version("lending_pipelines").encode())
+    for module in sorted(resources.files("lending_pipelines.checks").iterdir(), key=lambda file: file.name):
+        if module.name.endswith(".py"):
+            hashed.update(module.read_bytes())
+    return hashed.hexdigest()
+
+
+def _read(url: str) -> dict[str, Any]:
+    try:
+        with opened(url) as (filesystem, path):
+            found = json.loads(filesystem.cat_file(path))
+        return {name: entry for name, entry in found.items() if {"on", "days"} <= entry.keys()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, PlaceError, ValueError, AttributeError, TypeError) as error:
+        _LOGGER.warning("%s cannot be read, so checks are evaluated again: %s", url, error)
+        return {}
+
+
+def _write(url: str, entries: Mapping[str, Any]) -> None:
+    try:
+        with placing(url) as file:
+            file.write(json.dumps(entries, indent=1).encode())
+    except PlaceError as error:
+        _LOGGER.warning("passed checks are not remembered: %s", error)
