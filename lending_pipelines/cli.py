@@ -85,6 +85,10 @@ def close(
     force: Annotated[bool, typer.Option(help="Close days again that are closed already.")] = False,
 ) -> None:
     """Run the daily close over a range of business dates, in one run."""
+    from lending_pipelines.expectations import client
+
+    # It imports Great Expectations, for seconds, while this process imports the rest.
+    client.start()
     from lending_pipelines.partitions import contiguous
     from lending_pipelines.runs import open_days, run_job
 

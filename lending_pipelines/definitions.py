@@ -9,6 +9,7 @@ from lending_pipelines.assets import CLOSE_ASSETS, report_assets, table_checks
 from lending_pipelines.jobs import assign_portfolios, daily_close, deliver_tape, report_jobs, sell_portfolio, sync
 from lending_pipelines.resources import (
     ConventionsResource,
+    ExpectationsResource,
     ExportsResource,
     LakeIOManager,
     LakeResource,
@@ -22,13 +23,14 @@ from lending_pipelines.sensors import SENSORS
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Everything Dagster knows of this project; `resource_overrides` replace resources by name."""
-    lake = LakeResource()
+    lake, exports = LakeResource(), ExportsResource()
     resources = {
         "source": SourceResource(),
         "lake": lake,
         "io_manager": LakeIOManager(lake=lake),
         "register": RegisterResource(),
-        "exports": ExportsResource(),
+        "exports": exports,
+        "expectations": ExpectationsResource(exports=exports),
         "mail": MailResource(),
         "conventions": ConventionsResource(),
     }

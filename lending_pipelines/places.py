@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -98,6 +99,20 @@ def placing_in(fs: Any, path: str, url: str) -> Iterator[Sink]:
         with suppress(Exception):
             fs.rm(temporary)
         raise
+
+
+def replace_folder(folder: str, url: str) -> None:
+    """Copy the files of a local folder to `url`, then remove the files that were there before and are not among them.
+
+    Raises PlaceError when the place cannot be reached or written.
+    """
+    with opened(url) as (fs, path), _named(url):
+        before = set(fs.find(path)) if fs.exists(path) else set()
+        fs.put(f"{folder}/", f"{path}/", recursive=True)
+        names = (file.relative_to(folder).as_posix() for file in Path(folder).rglob("*") if file.is_file())
+        left_over = before - {f"{path}/{name}" for name in names}
+        if left_over:
+            fs.rm(sorted(left_over))
 
 
 def hash_in(fs: Any, path: str, url: str) -> str | None:

@@ -1,45 +1,66 @@
-"""The checks as Dagster asset checks: one step a daily table, one for the servicing mirror and one for assignments.
+"""The checks as Dagster asset checks: a step for each derived table, and two for the servicing tables.
+
+The Great Expectations suites of the servicing tables are a step of their own, which runs last: nothing waits for them.
 
 What is checked is in checks/. A check of a run looks at the run's days; launched alone, at the latest closed day.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 import dagster as dg
 
-from lending_pipelines.checks import Check, Days, Outcome, checks_for
+from lending_pipelines.checks import SUITE, Check, Days, Outcome, checks_for
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.partitions import first_and_last
-from lending_pipelines.resources import ConventionsResource, LakeReportSource, LakeResource, passed_checks
+from lending_pipelines.resources import (
+    ConventionsResource,
+    ExpectationsResource,
+    LakeReportSource,
+    LakeResource,
+    passed_checks,
+)
 from lending_pipelines.tables import DERIVED, SERVICING
+
+_LAST = {"dagster/priority": "-1"}
 
 
 def table_checks() -> list[dg.AssetChecksDefinition]:
     """The asset checks of every table of the lake."""
-    derived = [_checks(f"{name}_checks", [name]) for name in DERIVED]
-    return [_checks("servicing_checks", list(SERVICING)), *derived]
+    derived = [_checks(f"{name}_checks", _checks_of([name])) for name in DERIVED]
+    servicing = _checks_of(SERVICING)
+    suites = [check for check in servicing if check.name == SUITE]
+    return [
+        _checks("servicing_checks", [check for check in servicing if check not in suites]),
+        _checks("servicing_expectations", suites, tags=_LAST),
+        *derived,
+    ]
 
 
-def _checks(name: str, tables: Sequence[str]) -> dg.AssetChecksDefinition:
+def _checks_of(tables: Iterable[str]) -> list[Check]:
     # Names, severities and what is read do not depend on the conventions; the run's own are used to evaluate.
-    checks = [check for table in tables for check in checks_for(table, Conventions())]
+    return [check for table in tables for check in checks_for(table, Conventions())]
 
-    @dg.multi_asset_check(name=name, specs=[_spec(check) for check in checks], can_subset=True)
+
+def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = None) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(name=name, specs=[_spec(check) for check in checks], can_subset=True, op_tags=tags)
     def evaluate(
-        context: dg.AssetCheckExecutionContext, lake: LakeResource, conventions: ConventionsResource
+        context: dg.AssetCheckExecutionContext,
+        lake: LakeResource,
+        conventions: ConventionsResource,
+        expectations: ExpectationsResource,
     ) -> Iterator[dg.AssetCheckResult]:
         days = _days(context, lake)
         source = LakeReportSource(lake.lake, conventions.get())
         with passed_checks(source) as memory:
-            for table in tables:
-                for check in checks_for(table, source.conventions):
+            for table in dict.fromkeys(check.table for check in checks):
+                for check in checks_for(table, source.conventions, expectations.verdict):
                     key = dg.AssetCheckKey(dg.AssetKey(table), check.name)
                     if key in context.selected_asset_check_keys:
                         outcome = check.evaluate(source.table, days)
                         if check.blocking:
                             memory.remember(check, days, outcome)
-                        yield _result(outcome, days)
+                        yield _result(outcome, days, expectations)
 
     return evaluate
 
@@ -55,9 +76,11 @@ def _days(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Days:
     return Days((latest,))
 
 
-def _result(outcome: Outcome, days: Days) -> dg.AssetCheckResult:
+def _result(outcome: Outcome, days: Days, expectations: ExpectationsResource) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN
     metadata: dict = {"days": f"{days.first} to {days.last}", **outcome.metadata}
+    if outcome.page:
+        metadata["data_docs"] = dg.MetadataValue.url(expectations.page(outcome.page))
     if not outcome.passed:
         metadata |= {
             "failed_rows": outcome.failed_rows,

@@ -7,9 +7,10 @@ it found. Turning them into Dagster's asset checks happens in assets/. Nothing h
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
 from lending_pipelines.checks.registry import all_checks, blocking_checks, checks_for, own_checks, verify
-from lending_pipelines.checks.suites import suite_check
+from lending_pipelines.checks.suites import SUITE
 
 __all__ = [
+    "SUITE",
     "Check",
     "Days",
     "Memory",
@@ -19,6 +20,5 @@ __all__ = [
     "blocking_checks",
     "checks_for",
     "own_checks",
-    "suite_check",
     "verify",
 ]

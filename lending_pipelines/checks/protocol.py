@@ -44,6 +44,8 @@ class Outcome:
     sample: tuple[dict[str, Any], ...]
     message: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    page: str | None = None
+    """The page of Great Expectations' Data Docs, by its path in them; None for rules of our own."""
 
 
 class Check(Protocol):

@@ -7,15 +7,21 @@ from lending_pipelines.checks.ledger import ledger_checks
 from lending_pipelines.checks.positions import position_checks
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
 from lending_pipelines.checks.servicing import servicing_checks
-from lending_pipelines.checks.suites import suite_checks
+from lending_pipelines.checks.suites import Validate, suite_checks
 from lending_pipelines.checks.totals import total_checks
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.expectations.client import validate_alone
 from lending_pipelines.tables import TABLES
 
 
-def all_checks(conventions: Conventions) -> tuple[Check, ...]:
-    """Every check under the conventions; a check's table and name together are unique."""
-    return (*own_checks(conventions), *suite_checks(conventions))
+def all_checks(conventions: Conventions, validate: Validate = validate_alone) -> tuple[Check, ...]:
+    """Every check under the conventions; a check's table and name together are unique.
+
+    Args:
+        conventions: They decide what some checks expect.
+        validate: Has Great Expectations validate a table's suite.
+    """
+    return (*own_checks(conventions), *suite_checks(conventions, validate))
 
 
 def own_checks(conventions: Conventions) -> tuple[Check, ...]:
@@ -23,10 +29,10 @@ def own_checks(conventions: Conventions) -> tuple[Check, ...]:
     return (*servicing_checks(), *position_checks(conventions), *total_checks(conventions), *ledger_checks())
 
 
-def checks_for(table: str, conventions: Conventions) -> tuple[Check, ...]:
-    """The checks of one table; KeyError when there is no such table."""
+def checks_for(table: str, conventions: Conventions, validate: Validate = validate_alone) -> tuple[Check, ...]:
+    """The checks of one table, as all_checks gives them. Raises KeyError when there is no such table."""
     name = TABLES[table].name
-    return tuple(check for check in all_checks(conventions) if check.table == name)
+    return tuple(check for check in all_checks(conventions, validate) if check.table == name)
 
 
 def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Check, ...]:

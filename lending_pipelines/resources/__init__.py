@@ -5,6 +5,7 @@ empty is taken from the environment when the run starts, so that no secret is re
 """
 
 from lending_pipelines.resources.conventions import ConventionsResource
+from lending_pipelines.resources.expectations import ExpectationsResource
 from lending_pipelines.resources.exports import ExportsResource
 from lending_pipelines.resources.lake import LakeIOManager, LakeResource
 from lending_pipelines.resources.mail import MailResource
@@ -16,6 +17,7 @@ from lending_pipelines.resources.source import SourceResource
 
 __all__ = [
     "ConventionsResource",
+    "ExpectationsResource",
     "ExportsResource",
     "LakeIOManager",
     "LakeReportSource",

@@ -19,6 +19,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from homes import DAILY_TABLES, DAYS, FIRST, LAST, OPEN, PORTFOLIO, Home, materialise
 from typer.testing import CliRunner
 
+from lending_pipelines.checks import SUITE
 from lending_pipelines.cli import app
 from lending_pipelines.definitions import definitions
 from lending_pipelines.runs import open_days
@@ -77,6 +78,11 @@ def test_every_blocking_check_ran_over_the_days_of_the_run_and_passed(closed):
 
     assert len(blocking) > 10
     assert blocking <= found.keys()
+    # Each suite of a daily table links to its page in the Data Docs of the run.
+    pages = [found[dg.AssetCheckKey(dg.AssetKey(name), SUITE)].metadata["data_docs"].value for name in DAILY_TABLES]
+    assert [Path(page).is_relative_to(closed.folder / "exports" / "data_docs") for page in pages] == [True] * len(pages)
+    assert all("expected" in Path(page).read_text() for page in pages)
+    assert (closed.folder / "exports" / "data_docs" / "index.html").exists()
     assert [key for key in blocking if not found[key].passed] == []
     assert {evaluation.metadata["days"].value for evaluation in evaluations} == {f"{FIRST} to {LAST}"}
 

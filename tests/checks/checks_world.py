@@ -59,9 +59,16 @@ def reader(world: World) -> Callable[[str], ir.Table]:
     return read
 
 
-def evaluate(world: World, table: str, name: str, first: date = JAN_31, last: date = FEB_2) -> Outcome:
+def evaluate(
+    world: World,
+    table: str,
+    name: str,
+    first: date = JAN_31,
+    last: date = FEB_2,
+    conventions: Conventions = CONVENTIONS,
+) -> Outcome:
     """What the check of that name finds."""
-    (check,) = (check for check in checks_for(table, CONVENTIONS) if check.name == name)
+    (check,) = (check for check in checks_for(table, conventions) if check.name == name)
     return check.evaluate(reader(world), Days.between(first, last))
 
 

@@ -1,0 +1,66 @@
+"""Reduces a table of any size to the few rows that decide whether its column rules hold.
+
+A rule on a column holds for a table if and only if it holds for these rows: for each column a row without a value, the
+rows with its least and greatest values, a row for each of the values of a coded column, and rows that share a key.
+What is expected of the rows is not known here.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+WHOLE_ROWS = 5_000
+"""A table with at most so many rows is its own representative."""
+
+_EXAMPLES = 5
+"""How many rows without a key, and how many shared keys, are enough to show the fault."""
+
+_CODES = 1_000
+"""How many distinct values of one coded column are looked at; a coded column has a handful."""
+
+
+def representatives(
+    rows: ir.Table, key: Sequence[str], ranged: Iterable[str], coded: Iterable[str], required: Iterable[str]
+) -> pa.Table:
+    """Rows of the table that decide the rules on its columns; all rows when there are at most WHOLE_ROWS.
+
+    Args:
+        rows: The table.
+        key: The columns that identify a row.
+        ranged: Columns whose least and greatest values are wanted.
+        coded: Columns of which each distinct value is wanted.
+        required: Columns of which a row without a value is wanted, if there is one.
+    """
+    whole = rows.limit(WHOLE_ROWS + 1).to_pyarrow()
+    if whole.num_rows <= WHOLE_ROWS:
+        return whole
+    identity = ibis.struct({name: rows[name] for name in key})
+    wanted = {
+        **{f"least {name}": identity.argmin(rows[name]) for name in ranged},
+        **{f"greatest {name}": identity.argmax(rows[name]) for name in ranged},
+        **{f"null {name}": identity.arbitrary(where=rows[name].isnull()) for name in required},
+    }
+    (picked,) = rows.agg(**wanted).to_pyarrow().to_pylist()
+    keys = [found for found in picked.values() if found is not None]
+    for name in coded:
+        by_code = rows.group_by(name).agg(identity=identity.arbitrary()).limit(_CODES)
+        keys += by_code.identity.to_pyarrow().to_pylist()
+    repeated = rows.group_by(list(key)).having(rows.count() > 1).agg(copies=rows.count()).limit(_EXAMPLES)
+    keys += repeated.select(*key).to_pyarrow().to_pylist()
+    return _with_keys(rows, key, keys).union(_without_key(rows, key)).to_pyarrow()
+
+
+def _with_keys(rows: ir.Table, key: Sequence[str], keys: list[dict]) -> ir.Table:
+    whole = {tuple(found.values()): found for found in keys if None not in found.values()}
+    schema = rows.select(*key).schema()
+    chosen = pa.Table.from_pylist(list(whole.values()), schema=schema.to_pyarrow())
+    return rows.semi_join(ibis.memtable(chosen, schema=schema), list(key))
+
+
+def _without_key(rows: ir.Table, key: Sequence[str]) -> ir.Table:
+    """A few rows that lack part of their key: no join finds them."""
+    return rows.filter(reduce(or_, (rows[name].isnull() for name in key))).limit(_EXAMPLES)

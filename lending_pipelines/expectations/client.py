@@ -1,0 +1,91 @@
+"""Starts the validating process and sends it requests: one process for this Python process, run after run."""
+
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.expectations.messages import Suite, Verdict
+
+_one_run_at_a_time = threading.Lock()
+_processes: list[subprocess.Popen[bytes]] = []
+_numbers = count()
+
+
+class ValidationError(LendingError):
+    """Great Expectations did not answer, or could not evaluate an expectation."""
+
+
+class Expectations:
+    """Great Expectations for one run: validates suites and writes their Data Docs."""
+
+    def __init__(self, process: subprocess.Popen[bytes]):
+        self._process = process
+        self._send("start", None)
+
+    def validate(self, suite: Suite) -> Verdict:
+        """Validate the suite's rows. ValidationError when that is not possible."""
+        return self._receive(self._send("validate", suite))
+
+    def site(self) -> str:
+        """The folder of the run's Data Docs, on this machine, until the next run starts."""
+        return self._receive(self._send("site", None))
+
+    def _send(self, method: str, argument: Any) -> int:
+        assert self._process.stdin
+        number = next(_numbers)
+        try:
+            pickle.dump((number, method, argument), self._process.stdin)
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._ended() from error
+        return number
+
+    def _receive(self, number: int) -> Any:
+        assert self._process.stdout
+        answered = -1
+        # Nobody waits for the answer to "start": it comes seconds later, when the process has imported its libraries.
+        while answered != number:
+            try:
+                answered, succeeded, answer = pickle.load(self._process.stdout)
+            except EOFError as error:
+                raise self._ended() from error
+        if not succeeded:
+            raise ValidationError(f"Great Expectations: {answer}")
+        return answer
+
+    def _ended(self) -> ValidationError:
+        status = self._process.wait()
+        return ValidationError(
+            f"the process that runs Great Expectations ended with status {status}: run the checks again"
+        )
+
+
+@contextmanager
+def expectations() -> Iterator[Expectations]:
+    """Great Expectations for one run; see `start` for its process."""
+    with _one_run_at_a_time:
+        yield Expectations(start())
+
+
+def validate_alone(suite: Suite) -> Verdict:
+    """Validate one suite in a run of its own."""
+    with expectations() as opened:
+        return opened.validate(suite)
+
+
+def start() -> subprocess.Popen[bytes]:
+    """The validating process, started if there is none.
+
+    Returns at once: the process imports Great Expectations while this one goes on. It ends with this process, however
+    that ends, because its requests then end.
+    """
+    if not _processes or _processes[-1].poll() is not None:
+        command = [sys.executable, "-m", "lending_pipelines.expectations.worker"]
+        _processes[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)]
+    return _processes[-1]

@@ -1,0 +1,161 @@
+"""The validating process: imports Great Expectations, then answers requests from standard input until it ends.
+
+Run as `python -m lending_pipelines.expectations.worker` by client.py alone. A request is a pickled (number, method,
+argument), its answer a pickled (number, True, value) or (number, False, message).
+"""
+
+import logging
+import os
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from traceback import format_exc
+from typing import Any, BinaryIO
+
+from lending_pipelines.expectations.messages import Failure, Suite, Verdict
+
+OBSERVED = 5
+"""How many offending values an answer shows."""
+
+_SITE = "data_docs"
+
+
+class Validator:
+    """One context of Great Expectations, with a site of Data Docs in a temporary folder, for one run at a time."""
+
+    def __init__(self) -> None:
+        import great_expectations as gx
+
+        self._gx = gx
+        self._folder = tempfile.TemporaryDirectory(prefix="lending-data-docs-")
+        self._runs = 0
+        self.start()
+
+    def start(self, argument: None = None) -> None:
+        """Begin a run: a new context and an empty site."""
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        self._runs += 1
+        context = self._gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        for name in context.get_site_names():
+            context.delete_data_docs_site(name)
+        context.add_data_docs_site(_SITE, _site(self._site_folder))
+        self._context = context
+        self._tables = context.data_sources.add_pandas("lake")
+        self._unpublished: list[Any] = []
+
+    def validate(self, suite: Suite) -> Verdict:
+        """Validate the suite's rows by a checkpoint. RuntimeError when an expectation could not be evaluated."""
+        checkpoint = self._checkpoint(suite)
+        ((identifier, result),) = checkpoint.run({"dataframe": suite.rows.to_pandas()}).run_results.items()
+        for item in result.results:
+            if raised := _raised(item.exception_info):
+                raise RuntimeError(f"{suite.table}: {item.expectation_config.kwargs}: {raised}")
+        self._unpublished.append(identifier)
+        (place,) = self._context.get_docs_sites_urls(
+            resource_identifier=identifier, site_name=_SITE, only_if_exists=False
+        )
+        failures = tuple(
+            Failure(item.expectation_config.meta["position"], tuple(item.result.get("partial_unexpected_list", ())))
+            for item in result.results
+            if not item.success
+        )
+        page = os.path.relpath(str(place["site_url"]).removeprefix("file://"), self._site_folder)
+        return Verdict(len(result.results), failures, page)
+
+    def site(self, argument: None = None) -> str:
+        """The folder of the finished site."""
+        self.write_pages()
+        return self._site_folder
+
+    def write_pages(self) -> None:
+        """Write the pages of the validations that have none yet, and the index."""
+        if self._unpublished:
+            self._context.build_data_docs(site_names=[_SITE], resource_identifiers=self._unpublished)
+            self._unpublished = []
+
+    @property
+    def _site_folder(self) -> str:
+        return str(Path(self._folder.name) / str(self._runs))
+
+    def _checkpoint(self, suite: Suite) -> Any:
+        gx, context, name = self._gx, self._context, suite.table
+        expectations = [
+            getattr(gx.expectations, expected.kind)(
+                **expected.arguments, severity=expected.severity, meta={"position": position}
+            )
+            for position, expected in enumerate(suite.expectations)
+        ]
+        if name in self._tables.get_asset_names():
+            self._tables.delete_asset(name)
+        asset = self._tables.add_dataframe_asset(name)
+        validation = gx.ValidationDefinition(
+            name=name,
+            data=asset.add_batch_definition_whole_dataframe(name),
+            suite=context.suites.add_or_update(gx.ExpectationSuite(name=name, expectations=expectations)),
+        )
+        shown = {
+            "result_format": "BASIC",
+            "partial_unexpected_count": OBSERVED,
+            "unexpected_index_column_names": list(suite.key),
+        }
+        checkpoint = gx.Checkpoint(
+            name=name,
+            validation_definitions=[context.validation_definitions.add_or_update(validation)],
+            result_format=shown,
+        )
+        return context.checkpoints.add_or_update(checkpoint)
+
+
+def _raised(exception_info: dict[str, Any]) -> str | None:
+    """The exception of an expectation. Great Expectations gives one, or a dictionary of them by metric."""
+    for info in (exception_info, *(value for value in exception_info.values() if isinstance(value, dict))):
+        if info.get("raised_exception"):
+            return str(info["exception_message"])
+    return None
+
+
+def _site(folder: str) -> Any:
+    return {
+        "class_name": "SiteBuilder",
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "show_how_to_buttons": False,
+    }
+
+
+def _answer(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer each request until the requests end, which they do when the parent process ends."""
+    validator = Validator()
+    while True:
+        try:
+            number, method, argument = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            answer = (number, True, getattr(validator, method)(argument))
+        except Exception:
+            answer = (number, False, format_exc())
+        pickle.dump(answer, answers)
+        answers.flush()
+        # Pages are written while the parent computes.
+        if method == "validate":
+            validator.write_pages()
+
+
+def main() -> None:
+    """Answer the parent process's requests. What libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # Great Expectations imports these where they are installed. This process uses neither.
+    for name in ("pyspark", "boto3"):
+        sys.modules[name] = None  # type: ignore[assignment]
+    _answer(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()
