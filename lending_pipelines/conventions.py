@@ -40,6 +40,11 @@ class Conventions(BaseModel):
         description="Which recoveries a recovery rate counts: receipt: those received in the period; charge_off: those"
         " on the loans charged off in it, whenever received.",
     )
+    negative_journal_lines: bool = Field(
+        False,
+        description="Whether journal lines may have a negative debit or credit, which corrects an earlier line of the"
+        " same side (red storno).",
+    )
 
     @field_validator("bucket_edges")
     @classmethod
@@ -56,7 +61,7 @@ class Conventions(BaseModel):
 
     def stamp(self) -> dict[str, str]:
         """The settings as text by name, for covers, manifests and metadata."""
-        return {name: ", ".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in self}
+        return {name: _written(value) for name, value in self}
 
     def overridden(self, text: str) -> "Conventions":
         """These with the settings of the text in their place: `par_operator=>; bucket_edges=1,30,60`.
@@ -85,6 +90,13 @@ class Conventions(BaseModel):
             raise LendingError(f"conventions file {path} cannot be read: {error}") from error
         except ValidationError as error:
             raise LendingError(f"conventions file {path}: {_problems(error)}") from error
+
+
+def _written(value: object) -> str:
+    """A setting's value as a conventions file has it, without quotes and brackets."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _problems(error: ValidationError) -> str:

@@ -21,6 +21,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         "transition_step": "month",
         "non_accrual_days": "90",
         "recovery_dating": "receipt",
+        "negative_journal_lines": "false",
     }
 
 

@@ -48,6 +48,9 @@ def test_the_definitions_list_every_convention():
     text = (ROOT / "docs" / "definitions.md").read_text(encoding="utf-8").partition("## Conventions")[2]
     listed = re.findall(r"^\| ([a-z_]+) \| `(.*?)` \|", text, re.MULTILINE)
     defaults = {name: str(list(value) if isinstance(value, tuple) else value) for name, value in Conventions()}
+    defaults = {
+        name: default.lower() if default in ("True", "False") else default for name, default in defaults.items()
+    }
     assert {name: default.strip('"') for name, default in listed} == defaults
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lending_pipelines.assets.describe import OWNERS, table_metadata
-from lending_pipelines.resources import LakeResource, SourceResource
+from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource
 from lending_pipelines.sources.sync import SyncResult, sync_table
 from lending_pipelines.tables import SERVICING
 
@@ -35,13 +35,17 @@ class SyncConfig(dg.Config):
     pool="servicing_database",
 )
 def servicing_tables(
-    context: dg.AssetExecutionContext, config: SyncConfig, source: SourceResource, lake: LakeResource
+    context: dg.AssetExecutionContext,
+    config: SyncConfig,
+    source: SourceResource,
+    lake: LakeResource,
+    conventions: ConventionsResource,
 ) -> Iterator[dg.MaterializeResult]:
     """Each table is one commit: what came in before an error stays, and the failing table keeps what it had."""
     opened = source.open()
     for name, table in SERVICING.items():
         if dg.AssetKey(name) in context.selected_asset_keys:
-            result = sync_table(opened, table, lake.lake, full=config.full)
+            result = sync_table(opened, table, lake.lake, config.full, conventions.get())
             context.log.info(f"{name}: {result.rows_read:,} rows read, {result.rows_added:,} added")
             yield dg.MaterializeResult(asset_key=name, metadata=_metadata(result))
 

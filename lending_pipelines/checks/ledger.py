@@ -1,16 +1,19 @@
 """Checks of the general ledger: entries and trial balance that balance, control accounts that tie out."""
 
+from functools import partial
+
 import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.checks.compare import broken, calendar, differences
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
+from lending_pipelines.conventions import Conventions
 
 _PRINCIPAL = "principal"
 
 
-def ledger_checks() -> tuple[Check, ...]:
+def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
     """The checks of trial_balance, ledger_tieouts and journal_lines."""
     return (
         DailyCheck(
@@ -71,9 +74,10 @@ def ledger_checks() -> tuple[Check, ...]:
         StandingCheck(
             "lines_one_sided",
             "journal_lines",
-            "exactly one of debit and credit is other than zero, and neither is negative",
+            "at most one of debit and credit is other than zero, and neither is negative unless "
+            "negative_journal_lines allows it",
             ("journal_lines",),
-            lines_not_one_sided,
+            partial(lines_not_one_sided, negative=conventions.negative_journal_lines),
         ),
     )
 
@@ -171,9 +175,11 @@ def unbalanced_entries(tables: Tables) -> ir.Table:
     return sums.filter(broken(sums.debit != sums.credit))
 
 
-def lines_not_one_sided(tables: Tables) -> ir.Table:
-    """Lines with a debit and a credit, with neither, or with a negative one."""
+def lines_not_one_sided(tables: Tables, *, negative: bool) -> ir.Table:
+    """Lines with a debit and a credit, or with a negative one where `negative` does not allow it."""
     lines = tables["journal_lines"]
-    one_sided = (lines.debit != 0) ^ (lines.credit != 0)
-    wrong = lines.filter(broken(~one_sided, lines.debit < 0, lines.credit < 0))
+    problems = [(lines.debit != 0) & (lines.credit != 0)]
+    if not negative:
+        problems += [lines.debit < 0, lines.credit < 0]
+    wrong = lines.filter(broken(*problems))
     return wrong.select("entry_id", "line_no", "account_code", "entry_date", "debit", "credit", "loan_id")

@@ -26,7 +26,7 @@ def all_checks(conventions: Conventions, validate: Validate = validate_alone) ->
 
 def own_checks(conventions: Conventions) -> tuple[Check, ...]:
     """Every check but the Great Expectations suites."""
-    return (*servicing_checks(), *position_checks(conventions), *total_checks(conventions), *ledger_checks())
+    return (*servicing_checks(), *position_checks(conventions), *total_checks(conventions), *ledger_checks(conventions))
 
 
 def checks_for(table: str, conventions: Conventions, validate: Validate = validate_alone) -> tuple[Check, ...]:

@@ -50,6 +50,16 @@ SIGNED = frozenset(
 )
 """The amounts that may be negative; every other amount, and every count, may not."""
 
+SIGNED_WITH_RED_STORNO = frozenset(
+    {
+        ("journal_lines", "debit"),
+        ("journal_lines", "credit"),
+        ("trial_balance", "debit_total"),
+        ("trial_balance", "credit_total"),
+    }
+)
+"""The amounts that may be negative where the convention negative_journal_lines allows it."""
+
 _SHARES = ("balance_share", "count_rate", "balance_rate")
 """Ratios between 0 and 1. PAR is none: credit balances of overpaid loans lower what it is a ratio to."""
 
@@ -138,7 +148,7 @@ class SuiteCheck:
                 share = about | {"min_value": 0, "max_value": 1 + _ROUNDING}
                 outside = (value < 0) | (value > 1 + _ROUNDING)
                 yield Rule(Expectation("ExpectColumnValuesToBeBetween", share), column.name, outside)
-            signed = (self.table, column.name) in SIGNED
+            signed = (self.table, column.name) in self._signed
             if column.type == "int64" or (column.type == MONEY and not signed):
                 # A lender's system may know reasons for a negative amount that we do not; what we compute may not.
                 severity: gx.Severity = "critical" if self.table in DERIVED else "warning"
@@ -152,6 +162,10 @@ class SuiteCheck:
         if len(key) == 1:
             unique = Expectation("ExpectColumnValuesToBeUnique", {"column": key[0]})
         return Rule(unique, key[0], rows.count().over(group_by=key) > 1)
+
+    @property
+    def _signed(self) -> frozenset[tuple[str, str]]:
+        return SIGNED | SIGNED_WITH_RED_STORNO if self.conventions.negative_journal_lines else SIGNED
 
     def _allowed(self, column: str, values: tuple[str, ...]) -> tuple[str, ...]:
         buckets = self.conventions.buckets

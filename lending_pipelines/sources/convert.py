@@ -1,72 +1,98 @@
-"""Turns the values that databases hand out into the exact Arrow types of the servicing tables, or says which cannot be.
+"""Converts the values that databases hand out to the exact Arrow types of the servicing tables.
 
-Databases differ (SQLite gives a NUMERIC as int or float and a date as text, PostgreSQL gives Decimal and date); what is
-accepted is what means the same. Nothing is rounded: only the noise of binary floats is taken off.
+Databases differ (SQLite gives a NUMERIC as int or float and a date as text, PostgreSQL gives Decimal and date). A value
+that converts without loss is taken: a whole number as an id, a timestamp at midnight as a date. Nothing is rounded:
+only the noise of binary floats is removed. What cannot be converted is refused; batches.py collects and reports it.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.tables import Table
-
-SHOWN = 5
-"""How many offending rows an error names."""
 
 Values: TypeAlias = Sequence[Any] | pa.Array
 """One column's values as a database hands them out."""
 
-_CASTS = {
-    "int64": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
-    "date32[day]": (pa.types.is_string,),
-    "timestamp[us]": (pa.types.is_date, pa.types.is_timestamp),
-    "bool": (),
-    "string": (),
-}
-"""What may be cast to each type, besides the type itself and the cases that need a rule of their own."""
+REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError)
+"""What `to_arrow` raises for a value that does not convert without loss."""
 
-
-def record_batch(source: str, table: Table, columns: Sequence[Values]) -> pa.RecordBatch:
-    """Columns of values in the table's order as a record batch of its types.
-
-    SourceError names the source, table, column and the keys and values of the first offending rows.
-    """
-    arrays = []
-    for field, values in zip(table.arrow_schema, columns, strict=True):
-        try:
-            arrays.append(to_arrow(values, field.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            arrays.append(_one_by_one(source, table, field, [_plain(column) for column in columns]))
-    return pa.RecordBatch.from_arrays(arrays, schema=table.arrow_schema)
+_NUMBER = r"^[+-]?\d+(\.\d+)?$"
+_FLAGS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
+_CENT = 0.01
 
 
 def to_arrow(values: Values, wanted: pa.DataType) -> pa.Array:
-    """The values as an array of the wanted type; ArrowInvalid or ArrowTypeError when one does not mean the same."""
-    found = values if isinstance(values, pa.Array) else pa.array(values)
+    """The values as an array of the wanted type, one of the servicing tables' types.
+
+    Raises:
+        pa.ArrowInvalid, pa.ArrowTypeError: A value does not convert without loss.
+    """
+    found = _array(values)
     if found.type == wanted or pa.types.is_null(found.type):
         return found.cast(wanted)
     if pa.types.is_decimal(wanted):
-        return _to_decimal(found, wanted)
-    if pa.types.is_timestamp(wanted) and pa.types.is_string(found.type):
+        return _decimals(found, wanted)
+    if pa.types.is_integer(wanted):
+        return _integers(found).cast(wanted)
+    if pa.types.is_date(wanted):
+        return _dates(found, wanted)
+    if pa.types.is_timestamp(wanted):
         return _instants(found, wanted)
-    if pa.types.is_boolean(wanted) and pa.types.is_integer(found.type):
-        return _flags(found)
-    if any(accepts(found.type) for accepts in _CASTS[str(wanted)]):
-        return found.cast(wanted)
-    raise pa.ArrowInvalid(f"{found.type} is not {wanted}")
+    if pa.types.is_boolean(wanted):
+        return _booleans(found)
+    return _texts(found, wanted)
 
 
-def _to_decimal(found: pa.Array, wanted: pa.Decimal128Type) -> pa.Array:
+def _array(values: Values) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
+    found = pa.array(values)
+    # Arrow takes a datetime among dates for a date, and drops its time.
+    if pa.types.is_date(found.type) and any(isinstance(value, datetime) for value in values):
+        raise pa.ArrowInvalid("dates mixed with instants")
+    return found
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+
+
+def _refuse(found: pa.Array, wanted: str) -> pa.ArrowInvalid:
+    return pa.ArrowInvalid(f"{found.type} is not {wanted}")
+
+
+def _decimals(found: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(found.type):
         return found.cast(wanted)
     if pa.types.is_integer(found.type):
         # An int64 has up to 19 digits before the point; the second cast refuses what does not fit.
         return found.cast(pa.decimal128(19 + wanted.scale, wanted.scale)).cast(wanted)
-    if not pa.types.is_floating(found.type):
-        raise pa.ArrowInvalid(f"{found.type} is not {wanted}")
+    if pa.types.is_floating(found.type):
+        return _without_noise(found, wanted)
+    if _is_text(found.type):
+        return _numerals(found).cast(wanted)
+    raise _refuse(found, "a number")
+
+
+def _numerals(found: pa.Array) -> pa.Array:
+    """Texts that are plain decimal numbers, without sign + and zeros after the last digit."""
+    if pc.any(pc.invert(pc.match_substring_regex(found, _NUMBER))).as_py():
+        raise pa.ArrowInvalid("not a plain decimal number")
+    trimmed = pc.replace_substring_regex(found, r"(\.\d*?)0+$", r"\1")
+    return pc.utf8_rtrim(pc.utf8_ltrim(trimmed, "+"), ".")
+
+
+def _without_noise(found: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Floats as the decimals that they stand for."""
+    known = found.drop_null().to_numpy(zero_copy_only=False)
+    if np.any(np.spacing(np.abs(known)) > _CENT):
+        raise pa.ArrowInvalid("a float of this size cannot tell one cent from the next")
+    if found.type != pa.float64():
+        # A real's own digits are those of its shortest text: 0.15, not 0.1500000059604645.
+        found = found.cast(pa.string()).cast(pa.float64())
     exact = found.cast(wanted)
     noise = pc.abs(pc.subtract(exact.cast(pa.float64()), found))
     # 0.1 + 0.2 is meant as 0.30, 1.005 is not a money amount: a ten-thousandth of the last digit tells them apart, or
@@ -77,7 +103,29 @@ def _to_decimal(found: pa.Array, wanted: pa.Decimal128Type) -> pa.Array:
     return exact
 
 
+def _integers(found: pa.Array) -> pa.Array:
+    if pa.types.is_integer(found.type) or pa.types.is_floating(found.type) or pa.types.is_decimal(found.type):
+        return found.cast(pa.int64())
+    if _is_text(found.type):
+        return _numerals(found).cast(pa.int64())
+    raise _refuse(found, "a whole number")
+
+
+def _dates(found: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if pa.types.is_date(found.type):
+        return found.cast(wanted)
+    instants = _instants(found, pa.timestamp("us"))
+    dates = instants.cast(wanted)
+    if pc.any(pc.not_equal(dates.cast(instants.type), instants)).as_py():
+        raise pa.ArrowInvalid("a timestamp that is not at midnight is not a date")
+    return dates
+
+
 def _instants(found: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if pa.types.is_date(found.type) or pa.types.is_timestamp(found.type):
+        return found.cast(wanted)
+    if not _is_text(found.type):
+        raise _refuse(found, "a timestamp")
     try:
         return found.cast(wanted)
     except pa.ArrowInvalid:
@@ -85,33 +133,22 @@ def _instants(found: pa.Array, wanted: pa.DataType) -> pa.Array:
         return found.cast(pa.timestamp("us", "UTC")).cast(wanted)
 
 
-def _flags(found: pa.Array) -> pa.Array:
-    if pc.any(pc.greater(pc.abs(found), 1)).as_py():
-        raise pa.ArrowInvalid("a flag is 0 or 1")
-    return found.cast(pa.bool_())
+def _booleans(found: pa.Array) -> pa.Array:
+    texts = found if _is_text(found.type) else _integers(found).cast(pa.string())
+    folded = pc.utf8_lower(texts)
+    numbers = pc.index_in(folded, pa.array(list(_FLAGS)))
+    if numbers.null_count > found.null_count:
+        raise pa.ArrowInvalid(f"not one of {', '.join(_FLAGS)}")
+    return pa.array(list(_FLAGS.values())).take(numbers)
 
 
-def _plain(values: Values) -> Sequence[Any]:
-    return values.to_pylist() if isinstance(values, pa.Array) else values
-
-
-def _one_by_one(source: str, table: Table, field: pa.Field, columns: Sequence[Sequence[Any]]) -> pa.Array:
-    """The column value by value: what fails as a whole may be a harmless mixture, else the offending rows are known."""
-    position = table.names.index(field.name)
-    converted, offending = [], []
-    for number, value in enumerate(columns[position]):
-        try:
-            converted.append(to_arrow((value,), field.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            offending.append(number)
-    if not offending:
-        return pa.concat_arrays(converted)
-    keys = [table.names.index(name) for name in table.key]
-    shown = "; ".join(
-        ", ".join(f"{table.names[k]}={columns[k][number]}" for k in keys) + f" has {columns[position][number]!r}"
-        for number in offending[:SHOWN]
-    )
-    raise SourceError(
-        f"{source}: {table.name}.{field.name} must be {table.column(field.name).type}, "
-        f"but {len(offending)} or more rows are not: {shown}"
-    )
+def _texts(found: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if _is_text(found.type):
+        return found.cast(wanted)
+    if pa.types.is_integer(found.type):
+        return found.cast(wanted)
+    if pa.types.is_floating(found.type):
+        return found.cast(pa.int64()).cast(wanted)
+    if pa.types.is_decimal(found.type):
+        return found.cast(pa.decimal128(38, 0)).cast(wanted)
+    raise _refuse(found, "text")

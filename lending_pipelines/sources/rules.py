@@ -4,69 +4,78 @@ These are the rules without which a row has no meaning. Whether meaningful rows 
 other across tables, is judged after the sync, in checks/.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.sources.convert import SHOWN
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.sources.finding import SHOWN, Finding, example
 from lending_pipelines.tables import Column, Table
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Rows that break one rule: the column, what is wrong, how many rows, and the keys of the first few."""
-
-    column: str
-    problem: str
-    rows: int
-    keys: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.column}: {self.rows} rows {self.problem} ({'; '.join(self.keys)})"
-
-
-@dataclass(frozen=True)
 class _Rule:
-    """A row breaks the rule where `broken` is true; a null is judged by the rule on nulls alone."""
+    """A row breaks the rule where `broken` is true; only a rule on nulls is true for a null."""
 
     column: str
     problem: str
     broken: Callable[[ir.Table], ir.BooleanValue]
+    on_nulls: bool = False
 
 
-def findings(table: Table, staged: ir.Table, current: ir.Table | None) -> list[Finding]:
-    """Every rule that staged rows break; `current` is what the lake holds, None when it has nothing."""
+def findings(
+    table: Table,
+    staged: ir.Table,
+    current: ir.Table | None,
+    conventions: Conventions,
+    unreadable: Sequence[Finding] = (),
+) -> list[Finding]:
+    """Every fault of the staged rows.
+
+    Args:
+        table: The servicing table.
+        staged: The rows that were read.
+        current: What the lake holds; None when it has nothing.
+        conventions: Say which journal lines are allowed.
+        unreadable: Faults found while reading. Values that could not be read are null in `staged`: only what the other
+            columns say is judged.
+    """
+    doubtful = {finding.column for finding in unreadable}
     return [
-        *_broken_rows(table, staged),
-        *_duplicate_keys(table, staged),
-        *_changed_events(table, staged, current),
-        *_unknown_reversed(table, staged, current),
+        *unreadable,
+        *_broken_rows(table, staged, conventions, doubtful),
+        *_duplicate_keys(table, staged, doubtful),
+        *_changed_events(table, staged, current, doubtful),
+        *_unknown_reversed(table, staged, current, doubtful),
     ]
 
 
-def contradictions(table: Table, staged: ir.Table, current: ir.Table) -> ir.Table:
-    """The staged rows whose key the lake holds with other content."""
+def contradictions(table: Table, staged: ir.Table, current: ir.Table, but: Collection[str] = ()) -> ir.Table:
+    """The staged rows whose key the lake holds with other content, in any column but those named."""
     both = staged.join(current, list(table.key), rname="{name}_held")
-    values = [name for name in table.names if name not in table.key]
+    values = [name for name in table.names if name not in table.key and name not in but]
     if not values:
         return staged.limit(0)
     differs = ibis.or_(*(~both[name].identical_to(both[f"{name}_held"]) for name in values))
     return both.filter(differs).select(*table.names)
 
 
-def _rules(table: Table) -> Iterator[_Rule]:
+def _rules(table: Table, conventions: Conventions) -> Iterator[_Rule]:
     for column in table.columns:
         if not column.nullable:
             yield _required(column)
         if column.values:
             yield _one_of(column)
     yield from _TABLE_RULES.get(table.name, ())
+    if table.name == "journal_lines" and not conventions.negative_journal_lines:
+        advice = "; where the ledger corrects entries so (red storno), set the convention negative_journal_lines = true"
+        yield from (_not_negative(side, advice) for side in ("debit", "credit"))
 
 
 def _required(column: Column) -> _Rule:
-    return _Rule(column.name, "have no value", lambda rows: rows[column.name].isnull())
+    return _Rule(column.name, "have no value", lambda rows: rows[column.name].isnull(), on_nulls=True)
 
 
 def _one_of(column: Column) -> _Rule:
@@ -74,8 +83,8 @@ def _one_of(column: Column) -> _Rule:
     return _Rule(column.name, problem, lambda rows: rows[column.name].notin(column.values))
 
 
-def _not_negative(name: str) -> _Rule:
-    return _Rule(name, "are negative", lambda rows: rows[name] < 0)
+def _not_negative(name: str, advice: str = "") -> _Rule:
+    return _Rule(name, f"are negative{advice}", lambda rows: rows[name] < 0)
 
 
 _TABLE_RULES: dict[str, tuple[_Rule, ...]] = {
@@ -90,20 +99,24 @@ _TABLE_RULES: dict[str, tuple[_Rule, ...]] = {
             "reverses_id",
             "are reversals of nothing",
             lambda t: (t.type == "reversal") & t.reverses_id.isnull(),
+            on_nulls=True,
         ),
     ),
     "journal_lines": (
         _Rule(
             "debit",
-            "do not have exactly one of debit and credit above zero and the other zero",
-            lambda t: (t.debit < 0) | (t.credit < 0) | ((t.debit == 0) == (t.credit == 0)),
+            "have both a debit and a credit",
+            lambda t: (t.debit != 0) & (t.credit != 0),
         ),
     ),
 }
 
 
-def _broken_rows(table: Table, staged: ir.Table) -> Iterator[Finding]:
-    rules = list(_rules(table))
+def _broken_rows(
+    table: Table, staged: ir.Table, conventions: Conventions, doubtful: Collection[str]
+) -> Iterator[Finding]:
+    # A null in a doubtful column may be a value that could not be read.
+    rules = [rule for rule in _rules(table, conventions) if not (rule.on_nulls and rule.column in doubtful)]
     # One pass over the rows counts for all rules; only a broken one is looked at again.
     counted = staged.aggregate(**{f"rule_{n}": rule.broken(staged).sum() for n, rule in enumerate(rules)})
     counts = counted.to_pyarrow().to_pylist()[0]
@@ -112,23 +125,27 @@ def _broken_rows(table: Table, staged: ir.Table) -> Iterator[Finding]:
             yield _finding(table, rule.column, rule.problem, staged.filter(rule.broken(staged)))
 
 
-def _duplicate_keys(table: Table, staged: ir.Table) -> Iterator[Finding]:
+def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[Finding]:
+    if doubtful.intersection(table.key):
+        return
     repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
     if _count(repeated):
         yield _finding(table, ", ".join(table.key), "are keys given more than once", repeated)
 
 
-def _changed_events(table: Table, staged: ir.Table, current: ir.Table | None) -> Iterator[Finding]:
-    if table.load != "append" or current is None:
+def _changed_events(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[Finding]:
+    if table.load != "append" or current is None or doubtful.intersection(table.key):
         return
-    changed = contradictions(table, staged, current)
+    changed = contradictions(table, staged, current, but=doubtful)
     if _count(changed):
         problem = "differ from what the lake holds under their key, but events are never updated: reverse them instead"
         yield _finding(table, ", ".join(table.key), problem, changed)
 
 
-def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None) -> Iterator[Finding]:
-    if table.name != "transactions":
+def _unknown_reversed(
+    table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]
+) -> Iterator[Finding]:
+    if table.name != "transactions" or doubtful.intersection(("transaction_id", "type", "reverses_id")):
         return
     reversals = staged.filter((staged.type == "reversal") & staged.reverses_id.notnull())
     known = staged.select(reverses_id="transaction_id")
@@ -140,9 +157,13 @@ def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None) 
 
 
 def _finding(table: Table, column: str, problem: str, broken: ir.Table) -> Finding:
-    first = broken.select(*table.key).order_by(*table.key).limit(SHOWN).to_pyarrow().to_pylist()
-    keys = tuple(", ".join(f"{name}={value}" for name, value in row.items()) for row in first)
-    return Finding(column, problem, _count(broken), keys)
+    value = [column] if column in table.names and column not in table.key else []
+    rows = broken.select(*table.key, *value).order_by(*table.key).limit(SHOWN).to_pyarrow().to_pylist()
+    examples = tuple(
+        example({name: row[name] for name in table.key}, *(row[name] for name in value if row[name] is not None))
+        for row in rows
+    )
+    return Finding(column, problem, _count(broken), examples)
 
 
 def _count(rows: ir.Table) -> int:

@@ -1,30 +1,47 @@
 """Puts a source's rows on disk before they are judged: a stream in, one Parquet file out, a few batches in memory."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lending_pipelines.sources.batches import UnreadableValues
+from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.protocol import Source, SourceError
 from lending_pipelines.tables import Table
 
 ROW_GROUP_ROWS = 131_072
 
 
-def stage(source: Source, table: Table, since: datetime | None, file: str) -> int:
-    """Write the table's rows to the file, a path or an fsspec URL, and return their number.
+@dataclass(frozen=True)
+class Staged:
+    """What was written: the number of rows, and the columns' faults. A value that cannot be read is null."""
 
-    SourceError when a batch has other columns.
-    """
+    rows: int
+    unreadable: tuple[Finding, ...]
+
+
+def stage(source: Source, table: Table, since: datetime | None, file: str) -> Staged:
+    """Write the table's rows to the file, a path or an fsspec URL. SourceError when a batch has other columns."""
     rows = 0
+    unreadable: list[Finding] = []
     with fsspec.open(file, "wb") as sink, pq.ParquetWriter(sink, table.arrow_schema) as writer:
-        for group in _grouped(source.read(table, since)):
+        for group in _grouped(_read_to_the_end(source.read(table, since), unreadable)):
             _check_schema(source, table, group)
             writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
             rows += group.num_rows
-    return rows
+    return Staged(rows, tuple(unreadable))
+
+
+def _read_to_the_end(batches: Iterator[pa.RecordBatch], unreadable: list[Finding]) -> Iterator[pa.RecordBatch]:
+    """The batches; faults that the adapter raises after the last one are added to the list."""
+    try:
+        yield from batches
+    except UnreadableValues as error:
+        unreadable.extend(error.findings)
 
 
 def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

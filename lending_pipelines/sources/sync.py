@@ -13,7 +13,9 @@ from typing import Protocol
 
 import ibis.expr.types as ir
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
+from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.protocol import Source
 from lending_pipelines.sources.rules import contradictions, findings
 from lending_pipelines.sources.staging import stage
@@ -28,7 +30,7 @@ an earlier posted_at than rows already read. What was read before is recognised 
 
 
 class SyncError(LendingError):
-    """A source's rows break a rule of their table; nothing was committed."""
+    """A source's rows cannot be read or break a rule of their table; nothing was committed."""
 
 
 class _Written(Protocol):
@@ -103,12 +105,15 @@ class _Changes:
         return bool(self.added or self.updated or self.removed)
 
 
-def sync_table(source: Source, table: Table, lake: Lake, full: bool = False) -> SyncResult:
+def sync_table(
+    source: Source, table: Table, lake: Lake, full: bool = False, conventions: Conventions | None = None
+) -> SyncResult:
     """Bring one table in, by how it changes (`table.load`): append new events, merge changed rows, or replace all.
 
     Tables with a watermark are read from the lake's watermark less OVERLAP on, or whole when `full`. The first sync
     writes a table even when it is empty. SourceError when the source cannot be read; SyncError names source, table,
-    column and rows when a rule is broken. In both cases the lake keeps what it had.
+    column and rows of every value that cannot be read and every rule that is broken. In both cases the lake keeps what
+    it had. `conventions` are the defaults unless given.
     """
     started = time.monotonic()
     current = lake.table(table.name) if lake.has(table.name) else None
@@ -116,10 +121,10 @@ def sync_table(source: Source, table: Table, lake: Lake, full: bool = False) -> 
     since = held - OVERLAP if held and not full else None
     with lake.engine.scratch() as folder:
         file = f"{folder}/{table.name}.parquet"
-        rows_read = stage(source, table, since, file)
+        read = stage(source, table, since, file)
         staged = lake.engine.read_parquet([file])
-        _refuse_broken(source, table, staged, current)
-        changes = _changes(table, staged, current, rows_read)
+        _refuse(source, table, findings(table, staged, current, conventions or Conventions(), read.unreadable))
+        changes = _changes(table, staged, current, read.rows)
         if current is None:
             version = lake.replace(table.name, staged).version
         elif changes:
@@ -128,7 +133,7 @@ def sync_table(source: Source, table: Table, lake: Lake, full: bool = False) -> 
             version = lake.version(table.name)
         seen = [mark for mark in (held, _watermark(table, staged)) if mark]
     return SyncResult(
-        rows_read=rows_read,
+        rows_read=read.rows,
         rows_added=changes.added,
         rows_updated=changes.updated,
         rows_removed=changes.removed,
@@ -139,8 +144,7 @@ def sync_table(source: Source, table: Table, lake: Lake, full: bool = False) -> 
     )
 
 
-def _refuse_broken(source: Source, table: Table, staged: ir.Table, current: ir.Table | None) -> None:
-    broken = findings(table, staged, current)
+def _refuse(source: Source, table: Table, broken: list[Finding]) -> None:
     if broken:
         raise SyncError(
             f"{source.name}: table {table.name} is refused and the lake keeps what it had: "

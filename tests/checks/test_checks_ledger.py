@@ -3,7 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from checks_world import FEB_1, FEB_2, JAN_31, evaluate, find, whole_world
+from checks_world import CONVENTIONS, FEB_1, FEB_2, JAN_31, evaluate, find, reader, whole_world
+
+from lending_pipelines.checks import checks_for
+from lending_pipelines.conventions import Conventions
 
 
 def test_debits_without_credits():
@@ -77,13 +80,36 @@ def test_an_entry_that_does_not_balance():
     assert outcome.failing_days == ()
 
 
-@pytest.mark.parametrize(("debit", "credit"), [("5", "5"), ("0", "0"), ("-5", "0"), ("0", "-5")])
-def test_a_line_with_two_sides_none_or_a_negative_one(debit, credit):
+RED_STORNO = CONVENTIONS.model_copy(update={"negative_journal_lines": True})
+
+
+def lines_found(debit: str, credit: str, conventions: Conventions) -> dict[str, list]:
+    """The offending lines of E2 with its third line changed, by check."""
     world = whole_world()
     line = find(world["journal_lines"], entry_id="E2", line_no=3)
     line.update(debit=Decimal(debit), credit=Decimal(credit))
-    outcome = evaluate(world, "journal_lines", "lines_one_sided")
-    assert [(row["entry_id"], row["line_no"]) for row in outcome.sample] == [("E2", 3)]
+    return {
+        check.name: [row["line_no"] for row in check.evaluate(reader(world), FEB_1, FEB_1).sample]
+        for check in checks_for("journal_lines", conventions)
+        if check.name in ("lines_one_sided", "great_expectations")
+    }
+
+
+@pytest.mark.parametrize(
+    ("debit", "credit", "wrong", "wrong_with_red_storno"),
+    [
+        ("5", "5", True, True),
+        ("-5", "-5", True, True),
+        ("0", "0", False, False),
+        ("-5", "0", True, False),
+        ("0", "-5", True, False),
+    ],
+)
+def test_a_line_with_two_sides_or_a_negative_one(debit, credit, wrong, wrong_with_red_storno):
+    assert lines_found(debit, credit, CONVENTIONS)["lines_one_sided"] == ([3] if wrong else [])
+    found = lines_found(debit, credit, RED_STORNO)
+    assert found["lines_one_sided"] == ([3] if wrong_with_red_storno else [])
+    assert found["great_expectations"] == []
 
 
 def test_a_tie_out_that_is_missing_or_compares_something_else():

@@ -74,10 +74,19 @@ def test_a_missing_table_is_an_error(database):
         read(database, "journal_lines")
 
 
-def test_a_missing_column_is_an_error(database):
-    database.execute("ALTER TABLE transactions DROP COLUMN reverses_id")
-    with pytest.raises(SourceError, match="canonical: table transactions lacks the column reverses_id"):
-        read(database, "transactions")
+def test_missing_columns_are_named_at_once_with_what_else_is_wrong(database, make_transaction):
+    database.insert("transactions", make_transaction(1))
+    database.execute("DROP INDEX ix_transactions_posted_at")
+    for column in ("reverses_id", "posted_at", "amount"):
+        database.execute(f"ALTER TABLE transactions DROP COLUMN {column}")
+    database.execute("ALTER TABLE transactions ADD COLUMN amount text DEFAULT 'a lot'")
+    with pytest.raises(SourceError) as error:
+        read(database, "transactions", datetime(2025, 1, 1))
+    assert str(error.value) == (
+        "canonical: table transactions cannot be read: transactions.posted_at: the column is missing; "
+        "transactions.amount: 1 rows are not amounts with at most 2 decimals and 16 digits before the point "
+        "(transaction_id=T1 has 'a lot'); transactions.reverses_id: the column is missing"
+    )
 
 
 def test_more_than_two_decimals_are_an_error_not_rounded(database, make_transaction):
@@ -86,7 +95,7 @@ def test_more_than_two_decimals_are_an_error_not_rounded(database, make_transact
     database.insert("transactions", make_transaction(1), make_transaction(2))
     database.execute("UPDATE transactions SET amount = 100.305 WHERE transaction_id = 'T2'")
     with pytest.raises(
-        SourceError, match=r"canonical: transactions\.amount must be decimal\(18, 2\), but .*=T2 has .*100\.305"
+        SourceError, match=r"transactions\.amount: 1 rows are not amounts with at most 2 decimals .*=T2 has 100\.305"
     ):
         read(database, "transactions")
 
@@ -97,7 +106,7 @@ def test_money_stored_as_text_is_an_error(database, make_transaction):
     database.insert("transactions", make_transaction(1))
     database.execute("UPDATE transactions SET amount = 'a lot'")
     with pytest.raises(
-        SourceError, match=r"canonical: transactions\.amount must be decimal.*transaction_id=T1 has 'a lot'"
+        SourceError, match=r"transactions\.amount: 1 rows are not amounts .*transaction_id=T1 has 'a lot'"
     ):
         read(database, "transactions")
 
@@ -108,8 +117,10 @@ def test_text_that_is_no_date_is_an_error_in_sqlite(sqlite_database, make_transa
     with pytest.raises(SourceError) as error:
         read(sqlite_database, "transactions")
     assert str(error.value) == (
-        "canonical: transactions.effective_on must be date, but 8 or more rows are not: "
+        "canonical: table transactions cannot be read: "
+        "transactions.effective_on: 8 rows are not dates, such as 2024-01-31 ("
         + "; ".join(f"transaction_id=T{n} has 'abc'" for n in (2, 3, 4, 5, 6))
+        + ")"
     )
 
 

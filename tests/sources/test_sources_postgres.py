@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.sources import SourceError, open_source
+from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import postgresql, rows
-from lending_pipelines.sources.convert import record_batch
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
 
@@ -59,7 +59,7 @@ def test_every_table_of_the_sample_is_what_the_plain_driver_reads(engine):
 
     for name, table in SERVICING.items():
         select = sa.select(*TABLES[name].columns)
-        plain = [record_batch("plain", table, columns) for columns in rows.fetch(engine, select)]
+        plain = record_batches("plain", table, rows.fetch(engine, select))
         expected = pa.Table.from_batches(plain, table.arrow_schema)
         found = pa.Table.from_batches(source.read(table, None), table.arrow_schema)
         order = [(key, "ascending") for key in table.key]
@@ -128,14 +128,14 @@ def test_types_that_mean_the_same_are_taken(engine):
     [
         ("amount", "numeric", "'NaN'", "'NaN'"),
         ("amount", "numeric", "'-Infinity'", "'-Infinity'"),
-        ("amount", "numeric", "12345678901234567.00", r"Decimal\('12345678901234567.00'\)"),
-        ("amount", "numeric", "0.001", r"Decimal\('0.001'\)"),
+        ("amount", "numeric", "12345678901234567.00", "12345678901234567.00"),
+        ("amount", "numeric", "0.001", "0.001"),
         ("effective_on", "date", "'infinity'", "'infinity'"),
         ("posted_at", "timestamp", "'-infinity'", "'infinity'"),
         ("posted_at", "timestamptz", "'infinity'", "'infinity'"),
         ("effective_on", "interval USING interval '1 day'", "'3 days'", "MonthDayNano.*days=3"),
-        ("channel", "numeric USING 1", "7", r"Decimal\('7'\)"),
-        ("channel", "bigint USING 1", "7", "7"),
+        ("channel", "numeric USING 1", "7.5", "7.5"),
+        ("channel", "boolean USING true", "false", "False"),
     ],
 )
 def test_a_value_that_the_table_cannot_hold_is_an_error_that_names_its_row(engine, column, type_, value, shown):
@@ -145,9 +145,7 @@ def test_a_value_that_the_table_cannot_hold_is_an_error_that_names_its_row(engin
         f"ALTER TABLE transactions ALTER {column} TYPE {type_}",
         f"UPDATE transactions SET {column} = {value} WHERE transaction_id = 'T2'",
     )
-    with pytest.raises(
-        SourceError, match=rf"canonical: transactions\.{column} must be .*transaction_id=T2 has {shown}"
-    ):
+    with pytest.raises(SourceError, match=rf"transactions\.{column}: \d rows are not .*transaction_id=T2 has {shown}"):
         read(engine, "transactions")
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.sources import OVERLAP, SourceError, SyncError, open_source, sync_table
 from lending_pipelines.sources import staging as staging_module
-from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.servicing import TRANSACTION_TYPES
 
 TRANSACTIONS = SERVICING["transactions"]
 LOANS = SERVICING["loans"]
@@ -43,7 +45,8 @@ class Rows:
 
     def read(self, table, since):
         if self._rows:
-            yield record_batch(self.name, table, [[row.get(name) for row in self._rows] for name in table.names])
+            columns = [[row.get(name) for row in self._rows] for name in table.names]
+            yield from record_batches(self.name, table, [columns])
         yield from self._batches
         if self._fails:
             raise self._fails
@@ -191,7 +194,7 @@ def refused(source, table: str, lake) -> str:
 def test_an_unknown_transaction_type_is_refused(lake, make_transaction):
     message = refused(Rows(make_transaction(1), make_transaction(2, "gift")), "transactions", lake)
     assert message.startswith("transactions.type: 1 rows have a value that is none of disbursement, capitalization")
-    assert message.endswith("(transaction_id=T2)")
+    assert message.endswith("(transaction_id=T2 has 'gift')")
 
 
 def test_a_null_in_a_required_column_is_refused(lake, make_transaction):
@@ -201,12 +204,14 @@ def test_a_null_in_a_required_column_is_refused(lake, make_transaction):
 
 def test_an_amount_that_is_not_its_components_is_refused(lake, make_transaction):
     message = refused(Rows(make_transaction(1, amount=Decimal("100.31"))), "transactions", lake)
-    assert message == "transactions.amount: 1 rows are not principal + interest + fees (transaction_id=T1)"
+    assert message == "transactions.amount: 1 rows are not principal + interest + fees (transaction_id=T1 has 100.31)"
 
 
 def test_a_negative_component_is_refused(lake, make_transaction):
     row = make_transaction(1, amount=Decimal("20.20"), interest=Decimal("-40.05"))
-    assert refused(Rows(row), "transactions", lake) == "transactions.interest: 1 rows are negative (transaction_id=T1)"
+    assert refused(Rows(row), "transactions", lake) == (
+        "transactions.interest: 1 rows are negative (transaction_id=T1 has -40.05)"
+    )
 
 
 def test_duplicate_keys_are_refused_with_the_first_few(lake, make_transaction):
@@ -234,13 +239,32 @@ def test_an_event_that_changed_is_refused(database, lake, make_transaction):
     assert lake.table("transactions").channel.count().to_pyarrow().as_py() == 0
 
 
-@pytest.mark.parametrize(("debit", "credit"), [("0", "0"), ("10", "10"), ("-10", "0"), ("0", "-10"), ("10", "-5")])
-def test_a_journal_line_has_one_side(lake, debit, credit):
+RED_STORNO = Conventions(negative_journal_lines=True)
+
+
+@pytest.mark.parametrize(("debit", "credit"), [("10", "10"), ("10", "-5"), ("-10", "10")])
+@pytest.mark.parametrize("conventions", [Conventions(), RED_STORNO], ids=["default", "red storno"])
+def test_a_journal_line_has_one_side(lake, debit, credit, conventions):
     lines = journal_line(1), journal_line(2, debit=Decimal(debit), credit=Decimal(credit))
+    with pytest.raises(SyncError) as error:
+        sync_table(Rows(*lines), SERVICING["journal_lines"], lake, conventions=conventions)
+    fault = f"journal_lines.debit: 1 rows have both a debit and a credit (entry_id=E1, line_no=2 has {debit}.00)"
+    assert fault in str(error.value)
+
+
+def test_negative_journal_lines_are_refused_with_the_convention_that_allows_them(lake):
+    lines = journal_line(1, debit=Decimal(-10)), journal_line(2, debit=Decimal(0), credit=Decimal(-10))
+    advice = "where the ledger corrects entries so (red storno), set the convention negative_journal_lines = true"
     assert refused(Rows(*lines), "journal_lines", lake) == (
-        "journal_lines.debit: 1 rows do not have exactly one of debit and credit above zero and the other zero "
-        "(entry_id=E1, line_no=2)"
+        f"journal_lines.debit: 1 rows are negative; {advice} (entry_id=E1, line_no=1 has -10.00); "
+        f"journal_lines.credit: 1 rows are negative; {advice} (entry_id=E1, line_no=2 has -10.00)"
     )
+    assert sync_table(Rows(*lines), SERVICING["journal_lines"], lake, conventions=RED_STORNO).rows_added == 2
+
+
+def test_a_journal_line_of_nothing_is_taken(lake):
+    nothing = journal_line(1, debit=Decimal(0))
+    assert sync_table(Rows(nothing), SERVICING["journal_lines"], lake).rows_added == 1
 
 
 def test_a_reversal_of_an_unknown_transaction_is_refused(database, lake, make_transaction):
@@ -249,7 +273,7 @@ def test_a_reversal_of_an_unknown_transaction_is_refused(database, lake, make_tr
     database.insert("transactions", make_transaction(20, "reversal", reverses_id="T7"))
 
     assert refused(open_source("canonical", database.url), "transactions", lake) == (
-        "transactions.reverses_id: 1 rows reverse a transaction that does not exist (transaction_id=T20)"
+        "transactions.reverses_id: 1 rows reverse a transaction that does not exist (transaction_id=T20 has 'T7')"
     )
     assert ids(lake, "transactions") == ["T1"]
 
@@ -263,6 +287,31 @@ def test_every_rule_that_is_broken_is_named(lake, make_transaction):
     message = refused(Rows(make_transaction(1, "gift", loan_id=None)), "transactions", lake)
     assert "transactions.type: 1 rows" in message
     assert "transactions.loan_id: 1 rows" in message
+
+
+def test_values_that_cannot_be_read_and_rules_that_are_broken_are_named_together(lake, make_transaction):
+    rows = make_transaction(1, fees="none"), make_transaction(2, "gift", effective_on="soon"), make_transaction(3)
+    wrong_sum = make_transaction(4, amount=Decimal("1.00"))
+    reversal = make_transaction(5, "reversal", reverses_id="T9")
+    message = refused(Rows(*rows, wrong_sum, reversal), "transactions", lake)
+    assert message.split("; transactions") == [
+        "transactions.effective_on: 1 rows are not dates, such as 2024-01-31 (transaction_id=T2 has 'soon')",
+        ".fees: 1 rows are not amounts with at most 2 decimals and 16 digits before the point "
+        "(transaction_id=T1 has 'none')",
+        f".type: 1 rows have a value that is none of {', '.join(TRANSACTION_TYPES)} (transaction_id=T2 has 'gift')",
+        ".amount: 1 rows are not principal + interest + fees (transaction_id=T4 has 1.00)",
+        ".reverses_id: 1 rows reverse a transaction that does not exist (transaction_id=T5 has 'T9')",
+    ]
+
+
+def test_a_value_that_cannot_be_read_is_no_other_fault_too(database, lake, make_transaction):
+    database.insert("transactions", make_transaction(1), make_transaction(2, "reversal", reverses_id="T1"))
+    sync(database, "transactions", lake)
+    rows = make_transaction(1, channel=b""), make_transaction(2, "reversal", reverses_id=b"T1")
+    assert refused(Rows(*rows), "transactions", lake) == (
+        "transactions.channel: 1 rows are not text (transaction_id=T1 has b''); "
+        "transactions.reverses_id: 1 rows are not text (transaction_id=T2 has b'T1')"
+    )
 
 
 def test_a_source_that_breaks_off_leaves_the_lake_and_no_files(lake, make_transaction, tmp_path, monkeypatch):
@@ -290,10 +339,11 @@ def test_an_adapter_that_leaves_out_a_column_is_refused(lake):
 
 def test_batches_are_put_together_to_row_groups(lake, make_transaction, monkeypatch):
     monkeypatch.setattr(staging_module, "ROW_GROUP_ROWS", 4)
-    one_each = [
-        record_batch("rows", TRANSACTIONS, [[make_transaction(day)[name]] for name in TRANSACTIONS.names])
-        for day in range(1, 11)
-    ]
+    one_each = record_batches(
+        "rows",
+        TRANSACTIONS,
+        ([[make_transaction(day)[name]] for name in TRANSACTIONS.names] for day in range(1, 11)),
+    )
 
     assert sync_table(Rows(batches=one_each), TRANSACTIONS, lake).rows_added == 10
     assert len(ids(lake, "transactions")) == 10

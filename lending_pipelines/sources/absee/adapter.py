@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lending_pipelines.sources.absee import events, terms
 from lending_pipelines.sources.absee.tape import Tape, TapeError, read_tape
-from lending_pipelines.sources.convert import record_batch
+from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
 
@@ -42,9 +42,7 @@ class AbsEeTape:
             rows = self._rows(table)
             if since is not None and (watermark := table.watermark):
                 rows = (row for row in rows if row[watermark] >= since)
-            while batch := list(islice(rows, BATCH_ROWS)):
-                columns = [[row.get(name) for row in batch] for name in table.names]
-                yield record_batch(self.name, table, columns)
+            yield from record_batches(self.name, table, _columns(table, rows))
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """For loans, how many were skipped; for transactions, what of the tape is in none of them, in dollars."""
@@ -89,3 +87,9 @@ class AbsEeTape:
                 return events.transactions(self._tape)
             case _:
                 raise KeyError(table.name)
+
+
+def _columns(table: Table, rows: Iterator[dict]) -> Iterator[list[list]]:
+    """The table's columns of the rows, a batch at a time."""
+    while batch := list(islice(rows, BATCH_ROWS)):
+        yield [[row.get(name) for row in batch] for name in table.names]

@@ -3,15 +3,15 @@
 How rows come over is the extractor's business: postgresql.py for PostgreSQL, rows.py for every other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from urllib.parse import quote
 
 import pyarrow as pa
 import sqlalchemy as sa
 
+from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import postgresql, rows
-from lending_pipelines.sources.convert import record_batch
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.sql import servicing_metadata
@@ -38,12 +38,17 @@ class CanonicalDatabase:
         self._tables = servicing_metadata().tables
 
     def read(self, table: Table, since: datetime | None) -> Iterator[pa.RecordBatch]:
-        """The table's rows by one SELECT, streamed. SourceError: unreadable, a column missing, a wrong type."""
+        """The table's rows by one SELECT, streamed.
+
+        Raises:
+            SourceError: The table cannot be read.
+            UnreadableValues: At the end: columns are missing, or values cannot be what their column must hold.
+        """
         extract = postgresql.fetch if self._engine.dialect.name == "postgresql" else rows.fetch
         try:
-            self._check_columns(table)
-            for columns in extract(self._engine, self._select(table, since)):
-                yield record_batch(self.name, table, columns)
+            missing = self._missing_columns(table)
+            groups = extract(self._engine, self._select(table, since, missing))
+            yield from record_batches(self.name, table, groups, missing)
         except (sa.exc.SQLAlchemyError, postgresql.ReadFailed) as error:
             place = self._engine.url.render_as_string(hide_password=True)
             raise SourceError(
@@ -54,21 +59,21 @@ class CanonicalDatabase:
         """Nothing to say: the tables are taken as they are."""
         return {}
 
-    def _check_columns(self, table: Table) -> None:
+    def _missing_columns(self, table: Table) -> list[str]:
         try:
             found = {column["name"] for column in sa.inspect(self._engine).get_columns(table.name)}
         except sa.exc.NoSuchTableError:
             raise SourceError(
                 f"{self.name}: the database has no table {table.name}: create it (empty if there is nothing to put in)"
             ) from None
-        missing = [name for name in table.names if name not in found]
-        if missing:
-            raise SourceError(f"{self.name}: table {table.name} lacks the column {', '.join(missing)}")
+        return [name for name in table.names if name not in found]
 
-    def _select(self, table: Table, since: datetime | None) -> sa.Select:
+    def _select(self, table: Table, since: datetime | None, missing: Collection[str]) -> sa.Select:
         stored = self._tables[table.name]
-        select = sa.select(*stored.columns)
-        if since is not None and table.watermark is not None:
+        select = sa.select(
+            *(sa.null().label(column.name) if column.name in missing else column for column in stored.columns)
+        ).select_from(stored)
+        if since is not None and table.watermark is not None and table.watermark not in missing:
             select = select.where(stored.columns[table.watermark] >= since)
         return select
 

@@ -58,21 +58,33 @@ def _sql(select: sa.Select, engine: sa.Engine) -> str:
 
 
 def _decodable(select: sa.Select, fields: pa.Schema) -> sa.Select:
-    """The SELECT with text in place of what has no plain Arrow type: NUMERIC, enumerations, UUIDs.
+    """The SELECT with text in place of types that the driver does not hand out as PostgreSQL means them.
 
-    ADBC would hand out NUMERIC as text too, but writes it more slowly than the server does.
+    These are `money` (the driver gives its smallest unit, such as cents), `char(n)` (it keeps the padding, which does
+    not count in comparisons), and what has no plain Arrow type, such as NUMERIC and UUID. ADBC would hand out NUMERIC
+    as text too, but writes it more slowly than the server does.
     """
     return select.with_only_columns(
-        *(
-            sa.cast(column, sa.Text) if isinstance(field.type, pa.BaseExtensionType) else column
-            for column, field in zip(select.selected_columns, fields, strict=True)
-        )
+        *(_as_text(column, field) for column, field in zip(select.selected_columns, fields, strict=True))
     )
+
+
+def _as_text(column: sa.ColumnElement, field: pa.Field) -> sa.ColumnElement:
+    if _server_type(field) == "money":
+        return sa.cast(sa.cast(column, sa.Numeric), sa.Text)
+    if _server_type(field) == "bpchar" or isinstance(field.type, pa.BaseExtensionType):
+        return sa.cast(column, sa.Text)
+    return column
+
+
+def _server_type(field: pa.Field) -> str:
+    """The column's type in PostgreSQL; for a domain the type that it is made of."""
+    return field.metadata[b"POSTGRESQL:type"].decode()
 
 
 def _exact(column: sa.ColumnElement, field: pa.Field, values: pa.Array) -> Values:
     """The values as they are in the database; as Python's own where a batch has some that Arrow does not know."""
-    if getattr(field.type, "type_name", None) == "numeric":
+    if _server_type(field) in ("numeric", "money"):
         return _numbers(column.type, values)
     if pa.types.is_date(field.type) or pa.types.is_timestamp(field.type):
         return _in_calendar(values)

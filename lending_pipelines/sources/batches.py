@@ -1,0 +1,134 @@
+"""Record batches of a servicing table from the columns of values that an adapter reads, and all faults found in them.
+
+How a value converts is in convert.py. What rows must satisfy once their types are right is in rules.py.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from lending_pipelines.sources.convert import REFUSED, Values, to_arrow
+from lending_pipelines.sources.finding import SHOWN, Finding, example
+from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.tables import Column, Table
+from lending_pipelines.tables.schema import MONEY, RATE
+
+MOST_COUNTED = 1000
+"""After so many offending rows the rest of a column is not looked at."""
+
+_WANTED = {
+    MONEY: "amounts with at most 2 decimals and 16 digits before the point",
+    RATE: "fractions a year such as 0.125 for 12.5 %",
+    "int64": "whole numbers",
+    "date": "dates, such as 2024-01-31",
+    "timestamp(6)": "timestamps, such as 2024-01-31 10:00:00",
+    "boolean": "true or false",
+    "string": "text",
+}
+"""What a column's values must be, by its type."""
+
+
+class UnreadableValues(SourceError):
+    """A table has values that its columns cannot hold, or lacks columns."""
+
+    def __init__(self, source: str, table: Table, findings: Sequence[Finding]):
+        self.findings = tuple(findings)
+        super().__init__(
+            f"{source}: table {table.name} cannot be read: "
+            + "; ".join(f"{table.name}.{finding}" for finding in findings)
+        )
+
+
+def record_batches(
+    source: str, table: Table, groups: Iterable[Sequence[Values]], missing: Collection[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """A record batch of the table's types for each group of rows.
+
+    Args:
+        source: The adapter's name.
+        table: The servicing table.
+        groups: Columns of values in the table's order, a group of rows at a time.
+        missing: Columns that the source does not have; nulls are read in their place.
+
+    Raises:
+        UnreadableValues: After the last group, with every fault of every column. Until then a value that cannot be
+            converted is null, so that the sync can judge the rest of its row.
+    """
+    columns = [_ColumnReader(table, column) for column in table.columns]
+    for group in groups:
+        by_name = dict(zip(table.names, group, strict=True))
+        yield pa.RecordBatch.from_arrays([column.read(by_name) for column in columns], schema=table.arrow_schema)
+    findings = [finding for column in columns for finding in column.findings(missing)]
+    if findings:
+        raise UnreadableValues(source, table, findings)
+
+
+class _ColumnReader:
+    """Converts one column, group after group, and keeps its faults."""
+
+    def __init__(self, table: Table, column: Column):
+        self._key = table.key
+        self._column = column
+        self._type = table.arrow_schema.field(column.name).type
+        self._refused = _Faults()
+        self._empty = _Faults()
+
+    def read(self, group: Mapping[str, Values]) -> pa.Array:
+        """The column of a group of rows, null where a value cannot be converted."""
+        values = group[self._column.name]
+        if self._refused.count >= MOST_COUNTED:
+            return pa.nulls(len(values), self._type)
+        try:
+            return to_arrow(values, self._type)
+        except REFUSED:
+            return self._one_by_one(group, values.to_pylist() if isinstance(values, pa.Array) else values)
+
+    def findings(self, missing: Collection[str]) -> Iterator[Finding]:
+        """The faults of the values that were read."""
+        if self._column.name in missing:
+            yield Finding(self._column.name, "the column is missing")
+        if self._refused.count:
+            problem = f"are not {_WANTED[self._column.type]}"
+            yield self._refused.finding(self._column.name, problem, at_least=self._refused.count >= MOST_COUNTED)
+            if self._empty.count:
+                yield self._empty.finding(self._column.name, "have no value")
+
+    def _one_by_one(self, group: Mapping[str, Values], values: Sequence[Any]) -> pa.Array:
+        """Values of several types, each of which may convert by itself."""
+        converted = []
+        for row, value in enumerate(values):
+            try:
+                converted.append(to_arrow((value,), self._type))
+            except REFUSED:
+                converted.append(pa.nulls(1, self._type))
+                self._refused.add(self._example(group, row, value))
+            else:
+                # The rules cannot tell these from the values that became null.
+                if value is None and not self._column.nullable:
+                    self._empty.add(self._example(group, row))
+        return pa.concat_arrays(converted)
+
+    def _example(self, group: Mapping[str, Values], row: int, *value: Any) -> str:
+        return example({name: _plain(group[name][row]) for name in self._key}, *value)
+
+
+@dataclass
+class _Faults:
+    """The rows with one fault: how many, and the first few."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, example: str) -> None:
+        self.count += 1
+        if len(self.examples) < SHOWN:
+            self.examples.append(example)
+
+    def finding(self, column: str, problem: str, at_least: bool = False) -> Finding:
+        return Finding(column, problem, self.count, tuple(self.examples), at_least)
+
+
+def _plain(cell: Any) -> Any:
+    return cell.as_py() if isinstance(cell, pa.Scalar) else cell
