@@ -4,18 +4,13 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
-from homes import Home, materialise
-
-from lending_pipelines.tables import SERVICING
+from homes import Home, close
 
 DAY = date(2024, 2, 10)
 
 
-def test_amounts_of_the_type_money_are_taken_in_whole_units(
-    empty_home: Home, postgres_url: str, shared_dir: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_amounts_of_the_type_money_are_taken_in_whole_units(empty_home: Home, postgres_url: str, shared_dir: Path):
     """L1: 100.00 lent, 51.00 due on 5 February and paid, 50.50 due on 5 March."""
     engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
     with engine.begin() as connection:
@@ -24,10 +19,8 @@ def test_amounts_of_the_type_money_are_taken_in_whole_units(
             "INSERT INTO fees (fee_id, loan_id, fee_type, amount, assessed_on, waived_amount, paid_amount, posted_at) "
             "VALUES ('F1', 'L1', 'late', '12.50', '2024-02-06', '0', '0', '2024-02-06 12:00')"
         )
-    monkeypatch.setenv("LENDING_SERVICING_URL", postgres_url)
 
-    (empty_home.folder / "dagster").mkdir(parents=True)
-    materialise(DAY, DAY, *SERVICING, "loan_positions")
+    close(empty_home, (DAY, DAY), LENDING_SERVICING_URL=postgres_url)
 
     (loan,) = empty_home.rows("loan_positions", DAY, DAY)
     assert {name: loan[name] for name in ("principal_disbursed", "principal_outstanding", "scheduled_due")} == {

@@ -6,6 +6,7 @@ import pytest
 from checks_world import CONVENTIONS, FEB_1, FEB_2, JAN_31, evaluate, find, reader, whole_world
 
 from lending_pipelines.checks import checks_for
+from lending_pipelines.checks.days import Days
 from lending_pipelines.conventions import Conventions
 
 
@@ -89,7 +90,7 @@ def lines_found(debit: str, credit: str, conventions: Conventions) -> dict[str, 
     line = find(world["journal_lines"], entry_id="E2", line_no=3)
     line.update(debit=Decimal(debit), credit=Decimal(credit))
     return {
-        check.name: [row["line_no"] for row in check.evaluate(reader(world), FEB_1, FEB_1).sample]
+        check.name: [row["line_no"] for row in check.evaluate(reader(world), Days.between(FEB_1, FEB_1)).sample]
         for check in checks_for("journal_lines", conventions)
         if check.name in ("lines_one_sided", "great_expectations")
     }
