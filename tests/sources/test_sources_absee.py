@@ -134,10 +134,8 @@ def test_charge_offs_are_the_residuals_that_the_readme_counts(transactions):
     assert sum(charged_off) == Decimal("828972.92")
 
 
-def test_recoveries_are_net_of_costs_from_the_charge_off_on(tape_folder, effects):
+def test_recoveries_are_all_that_is_reported_net_of_costs(tape_folder, effects):
     monthly = pd.read_csv(tape_folder / "monthly.csv.gz", dtype=str).fillna("0")
-    charged_off_on = effects[effects.charged_off > 0].set_index("loan_id").on
-    monthly = monthly[monthly.periodEnd >= monthly.assetNumber.map(charged_off_on)]
     proceeds = monthly.recovered.map(Decimal) + monthly.repossessedProceeds.map(Decimal)
     net = proceeds.groupby(monthly.assetNumber).sum().map(lambda amount: max(amount, Decimal(0)))
     recovered = effects.groupby("loan_id").recovered.sum()
@@ -187,7 +185,8 @@ def test_since_is_an_inclusive_lower_bound(tape, transactions):
 def write_tape(folder: Path, months: list[dict], **loan: str) -> str:
     pd.DataFrame([LOAN | loan]).to_csv(folder / "loans.csv.gz", index=False)
     reported = [MONTH | {"periodEnd": end} | month for end, month in zip(MONTH_ENDS, months, strict=False)]
-    pd.DataFrame(reported, columns=list(MONTH)).to_csv(folder / "monthly.csv.gz", index=False)
+    columns = dict.fromkeys([*MONTH, *(name for month in months for name in month)])
+    pd.DataFrame(reported, columns=list(columns)).to_csv(folder / "monthly.csv.gz", index=False)
     return str(folder)
 
 
@@ -220,20 +219,106 @@ def test_an_unexplained_fall_is_a_waiver_of_principal(tmp_path):
     assert events_of(tmp_path, paid) == [("repayment", 9, "90", "10", "0"), ("waiver", 9, "410", "0", "0")]
 
 
-def test_a_fall_to_zero_with_a_residual_is_a_charge_off_and_proceeds_are_recoveries_from_it_on(tmp_path):
+def test_a_fall_to_zero_with_a_residual_is_a_charge_off_and_proceeds_are_recoveries_before_it_too(tmp_path):
     assert events_of(
         tmp_path,
         {"endBalance": "1000.00", "repossessedProceeds": "70.00"},
         {"endBalance": "0.00", "totalPaid": "20.00", "repossessedProceeds": "300.00", "recovered": "5.00"},
         {"endBalance": "", "totalPaid": "", "recovered": "50.00"},
     ) == [
+        ("recovery", 9, "70", "0", "0"),
         ("repayment", 10, "0", "20", "0"),
         ("charge_off", 10, "1000", "0", "0"),
         ("recovery", 10, "305", "0", "0"),
         ("recovery", 11, "50", "0", "0"),
     ]
     notes = open_source("absee", str(tmp_path)).notes(SERVICING["transactions"])
-    assert notes == {"proceeds_without_charge_off": "70.00", "repossession_costs_above_recoveries": "0"}
+    assert notes == {"repossession_costs_above_recoveries": "0"}
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        # 1,000.00 owed, 40.00 paid (all of it interest, as principalCollected is 0): 1,000.00 to explain.
+        ({"zeroBalanceCode": "1"}, [("waiver", 9, "1000", "0", "0")]),
+        ({"zeroBalanceCode": "2"}, [("repayment", 9, "1000", "0", "0")]),
+        (
+            {"zeroBalanceCode": "3", "repurchaseAmount": "950.00"},
+            [("repayment", 9, "950", "0", "0"), ("waiver", 9, "50", "0", "0")],
+        ),
+        ({"zeroBalanceCode": "4"}, [("charge_off", 9, "1000", "0", "0")]),
+        ({"zeroBalanceCode": "4", "chargedoffPrincipalAmount": "990.00"}, [("charge_off", 9, "1000", "0", "0")]),
+        ({"zeroBalanceCode": "5"}, [("waiver", 9, "1000", "0", "0")]),
+        ({"zeroBalanceCode": "99"}, [("charge_off", 9, "1000", "0", "0")]),
+        ({"chargedoffPrincipalAmount": "600.00"}, [("charge_off", 9, "600", "0", "0"), ("waiver", 9, "400", "0", "0")]),
+        ({"chargedoffPrincipalAmount": "0.00"}, [("waiver", 9, "1000", "0", "0")]),
+    ],
+)
+@pytest.mark.parametrize("balance", ["0.00", ""])
+def test_a_loan_ends_as_the_tape_says(tmp_path, reported, expected, balance):
+    if not balance and "zeroBalanceCode" not in reported:
+        expected = []
+    month = {"endBalance": balance, "totalPaid": "40.00"} | reported
+    assert events_of(tmp_path, month) == [("repayment", 9, "0", "40", "0"), *expected]
+    ids = [row["transaction_id"] for row in rows_of(open_source("absee", str(tmp_path)), "transactions")]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_reported_charge_off_of_a_part_is_booked_and_the_loan_goes_on(tmp_path):
+    part = {"endBalance": "700.00", "totalPaid": "0.00", "chargedoffPrincipalAmount": "250.00"}
+    assert events_of(tmp_path, part) == [("charge_off", 9, "250", "0", "0"), ("waiver", 9, "50", "0", "0")]
+
+
+def test_what_the_tape_reports_is_compared_with_what_is_booked(tmp_path):
+    # Due 400.00 on 30 September and 31 October. Nothing is paid: 0 days late on 30 September, 31 on 31 October and
+    # 61 on 30 November, when the tape says 90 (29 days apart), 90 (59 apart) and 61.
+    late = [{"currentDelinquencyStatus": days, "chargedoffPrincipalAmount": "0.00"} for days in ("29", "90", "61")]
+    late[2] |= {"chargedoffPrincipalAmount": "5.00"}
+    notes = open_source("absee", write_tape(tmp_path, late)).notes(SERVICING["transactions"])
+    assert notes["days_past_due"] == (
+        "1 of 3 loan-months differ: assetNumber=7 2019-10-31: 90 days past due reported, 31 booked"
+    )
+    assert notes["charge_offs"] == (
+        "1 of 3 loan-months differ: assetNumber=7 2019-11-30: 5.00 charged off reported, 0 booked"
+    )
+
+
+def test_the_names_of_schedule_al_are_read_too(tmp_path):
+    write_tape(tmp_path, [{"endBalance": "610.00", "principalCollected": "390.00", "totalPaid": "400.00"}])
+    names = {
+        "endBalance": "reportingPeriodActualEndBalanceAmount",
+        "principalCollected": "actualPrincipalCollectedAmount",
+        "totalPaid": "totalActualAmountPaid",
+        "recovered": "recoveredAmount",
+        "repossessedProceeds": "repossessedProceedsAmount",
+    }
+    monthly = pd.read_csv(tmp_path / "monthly.csv.gz", dtype=str).rename(columns=names)
+    monthly.to_csv(tmp_path / "monthly.csv.gz", index=False)
+    (_, paid) = rows_of(open_source("absee", str(tmp_path)), "transactions")
+    assert (paid["type"], paid["principal"], paid["interest"]) == ("repayment", Decimal("390.00"), Decimal("10.00"))
+
+
+def test_all_values_that_cannot_be_read_are_named_at_once(tmp_path):
+    months = [{"endBalance": "1,000.00"}, {"totalPaid": "12.345", "zeroBalanceCode": "7"}, {"periodEnd": "30/11/2019"}]
+    source = open_source("absee", write_tape(tmp_path, months, originalLoanAmount="much"))
+    with pytest.raises(SourceError) as raised:
+        rows_of(source, "loans")
+    for fault in (
+        "originalLoanAmount is 'much': it is not a number",
+        "endBalance is '1,000.00': it is not a number",
+        "totalPaid is '12.345': it has more than 2 decimals",
+        "zeroBalanceCode is '7': it is none of 1, 2, 3, 4, 5, 99",
+        "periodEnd is '30/11/2019'",
+    ):
+        assert fault in str(raised.value)
+
+
+def test_many_faults_are_counted(tmp_path):
+    write_tape(tmp_path, [])
+    months = [MONTH | {"periodEnd": f"2019-13-{day:02}"} for day in range(1, 31)]
+    pd.DataFrame(months).to_csv(tmp_path / "monthly.csv.gz", index=False)
+    with pytest.raises(SourceError, match=r"; and 10 more$"):
+        rows_of(open_source("absee", str(tmp_path)), "loans")
 
 
 def test_a_credit_balance_that_is_returned_is_capitalized_as_fees(tmp_path):

@@ -9,6 +9,7 @@ from itertools import islice
 import pyarrow as pa
 
 from lending_pipelines.sources.absee import events, terms
+from lending_pipelines.sources.absee.compare import differences
 from lending_pipelines.sources.absee.tape import Tape, TapeError, read_tape
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.protocol import SourceError
@@ -45,16 +46,17 @@ class AbsEeTape:
             yield from record_batches(self.name, table, _columns(table, rows))
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
-        """For loans, how many were skipped; for transactions, what of the tape is in none of them, in dollars."""
+        """What a reader of the table should know.
+
+        For loans, how many were skipped. For transactions, the costs in dollars that no transaction holds, and where
+        the tape's own charge-offs and days past due differ from what follows from the transactions.
+        """
         with self._naming(table):
             if table.name == "loans":
                 return {"skipped_loans_without_balance_at_cut_off": self._tape.skipped}
             if table.name == "transactions":
-                rest = events.unbooked(self._tape)
-                return {
-                    "proceeds_without_charge_off": str(rest.proceeds_without_charge_off),
-                    "repossession_costs_above_recoveries": str(rest.costs_above_recoveries),
-                }
+                costs = events.costs_above_recoveries(self._tape)
+                return {"repossession_costs_above_recoveries": str(costs), **differences(self._tape)}
             return {}
 
     @cached_property

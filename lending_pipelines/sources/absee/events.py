@@ -5,16 +5,20 @@ The tape gives balances and cash, not transactions. Month by month, with `fall` 
 - **repayment** of totalPaid on the period end. Its principal is the fall where cash can explain it (0 ≤ fall ≤
   totalPaid), else principalCollected as far as it lies between 0 and totalPaid; the rest is interest. A repayment in
   excess of the balance leaves a credit balance, as on the tape.
-- What the repayment's principal leaves unexplained: a rise is a **capitalization**, a fall to zero a **charge_off**,
-  any other fall a **waiver** of principal. A month whose endBalance is not reported changes no balance.
+- What the repayment's principal leaves unexplained: a rise is a **capitalization**. A fall is a **charge_off** of what
+  the tape reports as charged off. Of the rest, a fall to zero follows the zero balance code: prepaid or matured, or a
+  servicing transfer, is a **waiver**; a sale or a repurchase is a **repayment** of the price, which is the balance
+  where no other is reported; a loan charged off, or for which the tape reports neither a code nor what was charged off,
+  is a **charge_off**. Any other fall is a **waiver** of principal.
+- A month whose endBalance is not reported changes no balance, unless it has a zero balance code: the loan ends then.
 - A credit balance that returns to zero is a capitalization too, as *fees*, not as interest earned. It was most likely
   refunded; but the tape's totalPaid does not count the cash going out, so a refund would make cash differ from it. The
   tape's negative principalCollected values are such returns: they are rises of the balance, like any other.
-- **recovery**, from the month of the charge-off on: recovered + repossessedProceeds, which are negative where costs of
-  repossession or returned proceeds are reported. Amounts are never negative, so recoveries are net of costs to date:
-  after each month they add up to max(0, everything reported since the charge-off). Where that falls, the latest
-  recoveries are undone by a **reversal** each, and what remains of the last is booked again. Costs above all recoveries
-  of a loan stay off its books and are counted in the notes, as are proceeds reported of a loan not charged off.
+- **recovery**, whether the loan is charged off or not: recovered + repossessedProceeds, which are negative where costs
+  of repossession or returned proceeds are reported. Amounts are never negative, so recoveries are net of costs to date:
+  after each month they add up to max(0, everything reported so far). Where that falls, the latest recoveries are undone
+  by a **reversal** each, and what remains of the last is booked again. Costs above all recoveries of a loan are in no
+  transaction and are counted in the notes.
 
 Every transaction follows from its month and earlier ones only: a longer tape adds transactions and changes none.
 """
@@ -28,18 +32,18 @@ from lending_pipelines.sources.absee.terms import posted_at
 
 ZERO = Decimal(0)
 
+_SOLD = ("2", "3")
+"""Zero balance codes of a loan whose price the trust received: a third-party sale, a repurchase."""
 
-@dataclass
-class Unbooked:
-    """What the tape reports and no transaction can carry."""
+_CHARGED_OFF = "4"
 
-    proceeds_without_charge_off: Decimal = ZERO
-    costs_above_recoveries: Decimal = ZERO
+_NO_LOSS = ("1", *_SOLD, "5")
+"""Zero balance codes of a loan that ended otherwise than by a loss."""
 
 
 @dataclass
 class _Recoveries:
-    """A charged-off loan's recoveries in force, the latest last, and everything reported, costs deducted."""
+    """A loan's recoveries in force, the latest last, and everything reported, costs deducted."""
 
     reported: Decimal = ZERO
     in_force: list[dict] = field(default_factory=list)
@@ -52,54 +56,67 @@ class _Recoveries:
 def transactions(tape: Tape) -> Iterator[dict]:
     """Every transaction of the loans kept, by loan and in order of time; they differ in their ids."""
     for loan in tape.loans:
-        yield from _loan_transactions(loan, tape.months.get(loan.asset_number, ()), Unbooked())
+        yield from _loan_transactions(loan, tape.months.get(loan.asset_number, ()))
 
 
-def unbooked(tape: Tape) -> Unbooked:
-    """What of the tape is in no transaction."""
-    rest = Unbooked()
-    for loan in tape.loans:
-        for _ in _loan_transactions(loan, tape.months.get(loan.asset_number, ()), rest):
-            pass
-    return rest
+def costs_above_recoveries(tape: Tape) -> Decimal:
+    """The costs that the tape reports beyond all recoveries of their loan: no transaction can hold them."""
+    reported = (
+        sum((_proceeds(month) for month in tape.months.get(loan.asset_number, ())), ZERO) for loan in tape.loans
+    )
+    return sum((max(ZERO, -amount) for amount in reported), ZERO)
 
 
-def _loan_transactions(loan: TapeLoan, months: Iterable[TapeMonth], rest: Unbooked) -> Iterator[dict]:
+def _loan_transactions(loan: TapeLoan, months: Iterable[TapeMonth]) -> Iterator[dict]:
     yield _transaction(loan.asset_number, "disbursement", loan.cut_off, principal=loan.balance)
-    balance = loan.balance
-    recoveries: _Recoveries | None = None
+    balance, recoveries = loan.balance, _Recoveries()
     for month in months:
         paid, principal = month.total_paid or ZERO, _principal_paid(balance, month)
         if paid:
             yield _month_transaction(month, "repayment", principal=principal, interest=paid - principal)
-        if month.end_balance is not None:
-            for row in _explain(month, balance, balance - month.end_balance - principal):
-                recoveries = recoveries or (_Recoveries() if row["type"] == "charge_off" else None)
-                yield row
-            balance = month.end_balance
-        proceeds = (month.recovered or ZERO) + (month.repossessed_proceeds or ZERO)
-        if recoveries is None:
-            rest.proceeds_without_charge_off += proceeds
-        elif proceeds:
+        if month.closing_balance is not None:
+            yield from _explain(month, balance, balance - month.closing_balance - principal)
+            balance = month.closing_balance
+        if proceeds := _proceeds(month):
             yield from _recover(month, recoveries, proceeds)
-    if recoveries is not None:
-        rest.costs_above_recoveries += max(ZERO, -recoveries.reported)
+
+
+def _proceeds(month: TapeMonth) -> Decimal:
+    return (month.recovered or ZERO) + (month.repossessed_proceeds or ZERO)
 
 
 def _principal_paid(balance: Decimal, month: TapeMonth) -> Decimal:
     paid = month.total_paid or ZERO
-    if month.end_balance is not None and ZERO <= balance - month.end_balance <= paid:
-        return balance - month.end_balance
+    if month.closing_balance is not None and ZERO <= balance - month.closing_balance <= paid:
+        return balance - month.closing_balance
     return min(max(month.principal_collected or ZERO, ZERO), paid)
 
 
 def _explain(month: TapeMonth, balance: Decimal, fall: Decimal) -> Iterator[dict]:
-    """The transaction that explains the part of a fall in the balance that no cash does; a rise is negative."""
+    """The transactions that explain the part of a fall in the balance that no payment does; a rise is negative."""
     if fall < 0:
         credit_returned = min(-fall, max(ZERO, -balance))
         yield _month_transaction(month, "capitalization", interest=-fall - credit_returned, fees=credit_returned)
-    elif fall > 0:
-        yield _month_transaction(month, "waiver" if month.end_balance else "charge_off", principal=fall)
+        return
+    charged_off = min(month.charged_off or ZERO, fall)
+    rest = fall - charged_off
+    if rest and _ends_as_loss(month):
+        charged_off, rest = fall, ZERO
+    if charged_off > 0:
+        yield _month_transaction(month, "charge_off", principal=charged_off)
+    if rest > 0 and month.closing_balance == 0 and month.zero_balance_code in _SOLD:
+        price = min(rest, month.repurchase_amount or rest)
+        rest -= price
+        yield _month_transaction(month, "repayment", "sale", principal=price)
+    if rest > 0:
+        yield _month_transaction(month, "waiver", principal=rest)
+
+
+def _ends_as_loss(month: TapeMonth) -> bool:
+    """Whether a balance that falls to zero without payment is charged off whole."""
+    if month.closing_balance != 0 or month.zero_balance_code in _NO_LOSS:
+        return False
+    return month.zero_balance_code == _CHARGED_OFF or month.charged_off is None
 
 
 def _recover(month: TapeMonth, recoveries: _Recoveries, proceeds: Decimal) -> Iterator[dict]:
@@ -122,14 +139,15 @@ def _reversal(month: TapeMonth, undone: dict) -> dict:
     return row | {"transaction_id": f"{row['transaction_id']}-of-{undone_id}", "reverses_id": undone_id}
 
 
-def _month_transaction(month: TapeMonth, type_: str, **split: Decimal) -> dict:
-    return _transaction(month.asset_number, type_, month.period_end, **split)
+def _month_transaction(month: TapeMonth, type_: str, of: str = "", **split: Decimal) -> dict:
+    row = _transaction(month.asset_number, type_, month.period_end, **split)
+    return row | {"transaction_id": f"{row['transaction_id']}-{of}"} if of else row
 
 
 def _transaction(
     loan_id: str, type_: str, effective_on, principal: Decimal = ZERO, interest: Decimal = ZERO, fees: Decimal = ZERO
 ) -> dict:
-    """A transaction; a loan has at most one of a type in a month, but for reversals, so that the id says all."""
+    """A transaction. A loan has one of a type in a month, except reversals and sales, whose ids say more."""
     return {
         "transaction_id": f"{loan_id}-{effective_on}-{type_}",
         "loan_id": loan_id,

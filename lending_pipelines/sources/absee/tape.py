@@ -1,6 +1,7 @@
 """Reads the two files of an ABS-EE tape as they are: loans at the cut-off, and what was reported of them each month.
 
-Field names are Schedule AL's own. What they mean as servicing tables is decided in terms.py (loans and schedules) and
+Loans have Schedule AL's field names. Months have Schedule AL's names or shorter ones; the fields that only some filers
+report may be left out. What the fields mean as servicing tables is decided in terms.py (loans and schedules) and
 events.py (transactions).
 """
 
@@ -8,14 +9,20 @@ import calendar
 import csv
 import io
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
+
+_Row = TypeVar("_Row")
+
+
+SHOWN = 20
+"""How many faults of a tape an error names; it counts the others."""
 
 
 class TapeError(Exception):
@@ -53,6 +60,17 @@ class TapeMonth:
     total_paid: Decimal | None
     recovered: Decimal | None
     repossessed_proceeds: Decimal | None
+    charged_off: Decimal | None = None
+    zero_balance_code: str | None = None
+    repurchase_amount: Decimal | None = None
+    days_delinquent: int | None = None
+
+    @property
+    def closing_balance(self) -> Decimal | None:
+        """The balance at the month's end: zero where a zero balance code says so and no balance is reported."""
+        if self.end_balance is None and self.zero_balance_code:
+            return Decimal(0)
+        return self.end_balance
 
 
 @dataclass(frozen=True)
@@ -67,14 +85,20 @@ class Tape:
 def read_tape(folder: str) -> Tape:
     """The tape in a folder (a path or fsspec URL) with loans.csv.gz and monthly.csv.gz.
 
-    TapeError names the file that cannot be read or lacks a field, the loan and field whose value is no such thing, and
-    the loan whose months do not fit.
+    Raises:
+        TapeError: Names the file that cannot be read or lacks a field, and all that is wrong in the two files: the
+            loan and field of each value that cannot be read, and the loans whose months do not fit.
     """
-    loans = [TapeLoan(**row) for row in _read_csv(f"{folder.rstrip('/')}/loans.csv.gz", _LOAN_FIELDS)]
-    reported = [TapeMonth(**row) for row in _read_csv(f"{folder.rstrip('/')}/monthly.csv.gz", _MONTH_FIELDS)]
+    loans, wrong_loans = _read_csv(f"{folder.rstrip('/')}/loans.csv.gz", _LOAN_FIELDS, TapeLoan)
+    reported, wrong_months = _read_csv(f"{folder.rstrip('/')}/monthly.csv.gz", _MONTH_FIELDS, TapeMonth)
     reported.sort(key=lambda month: (month.asset_number, month.period_end))
     months = {number: tuple(group) for number, group in groupby(reported, key=lambda month: month.asset_number)}
-    _check_months({loan.asset_number: loan for loan in loans}, months)
+    wrong = [*wrong_loans, *wrong_months]
+    if not wrong_loans:
+        wrong += _misfits({loan.asset_number: loan for loan in loans}, months)
+    if wrong:
+        more = f"; and {len(wrong) - SHOWN:,} more" if len(wrong) > SHOWN else ""
+        raise TapeError("; ".join(wrong[:SHOWN]) + more)
     kept = tuple(sorted((loan for loan in loans if loan.balance), key=lambda loan: loan.asset_number))
     return Tape(kept, months, len(loans) - len(kept))
 
@@ -120,67 +144,115 @@ def _optional(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda value: parse(value) if value else None
 
 
+def _zero_balance_code(value: str) -> str:
+    if value not in ZERO_BALANCE_CODES:
+        raise ValueError(f"it is none of {', '.join(ZERO_BALANCE_CODES)}")
+    return value
+
+
 _money = _decimal(2)
 
-_LOAN_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "assetNumber": ("asset_number", _text),
-    "reportingPeriodEndingDate": ("cut_off", _us_date),
-    "originationDate": ("originated_on", _month_start),
-    "loanMaturityDate": ("matures_on", lambda value: month_end(_month_start(value))),
-    "originalLoanAmount": ("original_amount", _money),
-    "originalLoanTerm": ("original_term", _whole),
-    "vehicleNewUsedCode": ("new_used_code", _text),
-    "vehicleValueAmount": ("vehicle_value", _optional(_money)),
-    "obligorCreditScore": ("credit_score", _optional(_whole)),
-    "obligorGeographicLocation": ("location", _text),
-    "reportingPeriodInterestRatePercentage": ("rate", _decimal(6)),
-    "reportingPeriodActualEndBalanceAmount": ("balance", _money),
-    "reportingPeriodScheduledPaymentAmount": ("scheduled_payment", _money),
-    "risk_cat_ir": ("risk_category", _text),
+ZERO_BALANCE_CODES = {
+    "1": "prepaid or matured",
+    "2": "third-party sale",
+    "3": "repurchased or replaced",
+    "4": "charged off",
+    "5": "servicing transfer",
+    "99": "unavailable",
 }
-_MONTH_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "assetNumber": ("asset_number", _text),
-    "periodEnd": ("period_end", date.fromisoformat),
-    "endBalance": ("end_balance", _optional(_money)),
-    "principalCollected": ("principal_collected", _optional(_money)),
-    "totalPaid": ("total_paid", _optional(_money)),
-    "recovered": ("recovered", _optional(_money)),
-    "repossessedProceeds": ("repossessed_proceeds", _optional(_money)),
-}
-"""Per field of the file: the attribute that it becomes, and how its text is read."""
+"""Schedule AL, Item 3(f)(24)(ii): why a loan has no balance any more."""
 
 
-def _read_csv(path: str, fields: Mapping[str, tuple[str, Callable[[str], Any]]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Field:
+    """A field of a file: the names that it may have, how its text is read, and whether it may be left out."""
+
+    names: tuple[str, ...]
+    parse: Callable[[str], Any]
+    optional: bool = False
+
+
+def _field(*names: str, parse: Callable[[str], Any], optional: bool = False) -> _Field:
+    return _Field(names, _optional(parse) if optional else parse, optional)
+
+
+_LOAN_FIELDS: Mapping[str, _Field] = {
+    "asset_number": _field("assetNumber", parse=_text),
+    "cut_off": _field("reportingPeriodEndingDate", parse=_us_date),
+    "originated_on": _field("originationDate", parse=_month_start),
+    "matures_on": _field("loanMaturityDate", parse=lambda value: month_end(_month_start(value))),
+    "original_amount": _field("originalLoanAmount", parse=_money),
+    "original_term": _field("originalLoanTerm", parse=_whole),
+    "new_used_code": _field("vehicleNewUsedCode", parse=_text),
+    "vehicle_value": _field("vehicleValueAmount", parse=_optional(_money)),
+    "credit_score": _field("obligorCreditScore", parse=_optional(_whole)),
+    "location": _field("obligorGeographicLocation", parse=_text),
+    "rate": _field("reportingPeriodInterestRatePercentage", parse=_decimal(8)),
+    "balance": _field("reportingPeriodActualEndBalanceAmount", parse=_money),
+    "scheduled_payment": _field("reportingPeriodScheduledPaymentAmount", parse=_money),
+    "risk_category": _field("risk_cat_ir", parse=_text),
+}
+_MONTH_FIELDS: Mapping[str, _Field] = {
+    "asset_number": _field("assetNumber", parse=_text),
+    "period_end": _field("periodEnd", parse=date.fromisoformat),
+    "end_balance": _field("endBalance", "reportingPeriodActualEndBalanceAmount", parse=_optional(_money)),
+    "principal_collected": _field("principalCollected", "actualPrincipalCollectedAmount", parse=_optional(_money)),
+    "total_paid": _field("totalPaid", "totalActualAmountPaid", parse=_optional(_money)),
+    "recovered": _field("recovered", "recoveredAmount", parse=_optional(_money)),
+    "repossessed_proceeds": _field("repossessedProceeds", "repossessedProceedsAmount", parse=_optional(_money)),
+    "charged_off": _field("chargedOff", "chargedoffPrincipalAmount", parse=_money, optional=True),
+    "zero_balance_code": _field("zeroBalanceCode", parse=_zero_balance_code, optional=True),
+    "repurchase_amount": _field("repurchaseAmount", parse=_money, optional=True),
+    "days_delinquent": _field("currentDelinquencyStatus", parse=_whole, optional=True),
+}
+"""Per attribute of a loan or a month: its field in the file."""
+
+
+def _read_csv(path: str, fields: Mapping[str, _Field], kind: type[_Row]) -> tuple[list[_Row], list[str]]:
+    """The rows of a file that can be read, and what is wrong with each value that cannot."""
     try:
         with fsspec.open(path, "rb", compression="infer") as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
             reader = csv.DictReader(text)
-            rows, missing = list(reader), [name for name in fields if name not in (reader.fieldnames or ())]
+            rows, header = list(reader), reader.fieldnames or ()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise TapeError(f"{path}: {' '.join(str(error).split())}") from error
+    columns = {attribute: next((n for n in field.names if n in header), None) for attribute, field in fields.items()}
+    missing = [fields[attribute].names[0] for attribute, name in columns.items() if not name]
+    missing = [name for name in missing if not any(name in f.names and f.optional for f in fields.values())]
     if missing:
         raise TapeError(f"{path}: there is no field {', '.join(missing)}")
-    return [_parse(path, row, fields) for row in rows]
+    present = {attribute: name for attribute, name in columns.items() if name}
+    parsed, wrong = [], []
+    for row in rows:
+        values, faults = _parse(row, present, fields)
+        wrong += [f"{path}, assetNumber={row['assetNumber']}: {fault}" for fault in faults]
+        if not faults:
+            parsed.append(kind(**values))
+    return parsed, wrong
 
 
-def _parse(path: str, row: dict[str, str], fields: Mapping[str, tuple[str, Callable[[str], Any]]]) -> dict[str, Any]:
-    parsed = {}
-    for name, (attribute, parse) in fields.items():
+def _parse(
+    row: dict[str, str], columns: Mapping[str, str], fields: Mapping[str, _Field]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values of a row by attribute, and what is wrong with those that cannot be read."""
+    values, faults = {}, []
+    for attribute, name in columns.items():
         try:
             if row[name] is None:
                 raise ValueError("the row is cut short")
-            parsed[attribute] = parse(row[name])
+            values[attribute] = fields[attribute].parse(row[name])
         except ValueError as error:
-            raise TapeError(f"{path}, assetNumber={row['assetNumber']}: {name} is {row[name]!r}: {error}") from error
-    return parsed
+            faults.append(f"{name} is {row[name]!r}: {error}")
+    return values, faults
 
 
-def _check_months(loans: Mapping[str, TapeLoan], months: Mapping[str, tuple[TapeMonth, ...]]) -> None:
+def _misfits(loans: Mapping[str, TapeLoan], months: Mapping[str, tuple[TapeMonth, ...]]) -> Iterator[str]:
+    """What is wrong with the months of each loan."""
     for number, reported in months.items():
         if number not in loans:
-            raise TapeError(f"monthly.csv.gz reports assetNumber={number}, which loans.csv.gz does not have")
+            yield f"monthly.csv.gz reports assetNumber={number}, which loans.csv.gz does not have"
+            continue
         ends = [loans[number].cut_off, *(month.period_end for month in reported)]
         for earlier, later in pairwise(ends):
             if later <= earlier:
-                raise TapeError(
-                    f"monthly.csv.gz, assetNumber={number}: {later} is reported twice or before the cut-off"
-                )
+                yield f"monthly.csv.gz, assetNumber={number}: {later} is reported twice or before the cut-off"

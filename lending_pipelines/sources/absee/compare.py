@@ -1,0 +1,90 @@
+"""Compares what the tape itself reports of charge-offs and delinquency with what follows from its transactions.
+
+The tape gives no payment dates and no due dates: payments count at the period end and installments fall due at month
+ends (terms.py). Days past due therefore differ from the servicer's by up to a month. What differs by more is counted.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate, groupby
+
+from lending_pipelines.sources.absee.events import ZERO, transactions
+from lending_pipelines.sources.absee.tape import Tape, TapeLoan, TapeMonth
+from lending_pipelines.sources.absee.terms import installments
+
+DAYS_APART = 31
+"""Days past due that are at most so far apart agree."""
+
+SHOWN = 5
+"""How many loan-months a note names."""
+
+
+def differences(tape: Tape) -> dict[str, str]:
+    """What is reported and what follows from the transactions, where they differ: a sentence by subject."""
+    rows = {loan_id: list(group) for loan_id, group in groupby(transactions(tape), lambda row: row["loan_id"])}
+    pairs = [
+        pair
+        for loan in tape.loans
+        for pair in _compared(loan, tape.months.get(loan.asset_number, ()), rows[loan.asset_number])
+    ]
+    amounts = [
+        (month, month.charged_off, charged_off) for month, charged_off, _ in pairs if month.charged_off is not None
+    ]
+    days = [(month, month.days_delinquent, late) for month, _, late in pairs if month.days_delinquent is not None]
+    found = {
+        "charge_offs": _told(amounts, [row for row in amounts if row[1] != row[2]], "charged off"),
+        "days_past_due": _told(days, [row for row in days if abs(row[1] - row[2]) > DAYS_APART], "days past due"),
+    }
+    return {subject: sentence for subject, sentence in found.items() if sentence}
+
+
+def _told(compared: Sequence[tuple], apart: Sequence[tuple], what: str) -> str:
+    if not compared:
+        return ""
+    sentence = f"{len(apart):,} of {len(compared):,} loan-months differ"
+    if not apart:
+        return sentence
+    shown = (
+        f"assetNumber={month.asset_number} {month.period_end}: {reported} {what} reported, {ours} booked"
+        for month, reported, ours in apart[:SHOWN]
+    )
+    return f"{sentence}: {'; '.join(shown)}"
+
+
+def _compared(
+    loan: TapeLoan, months: Sequence[TapeMonth], rows: Sequence[dict]
+) -> Iterator[tuple[TapeMonth, Decimal, int]]:
+    """Each month with the principal charged off in it and the days past due at its end, by the transactions."""
+    schedule = list(installments([loan]))
+    due_on = [row["due_on"] for row in schedule]
+    due = list(accumulate(row["principal"] + row["interest"] for row in schedule))
+    settled, remaining = ZERO, list(rows)
+    for month in months:
+        charged_off = ZERO
+        while remaining and remaining[0]["effective_on"] <= month.period_end:
+            row = remaining.pop(0)
+            if row["type"] == "charge_off":
+                charged_off += row["principal"]
+            settled += _settles(row)
+        owes = month.closing_balance is None or month.closing_balance > 0
+        yield month, charged_off, _days_past_due(due_on, due, settled, month.period_end) if owes else 0
+
+
+def _settles(row: dict) -> Decimal:
+    match row["type"]:
+        case "repayment" | "waiver":
+            return row["principal"] + row["interest"]
+        case "capitalization":
+            return row["interest"]
+        case _:
+            return ZERO
+
+
+def _days_past_due(due_on: Sequence[date], due: Sequence[Decimal], settled: Decimal, on: date) -> int:
+    """Days since the oldest installment that is due and not settled in full."""
+    oldest = bisect_right(due, settled)
+    if oldest == len(due_on) or due_on[oldest] >= on:
+        return 0
+    return (on - due_on[oldest]).days
