@@ -1,4 +1,4 @@
-"""Ratios of money: shares, growth, annualised rates. Floats, and null wherever they have no meaning."""
+"""Ratios of money as floats: shares and annualised rates, null where they have no meaning. Growth is in growth.py."""
 
 import ibis
 import ibis.expr.types as ir
@@ -10,11 +10,6 @@ YEAR = 365
 def ratio(part: ir.NumericValue, of: ir.NumericValue) -> ir.FloatingValue:
     """part ÷ of; null when `of` is 0."""
     return part.cast("float64") / of.cast("float64").nullif(0)
-
-
-def growth(now: ir.DecimalValue, before: ir.DecimalValue) -> ir.FloatingValue:
-    """(now − before) ÷ before; null against zero, and against less than zero, where its sign would mislead."""
-    return (now - before).cast("float64") / (before > 0).ifelse(before.cast("float64"), ibis.null("float64"))
 
 
 def annualised(amount: ir.DecimalValue, balance: ir.DecimalValue, days: ir.IntegerValue) -> ir.FloatingValue:

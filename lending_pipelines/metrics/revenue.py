@@ -59,6 +59,14 @@ def interest(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Tabl
     )
 
 
+def active_loans(positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """How many of the loans are active at the end of each period: number, keys, active_loans."""
+    active = positions.filter(positions.status == "active").select("business_date", "loan_id")
+    rows = active.inner_join(periods.select("number", "last"), active.business_date == periods["last"])
+    rows = rows.inner_join(loans.select("loan_id", *keys), "loan_id")
+    return rows.group_by("number", *keys).agg(active_loans=rows.count())
+
+
 def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
     """Charge-offs of each period, from the days (`by_day`, or `held` where loan_id is a key) with LOSSES.
 
@@ -142,11 +150,21 @@ def fees(fees: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]
     return sums.mutate(net=money(sums.assessed - sums.waived))
 
 
+def loan_volume(contracts: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """The loans disbursed in each period; `contracts` is the table loans, keys are columns of `loans`.
+
+    Returns number, keys, loan_volume (contractual principal of those loans), loans_disbursed (their number).
+    """
+    disbursed = loans.select("loan_id", "disbursed_on", *keys)
+    rows = _dated(disbursed.inner_join(contracts.select("loan_id", "principal"), "loan_id"), "disbursed_on", periods)
+    return rows.group_by("number", *keys).agg(loan_volume=money(rows.principal.sum()), loans_disbursed=rows.count())
+
+
 def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
     """How large the fees assessed in each period are; `contracts` is the table loans, keys are columns of `loans`.
 
-    Returns number, keys, average_fee, smallest_fee, largest_fee, principal (contractual, of the loans charged, each
-    counted once), fee_to_principal (assessed ÷ principal; null when that is 0).
+    Returns number, keys, loan_count (of the loans charged), average_fee, smallest_fee, largest_fee, principal
+    (contractual, of those loans, each counted once), fee_to_principal (assessed ÷ principal; null when that is 0).
     """
     held = loans.select("loan_id", *_others(keys, fees)).inner_join(contracts.select("loan_id", "principal"), "loan_id")
     rows = _dated(fees.inner_join(held, "loan_id"), "assessed_on", periods)
@@ -159,6 +177,7 @@ def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.
     )
     sums = by_loan.group_by("number", *keys).agg(
         assessed=money(by_loan.assessed.sum()),
+        loan_count=by_loan.count(),
         fee_count=by_loan.fee_count.sum(),
         smallest_fee=by_loan.smallest_fee.min(),
         largest_fee=by_loan.largest_fee.max(),
@@ -167,6 +186,7 @@ def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.
     return sums.select(
         "number",
         *keys,
+        "loan_count",
         "smallest_fee",
         "largest_fee",
         "principal",

@@ -1,4 +1,4 @@
-"""What the analytics reports share: growth month over month, trends, the period before, and the blocks of their JSON.
+"""What the analytics reports share: months and trends with growth, the previous period, and the blocks of their JSON.
 
 Their numbers come as `values`: a row per period (number) and currency, null where a period is not known.
 """
@@ -11,28 +11,31 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from pydantic import Field
 
-from lending_pipelines.metrics.money import money
-from lending_pipelines.metrics.ratios import growth
+from lending_pipelines.metrics import growth, revenue
+from lending_pipelines.metrics.money import money, whole
 from lending_pipelines.reports import in_period
 from lending_pipelines.reports.book import Chart, ChartKind, Kind, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, Asked
 from lending_pipelines.reports.parameters import KnownAt, ReportParameters, UnderConventions
-from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.periods import Period, month_name, with_previous
 from lending_pipelines.reports.protocol import ReportSource
 
 _MONTH = (ReportColumn("month", "Month", "text"), ReportColumn("length", "Days", "count"))
 GROWTH = ReportColumn("growth", "Growth", "rate")
-
-_COMPARISON = (
-    CURRENCY,
-    ReportColumn("measure", "Measure", "text"),
-    ReportColumn("current", "This period", "money"),
-    ReportColumn("previous", "Previous period", "money"),
-    ReportColumn("change", "Change", "money"),
-    GROWTH,
+_VOLUME = (
+    ReportColumn("loan_volume", "Loan volume", "money"),
+    ReportColumn("loans_disbursed", "Loans disbursed", "count"),
 )
+_VOLUME_GROWTH = ReportColumn("loan_volume_growth", "Loan volume growth", "rate")
+_PAIRS = pa.schema({"number": pa.int64(), "before": pa.int64()})
+_COMPARED: dict[Kind, str] = {
+    "money": "Against the previous period",
+    "count": "Counts against the previous period",
+}
+"""The tables that compare the period with the previous one, by the kind of what they compare."""
 _EXTREMES = (
     CURRENCY,
     ReportColumn("peak_month", "Peak month", "text"),
@@ -42,7 +45,9 @@ _EXTREMES = (
 )
 
 GROWTH_NOTE = (
-    "Growth is against the month or period before it, and blank against zero; days tell a month that the period cuts."
+    "Growth of a whole month, quarter or year is against the calendar one before it; of a running one, against the same"
+    " number of days from the start of the one before it; of another range of days, against the same number of days"
+    " before it. It is blank against zero or less. Days shows when a month is incomplete."
 )
 NOTE = (
     f"{GROWTH_NOTE} Peak and lowest are of whole months. A blank month is before the first loan, or days of it that it"
@@ -62,12 +67,16 @@ class AnalyticsParameters(UnderConventions, KnownAt, Trend, in_period.LoansInPer
     """What every analytics report asks."""
 
 
+Over = Callable[[Sequence[Period]], ir.Table]
+"""The values of periods: a row per period (number) and currency."""
+
+
 @dataclass(frozen=True)
 class Analytics:
     """The tables of a report that look at more than its period; `monthly` and `trend` have one per currency."""
 
     asked: Asked
-    comparison: ReportTable
+    comparisons: Sequence[ReportTable]
     monthly: Mapping[str, ReportTable]
     trend: Mapping[str, ReportTable]
     extremes: ReportTable
@@ -75,7 +84,13 @@ class Analytics:
     @property
     def tables(self) -> list[ReportTable]:
         """All of them, as they are printed."""
-        return [self.comparison, *self.monthly.values(), *self.trend.values(), self.extremes]
+        return [*self.comparisons, *self.monthly.values(), *self.trend.values(), self.extremes]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of them."""
+        previous = self.asked.period.previous
+        return [f"The previous period is {previous.first} to {previous.last}.", NOTE]
 
     def blocks(self, summary: ReportTable, **breakdowns: ReportTable) -> dict[str, Any]:
         """The report's JSON blocks beside report_type and summary, which every report has.
@@ -83,54 +98,65 @@ class Analytics:
         What is per currency is under the currency; `breakdowns` are tables printed as lists of rows under their names.
         """
         ratios = ["currency", *(column.name for column in summary.columns if column.kind in ("rate", "ratio"))]
-        compared, extremes = _plain(self.comparison), {row["currency"]: row for row in _plain(self.extremes)}
+        compared = [line for table in self.comparisons for line in _plain(table)]
+        extremes = {row["currency"]: row for row in _plain(self.extremes)}
         return {
             "period": self.asked.period.block(),
             "performance_metrics": {
                 row["currency"]: {name: row[name] for name in ratios}
-                | {
-                    "previous_period": self.asked.period.previous.block(),
-                    "comparison": [line for line in compared if line["currency"] == row["currency"]],
-                }
+                | self._grown(lines := [line for line in compared if line["currency"] == row["currency"]])
+                | {"previous_period": self.asked.period.previous.block(), "comparison": lines}
                 for row in _plain(summary)
             },
             **{name: _plain(table) for name, table in breakdowns.items()},
-            "monthly_breakdown": {currency: _plain(table) for currency, table in self.monthly.items()},
+            "monthly_breakdown": {currency: _months(table) for currency, table in self.monthly.items()},
             "trend_analysis": {
-                currency: {"months": _plain(table)} | extremes.get(currency, {})
+                currency: {"months": _months(table)} | extremes.get(currency, {})
                 for currency, table in self.trend.items()
             },
         }
 
+    @staticmethod
+    def _grown(comparison: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Of a currency's comparison: the growth of its first measure, and that of the loan volume."""
+        grown = {line["measure"]: line["growth"] for line in comparison}
+        return {GROWTH.name: comparison[0]["growth"], _VOLUME_GROWTH.name: grown[_VOLUME[0].label]}
+
 
 def analytics(
     asked: Asked,
-    over: Callable[[Sequence[Period]], ir.Table],
+    source: ReportSource,
+    over: Over,
     measures: Sequence[ReportColumn],
     parameters: Trend,
     none: str,
 ) -> Analytics:
     """The tables over time of the measures, the first of which is money and the one that growth and extremes are of.
 
-    `over` gives the values of periods. Only money is compared with the previous period.
+    Each table has the volume of the loans disbursed besides. Money and counts are compared with the previous period.
     """
-    headline = measures[0].name
-    trend = _grown(over(asked.period.trend(parameters.trend_months + 1)), headline)
+    headline, volume = measures[0].name, _VOLUME[0].name
+
+    def with_volume(periods: Sequence[Period]) -> ir.Table:
+        return in_period.beside(over(periods), _volumes(asked, source, periods), "number", "currency")
+
+    months, trend_months = asked.period.months, asked.period.trend(parameters.trend_months)
+    values = _Values([asked.period, *months, *trend_months], with_volume)
+    trend = values.of(trend_months, headline, volume)
+    printed = (*measures, GROWTH, *_VOLUME, _VOLUME_GROWTH)
     return Analytics(
         asked,
-        _comparison(over([asked.period.previous, asked.period]), measures, none),
-        monthly_breakdown(asked, over, measures),
-        _by_currency("Trend", trend, measures, asked),
+        _comparisons(values, asked.period, (*measures, *_VOLUME), none),
+        _by_currency("Monthly breakdown", values.of(months, headline, volume), printed, asked),
+        _by_currency("Trend", trend, printed, asked),
         _extremes(trend, headline),
     )
 
 
-def monthly_breakdown(
-    asked: Asked, over: Callable[[Sequence[Period]], ir.Table], measures: Sequence[ReportColumn]
-) -> dict[str, ReportTable]:
+def monthly_breakdown(asked: Asked, over: Over, measures: Sequence[ReportColumn]) -> dict[str, ReportTable]:
     """The period's months per currency, with the growth of the first of the measures."""
-    months = _grown(over(breakdown_periods(asked.period)), measures[0].name)
-    return _by_currency("Monthly breakdown", months, measures, asked)
+    months = _Values(asked.period.months, over).of(asked.period.months, measures[0].name)
+    return _by_currency("Monthly breakdown", months, (*measures, GROWTH), asked)
 
 
 def month_charts(title: str, kind: ChartKind, tables: Mapping[str, ReportTable], *measures: str) -> list[Chart]:
@@ -146,53 +172,92 @@ def closed_days(parameters: AnalyticsParameters, source: ReportSource) -> list[d
 
 def first_opening(period: Period, parameters: Trend) -> date:
     """The earliest day whose positions `analytics` needs."""
-    spans = (period.previous, *breakdown_periods(period), *period.trend(parameters.trend_months + 1))
-    return min(span.opening for span in spans)
+    return earliest_opening([period, *period.months, *period.trend(parameters.trend_months)])
 
 
-def breakdown_periods(period: Period) -> list[Period]:
-    """The period's months, after the calendar month before them, which the first one's growth is against."""
-    return [Period("custom", period.first, period.first).trend(2)[0], *period.months]
+def earliest_opening(periods: Sequence[Period]) -> date:
+    """The earliest day whose positions these periods and their growth need."""
+    return min(period.opening for period in with_previous(periods))
 
 
-def _grown(values: ir.Table, headline: str) -> ir.Table:
-    """The months but the one numbered 0, with the growth of the headline."""
-    order = ibis.window(group_by="currency", order_by="number")
-    rows = values.mutate(growth=growth(values[headline], values[headline].lag().over(order)))
-    return rows.filter(rows.number > 0)
+def _volumes(asked: Asked, source: ReportSource, periods: Sequence[Period]) -> ir.Table:
+    """The volume of the loans disbursed in each period, per currency; null in periods before the first loan."""
+    spans = asked.periods(periods, asked.begins_in_time)
+    values = revenue.loan_volume(source.table("loans"), asked.loans, spans.filter(spans.known), ("currency",))
+    names = [column.name for column in _VOLUME]
+    return asked.each(values, spans, names).select("number", "currency", *names)
+
+
+class _Values:
+    """The values of periods and of their previous ones, computed once."""
+
+    def __init__(self, periods: Sequence[Period], over: Over):
+        spans = with_previous(periods)
+        self._number = {(span.first, span.last): number for number, span in enumerate(spans)}
+        # Fetched, because several tables are made of these few rows.
+        self._rows = ibis.memtable(over(spans).to_pyarrow())
+
+    def of(self, periods: Sequence[Period], headline: str, *names: str) -> ir.Table:
+        """The values of the periods with the growth of the headline as `growth`, of the others as `<name>_growth`.
+
+        Everything that is compared has its previous value as `<name>_before`.
+        """
+        pairs = [{"number": self._number_of(p), "before": self._number_of(p.previous)} for p in periods]
+        numbers = ibis.memtable(pa.Table.from_pylist(pairs, schema=_PAIRS))
+        rows = growth.compared(self._rows, numbers, headline, *names)
+        return rows.rename(growth=f"{headline}_growth")
+
+    def _number_of(self, period: Period) -> int:
+        return self._number[period.first, period.last]
 
 
 def _by_currency(
     title: str, months: ir.Table, measures: Sequence[ReportColumn], asked: Asked
 ) -> dict[str, ReportTable]:
-    printed = (*_MONTH, *measures, GROWTH)
+    printed = (*_MONTH, *measures)
     return {
         currency: in_period.table(
-            f"{title} {currency}", printed, months.filter(months.currency == currency).order_by("number"), ""
+            f"{title} {currency}", printed, months.filter(months.currency == currency).order_by("month"), ""
         )
         for currency in asked.currencies
     }
 
 
-def _comparison(values: ir.Table, measures: Sequence[ReportColumn], none: str) -> ReportTable:
-    """The period, numbered 1, against the one before it, numbered 0."""
-    now, before = values.filter(values.number == 1), values.filter(values.number == 0)
-    both = now.inner_join(before, "currency", rname="{name}_before")
-    lines = [
-        both.select(
-            "currency",
-            rank=ibis.literal(rank, "int64"),
-            measure=ibis.literal(measure.label),
-            current=both[measure.name],
-            previous=both[f"{measure.name}_before"],
-            change=money(both[measure.name] - both[f"{measure.name}_before"]),
-            growth=growth(both[measure.name], both[f"{measure.name}_before"]),
+def _comparisons(values: _Values, period: Period, measures: Sequence[ReportColumn], none: str) -> list[ReportTable]:
+    """The period against the previous one: a table of the measures that are money, and one of those that are counts."""
+    rows = values.of([period], *(measure.name for measure in measures if measure.kind in _COMPARED))
+    rows = rows.rename({f"{measures[0].name}_growth": "growth"})
+    tables = []
+    for kind, title in _COMPARED.items():
+        lines = ibis.union(
+            *(
+                rows.select(
+                    "currency",
+                    rank=ibis.literal(rank, "int64"),
+                    measure=ibis.literal(measure.label),
+                    current=measure.name,
+                    previous=f"{measure.name}_before",
+                    change=_difference(rows[measure.name], rows[f"{measure.name}_before"]),
+                    growth=f"{measure.name}_growth",
+                )
+                for rank, measure in enumerate(measures)
+                if measure.kind == kind
+            )
         )
-        for rank, measure in enumerate(measures)
-        if measure.kind == "money"
-    ]
-    rows = ibis.union(*lines) if len(lines) > 1 else lines[0]
-    return in_period.table("Against the previous period", _COMPARISON, rows.order_by("currency", "rank"), none)
+        printed = (
+            CURRENCY,
+            ReportColumn("measure", "Measure", "text"),
+            ReportColumn("current", "This period", kind),
+            ReportColumn("previous", "Previous period", kind),
+            ReportColumn("change", "Change", kind),
+            GROWTH,
+        )
+        tables.append(in_period.table(title, printed, lines.order_by("currency", "rank"), none))
+    return tables
+
+
+def _difference(now: ir.NumericColumn, before: ir.NumericColumn) -> ir.NumericColumn:
+    return money(now - before) if now.type().is_decimal() else whole(now - before)
 
 
 def _extremes(trend: ir.Table, headline: str) -> ReportTable:
@@ -200,13 +265,21 @@ def _extremes(trend: ir.Table, headline: str) -> ReportTable:
     whole = trend.filter(trend.whole, trend[headline].notnull())
 
     def first_by(order: ir.Value, name: str) -> ir.Table:
-        ranked = whole.mutate(rank=ibis.row_number().over(group_by="currency", order_by=[order, whole.number]))
+        ranked = whole.mutate(rank=ibis.row_number().over(group_by="currency", order_by=[order, whole.month]))
         chosen = ranked.filter(ranked["rank"] == 0)
         return chosen.select("currency", **{f"{name}_month": chosen.month, name: chosen[headline]})
 
     peak, lowest = first_by(whole[headline].desc(), "peak"), first_by(whole[headline].asc(), "lowest")
     rows = peak.inner_join(lowest, "currency").order_by("currency")
     return in_period.table("Peak and lowest month", _EXTREMES, rows, "no whole month of the trend is known")
+
+
+def _months(table: ReportTable) -> list[dict[str, Any]]:
+    """The rows of a table of months ready for JSON, each with the month's name."""
+    return [
+        {"month": row["month"], "month_name": month_name(date.fromisoformat(f"{row['month']}-01")), **row}
+        for row in _plain(table)
+    ]
 
 
 def _plain(table: ReportTable) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ class ChargeOffRecovery:
     parameters = ChargeOffRecoveryParameters
 
     def covers(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> list[date]:
-        """The closed days of the period and the month before it, and the day up to which recoveries are followed."""
+        """The closed days that the period and the growth of its months need, and the day recoveries are followed to."""
         period = in_period.period_of(parameters, source)
         held = in_period.closed_between(source, _since(period), period.last)
         return sorted({*held, _observed(parameters, source, period)}) if held else []
@@ -125,8 +125,8 @@ class _Losses:
 
 
 def _since(period: Period) -> date:
-    """The day before the month before the period, which the growth of its first month is against."""
-    return min(month.opening for month in analytics.breakdown_periods(period))
+    """The earliest day whose positions the period and the growth of its months need."""
+    return analytics.earliest_opening([period, *period.months])
 
 
 def _observed(parameters: ChargeOffRecoveryParameters, source: ReportSource, period: Period) -> date:

@@ -55,7 +55,7 @@ class CombinedRevenue:
         asked = in_period.asked(parameters, source)
         both = _Revenue(asked, analytics.first_opening(asked.period, parameters), fee_tables.fees_of(asked, source))
         none = asked.none("revenue")
-        over_time = analytics.analytics(asked, both.over, _MEASURES, parameters, none)
+        over_time = analytics.analytics(asked, source, both.over, _MEASURES, parameters, none)
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), both.by().order_by("currency"), none)
         products, composition = _products(both, summary, none), _composition(both, summary, none)
         return report_book(
@@ -71,7 +71,7 @@ class CombinedRevenue:
                 fee_tables.NOTE,
                 *([] if both.fees.present else ["The source has no fees."]),
                 *asked.missing_days("earned and collected"),
-                analytics.NOTE,
+                *over_time.notes,
             ],
             summary=in_period.headlines(summary),
             blocks=over_time.blocks(summary, revenue_composition=composition, product_breakdown=products),

@@ -35,7 +35,7 @@ class FeeRevenue:
         asked = in_period.asked(parameters, source)
         fees = fee_tables.fees_of(asked, source)
         none = no_data.reason(source, ("fees",), asked.none("fee"))
-        summary = fees.summary((CURRENCY, *_MEASURES), none)
+        summary = fee_tables.summary(fees.over([asked.period]), (CURRENCY, *_MEASURES), none)
         monthly = analytics.monthly_breakdown(fees.asked, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2]))
         return report_book(
             self,

@@ -38,29 +38,24 @@ class Fees:
     rows: ir.Table
     present: bool
 
-    @property
-    def spans(self) -> ir.Table:
-        """The period, as metrics/revenue.py wants it, if its fees are known."""
-        return self._spans([self.asked.period])
+    def spans(self, periods: Sequence[Period]) -> ir.Table:
+        """Those of the periods whose fees are known, as metrics/revenue.py wants them."""
+        spans = self.asked.periods(periods, self.asked.begins_in_time)
+        return spans.filter(spans.known)
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency: SUMS; null in periods before the first loan."""
-        values = revenue.fees(self.rows, self.asked.loans, self._spans(periods), ("currency",))
+        values = revenue.fees(self.rows, self.asked.loans, self.spans(periods), ("currency",))
         return self.asked.each(values, self.asked.periods(periods, self.asked.begins_in_time), SUMS)
-
-    def summary(self, printed: Sequence[ReportColumn], none: str, sizes: ir.Table | None = None) -> ReportTable:
-        """The period in all, a row per currency; `sizes` are more columns by currency."""
-        rows = self.over([self.asked.period])
-        rows = rows if sizes is None else rows.left_join(sizes, "currency")
-        return in_period.table("Summary", printed, rows.filter(rows.known).order_by("currency"), none)
 
     def by(self, *keys: str) -> ir.Table:
         """SUMS of the period per currency and keys, where there are fees."""
-        return revenue.fees(self.rows, self.asked.loans, self.spans, ("currency", *keys))
+        return revenue.fees(self.rows, self.asked.loans, self.spans([self.asked.period]), ("currency", *keys))
 
-    def _spans(self, periods: Sequence[Period]) -> ir.Table:
-        spans = self.asked.periods(periods, self.asked.begins_in_time)
-        return spans.filter(spans.known)
+
+def summary(rows: ir.Table, printed: Sequence[ReportColumn], none: str) -> ReportTable:
+    """The period in all, from its rows of `over`: a row per currency."""
+    return in_period.table("Summary", printed, rows.filter(rows.known).order_by("currency"), none)
 
 
 def fees_of(asked: Asked, source: ReportSource, fee_type: str | None = None) -> Fees:

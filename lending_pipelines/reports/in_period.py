@@ -17,7 +17,7 @@ from lending_pipelines.metrics.money import ZERO
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
-from lending_pipelines.reports.periods import Period, month_end
+from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables.schema import MONEY
 
@@ -110,7 +110,7 @@ class Asked:
         """
         currencies = ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())}))
         grid = periods.select("number", "month", "whole", "known", "length").cross_join(currencies)
-        rows = grid.left_join(values, ["number", "currency"]).drop("number_right", "currency_right")
+        rows = beside(grid, values, "number", "currency")
         return rows.mutate(
             **{
                 name: rows.known.ifelse(ibis.coalesce(rows[name], _zero(rows[name])), ibis.null(rows[name].type()))
@@ -123,7 +123,7 @@ class Asked:
         return {
             "number": number,
             "month": f"{period.first:%Y-%m}",
-            "whole": period.first.day == 1 and period.last == month_end(period.first),
+            "whole": period.is_whole_month,
             "known": known,
             "opening": period.opening,
             "first": period.first,
@@ -161,6 +161,11 @@ def period_of(parameters: InPeriod, source: ReportSource) -> Period:
     if begun is not None and begun <= period.last:
         days.business_date(source, READS[:2], period.last.isoformat())
     return period
+
+
+def beside(rows: ir.Table, others: ir.Table, *keys: str) -> ir.Table:
+    """The rows with the further columns of `others`, null where it has no row with the same keys."""
+    return rows.left_join(others, keys, rname="{name}_of_others").drop(*(f"{key}_of_others" for key in keys))
 
 
 def closed_between(source: ReportSource, first: date, last: date) -> list[date]:

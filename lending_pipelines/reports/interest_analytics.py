@@ -6,7 +6,7 @@ from lending_pipelines.reports import analytics, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
-_MEASURES = (*interest_tables.AMOUNTS, *interest_tables.YIELD)
+_MEASURES = (*interest_tables.AMOUNTS, interest_tables.ACTIVE, *interest_tables.YIELD)
 
 
 class InterestAnalyticsParameters(interest_tables.InterestParameters, analytics.AnalyticsParameters):
@@ -31,7 +31,7 @@ class InterestAnalytics:
         asked = in_period.asked(parameters, source)
         since = analytics.first_opening(asked.period, parameters)
         interest = interest_tables.Interest(asked, since, parameters.rate_band)
-        over_time = analytics.analytics(asked, interest.changes.over, _MEASURES, parameters, asked.none("interest"))
+        over_time = analytics.analytics(asked, source, interest.over, _MEASURES, parameters, asked.none("interest"))
         products, rates = interest.by_product(), interest.by_rate()
         loans = interest.by_loan(parameters.top_loans)
         return report_book(
@@ -45,7 +45,7 @@ class InterestAnalytics:
                 *analytics.month_charts("Interest", "bar", over_time.trend, "earned", "collected"),
                 *analytics.month_charts("Effective rate", "line", over_time.trend, "effective_rate"),
             ],
-            notes=[*interest.notes(), analytics.NOTE],
+            notes=[*interest.notes(), *over_time.notes],
             summary=in_period.headlines(interest.summary),
             blocks=over_time.blocks(interest.summary, product_breakdown=products, interest_rate_analysis=rates),
         )

@@ -16,6 +16,7 @@ from lending_pipelines.metrics.ratios import ratio, with_share
 from lending_pipelines.reports import columns, in_period
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, Asked
+from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.position_changes import Measured, PositionChanges
 from lending_pipelines.tables.schema import RATE
 
@@ -30,8 +31,9 @@ YIELD = (
     ReportColumn("average_balance", "Average balance", "money"),
     ReportColumn("effective_rate", "Effective rate", "rate"),
 )
+ACTIVE = ReportColumn("active_loans", "Active loans at the end", "count")
 _LOANS = (
-    ReportColumn("active_loans", "Active loans at the end", "count"),
+    ACTIVE,
     ReportColumn("contract_rate", "Contractual rate at the end", "rate"),
 )
 _LOAN = (
@@ -77,6 +79,15 @@ class Interest:
         return PositionChanges(
             self.asked, loans, MEASURED, self.since, (*(column.name for column in PRODUCT), "rate_from")
         )
+
+    def over(self, periods: Sequence[Period]) -> ir.Table:
+        """A row per period and currency: interest and active_loans; null in periods whose changes are not known."""
+        spans = self.asked.periods(periods, self.asked.changes_known)
+        active = revenue.active_loans(
+            self.asked.positions, self.changes.loans, spans.filter(spans.known), ("currency",)
+        )
+        active = self.asked.each(active, spans, [ACTIVE.name]).select("number", "currency", ACTIVE.name)
+        return in_period.beside(self.changes.over(periods), active, "number", "currency")
 
     def by(self, *keys: str) -> ir.Table:
         """Of the period, per currency and keys: interest, and the loans' number and rate at its end."""

@@ -4,6 +4,7 @@ Only text, numbers, true or false, Literal and lists of them, because a launchpa
 date is ISO text. What several reports share is here; a report's own parameters are in its module.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Literal, TypeVar, get_origin
@@ -27,9 +28,16 @@ DEFAULT = "default"
 """The word for the conventions of the daily tables."""
 
 UNSET = "unset"
-"""The word for a date that the form does not need."""
+"""The word for a date or calendar period that the form does not need."""
 
-PeriodName = Literal["current_month", "previous_month", "quarter", "year", "custom"]
+PeriodName = Literal["current_month", "previous_month", "month", "quarter", "year", "custom"]
+
+CALENDAR = {
+    "month": (r"[1-9]\d{3}-(0[1-9]|1[0-2])", "2025-08"),
+    "quarter": (r"[1-9]\d{3}Q[1-4]", "2025Q3"),
+    "year": (r"[1-9]\d{3}", "2025"),
+}
+"""The periods that a parameter of the same name can choose: how the choice is written, as a pattern and an example."""
 
 
 class ReportParameters(BaseModel):
@@ -65,9 +73,13 @@ class InPeriod(AsOf):
 
     period: PeriodName = Field(
         "current_month",
-        description="current_month, quarter, year: the calendar one of as_of, up to it; previous_month: the whole month"
-        " before it; custom: from_date to to_date.",
+        description="current_month: the month of as_of, up to it; previous_month: the whole month before it; month,"
+        " quarter, year: the one that the parameter of that name gives, or that of as_of, up to as_of; custom:"
+        " from_date to to_date.",
     )
+    month: str = Field(UNSET, description="Month of period month as 2025-08; unset: that of as_of.")
+    quarter: str = Field(UNSET, description="Calendar quarter of period quarter as 2025Q3; unset: that of as_of.")
+    year: str = Field(UNSET, description="Calendar year of period year as 2025; unset: that of as_of.")
     from_date: str = Field(UNSET, description="First day of a custom period as 2025-01-01; unset otherwise.")
     to_date: str = Field(UNSET, description="Last day of a custom period as 2025-01-31; unset otherwise.")
 
@@ -75,6 +87,22 @@ class InPeriod(AsOf):
     @classmethod
     def _bound(cls, text: str) -> str:
         return iso_day(text, UNSET)
+
+    @field_validator(*CALENDAR, mode="before")
+    @classmethod
+    def _calendar_period(cls, value: Any, info: ValidationInfo) -> str:
+        name, text = str(info.field_name), str(value)
+        pattern, example = CALENDAR[name]
+        if text != UNSET and not re.fullmatch(pattern, text):
+            raise ValueError(f"write a {name} as {example}, or {UNSET}")
+        return text
+
+    @model_validator(mode="after")
+    def _calendar_period_of_its_period_alone(self) -> "InPeriod":
+        for name in CALENDAR:
+            if name != self.period and getattr(self, name) != UNSET:
+                raise ValueError(f"{name} belongs to period {name}: leave it {UNSET} for {self.period}")
+        return self
 
     @model_validator(mode="after")
     def _bounds_of_custom_alone(self) -> "InPeriod":
@@ -86,6 +114,12 @@ class InPeriod(AsOf):
         if self.period == "custom" and self.from_date > self.to_date:
             raise ValueError(f"from_date {self.from_date} is after to_date {self.to_date}")
         return self
+
+    @property
+    def named(self) -> str | None:
+        """The month, quarter or year that the form names for its period; None where it names none."""
+        text = getattr(self, self.period, UNSET)
+        return None if text == UNSET else text
 
 
 class KnownAt(ReportParameters):

@@ -1,22 +1,29 @@
-"""Periods of reports: which days `current_month`, `quarter` and the others are, their months, and what is before them.
+"""Periods of reports: which days `current_month`, `quarter` and the others are, their months, and the previous period.
 
-Pure dates; which of them are closed is found in days.py.
+Pure dates; which of them are closed is found in days.py. The days that growth compares with are in metrics/growth.py.
 """
 
 from calendar import monthrange
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import pandas as pd
 
+from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.growth import previous_period
 from lending_pipelines.reports.parameters import InPeriod, PeriodName
 
 _DAY = timedelta(days=1)
 
+_LENGTHS = {"current_month": 1, "previous_month": 1, "month": 1, "quarter": 3, "year": 12}
+"""Calendar months of each period that begins on the first of one; a custom range has no length of its own."""
+
 
 @dataclass(frozen=True)
 class Period:
-    """The days first..last, both inclusive."""
+    """The days first..last, both inclusive. A calendar period may still be running on its last day."""
 
     name: PeriodName
     first: date
@@ -25,9 +32,12 @@ class Period:
     @property
     def display(self) -> str:
         """The period for people: `March 2025`, `2025-03-01 to 2025-03-14`."""
-        if self.first == self.first.replace(day=1) and self.last == month_end(self.first):
-            return f"{self.first:%B %Y}"
-        return f"{self.first} to {self.last}"
+        return month_name(self.first) if self.is_whole_month else f"{self.first} to {self.last}"
+
+    @property
+    def is_whole_month(self) -> bool:
+        """Whether it is one calendar month from the first day to the last."""
+        return self.first.day == 1 and self.last == month_end(self.first)
 
     @property
     def days(self) -> int:
@@ -39,48 +49,64 @@ class Period:
         """The day before it, at whose end its opening balances are taken."""
         return self.first - _DAY
 
-    @property
+    @cached_property
     def previous(self) -> "Period":
-        """The period of equal length that ends on the day before it."""
-        return Period("custom", self.first - timedelta(days=self.days), self.opening)
+        """The period that its growth is against."""
+        return Period("custom", *previous_period(self.first, self.last, _LENGTHS.get(self.name)))
 
     @property
     def months(self) -> list["Period"]:
         """Its calendar months in order, the first and last cut to it."""
+        name: PeriodName = "month" if self.name in _LENGTHS else "custom"
         return [
-            Period("custom", max(month.start_time.date(), self.first), min(month.end_time.date(), self.last))
+            Period(name, max(month.start_time.date(), self.first), min(month.end_time.date(), self.last))
             for month in pd.period_range(self.first, self.last, freq="M")
         ]
 
     def trend(self, months: int) -> list["Period"]:
         """That many calendar months in order, the last the one of its last day, cut to it."""
-        return Period("custom", months_before(self.last.replace(day=1), months - 1), self.last).months
+        return Period(self.name, months_before(self.last.replace(day=1), months - 1), self.last).months
 
-    def block(self) -> dict[str, str]:
-        """It as JSON reports print it."""
+    def block(self) -> dict[str, str | None]:
+        """It as JSON reports print it; `month` and `month_name` are null unless it is one month or its first days."""
+        of_month = self.first.day == 1 and self.last <= month_end(self.first)
         return {
             "start_date": self.first.isoformat(),
             "end_date": self.last.isoformat(),
             "period_name": self.name,
             "period_display": self.display,
+            "month": f"{self.first:%Y-%m}" if of_month else None,
+            "month_name": month_name(self.first) if of_month else None,
         }
 
 
 def period_of(parameters: InPeriod, as_of: date) -> Period:
-    """The period asked for, seen from the business date `as_of`."""
+    """The period asked for, seen from the business date `as_of`; LendingError when it begins after that date."""
     match parameters.period:
         case "current_month":
             first, last = as_of.replace(day=1), as_of
         case "previous_month":
             last = as_of.replace(day=1) - _DAY
             first = last.replace(day=1)
-        case "quarter":
-            first, last = date(as_of.year, as_of.month - (as_of.month - 1) % 3, 1), as_of
-        case "year":
-            first, last = date(as_of.year, 1, 1), as_of
+        case "month" | "quarter" | "year":
+            first, last = _calendar_period(parameters, as_of)
         case "custom":
             first, last = date.fromisoformat(parameters.from_date), date.fromisoformat(parameters.to_date)
     return Period(parameters.period, first, last)
+
+
+def with_previous(periods: Iterable[Period]) -> list[Period]:
+    """The periods in order, then those that their growth is against, each range of days once."""
+    periods = list(periods)
+    by_days: dict[tuple[date, date], Period] = {}
+    for period in [*periods, *(period.previous for period in periods)]:
+        by_days.setdefault((period.first, period.last), period)
+    return list(by_days.values())
+
+
+def month_name(day: date) -> str:
+    """The day's month for people: `March 2025`."""
+    return f"{day:%B %Y}"
 
 
 def month_end(day: date) -> date:
@@ -91,3 +117,26 @@ def month_end(day: date) -> date:
 def months_before(day: date, months: int) -> date:
     """The same day that many months before, or the last of that month when it is shorter."""
     return (pd.Timestamp(day) - pd.DateOffset(months=months)).date()
+
+
+def _calendar_period(parameters: InPeriod, as_of: date) -> tuple[date, date]:
+    """The first and last day of the month, quarter or year that is named, or that `as_of` lies in, up to `as_of`."""
+    months = _LENGTHS[parameters.period]
+    first = (
+        _begins(parameters.named)
+        if parameters.named
+        else as_of.replace(month=as_of.month - (as_of.month - 1) % months, day=1)
+    )
+    if first > as_of:
+        raise LendingError(
+            f"{parameters.period} {parameters.named} begins after the business date {as_of}:"
+            f" name an earlier {parameters.period}, or close later days"
+        )
+    return first, min(month_end(months_before(first, 1 - months)), as_of)
+
+
+def _begins(named: str) -> date:
+    """The first day of a month, quarter or year as it is written: 2025-08, 2025Q3, 2025."""
+    year, rest = int(named[:4]), named[4:]
+    month = int(rest[1:] or 1)
+    return date(year, 3 * month - 2 if rest.startswith("Q") else month, 1)

@@ -1,7 +1,9 @@
-"""processing_fees: the processing fees of a period, by product and month, with their trend and the period before."""
+"""processing_fees: the processing fees of a period, by product and month, with their trend and the previous period."""
 
+from collections.abc import Sequence
 from datetime import date
 
+import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import revenue
@@ -9,16 +11,20 @@ from lending_pipelines.metrics.ratios import with_share
 from lending_pipelines.reports import analytics, days, fee_tables, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
+from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
-_SIZES = (
-    ReportColumn("average_fee", "Average fee", "money"),
+_LOANS = ReportColumn("loan_count", "Loans charged", "count")
+_AVERAGE = ReportColumn("average_fee", "Average fee", "money")
+_TO_PRINCIPAL = ReportColumn("fee_to_principal", "Fee to principal", "rate")
+_RANGE = (
     ReportColumn("smallest_fee", "Smallest fee", "money"),
     ReportColumn("largest_fee", "Largest fee", "money"),
     ReportColumn("principal", "Principal of the loans charged", "money"),
-    ReportColumn("fee_to_principal", "Fee to principal", "rate"),
 )
-_MEASURES = (*fee_tables.AMOUNTS, fee_tables.COUNT)
+_AMOUNTS = (*fee_tables.AMOUNTS, fee_tables.COUNT, _LOANS)
+_MEASURES = (*_AMOUNTS, _AVERAGE, _TO_PRINCIPAL)
+_SIZES = (_AVERAGE, *_RANGE, _TO_PRINCIPAL)
 
 
 class ProcessingFees:
@@ -39,9 +45,13 @@ class ProcessingFees:
         asked = in_period.asked(parameters, source)
         fees = fee_tables.fees_of(asked, source, "processing")
         none = no_data.reason(source, ("fees",), asked.none("processing fee"))
-        over_time = analytics.analytics(fees.asked, fees.over, _MEASURES, parameters, none)
         contracts = source.table("loans")
-        summary = fees.summary((CURRENCY, *_MEASURES, *_SIZES), none, _sizes(fees, contracts))
+
+        def over(periods: Sequence[Period]) -> ir.Table:
+            return _with_sizes(fees.over(periods), fees, contracts, periods)
+
+        over_time = analytics.analytics(fees.asked, source, over, _MEASURES, parameters, none)
+        summary = fee_tables.summary(over([asked.period]), (CURRENCY, *_AMOUNTS, *_SIZES), none)
         products = _products(fees, contracts, summary, none)
         return report_book(
             self,
@@ -51,23 +61,35 @@ class ProcessingFees:
             asked.title,
             [summary, products, *over_time.tables],
             analytics.month_charts("Processing fees", "bar", over_time.trend, "assessed", "collected"),
-            notes=[fee_tables.NOTE, analytics.NOTE],
+            notes=[fee_tables.NOTE, *over_time.notes],
             summary=in_period.headlines(summary),
             blocks=over_time.blocks(summary, product_breakdown=products),
         )
 
 
-def _sizes(fees: fee_tables.Fees, contracts: ir.Table, *keys: str) -> ir.Table:
-    """How large the fees of the period are, per currency and keys."""
-    return revenue.fee_sizes(fees.rows, contracts, fees.asked.loans, fees.spans, ("currency", *keys))
+def _with_sizes(
+    rows: ir.Table, fees: fee_tables.Fees, contracts: ir.Table, periods: Sequence[Period], *keys: str
+) -> ir.Table:
+    """The rows, of periods (number), currencies and keys, with how large the fees are and how many loans were charged.
+
+    A row with no fee assessed has 0 loans charged, and no sizes.
+    """
+    by = ("number", "currency", *keys)
+    sizes = revenue.fee_sizes(fees.rows, contracts, fees.asked.loans, fees.spans(periods), by[1:])
+    rows = in_period.beside(rows, sizes, *by)
+    return rows.mutate(
+        loan_count=rows.fee_count.notnull().ifelse(ibis.coalesce(rows.loan_count, 0), ibis.null("int64"))
+    )
 
 
 def _products(fees: fee_tables.Fees, contracts: ir.Table, summary: ReportTable, none: str) -> ReportTable:
     keys = [column.name for column in PRODUCT]
-    rows = with_share(fees.by(*keys), "assessed").left_join(_sizes(fees, contracts, *keys), ["currency", *keys])
-    printed = (CURRENCY, *PRODUCT, *_MEASURES, SHARE, *_SIZES)
-    totals = in_period.totals_from(summary, *fee_tables.SUMS)
-    return in_period.table("By product", printed, rows.order_by("currency", "product_id"), none, totals)
+    rows = _with_sizes(fees.by(*keys), fees, contracts, [fees.asked.period], *keys)
+    printed = (CURRENCY, *PRODUCT, *_AMOUNTS, SHARE, *_SIZES)
+    totals = in_period.totals_from(summary, *fee_tables.SUMS, _LOANS.name)
+    return in_period.table(
+        "By product", printed, with_share(rows, "assessed").order_by("currency", "product_id"), none, totals
+    )
 
 
 generator = ProcessingFees()

@@ -1,11 +1,12 @@
 """Interest of February 2025 over months, by hand, and the blocks of its JSON; on a whole lender's home, its months."""
 
 import json
+from datetime import date
 
 import pytest
 from homes import DAYS, LAST
 from revenue_lake import FEB_14, FEB_28, JAN_31, POSITIONS, position, revenue_lake
-from tiny_lake import generate, rows
+from tiny_lake import generate, money, rows
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.reports.registry import get
@@ -30,20 +31,69 @@ def test_a_month_whose_days_are_not_closed_is_not_known_and_neither_is_the_growt
     without = [row for row in POSITIONS if row["business_date"] != JAN_31]
     book = generate(revenue_lake(loan_positions=without), "interest_analytics", trend_months=2)
     assert [(row["earned"], row["growth"]) for row in rows(book, "Trend USD")] == [(None, None)] * 2
-    assert {row["change"] for row in rows(book, "Against the previous period")} == {None}
+    lines = rows(book, "Against the previous period")
+    assert {row["change"] for row in lines if row["measure"] != "Loan volume"} == {None}
     assert [table.no_data for table in book.tables if table.title == "Peak and lowest month"] == [
         "no whole month of the trend is known"
     ]
 
 
-def test_the_previous_period_is_as_long(book):
-    # 4 to 31 January; before the 4th nothing was lent.
-    line = next(row for row in rows(book, "Against the previous period") if row["currency"] == "USD")
-    assert [str(line[name]) for name in ("measure", "current", "previous", "change")] == [
+def test_a_month_is_compared_with_the_calendar_one_before(book):
+    lines = [row for row in rows(book, "Against the previous period") if row["currency"] == "USD"]
+    assert [str(lines[0][name]) for name in ("measure", "current", "previous", "change")] == [
         "Earned",
         "16.00",
         "7.00",
         "9.00",
+    ]
+    # L2's 500 in February, L1's 1,000 in January.
+    assert [str(lines[-1][name]) for name in ("measure", "current", "previous", "growth")] == [
+        "Loan volume",
+        "500.00",
+        "1000.00",
+        "-0.5",
+    ]
+    assert "The previous period is 2025-01-01 to 2025-01-31." in book.notes
+
+
+def test_months_count_the_loans_active_at_their_end(book):
+    assert [row["active_loans"] for row in rows(book, "Trend USD")] == [1, 2]
+    # L3 is charged off in February.
+    assert [row["active_loans"] for row in rows(book, "Trend EUR")] == [1, 0]
+    counts = [row for row in rows(book, "Counts against the previous period") if row["currency"] == "USD"]
+    assert [(row["measure"], row["current"], row["previous"], row["growth"]) for row in counts] == [
+        ("Active loans at the end", 2, 1, 1.0),
+        ("Loans disbursed", 1, 1, 0.0),
+    ]
+
+
+def test_every_table_gives_a_running_month_the_same_growth():
+    early = {**POSITIONS[0], "business_date": date(2025, 1, 14), "interest_earned": money("2.00")}
+    lake = revenue_lake(loan_positions=[early, *POSITIONS])
+    book = generate(lake, "interest_analytics", as_of="2025-02-14", trend_months=2)
+    # Earned by 14 February: 12.00 - 7.00 on L1 and 1.40 on L2; by 14 January 2.00, by 31 January 7.00.
+    line = next(row for row in rows(book, "Against the previous period") if row["currency"] == "USD")
+    assert (str(line["current"]), str(line["previous"])) == ("6.40", "2.00")
+    (month,), (_, trend) = rows(book, "Monthly breakdown USD"), rows(book, "Trend USD")
+    assert [row["growth"] for row in (line, month, trend)] == [pytest.approx(4.4 / 2)] * 3
+
+
+def test_the_json_names_months(book):
+    assert (book.blocks["period"]["month"], book.blocks["period"]["month_name"]) == ("2025-02", "February 2025")
+    months = book.blocks["trend_analysis"]["USD"]["months"]
+    assert [(row["month"], row["month_name"], row["active_loans"]) for row in months] == [
+        ("2025-01", "January 2025", 1),
+        ("2025-02", "February 2025", 2),
+    ]
+    metrics = book.blocks["performance_metrics"]["USD"]
+    assert (metrics["growth"], metrics["loan_volume_growth"]) == (pytest.approx(9 / 7), -0.5)
+
+
+def test_a_month_is_chosen_by_name():
+    book = generate(revenue_lake(), "interest_analytics", period="month", month="2025-01")
+    assert [(row["currency"], str(row["earned"])) for row in rows(book, "Summary")] == [
+        ("EUR", "5.60"),
+        ("USD", "7.00"),
     ]
 
 

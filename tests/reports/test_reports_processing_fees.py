@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from revenue_lake import LONG_NAME, fee, revenue_lake
+from revenue_lake import FEES, LONG_NAME, fee, revenue_lake
 from tiny_lake import generate, rows
 
 from lending_pipelines.exports.json import write_book
@@ -40,6 +40,65 @@ def test_months_grow_from_each_other_and_those_before_the_first_loan_have_none(b
     assert [row["growth"] for row in eur] == [None, pytest.approx(-45 / 40)]
     longer = rows(generate(revenue_lake(), "processing_fees", trend_months=3), "Trend USD")
     assert (longer[0]["month"], longer[0]["assessed"], longer[0]["fee_count"]) == ("2024-12", None, None)
+
+
+def test_months_have_the_loans_charged_their_average_fee_and_its_share_of_principal(book):
+    # January: 20.00 on L1, lent 1,000, and 40.00 on L3, lent 800. February: 10.00 and 6.00 on L2, lent 500.
+    names = ("fee_count", "loan_count", "average_fee", "fee_to_principal", "loan_volume", "loans_disbursed")
+    january, february = rows(book, "Trend USD")
+    assert [str(january[name]) for name in names] == ["1", "1", "20.00", "0.02", "1000.00", "1"]
+    assert [str(february[name]) for name in names] == ["2", "1", "8.00", "0.032", "500.00", "1"]
+    january, february = rows(book, "Trend EUR")
+    assert [str(january[name]) for name in names] == ["1", "1", "40.00", "0.05", "800.00", "1"]
+    assert [str(february[name]) for name in names] == ["1", "1", "-5.00", "-0.00625", "0.00", "0"]
+    assert february["loan_volume_growth"] == -1.0
+
+
+def test_a_month_without_fees_has_no_average(book):
+    without = [row for row in FEES if row["fee_id"] not in ("F3", "F4")]
+    february = rows(generate(revenue_lake(fees=without), "processing_fees"), "Monthly breakdown USD")[0]
+    names = ("assessed", "fee_count", "loan_count", "average_fee", "fee_to_principal", "loan_volume")
+    assert [str(february[name]) for name in names] == ["0.00", "0", "0", "None", "None", "500.00"]
+
+
+def test_loans_charged_are_counted_once_in_every_table(book):
+    # L2 has two fees in February.
+    assert [(row["currency"], row["fee_count"], row["loan_count"]) for row in rows(book, "Summary")] == [
+        ("EUR", 1, 1),
+        ("USD", 2, 1),
+    ]
+    assert [(row["product_id"], row["loan_count"]) for row in rows(book, "By product")] == [
+        ("A", 1),
+        ("A", 0),
+        ("B", 1),
+    ]
+
+
+def test_a_running_month_grows_from_the_same_days_of_the_month_before_in_every_table():
+    # By 14 February 16.00 was assessed; by 14 January 20.00, and 12.00 more later in January.
+    lake = revenue_lake(fees=[*FEES, fee(8, "L1", "processing", "12.00", "2025-01-20")])
+    book = generate(lake, "processing_fees", as_of="2025-02-14", trend_months=2)
+    (total, *_) = [row for row in rows(book, "Against the previous period") if row["currency"] == "USD"]
+    assert [str(total[name]) for name in ("current", "previous")] == ["16.00", "20.00"]
+    (month,), (january, february) = rows(book, "Monthly breakdown USD"), rows(book, "Trend USD")
+    assert [row["growth"] for row in (total, month, february)] == [pytest.approx(-0.2)] * 3
+    assert (str(january["assessed"]), january["length"], february["length"]) == ("32.00", 31, 14)
+    assert "The previous period is 2025-01-01 to 2025-01-14." in book.notes
+
+
+def test_counts_are_compared_apart(book):
+    usd = [row for row in rows(book, "Counts against the previous period") if row["currency"] == "USD"]
+    assert [(row["measure"], row["current"], row["previous"], row["change"], row["growth"]) for row in usd] == [
+        ("Fees", 2, 1, 1, 1.0),
+        ("Loans charged", 1, 1, 0, 0.0),
+        ("Loans disbursed", 1, 1, 0, 0.0),
+    ]
+
+
+def test_a_month_is_chosen_by_name():
+    book = generate(revenue_lake(), "processing_fees", period="month", month="2025-01")
+    assert (book.blocks["period"]["month"], book.blocks["period"]["period_name"]) == ("2025-01", "month")
+    assert {name: row["assessed"] for name, row in book.summary.items()} == {"EUR": "40.00", "USD": "20.00"}
 
 
 def test_peak_and_lowest_are_whole_months(book):
@@ -94,11 +153,15 @@ def test_the_json_has_its_blocks(book):
         "end_date": "2025-02-28",
         "period_name": "current_month",
         "period_display": "February 2025",
+        "month": "2025-02",
+        "month_name": "February 2025",
     }
     assert blocks["summary"]["USD"]["assessed"] == "16.00"
     metrics = blocks["performance_metrics"]["USD"]
     assert metrics["fee_to_principal"] == pytest.approx(16 / 500)
-    assert metrics["previous_period"]["start_date"] == "2025-01-04"
+    assert metrics["previous_period"]["period_display"] == "January 2025"
+    # 500 lent in February against 1,000 in January.
+    assert (metrics["growth"], metrics["loan_volume_growth"]) == (pytest.approx(-0.2), -0.5)
     assert metrics["comparison"][0] == {
         "currency": "USD",
         "measure": "Assessed",
@@ -108,9 +171,27 @@ def test_the_json_has_its_blocks(book):
         "growth": pytest.approx(-0.2),
     }
     assert [row["product_name"] for row in blocks["product_breakdown"]] == ["Ratenkredit", "Ratenkredit", LONG_NAME]
-    assert [row["month"] for row in blocks["monthly_breakdown"]["USD"]] == ["2025-02"]
+    (february,) = blocks["monthly_breakdown"]["USD"]
+    assert february == {
+        "month": "2025-02",
+        "month_name": "February 2025",
+        "length": 28,
+        "assessed": "16.00",
+        "waived": "6.00",
+        "net": "10.00",
+        "collected": "20.00",
+        "fee_count": 2,
+        "loan_count": 1,
+        "average_fee": "8.00",
+        "fee_to_principal": pytest.approx(16 / 500),
+        "growth": pytest.approx(-0.2),
+        "loan_volume": "500.00",
+        "loans_disbursed": 1,
+        "loan_volume_growth": -0.5,
+    }
     trend = blocks["trend_analysis"]["USD"]
-    assert (trend["peak_month"], trend["lowest"], len(trend["months"])) == ("2025-01", "16.00", 2)
+    assert (trend["peak_month"], trend["lowest"]) == ("2025-01", "16.00")
+    assert [month["month_name"] for month in trend["months"]] == ["January 2025", "February 2025"]
 
 
 def test_a_branch_narrows_and_a_currency_without_its_loans_is_left_out():
