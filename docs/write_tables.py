@@ -16,6 +16,9 @@ This page is written by `.venv/bin/python docs/write_tables.py` from `lending_pi
 
 Money is decimal(18, 2) in the row's currency. Rates are annual fractions: 0.125000 is 12.5 %. Dates end in `_on` (and
 `_date`), instants end in `_at` and are UTC. What the derived numbers mean is in [definitions](definitions.md).
+
+Columns marked *personal* identify a person, are about one person alone, or are free text. Tapes and reports hold them
+only with `allow_pii`.
 """
 
 _SERVICING = """\
@@ -65,7 +68,8 @@ def _table(table: Table) -> Iterator[str]:
 
 def _meaning(column: Column) -> str:
     values = f"one of {', '.join(column.values)}" if column.values else ""
-    return "; ".join(part for part in (column.description, values) if part)
+    personal = "personal" if column.personal else ""
+    return "; ".join(part for part in (column.description, values, personal) if part)
 
 
 if __name__ == "__main__":

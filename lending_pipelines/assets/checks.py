@@ -22,6 +22,9 @@ from lending_pipelines.resources import (
 )
 from lending_pipelines.tables import DERIVED, SERVICING
 
+DAYS_LISTED = 31
+"""How many failing days a check's metadata lists."""
+
 _LAST = {"dagster/priority": "-1"}
 
 
@@ -84,7 +87,7 @@ def _result(outcome: Outcome, days: Days, expectations: ExpectationsResource) ->
     if not outcome.passed:
         metadata |= {
             "failed_rows": outcome.failed_rows,
-            "failing_days": ", ".join(map(str, outcome.failing_days[:31])) or "not daily",
+            "failing_days": _listed(outcome.failing_days) or "not daily",
             "sample": dg.MetadataValue.json(list(outcome.sample)),
         }
     return dg.AssetCheckResult(
@@ -95,3 +98,9 @@ def _result(outcome: Outcome, days: Days, expectations: ExpectationsResource) ->
         description=outcome.message,
         metadata=metadata,
     )
+
+
+def _listed(days: Sequence[date]) -> str:
+    """The first days, and of how many they are the first."""
+    cut = f", first {DAYS_LISTED} of {len(days):,}" if len(days) > DAYS_LISTED else ""
+    return ", ".join(map(str, days[:DAYS_LISTED])) + cut

@@ -20,7 +20,7 @@ from lending_pipelines.exports.export import export
 from lending_pipelines.places import PlacedFile
 from lending_pipelines.register import Register, ReportRequests
 from lending_pipelines.register.models import OutputFormat
-from lending_pipelines.reports.book import ReportBook
+from lending_pipelines.reports.book import ReportBook, ReportTable
 from lending_pipelines.reports.parameters import DEFAULT, KnownAt, ReportParameters, UnderConventions, parse_parameters
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 from lending_pipelines.reports.registry import get, report_types
@@ -98,7 +98,9 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
             file = export(book, request["output_format"], exports.place(path))
         with register.register.session() as session:
-            ReportRequests(session).complete(report_id, file.url, file.sha256, dict(book.summary))
+            ReportRequests(session).complete(
+                report_id, file.url, file.sha256, {**book.summary, "no_data": book.no_data}
+            )
         return dg.MaterializeResult(metadata=_metadata(book, file, report_id))
 
     return report
@@ -162,14 +164,7 @@ def _first_row(outcome: Outcome) -> str:
 
 
 def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, Any]:
-    tables = {
-        f"preview: {table.title}": dg.MetadataValue.md(
-            table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False, disable_numparse=True)
-            if not table.frame.empty
-            else table.no_data
-        )
-        for table in book.tables[:2]
-    }
+    tables = {f"preview: {table.title}": dg.MetadataValue.md(_preview(table)) for table in book.tables[:2]}
     return {
         "report_id": report_id,
         "file": dg.MetadataValue.path(file.url),
@@ -182,6 +177,15 @@ def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, A
         **tables,
         **_chart(book),
     }
+
+
+def _preview(table: ReportTable) -> str:
+    """The first rows as Markdown, or why there are none."""
+    if table.no_data:
+        return table.no_data
+    rows = table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False, disable_numparse=True)
+    cut = f"\n\nFirst {PREVIEW_ROWS} of {len(table.frame):,} rows." if len(table.frame) > PREVIEW_ROWS else ""
+    return f"{rows}{cut}"
 
 
 def _chart(book: ReportBook) -> dict[str, dg.MetadataValue]:

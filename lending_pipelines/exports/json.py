@@ -43,6 +43,7 @@ def _about(book: ReportBook) -> dict[str, Any]:
         "data_versions": dict(book.data_versions),
         "summary": dict(book.summary),
         "notes": list(book.notes),
+        "no_data": book.no_data,
         "charts": [asdict(chart) for chart in book.charts],
     }
     if taken := book.blocks.keys() & {*about, "tables"}:
@@ -54,7 +55,7 @@ def _write_table(sheet: Sheet, sink: Any) -> int:
     about = {
         "title": sheet.title,
         "columns": [asdict(column) for column in sheet.columns],
-        "no_data": sheet.no_data or None,
+        "no_data": sheet.no_data,
         "totals": [_row(sheet.columns, [total.get(column.name) for column in sheet.columns]) for total in sheet.totals],
     }
     sink.write(f'{_text(about).removesuffix("}")}, "rows": ['.encode())

@@ -80,7 +80,7 @@ def _table(table: ReportTable, grid: Grid, book: ReportBook, landscape: bool) ->
     drawn = [chart for chart in book.charts if chart.table == table.title and not table.frame.empty]
     return {
         "title": breakable(clean(table.title), PORTRAIT, 13),
-        "no_data": clean(table.no_data) if table.frame.empty else "",
+        "no_data": clean(table.no_data or ""),
         "left_out": _left_out(table),
         "charts": [{"svg": charts.svg(chart, table), "alt": clean(chart.title)} for chart in drawn],
         "parts": [asdict(part) for part in parts(grid, LANDSCAPE if landscape else PORTRAIT)],

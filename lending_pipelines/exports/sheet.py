@@ -24,7 +24,7 @@ class Sheet:
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
     totals: tuple[Mapping[str, Any], ...] = ()
-    no_data: str = ""
+    no_data: str | None = None
 
     def slices(self, rows: int = SLICE_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows, so many at once and the rest at the end: equal rows are cut alike, whatever the batches are."""

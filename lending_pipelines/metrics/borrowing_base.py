@@ -131,8 +131,8 @@ def ineligibles(rows: ir.Table) -> ir.Table:
 def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table | None:
     """The `top` largest groups of every limit and currency of `collateral` rows, and each that is over its limit.
 
-    Returns limit_number, currency, group, loan_count, eligible, share (of what is eligible), limit_amount, excess; None
-    when the rules have no limits.
+    Returns limit_number, currency, group, loan_count, eligible, share (of what is eligible), limit_amount, excess, and
+    groups, the number of groups that there are; None when the rules have no limits.
     """
     held = rows.filter(rows.ineligible_by.isnull())
     parts = []
@@ -147,7 +147,7 @@ def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table |
             excess=money(grouped[f"excess_{number}"].sum()),
         )
         order = ibis.window(group_by="currency", order_by=[sums.eligible.desc(), sums.group])
-        sums = sums.mutate(place=ibis.row_number().over(order))
+        sums = sums.mutate(place=ibis.row_number().over(order), groups=sums.count().over(group_by="currency"))
         sums = sums.filter((sums.place < top) | (sums.excess > 0))
         parts.append(
             sums.select(
@@ -156,6 +156,7 @@ def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table |
                 "loan_count",
                 "eligible",
                 "excess",
+                "groups",
                 limit_number=ibis.literal(number, "int64"),
                 share=ratio(sums.eligible, sums.eligible_in_all),
                 limit_amount=_limit_amount(sums, limit),

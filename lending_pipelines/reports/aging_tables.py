@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 import ibis
 import ibis.expr.types as ir
@@ -12,6 +13,8 @@ from lending_pipelines.reports import columns, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
+
+_NOTHING = Decimal("0.00")
 
 _BUCKETS = columns.lake_columns(
     "aging_buckets", "currency", "bucket", "loan_count", "principal_outstanding", "past_due_amount", "balance_share"
@@ -46,6 +49,21 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
     printed = rows.order_by("currency", bucket_rank(rows.bucket, source.conventions)).select(*_names(_BUCKETS))
     totals = columns.totals_by_currency(rows, _BUCKETS)
     return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"there is no active loan on {day}")
+
+
+def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: ReportTable) -> list[str]:
+    """A note per currency whose aged principal, in the totals of `by_lateness`, is not the scope's balance."""
+    snapshots = source.table("portfolio_snapshots")
+    rows = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope).order_by("currency")
+    balances = {row["currency"]: row["total_balance"] for row in rows.to_pyarrow().to_pylist()}
+    aged = {row["currency"]: row["principal_outstanding"] for row in aging.totals}
+    return [
+        f"{currency}: aging adds up to {aged.get(currency, _NOTHING):,}, the portfolio balance is {balance:,}. The"
+        f" difference of {balance - aged.get(currency, _NOTHING):,} is the principal of loans that are not active:"
+        " credit balances of overpaid loans, where it is negative."
+        for currency, balance in balances.items()
+        if balance != aged.get(currency, _NOTHING)
+    ]
 
 
 def transitions_of(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:

@@ -30,36 +30,46 @@ _ARROW_TYPES: dict[Kind, pa.DataType] = {
 
 @dataclass(frozen=True)
 class ReportColumn:
-    """One column: its name for programs, its label for people, and what it holds."""
+    """One column: its name for programs, its label for people, what it holds, and whether that is personal data."""
 
     name: str
     label: str
     kind: Kind
+    personal: bool = False
 
 
 @dataclass(frozen=True)
 class ReportTable:
     """One titled table. `totals` are rows of values by column name, one per currency where there is money.
 
-    A table without rows carries in `no_data` the reason, which is printed in the place of the rows.
+    `no_data` is the reason why there are no rows, printed in their place; None where there are rows, also when given.
+    `cut` says which of the rows are listed, as `first 20 of 133 in USD`; empty where all are.
     """
 
     title: str
     columns: tuple[ReportColumn, ...]
     frame: pd.DataFrame
     totals: tuple[Mapping[str, Any], ...] = ()
-    no_data: str = ""
+    no_data: str | None = None
+    cut: str = ""
 
     def __post_init__(self) -> None:
         if missing := [name for name in self.names if name not in self.frame.columns]:
             raise ValueError(f"table {self.title!r}: the frame lacks {', '.join(missing)}")
         if self.frame.empty and not self.no_data:
             raise ValueError(f"table {self.title!r} is empty: say why in no_data")
+        if not self.frame.empty:
+            object.__setattr__(self, "no_data", None)
 
     @property
     def names(self) -> list[str]:
         """Column names in order."""
         return [column.name for column in self.columns]
+
+    @property
+    def personal(self) -> tuple[ReportColumn, ...]:
+        """The columns that hold personal data."""
+        return tuple(column for column in self.columns if column.personal)
 
     def arrow(self) -> pa.Table:
         """The rows in Arrow, each column in the type of its kind. ValueError when the frame holds something else."""
@@ -123,6 +133,13 @@ class ReportBook:
         for chart in self.charts:
             if not {chart.x, *chart.y} <= names.get(chart.table, set()):
                 raise ValueError(f"report {self.report_type}: chart {chart.title!r} names what no table has")
+
+    @property
+    def no_data(self) -> str | None:
+        """Why the report has no rows at all: the reason of its first table. None where any table has rows."""
+        if any(not table.frame.empty for table in self.tables):
+            return None
+        return next((table.no_data for table in self.tables), None)
 
     @property
     def cover(self) -> Cover:

@@ -1,6 +1,8 @@
 """borrowing_base: what a facility lends against the loans of a portfolio or investor, and how near its triggers are."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -13,11 +15,22 @@ from pydantic import Field, field_validator
 
 from lending_pipelines.metrics import borrowing_base
 from lending_pipelines.metrics.facility import FacilityRules
-from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, no_data, scopes
+from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import UNSET, AsOf, KnownAt, OneScope, UnderConventions
+from lending_pipelines.reports.parameters import (
+    UNSET,
+    AsOf,
+    KnownAt,
+    OneScope,
+    PersonalData,
+    UnderConventions,
+    allows_pii,
+)
 from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables.schema import MONEY
+
+_PERSONS = ("borrower", "officer")
+"""Groups that are persons."""
 
 _CURRENCY = ReportColumn("currency", "Currency", "text")
 _CERTIFICATE = (
@@ -56,7 +69,7 @@ _NOTES = (
 )
 
 
-class BorrowingBaseParameters(UnderConventions, KnownAt, OneScope, AsOf):
+class BorrowingBaseParameters(PersonalData, UnderConventions, KnownAt, OneScope, AsOf):
     """The form of borrowing_base."""
 
     rules: str = Field(
@@ -120,6 +133,7 @@ class BorrowingBase:
         lent = base.to_pyarrow().to_pylist()
         certificates = [_certificate(row, rules) for row in lent]
         covenants, unknown = facility_covenants.table(source, day, scope, loans, rules)
+        concentrations, masked = _concentrations(collateral, rules, parameters)
         return report_book(
             self,
             parameters,
@@ -129,12 +143,12 @@ class BorrowingBase:
             [
                 *certificates,
                 _ineligible(collateral, rules, day),
-                _concentrations(collateral, rules, parameters.top_groups),
+                concentrations,
                 covenants,
                 facility_rules.table(rules),
             ],
             [Chart(table.title, table.title, "bar", "item", ("amount",)) for table in certificates],
-            notes=[*_NOTES, *unknown, *_missing(rules, source, lent)],
+            notes=[*_NOTES, *unknown, *masked, *_missing(rules, source, lent)],
             summary={
                 row["currency"]: columns.headline(row, ("net_eligible", "borrowing_base", "availability"))
                 | {"breached": facility_covenants.breached(covenants, row["currency"])}
@@ -187,17 +201,34 @@ def _ineligible(collateral: ir.Table, rules: FacilityRules, day: date) -> Report
     return _table("Ineligible loans", _INELIGIBLE, printed, f"no loan is ineligible on {day}")
 
 
-def _concentrations(collateral: ir.Table, rules: FacilityRules, top: int) -> ReportTable:
-    found = borrowing_base.concentrations(collateral, rules, top)
+def _concentrations(
+    collateral: ir.Table, rules: FacilityRules, parameters: BorrowingBaseParameters
+) -> tuple[ReportTable, list[str]]:
+    """The largest groups per limit and currency, and a note when ids of persons are left out."""
+    found = borrowing_base.concentrations(collateral, rules, parameters.top_groups)
     if found is None:
-        return _table("Concentrations", _CONCENTRATIONS, [], "the rules limit no concentration")
+        return _table("Concentrations", _CONCENTRATIONS, [], "the rules limit no concentration"), []
     ordered = found.order_by("limit_number", "currency", found.eligible.desc(), "group")
     limits = rules.concentration_limits
     printed = [
         row | {"by": limits[row["limit_number"]].by, "max_share": float(limits[row["limit_number"]].max_share)}
         for row in ordered.to_pyarrow().to_pylist()
     ]
-    return _table("Concentrations", _CONCENTRATIONS, printed, "no loan is eligible in a group that is limited")
+    persons = [] if allows_pii(parameters) else sorted({row["by"] for row in printed} & {*_PERSONS})
+    note = f"Personal data is left out: the groups by {' and '.join(persons)}. Set allow_pii=true to print it."
+    printed = [row | {"group": None} if row["by"] in persons else row for row in printed]
+    table = _table("Concentrations", _CONCENTRATIONS, printed, "no loan is eligible in a group that is limited")
+    return replace(table, cut=_cut(printed)), [note] if persons else []
+
+
+def _cut(printed: Sequence[Mapping[str, Any]]) -> str:
+    """Which groups are listed, per limit and currency that has more."""
+    listed = Counter((row["by"], row["currency"], row["groups"]) for row in printed)
+    return "; ".join(
+        f"by {by}, {in_period.first_of(number, groups, currency)}"
+        for (by, currency, groups), number in listed.items()
+        if groups > number
+    )
 
 
 def _missing(rules: FacilityRules, source: ReportSource, lent: Sequence[Mapping[str, Any]]) -> Iterator[str]:

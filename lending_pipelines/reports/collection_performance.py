@@ -9,14 +9,14 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics import collections
 from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import InPeriod, ScopeFilters, UnderConventions
+from lending_pipelines.reports.parameters import InPeriod, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _WORK = ("collection_contacts", "promises_to_pay", "collection_assignments")
 _COLLECTOR = (
     *columns.lake_columns("collection_assignments", "collector_id"),
-    ReportColumn("full_name", "Collector", "text"),
+    columns.lake_column("staff", "full_name", "Collector"),
 )
 _QUEUE = columns.lake_columns("collection_assignments", "queue")
 _MEASURES = (
@@ -49,7 +49,7 @@ _NOTE = (
 )
 
 
-class CollectionPerformanceParameters(UnderConventions, ScopeFilters, InPeriod):
+class CollectionPerformanceParameters(PersonalData, UnderConventions, ScopeFilters, InPeriod):
     """The form of collection_performance."""
 
 

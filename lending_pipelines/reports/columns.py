@@ -1,6 +1,7 @@
 """Columns, rows and totals as reports print them, from what the lake's tables say of themselves."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +32,12 @@ def lake_columns(table: str, *names: str) -> tuple[ReportColumn, ...]:
 def report_column(column: Column) -> ReportColumn:
     """The report column of a table's column: the kind by its type, the label by its name."""
     kind = "ratio" if column.name == "moic" else _KINDS[column.type]
-    return ReportColumn(column.name, label(column.name), kind)
+    return ReportColumn(column.name, label(column.name), kind, column.personal)
+
+
+def lake_column(table: str, name: str, label: str) -> ReportColumn:
+    """The report column of a lake table's column under another label."""
+    return replace(report_column(TABLES[table].column(name)), label=label)
 
 
 def label(name: str) -> str:

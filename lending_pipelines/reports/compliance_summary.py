@@ -9,7 +9,7 @@ from pydantic import Field
 from lending_pipelines.metrics.compliance import pass_rates
 from lending_pipelines.reports import columns, days, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ChartKind, ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import InPeriod, ScopeFilters
+from lending_pipelines.reports.parameters import InPeriod, PersonalData, ScopeFilters
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
@@ -28,7 +28,7 @@ _FAILURES = columns.lake_columns(
 )
 
 
-class ComplianceSummaryParameters(ScopeFilters, InPeriod):
+class ComplianceSummaryParameters(PersonalData, ScopeFilters, InPeriod):
     """The form of compliance_summary."""
 
     trend_months: int = Field(
@@ -72,7 +72,7 @@ class ComplianceSummary:
             f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [by_rule, by_category, by_month, failures],
             [*_charts(by_category, "bar"), *_charts(by_month, "line")],
-            notes=_notes(parameters, by_rule, failures),
+            notes=_notes(parameters),
             summary=next((columns.headline(row, [c.name for c in _RATES]) for row in by_rule.totals), {}),
         )
 
@@ -100,9 +100,8 @@ def _rates(
 
 def _failures(made: ir.Table, most: int, by_rule: ReportTable) -> ReportTable:
     failed = made.filter(~made.passed)
-    latest = failed.order_by(failed.checked_on.desc(), "category", "rule_code", "check_id").limit(most)
-    none = by_rule.no_data if by_rule.frame.empty else "every check passed"
-    return in_period.table("Failures", _FAILURES, latest, none)
+    latest = [failed.checked_on.desc(), failed.category, failed.rule_code, failed.check_id]
+    return in_period.first_table("Failures", _FAILURES, failed, latest, most, by_rule.no_data or "every check passed")
 
 
 def _charts(rates: ReportTable, kind: ChartKind) -> list[Chart]:
@@ -111,12 +110,8 @@ def _charts(rates: ReportTable, kind: ChartKind) -> list[Chart]:
     return [Chart(f"Pass rate {rates.title.lower()}", rates.title, kind, rates.names[0], ("pass_rate",))]
 
 
-def _notes(parameters: ComplianceSummaryParameters, by_rule: ReportTable, failures: ReportTable) -> list[str]:
-    failed = sum(row["failed_checks"] for row in by_rule.totals)
-    listed = len(failures.frame)
-    cut = [f"The latest {listed} of {failed} failures are listed."] if failed > listed else []
-    chosen = ["Checks of the lender as a whole, on no loan, are left out."] if parameters.chosen_scopes else []
-    return [*cut, *chosen]
+def _notes(parameters: ComplianceSummaryParameters) -> list[str]:
+    return ["Checks of the lender as a whole, on no loan, are left out."] if parameters.chosen_scopes else []
 
 
 generator = ComplianceSummary()

@@ -2,12 +2,11 @@
 
 from datetime import date
 
-import ibis
 from pydantic import Field
 
-from lending_pipelines.reports import aging_tables, columns, days, scopes
+from lending_pipelines.reports import aging_tables, columns, days, in_period, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
-from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
+from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, PersonalData, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _OVERDUE = columns.lake_columns(
@@ -29,7 +28,7 @@ _OVERDUE = columns.lake_columns(
 )
 
 
-class DelinquencyAgingParameters(UnderConventions, KnownAt, History, OneScope, AsOf):
+class DelinquencyAgingParameters(PersonalData, UnderConventions, KnownAt, History, OneScope, AsOf):
     """The form of delinquency_aging."""
 
     top_loans: int = Field(
@@ -78,6 +77,7 @@ class DelinquencyAging:
                 "A transition goes from the bucket one step before the day to the bucket on the day; rates out of each"
                 " opening bucket add up to 100 %.",
                 "A cure is a transition from a late bucket to current.",
+                *aging_tables.off_balance(source, day, scope, aging),
             ],
             summary={
                 row["currency"]: columns.headline(row, ("loan_count", "principal_outstanding", "past_due_amount"))
@@ -102,15 +102,9 @@ def _movements(source: ReportSource, day: date, scope: tuple[str, str]) -> list[
 def _overdue(source: ReportSource, day: date, scope: tuple[str, str], top: int) -> ReportTable:
     positions = source.table("loan_positions")
     late = scopes.loans_of(positions.filter(positions.business_date == day, positions.days_past_due > 0), scope)
-    largest = ibis.window(group_by="currency", order_by=[late.past_due_amount.desc(), late.loan_id])
-    ranked = late.mutate(rank=ibis.row_number().over(largest))
-    listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
-    return ReportTable(
-        "Largest overdue loans",
-        _OVERDUE,
-        columns.frame(listed.select(*(column.name for column in _OVERDUE))),
-        no_data=f"no loan is overdue on {day}",
-    )
+    order = [late.past_due_amount.desc(), late.loan_id]
+    none = f"no loan is overdue on {day}"
+    return in_period.top_table("Largest overdue loans", _OVERDUE, late, order, top, none)
 
 
 def _chart(history: ReportTable) -> Chart:

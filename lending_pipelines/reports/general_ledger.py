@@ -7,12 +7,14 @@ import ibis.expr.types as ir
 from pydantic import Field, field_validator
 
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.reports import columns, days, no_data
+from lending_pipelines.reports import columns, days, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, iso_day
+from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, PersonalData, iso_day
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 MONTH_START = "month_start"
+
+_ACCOUNTS_NAMED = 20
 
 _NOTHING = ibis.literal(0, "decimal(38, 2)")
 _ACCOUNTS = (
@@ -29,7 +31,7 @@ _LINES = (
 )
 
 
-class GeneralLedgerParameters(KnownAt):
+class GeneralLedgerParameters(PersonalData, KnownAt):
     """The form of general_ledger."""
 
     from_date: str = Field(
@@ -171,11 +173,13 @@ def _differences(balances: ir.Table, trial: ir.Table, last: date) -> list[str]:
     account = ibis.coalesce(both.account_code, both.account_code_right)
     apart = both.select(account=account, gap=gap)
     apart = apart.filter(apart.gap != 0).order_by("account")
-    names = [f"{row['account']} by {row['gap']}" for row in apart.limit(20).to_pyarrow().to_pylist()]
-    if not names:
+    found = apart.to_pyarrow().to_pylist()
+    if not found:
         return []
+    names = ", ".join(f"{row['account']} by {row['gap']}" for row in found[:_ACCOUNTS_NAMED])
+    cut = f" ({in_period.first_of(_ACCOUNTS_NAMED, len(found))})" if len(found) > _ACCOUNTS_NAMED else ""
     return [
-        f"The journal differs from the trial balance of {last} in {', '.join(names)}: entries arrived after the close;"
+        f"The journal differs from the trial balance of {last} in {names}{cut}: entries arrived after the close;"
         f" close the day again with lending close --from {last} --to {last} --force."
     ]
 

@@ -4,7 +4,7 @@ A report's numbers are in metrics/ and its tables in its own module; which days 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -194,10 +194,30 @@ def top_table(
     none: str,
     totals: Sequence[Mapping[str, Any]] = (),
 ) -> ReportTable:
-    """The first `top` rows of each currency in that order."""
+    """The first `top` rows of each currency in that order; where there are more, `cut` says how many."""
     ranked = rows.mutate(rank=ibis.row_number().over(group_by="currency", order_by=list(order)))
     listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
-    return table(title, printed, listed, none, totals)
+    return replace(table(title, printed, listed, none, totals), cut=cut(rows, top))
+
+
+def first_table(
+    title: str, printed: Sequence[ReportColumn], rows: ir.Table, order: Sequence[ir.Value], most: int, none: str
+) -> ReportTable:
+    """The first `most` rows in that order, whatever their currency; where there are more, `cut` says how many."""
+    total = int(rows.count().to_pyarrow().as_py())
+    listed = table(title, printed, rows.order_by(list(order)).limit(most), none)
+    return replace(listed, cut=first_of(most, total) if total > most else "")
+
+
+def cut(rows: ir.Table, top: int) -> str:
+    """What a list of the first `top` rows of each currency says; empty where it has all of them."""
+    counted = rows.group_by("currency").agg(rows=rows.count()).order_by("currency").to_pyarrow().to_pylist()
+    return "; ".join(first_of(top, row["rows"], row["currency"]) for row in counted if row["rows"] > top)
+
+
+def first_of(most: int, total: int, currency: str = "") -> str:
+    """What a list that is cut says: `first 20 of 133 in USD`."""
+    return f"first {most:,} of {total:,}{f' in {currency}' if currency else ''}"
 
 
 def headlines(summary: ReportTable) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,9 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import events, profitability, returns
-from lending_pipelines.reports import columns, days, no_data, return_columns, scopes
+from lending_pipelines.reports import columns, days, in_period, no_data, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
+from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _BROUGHT = (
@@ -48,7 +48,7 @@ _NOTES = (
 )
 
 
-class LoanProfitabilityParameters(UnderConventions, KnownAt, ScopeFilters, AsOf):
+class LoanProfitabilityParameters(PersonalData, UnderConventions, KnownAt, ScopeFilters, AsOf):
     """The form of loan_profitability."""
 
     order: Literal["loan_id", "least_profitable", "most_profitable"] = Field(
@@ -126,8 +126,9 @@ def _loans(
     found = returns.loan_returns(ranked, flows).select("loan_id", "moic", *(column.name for column in _RATES))
     printed = (*_LOAN, *_BROUGHT, *_RATIOS, *_RATES)
     rows = ranked.inner_join(found, "loan_id").order_by("currency", "rank")
-    totals = columns.totals_by_currency(ranked, _BROUGHT)
-    return ReportTable("Loans", printed, _frame(rows, printed), totals, no_data=none)
+    totals = columns.totals_by_currency(profits, _BROUGHT)
+    cut = in_period.cut(profits, parameters.top_loans) if parameters.top_loans else ""
+    return ReportTable("Loans", printed, _frame(rows, printed), totals, no_data=none, cut=cut)
 
 
 def _frame(rows: ir.Table, printed: tuple[ReportColumn, ...]):

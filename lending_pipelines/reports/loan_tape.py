@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.reports import columns, days, scopes
 from lending_pipelines.reports.book import ReportBook, ReportTable
-from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
+from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables import TABLES
 
@@ -36,7 +36,7 @@ _INVESTOR_FIELDS = [
 ]
 
 
-class LoanTapeParameters(UnderConventions, KnownAt, ScopeFilters, AsOf):
+class LoanTapeParameters(PersonalData, UnderConventions, KnownAt, ScopeFilters, AsOf):
     """The form of loan_tape."""
 
     status: Literal["ALL", "active", "closed", "charged_off"] = Field("ALL", description="Loans of one status, or ALL.")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from lending_pipelines.reports import columns, days, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import ALL, AsOf
+from lending_pipelines.reports.parameters import ALL, AsOf, PersonalData
 from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables import TABLES
 
@@ -25,7 +25,7 @@ _OF_SNAPSHOTS = tuple(
 )
 _MANAGERS = (
     *columns.lake_columns(_SNAPSHOTS, "manager_id"),
-    ReportColumn("full_name", "Manager", "text"),
+    columns.lake_column("staff", "full_name", "Manager"),
     *_OF_SNAPSHOTS,
 )
 _CATEGORIES = (
@@ -38,7 +38,7 @@ _ADDED = ("active_loans", "total_loans", "total_disbursed", "total_outstanding",
 _NOTE = "A team leader has the loans of the team: totals add up the loan officers alone."
 
 
-class ManagerPerformanceParameters(AsOf):
+class ManagerPerformanceParameters(PersonalData, AsOf):
     """The form of manager_performance."""
 
     role: Literal["ALL", "loan_officer", "team_leader"] = Field(

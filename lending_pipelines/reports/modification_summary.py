@@ -96,7 +96,7 @@ class ModificationSummary:
             f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [by_type, *redefaults, listed],
             _charts(redefaults),
-            notes=_notes(parameters, by_type, listed),
+            notes=_notes(parameters),
             summary={
                 row["currency"]: columns.headline(row, ("modifications", "principal_change")) for row in by_type.totals
             },
@@ -142,8 +142,8 @@ def _redefaults(
 
 def _listed(made: ir.Table, source: ReportSource, period: Period, most: int) -> ReportTable:
     rows = made.left_join(source.table("loans").select("loan_id", "currency"), "loan_id")
-    latest = rows.order_by(rows.effective_on.desc(), "modification_id").limit(most)
-    return in_period.table("Modifications", _LISTED, latest, _none(source, period))
+    latest = [rows.effective_on.desc(), rows.modification_id]
+    return in_period.first_table("Modifications", _LISTED, rows, latest, most, _none(source, period))
 
 
 def _charts(redefaults: Sequence[ReportTable]) -> list[Chart]:
@@ -159,15 +159,12 @@ def _charts(redefaults: Sequence[ReportTable]) -> list[Chart]:
     ]
 
 
-def _notes(parameters: ModificationSummaryParameters, by_type: ReportTable, listed: ReportTable) -> list[str]:
-    made = int(by_type.frame["modifications"].sum())
-    cut = [f"The latest {len(listed.frame)} of {made} modifications are listed."] if made > len(listed.frame) else []
+def _notes(parameters: ModificationSummaryParameters) -> list[str]:
     return [
         "Terms before and after are those of the modifications that record both: rates and terms averaged, payments and"
         " principal added up.",
         f"Re-default: of the loans modified in the {parameters.redefault_months} months up to the last day, by their"
         f" latest modification, those charged off or {parameters.redefault_days} or more days past due on it.",
-        *cut,
     ]
 
 

@@ -195,6 +195,16 @@ class OneScope(ScopeFilters):
         return self
 
 
+class PersonalData(ReportParameters):
+    """A report that can print personal data."""
+
+    allow_pii: bool = Field(
+        False,
+        description="Print personal data: ids of borrowers and loan officers, names of staff, free text. false: these"
+        " columns are left out.",
+    )
+
+
 class History(ReportParameters):
     """How far back a history goes."""
 
@@ -202,6 +212,11 @@ class History(ReportParameters):
     history_step: Literal["month", "day"] = Field(
         "month", description="month: the last closed day of each calendar month; day: each closed day."
     )
+
+
+def allows_pii(parameters: ReportParameters) -> bool:
+    """Whether personal data may be printed. Reports whose form does not ask have none."""
+    return isinstance(parameters, PersonalData) and parameters.allow_pii
 
 
 def iso_day(text: str, *words: str) -> str:

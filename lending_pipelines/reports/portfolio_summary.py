@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.reports import columns, days, return_columns, scopes
-from lending_pipelines.reports.aging_tables import by_lateness
+from lending_pipelines.reports.aging_tables import by_lateness, off_balance
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -91,7 +91,8 @@ class PortfolioSummary:
             [summary, *breakdown, aging, *history],
             [chart for table in history for chart in _charts(table)],
             notes=["Balances of different currencies are never added up."]
-            + [f"Loans in no {parameters.by} count in the summary and in no row of the breakdown." for _ in breakdown],
+            + [f"Loans in no {parameters.by} count in the summary and in no row of the breakdown." for _ in breakdown]
+            + off_balance(source, day, scope, aging),
             summary={
                 row["currency"]: columns.headline(
                     row, ("loan_count", "total_balance", "past_due_amount", *_PAR, *return_columns.IRRS)

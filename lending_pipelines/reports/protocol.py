@@ -5,14 +5,16 @@ of this shape.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Protocol, TypeVar
 
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
-from lending_pipelines.reports.parameters import ReportParameters
+from lending_pipelines.reports.parameters import ReportParameters, allows_pii
 
 P = TypeVar("P", bound=ReportParameters)
 
@@ -69,7 +71,15 @@ def report_book(
     summary: Mapping[str, Any] | None = None,
     blocks: Mapping[str, Any] | None = None,
 ) -> ReportBook:
-    """The report's book, stamped with where its numbers come from; `about` follows the report's title on its cover."""
+    """The report's book, stamped with where its numbers come from; `about` follows the report's title on its cover.
+
+    Columns with personal data are left out unless the parameters allow them. Notes name these columns, and the tables
+    that list only some of their rows.
+    """
+    cut = [
+        f"{table.title}: {table.cut}.{' Totals are of all.' if table.totals else ''}" for table in tables if table.cut
+    ]
+    tables, left_out = (tables, []) if allows_pii(parameters) else _without_personal(tables)
     return ReportBook(
         report.report_type,
         f"{report.title}: {about}" if about else report.title,
@@ -79,7 +89,22 @@ def report_book(
         source.versions(),
         tables,
         charts,
-        notes,
+        [*notes, *cut, *left_out],
         summary or {},
         blocks or {},
     )
+
+
+def _without_personal(tables: Sequence[ReportTable]) -> tuple[list[ReportTable], list[str]]:
+    """The tables without personal columns, and the note that names what is left out; LendingError when all is."""
+    kept, left_out = [], []
+    for table in tables:
+        if table.personal:
+            names = ", ".join(column.name for column in table.personal)
+            left_out += [f"{names} of {table.title}"] * (not table.frame.empty)
+            if len(table.personal) == len(table.columns):
+                raise LendingError(f"every column asked for is personal data ({names}): set allow_pii=true")
+            table = replace(table, columns=tuple(column for column in table.columns if not column.personal))
+        kept.append(table)
+    note = f"Personal data is left out: {'; '.join(left_out)}. Set allow_pii=true to print it."
+    return kept, [note] if left_out else []

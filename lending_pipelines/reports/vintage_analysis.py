@@ -90,7 +90,7 @@ class VintageAnalysis:
         where = scopes.chosen_title(parameters, source, day)
         pools = _pools(parameters, source, day)
         latest = _latest(pools, parameters)
-        curves = _curves(parameters, source, day, latest)
+        curves = _curves(parameters, source, day, pools)
         matrices = [
             _matrix(curves, currency, measure)
             for currency in dict.fromkeys(latest["currency"])
@@ -138,9 +138,7 @@ def _month_ends(source: ReportSource, day: date, latest: pd.DataFrame) -> list[d
     return [end for end in days.history_days(source, "loan_positions", day, 400, "month") if end >= since or end == day]
 
 
-def _curves(
-    parameters: VintageAnalysisParameters, source: ReportSource, day: date, latest: pd.DataFrame
-) -> ReportTable:
+def _curves(parameters: VintageAnalysisParameters, source: ReportSource, day: date, pools: ReportTable) -> ReportTable:
     """The pools that are followed, at every age."""
     printed = (
         *_POOL,
@@ -151,6 +149,7 @@ def _curves(
         *_LATE,
         *_late_shares(parameters.late_share_of),
     )
+    latest = _latest(pools, parameters)
     loans = vintages.pooled(scopes.chosen_loans(parameters, source, day), parameters.cohort)
     followed = ibis.memtable(pa.table({name: pa.array(latest[name], pa.string()) for name in ("currency", "pool")}))
     positions = source.table("loan_positions")
@@ -163,7 +162,23 @@ def _curves(
         source.conventions,
     )
     rows = rows.order_by("currency", "pool", "months_on_book").select(*(column.name for column in printed))
-    return ReportTable("By months on book", printed, columns.frame(rows), no_data=f"no loan was disbursed by {day}")
+    none = f"no loan was disbursed by {day}"
+    cut = _cut(pools, parameters)
+    return ReportTable("By months on book", printed, columns.frame(rows), no_data=none, cut=cut)
+
+
+def _cut(pools: ReportTable, parameters: VintageAnalysisParameters) -> str:
+    """Which pools are followed, and up to which age, where that is not all."""
+    parts = [
+        f"the latest {parameters.pools} of {number} pools in {currency}"
+        for currency, number in pools.frame.groupby("currency").size().items()
+        if number > parameters.pools
+    ]
+    latest = _latest(pools, parameters)
+    oldest = max(latest[_AGE.name], default=0)
+    if oldest > parameters.months:
+        parts.append(f"ages up to {parameters.months} of {oldest} months on book")
+    return "; ".join(parts)
 
 
 def _matrix(curves: ReportTable, currency: str, measure: ReportColumn) -> ReportTable:

@@ -18,13 +18,19 @@ Load = Literal["append", "merge", "replace"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Ibis type, its meaning with the unit, whether it may be null, and its allowed values if fixed."""
+    """One column: its Ibis type, its meaning with the unit, whether it may be null, and its allowed values if fixed.
+
+    `personal`: it identifies a borrower or a member of staff, is about one person alone, or is free text that may name
+    someone. Tapes and reports hold it only with allow_pii. The staff numbers of managers and collectors are not
+    personal: reports on their work are about them.
+    """
 
     name: str
     type: str
     description: str = ""
     nullable: bool = False
     values: tuple[str, ...] = ()
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,11 @@ class Table:
         return tuple(c.name for c in self.columns)
 
 
-def text(name: str, description: str = "", *, nullable: bool = False, values: Iterable[str] = ()) -> Column:
+def text(
+    name: str, description: str = "", *, nullable: bool = False, values: Iterable[str] = (), personal: bool = False
+) -> Column:
     """An id, a name or a code."""
-    return Column(name, "string", description, nullable, tuple(values))
+    return Column(name, "string", description, nullable, tuple(values), personal)
 
 
 def money(name: str, description: str = "", *, nullable: bool = False) -> Column:
@@ -89,14 +97,14 @@ def ratio(name: str, description: str = "", *, nullable: bool = True) -> Column:
     return Column(name, "float64", description, nullable)
 
 
-def count(name: str, description: str = "", *, nullable: bool = False) -> Column:
+def count(name: str, description: str = "", *, nullable: bool = False, personal: bool = False) -> Column:
     """A whole number."""
-    return Column(name, "int64", description, nullable)
+    return Column(name, "int64", description, nullable, personal=personal)
 
 
-def day(name: str, description: str = "", *, nullable: bool = False) -> Column:
+def day(name: str, description: str = "", *, nullable: bool = False, personal: bool = False) -> Column:
     """A business date."""
-    return Column(name, "date", description, nullable)
+    return Column(name, "date", description, nullable, personal=personal)
 
 
 def instant(name: str, description: str = "", *, nullable: bool = False) -> Column:

@@ -20,21 +20,15 @@ PARTS: dict[str, Part] = {
 TABLES_READ = tuple(dict.fromkeys([POSITIONS, *(table for part in PARTS.values() for table in part.tables)]))
 """Every table of the lake that some tape may be read from."""
 
-_PERSONAL = frozenset({"borrower_id", "credit_score", "borrower_joined_on", "officer_id", "officer_name"})
-
 _UNITS = {MONEY: "the loan's currency", RATE: "annual fraction", "date": "ISO date"}
 
 
 @dataclass(frozen=True)
 class TapeCatalogueField:
-    """One field: what it holds, and the part that it is made in; None: a column of loan_positions.
-
-    `pii`: it identifies a person or is about that person alone.
-    """
+    """One field: what it holds, and the part that it is made in; None: a column of loan_positions."""
 
     column: Column
     part: str | None
-    pii: bool
 
     @property
     def name(self) -> str:
@@ -57,13 +51,18 @@ class TapeCatalogueField:
         return self.column.description or self.name.replace("_", " ")
 
     @property
+    def pii(self) -> bool:
+        """Whether it identifies a person or is about that person alone."""
+        return self.column.personal
+
+    @property
     def nullable(self) -> bool:
         """Whether a loan may lack it."""
         return self.column.nullable
 
 
 CATALOGUE: dict[str, TapeCatalogueField] = {
-    column.name: TapeCatalogueField(column, part, column.name in _PERSONAL)
+    column.name: TapeCatalogueField(column, part)
     for part, columns in [
         (None, TABLES[POSITIONS].columns),
         *((name, part.columns) for name, part in PARTS.items()),

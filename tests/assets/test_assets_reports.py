@@ -41,7 +41,8 @@ def test_a_report_from_the_launchpads_defaults_is_a_workbook_and_a_completed_req
     assert made["bytes"] == Path(request.file_url).stat().st_size
     assert made["as_of"] == LAST.isoformat()
     assert set(made["data_versions"].values()) == {0}
-    assert request.report_data
+    assert request.report_data.keys() > {"no_data"}
+    assert request.report_data["no_data"] is None
     assert request.error_message is None
     assert request.generated_at >= request.requested_at
 
@@ -88,6 +89,13 @@ def test_the_csv_of_the_trial_balance_holds_the_lakes_rows_to_the_cent(home):
     first = stored[min(stored)]
     assert first["debit_balance"] > 1000
     assert f" {first['debit_balance']} " in made["preview: Trial balance"]
+    assert made["preview: Trial balance"].endswith(f"\n\nFirst 10 of {len(stored)} rows.")
+
+
+def test_a_report_without_rows_says_why_in_the_register(home):
+    """The sample's close makes no snapshots of managers."""
+    run_report("manager_performance", {}, "json")
+    assert home.requests()[0].report_data == {"no_data": "manager_snapshots has no days: managers are not followed"}
 
 
 def test_a_csv_of_several_tables_is_a_zip_of_them(home):

@@ -10,7 +10,7 @@ from lending_pipelines.exports.export import export
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 
 COLUMNS = (
-    ReportColumn("loan_id", "Loan", "text"),
+    ReportColumn("loan_id", "Loan", "text", personal=True),
     ReportColumn("amount", "Amount", "money"),
     ReportColumn("rate", "Rate", "rate"),
     ReportColumn("par", "PAR", "rate"),
@@ -59,14 +59,18 @@ def test_the_whole_structure_as_documented(tmp_path):
     totals = ({"currency": "EUR", "amount": Decimal("-1234567.8"), "loans": 3},)
     empty = table("Lost", no_data="no loan is lost")
     file, text = written(
-        tmp_path / "x", table("Loans", ROW, (None,) * 9, totals=totals), empty, blocks={"period": {"months": 3}}
+        tmp_path / "x",
+        table("Loans", ROW, (None,) * 9, totals=totals, no_data="no loan is there"),
+        empty,
+        blocks={"period": {"months": 3}},
     )
     found = json.loads(text)
     assert file.rows == 2
     assert found.pop("generated_by").startswith("lending_pipelines ")
     kinds = ["text", "money", "rate", "rate", "ratio", "count", "date", "instant", "flag"]
     columns = [
-        {"name": column.name, "label": column.label, "kind": kind} for column, kind in zip(COLUMNS, kinds, strict=True)
+        {"name": column.name, "label": column.label, "kind": kind, "personal": column.name == "loan_id"}
+        for column, kind in zip(COLUMNS, kinds, strict=True)
     ]
     nothing = dict.fromkeys([column.name for column in COLUMNS])
     assert found == {
@@ -78,6 +82,7 @@ def test_the_whole_structure_as_documented(tmp_path):
         "data_versions": {"loan_positions": 12},
         "summary": {"EUR": {"amount": "1.10"}},
         "notes": ["Mind this."],
+        "no_data": None,
         "charts": [{"title": "Amounts", "table": "Loans", "kind": "line", "x": "due_on", "y": ["amount"]}],
         "period": {"months": 3},
         "tables": [
@@ -104,6 +109,24 @@ def test_the_whole_structure_as_documented(tmp_path):
             {"title": "Lost", "columns": columns, "no_data": "no loan is lost", "totals": [], "rows": []},
         ],
     }
+
+
+def test_names_are_whole_however_long(tmp_path):
+    """A worksheet's name has 31 characters, a file's 80; JSON has all of them, in titles, keys and blocks."""
+    title = f"Principal outstanding by product and branch, {'with all its adjectives ' * 10}in EUR"
+    name, value = f"column_{'n' * 300}", "Ünïted 漢 " * 1000
+    long = ReportTable(title, (ReportColumn(name, title, "text"),), pd.DataFrame({name: [value]}))
+    found = json.loads(written(tmp_path / "x", table("Loans", ROW), long, blocks={name: [{name: value}]})[1])
+    assert [each["title"] for each in found["tables"]] == ["Loans", title]
+    assert found["tables"][1]["columns"] == [{"name": name, "label": title, "kind": "text", "personal": False}]
+    assert found["tables"][1]["rows"] == found[name] == [{name: value}]
+
+
+def test_a_report_without_any_row_says_why(tmp_path):
+    lost = table("Lost", no_data="no loan is lost")
+    empty, full = table("Loans", no_data="none"), table("Loans", ROW, no_data="none")
+    assert json.loads(written(tmp_path / "x", lost, full)[1])["no_data"] is None
+    assert json.loads(written(tmp_path / "y", lost, empty)[1])["no_data"] == "no loan is lost"
 
 
 def test_a_row_is_a_line(tmp_path):

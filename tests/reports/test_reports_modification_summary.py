@@ -145,7 +145,7 @@ def test_what_counts_as_re_default_can_be_chosen(report):
 def test_the_modifications_of_the_period_are_listed_the_latest_first(report):
     book = report("modification_summary", max_listed=2)
     assert [row["modification_id"] for row in rows(book, "Modifications")] == ["M2", "M1"]
-    assert book.notes[-1] == "The latest 2 of 3 modifications are listed."
+    assert book.notes[-1] == "Modifications: first 2 of 3."
     assert [row["modification_id"] for row in rows(report("modification_summary"), "Modifications")] == [
         "M2",
         "M1",

@@ -67,7 +67,11 @@ def _files(book, folder):
         file = export(book, output_format, str(folder / book.report_type))
         assert Path(file.url).stat().st_size == file.bytes > 100
         assert file.rows == sum(len(table.frame) for table in book.tables)
-    return json.loads((folder / f"{book.report_type}.json").read_text(encoding="utf-8"))
+    written = json.loads((folder / f"{book.report_type}.json").read_text(encoding="utf-8"))
+    for table in written["tables"]:
+        assert bool(table["no_data"]) != bool(table["rows"]), table["title"]
+    assert (written["no_data"] is None) == any(table["rows"] for table in written["tables"])
+    return written
 
 
 def _numbers(book):

@@ -1,0 +1,102 @@
+"""Personal data is in a report only when its form allows it; a report that leaves it out says so."""
+
+import json
+
+import pytest
+import tiny_lake
+from tiny_lake import rows
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.exports.export import export
+from lending_pipelines.reports.parameters import PersonalData
+from lending_pipelines.reports.registry import get, report_types
+from lending_pipelines.tables import TABLES
+from lending_pipelines.tapes.catalogue import CATALOGUE
+
+PERSONS = {
+    "borrowers": ("borrower_id",),
+    "staff": ("full_name", "email"),
+    "loans": ("officer_id",),
+    "journal_lines": ("memo",),
+    "compliance_checks": ("detail",),
+}
+WITHOUT_STAFF_NUMBERS = {"manager_performance", "collection_performance"}
+"""Reports on the work of staff, which name them by their numbers."""
+
+
+def persons(source, report_type):
+    """Every value of a lender's personal columns that is long enough to be nothing else."""
+    found = set()
+    for table, names in PERSONS.items():
+        for name in names:
+            if not (name == "officer_id" and report_type in WITHOUT_STAFF_NUMBERS):
+                values = source.table(table).select(name).distinct().to_pyarrow()[name].to_pylist()
+                found |= {value for value in values if value and len(value) > 3}
+    return found
+
+
+@pytest.mark.parametrize("report_type", report_types())
+def test_no_report_names_a_person_unless_allowed(home_source, report_type, tmp_path):
+    book = tiny_lake.generate(home_source, report_type)
+    text = json.loads(export(book, "json", str(tmp_path / "report")) and (tmp_path / "report.json").read_text())
+    values = {value for table in text["tables"] for row in table["rows"] for value in row.values()}
+    assert values & persons(home_source, report_type) == set()
+    assert [column.name for table in book.tables for column in table.columns if column.personal] == []
+
+    if not issubclass(get(report_type).parameters, PersonalData):
+        assert not any("Personal data" in note for note in book.notes)
+        return
+    allowed = tiny_lake.generate(home_source, report_type, allow_pii=True)
+    assert allowed.parameters["allow_pii"] == "True"
+    assert not any("Personal data" in note for note in allowed.notes)
+    for shown, hidden in zip(allowed.tables, book.tables, strict=True):
+        assert [column for column in shown.columns if not column.personal] == list(hidden.columns)
+        assert (len(shown.frame), shown.totals) == (len(hidden.frame), hidden.totals)
+        if shown.personal and not shown.frame.empty:
+            (note,) = [note for note in book.notes if "Personal data is left out" in note]
+            names = ", ".join(column.name for column in shown.personal)
+            assert f"{names} of {shown.title}" in note
+            assert note.endswith("Set allow_pii=true to print it.")
+
+
+def test_a_borrower_is_left_out_and_printed_when_allowed(report):
+    hidden, shown = report("loan_tape"), report("loan_tape", allow_pii=True)
+    assert "borrower_id" not in rows(hidden, "Loan tape")[0]
+    assert hidden.notes == [
+        "Personal data is left out: borrower_id of Loan tape. Set allow_pii=true to print it.",
+    ]
+    assert rows(shown, "Loan tape")[0]["borrower_id"] == "x"
+    assert shown.notes == []
+
+
+def test_a_tape_of_personal_data_alone_is_refused(report):
+    with pytest.raises(LendingError, match=r"every column asked for is personal data \(borrower_id\): set allow_pii"):
+        report("loan_tape", fields=["borrower_id"])
+
+
+def test_tables_say_once_which_columns_are_personal():
+    personal = {name for table in TABLES.values() for name in table.names if table.column(name).personal}
+    assert personal == {
+        "borrower_id",
+        "credit_score",
+        "joined_on",
+        "left_on",
+        "officer_id",
+        "full_name",
+        "email",
+        "memo",
+        "detail",
+        "reference",
+    }
+    # A borrower's id is personal wherever it stands.
+    for name in ("borrower_id", "officer_id"):
+        holders = [table.column(name) for table in TABLES.values() if name in table.names]
+        assert len(holders) > 2
+        assert all(column.personal for column in holders)
+    assert {name for name, field in CATALOGUE.items() if field.pii} == {
+        "borrower_id",
+        "credit_score",
+        "borrower_joined_on",
+        "officer_id",
+        "officer_name",
+    }
