@@ -83,6 +83,21 @@ def aging_buckets(positions: ir.Table) -> ir.Table:
     return rows.mutate(balance_share=rows.principal_outstanding.cast("float64") / total.nullif(0))
 
 
+def buckets_of(positions: ir.Table, key: str) -> ir.Table:
+    """Active loans by bucket within each key and currency: the columns of aging_buckets, of positions of one day.
+
+    A null key is a group of its own.
+    """
+    active = positions.filter(positions.status == "active")
+    rows = active.group_by(key, "currency", "bucket").agg(
+        loan_count=active.count(),
+        principal_outstanding=money(active.principal_outstanding.sum()),
+        past_due_amount=money(active.past_due_amount.sum()),
+    )
+    total = money(rows.principal_outstanding.sum().over(ibis.window(group_by=[key, "currency"]))).cast("float64")
+    return rows.mutate(balance_share=rows.principal_outstanding.cast("float64") / total.nullif(0))
+
+
 def bucket_rank(bucket: ir.StringColumn, conventions: Conventions) -> ir.IntegerColumn:
     """Where a bucket stands: entries, the buckets in order of lateness, exits."""
     known = (TRANSITION_ENTRY, *conventions.buckets, *TRANSITION_EXITS)

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics.delinquency import bucket_rank
+from lending_pipelines.metrics import delinquency
 from lending_pipelines.reports import columns, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.protocol import ReportSource
@@ -18,6 +18,12 @@ _NOTHING = Decimal("0.00")
 
 _BUCKETS = columns.lake_columns(
     "aging_buckets", "currency", "bucket", "loan_count", "principal_outstanding", "past_due_amount", "balance_share"
+)
+_PORTFOLIO_BUCKETS = (
+    _BUCKETS[0],
+    *columns.lake_columns("loan_positions", "portfolio_id"),
+    ReportColumn("name", "Portfolio", "text"),
+    *_BUCKETS[1:],
 )
 _TRANSITIONS = columns.lake_columns(
     "aging_transitions",
@@ -46,7 +52,9 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
     """The buckets of a scope on a day, in order of lateness, with totals per currency."""
     aging = source.table("aging_buckets")
     rows = scopes.rows_of(aging.filter(aging.business_date == day), scope)
-    printed = rows.order_by("currency", bucket_rank(rows.bucket, source.conventions)).select(*_names(_BUCKETS))
+    printed = rows.order_by("currency", delinquency.bucket_rank(rows.bucket, source.conventions)).select(
+        *_names(_BUCKETS)
+    )
     totals = columns.totals_by_currency(rows, _BUCKETS)
     return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"there is no active loan on {day}")
 
@@ -66,6 +74,30 @@ def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: 
     ]
 
 
+def by_portfolio(source: ReportSource, day: date, scope: tuple[str, str]) -> ReportTable:
+    """The buckets of each portfolio within a scope on a day; the loans in no portfolio come last.
+
+    The totals are those of `by_lateness`. The share is of the portfolio's active principal in the currency.
+    """
+    positions = source.table("loan_positions")
+    loans = scopes.loans_of(positions.filter(positions.business_date == day), scope)
+    rows = delinquency.buckets_of(loans, "portfolio_id")
+    rows = rows.left_join(scopes.names_of(source, day, "portfolio"), [("portfolio_id", "scope_id")])
+    rows = rows.mutate(name=rows.portfolio_id.isnull().ifelse("in no portfolio", rows.name))
+    order = (
+        "currency",
+        ibis.asc("portfolio_id", nulls_first=False),
+        delinquency.bucket_rank(rows.bucket, source.conventions),
+    )
+    return ReportTable(
+        "Aging by portfolio",
+        _PORTFOLIO_BUCKETS,
+        columns.frame(rows.order_by(*order).select(*_names(_PORTFOLIO_BUCKETS))),
+        columns.totals_by_currency(rows, _PORTFOLIO_BUCKETS),
+        no_data=f"there is no active loan on {day}",
+    )
+
+
 def transitions_of(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:
     """The rows of aging_transitions of a scope on a day."""
     transitions = source.table("aging_transitions")
@@ -74,7 +106,10 @@ def transitions_of(source: ReportSource, day: date, scope: tuple[str, str]) -> i
 
 def transitions(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
     """Every movement between buckets, exits and entries included."""
-    order = (bucket_rank(rows.from_bucket, conventions), bucket_rank(rows.to_bucket, conventions))
+    order = (
+        delinquency.bucket_rank(rows.from_bucket, conventions),
+        delinquency.bucket_rank(rows.to_bucket, conventions),
+    )
     printed = rows.order_by("currency", *order).select(*_names(_TRANSITIONS))
     return ReportTable("Transitions", _TRANSITIONS, columns.frame(printed), no_data=no_data)
 
@@ -101,7 +136,9 @@ def transition_matrix(rows: ir.Table, rate: str, title: str, conventions: Conven
             for to in across
         ),
     )
-    ordered = matrix.order_by("currency", bucket_rank(matrix.from_bucket, conventions)).select(*_names(printed))
+    ordered = matrix.order_by("currency", delinquency.bucket_rank(matrix.from_bucket, conventions)).select(
+        *_names(printed)
+    )
     return ReportTable(title, printed, columns.frame(ordered), no_data=no_data)
 
 
@@ -109,7 +146,7 @@ def cures(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable
     """The rates from each late bucket to current, and from all late buckets together in the totals."""
     late = rows.filter(rows.from_bucket.isin(conventions.buckets[1:]))
     each = _cures(late, "currency", "from_bucket")
-    printed = each.order_by("currency", bucket_rank(each.from_bucket, conventions)).select(*_names(_CURES))
+    printed = each.order_by("currency", delinquency.bucket_rank(each.from_bucket, conventions)).select(*_names(_CURES))
     totals = _cures(late, "currency").order_by("currency").to_pyarrow().to_pylist()
     return ReportTable(
         "Cure rates",

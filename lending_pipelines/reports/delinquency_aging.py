@@ -41,7 +41,9 @@ class DelinquencyAging:
 
     report_type = "delinquency_aging"
     title = "Delinquency aging"
-    description = "Delinquency buckets, transition and cure rates, bucket history and the largest overdue loans."
+    description = (
+        "Delinquency buckets, in all and by portfolio, transition and cure rates, history, largest overdue loans."
+    )
     reads = ("aging_buckets", "portfolio_snapshots", "loan_positions", "aging_transitions")
     parameters = DelinquencyAgingParameters
 
@@ -61,6 +63,7 @@ class DelinquencyAging:
         history = [aging_tables.bucket_history(source, covered, scope, currency) for currency in currencies]
         tables = [
             aging,
+            aging_tables.by_portfolio(source, day, scope),
             *_movements(source, day, scope),
             *history,
             _overdue(source, day, scope, parameters.top_loans),

@@ -64,6 +64,13 @@ def scope_title(source: ReportSource, day: date, scope: tuple[str, str]) -> str:
     return f"{scope[0]} {scope[1]}" + (f", {name}" if name and name != scope[1] else "")
 
 
+def names_of(source: ReportSource, day: date, scope: str) -> ir.Table:
+    """scope_id and name of everything in that scope on the day."""
+    snapshots = source.table("portfolio_snapshots")
+    rows = snapshots.filter(snapshots.business_date == day, snapshots.scope == scope)
+    return rows.select("scope_id", "name").distinct()
+
+
 def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
     names = _names(source, day, scope)
     if wanted in names:
@@ -81,6 +88,4 @@ def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
 
 def _names(source: ReportSource, day: date, scope: str) -> dict[str, str | None]:
     """The name by scope_id of everything in that scope on the day."""
-    snapshots = source.table("portfolio_snapshots")
-    rows = snapshots.filter(snapshots.business_date == day, snapshots.scope == scope)
-    return {row["scope_id"]: row["name"] for row in rows.select("scope_id", "name").distinct().to_pyarrow().to_pylist()}
+    return {row["scope_id"]: row["name"] for row in names_of(source, day, scope).to_pyarrow().to_pylist()}

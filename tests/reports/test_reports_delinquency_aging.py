@@ -23,6 +23,34 @@ def test_buckets_are_in_order_of_lateness_and_add_up_to_the_snapshot(report, row
         assert total["loan_count"] == reported["loan_count"]
 
 
+def test_buckets_by_portfolio_add_up_to_all_buckets(report, rows):
+    book = report("delinquency_aging")
+    found = rows(book, "Aging by portfolio")
+    # L1 and L2 in P1, L4 in P2, L5 in no portfolio; L3 is closed.
+    assert [(row["currency"], row["portfolio_id"], row["name"], row["bucket"], row["loan_count"]) for row in found] == [
+        ("EUR", "P2", "=Øst", "1-29", 1),
+        ("USD", "P1", "Consumer North", "current", 1),
+        ("USD", "P1", "Consumer North", "30-59", 1),
+        ("USD", None, "in no portfolio", "90-119", 1),
+    ]
+    assert [str(row["principal_outstanding"]) for row in found] == ["300.00", "100.00", "200.00", "400.00"]
+    assert [str(row["past_due_amount"]) for row in found] == ["30.00", "0.00", "50.00", "400.00"]
+    # 100 and 200 of the 300 of P1.
+    assert [row["balance_share"] for row in found] == [1.0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0]
+    names = ("currency", "loan_count", "principal_outstanding", "past_due_amount")
+    in_all, by_portfolio = (table(book, title).totals for title in ("Aging", "Aging by portfolio"))
+    assert [[row[name] for name in names] for row in by_portfolio] == [[row[name] for name in names] for row in in_all]
+
+
+def test_buckets_by_portfolio_are_of_the_scope(report, rows):
+    found = rows(report("delinquency_aging", program="R1"), "Aging by portfolio")
+    assert [(row["portfolio_id"], row["bucket"]) for row in found] == [
+        ("P1", "current"),
+        ("P1", "30-59"),
+        (None, "90-119"),
+    ]
+
+
 def test_transition_rates_out_of_a_bucket_add_up_to_one(report, rows):
     book = report("delinquency_aging")
     by_count = {row["from_bucket"]: row for row in rows(book, "Transition rates by count")}
@@ -92,10 +120,13 @@ def test_a_scope_narrows_the_loans_too(report, rows):
 def test_a_day_without_loans_says_no_data(lake, report):
     for name in ("aging_buckets", "loan_positions", "aging_transitions"):
         lake.rows[name] = [{**row, "currency": "USD", "scope_id": "elsewhere"} for row in lake.rows[name]]
-    lake.rows["loan_positions"] = [{**row, "days_past_due": 0} for row in lake.rows["loan_positions"]]
+    lake.rows["loan_positions"] = [
+        {**row, "days_past_due": 0, "status": "closed"} for row in lake.rows["loan_positions"]
+    ]
     book = report("delinquency_aging")
     assert {t.title: t.no_data for t in book.tables if t.frame.empty} == {
         "Aging": "there is no active loan on 2025-02-28",
+        "Aging by portfolio": "there is no active loan on 2025-02-28",
         "Transitions": "no loan was active one month before 2025-02-28, or that day is not closed",
         "Transition rates by count": "no loan was active one month before 2025-02-28, or that day is not closed",
         "Transition rates by balance": "no loan was active one month before 2025-02-28, or that day is not closed",
