@@ -4,10 +4,11 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.metrics.payment_history import month_ends
 from lending_pipelines.metrics.timeline import FAR
 from lending_pipelines.tables.schema import count, day
 from lending_pipelines.tables.schema import money as amount
-from lending_pipelines.tapes.parts import Held, Part, month_ends, month_later, with_columns
+from lending_pipelines.tapes.parts import Held, Part, month_later, with_columns
 
 _SUMS = ("scheduled_principal", "scheduled_interest", "scheduled_fees", "scheduled_12m", "next_scheduled")
 

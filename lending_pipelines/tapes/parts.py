@@ -50,15 +50,6 @@ def with_columns(loans: ir.Table, computed: ir.Table, *names: str) -> ir.Table:
     return loans.left_join(computed, loans.loan_id == computed["computed.loan_id"]).drop("computed.loan_id")
 
 
-def month_ends(day: date, count: int) -> list[date]:
-    """The last `count` ends of months up to the day, the latest first."""
-    after = day + timedelta(days=1)
-    ends = [after.replace(day=1) - timedelta(days=1)]
-    while len(ends) < count:
-        ends.append(ends[-1].replace(day=1) - timedelta(days=1))
-    return ends
-
-
 def month_later(day: date) -> date:
     """A month after the day: the same day of the next month, or its last; the end of a month leads to the next end."""
     first = (day.replace(day=28) + timedelta(days=4)).replace(day=1)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from lending_pipelines.metrics.payment_history import month_ends
 from lending_pipelines.tables import TABLES
 from lending_pipelines.tapes import (
     CATALOGUE,
@@ -19,7 +20,7 @@ from lending_pipelines.tapes import (
     tape_rows,
     tape_totals,
 )
-from lending_pipelines.tapes.parts import month_ends, month_later
+from lending_pipelines.tapes.parts import month_later
 
 DAY = date(2025, 3, 31)
 ENDS = month_ends(DAY, 25)

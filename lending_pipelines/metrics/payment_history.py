@@ -1,0 +1,166 @@
+"""Payment history: how late a loan was, and what it paid, at the ends of the months up to a day.
+
+It is read from loan_positions of those month ends. A month end that is not in the lake is no data: `X` in the string,
+null in an amount, and null in a count that it would belong to. It never counts as a month without lateness.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.tables import Column
+from lending_pipelines.tables.schema import count, day, text
+from lending_pipelines.tables.schema import money as amount
+
+YEAR, MONTHS = 12, 24
+
+_CODES = "0123456EL"
+"""What a month end's state is written as, by its number: by 30 days of lateness, then closed, then charged off.
+
+Source: the codes of the Metro 2 payment history profile, most recent month first: 0 up to 29 days past due, 1 30-59, 2
+60-89, 3 90-119, 4 120-149, 5 150-179, 6 180 and more, E a zero balance, L charged off, B no history yet.
+"""
+_CLOSED, _CHARGED_OFF, _LATEST = _CODES.index("E"), _CODES.index("L"), 6
+_NOT_YET, _NO_DATA = "B", "X"
+
+COLUMNS: tuple[Column, ...] = (
+    text(
+        "delinquency_history",
+        "a character a month end, the latest first, 24 of them: 0 up to 29 days past due, 1 30-59, 2 60-89, 3"
+        " 90-119, 4 120-149, 5 150-179, 6 180 and more, E closed, L charged off, B not disbursed yet, X no data",
+    ),
+    count("history_months", "how many of the 24 month ends are known"),
+    *(
+        count(
+            f"times_{days}_{span}m",
+            f"month ends {'90 days or more' if days == 90 else f'{days} to {days + 29} days'} past due"
+            f" of the last {span}",
+            nullable=True,
+        )
+        for days in (30, 60, 90)
+        for span in (YEAR, MONTHS)
+    ),
+    amount("paid_12m", "principal, interest and fees collected in the 12 months to the last month end", nullable=True),
+    count("months_paid_12m", "of the last 12 whole months, those in which anything was collected", nullable=True),
+    day(
+        "last_late_on",
+        "the day, or else the latest of its 25 month ends, on which the loan was late",
+        nullable=True,
+    ),
+)
+"""The columns that `with_history` adds."""
+
+
+def month_ends(day: date, count: int) -> list[date]:
+    """The last `count` ends of months up to the day, the latest first."""
+    after = day + timedelta(days=1)
+    ends = [after.replace(day=1) - timedelta(days=1)]
+    while len(ends) < count:
+        ends.append(ends[-1].replace(day=1) - timedelta(days=1))
+    return ends
+
+
+def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
+    """The loans with COLUMNS.
+
+    Args:
+        loans: Rows of loan_positions on the day, a row a loan; they may have further columns.
+        positions: loan_positions, with the month ends that are closed.
+        day: The business date; the last month end up to it is the first of the history.
+    """
+    ends = month_ends(day, MONTHS + 1)
+    rows = _at_ends(loans, positions, ends)
+    states = {f"state {n}": rows.state.max(where=rows.business_date == end) for n, end in enumerate(ends[:MONTHS])}
+    paid = {f"paid {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends[: YEAR + 1])}
+    months = rows.group_by("loan_id").agg(**states, **paid, late_on=rows.business_date.max(where=rows.late))
+    loans = _beside(loans, months)
+    late_now = (loans.days_past_due > 0).ifelse(ibis.literal(day), ibis.null("date"))
+    return loans.mutate(
+        delinquency_history=_string(loans, ends),
+        history_months=sum((loans[name].notnull().cast("int64") for name in states), ibis.literal(0, "int64")),
+        **{
+            f"times_{days}_{span}m": _times(loans, ends[:span], days)
+            for days in (30, 60, 90)
+            for span in (YEAR, MONTHS)
+        },
+        **_paid(loans, ends),
+        last_late_on=ibis.coalesce(late_now, loans.late_on),
+    ).drop(*states, *paid, "late_on")
+
+
+def by_month(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.Table:
+    """What each loan paid in each month, and how it stood at the month's end.
+
+    Args:
+        loans: Rows of loan_positions on a day, a row a loan.
+        positions: loan_positions, with the month ends that are closed.
+        ends: The ends of consecutive months, the latest first, and after them the end of the month before.
+
+    Returns:
+        loan_id, currency, and for each month end but the last: `paid <end>`, the principal, interest and fees collected
+        in that month, and `standing <end>`, the bucket of an active loan or else its status. Both are null before the
+        loan was disbursed and where the month end is not closed, paid also where the month end before is not.
+    """
+    rows = _at_ends(loans, positions, ends)
+    levels = {f"level {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends)}
+    standings = {f"standing {end}": rows.standing.max(where=rows.business_date == end) for end in ends[:-1]}
+    found = _beside(loans, rows.group_by("loan_id").agg(**levels, **standings))
+    paid = {
+        f"paid {end}": money(found[f"level {n}"] - _level(found, f"level {n + 1}", ends[n + 1]))
+        for n, end in enumerate(ends[:-1])
+    }
+    return found.select("loan_id", "currency", *standings, **paid)
+
+
+def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.Table:
+    rows = positions.filter(positions.business_date.isin(list(ends))).semi_join(loans, "loan_id")
+    return rows.select(
+        "loan_id",
+        "business_date",
+        late=rows.days_past_due > 0,
+        paid=money(rows.principal_paid + rows.interest_paid + rows.fees_paid),
+        standing=(rows.status == "active").ifelse(rows.bucket, rows.status),
+        state=ibis.cases(
+            (rows.status == "charged_off", _CHARGED_OFF),
+            (rows.status == "closed", _CLOSED),
+            else_=ibis.least((rows.days_past_due / 30).floor(), _LATEST).cast("int64"),
+        ),
+    )
+
+
+def _beside(loans: ir.Table, months: ir.Table) -> ir.Table:
+    """The loans with the columns of `months`, null where it has no row."""
+    return loans.left_join(months, "loan_id", rname="{name}_of_months").drop("loan_id_of_months")
+
+
+def _string(loans: ir.Table, ends: list[date]) -> ir.StringColumn:
+    codes = ibis.literal(_CODES)
+    marks = [
+        ibis.coalesce(codes.substr(loans[f"state {n}"], 1), (loans.disbursed_on > end).ifelse(_NOT_YET, _NO_DATA))
+        for n, end in enumerate(ends[:MONTHS])
+    ]
+    return marks[0].concat(*marks[1:])
+
+
+def _times(loans: ir.Table, ends: list[date], days: int) -> ir.IntegerColumn:
+    """How many month ends the loan was `days` to `days` + 29 days late, 90 meaning 90 and more; null where unknown."""
+    least, most = days // 30, _LATEST if days == 90 else days // 30
+    total: ir.IntegerValue = ibis.literal(0, "int64")
+    for n, end in enumerate(ends):
+        hit = loans[f"state {n}"].between(least, most).cast("int64")
+        total = total + ibis.coalesce(hit, (loans.disbursed_on > end).ifelse(0, ibis.null("int64")))
+    return total.cast("int64")
+
+
+def _paid(loans: ir.Table, ends: list[date]) -> dict[str, ir.Value]:
+    paid = [_level(loans, f"paid {n}", end) for n, end in enumerate(ends[: YEAR + 1])]
+    months = sum(((paid[n] > paid[n + 1]).cast("int64") for n in range(YEAR)), ibis.literal(0, "int64"))
+    return {"paid_12m": money(paid[0] - paid[YEAR]), "months_paid_12m": months.cast("int64")}
+
+
+def _level(loans: ir.Table, name: str, end: date) -> ir.DecimalValue:
+    """What had been paid by a month end: nothing before the loan was disbursed, null where the end is not closed."""
+    return ibis.coalesce(loans[name], (loans.disbursed_on > end).ifelse(ZERO, NO_AMOUNT))
