@@ -15,7 +15,7 @@ from openpyxl import Workbook
 
 from benchmarks.harness import Options, Row, compare
 from benchmarks.sample_data import DAY, make_data
-from lending_pipelines.assets.tapes import write_tape
+from lending_pipelines.assets.tape_files import write_tape
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.exports.reading import read_batches
 from lending_pipelines.lake import Lake

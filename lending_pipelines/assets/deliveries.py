@@ -10,7 +10,8 @@ import dagster as dg
 from pydantic import Field
 
 from lending_pipelines.assets.reports import ChecksFailed, require_checks
-from lending_pipelines.assets.tapes import made_tape, make_tape
+from lending_pipelines.assets.tape_days import OutdatedDay, require_current
+from lending_pipelines.assets.tape_files import EmptyTape, made_tape, make_tape, require_loans
 from lending_pipelines.delivery import (
     DeliveryError,
     EmailChannel,
@@ -107,7 +108,10 @@ def _checked_tape(
     if day not in source.days(POSITIONS):
         raise DeliveryError(f"{day} is not closed: `lending close --from {day} --to {day}` closes it")
     require_checks(source, (POSITIONS,), [day], f"tape {tape.name!r} of {day}")
-    return made_tape(tape, day, source, exports) or make_tape(tape, day, source, exports, register)
+    require_current(tape, day, source, register)
+    manifest = made_tape(tape, day, source, exports) or make_tape(tape, day, source, exports, register)
+    require_loans(tape, day, manifest.row_count)
+    return manifest
 
 
 def _files(tape: LoanTapeConfig, day: date, manifest: TapeManifest, exports: ExportsResource) -> tuple[ParcelFile, ...]:
@@ -144,10 +148,11 @@ def _channel(delivery: TapeDelivery, mail: MailResource) -> Channel:
 
 
 def _hold_back(register: Register, deliveries: list[TapeDelivery], error: BaseException) -> None:
-    """No tape leaves; where a check failed it will not by itself, and the tape's owner is told."""
+    """No tape leaves; the tape's owner is notified when that is because of what is in the day."""
     for delivery in deliveries:
         _record_failure(register, delivery, error)
-    if isinstance(error, ChecksFailed) and not any(delivery.delayed_at for delivery in deliveries):
+    of_the_day = isinstance(error, ChecksFailed | OutdatedDay | EmptyTape)
+    if of_the_day and not any(delivery.delayed_at for delivery in deliveries):
         with register.session() as session:
             TapeDeliveries(session).delay([delivery.delivery_id for delivery in deliveries], str(error))
 
@@ -159,7 +164,8 @@ def _record_failure(register: Register, delivery: TapeDelivery, error: BaseExcep
         if isinstance(error, UncertainDelivery):
             TapeDeliveries(session).give_up(delivery.delivery_id, f"it may have arrived: {reason}")
         else:
-            TapeDeliveries(session).put_off(delivery.delivery_id, reason)
+            waits = isinstance(error, OutdatedDay | EmptyTape)
+            TapeDeliveries(session).put_off(delivery.delivery_id, reason, waits=waits)
 
 
 def _day(text: str) -> date:

@@ -1,31 +1,24 @@
-"""loan_tapes: the tapes of the active configurations that are due on each day, written under the exports URL.
+"""loan_tapes: the tapes of the active configurations that are due on each day.
 
-A tape that is there is never overwritten: the same content stays as it is, other content becomes a new version whose
-manifest names what it supersedes. The blocking checks of the days must hold before anything is written.
+A tape that cannot be made stops neither the other tapes nor the day's close: its fault is recorded, its owner is
+notified, and later runs try it again until it is made. How a tape is written is in tape_files.py.
 """
 
-import shutil
-import tempfile
-from dataclasses import replace
+from collections import defaultdict
 from datetime import date, timedelta
-from importlib.metadata import version
-from typing import Any
 
 import dagster as dg
-import fsspec
 from pydantic import Field
 
 from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.assets.reports import require_checks
-from lending_pipelines.exports.export import export_rows
-from lending_pipelines.exports.reading import read_batches
-from lending_pipelines.exports.xml import XmlShape
+from lending_pipelines.assets.tape_days import OutdatedDay, require_current
+from lending_pipelines.assets.tape_files import EmptyTape, make_tape
+from lending_pipelines.errors import LendingError
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
-from lending_pipelines.places import PlacedFile, placing
-from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries
+from lending_pipelines.register import Register, TapeConfigs, TapeFaults
+from lending_pipelines.register.tape_faults import listed
 from lending_pipelines.register.models import LoanTapeConfig
-from lending_pipelines.reports.book import Cover, ReportColumn
-from lending_pipelines.reports.columns import report_column
 from lending_pipelines.resources import (
     ConventionsResource,
     ExportsResource,
@@ -33,29 +26,15 @@ from lending_pipelines.resources import (
     LakeResource,
     RegisterResource,
 )
-from lending_pipelines.tapes import (
-    CHANGE_COLUMNS,
-    TABLES_READ,
-    Comparison,
-    ControlTotal,
-    TapeChanges,
-    TapeField,
-    TapeManifest,
-    TapePlacement,
-    TapeSpec,
-    TemplateField,
-    checked_rows,
-    control_totals,
-    next_tape_path,
-    tape_folder,
-    tape_loans,
-    tape_rows,
-    tape_spec,
-    tape_tables,
-    tape_totals,
-)
+from lending_pipelines.tapes import TABLES_READ, TapeManifest
 from lending_pipelines.tapes.parts import POSITIONS
 from lending_pipelines.tapes.schedule import due_days
+
+Due = tuple[date, LoanTapeConfig]
+"""A tape that is to be made: the business date and the configuration."""
+
+TAPES_MADE = "tapes_made"
+"""The check that fails when a tape that is due could not be made."""
 
 
 class TapesConfig(dg.Config):
@@ -73,6 +52,13 @@ class TapesConfig(dg.Config):
     group_name="tapes",
     owners=[*OWNERS, "team:capital-markets"],
     kinds={"csv"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            TAPES_MADE,
+            asset="loan_tapes",
+            description="every tape that is due is made; one that is not is tried again by the next run",
+        )
+    ],
 )
 def loan_tapes(
     context: dg.AssetExecutionContext,
@@ -82,150 +68,132 @@ def loan_tapes(
     exports: ExportsResource,
     conventions: ConventionsResource,
 ) -> dg.MaterializeResult:
-    """Make the tapes of the run's days."""
+    """Make the tapes of the run's days, and those of earlier runs that could not be made."""
     source = LakeReportSource(lake.lake, conventions.get())
-    due = _due(register.register, config.tapes, *first_and_last(context.partition_key_range))
+    days = first_and_last(context.partition_key_range)
+    run = _Run(context, source, exports, register.register)
+    due = run.due(config.tapes, *days)
     if due:
-        days = sorted({day for day, _ in due})
-        require_checks(source, (POSITIONS,), days, "the loan tape")
-    manifests = [make_tape(config, day, source, exports, register.register) for day, config in due]
+        require_checks(source, (POSITIONS,), sorted({day for day, _ in due}), "the loan tape")
+    for day, tape in due:
+        run.make(day, tape)
+    if not config.tapes:
+        run.try_again(days)
+    faults = run.record()
     return dg.MaterializeResult(
         metadata={
-            "tapes": len(manifests),
-            "dagster/row_count": sum(manifest.row_count for manifest in manifests),
+            "tapes": len(run.manifests),
+            "dagster/row_count": sum(manifest.row_count for manifest in run.manifests),
             "files": dg.MetadataValue.json(
-                {manifest.file_name: {"sha256": manifest.sha256, "rows": manifest.row_count} for manifest in manifests}
+                {each.file_name: {"sha256": each.sha256, "rows": each.row_count} for each in run.manifests}
             ),
-        }
+        },
+        check_results=[_check_result(faults)],
     )
 
 
-def _due(register: Register, wanted: list[str], first: date, last: date) -> list[tuple[date, LoanTapeConfig]]:
-    """The configurations whose tape is to be made, by day."""
-    with register.session() as session:
-        configs = TapeConfigs(session)
-        chosen = [configs.by_name(name) for name in wanted] or configs.active()
-    if wanted:
-        return [(first + timedelta(days=n), config) for n in range((last - first).days + 1) for config in chosen]
-    due = [(day, config) for config in chosen for day in due_days(config, first, last)]
-    return sorted(due, key=lambda each: each[0])
+class _Run:
+    """The tapes of one run: those made, and why the others were not."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        source: LakeReportSource,
+        exports: ExportsResource,
+        register: Register,
+    ) -> None:
+        self.manifests: list[TapeManifest] = []
+        self._context = context
+        self._source = source
+        self._exports = exports
+        self._register = register
+        self._configs: dict[str, LoanTapeConfig] = {}
+        self._faults: dict[str, dict[date, str]] = defaultdict(dict)
+        self._waiting: set[tuple[str, date]] = set()
+        # A run that made the positions has just made them of what there is.
+        self._is_close = dg.AssetKey(POSITIONS) in context.job_def.asset_layer.selected_asset_keys
+
+    def due(self, wanted: list[str], first: date, last: date) -> list[Due]:
+        """The tapes that are to be made, by day; a configuration whose days cannot be told has a fault on each."""
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        with self._register.session() as session:
+            configs = TapeConfigs(session)
+            chosen = [configs.by_name(name) for name in wanted] or configs.active()
+        if wanted:
+            return [(day, config) for day in days for config in chosen]
+        due: list[Due] = []
+        for config in chosen:
+            try:
+                due += [(day, config) for day in due_days(config, first, last)]
+            except LendingError as error:
+                for day in days:
+                    self._fail(day, config, error)
+        return sorted(due, key=lambda each: each[0])
+
+    def make(self, day: date, config: LoanTapeConfig) -> None:
+        """Make one tape; what keeps it from being made is its fault alone."""
+        try:
+            if not self._is_close:
+                require_current(config, day, self._source, self._register)
+            self.manifests.append(make_tape(config, day, self._source, self._exports, self._register))
+        except Exception as error:
+            self._context.log.error(f"tape {config.name!r} of {day} is not made: {error}", exc_info=error)
+            self._fail(day, config, error)
+
+    def try_again(self, days: tuple[date, date]) -> None:
+        """Make the tapes of other days that an earlier run could not make, if they are still due."""
+        with self._register.session() as session:
+            active = {config.config_id: config for config in TapeConfigs(session).active()}
+            faults = TapeFaults(session).all()
+        for fault in faults:
+            # A run that closes the day again makes the tape that waits for it.
+            if fault.waits_for_close or days[0] <= fault.business_date <= days[1]:
+                continue
+            config = active.get(fault.config_id)
+            if config is None or not self._is_due(config, fault.business_date):
+                with self._register.session() as session:
+                    TapeFaults(session).clear(fault.config_id, fault.business_date)
+            else:
+                self._make_again(fault.business_date, config)
+
+    def record(self) -> list[str]:
+        """Keep the faults in the register, and notify the owners of the tapes; a line a tape."""
+        lines = []
+        for config_id, reasons in self._faults.items():
+            config = self._configs[config_id]
+            with self._register.session() as session:
+                TapeFaults(session).record(config, reasons, {day for tape, day in self._waiting if tape == config_id})
+            lines.append(listed(reasons))
+        return lines
+
+    def _make_again(self, day: date, config: LoanTapeConfig) -> None:
+        try:
+            require_checks(self._source, (POSITIONS,), [day], f"tape {config.name!r}")
+            require_current(config, day, self._source, self._register)
+        except LendingError as error:
+            self._fail(day, config, error)
+        else:
+            self.make(day, config)
+
+    def _is_due(self, config: LoanTapeConfig, day: date) -> bool:
+        try:
+            return bool(due_days(config, day, day))
+        except LendingError as error:
+            self._fail(day, config, error)
+            return True
+
+    def _fail(self, day: date, config: LoanTapeConfig, error: Exception) -> None:
+        self._configs[config.config_id] = config
+        self._faults[config.config_id][day] = str(error) or type(error).__name__
+        if isinstance(error, OutdatedDay | EmptyTape):
+            self._waiting.add((config.config_id, day))
 
 
-def make_tape(
-    config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
-) -> TapeManifest:
-    """Write one tape and its manifest, unless the same content is there; the manifest of what is there then.
-
-    Where the tape was delivered with another content, this one is a correction that is to be delivered too.
-    """
-    manifest = _make(tape_spec(config), day, source, exports)
-    with register.session() as session:
-        TapeDeliveries(session).open_corrections(config.config_id, day, manifest.sha256)
-    return manifest
-
-
-def made_tape(
-    config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource
-) -> TapeManifest | None:
-    """The latest tape of a day, if it is made of what the configuration and the lake are now."""
-    spec = tape_spec(config)
-    made = max(_manifests(spec, day, exports), key=lambda manifest: manifest.version, default=None)
-    if made is None or made.config != spec.model_dump(mode="json", by_alias=True):
-        return None
-    for table in made.table_versions:
-        source.table(table)
-    current = (source.conventions.stamp(), version("lending_pipelines"))
-    unchanged = made.table_versions.items() <= source.versions().items()
-    return made if unchanged and (made.conventions, made.code_version) == current else None
-
-
-def _make(spec: TapeSpec, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
-    existing = _manifests(spec, day, exports)
-    with tempfile.TemporaryDirectory(prefix="lending-tape-") as folder:
-        made, totals = write_tape(spec, day, source, f"{folder}/tape")
-        placement = next_tape_path(spec, day, existing, made.sha256)
-        if not placement.is_new:
-            return next(tape for tape in existing if tape.file_name == placement.file_name)
-        manifest = TapeManifest.of(
-            spec,
-            day,
-            placement,
-            sha256=made.sha256,
-            byte_count=made.bytes,
-            row_count=made.rows,
-            totals=totals,
-            conventions=source.conventions,
-            code_version=version("lending_pipelines"),
-            table_versions={name: source.versions()[name] for name in tape_tables(spec)},
-        )
-        if superseded := [tape for tape in existing if tape.file_name == placement.supersedes]:
-            changes = _compare(superseded[0], manifest, made.url, placement, exports, folder)
-            manifest = manifest.model_copy(update={"changes": changes})
-        _place(made.url, manifest, placement, exports)
-    return manifest
-
-
-def write_tape(
-    spec: TapeSpec, day: date, source: LakeReportSource, url: str
-) -> tuple[PlacedFile, tuple[ControlTotal, ...]]:
-    """Write a tape's file at `url`, to which its format adds its suffix; the file and its control totals."""
-    # Computed once: totals and rows are of the same loans, and the engine has joined them before it sorts them.
-    with source.staged(tape_loans(spec, source.table, day)) as loans:
-        totals = control_totals(tape_totals(spec, loans).to_pyarrow())
-        rows = checked_rows(spec, source.batches(tape_rows(spec, loans)))
-        cover = Cover(f"{spec.name} {day}", {"Conventions": source.conventions.stamp()})
-        columns = [_column(output) for output in spec.outputs]
-        return export_rows(rows, columns, spec.tape_format, url, cover, _shape(spec)), totals
-
-
-def _column(output: TapeField | TemplateField) -> ReportColumn:
-    """How the exports write a column: a standard's number stays one, though it is text for its no-data codes."""
-    column = report_column(output.column)
-    return replace(column, kind="ratio") if isinstance(output, TemplateField) and output.is_number else column
-
-
-def _shape(spec: TapeSpec) -> XmlShape | None:
-    return XmlShape(**spec.standard.xml) if spec.standard and spec.standard.xml else None
-
-
-def _compare(
-    before: TapeManifest,
-    after: TapeManifest,
-    made: str,
-    placement: TapePlacement,
-    exports: ExportsResource,
-    folder: str,
-) -> TapeChanges | None:
-    """Put the list of changes beside the tape; None when the tape before does not name its loans."""
-    if before.key is None or after.key is None:
-        return None
-    earlier = f"{folder}/before"
-    with fsspec.open(exports.place(f"{placement.folder}/{before.file_name}")) as source, open(earlier, "wb") as copy:
-        shutil.copyfileobj(source, copy)
-    comparison = Comparison(before.types, before.key, after.types, after.key)
-    changes = comparison.rows(
-        read_batches(earlier, before.file_name.rpartition(".")[2], list(before.types)),
-        read_batches(made, after.file_name.rpartition(".")[2], list(after.types)),
+def _check_result(faults: list[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=TAPES_MADE,
+        passed=not faults,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"not made: {'; '.join(faults)}" if faults else "every tape that is due is made",
+        metadata={"faults": dg.MetadataValue.json(faults)},
     )
-    written = export_rows(
-        changes,
-        [report_column(column) for column in CHANGE_COLUMNS],
-        "csv",
-        exports.place(f"{placement.folder}/{placement.changes_name}"),
-        Cover(f"Changes to {before.file_name}", {}),
-    )
-    return comparison.summary(placement.changes_name, written.sha256)
-
-
-def _place(made: str, manifest: TapeManifest, placement: TapePlacement, exports: ExportsResource) -> None:
-    with placing(exports.place(placement.path)) as target, open(made, "rb") as tape:
-        shutil.copyfileobj(tape, target, 1 << 20)
-    # The manifest last: a tape is there once its manifest is.
-    with placing(exports.place(placement.manifest_path)) as target:
-        target.write(manifest.to_json())
-
-
-def _manifests(spec: TapeSpec, day: date, exports: ExportsResource) -> list[TapeManifest]:
-    filesystem, folder = fsspec.url_to_fs(exports.place(tape_folder(spec, day)))
-    paths: list[Any] = filesystem.glob(f"{folder}/*.manifest.json")
-    return [TapeManifest.from_json(filesystem.cat_file(path), path) for path in paths]

@@ -73,13 +73,12 @@ def _in_columns(read: Callable[[str, Sequence[str]], Iterator[Sequence[Any]]]) -
 def _xlsx(path: str, names: Sequence[str]) -> Iterator[tuple]:
     import openpyxl
 
-    workbook = openpyxl.load_workbook(path, read_only=True)
-    try:
+    # Opened here: openpyxl refuses a path without the suffix .xlsx, whatever the file holds.
+    with open(path, "rb") as file:
+        workbook = openpyxl.load_workbook(file, read_only=True)
         # The first worksheet is the cover, the first row of the others the header.
         for worksheet in workbook.worksheets[1:]:
             yield from islice(worksheet.iter_rows(values_only=True, max_col=len(names)), 1, None)
-    finally:
-        workbook.close()
 
 
 def _xml(path: str, names: Sequence[str]) -> Iterator[tuple]:

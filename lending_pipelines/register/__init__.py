@@ -16,6 +16,7 @@ from lending_pipelines.register.report_requests import ReportRequests
 from lending_pipelines.register.sales import Sales
 from lending_pipelines.register.tape_configs import TapeConfigs
 from lending_pipelines.register.tape_deliveries import TapeDeliveries, destinations
+from lending_pipelines.register.tape_faults import TapeFaults
 
 __all__ = [
     "Investors",
@@ -27,6 +28,7 @@ __all__ = [
     "Sales",
     "TapeConfigs",
     "TapeDeliveries",
+    "TapeFaults",
     "destinations",
     "membership",
     "ownership",

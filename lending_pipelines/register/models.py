@@ -152,7 +152,8 @@ class LoanTapeConfig(Base):
     A day that the schedule names and that is none of business is moved by the `business_day_convention`; weekends are
     none, nor are the days of the `holiday_calendar`. The tapes of `deliver_from` and later go to `delivery_url` and to
     `recipient_email` (one address, or several with commas). One that has not arrived `late_after_hours` hours after its
-    business date ended is late, and the lender's own `owner_email` is told.
+    business date ended is late, and the lender's own `owner_email` is told. A tape without loans is made and delivered
+    only with `allow_empty`.
     """
 
     __tablename__ = "loan_tape_configs"
@@ -176,7 +177,23 @@ class LoanTapeConfig(Base):
     template: Mapped[str | None]
     template_values: Mapped[dict[str, Any] | None]
     allow_pii: Mapped[bool] = mapped_column(default=False)
+    allow_empty: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+
+
+class TapeFault(Base):
+    """A tape of a closed day that could not be made, and why. The row is deleted when the tape is made.
+
+    `waits_for_close`: the tape can be made only once its day is closed again.
+    """
+
+    __tablename__ = "tape_faults"
+
+    config_id: Mapped[str] = mapped_column(sa.ForeignKey("loan_tape_configs.config_id"), primary_key=True)
+    business_date: Mapped[date] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    waits_for_close: Mapped[bool]
+    failed_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class TapeDelivery(Base):

@@ -1,5 +1,10 @@
-"""The loan tapes that investors get, as they are given: what a tape may hold, save_tape_config of tapes/ checks."""
+"""The configurations of loan tapes, and the folder that each tape has to itself.
 
+What a tape may hold is checked by save_tape_config of tapes/.
+"""
+
+import re
+import unicodedata
 from datetime import date
 from typing import Any
 
@@ -10,6 +15,11 @@ from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig, TapeFormat
 from lending_pipelines.register.types import new_id
+
+
+def tape_slug(name: str) -> str:
+    """The name as folders and files have it: lower case letters and digits of any script, joined by hyphens."""
+    return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).lower()).strip("-")
 
 
 class TapeConfigs:
@@ -38,8 +48,9 @@ class TapeConfigs:
         deliver_from: date | None = None,
         late_after_hours: int = 12,
         owner_email: str | None = None,
+        allow_empty: bool = False,
     ) -> LoanTapeConfig:
-        """A new active configuration; RegisterError when the name or id is taken.
+        """A new active configuration; RegisterError when the id is taken, or the name or its folder is another tape's.
 
         `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order; none: the default
         fields, or those of the `template`. Without `deliver_from` no tape of a past day is delivered. Nothing here asks
@@ -63,10 +74,9 @@ class TapeConfigs:
             deliver_from=deliver_from or date.today(),
             late_after_hours=late_after_hours,
             owner_email=owner_email,
+            allow_empty=allow_empty,
         )
-        taken = sa.or_(LoanTapeConfig.name == name, LoanTapeConfig.config_id == config.config_id)
-        if other := self._session.scalar(sa.select(LoanTapeConfig).where(taken)):
-            raise RegisterError(f"there is a tape {other.name!r} ({other.config_id}) already: choose another name")
+        self._require_free(config)
         self._session.add(config)
         self._session.flush()
         return config
@@ -83,6 +93,19 @@ class TapeConfigs:
         if config := self._session.get(LoanTapeConfig, config_id):
             return config
         raise RegisterError(f"there is no tape with the id {config_id!r}")
+
+    def _require_free(self, config: LoanTapeConfig) -> None:
+        """RegisterError when another tape, active or not, has the configuration's id, name or folder."""
+        if self._session.get_bind().dialect.name == "postgresql":
+            # One configuration is saved at a time; in SQLite every session that writes holds the one write lock.
+            self._session.execute(sa.text("LOCK TABLE loan_tape_configs IN SHARE ROW EXCLUSIVE MODE"))
+        for other in self._session.scalars(sa.select(LoanTapeConfig)):
+            if config.name == other.name or config.config_id == other.config_id:
+                raise RegisterError(f"there is a tape {other.name!r} ({other.config_id}) already: choose another name")
+            if (slug := tape_slug(config.name)) == tape_slug(other.name):
+                raise RegisterError(
+                    f"tape {config.name!r}: its folder tapes/{slug} is that of tape {other.name!r}: choose another name"
+                )
 
     def active(self) -> list[LoanTapeConfig]:
         """The configurations in use, by name."""

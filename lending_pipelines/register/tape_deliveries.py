@@ -133,10 +133,13 @@ class TapeDeliveries:
         body = f"{arrived.rows:,} loans, sha256 {arrived.sha256}, to {arrived.destination}"
         self._tell([arrived], "tape_delivered", "low", "delivered", body)
 
-    def put_off(self, delivery_id: str, reason: str) -> None:
-        """An attempt failed: the next one is made later, and after the last it is given up."""
+    def put_off(self, delivery_id: str, reason: str, *, waits: bool = False) -> None:
+        """An attempt failed: the next one is made later.
+
+        It is given up after the last attempt, unless it `waits` for a tape that may leave.
+        """
         attempts = self.get(delivery_id).attempts
-        if attempts < ATTEMPTS:
+        if waits or attempts < ATTEMPTS:
             again = utc_now() + wait_after(attempts)
             self._move(delivery_id, "pending", error_message=reason, next_attempt_at=again, sha256=None, rows=None)
         else:

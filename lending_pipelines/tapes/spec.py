@@ -1,7 +1,5 @@
 """What one loan tape holds: whose loans, which fields under which names, in which format."""
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,6 +9,7 @@ import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.register.tape_configs import tape_slug
 from lending_pipelines.tables import Column
 from lending_pipelines.tapes.catalogue import CATALOGUE, TapeCatalogueField
 from lending_pipelines.tapes.template import TapeTemplate, TemplateField, coverage, template
@@ -172,8 +171,8 @@ class TapeSpec(BaseModel):
 
     @property
     def slug(self) -> str:
-        """The name as a file name has it: lower case letters and digits of any script, joined by hyphens."""
-        return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", self.name).lower()).strip("-")
+        """The name as its folder and files have it."""
+        return tape_slug(self.name)
 
     @property
     def columns(self) -> tuple[Column, ...]:

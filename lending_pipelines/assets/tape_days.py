@@ -1,0 +1,96 @@
+"""Whether a closed day is still what its tape would say: the tape's loans of the day, computed anew and compared.
+
+A change of portfolio membership, ownership, conventions or servicing data after the close makes the day outdated for
+the tapes that hold the loans concerned. What the numbers mean is in metrics/.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics import positions
+from lending_pipelines.register import Register, membership, ownership
+from lending_pipelines.register.models import LoanTapeConfig
+from lending_pipelines.resources import LakeReportSource
+from lending_pipelines.tapes.parts import POSITIONS
+
+_ASSIGNMENTS = {"portfolio_id": "portfolio membership", "investor_id": "ownership"}
+_DATA = "servicing data or conventions"
+
+
+class OutdatedDay(LendingError):
+    """What a tape of a day holds has changed since the day was closed."""
+
+
+def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource, register: Register) -> None:
+    """OutdatedDay when a loan of the tape would differ if the day were closed again now.
+
+    The loans are those that the tape has and those that it would have. Membership and ownership are the register's of
+    now, servicing data the lake's.
+    """
+    assigned = {"portfolio_membership": membership(register), "loan_ownership": ownership(register)}
+    stored = source.table(POSITIONS)
+    stored = stored.filter(stored.business_date == day)
+    loan_ids = _loan_ids(config, day, stored, assigned["portfolio_membership"], source)
+    if not len(loan_ids):
+        return
+    chosen = ibis.memtable(pa.table({"loan_id": loan_ids}))
+
+    def read(name: str) -> ir.Table:
+        rows = ibis.memtable(assigned[name]) if name in assigned else source.table(name)
+        return rows.semi_join(chosen, "loan_id") if "loan_id" in rows.columns else rows
+
+    anew = positions.loan_positions(read, day, day, source.conventions)
+    changes = _changes(config, stored.semi_join(chosen, "loan_id"), anew, source)
+    if changes:
+        raise OutdatedDay(
+            f"tape {config.name!r} of {day}: the day changed after it was closed"
+            f" ({', '.join(f'{what} of {_loans(count)}' for what, count in changes.items())}): close it again with"
+            f" `lending close --from {day} --to {day} --force`"
+        )
+
+
+def _loan_ids(
+    config: LoanTapeConfig, day: date, stored: ir.Table, members: pa.Table, source: LakeReportSource
+) -> pa.ChunkedArray:
+    """The loans that the tape's portfolio had when the day was closed, or has on that day by the register."""
+    now = ibis.memtable(members)
+    until = now.removed_on.isnull() | (now.removed_on > day)
+    now = now.filter(now.portfolio_id == config.portfolio_id, now.assigned_on <= day, until)
+    then = stored.filter(stored.portfolio_id == config.portfolio_id)
+    both = ibis.union(now.select("loan_id"), then.select("loan_id"), distinct=True)
+    return source.batches(both).read_all()["loan_id"]
+
+
+def _changes(config: LoanTapeConfig, stored: ir.Table, anew: ir.Table, source: LakeReportSource) -> dict[str, int]:
+    """How many loans of the tape differ, by what differs; none where it is 0."""
+    columns = [name for name in stored.columns if name not in ("business_date", "loan_id")]
+    both = stored.outer_join(anew.select(*stored.columns), "loan_id", rname="{name}_anew")
+    both = both.filter(_in_tape(config, both, "") | _in_tape(config, both, "_anew"))
+    differs = {name: ~both[name].identical_to(both[f"{name}_anew"]) for name in columns}
+    counted = _added(differs[name] for name in columns if name not in _ASSIGNMENTS)
+    totals = both.agg(
+        **{what: differs[column].cast("int64").sum() for column, what in _ASSIGNMENTS.items()},
+        **{_DATA: (counted > 0).cast("int64").sum()},
+    )
+    found = source.batches(totals).read_all().to_pylist()[0]
+    return {what: count for what, count in found.items() if count}
+
+
+def _in_tape(config: LoanTapeConfig, both: ir.Table, suffix: str) -> ir.BooleanValue:
+    here = both[f"portfolio_id{suffix}"].identical_to(ibis.literal(config.portfolio_id))
+    if config.investor_id is None:
+        return here
+    return here & both[f"investor_id{suffix}"].identical_to(ibis.literal(config.investor_id))
+
+
+def _added(conditions: Iterable[ir.BooleanValue]) -> ir.IntegerValue:
+    return sum((condition.cast("int64") for condition in conditions), ibis.literal(0, "int64"))
+
+
+def _loans(count: int) -> str:
+    return f"{count:,} loan{'s' * (count > 1)}"
