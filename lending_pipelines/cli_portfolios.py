@@ -5,19 +5,33 @@ Commands only parse, call and print; what may be done is said in register/.
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.register.models import InvestorType
-from lending_pipelines.terminal import On, register_session, tell_step
+from lending_pipelines.terminal import (
+    On,
+    Yes,
+    confirm,
+    describe_loans,
+    known_names,
+    register_session,
+    tell_step,
+)
+
+if TYPE_CHECKING:
+    from lending_pipelines.register import LoanList
 
 portfolio = typer.Typer(help="Portfolios: make, fill, close, sell and list them.", no_args_is_help=True)
 investor = typer.Typer(help="Investors, and the loans that they bought.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The name; a wrong one is answered with those near it.")]
-Loans = Annotated[Path, typer.Argument(help="A file of loan ids, one a line, or a CSV file with a column loan_id.")]
+Loans = Annotated[
+    Path,
+    typer.Argument(help="A file of loan ids, one a line, or a CSV file (comma, semicolon, tab) with a column loan_id."),
+]
 Rule = Annotated[Path, typer.Argument(help="A JSON file with the criteria.")]
 Text = Annotated[str | None, typer.Option()]
 
@@ -27,7 +41,7 @@ def create_portfolio(
     name: Annotated[str, typer.Argument(help="A name that no portfolio has.")],
     opened: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day on which it takes loans.")],
     description: Annotated[str, typer.Option()] = "",
-    program: Annotated[str | None, typer.Option(help="The program_id that it belongs to.")] = None,
+    program: Annotated[str | None, typer.Option(help="The program_id whose loans alone it takes.")] = None,
     priority: Annotated[int, typer.Option(help="A lower one chooses first.")] = 0,
     criteria: Annotated[Path | None, typer.Option(help="A JSON file with the rule by which it takes loans.")] = None,
 ) -> None:
@@ -35,6 +49,9 @@ def create_portfolio(
     from lending_pipelines.register import Portfolios
 
     rule = _criteria(criteria) if criteria else None
+    if program is not None:
+        with known_names("program_id") as names:
+            names.require("program_id", program)
     with register_session() as session:
         made = Portfolios(session).create(
             name, opened.date(), description=description, program_id=program, priority=priority, criteria=rule
@@ -56,33 +73,45 @@ def set_criteria(name: Name, criteria: Rule) -> None:
 @portfolio.command("assign")
 def assign_loans(name: Name, loans: Loans, on: On) -> None:
     """Put loans into an open portfolio from a day on."""
-    from lending_pipelines.register import Portfolios, read_loan_ids
+    from lending_pipelines.register import Portfolios, read_loan_list
 
+    listed = read_loan_list(loans)
     with register_session() as session:
-        portfolios = Portfolios(session)
-        added = portfolios.assign(portfolios.by_name(name).portfolio_id, read_loan_ids(loans), on.date())
+        into = Portfolios(session).by_name(name)
+    _require_loans(listed, into.program_id)
+    with register_session() as session:
+        added = Portfolios(session).assign(into.portfolio_id, listed.prices, on.date())
     typer.echo(f"{added:,} loans added to {name} from {on.date()}")
 
 
 @portfolio.command("remove")
-def remove_loans(name: Name, loans: Loans, on: On) -> None:
-    """Take loans out of a portfolio; the day before is their last in it."""
-    from lending_pipelines.register import Portfolios, read_loan_ids
+def remove_loans(name: Name, loans: Loans, on: On, yes: Yes = False) -> None:
+    """Take loans out of a portfolio; the day before is their last in it. Asks when they cannot be put back."""
+    from lending_pipelines.register import Portfolios, read_loan_list
 
+    listed = read_loan_list(loans)
     with register_session() as session:
-        portfolios = Portfolios(session)
-        removed = portfolios.remove(portfolios.by_name(name).portfolio_id, read_loan_ids(loans), on.date())
+        out_of = Portfolios(session).by_name(name)
+    if out_of.status != "open":
+        what = f"Remove loans from portfolio {name!r} from {on.date()}. It is {out_of.status} and takes no loans back."
+        confirm(what, describe_loans(listed.prices, on.date()), yes=yes)
+    with register_session() as session:
+        removed = Portfolios(session).remove(out_of.portfolio_id, listed.prices, on.date())
     typer.echo(f"{removed:,} loans removed from {name} from {on.date()}")
 
 
 @portfolio.command("close")
-def close_portfolio(name: Name, on: On) -> None:
-    """Let a portfolio take no loans from a day on; those in it are still tracked."""
+def close_portfolio(name: Name, on: On, yes: Yes = False) -> None:
+    """Let a portfolio take no loans from a day on; those in it are still tracked. Asks first."""
     from lending_pipelines.register import Portfolios
 
     with register_session() as session:
-        portfolios = Portfolios(session)
-        portfolios.close(portfolios.by_name(name).portfolio_id, on.date())
+        closing = Portfolios(session).by_name(name)
+        held = Portfolios(session).loan_ids(closing.portfolio_id, on.date())
+    what = f"Close portfolio {name!r} on {on.date()}. It cannot be opened again."
+    confirm(what, describe_loans(held, on.date()), yes=yes)
+    with register_session() as session:
+        Portfolios(session).close(closing.portfolio_id, on.date())
 
 
 @portfolio.command("list")
@@ -115,11 +144,21 @@ def sell_portfolio(
     to: Annotated[str, typer.Option(help="Name of the investor who buys it.")],
     on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The closed day at whose end it is sold.")],
     price: Annotated[str, typer.Option(help="The whole price, as 98500.00.")],
+    yes: Yes = False,
 ) -> None:
-    """Sell a portfolio with all its loans."""
-    from lending_pipelines.register import Sales
+    """Sell a portfolio with all its loans. Shows loans, balance and price, and asks first."""
+    from lending_pipelines.assets.sales import sale_price
+    from lending_pipelines.register import Investors, Portfolios, Sales
     from lending_pipelines.runs import run_job
 
+    paid = sale_price(price)
+    with register_session() as session:
+        sold = Portfolios(session).by_name(name)
+        Portfolios.require_unsold(sold)
+        Investors(session).by_name(to)
+        held = Portfolios(session).loan_ids(sold.portfolio_id, on.date())
+    what = f"Sell portfolio {name!r} to {to!r} at the end of {on.date()} for {paid:,.2f}:"
+    confirm(what, describe_loans(held, on.date(), price=paid), yes=yes)
     asked = {"portfolio": name, "investor": to, "date": str(on.date()), "price": price}
     run_job("sell_portfolio", {"ops": {"sell": {"config": asked}}}, progress=tell_step)
     with register_session() as session:
@@ -175,13 +214,19 @@ def assign_to_investor(
         Path, typer.Argument(help="A file of loan ids, or a CSV file with the columns loan_id and purchase_price.")
     ],
     on: On,
+    yes: Yes = False,
 ) -> None:
-    """Make loans an investor's from a day on; without a price, none is known."""
-    from lending_pipelines.register import Investors, read_loan_prices
+    """Make loans an investor's from a day on; without a price, none is known. Asks first."""
+    from lending_pipelines.register import Investors, read_loan_list
 
+    listed = read_loan_list(loans)
+    _require_loans(listed)
     with register_session() as session:
-        investors = Investors(session)
-        added = investors.assign(investors.by_name(name).investor_id, read_loan_prices(loans), on.date())
+        owner = Investors(session).by_name(name)
+    what = f"Assign loans to investor {name!r} from {on.date()}. An assignment cannot be taken back."
+    confirm(what, describe_loans(listed.prices, on.date(), prices=listed.prices), yes=yes)
+    with register_session() as session:
+        added = Investors(session).assign(owner.investor_id, listed.prices.items(), on.date())
     typer.echo(f"{added:,} loans assigned to {name} from {on.date()}")
 
 
@@ -202,4 +247,21 @@ def _criteria(path: Path) -> dict:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LendingError(f"criteria {path} cannot be read: {error}") from error
-    return read_criteria(text)
+    rule = read_criteria(text)
+    with known_names() as names:
+        names.require_criteria(rule)
+    return rule
+
+
+def _require_loans(listed: "LoanList", program_id: str | None = None) -> None:
+    """RegisterError, with every line, when ids are not loans, or are loans of another program than this one."""
+    with known_names("loan_id") as names:
+        listed.refuse(names.unknown("loan_id", listed.prices.keys()))
+        if program_id is not None:
+            others = names.of_other_programs(listed.prices.keys(), program_id)
+            listed.refuse(
+                {
+                    loan_id: f"loan {loan_id} is of program {theirs}; the portfolio takes loans of {program_id} alone"
+                    for loan_id, theirs in others.items()
+                }
+            )

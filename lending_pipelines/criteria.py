@@ -42,6 +42,10 @@ class CriteriaError(LendingError):
     """A rule cannot be used; the message begins with the path of the node that is wrong."""
 
 
+class _TooLarge(CriteriaError):
+    """A rule has too many nodes: what follows is not read."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """One field compared: with `values[0]`, between the two `values` (both included), or in them."""
@@ -61,12 +65,16 @@ class Group:
 
 @dataclass(frozen=True)
 class RuledPortfolio:
-    """A portfolio that takes loans by its rule on every day of [opened_on, closed_on), or from opened_on on."""
+    """A portfolio that takes loans by its rule on every day of [opened_on, closed_on), or from opened_on on.
+
+    With a `program_id` it takes loans of that program alone.
+    """
 
     portfolio_id: str
     rule: Group | Condition
     opened_on: date
     closed_on: date | None = None
+    program_id: str | None = None
 
 
 def read_criteria(text: str) -> dict[str, Any]:
@@ -80,7 +88,7 @@ def read_criteria(text: str) -> dict[str, Any]:
 
 
 def parse_criteria(rule: Any) -> Group | Condition:
-    """The rule with its values typed; CriteriaError, with the path of the node, when anything in it is not one."""
+    """The rule with its values typed; CriteriaError, with the path of every node that is wrong, when it is not one."""
     return _Parser().node(rule, "criteria", 1)
 
 
@@ -91,7 +99,7 @@ class _Parser:
     def node(self, rule: Any, path: str, depth: int) -> Group | Condition:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise CriteriaError(f"{path}: a rule has at most {MAX_NODES} nodes")
+            raise _TooLarge(f"{path}: a rule has at most {MAX_NODES} nodes")
         if depth > MAX_DEPTH:
             raise CriteriaError(f"{path}: a rule is at most {MAX_DEPTH} nodes deep")
         if not isinstance(rule, dict):
@@ -106,10 +114,17 @@ class _Parser:
         parts = rule[kind]
         if not isinstance(parts, list) or not parts:
             raise CriteriaError(f"{path}.{kind}: write a list of one rule or more, not {_shown(parts)}")
-        return Group(
-            kind,
-            tuple(self.node(part, f"{path}.{kind}[{number}]", depth + 1) for number, part in enumerate(parts)),
-        )
+        read, faults = [], []
+        for number, part in enumerate(parts):
+            try:
+                read.append(self.node(part, f"{path}.{kind}[{number}]", depth + 1))
+            except _TooLarge:
+                raise
+            except CriteriaError as error:
+                faults.append(str(error))
+        if faults:
+            raise CriteriaError("; ".join(faults))
+        return Group(kind, tuple(read))
 
 
 def _condition(rule: dict, path: str) -> Condition:

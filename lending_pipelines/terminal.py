@@ -1,18 +1,24 @@
-"""What the commands share: the register opened for one command, and how a run is told of as it goes."""
+"""What the commands share: the register and the lake opened for one command, questions, and the steps of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from lending_pipelines.known_names import KnownNames
+    from lending_pipelines.lake import Lake
+
 On = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The business date from which it holds.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")]
 
 
 @contextmanager
@@ -29,6 +35,93 @@ def register_session() -> "Iterator[Session]":
         register.dispose()
 
 
+@contextmanager
+def opened_lake() -> "Iterator[Lake]":
+    """The lake, for reading."""
+    from lending_pipelines.lake import Lake
+    from lending_pipelines.lake.engines import open_engine
+
+    settings = Settings.from_environment()
+    engine = open_engine(settings, settings.lake_url, "2GB")
+    try:
+        yield Lake(settings.lake_url, engine)
+    finally:
+        engine.close()
+
+
+@contextmanager
+def known_names(*fields: str) -> "Iterator[KnownNames]":
+    """The names in the servicing tables; warns of each of the fields that cannot be checked yet."""
+    from lending_pipelines.known_names import KnownNames
+
+    with opened_lake() as lake:
+        names = KnownNames(lambda table: lake.table(table) if lake.has(table) else None)
+        for field in fields:
+            if not names.has(field):
+                typer.echo(
+                    f"warning: {field} is not checked: nothing to compare it with was synced yet; see `lending sync`",
+                    err=True,
+                )
+        yield names
+
+
+def describe_loans(
+    loan_ids: Collection[str],
+    on: date,
+    prices: Mapping[str, Decimal | None] | None = None,
+    price: Decimal | None = None,
+) -> list[str]:
+    """Lines that say how many loans there are, what they owe, and what share of that their price is.
+
+    The balance is that of the last closed day up to `on`. `prices` are by loan, `price` is for all of them.
+    """
+    day, found = _balances(loan_ids, on)
+    lines = [f"  loans: {len(loan_ids):,}"]
+    if day is None:
+        lines.append("  balance: not known, no day is closed yet")
+    for currency, principal in sorted(found.items()):
+        balance = sum(principal.values(), Decimal(0))
+        lines.append(f"  balance on {day}: {balance:,} {currency} (loans: {len(principal):,})")
+        given = [amount for loan_id in principal if (amount := (prices or {}).get(loan_id)) is not None]
+        paid = price if price is not None else sum(given, Decimal(0)) if given else None
+        if paid is not None:
+            share = f"{paid / balance:.2%} of the balance" if balance else "the balance is 0.00"
+            lines.append(f"  price: {paid:,.2f} {currency}, {share}")
+    if prices and (missing := sum(amount is None for amount in prices.values())):
+        lines.append(f"  loans without a price: {missing:,}")
+    return lines
+
+
+def confirm(what: str, lines: list[str], *, yes: bool) -> None:
+    """Show what is about to be done, and ask unless `yes`; LendingError when the answer is not yes."""
+    typer.echo("\n".join([what, *lines]), err=True)
+    if yes:
+        return
+    try:
+        agreed = typer.confirm("Go on?", err=True)
+    except typer.Abort:
+        raise LendingError("nothing was done: answer y, or give --yes in a script") from None
+    if not agreed:
+        raise LendingError("nothing was done")
+
+
 def tell_step(name: str, seconds: float) -> None:
     """Tell of a step of a run that ended."""
     typer.echo(f"  {name:<32}{seconds:>8.1f} s", err=True)
+
+
+def _balances(loan_ids: Collection[str], on: date) -> tuple[date | None, dict[str, dict[str, Decimal]]]:
+    """The last closed day up to `on`, and the loans' principal outstanding on it by currency and loan."""
+    import ibis
+
+    with opened_lake() as lake:
+        day = max((each for each in lake.days("loan_positions") if each <= on), default=None)
+        if day is None:
+            return None, {}
+        wanted = ibis.memtable({"loan_id": list(loan_ids)}, schema={"loan_id": "string"})
+        rows = lake.table("loan_positions", day, day).semi_join(wanted, "loan_id")
+        found = rows.select("currency", "loan_id", "principal_outstanding").to_pyarrow().to_pylist()
+    by_currency: dict[str, dict[str, Decimal]] = {}
+    for row in found:
+        by_currency.setdefault(row["currency"], {})[row["loan_id"]] = row["principal_outstanding"]
+    return day, by_currency

@@ -4,6 +4,8 @@ import json
 from datetime import date
 from decimal import Decimal
 
+import ibis
+import pyarrow as pa
 import pytest
 from homes import Home
 from typer.testing import CliRunner
@@ -11,15 +13,17 @@ from typer.testing import CliRunner
 from lending_pipelines.cli import app
 from lending_pipelines.criteria import CriteriaError
 from lending_pipelines.errors import LendingError
+from lending_pipelines.known_names import UnknownName
 from lending_pipelines.register import Investors, Portfolios, Register, RegisterError, Sales, membership, ownership
+from lending_pipelines.tables import TABLES
 
 RULE = {"all": [{"field": "principal", "op": "between", "value": [1000, 50000]}]}
 DAY = date(2025, 3, 1)
 
 
-def lending(*arguments: str) -> str:
-    """What the command prints; what it refuses is raised."""
-    done = CliRunner().invoke(app, arguments)
+def lending(*arguments: str, answer: str = "") -> str:
+    """What the command prints; what it refuses is raised. `answer` is what is typed when it asks."""
+    done = CliRunner().invoke(app, arguments, input=answer)
     if done.exception:
         raise done.exception
     return done.stdout
@@ -59,7 +63,9 @@ def test_a_portfolio_is_made_filled_emptied_closed_and_listed(empty_home, loans,
     lending("portfolio", "remove", "Cars", loans, "--on", "2025-03-01")
     assert [row["removed_on"] for row in assigned(empty_home, membership)] == [DAY, DAY]
     assert lending("portfolio", "list").split() == ["open", "3", "2025-01-01", "-", "dynamic", "Cars"]
-    lending("portfolio", "close", "Cars", "--on", "2025-03-01")
+    with pytest.raises(LendingError, match="nothing was done"):
+        lending("portfolio", "close", "Cars", "--on", "2025-03-01", answer="n\n")
+    lending("portfolio", "close", "Cars", "--on", "2025-03-01", "--yes")
     assert lending("portfolio", "list").split() == ["closed", "3", "2025-01-01", "2025-03-01", "dynamic", "Cars"]
     with pytest.raises(RegisterError, match="no portfolio 'Car': did you mean 'Cars'"):
         lending("portfolio", "close", "Car", "--on", "2025-03-01")
@@ -84,7 +90,11 @@ def test_a_bad_rule_is_refused_with_its_path_and_nothing_is_saved(empty_home, ru
 
 def test_an_investor_is_made_gets_loans_at_their_prices_and_is_listed(empty_home, loans):
     lending("investor", "create", "North Fund", "--type", "fund", "--email", "north@example.com")
-    assert lending("investor", "assign", "North Fund", loans, "--on", "2025-03-01").startswith("2 loans assigned")
+    assign = ("investor", "assign", "North Fund", loans, "--on", "2025-03-01")
+    with pytest.raises(LendingError, match="nothing was done: answer y, or give --yes in a script"):
+        lending(*assign, answer="")
+    assert assigned(empty_home, ownership) == []
+    assert lending(*assign, "--yes").startswith("2 loans assigned")
     assert [(row["loan_id"], row["purchase_price"]) for row in assigned(empty_home, ownership)] == [
         ("L1", Decimal(60)),
         ("L2", None),
@@ -108,8 +118,115 @@ def test_a_sale_is_listed_and_undone(empty_home):
 
 def test_what_cannot_be_sold_is_refused_before_anything_is_read(empty_home):
     lending("portfolio", "create", "Cars", "--opened", "2025-01-01")
+    lending("investor", "create", "South Fund", "--type", "fund")
     sell = ("portfolio", "sell", "Cars", "--to", "North Fund", "--on", "2025-03-01", "--price")
     with pytest.raises(LendingError, match=r"price is 'much': write an amount as 98500\.00"):
         lending(*sell, "much")
-    with pytest.raises(LendingError, match="there is no investor 'North Fund': there is none yet"):
+    with pytest.raises(LendingError, match="there is no investor 'North Fund': did you mean 'South Fund'"):
         lending(*sell, "100")
+
+
+@pytest.fixture
+def synced(empty_home: Home) -> Home:
+    """A home whose lake has the loans A1 and A2 of product P1 and program G1, and B1 of product P2 and program G2."""
+    known = {
+        "loans": [("A1", "P1"), ("A2", "P1"), ("B1", "P2")],
+        "products": [("P1", "G1", "Personal"), ("P2", "G2", "Car")],
+        "programs": [("G1", "Consumer"), ("G2", "Auto")],
+        "branches": [("B1", "Main")],
+        "staff": [("S1", "Ann Officer")],
+    }
+    columns = {
+        "loans": ("loan_id", "product_id"),
+        "products": ("product_id", "program_id", "name"),
+        "programs": ("program_id", "name"),
+        "branches": ("branch_id", "name"),
+        "staff": ("staff_id", "full_name"),
+    }
+    with empty_home.lake() as lake:
+        for table, rows in known.items():
+            schema = TABLES[table].arrow_schema
+            blank = dict.fromkeys(schema.names)
+            filled = [blank | dict(zip(columns[table], row, strict=True)) for row in rows]
+            lake.replace(table, ibis.memtable(pa.Table.from_pylist(filled, schema=schema)))
+    return empty_home
+
+
+@pytest.mark.parametrize("command", [("portfolio", "assign", "Cars"), ("investor", "assign", "Fund")])
+def test_ids_that_are_no_loans_are_refused_with_their_lines_and_near_names(synced, tmp_path, command):
+    lending("portfolio", "create", "Cars", "--opened", "2025-01-01")
+    lending("investor", "create", "Fund", "--type", "fund")
+    file = tmp_path / "loans.csv"
+    file.write_text("Loan ID;Price\nA1;1,00\nA9;1,00\nNO-SUCH-LOAN;1,00\n")
+    yes = () if command[0] == "portfolio" else ("--yes",)
+    with pytest.raises(RegisterError) as refused:
+        lending(*command, str(file), "--on", "2025-02-01", *yes)
+    assert str(refused.value) == (
+        f"loan list {file}: line 3: there is no loan 'A9': did you mean 'A2' or 'A1'?; "
+        "line 4: there is no loan 'NO-SUCH-LOAN': there is 'A1', 'A2', 'B1'"
+    )
+    assert assigned(synced, membership) == assigned(synced, ownership) == []
+    file.write_text("Loan ID;Price\nA1;1,00\nA2;1,00\n")
+    lending(*command, str(file), "--on", "2025-02-01", *yes)
+    assert len(assigned(synced, membership) + assigned(synced, ownership)) == 2
+
+
+def test_the_lists_of_the_case_are_read_where_there_are_no_loans_yet(empty_home, shared_dir):
+    lending("portfolio", "create", "P", "--opened", "2024-01-01")
+    lending("investor", "create", "F", "--type", "fund")
+    case = shared_dir / "cases" / "loan-list-of-excel"
+    done = CliRunner().invoke(app, ["portfolio", "assign", "P", str(case / "semicolons.csv"), "--on", "2024-01-01"])
+    assert (done.exit_code, done.stdout) == (0, "2 loans added to P from 2024-01-01\n")
+    assert done.stderr.startswith("warning: loan_id is not checked: nothing to compare it with was synced yet")
+    lending("portfolio", "assign", "P", str(case / "heading.csv"), "--on", "2024-01-01")
+    assert [row["loan_id"] for row in assigned(empty_home, membership)] == ["L1", "L2", "L3", "L4"]
+    lending("investor", "assign", "F", str(case / "semicolons.csv"), "--on", "2024-01-01", "--yes")
+    assert [(row["loan_id"], row["purchase_price"]) for row in assigned(empty_home, ownership)] == [
+        ("L1", Decimal("985.00")),
+        ("L2", Decimal("1000.00")),
+    ]
+
+
+def test_the_unknown_loan_of_the_case_is_refused(synced, shared_dir):
+    lending("portfolio", "create", "P", "--opened", "2024-01-01")
+    with pytest.raises(RegisterError, match="line 2: there is no loan 'NO-SUCH-LOAN'"):
+        file = shared_dir / "cases" / "loan-list-of-excel" / "unknown.csv"
+        lending("portfolio", "assign", "P", str(file), "--on", "2024-01-01")
+
+
+def test_a_portfolio_of_a_program_takes_its_loans_alone(synced, tmp_path):
+    create = ("portfolio", "create", "Cars", "--opened", "2025-01-01", "--program")
+    with pytest.raises(UnknownName, match="there is no program 'auto': it is the name of 'G2'"):
+        lending(*create, "auto")
+    with pytest.raises(UnknownName, match="there is no program 'G3': did you mean 'G2' or 'G1'"):
+        lending(*create, "G3")
+    lending(*create, "G2")
+    file = tmp_path / "loans.csv"
+    file.write_text("B1\nA1\nA2\n")
+    with pytest.raises(RegisterError) as refused:
+        lending("portfolio", "assign", "Cars", str(file), "--on", "2025-02-01")
+    assert str(refused.value) == (
+        f"loan list {file}: line 2: loan A1 is of program G1; the portfolio takes loans of G2 alone; "
+        "line 3: loan A2 is of program G1; the portfolio takes loans of G2 alone"
+    )
+    file.write_text("B1\n")
+    lending("portfolio", "assign", "Cars", str(file), "--on", "2025-02-01")
+
+
+def test_a_rule_that_names_what_is_not_there_is_refused_with_every_path(synced, tmp_path):
+    file = tmp_path / "rule.json"
+    conditions = [
+        {"field": "product_id", "op": "in", "value": ["P1", "P3"]},
+        {"field": "branch_id", "op": "ne", "value": "main"},
+        {"field": "officer_id", "op": "eq", "value": "S1"},
+        {"any": [{"field": "program_id", "op": "eq", "value": "G9"}]},
+    ]
+    file.write_text(json.dumps({"all": conditions}))
+    with pytest.raises(CriteriaError) as refused:
+        lending("portfolio", "create", "Cars", "--opened", "2025-01-01", "--criteria", str(file))
+    assert str(refused.value) == (
+        "criteria.all[0].value: there is no product 'P3': did you mean 'P2' or 'P1'?; "
+        "criteria.all[1].value: there is no branch 'main': it is the name of 'B1'; "
+        "criteria.all[3].any[0].value: there is no program 'G9': did you mean 'G2' or 'G1'?"
+    )
+    assert lending("portfolio", "list") == ""

@@ -49,7 +49,7 @@ def sell(
     conventions: ConventionsResource,
 ) -> None:
     """Sell the portfolio, or raise a LendingError and leave everything as it was."""
-    day, price = _day(config.date), _price(config.price)
+    day, price = _day(config.date), sale_price(config.price)
     with register.register.session() as session:
         portfolio = Portfolios(session).by_name(config.portfolio)
         Portfolios.require_unsold(portfolio)
@@ -105,7 +105,8 @@ def _day(text: str) -> date:
         raise SaleError(f"date is {text!r}: write the business date of the sale as 2025-03-31") from None
 
 
-def _price(text: str) -> Decimal:
+def sale_price(text: str) -> Decimal:
+    """The price as it is written in the form; SaleError when it is not an amount."""
     try:
         price = Decimal(text)
     except InvalidOperation:

@@ -83,8 +83,8 @@ def require_loans(config: LoanTapeConfig, day: date, rows: int) -> None:
     """EmptyTape when a tape of so many rows may not go out."""
     if not rows and not config.allow_empty:
         raise EmptyTape(
-            f"tape {config.name!r} of {day} has no loans: put loans into its portfolio, or set allow_empty = true in its"
-            f" configuration; then close the day again with `lending close --from {day} --to {day} --force`"
+            f"tape {config.name!r} of {day} has no loans: put loans into its portfolio, or set allow_empty = true in"
+            f" its configuration; then close the day again with `lending close --from {day} --to {day} --force`"
         )
 
 

@@ -17,8 +17,8 @@ from lending_pipelines.assets.tape_files import EmptyTape, make_tape
 from lending_pipelines.errors import LendingError
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register import Register, TapeConfigs, TapeFaults
-from lending_pipelines.register.tape_faults import listed
 from lending_pipelines.register.models import LoanTapeConfig
+from lending_pipelines.register.tape_faults import listed
 from lending_pipelines.resources import (
     ConventionsResource,
     ExportsResource,

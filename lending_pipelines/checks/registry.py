@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from lending_pipelines.checks.assignments import assignment_checks
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.ledger import ledger_checks
 from lending_pipelines.checks.positions import position_checks
@@ -26,7 +27,13 @@ def all_checks(conventions: Conventions, validate: Validate = validate_alone) ->
 
 def own_checks(conventions: Conventions) -> tuple[Check, ...]:
     """Every check but the Great Expectations suites."""
-    return (*servicing_checks(), *position_checks(conventions), *total_checks(conventions), *ledger_checks(conventions))
+    return (
+        *servicing_checks(),
+        *assignment_checks(),
+        *position_checks(conventions),
+        *total_checks(conventions),
+        *ledger_checks(conventions),
+    )
 
 
 def checks_for(table: str, conventions: Conventions, validate: Validate = validate_alone) -> tuple[Check, ...]:

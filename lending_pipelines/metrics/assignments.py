@@ -25,7 +25,8 @@ def assignments(
 
     `portfolios`, at least one, in the order in which they choose; `held` is portfolio_membership. A loan is taken on
     the first of the days on which it is disbursed, in no portfolio (on that day or a later one), and meant by the rule
-    of a portfolio that is open; of several, by the first. It goes into no portfolio that it was taken out of before.
+    of a portfolio that is open and, if it has a program, of that program; of several, by the first. It goes into no
+    portfolio that it was taken out of before.
 
     A rule looks at terms that hold whatever the day, and a loan, once taken, stays: so the day alone decides, and the
     days together choose what they choose one after the other.
@@ -45,6 +46,8 @@ def _wanted(loans: ir.Table, rank: int, portfolio: RuledPortfolio, first: date, 
     """The loans that a portfolio would take, each with the first day on which it could."""
     open_until = last if portfolio.closed_on is None else min(last, portfolio.closed_on - timedelta(days=1))
     meant = loans.filter(criteria.predicate(portfolio.rule, loans))
+    if portfolio.program_id is not None:
+        meant = meant.filter(meant.program_id == portfolio.program_id)
     meant = meant.mutate(
         assigned_on=ibis.greatest(
             meant.disbursed_on,

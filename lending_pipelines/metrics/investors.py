@@ -1,7 +1,8 @@
 """What investors earned on the loans that they bought: prices paid against what came in since.
 
-A loan changes hands at the end of a day, as its price is struck on that day's balance: what comes in on the day itself
-is still the one's who sold, and what comes in later the buyer's. A price is money in for an investor who sells on.
+A loan is an investor's from its assignment's day on: what comes in on that day or later is the investor's. Its price is
+struck on the balance at the end of the day before, and paid on that day; it counts from the day of the assignment on. A
+price is money in for an investor who sells on.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics import events, returns
 from lending_pipelines.metrics.money import ZERO, money, whole
 from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.metrics.timeline import as_date
 
 SOURCES = ("loans", "transactions", "loan_ownership")
 """The tables that an investor's returns need beside loan_positions."""
@@ -35,7 +37,7 @@ def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first
     flows = _flows(read, last)
     day = positions.select("business_date").distinct()
     until = flows.cross_join(day)
-    until = until.filter(until.on <= until.business_date)
+    until = until.filter(until.since <= until.business_date)
     sums = _added_up(until, *_KEYS)
     owned = positions.filter(positions.investor_id.notnull()).group_by("business_date", "investor_id", "currency")
     owned = owned.agg(
@@ -75,20 +77,27 @@ def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first
 
 
 def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
-    """What every investor paid and received on each date up to the last, by kind: scope_id, currency, on, …"""
+    """What every investor paid and received up to the last day, by kind: scope_id, currency, on, since, …
+
+    `on` is the date of the cash, `since` the first business date that counts it.
+    """
     currencies = read("loans").select("loan_id", "currency")
     held = read("loan_ownership").inner_join(currencies, "loan_id").filter(lambda t: t.assigned_on <= last)
-    bought = _payment(held, held.assigned_on, purchase_price=held.purchase_price)
+    bought = _payment(held, _day_before(held.assigned_on), held.assigned_on, purchase_price=held.purchase_price)
     next_owner = held.select("loan_id", removed_on="assigned_on", sale_price="purchase_price")
     left = held.drop("purchase_price").inner_join(next_owner, ["loan_id", "removed_on"])
-    resold = _payment(left, left.removed_on, resold_for=left.sale_price)
+    resold = _payment(left, _day_before(left.removed_on), left.removed_on, resold_for=left.sale_price)
     signed = events.signed(read("transactions"), last)
     # What is paid out to a borrower is the lender's to pay, whoever owns the loan.
     paid = returns.cash_flows(signed.filter(signed.type != "disbursement")).inner_join(held, "loan_id")
-    paid = paid.filter(paid.on > paid.assigned_on, paid.removed_on.isnull() | (paid.on <= paid.removed_on))
-    collected = _payment(paid, paid.on, collected=paid.amount)
+    paid = paid.filter(paid.on >= paid.assigned_on, paid.removed_on.isnull() | (paid.on < paid.removed_on))
+    collected = _payment(paid, paid.on, paid.on, collected=paid.amount)
     # A row a date, before the days multiply the rows.
-    return _added_up(ibis.union(bought, resold, collected), "scope_id", "currency", "on")
+    return _added_up(ibis.union(bought, resold, collected), "scope_id", "currency", "on", "since")
+
+
+def _day_before(day: ir.DateColumn) -> ir.DateColumn:
+    return as_date(day - ibis.interval(days=1))
 
 
 def _added_up(flows: ir.Table, *keys: str) -> ir.Table:
@@ -98,7 +107,7 @@ def _added_up(flows: ir.Table, *keys: str) -> ir.Table:
     )
 
 
-def _payment(rows: ir.Table, on: ir.DateColumn, **amount: ir.DecimalColumn) -> ir.Table:
+def _payment(rows: ir.Table, on: ir.DateColumn, since: ir.DateColumn, **amount: ir.DecimalColumn) -> ir.Table:
     """The rows as flows of one kind; one without an amount counts as unpriced."""
     ((kind, value),) = amount.items()
     nothing = dict.fromkeys(_KINDS, ZERO)
@@ -106,6 +115,7 @@ def _payment(rows: ir.Table, on: ir.DateColumn, **amount: ir.DecimalColumn) -> i
         "currency",
         scope_id="investor_id",
         on=on,
+        since=since,
         **nothing | {kind: money(ibis.coalesce(value, ZERO))},
         unpriced=value.isnull().cast("int64"),
     )
@@ -118,6 +128,6 @@ def _changes(flows: ir.Table, first: date) -> ir.Table:
         "currency",
         "on",
         scope=ibis.literal("investor"),
-        since=ibis.greatest(flows.on, ibis.literal(first)),
+        since=ibis.greatest(flows.since, ibis.literal(first)),
         amount=money(flows.collected + flows.resold_for - flows.purchase_price),
     )

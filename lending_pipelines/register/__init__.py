@@ -9,7 +9,7 @@ computed here, and what a tape's fields or a report's parameters mean is known e
 from lending_pipelines.register.database import Register, RegisterError
 from lending_pipelines.register.intervals import membership, ownership
 from lending_pipelines.register.investors import Investors
-from lending_pipelines.register.loan_ids import read_loan_ids, read_loan_prices
+from lending_pipelines.register.loan_ids import LoanList, read_loan_list
 from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.report_requests import ReportRequests
@@ -20,6 +20,7 @@ from lending_pipelines.register.tape_faults import TapeFaults
 
 __all__ = [
     "Investors",
+    "LoanList",
     "Notifications",
     "Portfolios",
     "Register",
@@ -32,6 +33,5 @@ __all__ = [
     "destinations",
     "membership",
     "ownership",
-    "read_loan_ids",
-    "read_loan_prices",
+    "read_loan_list",
 ]

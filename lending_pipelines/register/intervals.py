@@ -33,8 +33,8 @@ def membership(register: Register) -> pa.Table:
 def ownership(register: Register) -> pa.Table:
     """Which investor owned which loan from when, as loan_ownership.
 
-    A loan is an investor's until its next assignment to another; one more to the same investor changes nothing, so
-    that a loan never has two owners, or one twice, on a day.
+    A loan is an investor's from the day of its assignment until its next assignment to another. One more to the same
+    investor changes nothing, so that a loan never has two owners, or one twice, on a day.
     """
     owner_before = sa.func.lag(LoanAssignment.investor_id).over(
         partition_by=LoanAssignment.loan_id, order_by=LoanAssignment.assignment_date

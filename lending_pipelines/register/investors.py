@@ -1,6 +1,6 @@
 """Investors and the loans that they bought."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register.database import RegisterError
-from lending_pipelines.register.loan_ids import batches
+from lending_pipelines.register.loan_ids import batches, named
 from lending_pipelines.register.models import Investor, InvestorType, LoanAssignment
 from lending_pipelines.register.types import new_id
 
@@ -79,32 +79,50 @@ class Investors:
 
         `sale_id` is the sale of their portfolio by which they go, if they do so.
 
-        An assignment that is there already, at the same price, is left as it is. RegisterError, and nothing assigned,
-        when a loan has another assignment of the same day.
+        An assignment that is there already, at the same price, is left as it is. RegisterError that names every such
+        loan, and nothing assigned, when a loan is given with two prices or has another assignment of the same day.
         """
         self.get(investor_id)
-        added = 0
-        with self._session.begin_nested():
-            for batch in batches(loans):
-                wanted = dict(batch)
-                for there in self._assigned(list(wanted), assignment_date):
-                    if (there.investor_id, there.purchase_price) != (investor_id, wanted.pop(there.loan_id)):
-                        raise RegisterError(
-                            f"loan {there.loan_id} is assigned on {assignment_date} to investor {there.investor_id} "
-                            f"for {there.purchase_price}: it has one assignment a day"
-                        )
-                self._insert(wanted, investor_id=investor_id, assignment_date=assignment_date, sale_id=sale_id)
-                added += len(wanted)
-        return added
+        wanted = _once(loans)
+        there = self._assigned(wanted, assignment_date)
+        faults = [
+            f"loan {row.loan_id} is assigned on {assignment_date} to investor {row.investor_id} for "
+            f"{row.purchase_price}: it has one assignment a day"
+            for row in there
+            if (row.investor_id, row.purchase_price) != (investor_id, wanted[row.loan_id])
+        ]
+        if faults:
+            raise RegisterError(named(faults))
+        new = {loan_id: wanted[loan_id] for loan_id in wanted.keys() - {row.loan_id for row in there}}
+        self._insert(new, investor_id=investor_id, assignment_date=assignment_date, sale_id=sale_id)
+        return len(new)
 
-    def _assigned(self, loan_ids: list[str], assignment_date: date) -> Sequence[sa.Row]:
-        query = sa.select(LoanAssignment.loan_id, LoanAssignment.investor_id, LoanAssignment.purchase_price).where(
-            LoanAssignment.loan_id.in_(loan_ids), LoanAssignment.assignment_date == assignment_date
-        )
-        return self._session.execute(query.order_by(LoanAssignment.loan_id)).all()
+    def _assigned(self, loan_ids: Iterable[str], assignment_date: date) -> list[sa.Row]:
+        query = sa.select(LoanAssignment.loan_id, LoanAssignment.investor_id, LoanAssignment.purchase_price)
+        on_the_day = LoanAssignment.assignment_date == assignment_date
+        return [
+            row
+            for batch in batches(sorted(loan_ids))
+            for row in self._session.execute(
+                query.where(LoanAssignment.loan_id.in_(batch), on_the_day).order_by(LoanAssignment.loan_id)
+            )
+        ]
 
     def _insert(self, prices: Mapping[str, Decimal | None], **same: Any) -> None:
         rows = [{"loan_id": loan_id, "purchase_price": price} for loan_id, price in prices.items()]
         if rows:
             # The connection inserts a list of rows several times faster than the session does.
             self._session.connection().execute(sa.insert(LoanAssignment).values(**same), rows)
+
+
+def _once(loans: Iterable[tuple[str, Decimal | None]]) -> dict[str, Decimal | None]:
+    """The loans' prices by id; RegisterError that names every loan given with two prices."""
+    prices: dict[str, Decimal | None] = {}
+    faults = [
+        f"loan {loan_id} is given with the purchase prices {prices[loan_id]} and {price}"
+        for loan_id, price in loans
+        if prices.setdefault(loan_id, price) != price
+    ]
+    if faults:
+        raise RegisterError(named(faults))
+    return prices

@@ -1,8 +1,16 @@
-"""Lists of loans: ids, with prices or without, read from a file and taken in batches."""
+"""Lists of loans: ids, with prices or without, read from a file as spreadsheets write them, and taken in batches.
 
+A list that can be read in more than one way is refused. Whether its ids are loans is checked in known_names.py.
+"""
+
+import codecs
 import csv
-from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +25,38 @@ BATCH = 10_000
 LARGEST = Decimal(10) ** 16
 """Every amount of the register is below it."""
 
+SHOWN = 20
+"""So many faults of a list are named; the others are counted."""
+
+_ID_NAMES = frozenset(
+    {"loan", "loans"}
+    | {
+        f"loan{each}"
+        for each in ("id", "ids", "no", "nr", "num", "number", "numbers", "ref", "reference", "identifier")
+    }
+    | {f"loanaccount{each}" for each in ("", "id", "no", "number")}
+)
+_PRICE_NAME = re.compile(r"(purchase|sale)?price(paid)?([a-z]{3})?")
+_PRICE_NAMES = ("purchaseprice", "saleprice", "price")
+_DELIMITERS = ",;\t"
+_DECIMAL_POINT = re.compile(r"\d+(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"(\d+|\d{1,3}(\.\d{3})+),\d{1,2}")
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+@dataclass(frozen=True)
+class LoanList:
+    """The loans of a file: each one's price, None where the file gives none, and the line that names it first."""
+
+    path: str
+    prices: Mapping[str, Decimal | None]
+    lines: Mapping[str, int]
+
+    def refuse(self, faults: Mapping[str, str]) -> None:
+        """RegisterError that names every loan that has a fault, with its line; nothing when none has."""
+        found = sorted(faults.items(), key=lambda fault: self.lines[fault[0]])
+        _refuse(self.path, [f"line {self.lines[loan_id]}: {fault}" for loan_id, fault in found])
+
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
     """The items in lists of at most that size."""
@@ -25,61 +65,165 @@ def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
         yield batch
 
 
-def read_loan_ids(path: str | Path) -> Iterator[str]:
-    """The loan ids in a UTF-8 text file, one a line, or in the loan_id column of a CSV file with a header.
+def named(faults: list[str], separator: str = "; ") -> str:
+    """The faults in one line: the first of them, and how many more there are."""
+    more = f"{separator}and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+    return separator.join(faults[:SHOWN]) + more
 
-    RegisterError when the file cannot be read, holds no ids, or a line lacks one.
+
+def read_loan_list(path: str | Path) -> LoanList:
+    """The loans in a text file: one id a line, or a CSV file whose header has a column for the id.
+
+    Columns are separated by commas, semicolons or tabs; the text is UTF-8, or UTF-16 with a byte order mark. The header
+    names the id as loan_id, Loan ID or loan number, and the price as purchase_price or price. A decimal comma is read
+    where columns are separated by semicolons or tabs.
+
+    RegisterError, with every line that is wrong, when the file cannot be read, has no ids, lacks an id or repeats one
+    with another price, or has a price that is not an amount to the cent.
     """
-    return (loan_id for loan_id, _ in _read(path))
-
-
-def read_loan_prices(path: str | Path) -> Iterator[tuple[str, Decimal | None]]:
-    """The loans of a file as `read_loan_ids` takes it, each with its purchase_price; None where the file has none.
-
-    RegisterError besides when a price is no amount to the cent, or is negative.
-    """
-    return _read(path)
-
-
-def _read(path: str | Path) -> Iterator[tuple[str, Decimal | None]]:
+    text, delimiter, skipped = _delimited(path, _text(path))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            yield from _loans(path, csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RegisterError(f"loan list {path} cannot be read: {error}") from error
+        return _Reader(str(path), delimiter, skipped).read(rows)
+    except csv.Error as error:
+        raise RegisterError(f"loan list {path}, line {rows.line_num + skipped}: {error}") from error
 
 
-def _loans(path: str | Path, rows: Iterator[list[str]]) -> Iterator[tuple[str, Decimal | None]]:
-    header = [cell.strip() for cell in next(rows, [])]
-    if "loan_id" in header:
-        column = header.index("loan_id")
-    elif len(header) == 1 and header[0]:
-        column = 0
-        yield header[0], None
-    elif header:
-        raise RegisterError(f"loan list {path} has no column loan_id: its first line is {', '.join(header)}")
-    else:
+def _text(path: str | Path) -> str:
+    try:
+        content = Path(path).read_bytes()
+        encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
+        text = content.decode(encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegisterError(f"loan list {path} cannot be read: {error}: save it as CSV UTF-8") from error
+    if "\0" in text:
+        raise RegisterError(f"loan list {path} cannot be read: it is not text: save it as CSV UTF-8")
+    return text
+
+
+def _delimited(path: str | Path, text: str) -> tuple[str, str, int]:
+    """The text of the rows, what separates its columns, and how many lines stand before them."""
+    first, _, rest = text.partition("\n")
+    if declared := re.fullmatch(r"sep=(.)\s*", first):
+        return rest, declared[1], 1
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    if not header:
         raise RegisterError(f"loan list {path} is empty: write one loan id a line")
-    price = header.index("purchase_price") if "purchase_price" in header else None
-    found = len(header) == 1 and header[0] != "loan_id"
-    for line, row in enumerate(rows, start=2):
-        if not row:
-            continue
-        loan_id = row[column].strip() if column < len(row) else ""
-        if not loan_id:
-            raise RegisterError(f"loan list {path}, line {line}: there is no loan id")
-        found = True
-        text = row[price].strip() if price is not None and price < len(row) else ""
-        yield loan_id, _price(text, f"loan list {path}, line {line}") if text else None
-    if not found:
-        raise RegisterError(f"loan list {path} has a header and no loan ids")
+    found = [delimiter for delimiter in _DELIMITERS if len(_cells(header, delimiter)) > 1]
+    with_id = [delimiter for delimiter in found if any(map(_is_id, _cells(header, delimiter)))]
+    if len(with_id) > 1 or (found and not with_id):
+        raise RegisterError(
+            f"loan list {path} has no column loan_id: its first line is {header.strip()!r}; write a header with loan_id"
+            " and separate the columns by commas, semicolons or tabs"
+        )
+    return text, with_id[0] if with_id else ",", 0
 
 
-def _price(text: str, where: str) -> Decimal:
-    try:
+class _Reader:
+    """Reads the rows of one list; its faults are gathered, so that all are told at once."""
+
+    def __init__(self, path: str, delimiter: str, skipped: int) -> None:
+        self._path = path
+        self._decimal_comma = delimiter != ","
+        self._skipped = skipped
+        self._prices: dict[str, Decimal | None] = {}
+        self._lines: dict[str, int] = {}
+        self._faults: list[str] = []
+
+    def read(self, rows: "csv._reader") -> LoanList:  # type: ignore[name-defined]
+        header: list[str] | None = None
+        id_column, price_column = 0, None
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            line = rows.line_num + self._skipped
+            if not any(cells):
+                continue
+            if header is None:
+                header = cells
+                if any(map(_is_id, cells)):
+                    id_column, price_column = self._columns(cells)
+                    continue
+            self._row(line, cells, len(header), id_column, price_column)
+        if not self._prices and not self._faults:
+            raise RegisterError(f"loan list {self._path} has a header and no loan ids")
+        _refuse(self._path, self._faults)
+        return LoanList(self._path, self._prices, self._lines)
+
+    def _columns(self, header: list[str]) -> tuple[int, int | None]:
+        """Where the id is, and the price if there is one."""
+        ids = _one_column(self._path, header, "loan_id", list(map(_is_id, header)))
+        prices = [bool(_PRICE_NAME.fullmatch(_plain(cell))) for cell in header]
+        for cell in header:
+            if not _PRICE_NAME.fullmatch(_plain(cell)) and get_close_matches(_plain(cell), _PRICE_NAMES, cutoff=0.8):
+                raise RegisterError(f"loan list {self._path}: column {cell!r}: did you mean 'purchase_price'?")
+        return ids, _one_column(self._path, header, "purchase_price", prices) if any(prices) else None
+
+    def _row(self, line: int, cells: list[str], width: int, id_column: int, price_column: int | None) -> None:
+        loan_id = cells[id_column] if id_column < len(cells) else ""
+        if any(cells[width:]):
+            fault = f"{len(cells)} values where the first line has {width}: quote a value that holds a separator"
+        elif not loan_id:
+            fault = "there is no loan id"
+        elif not loan_id.isprintable():
+            fault = f"the loan id {loan_id!a} has characters that cannot be printed"
+        else:
+            text = cells[price_column] if price_column is not None and price_column < len(cells) else ""
+            try:
+                self._add(line, loan_id, _price(text, self._decimal_comma) if text else None)
+            except ValueError as error:
+                self._faults.append(f"line {line}: {error}")
+            return
+        self._faults.append(f"line {line}: {fault}")
+
+    def _add(self, line: int, loan_id: str, price: Decimal | None) -> None:
+        if self._prices.setdefault(loan_id, price) != price:
+            shown = [f"{'no price' if each is None else each}" for each in (price, self._prices[loan_id])]
+            raise ValueError(
+                f"loan {loan_id} has the purchase_price {shown[0]}, and {shown[1]} in line {self._lines[loan_id]}"
+            )
+        self._lines.setdefault(loan_id, line)
+
+
+def _price(text: str, decimal_comma: bool) -> Decimal:
+    """The amount that a cell shows; ValueError when it is none, or could be another."""
+    compact = text.replace("\N{NO-BREAK SPACE}", "").replace("\N{NARROW NO-BREAK SPACE}", "").replace(" ", "")
+    if decimal_comma and _DECIMAL_COMMA.fullmatch(compact):
+        price = Decimal(compact.replace(".", "").replace(",", "."))
+    elif decimal_comma and re.fullmatch(r"\d{1,3}\.\d{3}", compact):
+        raise ValueError(f"purchase_price is {text!r}, which has two readings: write {compact.replace('.', '')},00")
+    elif _DECIMAL_POINT.fullmatch(text):
         price = Decimal(text)
-    except InvalidOperation:
-        price = Decimal("NaN")
-    if price.is_finite() and 0 <= price < LARGEST and price == round(price, 2):
-        return price
-    raise RegisterError(f"{where}: purchase_price is {text!r}: write an amount as 9800.00")
+    else:
+        raise ValueError(f"purchase_price is {text!r}: write an amount as {'9800,00' if decimal_comma else '9800.00'}")
+    if price >= LARGEST or price != round(price, 2):
+        raise ValueError(f"purchase_price is {text!r}: write an amount to the cent below {LARGEST:,}")
+    return price
+
+
+def _one_column(path: str, header: list[str], name: str, is_it: list[bool]) -> int:
+    """Where the column is; of several the one that is spelled as `name`. RegisterError when that leaves several."""
+    found = [column for column, it_is in enumerate(is_it) if it_is]
+    exact = [column for column in found if header[column] == name]
+    chosen = exact if len(found) > 1 else found
+    if len(chosen) == 1:
+        return chosen[0]
+    columns = ", ".join(repr(header[column]) for column in found)
+    raise RegisterError(f"loan list {path}: {columns} could each be {name}: name one of them {name}")
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _is_id(cell: str) -> bool:
+    return _plain(cell) in _ID_NAMES
+
+
+def _plain(cell: str) -> str:
+    """A header's letters and digits, in lower case."""
+    return re.sub(r"[\W_]", "", cell).casefold()
+
+
+def _refuse(path: str, faults: list[str]) -> None:
+    if faults:
+        raise RegisterError(f"loan list {path}: {named(faults)}")

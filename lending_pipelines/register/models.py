@@ -64,7 +64,10 @@ def _one_of(name: str, values: Any) -> sa.Enum:
 
 
 class Portfolio(Base):
-    """A named group of loans. `criteria` are the rules of dynamic assignment; a lower `priority` chooses first."""
+    """A named group of loans. `criteria` are the rules of dynamic assignment; a lower `priority` chooses first.
+
+    A portfolio with a `program_id` takes loans of that program alone.
+    """
 
     __tablename__ = "portfolios"
 
@@ -107,9 +110,9 @@ class Investor(Base):
 
 
 class LoanAssignment(Base):
-    """A loan becoming an investor's on a date, for a price; it stays so until its next assignment.
+    """A loan that is an investor's from a date on, until its next assignment; `purchase_price` is paid the day before.
 
-    `sale_id` names the sale of its portfolio that made it so, if one did.
+    `sale_id` names the sale of its portfolio that made it so, if one did: the assignment is of the day after the sale.
     """
 
     __tablename__ = "loan_assignments"

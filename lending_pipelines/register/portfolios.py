@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from lending_pipelines.criteria import CriteriaError, RuledPortfolio, parse_criteria
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register.database import RegisterError
-from lending_pipelines.register.loan_ids import batches
+from lending_pipelines.register.loan_ids import batches, named
 from lending_pipelines.register.models import AssignmentMethod, Portfolio, PortfolioLoan
 from lending_pipelines.register.types import new_id
 
@@ -76,6 +76,15 @@ class Portfolios:
         query = sa.select(Portfolio).where(Portfolio.status == "open").order_by(Portfolio.name)
         return list(self._session.scalars(query))
 
+    def loan_ids(self, portfolio_id: str, day: date) -> list[str]:
+        """The loans in a portfolio on a day, by id."""
+        query = sa.select(PortfolioLoan.loan_id).where(
+            PortfolioLoan.portfolio_id == portfolio_id,
+            PortfolioLoan.assigned_on <= day,
+            sa.or_(PortfolioLoan.removed_on.is_(None), PortfolioLoan.removed_on > day),
+        )
+        return list(self._session.scalars(query.order_by(PortfolioLoan.loan_id)))
+
     def ruled(self) -> list[RuledPortfolio]:
         """The portfolios that take loans by rule on some day, the one that chooses first first.
 
@@ -120,24 +129,29 @@ class Portfolios:
     def assign(self, portfolio_id: str, loan_ids: Iterable[str], assigned_on: date) -> int:
         """Put loans in an open portfolio from that day on; how many were not in it already.
 
-        RegisterError, and nothing assigned, when a loan is in another portfolio on that day or a later one, or joins
-        this one later.
+        RegisterError that names every such loan, and nothing assigned, when a loan is in another portfolio on that day
+        or a later one, or joins this one later.
         """
         portfolio = self.get(portfolio_id)
         self._require_open(portfolio, "takes loans")
         self.lock_assignments()
-        added = 0
+        added, faults = 0, []
         with self._session.begin_nested():
             for batch in batches(loan_ids):
                 wanted = dict.fromkeys(batch)
                 for held in self._held_from(assigned_on, list(wanted)):
                     if _goes_on(held, portfolio_id, assigned_on):
-                        del wanted[held.loan_id]
+                        wanted.pop(held.loan_id, None)
                     else:
-                        raise self._refusal(held, portfolio, assigned_on)
-                rows = [{"portfolio_id": portfolio_id, "loan_id": loan, "assigned_on": assigned_on} for loan in wanted]
-                self._insert(rows, "static")
-                added += len(wanted)
+                        faults.append(self._refusal(held, portfolio, assigned_on))
+                if not faults:
+                    rows = [
+                        {"portfolio_id": portfolio_id, "loan_id": loan, "assigned_on": assigned_on} for loan in wanted
+                    ]
+                    self._insert(rows, "static")
+                    added += len(wanted)
+            if faults:
+                raise RegisterError(named(faults))
         return added
 
     def assign_by_rule(self, chosen: Iterable[tuple[str, str, date]]) -> int:
@@ -168,10 +182,10 @@ class Portfolios:
         """Take loans out of a portfolio: the day before is their last in it. How many were taken out.
 
         A loan removed on the day of its assignment was in the portfolio at the end of no day: its row goes.
-        RegisterError, and nothing removed, when a loan is not in the portfolio on that day.
+        RegisterError that names every such loan, and nothing removed, when a loan is not in the portfolio on that day.
         """
         portfolio = self.get(portfolio_id)
-        removed = 0
+        removed, faults = 0, []
         with self._session.begin_nested():
             for batch in batches(loan_ids):
                 wanted = dict.fromkeys(batch)
@@ -182,14 +196,16 @@ class Portfolios:
                     PortfolioLoan.removed_on.is_(None),
                 )
                 missing = wanted.keys() - set(self._session.scalars(sa.select(PortfolioLoan.loan_id).where(here)))
-                if missing:
-                    raise RegisterError(
-                        f"loan {min(missing)} is not in portfolio {portfolio.name!r} on {removed_on}, "
-                        "or leaves it at a date set before"
-                    )
+                faults += [
+                    f"loan {loan_id} is not in portfolio {portfolio.name!r} on {removed_on}, "
+                    "or leaves it at a date set before"
+                    for loan_id in sorted(missing)
+                ]
                 self._session.execute(sa.delete(PortfolioLoan).where(here, PortfolioLoan.assigned_on == removed_on))
                 self._session.execute(sa.update(PortfolioLoan).where(here).values(removed_on=removed_on))
                 removed += len(wanted)
+            if faults:
+                raise RegisterError(named(faults))
         return removed
 
     def lock_assignments(self) -> None:
@@ -221,10 +237,10 @@ class Portfolios:
             # The connection inserts a list of rows several times faster than the session does.
             self._session.connection().execute(sa.insert(PortfolioLoan).values(method=method), rows)
 
-    def _refusal(self, held: sa.Row, portfolio: Portfolio, assigned_on: date) -> RegisterError:
+    def _refusal(self, held: sa.Row, portfolio: Portfolio, assigned_on: date) -> str:
         until = f"until {held.removed_on}" if held.removed_on else "with no end"
         holder = self.get(held.portfolio_id)
-        return RegisterError(
+        return (
             f"loan {held.loan_id} is in portfolio {holder.name!r} from {held.assigned_on} {until}: "
             f"it cannot be in {portfolio.name!r} from {assigned_on}; remove it there first"
         )
@@ -240,4 +256,4 @@ def _ruled(portfolio: Portfolio) -> RuledPortfolio:
         rule = parse_criteria(portfolio.criteria)
     except CriteriaError as error:
         raise CriteriaError(f"portfolio {portfolio.name!r}: {error}") from None
-    return RuledPortfolio(portfolio.portfolio_id, rule, portfolio.opened_on, portfolio.closed_on)
+    return RuledPortfolio(portfolio.portfolio_id, rule, portfolio.opened_on, portfolio.closed_on, portfolio.program_id)

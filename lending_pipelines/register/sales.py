@@ -40,7 +40,7 @@ class Sales:
         snapshot: dict[str, Any],
         lake_version: dict[str, int],
     ) -> PortfolioSale:
-        """Sell a portfolio at the end of a day: it is sold, and its loans are the investor's from that day on.
+        """Sell a portfolio at the end of a day: it is sold, and its loans are the investor's from the next day on.
 
         `prices` are the portfolio's loans of the closed day with each one's share of the price. RegisterError, and
         nothing sold, when the portfolio is sold already, when its loans in the register are not these, when one joined
@@ -61,7 +61,7 @@ class Sales:
         self._session.add(sale)
         portfolio.status = "sold"
         self._session.flush()
-        Investors(self._session).assign(investor_id, prices.items(), sale_date, sale.sale_id)
+        Investors(self._session).assign(investor_id, prices.items(), sale_date + timedelta(days=1), sale.sale_id)
         return sale
 
     def undo(self, sale_id: str) -> PortfolioSale:
@@ -151,5 +151,6 @@ class Sales:
             if taken := self._session.scalars(owned.limit(1)).first():
                 raise RegisterError(
                     f"loan {taken.loan_id} of portfolio {portfolio.name!r} was assigned to investor "
-                    f"{taken.investor_id} on {taken.assignment_date}: what is not ours is not sold with it"
+                    f"{taken.investor_id} on {taken.assignment_date}: it already belongs to an investor and cannot be "
+                    "sold"
                 )

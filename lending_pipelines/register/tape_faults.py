@@ -11,7 +11,6 @@ from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.tape_deliveries import OWNER
 from lending_pipelines.register.types import utc_now
 
-
 SHOWN = 3
 """So many reasons are shown where a tape has faults on more days."""
 

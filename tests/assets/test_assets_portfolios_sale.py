@@ -122,6 +122,34 @@ def test_a_sale_splits_the_price_keeps_the_day_and_leaves_the_loans_to_the_buyer
         assert then.filter(then.portfolio_id == sale.portfolio_id).investor_id.count().to_pyarrow().as_py() == 0
 
 
+def test_a_sale_changes_nothing_of_its_day_when_that_is_closed_again(selling):
+    tables = ("loan_positions", "portfolio_snapshots")
+    before = {table: selling.rows(table, LAST, LAST) for table in tables}
+    sell()
+    assert {row["assigned_on"] for row in owned(selling) if row["purchase_price"] is not None} == {OPEN}
+    materialise(LAST, LAST, "portfolio_membership", "loan_ownership", *tables)
+    assert {table: selling.rows(table, LAST, LAST) for table in tables} == before
+
+
+def test_the_command_shows_the_price_beside_the_balance_and_asks(selling):
+    held = [row for row in selling.rows("loan_positions", LAST, LAST) if row["portfolio_id"]]
+    with selling.register() as session:
+        portfolio = Portfolios(session).by_name("For sale").portfolio_id
+    balance = sum(row["principal_outstanding"] for row in held if row["portfolio_id"] == portfolio)
+    asked = ["portfolio", "sell", "For sale", "--to", BUYER, "--on", str(LAST), "--price", "100"]
+    for answer, message in (("n\n", "nothing was done"), ("", "nothing was done: answer y, or give --yes in a script")):
+        refused = CliRunner().invoke(app, asked, input=answer)
+        assert str(refused.exception) == message
+        assert "  loans: 30" in refused.stderr
+        assert f"  balance on {LAST}: {balance:,} USD (loans: 30)" in refused.stderr
+        assert f"  price: 100.00 USD, {100 / balance:.2%} of the balance" in refused.stderr
+    with selling.register() as session:
+        assert Sales(session).all() == []
+    assert CliRunner().invoke(app, asked, input="y\n").exit_code == 0
+    with selling.register() as session:
+        assert [sale.price for sale in Sales(session).all()] == [Decimal(100)]
+
+
 def test_what_is_asked_wrongly_is_refused_with_what_to_write(selling):
     for asked, message in (
         ({"portfolio": "For sail"}, "there is no portfolio 'For sail': did you mean 'For sale'?"),

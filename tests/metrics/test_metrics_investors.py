@@ -29,10 +29,10 @@ def rows():
     mistake = book.txn("C", "repayment", "2025-03-01", "70")
     book.reverse(mistake, "2025-03-02")
     for investor_id, loan_id, assigned_on, removed_on, price in (
-        ("X", "A", "2025-01-31", "2025-08-01", "900"),
-        ("Y", "A", "2025-08-01", None, "880"),
-        ("Y", "B", "2025-02-01", None, None),
-        ("X", "C", "2025-01-31", None, "500"),
+        ("X", "A", "2025-02-01", "2025-08-02", "900"),
+        ("Y", "A", "2025-08-02", None, "880"),
+        ("Y", "B", "2025-02-02", None, None),
+        ("X", "C", "2025-02-01", None, "500"),
     ):
         book.add(
             "loan_ownership",
@@ -43,7 +43,7 @@ def rows():
             removed_on=removed_on and day(removed_on),
             purchase_price=price and Decimal(price),
         )
-    first, last = "2025-07-31", "2025-09-01"
+    first, last = "2025-01-31", "2025-09-01"
     expression = investor_returns(book.memo(first, last), book.read, day(first), day(last))
     found = book.backend.to_pyarrow(expression).to_pylist()
     by_key = {(str(row["business_date"]), row["investor_id"], row["currency"]): row for row in found}
@@ -69,6 +69,20 @@ def test_while_it_is_owned_the_loan_is_the_residual(rows):
     # −900 on 31 January, 150 after 151 days, −20 after 152, 877.97 after 181.
     rate = row["irr_with_residual"]
     worth = [(150, 151), (-20, 152), (877.97, 181)]
+    assert sum(amount / (1 + rate) ** (days / 365) for amount, days in worth) == pytest.approx(900, abs=1e-6)
+
+
+def test_a_sale_counts_from_the_day_after_it_on(rows):
+    # X owns A from 1 February: on the day of the sale it has neither the loan nor the price.
+    assert ("2025-01-31", "X", "USD") not in rows
+    assert picked(rows["2025-02-01", "X", "USD"], *SUMS) == ["1", "900.00", "0.00", "0.00"]
+    # On 1 August A is still X's and is its residual; from the next day on the price received is.
+    sold_on = rows["2025-08-01", "X", "USD"]
+    assert picked(sold_on, *SUMS) == ["1", "900.00", "160.00", "0.00"]
+    assert picked(rows["2025-08-02", "X", "USD"], *SUMS, "residual") == ["0", "900.00", "160.00", "880.00", "0.00"]
+    # The price is dated to 1 August all the same: −900 on 31 January, 150 after 151 days, −20 after 152, 910 after 182.
+    rate = rows["2025-08-02", "X", "USD"]["irr"]
+    worth = [(150, 151), (-20, 152), (910, 182)]
     assert sum(amount / (1 + rate) ** (days / 365) for amount, days in worth) == pytest.approx(900, abs=1e-6)
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from lending_pipelines.register import Investors, Register, RegisterError, ownership, read_loan_prices
+from lending_pipelines.register import Investors, Register, RegisterError, ownership
 from lending_pipelines.tables import DERIVED
 
 JANUARY, FEBRUARY, MARCH, APRIL = (date(2025, month, 1) for month in (1, 2, 3, 4))
@@ -83,17 +83,13 @@ def _row(investor_id, loan_id, assigned_on, removed_on, purchase_price) -> dict:
     }
 
 
-def test_loans_are_read_with_their_prices(tmp_path):
-    file = tmp_path / "loans.csv"
-    file.write_text("purchase_price,loan_id\n9800.00,L1\n,L2\n0,L3\n")
-    assert list(read_loan_prices(file)) == [("L1", Decimal(9800)), ("L2", None), ("L3", Decimal(0))]
-    file.write_text("L1\nL2\n")
-    assert list(read_loan_prices(file)) == [("L1", None), ("L2", None)]
-
-
-@pytest.mark.parametrize("price", ["1,5", "-1", "0.001", "NaN", "1e300"])
-def test_a_price_that_is_none_is_refused_with_its_line(tmp_path, price):
-    file = tmp_path / "loans.csv"
-    file.write_text(f'loan_id,purchase_price\nL1,1\nL2,"{price}"\n')
-    with pytest.raises(RegisterError, match=f"line 3: purchase_price is '{price}': write an amount as 9800.00"):
-        list(read_loan_prices(file))
+def test_every_loan_that_is_refused_is_named_and_one_with_two_prices_is_refused(register):
+    with register.session() as session:
+        investors = _investors(session)
+        investors.assign("n", [("L1", PRICE), ("L2", PRICE)], JANUARY)
+        with pytest.raises(RegisterError, match=r"loan L1 is assigned on 2025-01-01 .*; loan L2 is assigned"):
+            investors.assign("s", [("L1", PRICE), ("L2", PRICE), ("L3", PRICE)], JANUARY)
+        with pytest.raises(RegisterError, match=r"loan L3 is given with the purchase prices 98\.50 and None"):
+            investors.assign("s", [("L3", PRICE), ("L4", PRICE), ("L3", None)], JANUARY)
+        assert investors.assign("s", [("L3", PRICE), ("L3", PRICE)], JANUARY) == 1
+    assert sorted(row["loan_id"] for row in ownership(register).to_pylist()) == ["L1", "L2", "L3"]

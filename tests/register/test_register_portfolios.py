@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from lending_pipelines.criteria import CriteriaError
-from lending_pipelines.register import Portfolios, Register, RegisterError, membership, read_loan_ids
+from lending_pipelines.register import Portfolios, Register, RegisterError, membership
 from lending_pipelines.register.models import PortfolioLoan
 from lending_pipelines.tables import DERIVED
 
@@ -213,33 +212,14 @@ def test_membership_without_loans_keeps_its_columns(register):
     assert empty.schema == DERIVED["portfolio_membership"].arrow_schema
 
 
-@pytest.mark.parametrize("text", ["L1\nL2\n\nL3", "loan_id\nL1\nL2\nL3\n", "\ufeffname,loan_id\nx,L1\ny, L2 \nz,L3\n"])
-def test_loan_ids_are_read_from_a_file(tmp_path: Path, text):
-    path = tmp_path / "loans.txt"
-    path.write_text(text, encoding="utf-8")
-    assert list(read_loan_ids(path)) == ["L1", "L2", "L3"]
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "is empty: write one loan id a line"),
-        (b"loan_id\n", "has a header and no loan ids"),
-        (b"id,name\n1,x\n", "has no column loan_id: its first line is id, name"),
-        (b"name,loan_id\nx,L1\ny\n", "line 3: there is no loan id"),
-        (b"L1\nL\xff\n", "cannot be read: 'utf-8' codec"),
-    ],
-)
-def test_a_loan_file_that_cannot_be_understood_is_an_error(tmp_path: Path, content, reason):
-    path = tmp_path / "loans.txt"
-    path.write_bytes(content)
-    with pytest.raises(RegisterError, match=reason):
-        list(read_loan_ids(path))
-
-
-def test_a_loan_file_that_is_not_there_is_an_error(tmp_path: Path):
-    with pytest.raises(RegisterError, match=r"nowhere\.txt cannot be read"):
-        list(read_loan_ids(tmp_path / "nowhere.txt"))
+def test_every_loan_that_is_refused_is_named(session):
+    portfolios = Portfolios(session)
+    portfolios.assign("b", ["L1", "L2"], JANUARY)
+    with pytest.raises(RegisterError, match=r"loan L1 is in portfolio 'Solar' .*; loan L2 is in portfolio 'Solar'"):
+        portfolios.assign("a", ["L1", "L2", "L3"], FEBRUARY)
+    with pytest.raises(RegisterError, match=r"loan L3 is not in portfolio 'Solar' .*; loan L4 is not in portfolio"):
+        portfolios.remove("b", ["L1", "L3", "L4"], FEBRUARY)
+    assert [row[1:] for row in _intervals(session)] == [("L1", JANUARY, None), ("L2", JANUARY, None)]
 
 
 def _intervals(session: Session) -> list[tuple]:

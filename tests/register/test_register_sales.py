@@ -12,6 +12,7 @@ from lending_pipelines.register import Investors, Portfolios, Register, Register
 from lending_pipelines.register.models import LoanAssignment, PortfolioSale
 
 JANUARY, FEBRUARY, MARCH = date(2025, 1, 1), date(2025, 2, 1), date(2025, 3, 1)
+DAY_AFTER = date(2025, 2, 2)
 PRICES = {"L1": Decimal("60.01"), "L2": Decimal("40.00")}
 SNAPSHOT = {"scope": "portfolio", "total_balance": "100.00"}
 VERSIONS = {"loan_positions": 3, "portfolio_snapshots": 5}
@@ -49,8 +50,8 @@ def test_a_sale_marks_the_portfolio_assigns_its_loans_and_is_on_record(register)
     status, owned, sales = state(register)
     assert (status, sales) == ("sold", 1)
     assert [(row["investor_id"], row["loan_id"], row["assigned_on"], row["purchase_price"]) for row in owned] == [
-        ("x", "L1", FEBRUARY, Decimal("60.01")),
-        ("x", "L2", FEBRUARY, Decimal("40.00")),
+        ("x", "L1", DAY_AFTER, Decimal("60.01")),
+        ("x", "L2", DAY_AFTER, Decimal("40.00")),
     ]
     with register.session() as session:
         (sale,) = Sales(session).all()

@@ -1,0 +1,228 @@
+"""Tapes of a tiny lender: faults, days changed after their close, empty tapes, corrections in every format.
+
+The servicing database is that of the case tapes-of-one-folder: loan L1 of 100.00, due 2024-02-05.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from delivering import Daemon, configured, deliveries, told
+from homes import Home, materialise
+from typer.testing import CliRunner
+
+from lending_pipelines.cli import app
+from lending_pipelines.register import Investors, Portfolios, RegisterError, TapeFaults
+from lending_pipelines.runs import RunFailed, open_days, run_job
+from lending_pipelines.tables import SERVICING
+from lending_pipelines.tapes import save_tape_config
+
+DAY, NEXT = date(2024, 6, 1), date(2024, 6, 2)
+ASSIGNED = ("portfolio_assignments", "portfolio_membership", "loan_ownership")
+FIELDS = ["loan_id", "currency", "principal_outstanding", "annual_rate"]
+PORTFOLIO = "p"
+
+
+@pytest.fixture(scope="module")
+def lender(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The lender with L1 in the portfolio P, and its positions of a day; for reading only."""
+    home = Home(tmp_path_factory.mktemp("lender") / "home")
+    build = shared_dir / "cases" / "tapes-of-one-folder" / "build.py"
+    subprocess.run([sys.executable, build, home.folder], check=True)
+    with home.register() as session:
+        Portfolios(session).create("P", date(2024, 1, 1), portfolio_id=PORTFOLIO)
+        Portfolios(session).assign(PORTFOLIO, ["L1"], date(2024, 1, 1))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        home.enter(monkeypatch)
+        (home.folder / "dagster").mkdir()
+        materialise(DAY, DAY, *SERVICING, *ASSIGNED, "loan_positions")
+    return home
+
+
+@pytest.fixture
+def tiny(lender: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The test's own copy of it, which the environment names."""
+    copy = Home(shutil.copytree(lender.folder, tmp_path / "home"))
+    copy.enter(monkeypatch)
+    return copy
+
+
+def tape(home: Home, name: str, **settings) -> None:
+    with home.register() as session:
+        save_tape_config(session, name, PORTFOLIO, **{"required_fields": FIELDS, "deliver_from": DAY, **settings})
+
+
+def made(home: Home) -> list[str]:
+    return sorted(path.name for path in (home.folder / "exports").rglob("*") if path.suffix in (".csv", ".xlsx"))
+
+
+def faults(home: Home) -> list[tuple[date, str]]:
+    with home.register() as session:
+        return [(fault.business_date, fault.reason) for fault in TapeFaults(session).all()]
+
+
+def break_folder(home: Home, slug: str, day: date) -> Path:
+    """Put a manifest that cannot be read into a tape's folder."""
+    manifest = home.folder / "exports" / "tapes" / slug / str(day) / "x.manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    return manifest
+
+
+def test_two_tapes_of_one_folder_are_refused_when_the_second_is_saved(tiny, shared_dir):
+    case = shared_dir / "cases" / "tapes-of-one-folder"
+    saved = CliRunner().invoke(app, ["tape-config", str(case / "tape1.toml")])
+    assert saved.exit_code == 0, saved.output
+    refused = CliRunner().invoke(app, ["tape-config", str(case / "tape2.toml")])
+    assert isinstance(refused.exception, RegisterError)
+    message = "tape 'A-B daily': its folder tapes/a-b-daily is that of tape 'A/B daily': choose another name"
+    assert str(refused.exception) == message
+
+
+def test_one_tapes_fault_stops_neither_the_other_tapes_nor_the_close_and_is_tried_again(tiny):
+    for name in ("A broken", "B whole"):
+        tape(tiny, name)
+    manifest = break_folder(tiny, "a-broken", DAY)
+    finished = run_job("daily_close", days=(DAY, DAY))
+
+    reason = f"tape manifest {manifest} cannot be read: tape: Field required"
+    assert finished.warnings == [f"check loan_tapes.tapes_made failed: not made: {reason}"]
+    assert open_days(DAY, DAY) == []
+    assert made(tiny) == [f"b-whole_{DAY}.csv"]
+    assert faults(tiny) == [(DAY, reason)]
+    again = "The next close tries again, unless the day itself must be closed again."
+    assert told(tiny) == [(f"Loan tape A broken of {DAY} not made", f"{reason}. {again}")]
+
+    # Another day's run tries again; while the fault is the same, the owner is not notified of it again.
+    materialise(NEXT, NEXT, "loan_positions", "loan_tapes")
+    assert (faults(tiny), len(told(tiny))) == ([(DAY, reason)], 1)
+    manifest.unlink()
+    materialise(NEXT, NEXT, "loan_tapes")
+    assert faults(tiny) == []
+    assert made(tiny) == [f"{slug}_{day}.csv" for slug in ("a-broken", "b-whole") for day in (DAY, NEXT)]
+
+
+def test_a_calendar_that_cannot_be_read_stops_that_tape_alone(tiny):
+    for name in ("A lost", "B whole"):
+        tape(tiny, name)
+    configured(tiny, "A lost", holiday_calendar="NOWHERE", business_day_convention="following")
+    # Monday: on a Saturday no tape would be due under the convention.
+    materialise(DAY, DAY, "loan_tapes")
+    assert made(tiny) == [f"b-whole_{DAY}.csv"]
+    ((day, reason),) = faults(tiny)
+    assert (day, "there is no holiday calendar 'NOWHERE'" in reason) == (DAY, True)
+    configured(tiny, "A lost", holiday_calendar=None, business_day_convention="unadjusted")
+    materialise(NEXT, NEXT, "loan_positions", "loan_tapes")
+    assert (faults(tiny), len(made(tiny))) == ([], 4)
+
+
+def test_a_portfolio_made_after_the_close_keeps_its_tape_waiting_until_the_day_is_closed_again(tiny, tmp_path):
+    inbox = tmp_path / "inbox"
+    with tiny.register() as session:
+        Portfolios(session).remove(PORTFOLIO, ["L1"], date(2024, 1, 1))
+        Portfolios(session).create("Late", date(2024, 1, 1), portfolio_id="late")
+        Portfolios(session).assign("late", ["L1"], date(2024, 1, 1))
+        save_tape_config(session, "Late daily", "late", delivery_url=str(inbox), deliver_from=DAY)
+    waits = (
+        f"tape 'Late daily' of {DAY}: the day changed after it was closed (portfolio membership of 1 loan): close it"
+        f" again with `lending close --from {DAY} --to {DAY} --force`"
+    )
+    with pytest.raises(RunFailed, match="portfolio membership of 1 loan"):
+        run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Late daily", "date": str(DAY)}}}})
+    (delivery,) = deliveries(tiny)
+    assert (delivery.status, delivery.error_message) == ("pending", waits)
+    assert [body for _, body in told(tiny)] == [f"{waits}. It is sent as soon as it can be."]
+    assert not inbox.exists()
+    materialise(DAY, DAY, "loan_tapes")
+    assert faults(tiny) == [(DAY, waits)]
+
+    materialise(DAY, DAY, *ASSIGNED, "loan_positions", "loan_tapes")
+    assert faults(tiny) == []
+    run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Late daily", "date": str(DAY)}}}})
+    ((delivery),) = deliveries(tiny)
+    assert (delivery.status, delivery.rows) == ("delivered", 1)
+
+
+@pytest.mark.parametrize("change", ["ownership", "conventions", "servicing data"])
+def test_a_tape_waits_when_its_day_changed(tiny, change, tmp_path, monkeypatch):
+    tape(tiny, "Daily", delivery_url=str(tmp_path / "inbox"))
+    materialise(DAY, DAY, "loan_tapes")
+    if change == "ownership":
+        with tiny.register() as session:
+            Investors(session).create("Fund", "fund", investor_id="f")
+            Investors(session).assign("f", [("L1", None)], DAY)
+    elif change == "conventions":
+        conventions = tmp_path / "conventions.toml"
+        conventions.write_text('delinquency_method = "OTS"')
+        monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
+    else:
+        tiny.pay("L1", date(2024, 5, 31), "2024-06-02 09:00:00", 25)
+        materialise(DAY, DAY, "transactions")
+    # L1 is 117 days past due by MBA; by OTS a payment period later.
+    what = "ownership" if change == "ownership" else "servicing data or conventions"
+    with pytest.raises(RunFailed, match=rf"the day changed after it was closed \({what} of 1 loan\)"):
+        run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Daily", "date": str(DAY)}}}})
+    assert not (tmp_path / "inbox").exists()
+    assert {each.status for each in deliveries(tiny)} == {"pending"}
+
+
+def test_a_tape_without_loans_goes_out_only_where_its_configuration_allows_it(tiny, tmp_path):
+    with tiny.register() as session:
+        Portfolios(session).create("Empty", date(2024, 1, 1), portfolio_id="empty")
+        for name, allowed in (("Not allowed", False), ("Allowed", True)):
+            goes = {"delivery_url": str(tmp_path / name), "deliver_from": DAY}
+            save_tape_config(session, name, "empty", allow_empty=allowed, **goes)
+    materialise(DAY, DAY, "loan_tapes")
+    assert made(tiny) == [f"allowed_{DAY}.csv"]
+    ((day, reason),) = faults(tiny)
+    assert (day, reason.startswith(f"tape 'Not allowed' of {DAY} has no loans: ")) == (DAY, True)
+    run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Allowed", "date": str(DAY)}}}})
+    with pytest.raises(RunFailed, match=f"tape 'Not allowed' of {DAY} has no loans"):
+        run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Not allowed", "date": str(DAY)}}}})
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "Allowed"}
+    assert {each.status: each.rows for each in deliveries(tiny)} == {"delivered": 0, "pending": None}
+
+
+def test_a_tape_that_waits_is_not_given_up(tiny, tmp_path, monkeypatch):
+    tape(tiny, "Daily", delivery_url=str(tmp_path / "inbox"))
+    with tiny.register() as session:
+        Portfolios(session).remove(PORTFOLIO, ["L1"], DAY)
+    monkeypatch.setattr("lending_pipelines.register.tape_deliveries.ATTEMPTS", 1)
+    daemon = Daemon(monkeypatch)
+    assert daemon.at("2024-06-02 02:00").tick() == [False]
+    assert daemon.at("2024-06-02 03:00").tick() == [False]
+    (delivery,) = deliveries(tiny)
+    assert (delivery.status, delivery.attempts) == ("pending", 2)
+
+
+@pytest.mark.parametrize("output_format", ["csv", "xlsx", "parquet", "xml"])
+def test_every_format_is_made_left_alone_corrected_and_corrected_again(tiny, output_format):
+    fields = {"template": "sec_schedule_al_auto_loans"} if output_format == "xml" else {"required_fields": FIELDS}
+    with tiny.register() as session:
+        save_tape_config(session, "Tape", PORTFOLIO, tape_format=output_format, **fields)
+    folder = tiny.folder / "exports" / "tapes" / "tape" / str(DAY)
+    names = [f"tape_{DAY}{suffix}.{output_format}" for suffix in ("", "_v2", "_v3")]
+
+    def closed() -> list[str]:
+        materialise(DAY, DAY, "transactions", "loan_positions", "loan_tapes")
+        files = {path.name for path in folder.iterdir()}
+        return sorted(name for name in files if not name.endswith((".manifest.json", ".changes.csv")))
+
+    def changed(name: str) -> tuple:
+        manifest = json.loads((folder / f"{name}.manifest.json").read_text())
+        changes = manifest["changes"]
+        return manifest["supersedes"], changes["loans_added"], changes["loans_removed"], changes["loans_changed"]
+
+    assert closed() == names[:1]
+    assert closed() == names[:1]
+    tiny.pay("L1", date(2024, 5, 31), "2024-06-02 09:00:00", 25, "T-first")
+    assert closed() == names[:2]
+    assert changed(names[1]) == (names[0], 0, 0, 1)
+    tiny.pay("L1", date(2024, 5, 31), "2024-06-02 10:00:00", 5, "T-second")
+    assert closed() == names
+    assert changed(names[2]) == (names[1], 0, 0, 1)
+    assert faults(tiny) == []
