@@ -189,8 +189,8 @@ def test_the_lists_of_the_case_are_read_where_there_are_no_loans_yet(empty_home,
 
 def test_the_unknown_loan_of_the_case_is_refused(synced, shared_dir):
     lending("portfolio", "create", "P", "--opened", "2024-01-01")
+    file = shared_dir / "cases" / "loan-list-of-excel" / "unknown.csv"
     with pytest.raises(RegisterError, match="line 2: there is no loan 'NO-SUCH-LOAN'"):
-        file = shared_dir / "cases" / "loan-list-of-excel" / "unknown.csv"
         lending("portfolio", "assign", "P", str(file), "--on", "2024-01-01")
 
 

@@ -40,9 +40,9 @@ _MEMBERSHIP = (
             text("investor_id"),
             text("investor_name"),
             text("loan_id"),
-            day("assigned_on"),
-            day("removed_on", nullable=True),
-            money("purchase_price", nullable=True),
+            day("assigned_on", "the first day on which the loan is the investor's; after a sale on D it is D + 1"),
+            day("removed_on", "the first day on which it no longer is", nullable=True),
+            money("purchase_price", "paid on the day before assigned_on", nullable=True),
         ),
     ),
 )

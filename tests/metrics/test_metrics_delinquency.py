@@ -122,6 +122,36 @@ def test_transitions():
     }
 
 
+def test_a_loan_is_sold_only_when_it_was_no_investors_before():
+    """Of four late loans on 10 and 11 March: ours, sold on the 11th, an investor's throughout, and sold on to another."""
+    book = Book()
+    on = "2025-03-11"
+    for loan_id in ("ours", "sold", "theirs", "sold_on"):
+        book.loan(loan_id, "2025-01-10", "100", [("2025-02-20", "50", "0")])
+    for investor_id, loan_id, assigned_on, removed_on in (
+        ("I1", "sold", on, None),
+        ("I1", "theirs", "2025-02-01", None),
+        ("I1", "sold_on", "2025-02-01", day(on)),
+        ("I2", "sold_on", on, None),
+    ):
+        row = {"investor_id": investor_id, "investor_name": investor_id, "loan_id": loan_id}
+        book.add("loan_ownership", **row, assigned_on=day(assigned_on), removed_on=removed_on)
+    moves = aging_transitions(book.memo("2025-03-10", on), day(on), day(on), Conventions(transition_step="day"))
+    found = {
+        (row["scope"], row["scope_id"], row["from_bucket"], row["to_bucket"]): row["loan_count"]
+        for row in book.table("aging_transitions", moves)
+        if row["scope"] in ("all", "investor")
+    }
+    assert found == {
+        ("all", "*", "1-29", "sold"): 1,
+        ("all", "*", "1-29", "1-29"): 3,
+        # I1 opens with two loans; what it sold on is late with its buyer, and new there.
+        ("investor", "I1", "1-29", "1-29"): 2,
+        ("investor", "I1", "new", "1-29"): 1,
+        ("investor", "I2", "new", "1-29"): 1,
+    }
+
+
 def test_a_months_transition_begins_on_the_months_last_day():
     """From 28 February to 31 March; a day whose opening day is not at hand has no transitions."""
     book = Book()
