@@ -123,7 +123,7 @@ def test_transitions():
 
 
 def test_a_loan_is_sold_only_when_it_was_no_investors_before():
-    """Of four late loans on 10 and 11 March: ours, sold on the 11th, an investor's throughout, and sold on to another."""
+    """Four late loans from 10 to 11 March: ours, sold on the 11th, an investor's on both days, and sold on."""
     book = Book()
     on = "2025-03-11"
     for loan_id in ("ours", "sold", "theirs", "sold_on"):
