@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.delivery import DeliveryError, check_address, check_place
 from lending_pipelines.errors import did_you_mean
-from lending_pipelines.register import Investors, Portfolios, TapeConfigs, destinations
+from lending_pipelines.register import Investors, Portfolios, RegisterError, TapeConfigs, destinations
 from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig
 from lending_pipelines.tapes.schedule import ScheduleError, due_days
 from lending_pipelines.tapes.spec import TapeError, TapeSpec
@@ -42,8 +42,14 @@ def save_tape_config(session: Session, name: str, portfolio_id: str, **settings:
     destination as it is written; RegisterError as in TapeConfigs.create.
     """
     config = LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id})
-    tape_spec(config)
-    _check_delivery(config)
+    faults = []
+    for check in (tape_spec, _check_delivery, _check_flags):
+        try:
+            check(config)
+        except TapeError as error:
+            faults.append(str(error))
+    if faults:
+        raise TapeError("; ".join(faults))
     return TapeConfigs(session).create(name, portfolio_id, **settings)
 
 
@@ -74,24 +80,36 @@ def _check_delivery(config: LoanTapeConfig) -> None:
         raise TapeError(f"tape {config.name!r}: {error}") from error
 
 
+def _check_flags(config: LoanTapeConfig) -> None:
+    for name in ("allow_pii", "allow_empty"):
+        if type(getattr(config, name)) not in (bool, type(None)):
+            raise TapeError(f"tape {config.name!r}: {name} is true or false, without quotes")
+
+
 def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
     """Save the configuration that a TOML file describes.
 
-    Its keys are the settings of save_tape_config; `portfolio` and `investor` name theirs. TapeError when the file
-    cannot be read or has another key, and as there; RegisterError when there is no such portfolio or investor.
+    Its keys are the settings of save_tape_config; `portfolio` and `investor` name theirs. TapeError, with every fault,
+    when the file cannot be read, has another key, or names a portfolio or investor that is not there, and as there.
     """
     try:
         settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TapeError(f"tape configuration {path} cannot be read: {error}") from error
     known = {"portfolio", "investor", *inspect.signature(TapeConfigs.create).parameters} - {"self", "portfolio_id"}
-    for name in settings:
-        if name not in known:
-            raise TapeError(f"tape configuration {path}: there is no setting {name!r}: {did_you_mean(name, known)}")
-    for name in ("name", "portfolio"):
-        if not isinstance(settings.get(name), str):
-            raise TapeError(f'tape configuration {path}: write {name} = "…"')
-    portfolio = Portfolios(session).by_name(settings.pop("portfolio"))
-    if investor := settings.pop("investor", None):
-        settings["investor_id"] = Investors(session).by_name(investor).investor_id
-    return save_tape_config(session, settings.pop("name"), portfolio.portfolio_id, **settings)
+    faults = [f"there is no setting {name!r}: {did_you_mean(name, known)}" for name in settings if name not in known]
+    faults += [f'write {name} = "…"' for name in ("name", "portfolio") if not isinstance(settings.get(name), str)]
+    portfolio_id = ""
+    try:
+        if isinstance(portfolio := settings.pop("portfolio", None), str):
+            portfolio_id = Portfolios(session).by_name(portfolio).portfolio_id
+    except RegisterError as error:
+        faults.append(str(error))
+    try:
+        if (investor := settings.pop("investor", None)) is not None:
+            settings["investor_id"] = Investors(session).by_name(str(investor)).investor_id
+    except RegisterError as error:
+        faults.append(str(error))
+    if faults:
+        raise TapeError(f"tape configuration {path}: {'; '.join(faults)}")
+    return save_tape_config(session, settings.pop("name"), portfolio_id, **settings)

@@ -91,8 +91,8 @@ def test_injection_is_only_text():
     assert meant(on("loan_id", "eq", "' OR ''='"), book) == []
 
 
-def ruled(portfolio_id, rule, opened_on=DAY, closed_on=None):
-    return RuledPortfolio(portfolio_id, parse_criteria(rule), opened_on, closed_on)
+def ruled(portfolio_id, rule, opened_on=DAY, closed_on=None, program_id=None):
+    return RuledPortfolio(portfolio_id, parse_criteria(rule), opened_on, closed_on, program_id)
 
 
 def chosen(book, portfolios, held, first, last):
@@ -129,6 +129,18 @@ def test_the_first_portfolio_that_is_open_takes_a_loan_on_the_first_day_it_is_th
     assert where(chosen(book, [rest, ruled("now", EVERY)], [], DAY, last))["early"] == ("now", 1)
     closed = ruled("rest", EVERY, opened_on=date(2025, 3, 2), closed_on=date(2025, 3, 4))
     assert where(chosen(book, [closed], [], DAY, last)) == {"early": ("rest", 2), "big": ("rest", 2)}
+
+
+def test_a_portfolio_of_a_program_takes_loans_of_that_program_alone():
+    # P1 is of program G1, P2 of G2; what product P3 belongs to is not known.
+    book = lender(("one", {"product_id": "P1"}), ("two", {"product_id": "P2"}), ("three", {"product_id": "P3"}))
+    of_two = ruled("of two", EVERY, program_id="G2")
+    assert where(chosen(book, [of_two], [], DAY, DAY)) == {"two": ("of two", 1)}
+    assert where(chosen(book, [of_two, ruled("rest", EVERY)], [], DAY, DAY)) == {
+        "one": ("rest", 1),
+        "two": ("of two", 1),
+        "three": ("rest", 1),
+    }
 
 
 def test_a_loan_that_is_held_stays_and_goes_back_to_no_portfolio_that_it_left():

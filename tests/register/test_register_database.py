@@ -4,11 +4,14 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from lending_pipelines.register import Investors, Portfolios, Register, RegisterError, ReportRequests, TapeConfigs
@@ -64,7 +67,46 @@ def test_processes_may_upgrade_at_once(register_url):
     assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
     with Register(register_url).reading() as connection:
         versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
-    assert versions == ["0004"]
+    assert versions == ["0005"]
+
+
+def test_loans_sold_before_ownership_began_the_day_after_are_dated_anew(register_url):
+    register = Register(register_url)
+    rows = [
+        {"loan": "L1", "day": "2025-01-31", "sale": "s"},
+        # Sold on the day after: that assignment stands in the way, and both stay.
+        {"loan": "L2", "day": "2025-01-31", "sale": "s"},
+        {"loan": "L2", "day": "2025-02-01", "sale": None},
+        {"loan": "L3", "day": "2025-01-31", "sale": None},
+    ]
+    with register.engine.connect() as connection, connection.begin():
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(files("lending_pipelines.register") / "migrations"))
+        command.upgrade(config, "0004")
+        for statement in (
+            "INSERT INTO investors (investor_id, name, investor_type) VALUES ('x', 'X', 'fund')",
+            "INSERT INTO portfolios (portfolio_id, name, description, status, priority, opened_on)"
+            " VALUES ('p', 'P', '', 'sold', 0, '2025-01-01')",
+            "INSERT INTO portfolio_sales (sale_id, portfolio_id, investor_id, sale_date, price, currency, snapshot,"
+            " lake_version, recorded_at) VALUES ('s', 'p', 'x', '2025-01-31', 1, 'USD', '{}', '{}', '2025-01-31')",
+        ):
+            connection.execute(sa.text(statement))
+        assignment = sa.text(
+            "INSERT INTO loan_assignments (loan_id, assignment_date, investor_id, sale_id)"
+            " VALUES (:loan, :day, 'x', :sale)"
+        )
+        for row in rows:
+            connection.execute(assignment, row)
+    register.upgrade()
+    with register.session() as session:
+        dates = sa.select(LoanAssignment.loan_id, LoanAssignment.assignment_date).order_by(sa.text("1, 2"))
+        assert [tuple(row) for row in session.execute(dates)] == [
+            ("L1", date(2025, 2, 1)),
+            ("L2", date(2025, 1, 31)),
+            ("L2", date(2025, 2, 1)),
+            ("L3", date(2025, 1, 31)),
+        ]
+    register.dispose()
 
 
 def test_a_failing_upgrade_leaves_nothing_behind(register_url):

@@ -212,6 +212,14 @@ def test_membership_without_loans_keeps_its_columns(register):
     assert empty.schema == DERIVED["portfolio_membership"].arrow_schema
 
 
+def test_the_rule_of_a_portfolio_comes_with_its_program(session):
+    rule = {"field": "currency", "op": "eq", "value": "USD"}
+    for portfolio_id in ("a", "b"):
+        Portfolios(session).set_criteria(portfolio_id, rule)
+    ruled = {each.portfolio_id: each.program_id for each in Portfolios(session).ruled()}
+    assert ruled == {"a": None, "b": "P1"}
+
+
 def test_every_loan_that_is_refused_is_named(session):
     portfolios = Portfolios(session)
     portfolios.assign("b", ["L1", "L2"], JANUARY)

@@ -63,6 +63,11 @@ def test_a_saved_configuration_is_the_tape_that_it_says(session):
         ({"deliver_from": "2025-03-31"}, "deliver_from is a date, written 2025-03-31 without quotes"),
         ({"late_after_hours": -1}, "late_after_hours is a whole number of hours"),
         ({"tape_format": "pdf"}, "tape_format: Input should be"),
+        ({"allow_empty": "no"}, "allow_empty is true or false, without quotes"),
+        (
+            {"required_fields": ["loan_id", "ballance"], "tape_schedule": "fortnightly"},
+            "there is no field 'ballance'.*; tape 'Daily': tape schedule 'fortnightly' is not understood",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused_and_not_kept(session, settings, message):
@@ -87,6 +92,10 @@ def test_a_configuration_is_read_from_a_file(session, tmp_path):
     [
         ('name = "A"\nportfolio = "Poole"', "there is no portfolio 'Poole': did you mean 'Pool'"),
         ('name = "A"\nportfolio = "Pool"\ninvestor = "Nobody"', "there is no investor 'Nobody'"),
+        (
+            'portfolio = "Poole"\ninvestor = "Nobody"\ntape_shedule = "daily"',
+            "no setting 'tape_shedule'.*; write name = .*; there is no portfolio 'Poole'.*; there is no investor 'Nob",
+        ),
         ('name = "A"\nportfolio = "Pool"\ntape_shedule = "daily"', "no setting 'tape_shedule': did you mean 'tape_sch"),
         ('portfolio = "Pool"', 'write name = "'),
         ("name =", "cannot be read: Invalid value"),
