@@ -128,9 +128,9 @@ def test_what_cannot_be_sold_is_refused_before_anything_is_read(empty_home):
 
 @pytest.fixture
 def synced(empty_home: Home) -> Home:
-    """A home whose lake has the loans A1 and A2 of product P1 and program G1, and B1 of product P2 and program G2."""
+    """A home whose lake has the loans CAR-1 and CAR-2 of product P1 and program G1, and HOME-1 of P2 and G2."""
     known = {
-        "loans": [("A1", "P1"), ("A2", "P1"), ("B1", "P2")],
+        "loans": [("CAR-1", "P1"), ("CAR-2", "P1"), ("HOME-1", "P2")],
         "products": [("P1", "G1", "Personal"), ("P2", "G2", "Car")],
         "programs": [("G1", "Consumer"), ("G2", "Auto")],
         "branches": [("B1", "Main")],
@@ -157,16 +157,16 @@ def test_ids_that_are_no_loans_are_refused_with_their_lines_and_near_names(synce
     lending("portfolio", "create", "Cars", "--opened", "2025-01-01")
     lending("investor", "create", "Fund", "--type", "fund")
     file = tmp_path / "loans.csv"
-    file.write_text("Loan ID;Price\nA1;1,00\nA9;1,00\nNO-SUCH-LOAN;1,00\n")
+    file.write_text("Loan ID;Price\nCAR-1;1,00\nCAR-9;1,00\nNO-SUCH-LOAN;1,00\n")
     yes = () if command[0] == "portfolio" else ("--yes",)
     with pytest.raises(RegisterError) as refused:
         lending(*command, str(file), "--on", "2025-02-01", *yes)
     assert str(refused.value) == (
-        f"loan list {file}: line 3: there is no loan 'A9': did you mean 'A2' or 'A1'?; "
-        "line 4: there is no loan 'NO-SUCH-LOAN': there is 'A1', 'A2', 'B1'"
+        f"loan list {file}: line 3: there is no loan 'CAR-9': did you mean 'CAR-2' or 'CAR-1'?; "
+        "line 4: there is no loan 'NO-SUCH-LOAN': there is 'CAR-1', 'CAR-2', 'HOME-1'"
     )
     assert assigned(synced, membership) == assigned(synced, ownership) == []
-    file.write_text("Loan ID;Price\nA1;1,00\nA2;1,00\n")
+    file.write_text("Loan ID;Price\nCAR-1;1,00\nCAR-2;1,00\n")
     lending(*command, str(file), "--on", "2025-02-01", *yes)
     assert len(assigned(synced, membership) + assigned(synced, ownership)) == 2
 
@@ -198,18 +198,18 @@ def test_a_portfolio_of_a_program_takes_its_loans_alone(synced, tmp_path):
     create = ("portfolio", "create", "Cars", "--opened", "2025-01-01", "--program")
     with pytest.raises(UnknownName, match="there is no program 'auto': it is the name of 'G2'"):
         lending(*create, "auto")
-    with pytest.raises(UnknownName, match="there is no program 'G3': did you mean 'G2' or 'G1'"):
+    with pytest.raises(UnknownName, match="there is no program 'G3': there is 'G1', 'G2'"):
         lending(*create, "G3")
     lending(*create, "G2")
     file = tmp_path / "loans.csv"
-    file.write_text("B1\nA1\nA2\n")
+    file.write_text("HOME-1\nCAR-1\nCAR-2\n")
     with pytest.raises(RegisterError) as refused:
         lending("portfolio", "assign", "Cars", str(file), "--on", "2025-02-01")
     assert str(refused.value) == (
-        f"loan list {file}: line 2: loan A1 is of program G1; the portfolio takes loans of G2 alone; "
-        "line 3: loan A2 is of program G1; the portfolio takes loans of G2 alone"
+        f"loan list {file}: line 2: loan CAR-1 is of program G1; the portfolio takes loans of G2 alone; "
+        "line 3: loan CAR-2 is of program G1; the portfolio takes loans of G2 alone"
     )
-    file.write_text("B1\n")
+    file.write_text("HOME-1\n")
     lending("portfolio", "assign", "Cars", str(file), "--on", "2025-02-01")
 
 
@@ -225,8 +225,8 @@ def test_a_rule_that_names_what_is_not_there_is_refused_with_every_path(synced, 
     with pytest.raises(CriteriaError) as refused:
         lending("portfolio", "create", "Cars", "--opened", "2025-01-01", "--criteria", str(file))
     assert str(refused.value) == (
-        "criteria.all[0].value: there is no product 'P3': did you mean 'P2' or 'P1'?; "
+        "criteria.all[0].value: there is no product 'P3': there is 'P1', 'P2'; "
         "criteria.all[1].value: there is no branch 'main': it is the name of 'B1'; "
-        "criteria.all[3].any[0].value: there is no program 'G9': did you mean 'G2' or 'G1'?"
+        "criteria.all[3].any[0].value: there is no program 'G9': there is 'G1', 'G2'"
     )
     assert lending("portfolio", "list") == ""
