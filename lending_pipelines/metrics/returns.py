@@ -21,6 +21,9 @@ IN = ("repayment", "recovery")
 
 NO_FLOWS = "no cash flows"
 
+FLOWS_AT_ONCE = 200_000
+"""The flows of a scope's days that are held in memory at a time; 80 bytes each."""
+
 _IRRS = ibis.dtype("array<struct<business_date: date, irr: float64, irr_with_residual: float64, irr_reason: string>>")
 # An array of one, because Spark takes no struct from a function.
 _LOAN_IRRS = ibis.dtype("array<struct<irr: float64, irr_with_residual: float64, irr_reason: string>>")
@@ -104,25 +107,42 @@ def _solve(since, on, amount, days, residuals):
 
 
 def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarray, residuals: np.ndarray) -> list[dict]:
+    """The IRRs of a scope's days. Its flows are added up per date once; each day adds its changes to the day before."""
     dates, position = np.unique(on, return_inverse=True)
     # Whole cents, so that flows that leave a scope cancel those that came in.
     cents = np.rint(amount * 100).astype(np.int64)
-    order = np.argsort(since, kind="stable")
-    position, cents = position[order], cents[order]
-    by_day = np.argsort(days, kind="stable")
-    until = np.searchsorted(since[order], days[by_day], side="right")
-    held = np.zeros(len(dates), dtype=np.int64)
-    done = 0
+    order = np.argsort(days)
+    days, residuals = days[order], residuals[order]
+    day_of_change = np.searchsorted(days, since)
+    flows = np.zeros(len(dates), dtype=np.int64)
     answers = []
-    for day, residual, upto in zip(days[by_day], residuals[by_day], until, strict=True):
-        np.add.at(held, position[done:upto], cents[done:upto])
-        done = upto
-        live = held != 0
-        on, flows = np.append(dates[live], day), np.append(held[live] / 100, residual)
-        # A flow of nothing, as the last one without the residual, changes no rate.
-        solved = xirrs(np.array([0, on.size]), np.tile(on, 2), np.concatenate((flows[:-1], [0.0], flows)))
-        answers.append({"business_date": day.item(), **_answer(*solved)})
+    for first in range(0, len(days), at_once := 1 + FLOWS_AT_ONCE // len(dates)):
+        today = days[first : first + at_once]
+        changes = np.zeros((len(today), len(dates)), dtype=np.int64)
+        changes[0] = flows
+        now = (day_of_change >= first) & (day_of_change < first + len(today))
+        np.add.at(changes, (day_of_change[now] - first, position[now]), cents[now])
+        flows_by_day = np.cumsum(changes, axis=0)
+        flows = flows_by_day[-1]
+        solved = (
+            _solve_days(dates, flows_by_day / 100, today, last)
+            for last in (np.zeros(len(today)), residuals[first : first + at_once])
+        )
+        answers += [{"business_date": day.item(), **_answer(*pair)} for day, *pair in zip(today, *solved, strict=True)]
     return answers
+
+
+def _solve_days(dates: np.ndarray, flows: np.ndarray, days: np.ndarray, last: np.ndarray) -> list[Answer]:
+    """XIRR of each day's row of flows on those dates, with a last one on the day itself."""
+    live = flows != 0
+    sizes = np.count_nonzero(live, axis=1) + 1
+    ends = np.cumsum(sizes)
+    is_last = np.zeros(ends[-1], dtype=bool)
+    is_last[ends - 1] = True
+    on, amounts = np.empty(ends[-1], dtype="datetime64[D]"), np.empty(ends[-1])
+    on[is_last], on[~is_last] = days, np.broadcast_to(dates, live.shape)[live]
+    amounts[is_last], amounts[~is_last] = last, flows[live]
+    return xirrs(ends - sizes, on, amounts, in_a_row=True)
 
 
 def total_returns(rows: ir.Table, balance: str, disbursed: str) -> ir.Table:

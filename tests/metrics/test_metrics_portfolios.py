@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from book import Book, day
 
-from lending_pipelines.metrics.xirr import NO_ROOT, ONE_SIGN
+from lending_pipelines.exports.printed import printed
+from lending_pipelines.metrics.xirr import ONE_SIGN
 
 ON = "2025-03-02"
 
@@ -149,13 +150,14 @@ def test_irr_of_all_flows_up_to_the_day(snapshots):
     start = date(2025, 1, 1)
     flows = [(start, -4700), (date(2025, 2, 15), 212), (date(2025, 2, 20), 50)]
     row = snapshots[ON, "all", "*", "USD"]
-    # 262 of 4,700 after seven weeks: a rate that is -100 % in all but name
-    assert (row["irr"], row["irr_reason"]) == (None, NO_ROOT)
-    worth = sum(
-        amount / (1 + row["irr_with_residual"]) ** ((on - start).days / 365)
-        for on, amount in [*flows, (day(ON), 3990 + 43.76)]
-    )
-    assert abs(worth) < 1e-6
+
+    def worth(growth, flows):
+        return sum(amount / growth ** ((on - start).days / 365) for on, amount in flows)
+
+    # 262 of 4,700 after seven weeks: 1 + rate is between 1.1 and 1.2 ten-billionths, of which 11 decimals are kept
+    assert worth(1.1e-10, flows) > 0 > worth(1.2e-10, flows)
+    assert (row["irr"], row["irr_reason"]) == (pytest.approx(-1 + 1.15e-10, abs=0.06e-10), None)
+    assert abs(worth(1 + row["irr_with_residual"], [*flows, (day(ON), 3990 + 43.76)])) < 1e-6
 
 
 def test_a_scope_without_cash_flows_says_so(snapshots):
@@ -187,6 +189,26 @@ def test_irr_of_members_that_join_and_leave():
         assert rates[1] == rates[2]
         both = -300 + 250 / (1 + rates[1]) ** (364 / 365) + 110 / (1 + rates[1])
         assert abs(both) < 1e-6
+
+
+def test_an_interest_free_portfolio_earns_zero_and_not_minus_zero():
+    """The case zero-interest-irr: 100 lent without interest, half repaid after 31 days, the rest owed."""
+    book = Book()
+    schedule = [("2024-02-05", "50", "0"), ("2024-03-05", "50", "0")]
+    book.loan("Z1", "2024-01-05", "100", schedule, annual_rate=Decimal(0))
+    book.txn("Z1", "repayment", "2024-02-05", "50")
+    row = book.snapshots("2024-02-10")["2024-02-10", "all", "*", "USD"]
+    assert json.dumps(row["irr_with_residual"]) == "0.0"
+    assert printed(row["irr_with_residual"], "rate") == "0.00%"
+
+
+def test_nothing_late_of_a_credit_balance_is_zero_and_not_minus_zero():
+    # 10 paid too much: 0 ÷ −10
+    book = Book()
+    book.loan("L1", "2025-01-01", "1000", [("2025-12-31", "1000", "1")])
+    book.txn("L1", "repayment", "2025-01-02", "1010")
+    row = book.snapshots("2025-01-02")["2025-01-02", "all", "*", "USD"]
+    assert json.dumps([row["par_30"], row["moic"]]) == "[0.0, 1.01]"
 
 
 def test_a_divisor_near_zero_gives_no_rate():
