@@ -17,7 +17,10 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff
 
 
 def printed(value: Any, kind: Kind) -> str:
-    """The value as text: `−1,234.50`, `6.875%`, `2025-01-31`, `yes`; MISSING for None."""
+    """The value as text: `−1,234.50`, `6.875%`, `2025-01-31`, `yes`; MISSING for None.
+
+    A value that rounds to zero is printed without a sign.
+    """
     if value is None:
         return MISSING
     return _PRINTERS[kind](value) if not isinstance(value, str) else clean(value)
@@ -43,17 +46,17 @@ def _number(pattern: str) -> Callable[[Any], str]:
 def _rate(value: Any) -> str:
     """A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double and rounded."""
     if isinstance(value, Decimal):
-        whole, _, decimals = f"{100 * value:,.4f}".partition(".")
+        whole, _, decimals = f"{100 * value:z,.4f}".partition(".")
         return f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}%".replace("-", "−")
-    return _number("{:,.2%}")(value)
+    return _number("{:z,.2%}")(value)
 
 
 _PRINTERS: dict[Kind, Callable[[Any], str]] = {
     "text": str,
-    "money": _number("{:,.2f}"),
+    "money": _number("{:z,.2f}"),
     "rate": _rate,
-    "ratio": _number("{:,.4f}"),
-    "percent": _number("{:,.2f}%"),
+    "ratio": _number("{:z,.4f}"),
+    "percent": _number("{:z,.2f}%"),
     "count": _number("{:,}"),
     "date": str,
     "instant": "{:%Y-%m-%d %H:%M:%S}".format,

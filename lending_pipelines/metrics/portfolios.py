@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, events, returns, scopes
 from lending_pipelines.metrics.money import ZERO, money
+from lending_pipelines.metrics.ratios import ratio
 
 SOURCES = (
     "loans",
@@ -33,9 +34,8 @@ def portfolio_snapshots(
     residuals = totals.select(*_KEYS, residual=money(totals.total_balance + totals.interest_receivable))
     irrs = returns.irr_by_day(_flow_changes(read, first, last), residuals)
     rows = totals.left_join(irrs, _KEYS, rname="{name}_irr").left_join(_names(read), ["scope", "scope_id"])
-    disbursed = rows.total_disbursed.cast("float64").nullif(0)
     return rows.mutate(
-        moic=rows.total_collected.cast("float64") / disbursed,
+        moic=ratio(rows.total_collected, rows.total_disbursed),
         irr_reason=rows.scope_irr.isnull().ifelse(returns.NO_FLOWS, rows.irr_reason),
     )
 
@@ -68,7 +68,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         # Credit balances can bring the divisor so near zero that what comes out is no rate: null then.
         weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).try_cast("decimal(9, 6)"),
         bucket_breakdown=_breakdown(rows, conventions),
-        **{f"par_{days}": rows[f"late_{days}"].cast("float64") / balance for days in PAR_DAYS},
+        **{f"par_{days}": ratio(rows[f"late_{days}"], rows.total_balance) for days in PAR_DAYS},
     )
 
 

@@ -9,7 +9,8 @@ YEAR = 365
 
 def ratio(part: ir.NumericValue, of: ir.NumericValue) -> ir.FloatingValue:
     """part ÷ of; null when `of` is 0."""
-    return part.cast("float64") / of.cast("float64").nullif(0)
+    # Adding zero makes -0.0 to 0.0: no part of a negative amount is 0, not -0.
+    return part.cast("float64") / of.cast("float64").nullif(0) + 0.0
 
 
 def annualised(amount: ir.DecimalValue, balance: ir.DecimalValue, days: ir.IntegerValue) -> ir.FloatingValue:

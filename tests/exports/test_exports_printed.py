@@ -18,6 +18,13 @@ from lending_pipelines.reports.book import ReportColumn
         (Decimal("-0.012345"), "rate", "−1.2345%"),
         (Decimal("12.5"), "rate", "1,250.00%"),
         (0.068751, "rate", "6.88%"),
+        # What rounds to zero has no sign.
+        (-0.0, "rate", "0.00%"),
+        (-0.00004, "rate", "0.00%"),
+        (Decimal("-0.0000001"), "rate", "0.00%"),
+        (Decimal("-0.00"), "money", "0.00"),
+        (-0.00004, "ratio", "0.0000"),
+        (-0.004, "percent", "0.00%"),
         (1.5, "ratio", "1.5000"),
         (97.254, "percent", "97.25%"),
         (-1234, "count", "−1,234"),
