@@ -13,6 +13,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
+from lending_pipelines.metrics import events
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
 from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.tables.schema import MONEY, RATE
@@ -20,6 +21,9 @@ from lending_pipelines.tables.schema import MONEY, RATE
 INTEREST = ("interest_earned", "interest_paid", "interest_receivable", "principal_outstanding")
 LOSSES = ("principal_charged_off", "recovered", "principal_outstanding")
 """The columns of loan_positions that interest and charge-offs are made of."""
+
+LOSSES_BY_KIND = (*LOSSES, "principal_written_off")
+"""LOSSES, and the column that `with_written_off` adds."""
 
 
 def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
@@ -74,14 +78,38 @@ def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
     net_charge_off_rate (annualised ÷ average_balance; null when that is 0).
     """
     days = _within(daily, periods)
-    rows = days.group_by("number", *keys).agg(
-        charged_off=_change(days, "principal_charged_off"),
-        recoveries=_change(days, "recovered"),
-        average_balance=_average_balance(days),
-        days=days.days.max(),
+    return _net(days.group_by("number", *keys).agg(**_losses(days)))
+
+
+def losses_by_kind(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """`losses` with the two parts of charged_off, charge_offs and write_offs; the days have LOSSES_BY_KIND."""
+    days = _within(daily, periods)
+    sums = {**_losses(days), "write_offs": _change(days, "principal_written_off")}
+    rows = _net(days.group_by("number", *keys).agg(**sums))
+    return rows.mutate(charge_offs=money(rows.charged_off - rows.write_offs))
+
+
+def with_written_off(positions: ir.Table, transactions: ir.Table, last: date) -> ir.Table:
+    """The positions of days up to `last` with principal_written_off, the part of principal_charged_off by write-offs.
+
+    Where the charge-offs and write-offs of a loan add up to more than its principal_charged_off, what is too much is
+    taken from the write-offs: a loan is charged off first and written off later.
+    """
+    off = events.signed(transactions, last, lambda rows: rows.filter(rows.type.isin(events.CHARGE_OFFS)))
+    off = off.select("loan_id", "type", "on", principal=money(off.principal * off.sign))
+    charged = positions.filter(positions.principal_charged_off != 0)
+    rows = charged.select("business_date", "loan_id", "principal_charged_off").inner_join(off, "loan_id")
+    rows = rows.filter(rows.on <= rows.business_date)
+    levels = rows.group_by("business_date", "loan_id").agg(
+        taken=rows.principal_charged_off.max(),
+        booked=money(rows.principal.sum()),
+        written=ibis.coalesce(money(rows.principal.sum(where=rows.type == "write_off")), ZERO),
     )
-    rows = rows.mutate(net_charged_off=money(rows.charged_off - rows.recoveries))
-    return rows.mutate(net_charge_off_rate=annualised(rows.net_charged_off, rows.average_balance, rows.days))
+    excess = ibis.greatest(money(levels.booked - levels.taken), ZERO)
+    levels = levels.select("business_date", "loan_id", left=ibis.greatest(money(levels.written - excess), ZERO))
+    held = positions.left_join(levels, ["business_date", "loan_id"], rname="{name}_of_levels")
+    held = held.mutate(principal_written_off=ibis.coalesce(held["left"], ZERO))
+    return held.drop("left", "business_date_of_levels", "loan_id_of_levels")
 
 
 def recovered_since(
@@ -193,6 +221,21 @@ def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.
         average_fee=(sums.assessed.cast("float64") / sums.fee_count.cast("float64")).cast(MONEY),
         fee_to_principal=ratio(sums.assessed, sums.principal),
     )
+
+
+def _losses(days: ir.Table) -> dict[str, ir.Scalar]:
+    return {
+        "charged_off": _change(days, "principal_charged_off"),
+        "recoveries": _change(days, "recovered"),
+        "average_balance": _average_balance(days),
+        "days": days.days.max(),
+    }
+
+
+def _net(rows: ir.Table) -> ir.Table:
+    """The sums of `_losses` with what is net of recoveries, and its rate."""
+    rows = rows.mutate(net_charged_off=money(rows.charged_off - rows.recoveries))
+    return rows.mutate(net_charge_off_rate=annualised(rows.net_charged_off, rows.average_balance, rows.days))
 
 
 def _others(keys: Sequence[str], table: ir.Table) -> list[str]:

@@ -1,6 +1,7 @@
 """charge_off_recovery: what was charged off in a period and recovered, with rates, by product, month and loan."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import ibis
@@ -20,6 +21,8 @@ from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _AMOUNTS = (
     ReportColumn("charged_off", "Charged off", "money"),
+    ReportColumn("charge_offs", "of it charge-offs", "money"),
+    ReportColumn("write_offs", "of it write-offs", "money"),
     ReportColumn("recoveries", "Recoveries", "money"),
     ReportColumn("net_charged_off", "Net charged off", "money"),
 )
@@ -35,12 +38,12 @@ _LOAN = (
     *PRODUCT,
     *columns.lake_columns("loan_positions", "status", "disbursed_on"),
 )
-_SUMS = ("charged_off", "recoveries", "net_charged_off", "average_balance")
+_SUMS = (*(column.name for column in _AMOUNTS), "average_balance")
 _LOSSES = Measured(
-    revenue.losses,
-    revenue.LOSSES,
+    revenue.losses_by_kind,
+    revenue.LOSSES_BY_KIND,
     _SUMS,
-    ("charged_off", "recoveries", "net_charged_off", "net_charge_off_rate"),
+    (*(column.name for column in _AMOUNTS), "net_charge_off_rate"),
 )
 
 
@@ -57,8 +60,8 @@ class ChargeOffRecovery:
 
     report_type = "charge_off_recovery"
     title = "Charge-offs and recoveries"
-    description = "Gross and net charge-offs and recoveries of a period, with rates, by product, month and loan."
-    reads = in_period.READS
+    description = "Charge-offs, write-offs and recoveries of a period, with rates, by product, month and loan."
+    reads = (*in_period.READS, "transactions")
     parameters = ChargeOffRecoveryParameters
 
     def covers(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> list[date]:
@@ -70,9 +73,12 @@ class ChargeOffRecovery:
     def generate(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
         asked = in_period.asked(parameters, source)
+        since, observed = _since(asked.period), _observed(parameters, source, asked.period)
+        held = asked.positions.filter(asked.positions.business_date.between(since, observed))
+        asked = replace(asked, positions=revenue.with_written_off(held, source.table("transactions"), observed))
         losses = _Losses(
-            PositionChanges(asked, asked.loans, _LOSSES, _since(asked.period), tuple(c.name for c in PRODUCT)),
-            _observed(parameters, source, asked.period),
+            PositionChanges(asked, asked.loans, _LOSSES, since, tuple(c.name for c in PRODUCT)),
+            observed,
             source.conventions.recovery_dating,
         )
         none = asked.none("charge-off and no recovery")
@@ -85,7 +91,9 @@ class ChargeOffRecovery:
             asked.period.last,
             asked.title,
             [summary, _products(losses, summary, none), *monthly.values(), _loans(losses, parameters.top_loans, none)],
-            analytics.month_charts("Charge-offs and recoveries", "bar", monthly, *_SUMS[:3]),
+            analytics.month_charts(
+                "Charge-offs and recoveries", "bar", monthly, "charge_offs", "write_offs", "recoveries"
+            ),
             notes=[_note(losses), *asked.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
             summary=in_period.headlines(summary),
         )
@@ -153,9 +161,10 @@ def _note(losses: _Losses) -> str:
         "charge_off": f"what was recovered by {losses.observed} on the loans charged off in the period",
     }[losses.recovery_dating]
     return (
-        "Charge-offs are of principal, net of reversals; recoveries are of all components. Net charge-off rate: net"
-        " charged off, annualised by 365 days, ÷ the average of the principal outstanding on the closed days. Recovery"
-        f" rate: {dated} ÷ charged off."
+        "Charged off is principal, net of reversals. It is split into charge-offs and write-offs by the type of the"
+        " transaction. Recoveries are of all components. Net charge-off rate: net charged off, annualised by 365 days,"
+        " ÷ the average of the principal outstanding on the closed days."
+        f" Recovery rate: {dated} ÷ charged off."
     )
 
 

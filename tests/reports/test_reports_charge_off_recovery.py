@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from revenue_lake import FEB_14, FEB_28, JAN_31, POSITIONS, position, revenue_lake
+from revenue_lake import FEB_14, FEB_28, JAN_31, POSITIONS, TRANSACTIONS, position, revenue_lake, transaction
 from tiny_lake import TinyLake, generate, money, rows, table
 
 from lending_pipelines.conventions import Conventions
@@ -82,3 +82,37 @@ def test_without_the_day_before_nothing_of_it_is_known():
     book = generate(revenue_lake(loan_positions=without), "charge_off_recovery")
     assert [amounts(row)[:3] for row in rows(book, "Summary")] == [["None"] * 3] * 2
     assert "2025-01-31 is not closed: what was charged off and recovered since then is not known." in book.notes
+
+
+def kinds(**transactions_by_type):
+    """The split of L3's 800.00 of February, booked by these amounts on 20 February."""
+    booked = [
+        transaction(90 + number, "L3", kind, "2025-02-20", amount)
+        for number, (kind, amount) in enumerate(transactions_by_type.items())
+    ]
+    book = generate(revenue_lake(transactions=[*TRANSACTIONS, *booked]), "charge_off_recovery")
+    eur = [rows(book, title)[0] for title in ("Summary", "By product", "Monthly breakdown EUR", "Loans")]
+    assert eur[0]["currency"] == "EUR"
+    (split,) = {tuple(str(row[name]) for name in ("charged_off", "charge_offs", "write_offs")) for row in eur}
+    return split
+
+
+def test_charge_offs_and_write_offs_are_apart_in_every_table_and_add_up():
+    assert kinds(charge_off="800.00") == ("800.00", "800.00", "0.00")
+    assert kinds(write_off="800.00") == ("800.00", "0.00", "800.00")
+    assert kinds(charge_off="500.00", write_off="300.00") == ("800.00", "500.00", "300.00")
+    # Charged off in part, then the contractual principal written off: 640 are left to write off.
+    assert kinds(charge_off="160.00", write_off="800.00") == ("800.00", "160.00", "640.00")
+    # Charged off as a whole, then written off: nothing is left.
+    assert kinds(charge_off="800.00", write_off="800.00") == ("800.00", "800.00", "0.00")
+
+
+def test_a_write_off_that_was_reversed_is_none():
+    booked = [
+        transaction(91, "L3", "write_off", "2025-02-18", "800.00"),
+        transaction(92, "L3", "reversal", "2025-02-19", "800.00", of="T91"),
+        transaction(93, "L3", "charge_off", "2025-02-20", "800.00"),
+    ]
+    book = generate(revenue_lake(transactions=[*TRANSACTIONS, *booked]), "charge_off_recovery")
+    eur = rows(book, "Summary")[0]
+    assert (str(eur["charge_offs"]), str(eur["write_offs"])) == ("800.00", "0.00")
