@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lending_pipelines.tables import DERIVED, SERVICING, Column, Table
+from lending_pipelines.tables import DERIVED, RECORDS, SERVICING, Column, Table
 
 PAGE = Path(__file__).with_name("tables.md")
 
@@ -37,6 +37,7 @@ _DERIVED = """\
 ## Derived tables
 
 What the close makes. Tables with a `business_date` hold one set of rows a day and are replaced day by day.
+`closed_days` records which days were made.
 """
 
 
@@ -48,7 +49,7 @@ def page() -> str:
             _SERVICING,
             *(text for table in SERVICING.values() for text in _table(table)),
             _DERIVED,
-            *(text for table in DERIVED.values() for text in _table(table)),
+            *(text for table in (*DERIVED.values(), *RECORDS.values()) for text in _table(table)),
         ]
     )
 

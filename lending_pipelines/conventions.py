@@ -45,6 +45,9 @@ class Conventions(BaseModel):
         description="Whether journal lines may have a negative debit or credit, which corrects an earlier line of the"
         " same side (red storno).",
     )
+    timezone: str = Field(
+        "UTC", description="IANA time zone in which a business date ends. Set by LENDING_TIMEZONE, not in the file."
+    )
 
     @field_validator("bucket_edges")
     @classmethod
@@ -71,8 +74,8 @@ class Conventions(BaseModel):
         settings: dict[str, str | list[str]] = {}
         for part in text.split(";"):
             name, equals, value = (piece.strip() for piece in part.partition("="))
-            if name not in Conventions.model_fields:
-                raise LendingError(f"there is no convention {name!r}; {did_you_mean(name, Conventions.model_fields)}")
+            if name not in CHOSEN:
+                raise LendingError(f"there is no convention {name!r}; {did_you_mean(name, CHOSEN)}")
             if not equals:
                 raise LendingError(f"convention {name}: write it as {name}={self.stamp()[name].replace(' ', '')}")
             settings[name] = value.split(",") if isinstance(getattr(self, name), tuple) else value
@@ -85,7 +88,10 @@ class Conventions(BaseModel):
     def load(cls, path: str | Path) -> "Conventions":
         """The conventions in a TOML file: a key a setting, defaults for the rest. LendingError names what is wrong."""
         try:
-            return cls(**tomllib.loads(Path(path).read_text(encoding="utf-8")))
+            chosen = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            if "timezone" in chosen:
+                raise LendingError(f"conventions file {path}: timezone: remove it and set LENDING_TIMEZONE instead")
+            return cls(**chosen)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise LendingError(f"conventions file {path} cannot be read: {error}") from error
         except ValidationError as error:
@@ -97,6 +103,10 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+CHOSEN = tuple(name for name in Conventions.model_fields if name != "timezone")
+"""The conventions that a file or a report may set."""
 
 
 def _problems(error: ValidationError) -> str:

@@ -23,16 +23,16 @@ from lending_pipelines.sensors import SENSORS
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Everything Dagster knows of this project; `resource_overrides` replace resources by name."""
-    lake, exports = LakeResource(), ExportsResource()
+    lake, exports, conventions = LakeResource(), ExportsResource(), ConventionsResource()
     resources = {
         "source": SourceResource(),
         "lake": lake,
-        "io_manager": LakeIOManager(lake=lake),
+        "io_manager": LakeIOManager(lake=lake, conventions=conventions),
         "register": RegisterResource(),
         "exports": exports,
         "expectations": ExpectationsResource(exports=exports),
         "mail": MailResource(),
-        "conventions": ConventionsResource(),
+        "conventions": conventions,
     }
     return dg.Definitions(
         assets=[*CLOSE_ASSETS, *report_assets()],

@@ -22,6 +22,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         "non_accrual_days": "90",
         "recovery_dating": "receipt",
         "negative_journal_lines": "false",
+        "timezone": "UTC",
     }
 
 
@@ -33,6 +34,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         (b"bucket_edges = [1, 60, 30]", "bucket edges start at 1 and rise"),
         (b"non_accrual_days = 0", "non_accrual_days: "),
         (b"grace_days = 5", "grace_days: "),
+        (b"timezone = 'Asia/Singapore'", "timezone: remove it and set LENDING_TIMEZONE instead"),
         (b"par_operator = ", "cannot be read: "),
         (b"par_operator = '\xff'", "cannot be read: "),
     ],

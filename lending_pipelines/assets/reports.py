@@ -7,13 +7,14 @@ the reason. Before a report leaves, the blocking checks of the dates that it pri
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, create_model
 
-from lending_pipelines.checks import Days, Outcome, verify
+from lending_pipelines.checks import Days, Outcome, restatements_due, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
@@ -95,6 +96,9 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
                 require_checks(source, generator.reads, covered, f"report {generator.report_type}")
             with _as_asked(parameters, covered, source) as asked:
                 book = generator.generate(parameters, asked)
+            if covered and asked is source:
+                due = restatements_due(source.table, generator.reads, covered, source.conventions)
+                book = replace(book, notes=[*book.notes, *due])
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
             file = export(book, request["output_format"], exports.place(path))
         with register.register.session() as session:

@@ -6,7 +6,14 @@ it found. Turning them into Dagster's asset checks happens in assets/. Nothing h
 
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
-from lending_pipelines.checks.registry import all_checks, blocking_checks, checks_for, own_checks, verify
+from lending_pipelines.checks.registry import (
+    all_checks,
+    blocking_checks,
+    checks_for,
+    own_checks,
+    restatements_due,
+    verify,
+)
 from lending_pipelines.checks.suites import SUITE
 
 __all__ = [
@@ -20,5 +27,6 @@ __all__ = [
     "blocking_checks",
     "checks_for",
     "own_checks",
+    "restatements_due",
     "verify",
 ]

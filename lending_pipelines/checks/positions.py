@@ -13,8 +13,9 @@ from lending_pipelines.checks.compare import any_of, broken, differences, each_d
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import instants
 
-_PARTS = (
+PARTS = (
     "principal_disbursed",
     "principal_capitalized",
     "principal_paid",
@@ -24,7 +25,7 @@ _PARTS = (
     "principal_forgiven",
     "recovered",
 )
-_MEASURES = (*_PARTS, "principal_outstanding")
+_MEASURES = (*PARTS, "principal_outstanding")
 
 
 def position_checks(conventions: Conventions) -> tuple[Check, ...]:
@@ -34,8 +35,8 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
             "positions_complete",
             "loan_positions",
             "every loan disbursed by a day is there on that day exactly once, and no other loan is",
-            ("loan_positions", "loans"),
-            incomplete,
+            ("loan_positions", "loans", "closed_days"),
+            partial(incomplete, timezone=conventions.timezone),
             blocking=True,
         ),
         DailyCheck(
@@ -50,18 +51,10 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "positions_equal_transactions",
             "loan_positions",
-            "every loan's money on every day is the sum of its transactions up to that day",
-            ("loan_positions", "loans", "transactions"),
-            partial(unlike_transactions, late=False),
+            "every loan's money on every day is the sum of the transactions up to that day, as known at the close",
+            ("loan_positions", "loans", "transactions", "closed_days"),
+            partial(unlike_transactions, timezone=conventions.timezone),
             blocking=True,
-        ),
-        DailyCheck(
-            "restatement_due",
-            "loan_positions",
-            "no transaction was posted after its day was closed; where one was, close those days again",
-            ("loan_positions", "loans", "transactions"),
-            partial(unlike_transactions, late=True),
-            severity="warn",
         ),
         DailyCheck(
             "positions_consistent",
@@ -74,7 +67,7 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
     )
 
 
-def incomplete(tables: Tables, days: Days) -> ir.Table:
+def incomplete(tables: Tables, days: Days, *, timezone: str) -> ir.Table:
     """Loans and days with no row, with several, or with one that should not be there.
 
     A loan that was posted after the day was closed is not missed there: its transactions make it a restatement.
@@ -99,8 +92,9 @@ def incomplete(tables: Tables, days: Days) -> ir.Table:
     )
     loans = tables["loans"].select("loan_id", "posted_at")
     known = found.left_join(loans, "loan_id").drop("loan_id_right")
-    late = known.stored_rows.isnull() & _after_close(known.posted_at, known.business_date)
-    return known.filter(~late.fill_null(False)).drop("posted_at")
+    known = known.join(_closes(tables["closed_days"], days, timezone), "business_date")
+    late = known.stored_rows.isnull() & (known.posted_at > known.closes_at)
+    return known.filter(~late.fill_null(False)).drop("posted_at", "closes_at")
 
 
 def not_rolling_forward(tables: Tables, days: Days) -> ir.Table:
@@ -116,36 +110,31 @@ def not_rolling_forward(tables: Tables, days: Days) -> ir.Table:
     )
 
 
-def unlike_transactions(tables: Tables, days: Days, *, late: bool) -> ir.Table:
+def unlike_transactions(tables: Tables, days: Days, *, timezone: str) -> ir.Table:
     """Loans and days whose money is not the signed sum of the mirror's transactions up to the day.
 
-    A difference on a day for which the loan has a transaction posted after the close (the midnight at which the day
-    ended) is a restatement that is due: `late` chooses between those and the differences without such an excuse.
+    A day for which the loan has a transaction posted after the close is left out: its restatement is due, which
+    restatements.py says.
     """
     positions = days.rows(tables["loan_positions"])
     transactions = tables["transactions"]
     transactions = transactions.filter(transactions.effective_on <= ibis.literal(days.last))
-    loans = tables["loans"]
-    if late:
-        posted_late = transactions.filter(_after_close(transactions.posted_at, transactions.effective_on))
-        loans = loans.semi_join(posted_late, "loan_id")
-        positions = positions.semi_join(posted_late, "loan_id")
-    spells = _spells(transactions, _disbursed(loans, days), days.last)
+    spells = _spells(transactions, _disbursed(tables["loans"], days), days.last)
     if days.consecutive:
         suspects = _spent_otherwise(spells, positions, days.first)
         spells, positions = spells.semi_join(suspects, "loan_id"), positions.semi_join(suspects, "loan_id")
     found = differences(each_day(spells, days), positions, ["business_date", "loan_id"], list(_MEASURES))
     posted = transactions.select("loan_id", "effective_on", "posted_at")
-    excused = found.semi_join(
+    found = found.join(_closes(tables["closed_days"], days, timezone), "business_date")
+    unexcused = found.anti_join(
         posted,
         [
             found.loan_id == posted.loan_id,
             posted.effective_on <= found.business_date,
-            _after_close(posted.posted_at, found.business_date),
+            posted.posted_at > found.closes_at,
         ],
-    ).select("business_date", "loan_id")
-    keys = ["business_date", "loan_id"]
-    return found.semi_join(excused, keys) if late else found.anti_join(excused, keys)
+    )
+    return unexcused.drop("closes_at")
 
 
 def _spent_otherwise(spells: ir.Table, positions: ir.Table, first: date) -> ir.Table:
@@ -228,12 +217,12 @@ def _disbursed(loans: ir.Table, days: Days) -> ir.Table:
 
 def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:
     """Each loan's money from its transactions, as spells of days [since, until] without a change."""
-    moves = _movements(transactions).join(due, "loan_id")
+    moves = movements(transactions).join(due, "loan_id")
     moves = moves.mutate(since=ibis.greatest(moves.effective_on, moves.since))
-    start = due.mutate(**{part: ibis.literal(0).cast("decimal(38, 2)") for part in _PARTS})
-    events = moves.select("loan_id", "since", *_PARTS).union(start.select("loan_id", "since", *_PARTS))
+    start = due.mutate(**{part: ibis.literal(0).cast("decimal(38, 2)") for part in PARTS})
+    events = moves.select("loan_id", "since", *PARTS).union(start.select("loan_id", "since", *PARTS))
     steps = events.group_by(["loan_id", "since"]).agg(
-        **{part: events[part].sum().cast("decimal(38, 2)") for part in _PARTS}
+        **{part: events[part].sum().cast("decimal(38, 2)") for part in PARTS}
     )
     running = ibis.window(group_by="loan_id", order_by="since", following=0)
     following = ibis.window(group_by="loan_id", order_by="since")
@@ -241,14 +230,14 @@ def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:
         "loan_id",
         "since",
         until=(steps.since.lead().over(following) - ibis.interval(days=1)).cast("date"),
-        **{part: steps[part].sum().over(running).cast("decimal(18, 2)") for part in _PARTS},
+        **{part: steps[part].sum().over(running).cast("decimal(18, 2)") for part in PARTS},
     )
     return spells.mutate(
         until=spells.until.fill_null(ibis.literal(last)), principal_outstanding=_rolled(spells).cast("decimal(18, 2)")
     )
 
 
-def _movements(transactions: ir.Table) -> ir.Table:
+def movements(transactions: ir.Table) -> ir.Table:
     """What each transaction does to each part of its loan's position, a reversal the negative of its target."""
     columns = ["loan_id", "effective_on", "principal", "interest", "fees"]
     links = transactions.select(root="transaction_id", type="type", below="reverses_id")
@@ -295,8 +284,18 @@ def _days_between(start: ir.Value, end: ir.Value | date) -> ir.Value:
     return end.delta(start, unit="day")
 
 
-def _after_close(posted_at: ir.Value, day: ir.Value) -> ir.BooleanValue:
-    return posted_at > (day + ibis.interval(days=1)).cast("timestamp(6)")
+def _closes(closed_days: ir.Table, days: Days, timezone: str) -> ir.Table:
+    """business_date, and closes_at: what was posted later need not be in the day's positions.
+
+    It is the end of the day in the lender's zone, or what was known when the day was closed, if that is earlier.
+    """
+    ends = instants.calendar(days.dates, timezone)
+    known = closed_days.filter(closed_days.table_name == "loan_positions")
+    known = known.select(recorded_date="business_date", known_until="known_until")
+    ends = ends.left_join(known, ends.business_date == known.recorded_date)
+    return ends.select(
+        "business_date", closes_at=ibis.least(ibis.coalesce(ends.known_until, ends.ends_at), ends.ends_at)
+    )
 
 
 def _bucket(days_past_due: ir.Value, conventions: Conventions) -> ir.Value:

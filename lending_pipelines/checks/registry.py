@@ -1,12 +1,15 @@
 """Which checks there are, and re-evaluating the blocking ones before anything leaves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 
 from lending_pipelines.checks.assignments import assignment_checks
+from lending_pipelines.checks.contradictions import contradiction_checks
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.ledger import ledger_checks
 from lending_pipelines.checks.positions import position_checks
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
+from lending_pipelines.checks.restatements import RestatementCheck
 from lending_pipelines.checks.servicing import servicing_checks
 from lending_pipelines.checks.suites import Validate, suite_checks
 from lending_pipelines.checks.totals import total_checks
@@ -31,6 +34,8 @@ def own_checks(conventions: Conventions) -> tuple[Check, ...]:
         *servicing_checks(),
         *assignment_checks(),
         *position_checks(conventions),
+        RestatementCheck(conventions),
+        *contradiction_checks(),
         *total_checks(conventions),
         *ledger_checks(conventions),
     )
@@ -56,6 +61,16 @@ def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Ch
         if not more:
             return tuple(chosen)
         wanted |= more
+
+
+def restatements_due(
+    read: Read, tables: Iterable[str], days: Sequence[date], conventions: Conventions
+) -> tuple[str, ...]:
+    """Which of the days no longer agree with what is known now, in sentences; none for tables without positions."""
+    if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
+        return ()
+    found = RestatementCheck(conventions).on_days(read, days).metadata.get("statements", ())
+    return tuple(f"{statement[0].upper()}{statement[1:]}." for statement in found)
 
 
 def verify(

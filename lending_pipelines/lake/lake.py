@@ -9,10 +9,10 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import fsspec
@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.lake.engines import Engine
-from lending_pipelines.tables import TABLES, Table
+from lending_pipelines.tables import RECORDS, TABLES, Table
 
 COMMIT_ATTEMPTS = 20
 
@@ -96,7 +96,12 @@ class Lake:
         return self.identity(name).version
 
     def identity(self, name: str) -> TableVersion:
-        """The table's current Delta version and what tells it from any other; TableNotMade when never written."""
+        """The table's current Delta version and what tells it from any other; TableNotMade when never written.
+
+        What the lake records of its own writing has version -1 then.
+        """
+        if name in RECORDS and not self.has(name):
+            return TableVersion(-1, "")
         snapshot = self._open(TABLES[name])
         files = sorted(f"{file.path} {file.size}" for file in _live(snapshot))
         return TableVersion(snapshot.version(), hashlib.sha256("\n".join(files).encode()).hexdigest())
@@ -107,9 +112,12 @@ class Lake:
         """The table's rows, lazily, in the columns and types of tables/.
 
         `first` and `last` restrict a daily table to those days (inclusive), opening no other day's files; `version`
-        reads an earlier Delta version. TableNotMade when it was never written.
+        reads an earlier Delta version. TableNotMade when it was never written; what the lake records of its own
+        writing has no rows then.
         """
         table = TABLES[name]
+        if name in RECORDS and not self.has(name):
+            return self._read(table, [])
         snapshot = self._open(table, version)
         files = [f for f in _live(snapshot) if _may_hold(table, f, first, last)]
         rows = self._read(table, files)
@@ -120,17 +128,33 @@ class Lake:
         return rows
 
     def days(self, name: str, version: int | None = None) -> list[date]:
-        """The business dates with rows in a daily table, in order; none when it was never written.
+        """The business dates for which a daily table was made, in order, those without rows too.
 
-        `version` looks at an earlier Delta version.
+        `version` looks at the rows of an earlier Delta version.
         """
-        if version is None and not self.has(name):
-            return []
-        if TABLES[name].partition == "business_date":
-            files = _live(self._open(TABLES[name], version))
-            return sorted({date.fromisoformat(str(f.partition["business_date"])) for f in files})
-        days = self.table(name, version=version).select("business_date").distinct().to_pyarrow()
-        return sorted(days["business_date"].to_pylist())
+        made = self.table("closed_days")
+        made = made.filter(made.table_name == name).select("business_date")
+        if version is not None or self.has(name):
+            made = made.union(self._dates(name, version))
+        return sorted(made.distinct().to_pyarrow()["business_date"].to_pylist())
+
+    def _dates(self, name: str, version: int | None) -> ir.Table:
+        """The business dates with rows in a daily table."""
+        if TABLES[name].partition != "business_date":
+            return self.table(name, version=version).select("business_date")
+        files = _live(self._open(TABLES[name], version))
+        days = [date.fromisoformat(str(f.partition["business_date"])) for f in files]
+        return ibis.memtable(pa.table({"business_date": pa.array(days, pa.date32())}))
+
+    def record_days(
+        self, name: str, days: Sequence[date], known_until: datetime | None, conventions: Mapping[str, str]
+    ) -> None:
+        """Record in closed_days that a daily table was made for the days now, and from what was known until when."""
+        closed_at = datetime.now(UTC).replace(tzinfo=None)
+        stamp = json.dumps(conventions, sort_keys=True)
+        rows = [(name, day, closed_at, known_until, stamp) for day in days]
+        columns = dict(zip(TABLES["closed_days"].names, map(list, zip(*rows, strict=True)), strict=True))
+        self.merge("closed_days", ibis.memtable(pa.table(columns, schema=TABLES["closed_days"].arrow_schema)))
 
     def append(self, name: str, rows: ir.Table) -> Written:
         """Add the rows whose key the table does not have, in one commit; two runs may add the same rows at once."""

@@ -10,7 +10,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics import timeline
+from lending_pipelines.metrics import instants, timeline
 from lending_pipelines.metrics.money import ZERO, money, whole
 from lending_pipelines.metrics.parts import add_up
 from lending_pipelines.metrics.ratios import ratio
@@ -38,9 +38,9 @@ _WORKER = ("collector_id", "queue")
 _ONE = ibis.literal(1, "int64")
 
 
-def contacts(collection_contacts: ir.Table, first: date, last: date) -> ir.Table:
-    """The attempts made in the days first..last (UTC): collector_id, queue, contacts, right_party_contacts."""
-    made = collection_contacts.filter(collection_contacts.contacted_at.date().between(first, last))
+def contacts(collection_contacts: ir.Table, first: date, last: date, timezone: str) -> ir.Table:
+    """The attempts made in the days first..last of the zone: collector_id, queue, contacts, right_party_contacts."""
+    made = collection_contacts.filter(instants.on_days(collection_contacts.contacted_at, first, last, timezone))
     return made.select(*_WORKER, contacts=_ONE, right_party_contacts=_flag(made.outcome == "right_party"))
 
 

@@ -1,8 +1,9 @@
 """The peer lending platform on given days: its users, wallets and tickets, and the payments through its gateway.
 
-Amounts are kept apart by asset type (a currency or a token) and never added up over several. Instants are UTC, and what
-happened on a day counts at its end. `days` is a table of business_date. Each kind of activity is a table of its own, so
-that a source that keeps only some of them has no numbers for the others (parts.add_up).
+Amounts are kept apart by asset type (a currency or a token) and never added up over several. What happened on a day
+counts at its end, which is midnight in the lender's time zone. `days` is a table of business_date and ends_at
+(instants.calendar). Each kind of activity is a table of its own, so that a source that keeps only some of them has no
+numbers for the others (parts.add_up).
 """
 
 import ibis
@@ -23,7 +24,7 @@ ASSETS = {"wallets": "int64", "wallet_balance": MONEY, **dict.fromkeys(TICKETS, 
 
 def activity(days: ir.Table, *parts: ir.Table) -> ir.Table:
     """Σ of ACTIVITY per business_date of `days` over `joined`, `active_loans` and `tickets`, as far as given."""
-    return add_up([days, *parts], dict.fromkeys(ACTIVITY, "int64"), "business_date")
+    return add_up([days.select("business_date"), *parts], dict.fromkeys(ACTIVITY, "int64"), "business_date")
 
 
 def by_asset_type(*parts: ir.Table) -> ir.Table:
@@ -73,13 +74,13 @@ def opened(wallets: ir.Table, days: ir.Table) -> ir.Table:
 def balances(wallet_transactions: ir.Table, wallets: ir.Table, days: ir.Table) -> ir.Table:
     """business_date, asset_type, wallet_balance: Σ of the movements by the day."""
     moved = wallet_transactions.inner_join(wallets.select("wallet_id", "asset_type"), "wallet_id")
-    rows = _by_the_day(moved, moved.occurred_at.date(), days)
+    rows = _by_the_end(moved, moved.occurred_at, days)
     return rows.group_by("business_date", "asset_type").agg(wallet_balance=money(rows.amount.sum()))
 
 
 def payments(gateway_payments: ir.Table, days: ir.Table) -> ir.Table:
     """Payments made by the day per business_date, currency and status (as it is now): payments, amount."""
-    rows = _by_the_day(gateway_payments, gateway_payments.paid_at.date(), days)
+    rows = _by_the_end(gateway_payments, gateway_payments.paid_at, days)
     return rows.group_by("business_date", "currency", "status").agg(
         payments=rows.count(), amount=money(rows.amount.sum())
     )
@@ -89,6 +90,12 @@ def _by_the_day(rows: ir.Table, on: ir.DateColumn, days: ir.Table) -> ir.Table:
     """Every row once for each of the days by which it happened."""
     pairs = rows.mutate(happened_on=on).cross_join(days)
     return pairs.filter(pairs.happened_on <= pairs.business_date)
+
+
+def _by_the_end(rows: ir.Table, at: ir.TimestampColumn, days: ir.Table) -> ir.Table:
+    """Every row once for each of the days by whose end it happened."""
+    pairs = rows.mutate(happened_at=at).cross_join(days)
+    return pairs.filter(pairs.happened_at < pairs.ends_at)
 
 
 def _number(holds: ir.BooleanColumn) -> ir.IntegerScalar:

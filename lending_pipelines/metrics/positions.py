@@ -61,18 +61,37 @@ def loan_positions(
         "charge_off": _charge_offs(transactions, installments, loans, days),
         "period": schedules.current(relevant),
         "rate": _rates(events.known(read("modifications"), known), days),
-        "officer": _officers(read("officer_assignments"), days),
-        "portfolio": timeline.intervals(
-            read("portfolio_membership"), "assigned_on", "removed_on", ["portfolio_id"], since, last
-        ),
-        "investor": timeline.intervals(
-            read("loan_ownership"), "assigned_on", "removed_on", ["investor_id"], since, last
-        ),
+        **_assignments(read, days),
     }
     spans = _spans(timeline.states(loans, levels, since, last), relevant, conventions)
     if since < first:
         spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
     return _positions(timeline.days(spans), conventions)
+
+
+def assigned(read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
+    """Whose each loan is over the days first..last: loan_id, on, until, portfolio_id, investor_id, officer_id.
+
+    A row is a span of days [on, until) on which loan_positions has these values; `read` gives each of SOURCES by name.
+    """
+    days = _Days(first, last, first)
+    spans = timeline.states(_loans(read, days, None), _assignments(read, days), first, last)
+    return spans.select("loan_id", "on", "until", "portfolio_id", "investor_id", officer_id=_officer_id(spans))
+
+
+def _assignments(read: Callable[[str], ir.Table], days: _Days) -> dict[str, ir.Table]:
+    """The levels of officer, portfolio and investor."""
+    membership, ownership = read("portfolio_membership"), read("loan_ownership")
+    span = (days.since, days.last)
+    return {
+        "officer": _officers(read("officer_assignments"), days),
+        "portfolio": timeline.intervals(membership, "assigned_on", "removed_on", ["portfolio_id"], *span),
+        "investor": timeline.intervals(ownership, "assigned_on", "removed_on", ["investor_id"], *span),
+    }
+
+
+def _officer_id(rows: ir.Table) -> ir.StringColumn:
+    return rows.officer_known.fill_null(False).ifelse(rows.officer_id, rows.contract_officer_id)
 
 
 def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScalar | None) -> ir.Table:
@@ -252,7 +271,7 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     )
     rows = rows.mutate(
         annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
-        officer_id=rows.officer_known.fill_null(False).ifelse(rows.officer_id, rows.contract_officer_id),
+        officer_id=_officer_id(rows),
         past_due_interest=money(rows.past_due_amount - rows.past_due_principal),
         bucket=delinquency.bucket(rows.days_past_due, conventions),
         non_accrual=rows.active & (rows.days_past_due >= conventions.non_accrual_days),

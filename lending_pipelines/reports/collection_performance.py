@@ -107,7 +107,8 @@ def _work(
     """What is counted, of the kinds of work that the source keeps and whose days are closed."""
     work = [source.table("collection_contacts").limit(0).select("collector_id", "queue")]
     if "collection_contacts" in tables:
-        work.append(collections.contacts(tables["collection_contacts"], period.first, period.last))
+        zone = source.conventions.timezone
+        work.append(collections.contacts(tables["collection_contacts"], period.first, period.last, zone))
     if "promises_to_pay" in tables:
         work.append(collections.promises(tables["promises_to_pay"], period.first, period.last))
     if "collection_assignments" in tables and len(covered) == 2:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from lending_pipelines.conventions import Conventions
+from lending_pipelines.conventions import CHOSEN, Conventions
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
@@ -154,7 +154,7 @@ class UnderConventions(ReportParameters):
     conventions: str = Field(
         DEFAULT,
         description="default, or settings for this report alone, as par_operator=>; bucket_edges=1,30,60."
-        f" Settings: {', '.join(Conventions.model_fields)}.",
+        f" Settings: {', '.join(CHOSEN)}.",
     )
 
     @field_validator("conventions")

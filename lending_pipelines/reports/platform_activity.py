@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from pydantic import Field
 
-from lending_pipelines.metrics import platform
+from lending_pipelines.metrics import instants, platform
 from lending_pipelines.reports import columns, days, in_period, no_data
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History
@@ -85,7 +83,7 @@ def _activity(
     kept: Mapping[str, ir.Table], source: ReportSource, covered: Sequence[date], new_user_days: int
 ) -> ReportTable:
     """A row for every day covered; without any of the platform's tables, none."""
-    on = _days(covered if kept else [])
+    on = instants.calendar(covered if kept else [], source.conventions.timezone)
     parts = [platform.active_loans(source.table("loan_positions"), on)]
     if "users" in kept:
         parts.append(platform.joined(kept["users"], on, new_user_days))
@@ -96,7 +94,7 @@ def _activity(
 
 
 def _assets(kept: Mapping[str, ir.Table], source: ReportSource, day: date) -> ReportTable:
-    on = _days([day])
+    on = instants.calendar([day], source.conventions.timezone)
     nothing = platform.tickets(source.table("tickets").limit(0), on).select("business_date", "asset_type")
     parts = [nothing]
     if "tickets" in kept:
@@ -110,13 +108,10 @@ def _assets(kept: Mapping[str, ir.Table], source: ReportSource, day: date) -> Re
 
 
 def _payments(source: ReportSource, day: date) -> ReportTable:
-    payments = platform.payments(source.table("gateway_payments"), _days([day])).order_by("currency", "status")
+    on = instants.calendar([day], source.conventions.timezone)
+    payments = platform.payments(source.table("gateway_payments"), on).order_by("currency", "status")
     none = no_data.reason(source, ["gateway_payments"], f"nothing was paid through the gateway by {day}")
     return in_period.table("Gateway payments", _PAYMENTS, payments, none)
-
-
-def _days(days: Sequence[date]) -> ir.Table:
-    return ibis.memtable(pa.table({"business_date": pa.array(days, pa.date32())}))
 
 
 def _charts(activity: ReportTable) -> list[Chart]:

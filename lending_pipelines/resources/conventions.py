@@ -1,4 +1,4 @@
-"""The conventions in force as a resource: those of LENDING_CONVENTIONS, or the defaults."""
+"""The conventions in force as a resource: those of LENDING_CONVENTIONS, or the defaults, in LENDING_TIMEZONE."""
 
 import dagster as dg
 from pydantic import Field
@@ -14,5 +14,7 @@ class ConventionsResource(dg.ConfigurableResource):
 
     def get(self) -> Conventions:
         """The conventions; LendingError when the file cannot be read or names a setting wrongly."""
-        path = self.file or Settings.from_environment().conventions_file
-        return Conventions.load(path) if path else Conventions()
+        settings = Settings.from_environment()
+        path = self.file or settings.conventions_file
+        conventions = Conventions.load(path) if path else Conventions()
+        return conventions.model_copy(update={"timezone": settings.timezone})

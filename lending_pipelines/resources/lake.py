@@ -2,15 +2,17 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 from pydantic import Field, PrivateAttr
 
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import open_engine
-from lending_pipelines.partitions import first_and_last
+from lending_pipelines.partitions import business_days, first_and_last
+from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.settings import Settings
 
 DAYS_BEFORE = "days_before"
@@ -46,17 +48,22 @@ class LakeResource(dg.ConfigurableResource):
 class LakeIOManager(dg.ConfigurableIOManager):
     """Assets of the lake: an Ibis table in, an Ibis table out, for one partition or a range of them alike.
 
-    The asset's name is the table's. A run's days are replaced in one commit; other days stay.
+    The asset's name is the table's. A run's days are replaced in one commit and recorded in closed_days; others stay.
     """
 
     lake: dg.ResourceDependency[LakeResource]
+    conventions: dg.ResourceDependency[ConventionsResource]
+
+    _latest: dict[str, datetime | None] = PrivateAttr(default_factory=dict)
 
     def handle_output(self, context: dg.OutputContext, obj: ir.Table) -> None:
         """Compute the expression and commit its rows."""
         name = context.asset_key.path[-1]
         lake = self.lake.lake
         if context.has_asset_partitions:
-            written = lake.replace_days(name, obj, *first_and_last(context.asset_partition_key_range))
+            first, last = first_and_last(context.asset_partition_key_range)
+            written = lake.replace_days(name, obj, first, last)
+            lake.record_days(name, business_days(first, last), self._known_until(), self.conventions.get().stamp())
         else:
             written = lake.replace(name, obj)
         context.add_output_metadata(
@@ -73,7 +80,19 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """The upstream table, restricted to the run's days and those that the input asks for before them."""
         name = context.asset_key.path[-1]
         if not context.has_asset_partitions:
-            return self.lake.lake.table(name)
+            rows = self.lake.lake.table(name)
+            self._latest[name] = _latest_posted(rows) if "posted_at" in rows.columns else None
+            return rows
         first, last = first_and_last(context.asset_partition_key_range)
         before = timedelta(days=(context.definition_metadata or {}).get(DAYS_BEFORE, 0))
         return self.lake.lake.table(name, first - before, last)
+
+    def _known_until(self) -> datetime | None:
+        """The latest posted_at of the tables that this run has read so far."""
+        return max((at for at in self._latest.values() if at is not None), default=None)
+
+
+def _latest_posted(rows: ir.Table) -> datetime | None:
+    """The latest posted_at up to the present: an instant in the future says nothing of what was known."""
+    now = ibis.literal(datetime.now(UTC).replace(tzinfo=None), "timestamp(6)")
+    return rows.posted_at.max(where=rows.posted_at <= now).to_pyarrow().as_py()

@@ -49,7 +49,7 @@ class LakeReportSource:
         return self.lake.staged(rows)
 
     def days(self, name: str) -> list[date]:
-        """The business dates present in a daily table, in order; none when it was never written."""
+        """The business dates for which a daily table was made, in order; none when it was never written."""
         if name not in self._days:
             made = name in self._versions or self.lake.has(name)
             self._days[name] = self.lake.days(name, self.identity(name).version) if made else []

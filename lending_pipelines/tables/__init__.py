@@ -4,11 +4,11 @@ Adapters, the lake, the checks and Dagster's column metadata all take a table's 
 writes data, and no number is computed here.
 """
 
-from lending_pipelines.tables.derived import DERIVED, OPTIONAL
+from lending_pipelines.tables.derived import DERIVED, OPTIONAL, RECORDS
 from lending_pipelines.tables.schema import Column, Load, Table
 from lending_pipelines.tables.servicing import SERVICING
 
-TABLES: dict[str, Table] = {**SERVICING, **DERIVED, **OPTIONAL}
+TABLES: dict[str, Table] = {**SERVICING, **DERIVED, **OPTIONAL, **RECORDS}
 """Every table of the lake by its name."""
 
-__all__ = ["DERIVED", "OPTIONAL", "SERVICING", "TABLES", "Column", "Load", "Table"]
+__all__ = ["DERIVED", "OPTIONAL", "RECORDS", "SERVICING", "TABLES", "Column", "Load", "Table"]

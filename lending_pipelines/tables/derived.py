@@ -4,7 +4,7 @@ Columns and keys are those of the design's lake tables; tables that add money up
 money of different currencies is never added.
 """
 
-from lending_pipelines.tables.schema import Table, count, day, flag, money, rate, ratio, text
+from lending_pipelines.tables.schema import Table, count, day, flag, instant, money, rate, ratio, text
 
 SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vintage")
 """The levels at which loans are added up; scope_id is the level's id, `*` for all."""
@@ -206,6 +206,26 @@ DERIVED: dict[str, Table] = {
     table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, *_LEDGER)
 }
 """The derived tables by name."""
+
+_CLOSED_DAYS = Table(
+    "closed_days",
+    "The days for which each daily table was made, with or without rows: when, and under which conventions.",
+    ("table_name", "business_date"),
+    (
+        text("table_name", "the daily table"),
+        day("business_date"),
+        instant("closed_at", "when the day was last made, UTC"),
+        instant(
+            "known_until",
+            "the latest posted_at, up to closed_at, of what the day was made from: what was posted later was not known",
+            nullable=True,
+        ),
+        text("conventions", "JSON: the conventions by name"),
+    ),
+)
+
+RECORDS: dict[str, Table] = {_CLOSED_DAYS.name: _CLOSED_DAYS}
+"""What the lake records of its own writing, by name; without any rows before the first close."""
 
 _MANAGERS = Table(
     "manager_snapshots",

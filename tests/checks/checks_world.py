@@ -82,8 +82,23 @@ def whole_world() -> World:
     """The two loans, in every table that the checks read."""
     return {name: [] for name in TABLES} | {
         "loans": [
-            row("loans", loan_id="L1", product_id="P", disbursed_on=DISBURSED),
-            row("loans", loan_id="L2", product_id="P", disbursed_on=JAN_31, posted_at=datetime(2025, 1, 31, 9)),
+            row(
+                "loans",
+                loan_id="L1",
+                product_id="P",
+                disbursed_on=DISBURSED,
+                term_count=2,
+                annual_rate=Decimal("0.1256"),
+            ),
+            row(
+                "loans",
+                loan_id="L2",
+                product_id="P",
+                disbursed_on=JAN_31,
+                term_count=1,
+                annual_rate=Decimal("3.65"),
+                posted_at=datetime(2025, 1, 31, 9),
+            ),
         ],
         "products": [row("products", product_id="P", program_id="G")],
         "programs": [row("programs", program_id="G")],
@@ -142,8 +157,9 @@ def _position_l1(day: date) -> dict:
         "settled": "110",
         "principal_outstanding": "900",
         "oldest_due_on": date(2025, 2, 28),
+        "next_due_on": date(2025, 2, 28),
     }
-    before = {"principal_outstanding": "1000", "oldest_due_on": JAN_31}
+    before = {"principal_outstanding": "1000", "oldest_due_on": JAN_31, "next_due_on": JAN_31}
     return _position(day, "L1", principal_disbursed="1000", **(paid if day >= JAN_31 else before))
 
 
@@ -157,7 +173,7 @@ def _position_l2(day: date) -> dict:
         principal_outstanding="500",
         disbursed_on=JAN_31,
         oldest_due_on=FEB_1,
-        **(due if day >= FEB_1 else {}),
+        **(due if day >= FEB_1 else {"next_due_on": FEB_1}),
         **(late if day >= FEB_2 else {}),
     )
 

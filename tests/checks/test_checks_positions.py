@@ -54,9 +54,8 @@ def test_a_loan_learned_of_after_the_close_is_a_restatement_not_a_loss():
     world["loans"].append(row("loans", loan_id="L3", product_id="P", disbursed_on=JAN_31, posted_at=late))
     paid_out = find(world["transactions"], transaction_id="T3")
     world["transactions"].append(paid_out | {"transaction_id": "T9", "loan_id": "L3", "posted_at": late})
-    # Posted on 2 February at 9: after the days 31 January and 1 February were closed, not after 2 February was.
+    # Posted on 2 February at 9: after the days 31 January and 1 February ended, not after 2 February did.
     assert wrong("positions_complete", world) == {("2025-02-02", "L3")}
-    assert wrong("restatement_due", world) == {("2025-01-31", "L3"), ("2025-02-01", "L3")}
 
 
 @pytest.mark.parametrize(
@@ -118,13 +117,12 @@ def test_a_reversal_takes_back_and_a_reversed_reversal_restores():
     assert wrong("positions_equal_transactions", world) == {("2025-02-01", "L1")}
 
 
-def test_a_backdated_payment_makes_closed_days_a_restatement():
+def test_a_backdated_payment_is_no_fault_of_the_positions():
     world = whole_world()
     payment = find(world["transactions"], transaction_id="T2")
     late = payment | {"transaction_id": "T6", "loan_id": "L2", "effective_on": FEB_1, "posted_at": datetime(2025, 2, 5)}
     world["transactions"].append(late)
     assert wrong("positions_equal_transactions", world) == set()
-    assert wrong("restatement_due", world) == {("2025-02-01", "L2"), ("2025-02-02", "L2")}
     # The other loan keeps being checked.
     find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["fees_paid"] += CENT
     assert wrong("positions_equal_transactions", world) == {("2025-02-02", "L1")}

@@ -15,7 +15,7 @@ from lending_pipelines.tables import TABLES
 from lending_pipelines.tables.schema import MONEY
 
 FIRST, LAST = date(2025, 2, 1), date(2025, 2, 28)
-DAYS = ibis.table({"business_date": "date"}, name="days")
+DAYS = ibis.table({"business_date": "date", "ends_at": "timestamp(6)"}, name="days")
 
 
 def _table(name):
@@ -25,7 +25,7 @@ def _table(name):
 def _expressions():
     positions, loans = _table("loan_positions"), _table("loans")
     work = [
-        collections.contacts(_table("collection_contacts"), FIRST, LAST),
+        collections.contacts(_table("collection_contacts"), FIRST, LAST, "Europe/Amsterdam"),
         collections.promises(_table("promises_to_pay"), FIRST, LAST),
         collections.cures(_table("collection_assignments"), positions, FIRST, LAST),
     ]

@@ -1,0 +1,223 @@
+"""Contradictions between tables that each look right, by loan: warnings, but for payments on what was never disbursed.
+
+Rules on positions look at the last day of the range alone: what contradicts on a day contradicts on the days before.
+"""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.checks.days import Days
+from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
+
+_CENT = ibis.literal("0.01").cast("decimal(38, 2)")
+_SHARE = 0.05
+"""How far scheduled interest may lie from what rate, balances and days come to: day counts differ by less."""
+
+
+def contradiction_checks() -> tuple[Check, ...]:
+    """The checks of contradictions."""
+    return (
+        DailyCheck(
+            "paid_without_disbursement",
+            "loan_positions",
+            "no loan owes less than nothing that never had a disbursement; where one does, the servicing database lacks"
+            " the disbursement",
+            ("loan_positions", "transactions"),
+            paid_without_disbursement,
+            blocking=True,
+        ),
+        DailyCheck(
+            "disbursements_exist",
+            "loans",
+            "every loan with a disbursed_on has a disbursement among its transactions",
+            ("loans", "transactions"),
+            disbursed_without_disbursement,
+            severity="warn",
+        ),
+        StandingCheck(
+            "repaid_after_disbursement",
+            "transactions",
+            "no repayment is effective before its loan is disbursed",
+            ("transactions", "loans"),
+            repaid_before_disbursement,
+            severity="warn",
+        ),
+        DailyCheck(
+            "schedule_covers_principal",
+            "loan_positions",
+            "the principal of an active loan's schedule in force adds up to what was disbursed and capitalized",
+            ("loan_positions", "installments"),
+            schedules_unlike_principal,
+            severity="warn",
+        ),
+        DailyCheck(
+            "active_has_due_dates",
+            "loan_positions",
+            "what an active loan owes is past due or falls due later",
+            ("loan_positions",),
+            nothing_left_to_fall_due,
+            severity="warn",
+        ),
+        StandingCheck(
+            "terms_match_schedule",
+            "loans",
+            "a loan's first schedule has term_count installments, and interest at its annual_rate",
+            ("loans", "installments"),
+            terms_unlike_schedule,
+            severity="warn",
+        ),
+        DailyCheck(
+            "assigned_to_known",
+            "loan_positions",
+            "the portfolio, officer and product of a position are known",
+            ("loan_positions", "portfolio_membership", "staff", "products"),
+            assigned_to_unknown,
+            severity="warn",
+        ),
+    )
+
+
+def paid_without_disbursement(tables: Tables, days: Days) -> ir.Table:
+    """Positions that owe less than nothing, of loans without any disbursement by the day, reversed or not."""
+    rows = days.rows(tables["loan_positions"])
+    rows = rows.filter(
+        rows.principal_disbursed <= 0,
+        rows.principal_outstanding < 0,
+    )
+    disbursed = _disbursements(tables["transactions"], days.last)
+    rows = rows.anti_join(disbursed, "loan_id")
+    return rows.select("business_date", "loan_id", "status", "currency", "principal_outstanding", "total_collected")
+
+
+def disbursed_without_disbursement(tables: Tables, days: Days) -> ir.Table:
+    """Loans disbursed by the last day, by their own row, that have no disbursement."""
+    loans = tables["loans"]
+    loans = loans.filter(loans.disbursed_on <= ibis.literal(days.last))
+    missing = loans.anti_join(_disbursements(tables["transactions"], days.last), "loan_id")
+    return missing.select("loan_id", "disbursed_on", "currency", "principal")
+
+
+def repaid_before_disbursement(tables: Tables) -> ir.Table:
+    """Repayments, not reversed, of loans that are disbursed later or not at all."""
+    rows = tables["transactions"]
+    reversed_ids = rows.filter(rows.type == "reversal").select(transaction_id="reverses_id")
+    paid = rows.filter(rows.type == "repayment").anti_join(reversed_ids, "transaction_id")
+    paid = paid.join(tables["loans"].select("loan_id", "disbursed_on"), "loan_id")
+    early = paid.filter((paid.effective_on < paid.disbursed_on) | paid.disbursed_on.isnull())
+    return early.select("loan_id", "transaction_id", "effective_on", "disbursed_on", "amount")
+
+
+def schedules_unlike_principal(tables: Tables, days: Days) -> ir.Table:
+    """Active loans whose schedule's principal is not what was disbursed and capitalized.
+
+    Principal that was forgiven or charged off may be in the schedule or not. A cent an installment is rounding.
+    """
+    rows = _active(tables, days.last)
+    installments = tables["installments"]
+    installments = installments.filter(installments.effective_on <= ibis.literal(days.last))
+    newest = installments.group_by("loan_id").agg(version=installments.version.max())
+    in_force = installments.join(newest, ["loan_id", "version"])
+    scheduled = in_force.group_by("loan_id").agg(
+        scheduled_principal=in_force.principal.sum().cast("decimal(38, 2)"), installments=in_force.count()
+    )
+    rows = rows.left_join(scheduled, "loan_id")
+    lent = (rows.principal_disbursed + rows.principal_capitalized).cast("decimal(38, 2)")
+    least = lent - rows.principal_charged_off - rows.principal_forgiven
+    planned = ibis.coalesce(rows.scheduled_principal, ibis.literal(0).cast("decimal(38, 2)"))
+    rounding = _CENT * ibis.coalesce(rows.installments, 0)
+    return rows.filter((planned < least - rounding) | (planned > lent + rounding)).select(
+        "business_date",
+        "loan_id",
+        "currency",
+        "principal_outstanding",
+        disbursed_and_capitalized=lent,
+        scheduled_principal=planned,
+    )
+
+
+def nothing_left_to_fall_due(tables: Tables, days: Days) -> ir.Table:
+    """Active loans that owe principal which is not past due and never falls due."""
+    rows = _active(tables, days.last)
+    rows = rows.filter(rows.next_due_on.isnull(), rows.principal_outstanding > rows.past_due_principal)
+    return rows.select(
+        "business_date", "loan_id", "currency", "principal_outstanding", "past_due_principal", "matures_on"
+    )
+
+
+def terms_unlike_schedule(tables: Tables) -> ir.Table:
+    """Loans whose first schedule has another number of installments, or another interest, than their terms say.
+
+    Interest is compared with annual_rate × the scheduled balances × days ÷ 365, and with the same on the whole
+    principal (a flat rate); 5 % and two cents an installment are allowed for day counts and rounding.
+    """
+    loans = tables["loans"]
+    loans = loans.filter(loans.disbursed_on.notnull())
+    installments = tables["installments"]
+    oldest = installments.group_by("loan_id").agg(version=installments.version.min())
+    rows = installments.join(oldest, ["loan_id", "version"]).join(
+        loans.select("loan_id", "disbursed_on", "term_count", "annual_rate", contract_principal="principal"), "loan_id"
+    )
+    order = {"group_by": "loan_id", "order_by": ["due_on", "number"]}
+    later = rows.principal.sum().over(ibis.window(**order, rows=(0, None)))
+    since = ibis.coalesce(rows.due_on.lag().over(ibis.window(**order)), rows.disbursed_on)
+    rows = rows.mutate(owed=later.cast("float64"), days=ibis.greatest(rows.due_on.delta(since, unit="day"), 0))
+    per_loan = rows.group_by("loan_id", "term_count", "annual_rate", "contract_principal").agg(
+        installments=rows.count(),
+        payments=(rows.principal + rows.interest > 0).sum(),
+        interest=rows.interest.sum().cast("float64"),
+        on_balance=(rows.owed * rows.days).sum() / 365,
+        days=rows.days.sum(),
+    )
+    rate = per_loan.annual_rate.cast("float64")
+    rounding = per_loan.installments * 0.02
+
+    def far(expected: ir.FloatingValue) -> ir.BooleanValue:
+        return (per_loan.interest - expected).abs() > expected * _SHARE + rounding
+
+    flat = per_loan.contract_principal.cast("float64") * per_loan.days / 365
+    term = ~per_loan.term_count.isin([per_loan.installments, per_loan.payments])
+    interest = far(rate * per_loan.on_balance) & far(rate * flat)
+    problem = term.ifelse("term_count is not the number of installments; ", "") + interest.ifelse(
+        "interest is not that of annual_rate; ", ""
+    )
+    found = per_loan.mutate(
+        problem=problem,
+        scheduled_interest=per_loan.interest.round(2),
+        interest_at_rate=(rate * per_loan.on_balance).round(2),
+    )
+    return found.filter(found.problem != "").select(
+        "loan_id", "term_count", "installments", "annual_rate", "scheduled_interest", "interest_at_rate", "problem"
+    )
+
+
+def assigned_to_unknown(tables: Tables, days: Days) -> ir.Table:
+    """Positions whose portfolio, officer or product has no row; a table without rows is one that is not kept."""
+    rows = tables["loan_positions"]
+    rows = rows.filter(rows.business_date == ibis.literal(days.last))
+    found = []
+    for column, parent, key in (
+        ("portfolio_id", "portfolio_membership", "portfolio_id"),
+        ("officer_id", "staff", "staff_id"),
+        ("product_id", "products", "product_id"),
+    ):
+        parents = tables[parent].select(known_id=key).distinct()
+        named = rows.filter(rows[column].notnull())
+        missing = named.anti_join(parents, named[column] == parents.known_id)
+        kept = parents.agg(parent_rows=parents.count())
+        missing = missing.cross_join(kept.filter(kept.parent_rows > 0))
+        found.append(
+            missing.select("business_date", "loan_id", column=ibis.literal(column), unknown_id=missing[column])
+        )
+    return ibis.union(*found)
+
+
+def _active(tables: Tables, day: date) -> ir.Table:
+    rows = tables["loan_positions"]
+    return rows.filter(rows.business_date == ibis.literal(day), rows.status == "active")
+
+
+def _disbursements(transactions: ir.Table, last: date) -> ir.Table:
+    made = transactions.filter(transactions.type == "disbursement", transactions.effective_on <= ibis.literal(last))
+    return made.select("loan_id").distinct()

@@ -1,0 +1,316 @@
+"""Closed days that no longer agree with what is known now: restatements that are due.
+
+All closed days are looked at, whatever days a run closes. Three things can change after a day is closed: transactions,
+schedules and modifications; the assignments of loans to portfolios, investors and officers; and the conventions. Sums
+per loan find the loans that can differ, in one pass over the positions; only these are computed anew and compared.
+Nothing is written here: the user decides whether to close the days again.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+
+from lending_pipelines.checks.compare import any_of, differences
+from lending_pipelines.checks.days import Days
+from lending_pipelines.checks.positions import PARTS, movements
+from lending_pipelines.checks.protocol import SAMPLE_ROWS, Outcome, Read, Severity, outcome, plain
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import instants, positions
+
+_MONEY = (
+    *PARTS,
+    "interest_earned",
+    "scheduled_due",
+    "settled",
+    "past_due_amount",
+    "principal_outstanding",
+)
+_STATE = ("status", "annual_rate", "days_past_due", "bucket", "oldest_due_on", "next_due_on")
+_ASSIGNED = ("portfolio_id", "investor_id", "officer_id")
+_SHOWN = ("status", "principal_outstanding", "past_due_amount", "days_past_due", *_ASSIGNED)
+_KEY = ("business_date", "loan_id")
+
+
+@dataclass(frozen=True)
+class RestatementCheck:
+    """The check restatement_due: every closed day, compared with what it would be if it were closed now."""
+
+    conventions: Conventions
+    name: str = "restatement_due"
+    table: str = "loan_positions"
+    description: str = (
+        "closed days agree with what is known now: transactions, schedules, assignments and conventions; where one does"
+        " not, close it again"
+    )
+    severity: Severity = "warn"
+    blocking: bool = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The positions, when they were closed, and what they are made of."""
+        return ("loan_positions", "closed_days", *positions.SOURCES)
+
+    def evaluate(self, read: Read, days: Days) -> Outcome:
+        """What no longer agrees on all closed days; `days` make no difference."""
+        return self.on_days(read, _closed_days(read))
+
+    def on_days(self, read: Read, days: Sequence[date]) -> Outcome:
+        """What no longer agrees on some closed days; the message names days, loans and the effect in plain words."""
+        if not days:
+            return outcome(self)
+        checked = {"days": f"all {len(days):,} closed days from {days[0]} to {days[-1]}"}
+        statements, failing, rows, shown = [], set(), 0, []
+        for stamped, since in _other_conventions(read, days, self.conventions):
+            failing |= set(since)
+            rows += len(since)
+            shown += [{"business_date": day.isoformat(), "conventions": stamped} for day in since[:1]]
+            statements.append(f"{_span(since, days)} made under other conventions: {stamped}")
+        suspects = _suspects(read, days, self.conventions)
+        if suspects:
+            changed = _changed(read, days, suspects, self.conventions)
+            per_day, per_loan = _totals(changed).to_pandas(), _loans(changed)
+            rows += int(per_day["rows"].sum())
+            shown += [{name: plain(value) for name, value in row.items()} for row in per_loan[:SAMPLE_ROWS].to_pylist()]
+            for since, statement in _statements(per_day, per_loan, days):
+                failing |= set(since)
+                statements.append(statement)
+        if not statements:
+            return replace(outcome(self), metadata=checked)
+        again = f"lending close --from {min(failing)} --to {max(failing)} --force"
+        found = outcome(self, rows, tuple(sorted(failing)), tuple(shown))
+        metadata = {**checked, "statements": statements}
+        return replace(found, message=f"{'; '.join(statements)}. To close them again: {again}", metadata=metadata)
+
+
+def _closed_days(read: Read) -> list[date]:
+    closed = read("closed_days")
+    recorded = closed.filter(closed.table_name == "loan_positions").select("business_date")
+    days = recorded.union(read("loan_positions").select("business_date")).distinct().to_pyarrow()
+    return sorted(days["business_date"].to_pylist())
+
+
+def _other_conventions(read: Read, days: Sequence[date], conventions: Conventions) -> list[tuple[str, list[date]]]:
+    """The conventions stamped on days that are not the present ones, as text, each with its days."""
+    closed = read("closed_days")
+    now = conventions.stamp()
+    other = closed.filter(closed.business_date.isin(days), closed.conventions != json.dumps(now, sort_keys=True))
+    found: dict[str, set[date]] = {}
+    for row in other.select("business_date", "conventions").distinct().to_pyarrow().to_pylist():
+        stamped = json.loads(row["conventions"])
+        changed = sorted(name for name in now.keys() | stamped.keys() if now.get(name) != stamped.get(name))
+        text = ", ".join(f"{name} {stamped.get(name, 'not set')}, now {now.get(name, 'not set')}" for name in changed)
+        found.setdefault(text, set()).add(row["business_date"])
+    return [(text, sorted(since)) for text, since in sorted(found.items())]
+
+
+def _suspects(read: Read, days: Sequence[date], conventions: Conventions) -> list[str]:
+    """The loans whose positions on the days can differ from what they would be now."""
+    weights = _weights(read, days, conventions.timezone)
+    stored = _on(read("loan_positions"), days).join(weights.select(business_date="on", place="place"), "business_date")
+    found = ibis.union(
+        _unlike_money(read, days, stored, weights).select("loan_id"),
+        _unlike_assignments(read, days, stored, weights).select("loan_id"),
+        *(_posted_later(read(name), days, weights).select("loan_id") for name in ("installments", "modifications")),
+    )
+    return sorted(found.distinct().to_pyarrow()["loan_id"].to_pylist())
+
+
+def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
+    """A row for each date from the first day to the one after the last.
+
+    on, place (the day's number), days and places (the number of days from then on, and the sum of their places), known
+    (the least instant from which something was not known to one of these days).
+    """
+    closed = read("closed_days")
+    closed = closed.filter(closed.table_name == "loan_positions").select("business_date", "known_until")
+    known_until = {row["business_date"]: row["known_until"] for row in closed.to_pyarrow().to_pylist()}
+    wanted = set(days)
+    rows = []
+    count = places = 0
+    on, known = days[-1] + timedelta(days=1), None
+    while on >= days[0]:
+        place = (on - days[0]).days + 1
+        if on in wanted:
+            count, places = count + 1, places + place
+            at = known_until.get(on) or instants.ends_at(on, timezone)
+            known = at if known is None else min(known, at)
+        rows.append({"on": on, "place": place, "days": count, "places": places, "known": known})
+        on -= timedelta(days=1)
+    schema = pa.schema(
+        [
+            ("on", pa.date32()),
+            ("place", pa.int64()),
+            ("days", pa.int64()),
+            ("places", pa.int64()),
+            ("known", pa.timestamp("us")),
+        ]
+    )
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=schema))
+
+
+def _unlike_money(read: Read, days: Sequence[date], stored: ir.Table, weights: ir.Table) -> ir.Table:
+    """The loans whose money, added up over the days, is not what the transactions come to."""
+    loans = read("loans").select("loan_id", "disbursed_on")
+    loans = loans.filter(loans.disbursed_on <= days[-1])
+    moves = movements(read("transactions")).join(loans, "loan_id")
+    moves = moves.mutate(on=ibis.greatest(moves.effective_on, moves.disbursed_on, ibis.literal(days[0])))
+    moves = moves.join(weights, "on")
+    due = loans.mutate(on=ibis.greatest(loans.disbursed_on, ibis.literal(days[0]))).join(weights, "on")
+    nothing = {part: ibis.literal(0).cast("decimal(38, 2)") for name in PARTS for part in (name, f"placed_{name}")}
+    expected = ibis.union(
+        due.select("loan_id", rows="days", placed_rows="places", **nothing),
+        moves.select(
+            "loan_id",
+            rows=ibis.literal(0, "int64"),
+            placed_rows=ibis.literal(0, "int64"),
+            **{name: _times(moves[name], moves.days) for name in PARTS},
+            **{f"placed_{name}": _times(moves[name], moves.places) for name in PARTS},
+        ).select("loan_id", "rows", "placed_rows", *nothing),
+    )
+    held = stored.group_by("loan_id").agg(
+        rows=stored.count(),
+        placed_rows=stored.place.sum(),
+        **{name: stored[name].sum() for name in PARTS},
+        **{f"placed_{name}": _times(stored[name], stored.place).sum() for name in PARTS},
+    )
+    return differences(expected, held, ["loan_id"], ["rows", "placed_rows", *nothing])
+
+
+def _unlike_assignments(read: Read, days: Sequence[date], stored: ir.Table, weights: ir.Table) -> ir.Table:
+    """The loans whose portfolio, investor or officer on some day is not what the assignments say now."""
+    spans = positions.assigned(read, days[0], days[-1])
+    ends = weights.select(until="on", later_days="days", later_places="places")
+    spans = spans.join(weights, "on").join(ends, "until")
+    which = ["loan_id", *_ASSIGNED]
+    expected = spans.select(*which, days=spans.days - spans.later_days, places=spans.places - spans.later_places)
+    held = stored.group_by(which).agg(days=stored.count(), places=stored.place.sum())
+    return differences(expected, held, which, ["days", "places"])
+
+
+def _posted_later(rows: ir.Table, days: Sequence[date], weights: ir.Table) -> ir.Table:
+    """The rows that came after one of the days on which they count was closed."""
+    rows = rows.mutate(on=ibis.greatest(rows.effective_on, ibis.literal(days[0]))).join(weights, "on")
+    return rows.filter(rows.posted_at > rows.known)
+
+
+def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions) -> ir.Table:
+    """The positions of the loans that are stored with other values than they would have now, or on one side alone."""
+    loans = ibis.memtable(pa.table({"loan_id": list(loan_ids)}))
+
+    def of_these(name: str) -> ir.Table:
+        rows = read(name)
+        return rows.semi_join(loans, "loan_id") if "loan_id" in rows.columns else rows
+
+    now = _on(positions.loan_positions(of_these, days[0], days[-1], conventions), days)
+    stored = _on(of_these("loan_positions"), days)
+    columns = (*_KEY, "currency", *_MONEY, *_STATE, *_ASSIGNED)
+    both = stored.select(*columns).outer_join(
+        now.select(**{f"now_{name}": now[name] for name in columns}),
+        [("business_date", "now_business_date"), ("loan_id", "now_loan_id")],
+    )
+    one_alone = both.loan_id.isnull() | both.now_loan_id.isnull()
+
+    def differ(names: Iterable[str]) -> ir.BooleanValue:
+        return any_of(~both[name].identical_to(both[f"now_{name}"]) for name in names)
+
+    found = both.select(
+        **{name: ibis.coalesce(both[name], both[f"now_{name}"]) for name in (*_KEY, "currency")},
+        **{f"{side}{name}": both[f"{prefix}{name}"] for name in _SHOWN for side, prefix in _SIDES},
+        transactions=one_alone | differ(PARTS),
+        schedules=~one_alone & differ((*_MONEY, *_STATE)) & ~differ(PARTS),
+        assignments=~one_alone & differ(_ASSIGNED),
+    )
+    return found.filter(found.transactions | found.schedules | found.assignments)
+
+
+_SIDES = (("stored_", ""), ("now_", "now_"))
+_KINDS = {
+    "transactions": "the transactions",
+    "schedules": "the schedules and modifications",
+    "assignments": "the assignments to portfolios, investors and officers",
+}
+
+
+def _totals(changed: ir.Table) -> pa.Table:
+    """Rows and balances per day, currency and kind of change."""
+    totals = changed.group_by("business_date", "currency", *_KINDS).agg(
+        rows=changed.count(),
+        stored=changed.stored_principal_outstanding.sum(),
+        now=changed.now_principal_outstanding.sum(),
+        stored_late=changed.stored_past_due_amount.sum(),
+        now_late=changed.now_past_due_amount.sum(),
+    )
+    return totals.order_by("business_date", "currency").to_pyarrow()
+
+
+def _loans(changed: ir.Table) -> pa.Table:
+    """A row per loan: from when to when it changed and in what; what is stored on the last of these days, and now."""
+    on_last = {
+        f"{side}_{name}": changed[f"{side}_{name}"].argmax(changed.business_date)
+        for name in _SHOWN
+        for side in ("stored", "now")
+    }
+    loans = changed.group_by("loan_id").agg(
+        first_day=changed.business_date.min(),
+        last_day=changed.business_date.max(),
+        days=changed.count(),
+        **{kind: changed[kind].any() for kind in _KINDS},
+        **on_last,
+    )
+    return loans.order_by("loan_id").to_pyarrow()
+
+
+def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date]) -> list[tuple[list[date], str]]:
+    """The days on which something of one kind changed, with what is said of them, for each kind."""
+    found = []
+    for kind, against in _KINDS.items():
+        totals = per_day[per_day[kind]]
+        if totals.empty:
+            continue
+        since = sorted(set(totals["business_date"]))
+        loans = sum(per_loan[kind].to_pylist())
+        told = f"{_span(since, days)} no longer agree with {against}: {loans:,} loan{'s' * (loans > 1)}"
+        on_last = totals[totals["business_date"] == since[-1]]
+        found.append((since, told + _effect(since[-1], on_last)))
+    return found
+
+
+def _effect(day: date, totals: pd.DataFrame) -> str:
+    """What the loans owe on a day, as stored and as it would be now, by currency; empty where it is the same."""
+    said = []
+    sums = totals.fillna(0).groupby("currency")[["stored", "now", "stored_late", "now_late"]].sum()
+    for currency, row in sums.iterrows():
+        said += [
+            f"{label} {row[stored]:,.2f} {currency} as closed, {row[now]:,.2f} now"
+            for label, stored, now in (
+                ("principal outstanding", "stored", "now"),
+                ("past due", "stored_late", "now_late"),
+            )
+            if row[stored] != row[now]
+        ]
+    return f" (on {day}: {', '.join(said)})" if said else ""
+
+
+def _span(some: Sequence[date], days: Sequence[date]) -> str:
+    """Some of the closed days in words."""
+    if len(some) == 1:
+        return f"closed day {some[0]}"
+    between = sum(some[0] <= day <= some[-1] for day in days)
+    number = "" if len(some) == between else f"{len(some):,} "
+    return f"{number}closed days {some[0]} to {some[-1]}"
+
+
+def _on(rows: ir.Table, days: Sequence[date]) -> ir.Table:
+    rows = rows.filter(rows.business_date.between(ibis.literal(days[0]), ibis.literal(days[-1])))
+    full = len(days) == (days[-1] - days[0]).days + 1
+    return rows if full else rows.filter(rows.business_date.isin(days))
+
+
+def _times(amount: ir.DecimalValue, number: ir.IntegerValue) -> ir.DecimalValue:
+    return (amount.cast("decimal(38, 2)") * number).cast("decimal(38, 2)")

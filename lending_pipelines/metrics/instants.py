@@ -1,0 +1,35 @@
+"""The lender's days as instants: a day ends at midnight in the lender's time zone, and instants are stored in UTC.
+
+Every comparison of an instant with a business date goes through here, so that both engines get plain UTC instants and
+need no time zones of their own.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+
+def ends_at(day: date, timezone: str) -> datetime:
+    """The instant at which the day ends in the zone, in UTC without a zone; the next day begins at it."""
+    midnight = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(timezone))
+    return midnight.astimezone(UTC).replace(tzinfo=None)
+
+
+def calendar(days: Iterable[date], timezone: str) -> ir.Table:
+    """A row for each day: business_date, and ends_at, the instant at which it ends in the zone (UTC)."""
+    dates = sorted(set(days))
+    columns = {
+        "business_date": pa.array(dates, pa.date32()),
+        "ends_at": pa.array([ends_at(day, timezone) for day in dates], pa.timestamp("us")),
+    }
+    return ibis.memtable(pa.table(columns))
+
+
+def on_days(instant: ir.TimestampColumn, first: date, last: date, timezone: str) -> ir.BooleanColumn:
+    """Whether the instant (UTC) lies in the days first..last of the zone."""
+    begins, ends = ends_at(first - timedelta(days=1), timezone), ends_at(last, timezone)
+    return (instant >= ibis.literal(begins, "timestamp(6)")) & (instant < ibis.literal(ends, "timestamp(6)"))

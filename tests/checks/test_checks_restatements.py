@@ -1,0 +1,222 @@
+"""Closed days that no longer agree with what is known now are named, whatever days a run closes.
+
+One loan: 200.00 disbursed on 1 February 2024; 100.00 + 2.00 due on 5 February, 100.00 + 1.00 on 5 March. Closed are the
+days 1 February to 10 February, of what was known then.
+"""
+
+import json
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from checks_world import reader, row
+
+from lending_pipelines.checks import Days, checks_for, restatements_due
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import positions
+from lending_pipelines.tables import TABLES
+
+FEB_1 = date(2024, 2, 1)
+DAYS = [FEB_1 + timedelta(days=n) for n in range(10)]
+NOON = datetime(2024, 2, 1, 12)
+CONVENTIONS = Conventions()
+
+
+def day(number):
+    return date(2024, 2, number)
+
+
+def installment(number, due_on, principal, interest, **values):
+    amounts = {"due_on": due_on, "principal": principal, "interest": interest}
+    return row(
+        "installments",
+        **(
+            {"loan_id": "L1", "version": 1, "number": number, "effective_on": FEB_1, "posted_at": NOON}
+            | amounts
+            | values
+        ),
+    )
+
+
+def transaction(name, kind, on, principal, interest="0", posted_at=NOON, **values):
+    split = {"principal": principal, "interest": interest, "amount": Decimal(principal) + Decimal(interest)}
+    who = {"transaction_id": name, "loan_id": "L1", "type": kind, "effective_on": on, "posted_at": posted_at}
+    return row("transactions", **(who | split | values))
+
+
+def closed_world(conventions=CONVENTIONS, days=DAYS, known_until=datetime(2024, 2, 10, 20)):
+    world = {name: [] for name in TABLES} | {
+        "loans": [row("loans", loan_id="L1", product_id="P", currency="USD", disbursed_on=FEB_1, posted_at=NOON)],
+        "products": [row("products", product_id="P")],
+        "transactions": [transaction("T1", "disbursement", FEB_1, "200")],
+        "installments": [installment(1, day(5), "100", "2"), installment(2, date(2024, 3, 5), "100", "1")],
+    }
+    made = positions.loan_positions(reader(world), days[0], days[-1], conventions)
+    made = made.filter(made.business_date.isin(days))
+    world["loan_positions"] = made.to_pyarrow().to_pylist()
+    stamp = json.dumps(conventions.stamp(), sort_keys=True)
+    world["closed_days"] = [
+        row(
+            "closed_days",
+            table_name="loan_positions",
+            business_date=closed,
+            closed_at=datetime(2024, 2, 11, 1),
+            known_until=known_until,
+            conventions=stamp,
+        )
+        for closed in days
+    ]
+    return world
+
+
+def due(world, conventions=CONVENTIONS):
+    (check,) = (check for check in checks_for("loan_positions", conventions) if check.name == "restatement_due")
+    # A run that closes another day: the check looks at all closed days.
+    return check.evaluate(reader(world), Days.between(date(2024, 3, 1), date(2024, 3, 1)))
+
+
+def test_days_that_agree_are_not_named():
+    found = due(closed_world())
+    assert (found.passed, found.failed_rows, found.failing_days) == (True, 0, ())
+    assert found.metadata["days"] == "all 10 closed days from 2024-02-01 to 2024-02-10"
+
+
+def test_nothing_is_closed():
+    assert due({name: [] for name in TABLES}).passed
+
+
+def test_a_backdated_payment():
+    world = closed_world()
+    world["transactions"].append(transaction("T2", "repayment", day(5), "100", "2", datetime(2024, 3, 2, 10)))
+
+    found = due(world)
+
+    assert (found.severity, found.blocking, found.passed) == ("warn", False, False)
+    assert found.failing_days == tuple(day(n) for n in range(5, 11))
+    assert found.message == (
+        "closed days 2024-02-05 to 2024-02-10 no longer agree with the transactions: 1 loan (on 2024-02-10: principal"
+        " outstanding 200.00 USD as closed, 100.00 now, past due 102.00 USD as closed, 0.00 now). To close them again:"
+        " lending close --from 2024-02-05 --to 2024-02-10 --force"
+    )
+    assert (found.sample[0]["loan_id"], found.sample[0]["first_day"], found.sample[0]["days"]) == (
+        "L1",
+        "2024-02-05",
+        6,
+    )
+
+
+def test_a_report_is_told_of_the_days_that_it_prints():
+    world = closed_world()
+    world["transactions"].append(transaction("T2", "repayment", day(8), "50", posted_at=datetime(2024, 3, 2, 10)))
+    read = reader(world)
+    assert restatements_due(read, ["aging_buckets"], [day(7)], CONVENTIONS) == ()
+    assert restatements_due(read, ["journal_lines"], [day(9)], CONVENTIONS) == ()
+    # 200.00 less 50.00; 102.00 past due less 50.00.
+    assert restatements_due(read, ["aging_buckets"], [day(4), day(9)], CONVENTIONS) == (
+        "Closed day 2024-02-09 no longer agree with the transactions: 1 loan (on 2024-02-09: principal outstanding"
+        " 200.00 USD as closed, 150.00 now, past due 102.00 USD as closed, 52.00 now).",
+    )
+
+
+def test_a_row_that_vanished_and_one_that_came_with_an_early_posted_at():
+    world = closed_world()
+    world["transactions"][0] |= {"principal": Decimal(180), "amount": Decimal(180)}
+    assert due(world).failing_days == tuple(DAYS)
+
+
+def test_two_changes_that_cancel_out_in_the_sum_are_found():
+    # 10.00 paid a day later than it was closed as, and 10.00 a day earlier: the sum over the days is the same.
+    world = closed_world()
+    for name, on, amount in (("T2", day(3), "10"), ("T3", day(7), "10")):
+        world["transactions"].append(transaction(name, "repayment", on, amount))
+    world["loan_positions"] = (
+        positions.loan_positions(reader(world), DAYS[0], DAYS[-1], CONVENTIONS).to_pyarrow().to_pylist()
+    )
+    assert due(world).passed
+    world["transactions"][1]["effective_on"] = day(4)
+    world["transactions"][2]["effective_on"] = day(6)
+    assert due(world).failing_days == (day(3), day(6))
+
+
+def test_a_schedule_that_was_posted_later():
+    world = closed_world()
+    # The first due date moves to 9 February, from 4 February on: not late on the 5th to 8th any more.
+    later = {"version": 2, "effective_on": day(4), "posted_at": datetime(2024, 3, 1)}
+    world["installments"] += [
+        installment(1, day(9), "100", "2", **later),
+        installment(2, date(2024, 3, 5), "100", "1", **later),
+    ]
+    found = due(world)
+    assert found.failing_days == tuple(day(n) for n in range(4, 11))
+    assert "no longer agree with the schedules and modifications: 1 loan" in found.message
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "column"),
+    [
+        ("portfolio_membership", {"portfolio_id": "F", "assigned_on": date(2024, 2, 6)}, "portfolio_id"),
+        ("loan_ownership", {"investor_id": "I", "assigned_on": date(2024, 2, 6)}, "investor_id"),
+        ("officer_assignments", {"officer_id": "S", "assigned_on": date(2024, 2, 6)}, "officer_id"),
+    ],
+)
+def test_an_assignment_to_closed_days(table, values, column):
+    world = closed_world()
+    world[table].append(row(table, loan_id="L1", **values))
+    found = due(world)
+    assert found.failing_days == tuple(day(n) for n in range(6, 11))
+    assert found.message.startswith(
+        "closed days 2024-02-06 to 2024-02-10 no longer agree with the assignments to portfolios, investors and"
+        " officers: 1 loan. "
+    )
+    assert found.sample[0][f"now_{column}"] == next(iter(values.values()))
+
+
+def test_other_conventions():
+    world = closed_world(Conventions(non_accrual_days=60))
+    found = due(world)
+    assert found.failing_days == tuple(DAYS)
+    assert found.message == (
+        "closed days 2024-02-01 to 2024-02-10 made under other conventions: non_accrual_days 60, now 90. To close them"
+        " again: lending close --from 2024-02-01 --to 2024-02-10 --force"
+    )
+
+
+def test_days_between_which_others_are_open():
+    days = [day(1), day(4), day(9)]
+    world = closed_world(days=days)
+    assert due(world).passed
+    world["transactions"].append(transaction("T2", "repayment", day(5), "100", "2", datetime(2024, 3, 2, 10)))
+    assert due(world).failing_days == (day(9),)
+
+
+@pytest.mark.parametrize(
+    ("zone", "late"),
+    [
+        # 1.30 in Amsterdam on 6 July is 23:30 UTC on the 5th, and 16:30 on the 5th in Los Angeles: only in Amsterdam
+        # and Singapore had the 5th ended.
+        ("Europe/Amsterdam", True),
+        ("Asia/Singapore", True),
+        ("UTC", False),
+        ("America/Los_Angeles", False),
+    ],
+)
+def test_a_payment_posted_after_the_days_end_holds_no_report_back(zone, late):
+    conventions = Conventions(timezone=zone)
+    world = closed_world(known_until=None)
+    posted_at = datetime(2024, 2, 5, 22, 30) if zone == "UTC" else datetime(2024, 2, 5, 23, 30)
+    world["transactions"].append(transaction("T2", "repayment", day(5), "100", "2", posted_at))
+    (check,) = (c for c in checks_for("loan_positions", conventions) if c.name == "positions_equal_transactions")
+    assert check.evaluate(reader(world), Days.between(day(5), day(5))).passed == late
+
+
+def test_a_payment_that_was_not_known_at_the_close_holds_no_report_back():
+    # Known were postings until 4 February, 9:00; the close of the 5th did not see what was posted at 10:00.
+    world = closed_world(known_until=datetime(2024, 2, 4, 9))
+    world["transactions"].append(transaction("T2", "repayment", day(4), "100", "2", datetime(2024, 2, 4, 10)))
+    (check,) = (c for c in checks_for("loan_positions", CONVENTIONS) if c.name == "positions_equal_transactions")
+    assert check.evaluate(reader(world), Days.between(day(4), day(10))).passed
+    world = closed_world(known_until=datetime(2024, 2, 4, 10))
+    world["transactions"].append(transaction("T2", "repayment", day(4), "100", "2", datetime(2024, 2, 4, 10)))
+    assert check.evaluate(reader(world), Days.between(day(4), day(10))).failing_days == tuple(
+        day(n) for n in range(4, 11)
+    )
