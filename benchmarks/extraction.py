@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from benchmarks.harness import Options, Row, compare
 from lending_pipelines.sources import open_source
+from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import rows as by_cursor
-from lending_pipelines.sources.convert import record_batch
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
 
@@ -31,13 +31,15 @@ Answer = tuple[int, str]
 
 def ours(url: str) -> Answer:
     """Through the package's own source."""
-    return _summed(open_source("canonical", url).read(TABLE, None))
+    with open_source("canonical", url).snapshot() as reader:
+        return _summed(reader.read(TABLE))
 
 
 def driver_rows(url: str) -> Answer:
     """Through psycopg2's cursor on the server, converted to the same Arrow batches."""
-    fetched = by_cursor.fetch(sa.create_engine(url), sa.select(*STORED.columns))
-    return _summed(record_batch("driver", TABLE, columns) for columns in fetched)
+    with sa.create_engine(url).connect() as connection:
+        fetched = by_cursor.fetch(connection, sa.select(*STORED.columns))
+        return _summed(record_batches("driver", TABLE, fetched))
 
 
 def pandas_read_sql(url: str) -> Answer:

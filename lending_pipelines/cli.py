@@ -6,14 +6,18 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 import os
 import sys
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lending_pipelines import cli_portfolios, cli_tapes
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
+from lending_pipelines.tables import SERVICING
 from lending_pipelines.terminal import register_session, tell_step
+
+if TYPE_CHECKING:
+    from lending_pipelines.runs import Finished
 
 app = typer.Typer(
     help="A lender's reporting: sync, daily close, reports, loan tapes.",
@@ -75,7 +79,13 @@ def sync(
 
     finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=tell_step)
     for table, metadata in finished.metadata.items():
-        typer.echo(f"{table:<24}{metadata['rows_read']:>14,} read{metadata['rows_added']:>14,} added")
+        typer.echo(f"{table:<24}{_synced(metadata)}")
+    _warn(finished)
+    if refused := [table for table in SERVICING if table not in finished.metadata]:
+        raise LendingError(
+            f"sync: {len(refused)} of {len(SERVICING)} tables are refused and the lake keeps what it had: "
+            f"{', '.join(refused)}"
+        )
 
 
 @app.command()
@@ -99,8 +109,9 @@ def close(
     for span in ranges:
         typer.echo(f"Closing {span[0]} to {span[1]}")
         finished = run_job("daily_close", days=span, progress=tell_step)
-        for warning in finished.warnings:
-            typer.echo(f"  warning: {warning}", err=True)
+        if absent := [table for table, metadata in finished.metadata.items() if "absent" in metadata]:
+            typer.echo(f"  no data: the source has no {', '.join(absent)}", err=True)
+        _warn(finished)
 
 
 @app.command()
@@ -161,6 +172,19 @@ def ui(
     instance_home(Settings.from_environment())
     arguments = ["dagster", "dev", "-m", "lending_pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", *arguments])
+
+
+def _synced(metadata: dict[str, Any]) -> str:
+    """What the sync of a table did."""
+    if "absent" in metadata:
+        return f"  {metadata['absent']}"
+    counted = ("read", "added", "updated", "removed")
+    return "".join(f"{metadata[f'rows_{each}']:>14,} {each}" for each in counted)
+
+
+def _warn(finished: "Finished") -> None:
+    for warning in finished.warnings:
+        typer.echo(f"  warning: {warning}", err=True)
 
 
 def _assignments(settings: list[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from lending_pipelines.assets import CLOSE_ASSETS, report_assets, table_checks
+from lending_pipelines.assets import CLOSE_ASSETS, NEEDED_TABLES, report_assets, table_checks
 from lending_pipelines.jobs import assign_portfolios, daily_close, deliver_tape, report_jobs, sell_portfolio, sync
 from lending_pipelines.resources import (
     ConventionsResource,
@@ -36,7 +36,7 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
     }
     return dg.Definitions(
         assets=[*CLOSE_ASSETS, *report_assets()],
-        asset_checks=table_checks(),
+        asset_checks=table_checks(NEEDED_TABLES),
         jobs=[sync, daily_close, assign_portfolios, sell_portfolio, deliver_tape, *report_jobs()],
         schedules=schedules(),
         sensors=SENSORS,

@@ -139,12 +139,15 @@ def test_the_source_of_the_tutorial_works(tmp_path, monkeypatch):
     acme.close()
 
     source = open_source("acme", str(database))
-    [batch] = source.read(SERVICING["loans"], None)
+    with source.snapshot() as reader:
+        [batch] = reader.read(SERVICING["loans"])
+        assert len(list(reader.read(SERVICING["loans"], datetime(2025, 1, 5, 10)))) == 1
+        assert list(reader.read(SERVICING["loans"], datetime(2025, 1, 5, 10, 0, 1))) == []
+        assert list(reader.read(SERVICING["transactions"])) == []
+        assert reader.month_totals(SERVICING["loans"]) is None
     [row] = batch.to_pylist()
     assert batch.schema == SERVICING["loans"].arrow_schema
     assert (row["loan_id"], row["principal"], row["disbursed_on"]) == ("L1", Decimal("1000.00"), date(2025, 1, 5))
-    assert len(list(source.read(SERVICING["loans"], datetime(2025, 1, 5, 10)))) == 1
-    assert list(source.read(SERVICING["loans"], datetime(2025, 1, 5, 10, 0, 1))) == []
-    assert list(source.read(SERVICING["transactions"], None)) == []
-    with pytest.raises(SourceError, match=r"acme: table branches cannot be read from .*: unable to open database file"):
-        list(open_source("acme", str(tmp_path / "none.db")).read(SERVICING["branches"], None))
+    missing = open_source("acme", str(tmp_path / "none.db"))
+    with pytest.raises(SourceError, match=r"acme: .* cannot be read: unable to open database file"), missing.snapshot():
+        pass

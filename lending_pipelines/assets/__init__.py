@@ -14,11 +14,10 @@ from lending_pipelines.assets.daily import (
     trial_balance,
 )
 from lending_pipelines.assets.reports import report_assets
-from lending_pipelines.assets.servicing import servicing_tables
+from lending_pipelines.assets.servicing import servicing_asset, tables_needed
 from lending_pipelines.assets.tapes import loan_tapes
 
-CLOSE_ASSETS = (
-    servicing_tables,
+_MADE_BY_CLOSE = (
     portfolio_assignments,
     portfolio_membership,
     loan_ownership,
@@ -30,9 +29,16 @@ CLOSE_ASSETS = (
     ledger_tieouts,
     loan_tapes,
 )
+
+NEEDED_TABLES = tables_needed(_MADE_BY_CLOSE)
+"""The servicing tables without which a day cannot be closed."""
+
+servicing_tables = servicing_asset(NEEDED_TABLES)
+
+CLOSE_ASSETS = (servicing_tables, *_MADE_BY_CLOSE)
 """What the daily close makes, in order."""
 
 ASSIGNMENT_ASSETS = (portfolio_assignments, portfolio_membership)
 """What puts loans into portfolios."""
 
-__all__ = ["ASSIGNMENT_ASSETS", "CLOSE_ASSETS", "report_assets", "servicing_tables", "table_checks"]
+__all__ = ["ASSIGNMENT_ASSETS", "CLOSE_ASSETS", "NEEDED_TABLES", "report_assets", "servicing_tables", "table_checks"]

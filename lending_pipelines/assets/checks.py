@@ -1,11 +1,13 @@
-"""The checks as Dagster asset checks: a step for each derived table, and two for the servicing tables.
+"""The checks as Dagster asset checks: a step for each derived table, two for the servicing tables that the close needs,
+and one for each other servicing table.
 
 The Great Expectations suites of the servicing tables are a step of their own, which runs last: nothing waits for them.
+Tables that the close does not need have a step each: Dagster skips it when the sync refuses its table.
 
 What is checked is in checks/. A check of a run looks at the run's days; launched alone, at the latest closed day.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 
 import dagster as dg
@@ -28,14 +30,16 @@ DAYS_LISTED = 31
 _LAST = {"dagster/priority": "-1"}
 
 
-def table_checks() -> list[dg.AssetChecksDefinition]:
-    """The asset checks of every table of the lake."""
+def table_checks(needed: Collection[str]) -> list[dg.AssetChecksDefinition]:
+    """The asset checks of every table of the lake; `needed` are the servicing tables that the close needs."""
     derived = [_checks(f"{name}_checks", _checks_of([name])) for name in DERIVED]
-    servicing = _checks_of(SERVICING)
+    others = [_checks(f"{name}_checks", _checks_of([name]), tags=_LAST) for name in SERVICING if name not in needed]
+    servicing = _checks_of(name for name in SERVICING if name in needed)
     suites = [check for check in servicing if check.name == SUITE]
     return [
         _checks("servicing_checks", [check for check in servicing if check not in suites]),
         _checks("servicing_expectations", suites, tags=_LAST),
+        *others,
         *derived,
     ]
 

@@ -1,13 +1,22 @@
 """The mirror of the servicing tables in the lake, brought in by the sync."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 
 import dagster as dg
 
 from lending_pipelines.assets.describe import OWNERS, table_metadata
+from lending_pipelines.errors import LendingError
 from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource
-from lending_pipelines.sources.sync import SyncResult, sync_table
-from lending_pipelines.tables import SERVICING
+from lending_pipelines.sources import SyncResult, sync_tables
+from lending_pipelines.tables import SERVICING, Table
+
+SYNCED = "synced"
+"""The check of each servicing table on what its last sync found."""
+
+
+class TablesRefused(LendingError):
+    """Servicing tables that the close needs were refused."""
 
 
 class SyncConfig(dg.Config):
@@ -17,41 +26,105 @@ class SyncConfig(dg.Config):
     """Read every table whole, instead of what was posted or changed since the last sync."""
 
 
-@dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            table.name,
-            description=table.description,
-            group_name="servicing",
-            owners=OWNERS,
-            kinds={"deltalake"},
-            metadata={**table_metadata(table.name), "sync": f"{table.load} by {table.watermark or 'key'}"},
-        )
-        for table in SERVICING.values()
-    ],
-    can_subset=True,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    # The lender's live database: deploy/ lets one run at a time read it.
-    pool="servicing_database",
-)
-def servicing_tables(
-    context: dg.AssetExecutionContext,
-    config: SyncConfig,
-    source: SourceResource,
-    lake: LakeResource,
-    conventions: ConventionsResource,
-) -> Iterator[dg.MaterializeResult]:
-    """Each table is one commit: what came in before an error stays, and the failing table keeps what it had."""
-    opened = source.open()
-    for name, table in SERVICING.items():
-        if dg.AssetKey(name) in context.selected_asset_keys:
-            result = sync_table(opened, table, lake.lake, config.full, conventions.get())
-            context.log.info(f"{name}: {result.rows_read:,} rows read, {result.rows_added:,} added")
-            yield dg.MaterializeResult(asset_key=name, metadata=_metadata(result))
+def tables_needed(close: Iterable[dg.AssetsDefinition]) -> frozenset[str]:
+    """The servicing tables that some asset of the close is made from."""
+    upstream = {key for asset in close for keys in asset.asset_deps.values() for key in keys}
+    return frozenset(key.path[-1] for key in upstream) & frozenset(SERVICING)
+
+
+def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
+    """The servicing tables as one asset of many keys; it fails when one of `needed` is refused."""
+
+    @dg.multi_asset(
+        name="servicing_tables",
+        specs=[_spec(table) for table in SERVICING.values()],
+        check_specs=[_check_spec(name) for name in SERVICING],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        # The lender's live database: deploy/ lets one run at a time read it.
+        pool="servicing_database",
+    )
+    def servicing_tables(
+        context: dg.AssetExecutionContext,
+        config: SyncConfig,
+        source: SourceResource,
+        lake: LakeResource,
+        conventions: ConventionsResource,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """Bring in each table by one commit. A refused table keeps what it had and is not materialized.
+
+        TablesRefused, with every fault of every table, when one of them is needed by the close.
+        """
+        wanted = [SERVICING[key.path[-1]] for key in context.selected_asset_keys]
+        refused: dict[str, LendingError] = {}
+        syncing = sync_tables(source.open(), _in_order(wanted), lake.lake, conventions.get(), config.full)
+        with closing(syncing) as outcomes:
+            for table, outcome in outcomes:
+                if isinstance(outcome, LendingError):
+                    refused[table.name] = outcome
+                    context.log.error(str(outcome))
+                else:
+                    _log(context, table, outcome)
+                    yield dg.MaterializeResult(asset_key=table.name, metadata=_metadata(outcome))
+                if dg.AssetCheckKey(dg.AssetKey(table.name), SYNCED) in context.selected_asset_check_keys:
+                    yield _check_result(table, outcome)
+        if refused.keys() & set(needed):
+            raise TablesRefused(
+                f"{len(refused)} of {len(wanted)} tables are refused and the lake keeps what it had: "
+                + "; ".join(map(str, refused.values()))
+            )
+
+    return servicing_tables
+
+
+def _spec(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        description=table.description,
+        group_name="servicing",
+        owners=OWNERS,
+        kinds={"deltalake"},
+        metadata={**table_metadata(table.name), "sync": f"{table.load} by {table.watermark or 'key'}"},
+    )
+
+
+def _check_spec(name: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        SYNCED,
+        asset=name,
+        description="The last sync took the table in; no row vanished or changed that may not, none is in the future.",
+    )
+
+
+def _in_order(tables: Iterable[Table]) -> list[Table]:
+    order = list(SERVICING)
+    return sorted(tables, key=lambda table: order.index(table.name))
+
+
+def _log(context: dg.AssetExecutionContext, table: Table, result: SyncResult) -> None:
+    if result.absent:
+        context.log.info(f"{table.name}: no data: the source has no such table")
+    else:
+        context.log.info(f"{table.name}: {result.rows_read:,} rows read, {result.rows_added:,} added")
+    for warning in result.warnings:
+        context.log.warning(warning)
+
+
+def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetCheckResult:
+    """A refused table is an error, what a user must know of the rows a warning."""
+    refused = isinstance(outcome, LendingError)
+    told = [str(outcome)] if isinstance(outcome, LendingError) else list(outcome.warnings)
+    return dg.AssetCheckResult(
+        asset_key=table.name,
+        check_name=SYNCED,
+        passed=not told,
+        severity=dg.AssetCheckSeverity.ERROR if refused else dg.AssetCheckSeverity.WARN,
+        description="; ".join(told) or None,
+    )
 
 
 def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | str]:
-    return {
+    metadata: dict[str, dg.MetadataValue | int | float | str] = {
         "rows_read": result.rows_read,
         "rows_added": result.rows_added,
         "rows_updated": result.rows_updated,
@@ -61,3 +134,10 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
         "seconds": round(result.seconds, 3),
         **result.notes,
     }
+    if result.absent:
+        metadata["absent"] = "no data: the source has no such table"
+    if result.months_read_again:
+        metadata["months_read_again"] = ", ".join(result.months_read_again)
+    if result.warnings:
+        metadata["warnings"] = dg.MetadataValue.json(list(result.warnings))
+    return metadata

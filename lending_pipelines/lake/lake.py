@@ -19,13 +19,12 @@ import fsspec
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from lending_pipelines.errors import LendingError
 from lending_pipelines.lake.engines import Engine
+from lending_pipelines.lake.files import DataFile, LakeError, add_action, conform, live, may_hold, stored_schema
 from lending_pipelines.tables import RECORDS, TABLES, Table
 
 COMMIT_ATTEMPTS = 20
@@ -33,9 +32,11 @@ COMMIT_ATTEMPTS = 20
 # Delta's writers otherwise delete the log of versions older than a month with every hundredth commit.
 _FOR_GOOD = {"delta.enableExpiredLogCleanup": "false"}
 
+_NOTE = "lending.note"
+"""The key of a commit's note in Delta's log."""
 
-class LakeError(LendingError):
-    """The lake cannot do what was asked."""
+CORRECTED = "corrected"
+"""The note of a commit that took rows out of a table, or replaced events."""
 
 
 class TableNotMade(LakeError):
@@ -62,18 +63,6 @@ class TableVersion:
 
     version: int
     files: str
-
-
-@dataclass(frozen=True)
-class _File:
-    """A live file of a table."""
-
-    path: str
-    size: int
-    partition: dict[str, str | None]
-
-    def remove(self) -> RemoveAction:
-        return RemoveAction(self.path, True, _now_ms(), self.size, self.partition)
 
 
 class Lake:
@@ -103,7 +92,7 @@ class Lake:
         if name in RECORDS and not self.has(name):
             return TableVersion(-1, "")
         snapshot = self._open(TABLES[name])
-        files = sorted(f"{file.path} {file.size}" for file in _live(snapshot))
+        files = sorted(f"{file.path} {file.size}" for file in live(snapshot))
         return TableVersion(snapshot.version(), hashlib.sha256("\n".join(files).encode()).hexdigest())
 
     def table(
@@ -119,7 +108,7 @@ class Lake:
         if name in RECORDS and not self.has(name):
             return self._read(table, [])
         snapshot = self._open(table, version)
-        files = [f for f in _live(snapshot) if _may_hold(table, f, first, last)]
+        files = [f for f in live(snapshot) if may_hold(table, f, first, last)]
         rows = self._read(table, files)
         if first is not None:
             rows = rows.filter(rows.business_date >= first)
@@ -142,7 +131,7 @@ class Lake:
         """The business dates with rows in a daily table."""
         if TABLES[name].partition != "business_date":
             return self.table(name, version=version).select("business_date")
-        files = _live(self._open(TABLES[name], version))
+        files = live(self._open(TABLES[name], version))
         days = [date.fromisoformat(str(f.partition["business_date"])) for f in files]
         return ibis.memtable(pa.table({"business_date": pa.array(days, pa.date32())}))
 
@@ -170,16 +159,57 @@ class Lake:
 
         return self._rework(table, merged, replaced=lambda file: True)
 
-    def replace(self, name: str, rows: ir.Table) -> Written:
-        """Replace all rows of the table in one commit."""
-        return self._write(TABLES[name], rows, replaced=lambda file: True)
+    def replace(self, name: str, rows: ir.Table, note: str = "") -> Written:
+        """Replace all rows of the table in one commit; `note` is kept with the commit."""
+        return self._write(TABLES[name], rows, replaced=lambda file: True, note=note)
+
+    def correct(self, name: str, rows: ir.Table, gone: ir.Table) -> Written:
+        """Put the rows in the place of those with their key, and take out those with a key in `gone`, in one commit.
+
+        Files that hold none of these keys stay. What was taken out or replaced can be read with `superseded`.
+        """
+        table = TABLES[name]
+        key = list(table.key)
+        touched = ibis.union(rows.select(key), gone.select(key))
+
+        def holds(file: DataFile) -> bool:
+            return bool(self._read(table, [file]).semi_join(touched, key).count().to_pyarrow().as_py())
+
+        def corrected(held: ir.Table) -> ir.Table:
+            return ibis.union(held.anti_join(touched, key).select(*table.names), rows.select(*table.names))
+
+        return self._rework(table, corrected, replaced=holds, all_read=False, note=CORRECTED)
+
+    def superseded(self, name: str, since: datetime, version: int | None = None) -> ir.Table | None:
+        """The rows that corrections after `since` (UTC) took out or replaced, as they were then; None without any.
+
+        Up to `version`, or the current one. A row that changed is among them only if the table holds events: rows of
+        other tables change in the ordinary way.
+        """
+        table = TABLES[name]
+        key = list(table.key)
+        last = self.version(name) if version is None else version
+        found: ir.Table | None = None
+        for commit in reversed(self._open(table, last).history()):
+            at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).replace(tzinfo=None)
+            if commit.get(_NOTE) != CORRECTED or at <= since:
+                continue
+            before, after = self._replaced_in(table, commit["version"])
+            rows = before.difference(after) if table.load == "append" else before.anti_join(after, key)
+            # Of several corrections of a row, the first after the instant replaced what was known then.
+            found = rows if found is None else ibis.union(found, rows.anti_join(found, key))
+        return found
+
+    def note(self, name: str) -> str:
+        """The note of the table's latest commit, empty without one."""
+        return self._open(TABLES[name]).history(1)[0].get(_NOTE, "")
 
     def replace_days(self, name: str, rows: ir.Table, first: date, last: date) -> Written:
         """Replace the rows of the days first..last (inclusive) of a daily table in one commit; other days stay."""
         table = TABLES[name]
         if table.partition == "business_month":
             return self._rewrite_months(table, rows, first, last)
-        return self._write(table, rows, replaced=lambda file: _may_hold(table, file, first, last))
+        return self._write(table, rows, replaced=lambda file: may_hold(table, file, first, last))
 
     @contextmanager
     def staged(self, rows: ir.Table) -> Iterator[ir.Table]:
@@ -188,25 +218,40 @@ class Lake:
             self.engine.write_parquet(rows, folder, "staged", None)
             yield self.engine.read_parquet([f"{folder}/*.parquet"])
 
-    def _write(self, table: Table, rows: ir.Table, replaced: Callable[[_File], bool]) -> Written:
+    def _replaced_in(self, table: Table, version: int) -> tuple[ir.Table, ir.Table]:
+        """The rows of the files that a commit took away, and of those that it added."""
+        before, after = (live(self._open(table, number)) for number in (version - 1, version))
+        stayed = {file.path for file in before} & {file.path for file in after}
+        old, new = ([file for file in files if file.path not in stayed] for files in (before, after))
+        return self._read(table, old), self._read(table, new)
+
+    def _write(self, table: Table, rows: ir.Table, replaced: Callable[[DataFile], bool], note: str = "") -> Written:
         started = time.monotonic()
         added = self._write_files(table, rows)
 
         def attempt(snapshot: DeltaTable | None) -> int:
-            removed = [f for f in _live(snapshot) if replaced(f)] if snapshot else []
-            return self._commit(table, snapshot, added, removed)
+            removed = [f for f in live(snapshot) if replaced(f)] if snapshot else []
+            return self._commit(table, snapshot, added, removed, note)
 
         return _written(added, self._retry(table, attempt), started)
 
-    def _rework(self, table: Table, rows: Callable[[ir.Table], ir.Table], replaced: Callable[[_File], bool]) -> Written:
+    def _rework(
+        self,
+        table: Table,
+        rows: Callable[[ir.Table], ir.Table],
+        replaced: Callable[[DataFile], bool],
+        all_read: bool = True,
+        note: str = "",
+    ) -> Written:
         """Write rows worked out from those that the table holds, again when another run's commit came between."""
         started = time.monotonic()
         added: list[AddAction] = []
 
         def attempt(snapshot: DeltaTable | None) -> int:
-            files = _live(snapshot) if snapshot else []
-            added[:] = self._write_files(table, rows(self._read(table, files)))
-            return self._commit(table, snapshot, added, [f for f in files if replaced(f)])
+            files = live(snapshot) if snapshot else []
+            removed = [f for f in files if replaced(f)]
+            added[:] = self._write_files(table, rows(self._read(table, files if all_read else removed)))
+            return self._commit(table, snapshot, added, removed, note)
 
         return _written(added, self._retry(table, attempt), started)
 
@@ -214,12 +259,12 @@ class Lake:
         """Replace days inside monthly files: the months' other days are carried over into the new files."""
         started = time.monotonic()
         # Staged once, so that another run's commit in between repeats only this merge, not the computation.
-        with self.staged(_conform(table, rows)) as staged:
+        with self.staged(conform(table, rows)) as staged:
             total = int(staged.count().to_pyarrow().as_py())
             added: list[AddAction] = []
 
             def attempt(snapshot: DeltaTable | None) -> int:
-                touched = [f for f in _live(snapshot) if _may_hold(table, f, first, last)] if snapshot else []
+                touched = [f for f in live(snapshot) if may_hold(table, f, first, last)] if snapshot else []
                 kept = self._read(table, touched)
                 kept = kept.filter((kept.business_date < first) | (kept.business_date > last))
                 added[:] = self._write_files(table, ibis.union(staged, kept))
@@ -230,7 +275,7 @@ class Lake:
 
     def _write_files(self, table: Table, rows: ir.Table) -> list[AddAction]:
         stem = uuid4().hex
-        rows = _conform(table, rows)
+        rows = conform(table, rows)
         if table.partition == "business_month":
             rows = rows.mutate(business_month=rows.business_date.strftime("%Y-%m"))
         # Engines and other runs write unseen by fsspec: what an object store was seen to list before is not believed.
@@ -240,12 +285,22 @@ class Lake:
         return [
             action
             for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
-            if (action := _add_action(table, filesystem, root, path)) is not None
+            if (action := add_action(table, filesystem, root, path)) is not None
         ]
 
-    def _commit(self, table: Table, snapshot: DeltaTable | None, added: list[AddAction], removed: list[_File]) -> int:
-        schema = Schema.from_arrow(_stored_schema(table))
+    def _commit(
+        self,
+        table: Table,
+        snapshot: DeltaTable | None,
+        added: list[AddAction],
+        removed: list[DataFile],
+        note: str = "",
+    ) -> int:
+        schema = Schema.from_arrow(stored_schema(table))
         partition_by: list[str] = [table.partition] if table.partition else []
+        # Delta would let two additions pass side by side; here each is worked out on what the other left, so that
+        # runs that write the same day or the same events at once leave them once.
+        properties = CommitProperties(max_commit_retries=0, custom_metadata={_NOTE: note} if note else None)
         if snapshot is None:
             create_table_with_add_actions(
                 self._uri(table.name),
@@ -257,14 +312,12 @@ class Lake:
                 description=table.description,
                 configuration=_FOR_GOOD,
                 storage_options=self._storage_options,
+                commit_properties=properties,
             )
             return 0
         actions: list[AddAction | RemoveAction] = [*added, *(f.remove() for f in removed)]
-        if actions:
-            # Delta would let two additions pass side by side; here each is worked out on what the other left, so that
-            # runs that write the same day or the same events at once leave them once.
-            alone = CommitProperties(max_commit_retries=0)
-            snapshot.create_write_transaction(actions, "append", schema, partition_by, commit_properties=alone)
+        if actions or note:
+            snapshot.create_write_transaction(actions, "append", schema, partition_by, commit_properties=properties)
             snapshot.update_incremental()
         return snapshot.version()
 
@@ -284,7 +337,7 @@ class Lake:
             f"table {table.name}: {COMMIT_ATTEMPTS} attempts to commit met other runs' commits; run it again alone"
         )
 
-    def _read(self, table: Table, files: list[_File]) -> ir.Table:
+    def _read(self, table: Table, files: list[DataFile]) -> ir.Table:
         if not files:
             return ibis.memtable(table.arrow_schema.empty_table(), schema=table.schema)
         paths = [f"{self._uri(table.name)}/{f.path}" for f in files]
@@ -308,64 +361,6 @@ class Lake:
         return f"{self.url}/{name}"
 
 
-def _conform(table: Table, rows: ir.Table) -> ir.Table:
-    missing = [name for name in table.names if name not in rows.columns]
-    if missing:
-        raise LakeError(f"table {table.name}: rows lack the columns {', '.join(missing)}")
-    return rows.select(*table.names).cast(table.schema)
-
-
-def _stored_schema(table: Table):
-    schema = table.arrow_schema
-    if table.partition == "business_month":
-        return schema.append(ibis.schema({"business_month": "string"}).to_pyarrow().field(0))
-    return schema
-
-
-def _add_action(table: Table, filesystem: fsspec.AbstractFileSystem, root: str, path: str) -> AddAction | None:
-    with filesystem.open(path, "rb") as file:
-        parquet = pq.ParquetFile(file)
-        rows = parquet.metadata.num_rows
-        # An engine may widen a type unseen by Ibis: found here, before the commit, not by the next reader.
-        if wrong := [field for field in parquet.schema_arrow if field.type != _stored_type(table, field.name)]:
-            raise LakeError(f"table {table.name}: the engine wrote {', '.join(map(str, wrong))}")
-    if rows == 0:
-        return None
-    relative = path.removeprefix(root).lstrip("/")
-    partition = dict(part.split("=", 1) for part in relative.split("/")[:-1])
-    return AddAction(relative, filesystem.size(path), partition, _now_ms(), True, json.dumps({"numRecords": rows}))
-
-
-def _stored_type(table: Table, column: str) -> pa.DataType:
-    return table.arrow_schema.field(column).type
-
-
-def _live(snapshot: DeltaTable) -> list[_File]:
-    actions = snapshot.get_add_actions(flatten=False)
-    partitioned = "partition" in actions.schema.names
-    return [
-        _File(
-            row["path"],
-            row["size_bytes"],
-            {key: str(value) for key, value in row["partition"].items()} if partitioned else {},
-        )
-        for row in actions.to_struct_array().to_pylist()
-    ]
-
-
-def _may_hold(table: Table, file: _File, first: date | None, last: date | None) -> bool:
-    """Whether a file can hold rows of the days first..last, by its folder."""
-    if table.partition is None:
-        return True
-    key = str(file.partition[table.partition])
-    form = "%Y-%m" if table.partition == "business_month" else "%Y-%m-%d"
-    return (first is None or key >= first.strftime(form)) and (last is None or key <= last.strftime(form))
-
-
 def _written(added: list[AddAction], version: int, started: float) -> Written:
     rows = sum(json.loads(a.stats)["numRecords"] for a in added)
     return Written(rows, sum(a.size for a in added), version, time.monotonic() - started)
-
-
-def _now_ms() -> int:
-    return int(datetime.now().timestamp() * 1000)

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
-from lending_pipelines.metrics.events import known
 from lending_pipelines.resources.report_source import LakeReportSource
+from lending_pipelines.tables import TABLES
 
 
 @contextmanager
@@ -43,7 +42,7 @@ class RecomputedSource:
         self._source = source
         self._days = sorted(days)
         self._conventions = conventions
-        self._known_at = None if known_at is None else ibis.literal(known_at, "timestamp(6)")
+        self._known_at = known_at
         self._stage = stage
         self._computed: dict[str, ir.Table] = {}
 
@@ -58,8 +57,9 @@ class RecomputedSource:
             return self._computed[name]
         rows = self._rows(name)
         if rows is None:
-            rows = self._source.table(name)
-            return known(rows, self._known_at) if "posted_at" in rows.columns else rows
+            if self._known_at is not None and "posted_at" in TABLES[name].names:
+                return self._source.as_known(name, self._known_at)
+            return self._source.table(name)
         self._computed[name] = self._stage.enter_context(self._source.staged(rows))
         return self._computed[name]
 

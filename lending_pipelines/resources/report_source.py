@@ -1,13 +1,16 @@
 """The lake as reports see it: every table at one Delta version, from its first reading to the end of the report."""
 
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, datetime
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake, TableVersion
+from lending_pipelines.metrics.events import known
+from lending_pipelines.tables import TABLES
 
 
 class LakeReportSource:
@@ -39,6 +42,18 @@ class LakeReportSource:
         if name not in self._tables:
             self._tables[name] = self.lake.table(name, version=self.identity(name).version)
         return self._tables[name]
+
+    def as_known(self, name: str, known_at: datetime) -> ir.Table:
+        """A servicing table with `posted_at` as it was known at an instant (UTC).
+
+        Left out is what was posted later. What has vanished from the source since then, or was changed there, is as it
+        was.
+        """
+        rows = self.table(name)
+        superseded = self.lake.superseded(name, known_at, self.identity(name).version)
+        if superseded is not None:
+            rows = ibis.union(rows.anti_join(superseded, list(TABLES[name].key)), superseded)
+        return known(rows, ibis.literal(known_at, "timestamp(6)"))
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
         """The rows of an expression over these tables as they are computed, in order."""

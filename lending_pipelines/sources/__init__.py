@@ -4,17 +4,18 @@ An adapter translates a system into the servicing tables and nothing more; what 
 To add a servicing system, add a folder here whose package has an `Adapter` (protocol.py says what that is).
 """
 
-from lending_pipelines.sources.protocol import Source, SourceError
+from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.registry import open_source, source_names
-from lending_pipelines.sources.sync import OVERLAP, SyncError, SyncResult, sync_table
+from lending_pipelines.sources.sync import OVERLAP, SyncError, SyncResult, sync_tables
 
 __all__ = [
     "OVERLAP",
+    "Reader",
     "Source",
     "SourceError",
     "SyncError",
     "SyncResult",
     "open_source",
     "source_names",
-    "sync_table",
+    "sync_tables",
 ]

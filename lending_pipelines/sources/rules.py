@@ -7,7 +7,6 @@ other across tables, is judged after the sync, in checks/.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
@@ -47,19 +46,8 @@ def findings(
         *unreadable,
         *_broken_rows(table, staged, conventions, doubtful),
         *_duplicate_keys(table, staged, doubtful),
-        *_changed_events(table, staged, current, doubtful),
         *_unknown_reversed(table, staged, current, doubtful),
     ]
-
-
-def contradictions(table: Table, staged: ir.Table, current: ir.Table, but: Collection[str] = ()) -> ir.Table:
-    """The staged rows whose key the lake holds with other content, in any column but those named."""
-    both = staged.join(current, list(table.key), rname="{name}_held")
-    values = [name for name in table.names if name not in table.key and name not in but]
-    if not values:
-        return staged.limit(0)
-    differs = ibis.or_(*(~both[name].identical_to(both[f"{name}_held"]) for name in values))
-    return both.filter(differs).select(*table.names)
 
 
 def _rules(table: Table, conventions: Conventions) -> Iterator[_Rule]:
@@ -131,15 +119,6 @@ def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Itera
     repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
     if _count(repeated):
         yield _finding(table, ", ".join(table.key), "are keys given more than once", repeated)
-
-
-def _changed_events(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[Finding]:
-    if table.load != "append" or current is None or doubtful.intersection(table.key):
-        return
-    changed = contradictions(table, staged, current, but=doubtful)
-    if _count(changed):
-        problem = "differ from what the lake holds under their key, but events are never updated: reverse them instead"
-        yield _finding(table, ", ".join(table.key), problem, changed)
 
 
 def _unknown_reversed(

@@ -1,25 +1,26 @@
-"""The sync: brings a servicing table from a source into the lake. Rows in, one atomic commit or an error out.
+"""The sync: brings servicing tables from a source into the lake, all of one moment.
 
-Rows are streamed to disk, judged there as a set (rules.py), and committed by the lake's engine, so that memory stays
-flat however large the table. A table that breaks a rule is not committed: the lake keeps what it had.
+Each table is staged on disk, judged there as a set (rules.py), compared with the lake (reading.py, changes.py) and
+committed at once. A table that breaks a rule is refused and the lake keeps what it had; the other tables go on.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
-from lending_pipelines.sources.finding import Finding
-from lending_pipelines.sources.protocol import Source
-from lending_pipelines.sources.rules import contradictions, findings
-from lending_pipelines.sources.staging import stage
-from lending_pipelines.tables import Table
+from lending_pipelines.sources.changes import Changes, changes, count, in_future, warnings
+from lending_pipelines.sources.protocol import Reader, Source, SourceError
+from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_whole
+from lending_pipelines.sources.rules import findings
+from lending_pipelines.tables import REQUIRED, Table
 
 OVERLAP = timedelta(days=1)
 """How far before the lake's watermark an incremental sync reads again.
@@ -27,6 +28,12 @@ OVERLAP = timedelta(days=1)
 A servicing system stamps a row when its transaction starts and shows it when that commits: rows committed late carry
 an earlier posted_at than rows already read. What was read before is recognised by its key.
 """
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the source's clock may be ahead of ours before its instants lie in the future."""
+
+ABSENT, OFFERED = "absent", "offered"
+"""Notes of a table's first commit: whether the source had the table."""
 
 
 class SyncError(LendingError):
@@ -40,10 +47,8 @@ class _Written(Protocol):
     def version(self) -> int: ...
 
 
-class _Engine(Protocol):
+class _Engine(StagedFiles, Protocol):
     def scratch(self) -> AbstractContextManager[str]: ...
-
-    def read_parquet(self, paths: list[str]) -> ir.Table: ...
 
 
 class Lake(Protocol):
@@ -59,8 +64,11 @@ class Lake(Protocol):
     def version(self, name: str) -> int:
         """The table's current version."""
 
-    def table(self, name: str) -> ir.Table:
-        """The table's current rows, lazily."""
+    def note(self, name: str) -> str:
+        """The note of the table's latest commit."""
+
+    def table(self, name: str, *, version: int | None = None) -> ir.Table:
+        """The table's rows, lazily: at a version, or the current ones."""
 
     def append(self, name: str, rows: ir.Table) -> _Written:
         """Add the rows whose key the table does not have."""
@@ -68,123 +76,152 @@ class Lake(Protocol):
     def merge(self, name: str, rows: ir.Table) -> _Written:
         """Put the rows in the place of those that have their key, and add the others."""
 
-    def replace(self, name: str, rows: ir.Table) -> _Written:
+    def replace(self, name: str, rows: ir.Table, note: str = "") -> _Written:
         """Replace all rows."""
+
+    def correct(self, name: str, rows: ir.Table, gone: ir.Table) -> _Written:
+        """Put the rows in the place of those with their key, and take out those with a key in `gone`."""
 
 
 @dataclass(frozen=True)
 class SyncResult:
     """What one sync of one table did."""
 
-    rows_read: int
+    rows_read: int = 0
     """Rows that the source gave."""
-    rows_added: int
+    rows_added: int = 0
     """Rows whose key the lake did not have."""
-    rows_updated: int
+    rows_updated: int = 0
     """Rows whose key the lake had with other content."""
-    rows_removed: int
-    """Rows of the lake that the source no longer has; only a table read whole can tell."""
-    watermark: datetime | None
-    """The latest posted_at or updated_at in the lake; None without one, or without rows."""
-    version: int
+    rows_removed: int = 0
+    """Rows of the lake that the source no longer has."""
+    watermark: datetime | None = None
+    """The latest posted_at or updated_at in the lake that is not in the future; None without one, or without rows."""
+    version: int = 0
     """The table's Delta version, a new one only if something changed."""
-    seconds: float
+    seconds: float = 0.0
+    months_read_again: tuple[str, ...] = ()
+    """The months in which source and lake did not agree."""
+    absent: bool = False
+    """Whether the source does not have the table: there is no data, and the lake's table is empty."""
+    warnings: tuple[str, ...] = ()
+    """What a user must know: rows that vanished or changed, and instants in the future, by key."""
     notes: Mapping[str, int | str] = field(default_factory=dict)
     """What the source says of the table."""
 
 
-@dataclass(frozen=True)
-class _Changes:
-    """How staged rows differ from what the lake holds."""
+def sync_tables(
+    source: Source, tables: Iterable[Table], lake: Lake, conventions: Conventions, full: bool = False
+) -> Generator[tuple[Table, SyncResult | LendingError], None, None]:
+    """Bring tables in, all of one moment of the source, each by how it changes (`table.load`).
 
-    added: int
-    updated: int
-    removed: int
+    A table with a watermark is read from the lake's watermark less OVERLAP on, with the months that differ from the
+    source's totals; any other, or every table when `full`, is read whole. The first sync writes a table even when it
+    is empty.
 
-    def __bool__(self) -> bool:
-        return bool(self.added or self.updated or self.removed)
+    Yields:
+        Each table with what was done, or with the error for which it is refused: SourceError when it cannot be read,
+        SyncError when its rows break a rule. A refused table keeps what the lake had.
 
-
-def sync_table(
-    source: Source, table: Table, lake: Lake, full: bool = False, conventions: Conventions | None = None
-) -> SyncResult:
-    """Bring one table in, by how it changes (`table.load`): append new events, merge changed rows, or replace all.
-
-    Tables with a watermark are read from the lake's watermark less OVERLAP on, or whole when `full`. The first sync
-    writes a table even when it is empty. SourceError when the source cannot be read; SyncError names source, table,
-    column and rows of every value that cannot be read and every rule that is broken. In both cases the lake keeps what
-    it had. `conventions` are the defaults unless given.
+    Raises:
+        SourceError: The source cannot be opened.
     """
-    started = time.monotonic()
-    current = lake.table(table.name) if lake.has(table.name) else None
-    held = _watermark(table, current)
-    since = held - OVERLAP if held and not full else None
-    with lake.engine.scratch() as folder:
-        file = f"{folder}/{table.name}.parquet"
-        read = stage(source, table, since, file)
-        staged = lake.engine.read_parquet([file])
-        _refuse(source, table, findings(table, staged, current, conventions or Conventions(), read.unreadable))
-        changes = _changes(table, staged, current, read.rows)
-        if current is None:
-            version = lake.replace(table.name, staged).version
-        elif changes:
-            version = _commit(table, staged, lake)
-        else:
-            version = lake.version(table.name)
-        seen = [mark for mark in (held, _watermark(table, staged)) if mark]
-    return SyncResult(
-        rows_read=read.rows,
-        rows_added=changes.added,
-        rows_updated=changes.updated,
-        rows_removed=changes.removed,
-        watermark=max(seen, default=None),
-        version=version,
-        seconds=time.monotonic() - started,
-        notes=_notes(source, table),
-    )
+    tables = list(tables)
+    # Before the snapshot is taken: what another sync brings in meanwhile is not what the source no longer has.
+    versions = {table.name: lake.version(table.name) if lake.has(table.name) else None for table in tables}
+    with source.snapshot() as reader:
+        for table in tables:
+            try:
+                result = _TableSync(reader, table, lake, versions[table.name], conventions).run(full)
+            except (SourceError, SyncError) as error:
+                yield table, error
+            else:
+                yield table, result
 
 
-def _refuse(source: Source, table: Table, broken: list[Finding]) -> None:
-    if broken:
-        raise SyncError(
-            f"{source.name}: table {table.name} is refused and the lake keeps what it had: "
-            + "; ".join(f"{table.name}.{finding}" for finding in broken)
+class _TableSync:
+    """The sync of one table at one moment of the source."""
+
+    def __init__(self, reader: Reader, table: Table, lake: Lake, version: int | None, conventions: Conventions):
+        self._reader, self._table, self._lake, self._conventions = reader, table, lake, conventions
+        self._name = table.name
+        self._current = None if version is None else lake.table(table.name, version=version)
+        self._now = datetime.now(UTC).replace(tzinfo=None) + CLOCK_SKEW
+
+    def run(self, full: bool) -> SyncResult:
+        """Read, judge and commit the table."""
+        if self._name in self._reader.absent:
+            return self._absent()
+        started = time.monotonic()
+        with self._lake.engine.scratch() as folder:
+            reading = self._read(folder, full)
+            self._refuse_broken(reading)
+            held = self._nothing() if self._current is None else self._current
+            found = changes(self._table, reading, held)
+            told = warnings(self._table, found)
+            version = self._commit(reading, found)
+        now_held = self._lake.table(self._name)
+        return SyncResult(
+            rows_read=reading.rows_read,
+            rows_added=found.rows_added,
+            rows_updated=found.rows_changed,
+            rows_removed=found.rows_gone,
+            watermark=self._watermark(now_held),
+            version=version,
+            seconds=time.monotonic() - started,
+            months_read_again=reading.months,
+            warnings=(*told, *in_future(self._table, now_held, self._now)),
+            notes=self._reader.notes(self._table),
         )
 
+    def _read(self, folder: str, full: bool) -> Reading:
+        watermark = self._watermark(self._current)
+        if full or self._current is None or watermark is None:
+            return read_whole(self._reader, self._table, self._current, self._lake.engine, folder)
+        since = watermark - OVERLAP
+        return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
 
-def _changes(table: Table, staged: ir.Table, current: ir.Table | None, rows_read: int) -> _Changes:
-    if current is None:
-        return _Changes(rows_read, 0, 0)
-    key = list(table.key)
-    return _Changes(
-        added=_count(staged.anti_join(current, key)),
-        # An event that changed has been refused already.
-        updated=0 if table.load == "append" else _count(contradictions(table, staged, current)),
-        removed=_count(current.anti_join(staged, key)) if table.load == "replace" else 0,
-    )
+    def _refuse_broken(self, reading: Reading) -> None:
+        broken = findings(self._table, reading.rows, self._current, self._conventions, reading.unreadable)
+        if broken:
+            raise SyncError(
+                f"{self._reader.name}: table {self._name} is refused and the lake keeps what it had: "
+                + "; ".join(f"{self._name}.{finding}" for finding in broken)
+            )
 
+    def _commit(self, reading: Reading, found: Changes) -> int:
+        if self._current is None:
+            return self._lake.replace(self._name, reading.rows, note=OFFERED).version
+        if found.rows_gone or (found.rows_changed and self._table.load == "append"):
+            return self._lake.correct(self._name, ibis.union(found.added, found.changed), found.gone).version
+        if found:
+            write = {"append": self._lake.append, "merge": self._lake.merge, "replace": self._lake.replace}
+            return write[self._table.load](self._name, reading.rows).version
+        if self._lake.note(self._name) == ABSENT:
+            return self._lake.replace(self._name, reading.rows, note=OFFERED).version
+        return self._lake.version(self._name)
 
-def _commit(table: Table, staged: ir.Table, lake: Lake) -> int:
-    match table.load:
-        case "append":
-            return lake.append(table.name, staged).version
-        case "merge":
-            return lake.merge(table.name, staged).version
-        case _:
-            return lake.replace(table.name, staged).version
+    def _absent(self) -> SyncResult:
+        """A table that the source does not have: empty in the lake, unless it was there before or must be there."""
+        if self._name in REQUIRED:
+            raise SourceError(
+                f"{self._reader.name}: there is no table {self._name}: without {', '.join(REQUIRED)} there are no "
+                "positions; offer each as a table or view"
+            )
+        if self._current is not None and (count(self._current) or self._lake.note(self._name) not in ("", ABSENT)):
+            raise SourceError(
+                f"{self._reader.name}: there is no table {self._name}, which an earlier sync read; the lake keeps what "
+                "it had: offer the table again, as an empty view if it is no longer kept"
+            )
+        if self._current is None:
+            self._lake.replace(self._name, self._nothing(), note=ABSENT)
+        return SyncResult(version=self._lake.version(self._name), absent=True)
 
+    def _watermark(self, rows: ir.Table | None) -> datetime | None:
+        if rows is None or self._table.watermark is None:
+            return None
+        watermark = rows[self._table.watermark]
+        return rows.filter(watermark <= self._now)[self._table.watermark].max().to_pyarrow().as_py()
 
-def _watermark(table: Table, rows: ir.Table | None) -> datetime | None:
-    if rows is None or table.watermark is None:
-        return None
-    return rows[table.watermark].max().to_pyarrow().as_py()
-
-
-def _notes(source: Source, table: Table) -> Mapping[str, int | str]:
-    if table.name in source.absent:
-        return {"absent": f"the source {source.name} has no {table.name}"}
-    return source.notes(table)
-
-
-def _count(rows: ir.Table) -> int:
-    return int(rows.count().to_pyarrow().as_py())
+    def _nothing(self) -> ir.Table:
+        return ibis.memtable(self._table.arrow_schema.empty_table(), schema=self._table.schema)

@@ -6,9 +6,9 @@ writes data, and no number is computed here.
 
 from lending_pipelines.tables.derived import DERIVED, OPTIONAL, RECORDS
 from lending_pipelines.tables.schema import Column, Load, Table
-from lending_pipelines.tables.servicing import SERVICING
+from lending_pipelines.tables.servicing import REQUIRED, SERVICING
 
 TABLES: dict[str, Table] = {**SERVICING, **DERIVED, **OPTIONAL, **RECORDS}
 """Every table of the lake by its name."""
 
-__all__ = ["DERIVED", "OPTIONAL", "RECORDS", "SERVICING", "TABLES", "Column", "Load", "Table"]
+__all__ = ["DERIVED", "OPTIONAL", "RECORDS", "REQUIRED", "SERVICING", "TABLES", "Column", "Load", "Table"]

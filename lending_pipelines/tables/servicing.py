@@ -351,3 +351,6 @@ SERVICING: dict[str, Table] = {
     table.name: table for table in (*_ORGANISATION, *_LOANS, *_LEDGER, *_COLLECTIONS, *_PLATFORM)
 }
 """The servicing tables by name, in the order in which a database with foreign keys would fill them."""
+
+REQUIRED = ("loans", "installments", "transactions")
+"""The servicing tables that a source must have: without them there are no positions. Any other may be absent."""

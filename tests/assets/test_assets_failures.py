@@ -47,7 +47,7 @@ def test_a_source_that_cannot_be_taken_fails_the_run_in_a_line_and_the_lake_keep
 def test_a_file_that_is_no_database_fails_the_run_in_a_line(home):
     (home.folder / "servicing.db").write_text("no database")
 
-    with pytest.raises(RunFailed, match=r"^sync: canonical: table \w+ cannot be read from .*servicing.db.*$"):
+    with pytest.raises(RunFailed, match=r"^sync: canonical: the database .*servicing.db.* cannot be read: .*$"):
         run_job("sync")
 
 

@@ -12,8 +12,8 @@ from lending_pipelines.tables.sql import servicing_metadata
 
 
 def read(database, table: str, since: datetime | None = None) -> list[dict]:
-    batches = open_source("canonical", database.url).read(SERVICING[table], since)
-    return pa.Table.from_batches(batches, SERVICING[table].arrow_schema).to_pylist()
+    with open_source("canonical", database.url).snapshot() as reader:
+        return pa.Table.from_batches(reader.read(SERVICING[table], since), SERVICING[table].arrow_schema).to_pylist()
 
 
 def test_rows_come_out_as_they_were_put_in(database, make_transaction, make_loan):
@@ -44,7 +44,8 @@ def test_flags_and_whole_numbers(database):
 
 
 def test_every_table_of_the_contract_is_offered(database):
-    assert open_source("canonical", database.url).absent == frozenset()
+    with open_source("canonical", database.url).snapshot() as reader:
+        assert reader.absent == frozenset()
     for name in SERVICING:
         assert read(database, name) == []
 
@@ -62,16 +63,21 @@ def test_a_table_larger_than_one_fetch_is_streamed_in_batches(sqlite_database, m
     monkeypatch.setattr(rows, "FETCHED_ROWS", 4)
     sqlite_database.insert("transactions", *(make_transaction(day) for day in range(1, 12)))
 
-    batches = list(open_source("canonical", sqlite_database.url).read(SERVICING["transactions"], None))
+    with open_source("canonical", sqlite_database.url).snapshot() as reader:
+        batches = list(reader.read(SERVICING["transactions"]))
 
     assert [batch.num_rows for batch in batches] == [4, 4, 3]
     assert {row["transaction_id"] for batch in batches for row in batch.to_pylist()} == {f"T{n}" for n in range(1, 12)}
 
 
-def test_a_missing_table_is_an_error(database):
+def test_a_missing_table_is_absent_and_a_view_is_not(database):
     database.execute("DROP TABLE journal_lines")
-    with pytest.raises(SourceError, match="canonical: the database has no table journal_lines: create it"):
-        read(database, "journal_lines")
+    database.execute("DROP TABLE programs")
+    database.execute("CREATE VIEW programs AS SELECT 'P1' AS program_id, 'Micro' AS name")
+
+    with open_source("canonical", database.url).snapshot() as reader:
+        assert reader.absent == {"journal_lines"}
+        assert list(reader.read(SERVICING["journal_lines"])) == []
 
 
 def test_missing_columns_are_named_at_once_with_what_else_is_wrong(database, make_transaction):
@@ -139,7 +145,8 @@ def test_instants_with_a_zone_are_taken_as_utc_in_postgresql(postgres_url):
         connection.exec_driver_sql(
             "INSERT INTO gateway_payments VALUES ('G1', 'U1', 5, 'EUR', 'verified', '2025-01-31 10:00+02', 'x')"
         )
-    (batch,) = open_source("canonical", postgres_url).read(SERVICING["gateway_payments"], None)
+    with open_source("canonical", postgres_url).snapshot() as reader:
+        (batch,) = reader.read(SERVICING["gateway_payments"])
     assert batch["paid_at"].to_pylist() == [datetime(2025, 1, 31, 8)]
 
 
@@ -151,8 +158,12 @@ def test_a_view_serves_as_a_table(database):
 
 def test_the_database_is_opened_read_only(tmp_path):
     missing = tmp_path / "none.db"
-    with pytest.raises(SourceError, match=r"canonical: table loans cannot be read from .*unable to open database file"):
-        list(open_source("canonical", f"sqlite:///{missing}").read(SERVICING["loans"], None))
+    source = open_source("canonical", f"sqlite:///{missing}")
+    with (
+        pytest.raises(SourceError, match=r"canonical: the database .* cannot be read: unable to open database file"),
+        source.snapshot(),
+    ):
+        pass
     assert not missing.exists()
 
 
@@ -160,15 +171,17 @@ def test_a_path_with_signs_that_mean_something_in_urls(tmp_path, sqlite_database
     odd = tmp_path / "50% of #1?.db"
     (tmp_path / "servicing.db").rename(odd)
     url = sa.URL.create("sqlite", database=str(odd)).render_as_string()
-    assert list(open_source("canonical", url).read(SERVICING["loans"], None)) == []
+    with open_source("canonical", url).snapshot() as reader:
+        assert list(reader.read(SERVICING["loans"])) == []
 
 
 def test_a_server_that_does_not_answer_is_an_error_without_the_password():
     source = open_source("canonical", "postgresql://reader:secret@127.0.0.1:1/servicing")
-    with pytest.raises(
-        SourceError, match=r"canonical: table loans cannot be read from postgresql.*://reader:"
-    ) as error:
-        list(source.read(SERVICING["loans"], None))
+    with (
+        pytest.raises(SourceError, match=r"canonical: the database postgresql.*://reader:.* cannot be read") as error,
+        source.snapshot(),
+    ):
+        pass
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -44,7 +44,8 @@ def many_transactions(engine, number):
 
 def batches(engine, table, since=None):
     url = engine.url.render_as_string(hide_password=False)
-    return open_source("canonical", url).read(SERVICING[table], since)
+    with open_source("canonical", url).snapshot() as reader:
+        yield from reader.read(SERVICING[table], since)
 
 
 def read(engine, table, since=None):
@@ -57,11 +58,16 @@ def test_every_table_of_the_sample_is_what_the_plain_driver_reads(engine):
     )
     source = open_source("canonical", engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
 
+    with source.snapshot() as reader:
+        readings = {
+            name: pa.Table.from_batches(reader.read(table), table.arrow_schema) for name, table in SERVICING.items()
+        }
     for name, table in SERVICING.items():
-        select = sa.select(*TABLES[name].columns)
-        plain = record_batches("plain", table, rows.fetch(engine, select))
+        with engine.connect() as connection:
+            fetched = rows.fetch(connection, sa.select(*TABLES[name].columns))
+            plain = list(record_batches("plain", table, fetched))
         expected = pa.Table.from_batches(plain, table.arrow_schema)
-        found = pa.Table.from_batches(source.read(table, None), table.arrow_schema)
+        found = readings[name]
         order = [(key, "ascending") for key in table.key]
         assert found.sort_by(order).equals(expected.sort_by(order)), name
     assert found.num_rows > 0
@@ -189,7 +195,8 @@ def test_a_reader_that_stops_early_leaves_no_connection(engine, monkeypatch):
     many_transactions(engine, 50_000)
     reading = batches(engine, "transactions")
     assert 0 < next(reading).num_rows < 1000
-    assert len(backends(engine)) == 1
+    # The one that holds the snapshot, and the one that reads.
+    assert len(backends(engine)) == 2
     reading.close()
     assert backends(engine) == []
 
@@ -199,9 +206,10 @@ def test_a_connection_that_breaks_in_the_middle_is_an_error_not_a_shorter_table(
     many_transactions(engine, 100_000)
     reading = batches(engine, "transactions")
     next(reading)
-    (reader,) = backends(engine)
+    readers = backends(engine)
     with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_terminate_backend(reader)))
+        for reader in readers:
+            connection.execute(sa.select(sa.func.pg_terminate_backend(reader)))
     with pytest.raises(SourceError, match="canonical: table transactions cannot be read from postgresql"):
         list(reading)
 
@@ -218,10 +226,11 @@ postgresql.BATCH_BYTES = 1_000_000
 def peak():
     return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
 
-reading = open_source("canonical", sys.argv[1]).read(SERVICING["transactions"], None)
-rows = sum(next(reading).num_rows for _ in range(3))
-before = peak()
-rows += sum(batch.num_rows for batch in reading)
+with open_source("canonical", sys.argv[1]).snapshot() as reader:
+    reading = reader.read(SERVICING["transactions"])
+    rows = sum(next(reading).num_rows for _ in range(3))
+    before = peak()
+    rows += sum(batch.num_rows for batch in reading)
 print(rows, peak() - before)
 """
 

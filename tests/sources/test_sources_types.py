@@ -48,7 +48,8 @@ def read_as(engine: sa.Engine, kind: str, expression: str) -> Any:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {table}")
         connection.exec_driver_sql(f"CREATE VIEW {table} AS SELECT {', '.join(cells)}")
     source = open_source("canonical", engine.url.render_as_string(hide_password=False))
-    (batch,) = source.read(SERVICING[table], None)
+    with source.snapshot() as reader:
+        (batch,) = reader.read(SERVICING[table])
     return batch[name][0].as_py()
 
 

@@ -1,6 +1,6 @@
 """Offers a tape as servicing tables, each built from tape.py's loans and months when it is asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -13,13 +13,14 @@ from lending_pipelines.sources.absee.compare import differences
 from lending_pipelines.sources.absee.tape import Tape, TapeError, read_tape
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.sources.totals import MONTH_FORMAT
 from lending_pipelines.tables import SERVICING, Table
 
 BATCH_ROWS = 10_000
 
 
 class AbsEeTape:
-    """The tape in one folder: a path or an fsspec URL."""
+    """The tape in one folder: a path or an fsspec URL. It is read once and kept, and so of one moment."""
 
     name = "absee"
     absent = frozenset(SERVICING) - {
@@ -35,15 +36,25 @@ class AbsEeTape:
     def __init__(self, url: str):
         self._url = url
 
-    def read(self, table: Table, since: datetime | None) -> Iterator[pa.RecordBatch]:
+    @contextmanager
+    def snapshot(self) -> Iterator["AbsEeTape"]:
+        """The tape as it is when a table is first asked for."""
+        yield AbsEeTape(self._url)
+
+    def read(
+        self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The table's rows; SourceError when the tape cannot be read or makes no sense."""
         if table.name in self.absent:
             return
         with self._naming(table):
             rows = self._rows(table)
-            if since is not None and (watermark := table.watermark):
-                rows = (row for row in rows if row[watermark] >= since)
+            if watermark := table.watermark:
+                rows = (row for row in rows if _asked(row[watermark], since, months))
             yield from record_batches(self.name, table, _columns(table, rows))
+
+    def month_totals(self, table: Table) -> None:
+        """None: a tape is small, and every sync compares it whole."""
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """What a reader of the table should know.
@@ -95,3 +106,8 @@ def _columns(table: Table, rows: Iterator[dict]) -> Iterator[list[list]]:
     """The table's columns of the rows, a batch at a time."""
     while batch := list(islice(rows, BATCH_ROWS)):
         yield [[row.get(name) for row in batch] for name in table.names]
+
+
+def _asked(watermark: datetime, since: datetime | None, months: Collection[str | None] | None) -> bool:
+    """Whether a row with that watermark is asked for."""
+    return (since is None or watermark >= since) and (months is None or watermark.strftime(MONTH_FORMAT) in months)

@@ -1,9 +1,11 @@
 """Reads servicing tables, named and shaped as in tables/, from any database that SQLAlchemy reaches. Read only.
 
-How rows come over is the extractor's business: postgresql.py for PostgreSQL, rows.py for every other.
+All tables of a snapshot are of one moment. How rows come over is the extractor's business: postgresql.py for
+PostgreSQL, rows.py for every other.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import quote
 
@@ -11,23 +13,22 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lending_pipelines.sources.batches import record_batches
-from lending_pipelines.sources.canonical import postgresql, rows
+from lending_pipelines.sources.canonical import postgresql, rows, totals
+from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.tables import Table
-from lending_pipelines.tables.sql import servicing_metadata
+from lending_pipelines.tables import SERVICING, Table
 
 
 class CanonicalDatabase:
     """One database by its SQLAlchemy URL, such as `sqlite:///servicing.db` or `postgresql://user@host/name`."""
 
     name = "canonical"
-    absent: frozenset[str] = frozenset()
 
     def __init__(self, url: str):
         try:
             self._engine = sa.create_engine(
                 _url_to_read(sa.make_url(url)),
-                # Nothing stays open between tables.
+                # Nothing stays open between snapshots.
                 poolclass=sa.NullPool,
                 execution_options={"postgresql_readonly": True},
             )
@@ -35,47 +36,126 @@ class CanonicalDatabase:
             raise SourceError(
                 f"{self.name}: LENDING_SERVICING_URL cannot be used as a database URL: {_one_line(error)}"
             ) from error
-        self._tables = servicing_metadata().tables
 
-    def read(self, table: Table, since: datetime | None) -> Iterator[pa.RecordBatch]:
+    @contextmanager
+    def snapshot(self) -> Iterator["DatabaseSnapshot"]:
+        """Open a read-only transaction in which every table is of one moment; it ends with the block."""
+        begin = {"postgresql": _begin_postgresql, "sqlite": _begin_sqlite}.get(self._engine.dialect.name, _begin)
+        try:
+            connection = self._engine.connect()
+        except sa.exc.SQLAlchemyError as error:
+            raise self._unreadable(error) from error
+        with connection:
+            try:
+                shared = begin(connection)
+                inspector = sa.inspect(connection)
+                absent = frozenset(name for name in SERVICING if not inspector.has_table(name))
+            except sa.exc.SQLAlchemyError as error:
+                raise self._unreadable(error) from error
+            yield DatabaseSnapshot(self.name, connection, absent, shared)
+
+    def _unreadable(self, error: Exception) -> SourceError:
+        return SourceError(f"{self.name}: the database {_place(self._engine)} cannot be read: {_one_line(error)}")
+
+
+class DatabaseSnapshot:
+    """The database at one moment: what `connection`'s transaction sees, which other connections share by `shared`."""
+
+    def __init__(self, name: str, connection: sa.Connection, absent: frozenset[str], shared: str | None):
+        self.name = name
+        self.absent = absent
+        self._connection = connection
+        self._shared = shared
+        self._dialect = connection.dialect.name
+
+    def read(
+        self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The table's rows by one SELECT, streamed.
 
         Raises:
             SourceError: The table cannot be read.
             UnreadableValues: At the end: columns are missing, or values cannot be what their column must hold.
         """
-        extract = postgresql.fetch if self._engine.dialect.name == "postgresql" else rows.fetch
+        if table.name in self.absent:
+            return
         try:
             missing = self._missing_columns(table)
-            groups = extract(self._engine, self._select(table, since, missing))
+            groups = self._extract(self._select(table, since, months, missing))
             yield from record_batches(self.name, table, groups, missing)
         except (sa.exc.SQLAlchemyError, postgresql.ReadFailed) as error:
-            place = self._engine.url.render_as_string(hide_password=True)
+            place = _place(self._connection.engine)
             raise SourceError(
                 f"{self.name}: table {table.name} cannot be read from {place}: {_one_line(error)}"
             ) from error
+
+    def month_totals(self, table: Table) -> pa.Table | None:
+        """The totals by one SELECT; None where the database, or what is in it, cannot be added up."""
+        if self._dialect not in totals.DIALECTS:
+            return None
+        try:
+            # A savepoint: an error would otherwise end PostgreSQL's transaction.
+            with self._connection.begin_nested():
+                found = self._connection.execute(totals.select_totals(table, self._dialect)).all()
+            return totals.as_arrow(table, found)
+        except (sa.exc.SQLAlchemyError, pa.ArrowInvalid, pa.ArrowTypeError):
+            return None
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """Nothing to say: the tables are taken as they are."""
         return {}
 
+    def _extract(self, select: sa.Select) -> Iterator[list[Values]]:
+        if self._shared is not None:
+            return postgresql.fetch(self._connection.engine, select, self._shared)
+        return rows.fetch(self._connection, select)
+
     def _missing_columns(self, table: Table) -> list[str]:
-        try:
-            found = {column["name"] for column in sa.inspect(self._engine).get_columns(table.name)}
-        except sa.exc.NoSuchTableError:
-            raise SourceError(
-                f"{self.name}: the database has no table {table.name}: create it (empty if there is nothing to put in)"
-            ) from None
+        found = {column["name"] for column in sa.inspect(self._connection).get_columns(table.name)}
         return [name for name in table.names if name not in found]
 
-    def _select(self, table: Table, since: datetime | None, missing: Collection[str]) -> sa.Select:
-        stored = self._tables[table.name]
+    def _select(
+        self,
+        table: Table,
+        since: datetime | None,
+        months: Collection[str | None] | None,
+        missing: Collection[str],
+    ) -> sa.Select:
+        stored = totals.STORED[table.name]
         select = sa.select(
             *(sa.null().label(column.name) if column.name in missing else column for column in stored.columns)
         ).select_from(stored)
         if since is not None and table.watermark is not None and table.watermark not in missing:
             select = select.where(stored.columns[table.watermark] >= since)
+        if months is not None:
+            month = totals.month(table, self._dialect)
+            named = month.in_([name for name in months if name is not None])
+            select = select.where(sa.or_(named, month.is_(None)) if None in months else named)
         return select
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Start the transaction that every SELECT of the snapshot is in."""
+    connection.begin()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # The driver starts transactions for writing alone, and SQLite's begins with its first SELECT.
+    connection.exec_driver_sql("BEGIN")
+    connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema")
+
+
+def _begin_postgresql(connection: sa.Connection) -> str:
+    """Start the transaction; the name of its snapshot, for other connections."""
+    connection.execution_options(isolation_level="REPEATABLE READ")
+    # An instant without a zone is one in UTC, and the transaction waits while other connections read.
+    connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    return connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+
+
+def _place(engine: sa.Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
 
 
 def _url_to_read(url: sa.URL) -> sa.URL:

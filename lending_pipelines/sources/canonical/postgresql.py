@@ -21,8 +21,8 @@ class ReadFailed(Exception):
     """The server cannot be reached, refuses the SELECT, or breaks off before its end."""
 
 
-def fetch(engine: sa.Engine, select: sa.Select) -> Iterator[list[Values]]:
-    """The SELECT's columns, a batch at a time, in a read-only transaction of its own on the engine's database.
+def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[Values]]:
+    """The SELECT's columns, a batch at a time, by a connection of its own that sees an exported snapshot. Read only.
 
     ReadFailed when not every row could be read.
     """
@@ -30,7 +30,8 @@ def fetch(engine: sa.Engine, select: sa.Select) -> Iterator[list[Values]]:
 
     try:
         with dbapi.connect(_address(engine)) as connection, connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION READ ONLY")
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
             # An instant without a zone is one in UTC, to whatever the server may be set.
             cursor.execute("SET LOCAL TIME ZONE 'UTC'")
             fields = cursor.adbc_execute_schema(_sql(select, engine))

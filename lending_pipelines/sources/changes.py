@@ -1,0 +1,92 @@
+"""How what a source has differs from what the lake holds, and what of it must be told: row by row, by key.
+
+Rows are compared as sets by the lake's engine. Nothing is committed here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.sources.reading import Reading
+from lending_pipelines.tables import Table
+
+LISTED = 20
+"""How many rows a warning names."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The rows of one reading that differ from the lake's."""
+
+    added: ir.Table
+    """Rows whose key the lake does not have."""
+    changed: ir.Table
+    """Rows whose key the lake has with other content."""
+    gone: ir.Table
+    """Rows of the lake that the source no longer has."""
+    rows_added: int
+    rows_changed: int
+    rows_gone: int
+
+    def __bool__(self) -> bool:
+        return bool(self.rows_added or self.rows_changed or self.rows_gone)
+
+
+def changes(table: Table, reading: Reading, current: ir.Table) -> Changes:
+    """What a reading changes in `current`, the lake's rows."""
+    key = list(table.key)
+    added = reading.rows.anti_join(current, key)
+    changed = _changed(table, reading.rows, current)
+    gone = current.limit(0) if reading.covered is None else reading.covered.anti_join(reading.rows, key)
+    return Changes(added, changed, gone, count(added), count(changed), count(gone))
+
+
+def warnings(table: Table, found: Changes) -> list[str]:
+    """What a user must know of the changes: rows that vanished, and events that changed."""
+    told = []
+    if found.rows_gone:
+        told.append(
+            f"{table.name}: {found.rows_gone} rows that the lake held are no longer in the source; from now on they do "
+            f"not count ({_keys(table, found.gone, found.rows_gone)})"
+        )
+    if found.rows_changed and table.load == "append":
+        told.append(
+            f"{table.name}: {found.rows_changed} rows were changed in the source, though events never change; from now "
+            f"on the new content counts ({_keys(table, found.changed, found.rows_changed)})"
+        )
+    return told
+
+
+def in_future(table: Table, rows: ir.Table, now: datetime) -> list[str]:
+    """A warning for each column of instants that has some after `now` (UTC), with the rows."""
+    told = []
+    for column in (column.name for column in table.columns if column.type.startswith("timestamp")):
+        late = rows.filter(rows[column] > now)
+        if number := count(late):
+            told.append(
+                f"{table.name}: {number} rows have {column} in the future ({_keys(table, late, number, column)})"
+            )
+    return told
+
+
+def count(rows: ir.Table) -> int:
+    """The number of rows."""
+    return int(rows.count().to_pyarrow().as_py())
+
+
+def _changed(table: Table, rows: ir.Table, current: ir.Table) -> ir.Table:
+    both = rows.join(current, list(table.key), rname="{name}_held")
+    values = [name for name in table.names if name not in table.key]
+    if not values:
+        return rows.limit(0)
+    differs = ibis.or_(*(~both[name].identical_to(both[f"{name}_held"]) for name in values))
+    return both.filter(differs).select(*table.names)
+
+
+def _keys(table: Table, rows: ir.Table, number: int, *columns: str) -> str:
+    """The first rows by their key, with the columns."""
+    first = rows.select(*table.key, *columns).order_by(*table.key).limit(LISTED).to_pyarrow().to_pylist()
+    listed = "; ".join(", ".join(f"{name}={value}" for name, value in row.items()) for row in first)
+    return f"{listed}; and {number - LISTED} more" if number > LISTED else listed

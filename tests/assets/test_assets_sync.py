@@ -1,0 +1,141 @@
+"""The sync and the close on servicing databases with faults, by the real commands and jobs."""
+
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from homes import Home
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import positions
+from lending_pipelines.runs import RunFailed, run_job
+
+JAN_31, FEB_10 = date(2024, 1, 31), date(2024, 2, 10)
+
+
+@pytest.fixture
+def case(shared_dir, tmp_path, monkeypatch):
+    """Builds the servicing database of a case in a home of its own."""
+    home = Home(tmp_path)
+    home.enter(monkeypatch)
+
+    def build(name: str, *options: str) -> Home:
+        program = shared_dir / "cases" / name / "build.py"
+        subprocess.run([sys.executable, program, str(home.folder), *options], check=True)
+        return home
+
+    return build
+
+
+def lending(*arguments: str) -> subprocess.CompletedProcess:
+    command = [Path(sys.executable).parent / "lending", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def outstanding(home: Home, day: date) -> dict[str, Decimal]:
+    """The principal outstanding of each loan, from the servicing tables of the lake."""
+    from lending_pipelines.tables import TABLES
+
+    with home.lake() as lake:
+
+        def read(name: str):
+            if lake.has(name):
+                return lake.table(name)
+            return lake.engine.backend.create_table(name, schema=TABLES[name].schema)
+
+        rows = positions.loan_positions(read, day, day, Conventions()).to_pyarrow().to_pylist()
+    return {row["loan_id"]: row["principal_outstanding"] for row in rows}
+
+
+def test_a_row_posted_in_2034_hides_no_later_row(case):
+    # 100.00 less 10.00 (the row of 2034), 40.00 and 5.00.
+    case("future-posted-at")
+    run_job("sync")
+    home = case("future-posted-at", "--later")
+
+    finished = run_job("sync")
+
+    assert finished.metadata["transactions"]["rows_added"] == 2
+    assert finished.warnings == [
+        "check transactions.synced failed: transactions: 1 rows have posted_at in the future "
+        "(transaction_id=T0002, posted_at=2034-01-20 12:00:00)"
+    ]
+    assert finished.metadata["transactions"]["warnings"] == [finished.warnings[0].partition("failed: ")[2]]
+    assert outstanding(home, FEB_10) == {"L1": Decimal("45.00")}
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_what_was_deleted_at_the_source_is_told_and_counts_no_more(case, full):
+    # 100.00 less one payment of 10.00; the copies of the payment and of the loan are gone.
+    case("deleted-at-source")
+    run_job("sync")
+    home = case("deleted-at-source", "--repaired")
+
+    finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}})
+
+    removed = {name: metadata["rows_removed"] for name, metadata in finished.metadata.items()}
+    assert {name: rows for name, rows in removed.items() if rows} == {"loans": 1, "installments": 2, "transactions": 2}
+    assert any("(loan_id=L1-COPY)" in warning for warning in finished.warnings)
+    assert any("(transaction_id=T0003; transaction_id=T0004)" in warning for warning in finished.warnings)
+    assert outstanding(home, JAN_31) == {"L1": Decimal("90.00")}
+
+
+def test_a_sync_tells_the_faults_of_all_tables(case):
+    home = case("faults-in-four-tables")
+
+    with pytest.raises(RunFailed) as failed:
+        run_job("sync")
+
+    told = str(failed.value)
+    faults = ["staff.role: 1 rows", "staff_id=S2", "transactions.type: 1 rows", "transaction_id=T0002"]
+    faults += ["gl_accounts.control_for: 1 rows", "account_code=1200"]
+    assert [fault for fault in faults if fault not in told] == []
+    with home.lake() as lake:
+        # What has no fault was taken in. A journal line of nothing is none.
+        assert lake.table("journal_lines").count().to_pyarrow().as_py() == 3
+        assert lake.has("gateway_payments")
+        assert not lake.has("transactions")
+
+
+def test_a_bad_ticket_does_not_stop_the_close_of_the_loans(case):
+    case("one-bad-ticket")
+    run_job("sync")
+    home = case("one-bad-ticket", "--bad")
+
+    closed = lending("close", "--from", "2024-01-31", "--to", "2024-01-31")
+
+    assert closed.returncode == 0, closed.stderr
+    told = "check tickets.synced failed: canonical: table tickets is refused and the lake keeps what it had"
+    assert told in closed.stderr.splitlines()[-1]
+    assert "ticket_id=TK1" in closed.stderr
+    (row,) = home.rows("loan_positions", JAN_31, JAN_31)
+    assert (row["loan_id"], row["principal_outstanding"]) == ("L1", Decimal("100.00"))
+    with dg.DagsterInstance.get() as instance:
+        check = dg.AssetCheckKey(dg.AssetKey("tickets"), "synced")
+        found = instance.get_latest_asset_check_evaluation_record(check).event.dagster_event.asset_check_evaluation_data
+        assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+
+    synced = lending("sync")
+    assert synced.returncode == 1
+    assert synced.stderr.splitlines()[-1] == (
+        "Error: sync: 1 of 22 tables are refused and the lake keeps what it had: tickets"
+    )
+
+
+def test_tables_that_the_database_does_not_have_are_told_by_name(case):
+    home = case("one-bad-ticket")
+    home.servicing("DROP TABLE tickets")
+
+    first, second = lending("sync"), lending("sync")
+
+    for synced in (first, second):
+        assert synced.returncode == 0, synced.stderr
+        assert "tickets                   no data: the source has no such table" in synced.stdout
+    home.servicing("DROP TABLE users")
+    gone = lending("sync")
+    assert gone.returncode == 1
+    assert "there is no table users, which an earlier sync read" in gone.stderr
