@@ -1,6 +1,7 @@
 """What happened to a loan's money: transactions signed by type, added up over time, and what is still in force.
 
-A reversal is the negative of what it reverses, from its own effective_on; a reversed reversal restores it.
+A reversal is the negative of what it reverses, from its own effective_on; a reversed reversal restores it. What
+charge-offs change about the other transactions is in charge_offs.py.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, money
-from lending_pipelines.tables.schema import MONEY
+from lending_pipelines.metrics.money import ZERO, money, wide
 
 CHARGE_OFFS = ("charge_off", "write_off")
+
+RECOVERED_PAYMENT = "recovered_payment"
+"""The type of the rows that turn what a repayment or refund paid into a recovery (made in charge_offs.py)."""
 
 LONGEST_CHAIN = 4
 """How many reversals in a row, each of the one before, are followed to what the first of them reverses."""
@@ -101,10 +104,16 @@ def _chains(reversals: ir.Table) -> ir.Table:
 
 
 def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
-    """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the last repayment's date."""
+    """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the last repayment's date.
+
+    Also drawn_first and drawn_last, between which the disbursements of the row's own days lie (null: none).
+    """
+    drawn = signed.type == "disbursement"
     changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
         **_totals(signed),
         payment_on=signed.on.max(where=(signed.type == "repayment") & (signed.sign > 0)),
+        drawn_first=signed.on.min(where=drawn),
+        drawn_last=signed.on.max(where=drawn),
     )
     if first == last:
         # Every change was moved to the one day: nothing to add up in order.
@@ -115,6 +124,8 @@ def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
         "on",
         **{name: money(changes[name].sum().over(running)) for name in AMOUNTS},
         payment_on=changes.payment_on.max().over(running),
+        drawn_first="drawn_first",
+        drawn_last="drawn_last",
     )
 
 
@@ -132,7 +143,7 @@ def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
         return money(ibis.coalesce(money((value * signed.sign).sum(where=signed.type.isin(types))), ZERO))
 
     def paid(value: ir.DecimalColumn) -> ir.DecimalScalar:
-        return money(total(value, "repayment") - total(value, "refund"))
+        return money(wide(total(value, "repayment")) - total(value, "refund") - total(value, RECOVERED_PAYMENT))
 
     return {
         "principal_disbursed": total(signed.principal, "disbursement"),
@@ -142,10 +153,21 @@ def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
         "fees_paid": paid(signed.fees),
         "principal_charged_off": total(signed.principal, *CHARGE_OFFS),
         "principal_forgiven": total(signed.principal, "waiver"),
-        "recovered": total(signed.amount, "recovery"),
+        "recovered": total(signed.amount, "recovery", RECOVERED_PAYMENT),
         "interest_waived": total(signed.interest, "waiver"),
         "interest_capitalized": total(signed.interest, "capitalization"),
     }
+
+
+def principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
+    """What is left of the principal, from the columns of AMOUNTS."""
+    return money(
+        wide(rows.principal_disbursed)
+        + rows.principal_capitalized
+        - rows.principal_paid
+        - rows.principal_charged_off
+        - rows.principal_forgiven
+    )
 
 
 def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest", "latest"], first: date) -> ir.Table:
@@ -164,13 +186,6 @@ def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest"
     by_value = live.value.argmin(live.root_on) if pick == "earliest" else live.value.argmax(live.root_on)
     picked = live.group_by("loan_id", "on").agg(root_on=chosen, value=by_value)
     return moments.left_join(picked, ["loan_id", "on"]).select(moments.loan_id, moments.on, "root_on", "value")
-
-
-def charge_offs(transactions: ir.Table, first: date, last: date) -> ir.Table:
-    """The level of the first charge-off or write-off in force: loan_id, on, charged_off_on (null: none is left)."""
-    events = signed(transactions, last, lambda rows: rows.filter(rows.type.isin(CHARGE_OFFS)))
-    level = in_force(events, events.sign.cast(MONEY), "earliest", first)
-    return level.select("loan_id", "on", charged_off_on="root_on")
 
 
 def last_payments(transactions: ir.Table, amounts: ir.Table, first: date, last: date) -> ir.Table:

@@ -8,8 +8,9 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import delinquency, events, schedules, scopes, timeline
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.metrics import charge_offs, delinquency, events, schedules, scopes, spells, timeline
+from lending_pipelines.metrics.events import principal_outstanding
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, wide
 from lending_pipelines.tables import DERIVED
 
 SOURCES = (
@@ -53,17 +54,24 @@ def loan_positions(
     transactions = events.known(read("transactions"), known)
     installments = events.known(read("installments"), known)
 
-    amounts = events.amounts(events.signed(transactions, last), since, last)
-    relevant = _relevant(installments, amounts, days)
+    # Named, so that the engine computes it once for its readers.
+    effects = charge_offs.effects(transactions, since, last).alias("charge_off_effects")
+    amounts = events.amounts(charge_offs.counted(events.signed(transactions, last), effects), since, last)
+    versions = schedules.versions(installments, since, last)
+    spell = spells.spells(transactions, _spells_to_follow(loans, amounts, versions), since, last)
+    due = spells.due_when_repaid(spell, versions, installments)
+    relevant = _relevant(installments, amounts, versions, due, days)
     levels = {
         "amounts": amounts,
         "payment": events.last_payments(transactions, amounts, since, last),
-        "charge_off": _charge_offs(transactions, installments, loans, days),
+        "charge_off": _charged_off(effects, transactions, installments, loans, days),
+        "spell": spell,
         "period": schedules.current(relevant),
         "rate": _rates(events.known(read("modifications"), known), days),
         **_assignments(read, days),
     }
-    spans = _spans(timeline.states(loans, levels, since, last), relevant, conventions)
+    states = timeline.states(loans, levels, since, last)
+    spans = _spans(states, due, relevant, conventions)
     if since < first:
         spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
     return _positions(timeline.days(spans), conventions)
@@ -116,43 +124,56 @@ def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScal
 
 
 def _settled(rows: ir.Table) -> ir.DecimalColumn:
-    return money(rows.principal_paid + rows.principal_forgiven + _interest_settled(rows))
+    return money(wide(rows.principal_paid) + rows.principal_forgiven + _interest_settled(rows))
 
 
 def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
-    return money(rows.interest_paid + rows.interest_waived + rows.interest_capitalized)
+    return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
 
 
-def _principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
-    return money(
-        rows.principal_disbursed
-        + rows.principal_capitalized
-        - rows.principal_paid
-        - rows.principal_charged_off
-        - rows.principal_forgiven
+def _spells_to_follow(loans: ir.Table, amounts: ir.Table, versions: ir.Table) -> ir.Table:
+    """The loans of which it matters since when principal is outstanding or repaid (loan_id).
+
+    Those whose principal is repaid while their schedule asks for more, and those that were not paid out at once and on
+    disbursed_on.
+    """
+    repaid = amounts.filter(principal_outstanding(amounts) <= 0, amounts.principal_charged_off <= 0)
+    repaid = repaid.group_by("loan_id").agg(settled=_settled(repaid).min())
+    asked = versions.group_by("loan_id").agg(due=versions.due_through.max())
+    both = repaid.inner_join(asked, "loan_id")
+    owing = both.filter(both.due > ibis.greatest(both.settled, ZERO)).select("loan_id")
+    paid_out = amounts.group_by("loan_id").agg(
+        drawn_first=amounts.drawn_first.min(), drawn_last=amounts.drawn_last.max()
     )
-
-
-def _relevant(installments: ir.Table, amounts: ir.Table, days: _Days) -> ir.Table:
-    # Only an active loan has installments to pay, and none is active without principal outstanding.
-    owing = amounts.filter(_principal_outstanding(amounts) > 0)
-    # Reversals can leave less than nothing settled, and the first installment is to pay all the same.
-    settled = owing.group_by("loan_id").agg(
-        least=_settled(owing).min(), most=ibis.greatest(_settled(owing).max(), ZERO)
+    paid_out = paid_out.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    again = paid_out.filter(
+        (paid_out.drawn_first != paid_out.disbursed_on) | (paid_out.drawn_last != paid_out.disbursed_on)
     )
-    versions = schedules.versions(installments, days.since, days.last)
+    return ibis.union(owing, again.select("loan_id"), distinct=True)
+
+
+def _relevant(installments: ir.Table, amounts: ir.Table, versions: ir.Table, due: ir.Table, days: _Days) -> ir.Table:
+    # An active loan has installments to pay: one with principal outstanding, or one that was repaid and owes interest.
+    rows = amounts.mutate(settled=ibis.greatest(_settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0)
+    repaid = rows.inner_join(due.group_by("loan_id").agg(due=due.due_when_repaid.max()), "loan_id")
+    in_arrears = repaid.filter(repaid.due > repaid.settled).select("loan_id").distinct()
+    rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(in_arrears, "loan_id"))
+    settled = rows.group_by("loan_id").agg(
+        least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any()
+    )
     reached = schedules.within_reach(versions, settled, days.since, "schedules_of_all")
     return schedules.relevant(schedules.periods(installments, reached), days.since, days.last)
 
 
-def _charge_offs(transactions: ir.Table, installments: ir.Table, loans: ir.Table, days: _Days) -> ir.Table:
+def _charged_off(
+    effects: ir.Table, transactions: ir.Table, installments: ir.Table, loans: ir.Table, days: _Days
+) -> ir.Table:
     """The level of charge-offs: charged_off_on, and what had been earned the day before it."""
-    level = events.charge_offs(transactions, days.since, days.last)
-    moments = level.filter(level.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
+    moments = effects.filter(effects.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
     moments = moments.mutate(at=timeline.as_date(moments.charged_off_on - ibis.interval(days=1)))
     earned = _earned_at(moments, transactions, installments, loans, days.last)
-    return level.left_join(earned, ["loan_id", "charged_off_on"]).select(
-        level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
+    return effects.left_join(earned, ["loan_id", "charged_off_on"]).select(
+        effects.loan_id, effects.on, effects.charged_off_on, "earned_before_charge_off"
     )
 
 
@@ -166,10 +187,15 @@ def _earned_at(
     # Few loans', read once for two readers.
     theirs = installments.semi_join(moments, "loan_id").alias("installments_of_charged_off")
     versions = schedules.versions(theirs, timeline.BEGINNING, last)
-    paying = moments.select("loan_id", least=ZERO, most=ZERO).distinct()
+    paying = moments.select("loan_id", least=ZERO, most=ZERO, owing=ibis.literal(True)).distinct()
     reached = schedules.within_reach(versions, paying, timeline.BEGINNING, "schedules_of_charged_off")
     periods = schedules.periods(theirs, reached)
+    without = transactions.filter(~transactions.type.isin(events.CHARGE_OFFS))
+    spell = spells.at(spells.spells(without, moments.select("loan_id").distinct(), timeline.BEGINNING, last), moments)
     moments = moments.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    moments = moments.left_join(spell, ["loan_id", "at"]).select(
+        *moments.columns, "repaid_on", begins_on=ibis.coalesce(spell.drawn_on, moments.disbursed_on)
+    )
     within = moments.inner_join(
         periods,
         [
@@ -180,20 +206,31 @@ def _earned_at(
             periods.due_on > moments["at"],
         ],
     )
-    scheduled = within.select("loan_id", "at", scheduled=schedules.earned(within, within["at"], within.disbursed_on))
-    signed = events.signed(transactions, last, lambda rows: rows.semi_join(moments, "loan_id"))
+    due = spells.due_by(moments.select("loan_id", "repaid_on"), versions, theirs)
+    within = within.select(
+        "loan_id", "at", "version", "repaid_on", scheduled=schedules.earned(within, within["at"], within.begins_on)
+    )
+    scheduled = within.left_join(due, ["loan_id", "version", "repaid_on"]).select(
+        "loan_id", "at", "scheduled", "due_when_repaid"
+    )
+    signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
     rows = events.amounts_at(signed, moments.select("loan_id", "at"))
     rows = moments.inner_join(rows, ["loan_id", "at"]).left_join(scheduled, ["loan_id", "at"])
-    owed = rows.principal_disbursed + rows.principal_capitalized - rows.principal_paid - rows.principal_forgiven
     return rows.select(
         "loan_id",
         "charged_off_on",
         earned_before_charge_off=ibis.cases(
             (rows.principal_disbursed <= 0, ZERO),
-            (owed <= 0, _interest_settled(rows)),
+            (_closed(rows), _interest_settled(rows)),
             else_=ibis.coalesce(rows.scheduled, ZERO),
         ),
     )
+
+
+def _closed(rows: ir.Table) -> ir.BooleanColumn:
+    """Whether a loan is repaid and settled what had fallen due by then (of a loan that is not charged off)."""
+    settled = ibis.greatest(_settled(rows), ZERO)
+    return (principal_outstanding(rows) <= 0) & (ibis.coalesce(rows.due_when_repaid, ZERO) <= settled)
 
 
 def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
@@ -223,49 +260,55 @@ def _officers(assignments: ir.Table, days: _Days) -> ir.Table:
     return level.mutate(officer_known=ibis.literal(True))
 
 
-def _spans(states: ir.Table, relevant: ir.Table, conventions: Conventions) -> ir.Table:
+def _spans(states: ir.Table, due: ir.Table, relevant: ir.Table, conventions: Conventions) -> ir.Table:
     """What is the same on every day of a span: amounts owed, status, what is past due since when."""
     summed = (*events.AMOUNTS, "due_before", "principal_before")
-    rows = states.mutate(**{name: ibis.coalesce(states[name], ZERO) for name in summed})
+    rows = states.left_join(due, ["loan_id", "version", "repaid_on"]).drop(
+        "loan_id_right", "version_right", "repaid_on_right"
+    )
+    rows = rows.mutate(**{name: ibis.coalesce(rows[name], ZERO) for name in summed})
     rows = rows.mutate(
-        principal_outstanding=_principal_outstanding(rows),
+        principal_outstanding=principal_outstanding(rows),
         settled=_settled(rows),
         interest_settled=_interest_settled(rows),
         scheduled_due=rows.due_before,
-    )
-    rows = rows.mutate(
         status=ibis.cases(
             (rows.principal_disbursed <= 0, "pending"),
             (rows.charged_off_on.notnull(), "charged_off"),
-            (rows.principal_outstanding <= 0, "closed"),
+            (_closed(rows), "closed"),
             else_="active",
-        )
+        ),
     )
     active = rows.status == "active"
     rows = rows.mutate(
         active=active,
-        past_due_amount=active.ifelse(ibis.greatest(money(rows.scheduled_due - rows.settled), ZERO), ZERO),
+        payable_by=ibis.greatest(rows.settled, ZERO),
+    )
+    rows = rows.mutate(
+        past_due_amount=active.ifelse(ibis.greatest(money(rows.scheduled_due - rows.payable_by), ZERO), ZERO),
     )
     rows = rows.mutate(
         past_due_principal=ibis.least(
             rows.past_due_amount,
-            ibis.greatest(money(rows.principal_before - rows.principal_paid - rows.principal_forgiven), ZERO),
+            ibis.greatest(money(wide(rows.principal_before) - rows.principal_paid - rows.principal_forgiven), ZERO),
         )
     )
-    oldest = schedules.oldest_due(relevant, rows.filter(rows.active).select("loan_id", "version", "on", "settled"))
+    paying = rows.filter(rows.active).select("loan_id", "version", "on", settled="payable_by")
+    oldest = schedules.oldest_due(relevant, paying)
     rows = rows.left_join(oldest, ["loan_id", "on"]).drop("loan_id_right", "on_right")
     return delinquency.late_since(rows, conventions)
 
 
 def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     """The columns that change from day to day, and the table's own shape."""
+    rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
     rows = rows.mutate(
         days_past_due=rows.active.ifelse(delinquency.days_past_due(rows.business_date, rows.late_since), 0),
         interest_earned=ibis.cases(
             (rows.status == "pending", ZERO),
             (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
             (rows.status == "closed", rows.interest_settled),
-            else_=ibis.coalesce(schedules.earned(rows, rows.business_date, rows.disbursed_on), ZERO),
+            else_=ibis.coalesce(schedules.earned(rows, rows.business_date, rows.earning_from), ZERO),
         ),
         next_due_on=(rows.active & (rows.due_on < timeline.FAR)).ifelse(rows.due_on, ibis.null("date")),
     )
@@ -278,7 +321,7 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
         interest_receivable=rows.active.ifelse(
             ibis.greatest(money(rows.interest_earned - rows.interest_settled), ZERO), ZERO
         ),
-        total_collected=money(rows.principal_paid + rows.interest_paid + rows.fees_paid + rows.recovered),
+        total_collected=money(wide(rows.principal_paid) + rows.interest_paid + rows.fees_paid + rows.recovered),
         next_due_amount=rows.next_due_on.notnull().ifelse(rows.due, NO_AMOUNT),
     )
     table = DERIVED["loan_positions"]

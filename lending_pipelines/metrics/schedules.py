@@ -1,7 +1,8 @@
 """Repayment schedules over time: the version in force, the installment period of each day, the oldest unpaid due date.
 
 A *period* is the span between two due dates of one schedule version, [starts_on, due_on): what fell due before it, and
-the installment that falls due at its end. The period after the last due date ends at FAR.
+the installment that falls due at its end. The period after the last due date ends at FAR. An installment of nothing
+(0.00 of principal and interest) has no due date.
 """
 
 from datetime import date
@@ -9,7 +10,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, cents, from_cents, money
+from lending_pipelines.metrics.money import ZERO, cents, from_cents, money, quotient
 from lending_pipelines.metrics.timeline import BEGINNING, FAR
 
 
@@ -19,7 +20,7 @@ def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
     The schedule in force is the highest version with effective_on ≤ the day: a version ends when a higher one begins.
     Also what a version's installments come to, so that few of them need to be put in order: due_by and principal_by,
     what fell due by `first`, and starts_on, the last due date of it (null: none); due_through, what fell due by `last`,
-    and next_on, the first due date after it on which anything is owed (null: none).
+    and next_on, the first due date after it (null: none). An installment of nothing has no due date.
     """
     due = installments.principal + installments.interest
     by_first, by_last = installments.due_on <= first, installments.due_on <= last
@@ -27,9 +28,9 @@ def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
         in_force_from=installments.effective_on.min(),
         due_by=_sum(due, by_first),
         principal_by=_sum(installments.principal, by_first),
-        starts_on=installments.due_on.max(where=by_first),
+        starts_on=installments.due_on.max(where=by_first & (due != 0)),
         due_through=_sum(due, by_last),
-        next_on=installments.due_on.min(where=~by_last & (due > 0)),
+        next_on=installments.due_on.min(where=~by_last & (due != 0)),
     )
     higher = ibis.window(group_by="loan_id", order_by=ibis.desc("version"), rows=(None, -1))
     begun = begun.mutate(in_force_until=ibis.coalesce(begun.in_force_from.min().over(higher), ibis.literal(FAR)))
@@ -42,14 +43,15 @@ def within_reach(versions: ir.Table, settled: ir.Table, first: date, name: str) 
     """The versions with the installments that the days can touch: those with after_on < due_on ≤ until_on.
 
     `versions` as `versions` returns them; `settled` has, of the loans that are to pay installments, loan_id, least and
-    most, the range of what is settled over the days. What fell due by `first` is left out, but for loans that have some
-    of it unpaid; so is what comes after the first installment beyond the days, but for loans that paid ahead. due_by,
-    principal_by and starts_on then speak of the installments left out before. Adds least and most. `name` is what the
-    engine calls it, and no other table in the same expression.
+    most, the range of what is settled over the days, and owing, whether principal is outstanding. What fell due by
+    `first` is left out, but for loans that have some of it unpaid; so is what comes after the first installment beyond
+    the days, but for loans that owe principal and paid ahead. due_by, principal_by and starts_on then speak of the
+    installments left out before. Adds least and most. `name` is what the engine calls it, and no other table in the
+    same expression.
     """
     rows = versions.left_join(settled, "loan_id").drop("loan_id_right")
     behind = (rows.least < rows.due_by).fill_null(False)
-    ahead = (rows.most > rows.due_through).fill_null(False)
+    ahead = (rows.owing & (rows.most > rows.due_through)).fill_null(False)
     far = ibis.literal(FAR)
     rows = rows.mutate(
         after_on=behind.ifelse(ibis.literal(BEGINNING), ibis.literal(first)),
@@ -59,7 +61,7 @@ def within_reach(versions: ir.Table, settled: ir.Table, first: date, name: str) 
         starts_on=behind.ifelse(ibis.null("date"), rows.starts_on),
     )
     # Named, so that the engine computes it once for its two readers.
-    return rows.drop("due_through", "next_on").alias(name)
+    return rows.drop("due_through", "next_on", "owing").alias(name)
 
 
 def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
@@ -72,6 +74,7 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
     installments = installments.select("loan_id", "version", "due_on", "number", "principal", "interest")
     reached = versions.inner_join(installments, ["loan_id", "version"])
     reached = reached.filter(reached.due_on > reached.after_on, reached.due_on <= reached.until_on)
+    reached = reached.filter((reached.principal != 0) | (reached.interest != 0))
     tail = versions.filter(versions.until_on == FAR).mutate(
         due_on=ibis.literal(FAR), number=ibis.literal(0, "int64"), principal=ZERO, interest=ZERO
     )
@@ -174,20 +177,21 @@ def oldest_due(relevant: ir.Table, spans: ir.Table) -> ir.Table:
     return merged.filter(merged.is_span == 1, merged.oldest_due_on.notnull()).select("loan_id", "on", "oldest_due_on")
 
 
-def earned(rows: ir.Table, on: ir.DateColumn, disbursed_on: ir.DateColumn) -> ir.DecimalColumn:
+def earned(rows: ir.Table, on: ir.DateColumn, begins_on: ir.DateColumn) -> ir.DecimalColumn:
     """Scheduled interest earned by the end of the day `on` that lies in each row's period, to the cent, half to even.
 
-    Interest of the periods before, plus the period's own × days elapsed ÷ days in the period. In whole cents, so that
-    rounding is exact; the quotient of a product less its remainder is exact in every engine's division.
+    Interest of the periods before, plus the period's own × days elapsed ÷ days in the period. No period begins before
+    `begins_on`, the day from which principal is outstanding. In whole cents, so that rounding is exact; the interest is
+    divided before it is multiplied, so that no product overflows.
     """
-    begins = ibis.coalesce(rows.starts_on, disbursed_on)
+    begins = ibis.greatest(ibis.coalesce(rows.starts_on, begins_on), begins_on)
     open_end = rows.due_on == ibis.literal(FAR)
     length = open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1))
     elapsed = open_end.ifelse(0, ibis.greatest(on.delta(begins, unit="day"), 0))
     before = cents(rows.due_before) - cents(rows.principal_before)
-    product = cents(rows.interest) * elapsed
-    remainder = product % length
-    whole = before + ((product - remainder) / length).cast("int64")
-    half = remainder * 2
+    interest = cents(rows.interest)
+    rest = (interest % length) * elapsed
+    whole = before + quotient(interest, length) * elapsed + quotient(rest, length)
+    half = (rest % length) * 2
     rounds_up = (half > length) | ((half == length) & (whole % 2 == 1))
     return from_cents(whole + rounds_up.cast("int64"))

@@ -9,6 +9,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 ZERO = Decimal("0.00")
 DAY = timedelta(days=1)
+SPLIT = ("principal", "interest", "fees")
+OFF = ("charge_off", "write_off")
 PERIODS = {"weekly": 7, "biweekly": 14}
 BUCKETS = [(120, "120+"), (90, "90-119"), (60, "60-89"), (30, "30-59"), (1, "1-29"), (0, "current")]
 
@@ -71,8 +73,10 @@ class Reference:
         def total(types, *parts):
             return sum((sign * root[part] for _, root, sign in events for part in parts if root["type"] in types), ZERO)
 
+        after = self.charge_offs(events)
+
         def paid(part):
-            return total(("repayment",), part) - total(("refund",), part)
+            return total(("repayment",), part) - total(("refund",), part) - after[part]
 
         row = {
             "business_date": on,
@@ -94,9 +98,9 @@ class Reference:
             "principal_paid": paid("principal"),
             "interest_paid": paid("interest"),
             "fees_paid": paid("fees"),
-            "principal_charged_off": total(("charge_off", "write_off"), "principal"),
+            "principal_charged_off": after["taken"],
             "principal_forgiven": total(("waiver",), "principal"),
-            "recovered": total(("recovery",), "principal", "interest", "fees"),
+            "recovered": total(("recovery",), *SPLIT) + sum(after[part] for part in SPLIT),
         }
         row["principal_outstanding"] = (
             row["principal_disbursed"]
@@ -109,38 +113,40 @@ class Reference:
         interest_settled = row["interest_paid"] + total(("waiver", "capitalization"), "interest")
         row["settled"] = row["principal_paid"] + row["principal_forgiven"] + interest_settled
 
-        charged_off_on = min(self.dates_in_force(events, ("charge_off", "write_off")), default=None)
+        schedule = self.schedule(loan, on)
+        drawn_on, repaid_on = self.spell(all_events, on)
+        asked = sum((i["principal"] + i["interest"] for i in schedule if repaid_on and i["due_on"] <= repaid_on), ZERO)
+        charged_off_on = after["since"]
         if row["principal_disbursed"] <= 0:
             row["status"] = "pending"
         elif charged_off_on:
             row["status"] = "charged_off"
-        elif row["principal_outstanding"] <= 0:
+        elif row["principal_outstanding"] <= 0 and asked <= max(ZERO, row["settled"]):
             row["status"] = "closed"
         else:
             row["status"] = "active"
         active = row["status"] == "active"
 
-        schedule = self.schedule(loan, on)
         due = [item for item in schedule if item["due_on"] <= on]
         row["scheduled_due"] = sum((item["principal"] + item["interest"] for item in due), ZERO)
         principal_due = sum((item["principal"] for item in due), ZERO)
-        row["past_due_amount"] = max(ZERO, row["scheduled_due"] - row["settled"]) if active else ZERO
+        row["past_due_amount"] = max(ZERO, row["scheduled_due"] - max(ZERO, row["settled"])) if active else ZERO
         row["past_due_principal"] = min(
             row["past_due_amount"], max(ZERO, principal_due - row["principal_paid"] - row["principal_forgiven"])
         )
         row["past_due_interest"] = row["past_due_amount"] - row["past_due_principal"]
-        row["oldest_due_on"] = self.oldest_due(schedule, row["settled"]) if active else None
+        row["oldest_due_on"] = self.oldest_due(schedule, max(ZERO, row["settled"])) if active else None
 
         if row["status"] == "pending":
             row["interest_earned"] = ZERO
         elif row["status"] == "charged_off":
             # as on the day before, as if no charge-off had been made
-            before = [event for event in all_events if event[1]["type"] not in ("charge_off", "write_off")]
+            before = [event for event in all_events if event[1]["type"] not in OFF]
             row["interest_earned"] = self.position(loan, before, charged_off_on - DAY)["interest_earned"]
         elif row["status"] == "closed":
             row["interest_earned"] = interest_settled
         else:
-            row["interest_earned"] = self.earned(loan, on)
+            row["interest_earned"] = self.earned(loan, on, drawn_on or loan["disbursed_on"])
         row["interest_receivable"] = max(ZERO, row["interest_earned"] - interest_settled) if active else ZERO
 
         payments = self.dates_in_force(events, ("repayment",))
@@ -162,6 +168,74 @@ class Reference:
         row["non_accrual"] = row["status"] == "active" and row["days_past_due"] >= 90
 
     @staticmethod
+    def charge_offs(events):
+        """What charge-offs took and what was recovered, as things stand: without what was reversed, day by day."""
+        net = defaultdict(int)
+        roots = {}
+        for _, root, sign in events:
+            net[root["transaction_id"]] += sign
+            roots[root["transaction_id"]] = root
+        owed, any_off, found = ZERO, False, {"taken": ZERO, "since": None} | dict.fromkeys(SPLIT, ZERO)
+        for day in sorted({root["effective_on"] for root in roots.values()}):
+            of_day = [(net[key], root) for key, root in roots.items() if root["effective_on"] == day]
+
+            def total(part, *types, of_day=of_day):
+                return sum((times * root[part] for times, root in of_day if root["type"] in types), ZERO)
+
+            def received(part, total=total):
+                return total(part, "repayment") - total(part, "refund")
+
+            wholly = any_off and owed <= 0
+            owed += total("principal", "disbursement") - total("principal", "waiver")
+            owed += total("interest", "capitalization") + total("fees", "capitalization")
+            if wholly:
+                for part in SPLIT:
+                    found[part] += received(part)
+            else:
+                kept = min(received("principal"), max(owed, ZERO)) if any_off else received("principal")
+                found["principal"] += received("principal") - kept
+                owed -= kept
+            taken = min(total("principal", *OFF), max(owed, ZERO))
+            found["taken"] += taken
+            owed -= taken
+            any_off = any_off or sum(times for times, root in of_day if root["type"] in OFF) > 0
+            if not (any_off and owed <= 0):
+                found["since"] = None
+            elif found["since"] is None:
+                found["since"] = day
+        return found
+
+    def spell(self, events, on):
+        """(the day of the last drawing from nothing, the day since which nothing is owed), day by day up to `on`."""
+        drawn_on = repaid_on = None
+        owed = disbursed = ZERO
+        for day in sorted({event[0] for event in events if event[0] <= on}):
+            known = [event for event in events if event[0] <= day]
+            now, paid_out = self.owed(known), self.disbursed(known)
+            if now > 0 >= owed and paid_out > disbursed:
+                drawn_on = day
+            repaid_on = None if now > 0 else repaid_on or day
+            owed, disbursed = now, paid_out
+        return drawn_on, repaid_on
+
+    @staticmethod
+    def disbursed(events):
+        return sum((sign * root["principal"] for _, root, sign in events if root["type"] == "disbursement"), ZERO)
+
+    def owed(self, events):
+        after = self.charge_offs(events)
+        owed = after["principal"] - after["taken"]
+        for _, root, sign in events:
+            match root["type"]:
+                case "disbursement" | "refund":
+                    owed += sign * root["principal"]
+                case "repayment" | "waiver":
+                    owed -= sign * root["principal"]
+                case "capitalization":
+                    owed += sign * (root["interest"] + root["fees"])
+        return owed
+
+    @staticmethod
     def dates_in_force(events, types):
         """Amounts of the events of these types by their own date, without those that were reversed."""
         amounts, counts = {}, {}
@@ -173,10 +247,11 @@ class Reference:
         return {on: amounts[on] for on, count in counts.items() if count > 0}
 
     def schedule(self, loan, on):
-        """The installments of the highest version in force."""
+        """The installments of the highest version in force; one of nothing has no due date."""
         rows = [row for row in self.of("installments", loan["loan_id"]) if row["effective_on"] <= on]
         version = max((row["version"] for row in rows), default=None)
-        return sorted((row for row in rows if row["version"] == version), key=lambda r: (r["due_on"], r["number"]))
+        rows = [row for row in rows if row["version"] == version and row["principal"] + row["interest"] != 0]
+        return sorted(rows, key=lambda row: (row["due_on"], row["number"]))
 
     @staticmethod
     def oldest_due(schedule, settled):
@@ -187,15 +262,15 @@ class Reference:
                 return item["due_on"]
         return None
 
-    def earned(self, loan, on):
-        """Scheduled interest × the elapsed share of each period."""
-        earned, start = Decimal(0), loan["disbursed_on"]
+    def earned(self, loan, on, drawn_on):
+        """Scheduled interest × the elapsed share of each period; none begins before principal is drawn."""
+        earned, start = Decimal(0), drawn_on
         for item in self.schedule(loan, on):
             if on >= item["due_on"]:
                 earned += item["interest"]
             elif on > start:
                 earned += item["interest"] * (on - start).days / (item["due_on"] - start).days
-            start = item["due_on"]
+            start = max(item["due_on"], drawn_on)
         return earned.quantize(ZERO, ROUND_HALF_EVEN)
 
     def rate(self, loan, on):

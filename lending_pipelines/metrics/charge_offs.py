@@ -1,0 +1,175 @@
+"""Charge-offs: how much of the principal they take, since when a loan is charged off, what is recovered afterwards.
+
+As things stand on a day, without what was reversed by then and in the order of days, the charge-offs of a day last:
+
+- A charge-off or write-off takes at most the principal that is outstanding.
+- Once there is a charge-off of an earlier day, principal received beyond what is outstanding is a recovery, and so is
+  all that is received after a day at whose end nothing was outstanding, whatever the source calls it.
+
+Few loans have charge-offs, and what one does depends on all that came before: a function follows each such loan.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.metrics import events
+from lending_pipelines.metrics.money import ZERO, cents, from_cents, money
+
+_EFFECTS = ibis.dtype(
+    "array<struct<on: date, principal: int64, interest: int64, fees: int64, not_taken: int64, charged_off_on: date>>"
+)
+_SPLIT = ("principal", "interest", "fees")
+_RELEVANT = ("disbursement", "capitalization", "waiver", "repayment", "refund", *events.CHARGE_OFFS)
+
+
+def effects(transactions: ir.Table, first: date, last: date) -> ir.Table:
+    """What charge-offs change about a loan's transactions over the days first..last, which `first` begins with all.
+
+    Returns, of loans with charge-offs, loan_id and on (a day that changes anything); of money what changes on it:
+    principal, interest and fees that become recoveries, and not_taken, what charge-offs do not take of their principal;
+    and charged_off_on, the day since which the loan is wholly charged off (null: it is not).
+    """
+    charged_off = transactions.filter(transactions.type.isin(events.CHARGE_OFFS)).select("loan_id").distinct()
+    rows = events.signed(transactions, last, lambda rows: rows.semi_join(charged_off, "loan_id"))
+    rows = rows.filter(rows.type.isin(_RELEVANT)).mutate(at=ibis.greatest(rows.on, ibis.literal(first)))
+    loans = rows.group_by("loan_id").agg(
+        at=rows["at"].collect(),
+        root_on=rows.root_on.collect(),
+        type=rows.type.collect(),
+        sign=rows.sign.cast("int64").collect(),
+        **{name: cents(rows[name]).collect() for name in _SPLIT},
+    )
+    followed = loans.select(
+        "loan_id",
+        effect=_follow(loans["at"], loans.root_on, loans.type, loans.sign, *(loans[name] for name in _SPLIT)),
+    )
+    followed = followed.mutate(effect=followed.effect.unnest())
+    effect = followed.effect
+    return followed.select(
+        "loan_id",
+        on=effect["on"],
+        charged_off_on=effect["charged_off_on"],
+        **{name: from_cents(effect[name]) for name in (*_SPLIT, "not_taken")},
+    )
+
+
+def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
+    """The transactions of `events.signed` as they count, with rows for what `effects` change about them."""
+    own = {
+        "on": effects.on,
+        "root_on": effects.on,
+        "channel": ibis.null("string"),
+        "is_reversal": ibis.literal(False),
+        "sign": ibis.literal(1, "int8"),
+    }
+    recovered = effects.select(
+        "loan_id",
+        *_SPLIT,
+        **own,
+        type=ibis.literal(events.RECOVERED_PAYMENT),
+        amount=money(effects.principal + effects.interest + effects.fees),
+    )
+    not_taken = effects.select(
+        "loan_id",
+        **own,
+        type=ibis.literal(events.CHARGE_OFFS[0]),
+        principal=money(-effects.not_taken),
+        interest=ZERO,
+        fees=ZERO,
+        amount=money(-effects.not_taken),
+    )
+    rows = ibis.union(recovered.select(*signed.columns), not_taken.select(*signed.columns))
+    return ibis.union(signed, rows.filter(rows.amount != 0))
+
+
+@dataclass
+class _Booked:
+    """Σ of what is in force of one day and type, in cents; `number` is how many transactions are."""
+
+    number: int = 0
+    principal: int = 0
+    interest: int = 0
+    fees: int = 0
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """What charge-offs have changed by a day, in cents, and since when the loan is wholly charged off."""
+
+    principal: int = 0
+    interest: int = 0
+    fees: int = 0
+    not_taken: int = 0
+    charged_off_on: date | None = None
+
+
+_DATES, _COUNTS = "array<date>", "array<int64>"
+
+
+@ibis.udf.scalar.pyarrow(
+    signature=((_DATES, _DATES, "array<string>", _COUNTS, _COUNTS, _COUNTS, _COUNTS), _EFFECTS),
+)
+def _follow(at, root_on, type, sign, principal, interest, fees):
+    """Per row (a loan): its transactions → what its charge-offs change on each day on which they change anything."""
+    loans = zip(*(column.to_pylist() for column in (at, root_on, type, sign, principal, interest, fees)), strict=True)
+    return pa.array([list(_changes(sorted(zip(*loan, strict=True)))) for loan in loans], type=_EFFECTS.to_pyarrow())
+
+
+def _changes(transactions: list[tuple]) -> Iterator[dict]:
+    booked: dict[date, dict[str, _Booked]] = defaultdict(lambda: defaultdict(_Booked))
+    before = _Effect()
+    for index, (at, root_on, type, sign, *split) in enumerate(transactions):
+        entry = booked[root_on][type]
+        entry.number += sign
+        entry.principal += sign * split[0]
+        entry.interest += sign * split[1]
+        entry.fees += sign * split[2]
+        if index + 1 < len(transactions) and transactions[index + 1][0] == at:
+            continue
+        now = _as_they_stand(booked)
+        if now != before:
+            amounts = (new - old for new, old in zip(astuple(now)[:4], astuple(before)[:4], strict=True))
+            yield {
+                "on": at,
+                **dict(zip((*_SPLIT, "not_taken"), amounts, strict=True)),
+                "charged_off_on": now.charged_off_on,
+            }
+        before = now
+
+
+def _as_they_stand(booked: dict[date, dict[str, _Booked]]) -> _Effect:
+    """The effect of a loan's charge-offs, its transactions followed from the first day to the last."""
+    outstanding, principal, interest, fees, not_taken = 0, 0, 0, 0, 0
+    since, any_before = None, False
+    for day in sorted(booked):
+        entries = booked[day]
+        repaid, refunded = entries.get("repayment", _Booked()), entries.get("refund", _Booked())
+        received = repaid.principal - refunded.principal
+        nothing_left = any_before and outstanding <= 0
+        capitalized = entries.get("capitalization", _Booked())
+        outstanding += entries.get("disbursement", _Booked()).principal
+        outstanding += capitalized.interest + capitalized.fees
+        outstanding -= entries.get("waiver", _Booked()).principal
+        recovered = 0
+        if nothing_left:
+            recovered = received
+            interest += repaid.interest - refunded.interest
+            fees += repaid.fees - refunded.fees
+        elif any_before:
+            recovered = max(0, received - max(0, outstanding))
+        principal += recovered
+        outstanding -= received - recovered
+        charge_offs = [entries[type] for type in events.CHARGE_OFFS if type in entries]
+        charged = sum(entry.principal for entry in charge_offs)
+        taken = min(charged, max(0, outstanding))
+        outstanding -= taken
+        not_taken += charged - taken
+        any_before = any_before or sum(entry.number for entry in charge_offs) > 0
+        since = (since or day) if any_before and outstanding <= 0 else None
+    return _Effect(principal, interest, fees, not_taken, since)
