@@ -9,6 +9,7 @@ from lending_pipelines.checks.compare import broken, calendar, differences
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.ledger import CONTROLS
 
 _PRINCIPAL = "principal"
 
@@ -157,7 +158,8 @@ def principal_not_tied(tables: Tables, days: Days) -> ir.Table:
     # A lender without a control account has nothing to tie out.
     controlled = accounts.agg(accounts=accounts.count()).filter(ibis._.accounts > 0).drop("accounts")
     none = ibis.literal(0).cast("decimal(38, 2)")
-    expected = balances.select(*keys, ledger_balance=balances.balance.cast("decimal(38, 2)"), subledger_balance=none)
+    balance = balances.balance.cast("decimal(38, 2)") * CONTROLS[_PRINCIPAL].sign
+    expected = balances.select(*keys, ledger_balance=balance, subledger_balance=none)
     expected = expected.union(
         positions.cross_join(controlled).select(
             *keys, ledger_balance=none, subledger_balance=positions.owed.cast("decimal(38, 2)")

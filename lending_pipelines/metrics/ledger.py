@@ -1,32 +1,43 @@
 """The general ledger: the trial balance of every day, and whether control accounts tie out to loan positions."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, money
+from lending_pipelines.metrics.as_json import as_json
+from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.timeline import days
-
-CREDIT_NORMAL = ("liability", "equity", "income")
-"""Account types whose natural balance is credit − debit."""
 
 LOANS_SHOWN = 20
 """How many loans of a break a tie-out lists, the largest first."""
 
 
-# Control → the same total per loan of loan_positions. Fees receivable has none: positions carry no fees due.
-_SUBLEDGER: dict[str, Callable[[ir.Table], ir.DecimalColumn]] = {
-    "principal": lambda positions: positions.principal_outstanding,
-    "interest_receivable": lambda positions: positions.interest_receivable,
-    "cash": lambda positions: money(positions.total_collected - positions.principal_disbursed),
-    "interest_income": lambda positions: positions.interest_earned,
-    "fee_income": lambda positions: positions.fees_paid,
-    "charge_off": lambda positions: positions.principal_charged_off,
-    "recovery": lambda positions: positions.recovered,
+@dataclass(frozen=True)
+class Control:
+    """What is controlled: the sign in which it is shown (1: debit − credit, −1: credit − debit), whatever the type of
+    its accounts, and the same total of a row of loan_positions."""
+
+    sign: int
+    total: Callable[[ir.Table], ir.DecimalColumn]
+
+
+# Fees receivable has no total: positions carry no fees due.
+CONTROLS: dict[str, Control] = {
+    "principal": Control(1, lambda positions: positions.principal_outstanding),
+    "interest_receivable": Control(1, lambda positions: positions.interest_receivable),
+    "cash": Control(1, lambda positions: money(positions.total_collected - positions.principal_disbursed)),
+    "interest_income": Control(-1, lambda positions: positions.interest_earned),
+    "fee_income": Control(-1, lambda positions: positions.fees_paid),
+    "charge_off": Control(1, lambda positions: positions.principal_charged_off),
+    "recovery": Control(-1, lambda positions: positions.recovered),
 }
+"""What a general ledger account can control (`control_for`)."""
+
 _ACCRUED = ("interest_receivable", "interest_income")
+_SIDES = ("ledger", "subledger", "difference")
 
 
 def trial_balance(journal_lines: ir.Table, gl_accounts: ir.Table, first: date, last: date) -> ir.Table:
@@ -61,7 +72,7 @@ def ledger_tieouts(
     first: date,
     last: date,
 ) -> ir.Table:
-    """The table ledger_tieouts for the days first..last: control accounts, in natural sign, against loan positions.
+    """The table ledger_tieouts for the days first..last: control accounts against loan positions.
 
     Only controls that the chart of accounts has; `loans` lists, largest first, the loans whose own ledger balance
     differs (loan_id null: ledger lines that name no loan), as JSON objects with ledger, subledger and difference.
@@ -71,7 +82,7 @@ def ledger_tieouts(
     controls = _controls(gl_accounts)
     ledger = trial_balance.inner_join(controls, "account_code")
     sides = ibis.union(
-        ledger.select(*keys, ledger=ledger.balance * ledger.natural_sign, subledger=ZERO),
+        ledger.select(*keys, ledger=ledger.balance * ledger.control_sign, subledger=ZERO),
         subledger.select(*keys, ledger=ZERO, subledger="amount"),
     )
     totals = sides.group_by(*keys).agg(
@@ -88,21 +99,19 @@ def ledger_tieouts(
 
 
 def _controls(gl_accounts: ir.Table) -> ir.Table:
-    controls = gl_accounts.filter(gl_accounts.control_for.isin(list(_SUBLEDGER)))
-    return controls.select(
-        "account_code",
-        "control_for",
-        natural_sign=controls.account_type.isin(CREDIT_NORMAL).ifelse(-1, 1).cast("int8"),
-    )
+    """account_code, control_for and control_sign of the accounts that control something."""
+    accounts = gl_accounts.filter(gl_accounts.control_for.isin(list(CONTROLS)))
+    signs = ((accounts.control_for == name, control.sign) for name, control in CONTROLS.items())
+    return accounts.select("account_code", "control_for", control_sign=ibis.cases(*signs).cast("int8"))
 
 
 def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
     """business_date, control_for, currency, loan_id, amount: of the controls that the chart of accounts has."""
     parts = [
         positions.select(
-            "business_date", "currency", "loan_id", control_for=ibis.literal(control), amount=total(positions)
+            "business_date", "currency", "loan_id", control_for=ibis.literal(control), amount=what.total(positions)
         )
-        for control, total in _SUBLEDGER.items()
+        for control, what in CONTROLS.items()
     ]
     return ibis.union(*parts).semi_join(_controls(gl_accounts), "control_for")
 
@@ -121,7 +130,7 @@ def _ledger_by_loan(journal_lines: ir.Table, controls: ir.Table, first: date, la
     lines = lines.mutate(
         loan_id=ibis.coalesce(lines.loan_id, ""),
         on=ibis.greatest(lines.entry_date, ibis.literal(first)),
-        amount=(lines.debit - lines.credit) * lines.natural_sign,
+        amount=(wide(lines.debit) - lines.credit) * lines.control_sign,
     )
     sums = lines.group_by(*keys, "on").agg(amount=money(lines.amount.sum()))
     return sums.select(
@@ -151,21 +160,8 @@ def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> 
     loans = loans.mutate(difference=money(loans.ledger - loans.subledger)).filter(lambda t: t["difference"] != 0)
     largest = ibis.window(group_by=keys, order_by=[ibis.desc(loans["difference"].abs()), "loan_id"])
     loans = loans.mutate(rank=ibis.row_number().over(largest)).filter(lambda t: t.rank < LOANS_SHOWN)
-    escaped = loans.loan_id.replace("\\", "\\\\").replace('"', '\\"')
-    name = (loans.loan_id == "").ifelse("null", ibis.literal('"') + escaped + '"')
-    entry = (
-        ibis.literal('{"loan_id": ')
-        + name
-        + ', "ledger": '
-        + loans.ledger.cast("string")
-        + ', "subledger": '
-        + loans.subledger.cast("string")
-        + ', "difference": '
-        + loans["difference"].cast("string")
-        + "}"
-    )
-    loans = loans.mutate(entry=entry)
     # Sorted as an array: Spark orders no aggregate of text.
-    listed = loans.group_by(*keys).agg(ranked=ibis.struct({"rank": loans.rank, "entry": loans.entry}).collect())
-    entries = listed.ranked.sort().map(lambda ranked: ranked["entry"]).join(", ")
-    return listed.select(*keys, loans=ibis.literal("[") + entries + "]")
+    entry = {"loan_id": loans.loan_id.nullif(""), **{name: loans[name] for name in _SIDES}}
+    listed = loans.group_by(*keys).agg(ranked=ibis.struct({"rank": loans.rank, **entry}).collect())
+    entries = listed.ranked.sort().map(lambda ranked: ibis.struct({name: ranked[name] for name in entry}))
+    return listed.select(*keys, loans=as_json(entries))

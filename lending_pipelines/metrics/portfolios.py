@@ -8,7 +8,8 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, events, returns, scopes
-from lending_pipelines.metrics.money import ZERO, money
+from lending_pipelines.metrics.as_json import as_json
+from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.ratios import ratio
 
 SOURCES = (
@@ -31,7 +32,7 @@ def portfolio_snapshots(
 ) -> ir.Table:
     """The table portfolio_snapshots for the days first..last of `positions`; `read` gives each of SOURCES by name."""
     totals = _totals(positions, conventions)
-    residuals = totals.select(*_KEYS, residual=money(totals.total_balance + totals.interest_receivable))
+    residuals = totals.select(*_KEYS, residual=money(wide(totals.total_balance) + totals.interest_receivable))
     irrs = returns.irr_by_day(_flow_changes(read, first, last), residuals)
     rows = totals.left_join(irrs, _KEYS, rname="{name}_irr").left_join(_names(read), ["scope", "scope_id"])
     return rows.mutate(
@@ -74,15 +75,11 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
 
 def _breakdown(rows: ir.Table, conventions: Conventions) -> ir.StringColumn:
     """JSON: per bucket {count, balance}, empty ones included."""
-    parts = [
-        ibis.literal(f'"{bucket}": {{"count": ')
-        + rows[f"count_{number}"].cast("string")
-        + ', "balance": '
-        + rows[f"balance_{number}"].cast("string")
-        + "}"
+    buckets = {
+        bucket: ibis.struct({"count": rows[f"count_{number}"], "balance": rows[f"balance_{number}"]})
         for number, bucket in enumerate(conventions.buckets)
-    ]
-    return ibis.literal("{") + ibis.literal(", ").join(parts) + "}"
+    }
+    return as_json(ibis.struct(buckets))
 
 
 def _flow_changes(read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:

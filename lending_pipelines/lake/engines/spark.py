@@ -38,11 +38,13 @@ from lending_pipelines.tables import Table
 
 BATCH_ROWS = 65_536
 
-# What results depend on: times without a zone are UTC, and a number that does not fit its type is an error.
+# What results depend on: times without a zone are UTC, a number that does not fit its type is an error, and JSON keeps
+# the fields that are null.
 _MEANING: dict[str, Any] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",
+    "spark.sql.jsonGenerator.ignoreNullFields": "false",
 }
 _ALWAYS: dict[str, Any] = _MEANING | {
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_ROWS),
@@ -175,6 +177,8 @@ class _Backend(Backend):
 
     def _register_udfs(self, expr: ir.Expr) -> None:
         for udf in expr.op().find(ops.ScalarUDF):
+            if udf.__input_type__ == InputType.BUILTIN:
+                continue
             if udf.__input_type__ != InputType.PYARROW:
                 raise EngineError(f"{udf.__func_name__} is no UDF on Arrow: Spark would call it once a row")
             types = tuple(arg.dtype.to_pyarrow() for arg in udf.args)
