@@ -13,7 +13,9 @@ from lending_pipelines.checks.compare import any_of, broken, differences, each_d
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import instants
+from lending_pipelines.metrics import charge_offs, instants
+from lending_pipelines.metrics.money import wide
+from lending_pipelines.metrics.timeline import FAR
 
 PARTS = (
     "principal_disbursed",
@@ -101,7 +103,7 @@ def not_rolling_forward(tables: Tables, days: Days) -> ir.Table:
     """Rows whose parts do not add up to principal_outstanding, or components to total_collected."""
     rows = days.rows(tables["loan_positions"])
     rolled = _rolled(rows)
-    collected = rows.principal_paid + rows.interest_paid + rows.fees_paid + rows.recovered
+    collected = wide(rows.principal_paid) + rows.interest_paid + rows.fees_paid + rows.recovered
     rows = rows.select(
         "business_date", "loan_id", *_MEASURES, "total_collected", rolled_forward=rolled, collected_parts=collected
     )
@@ -157,7 +159,9 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
     active = rows.status == "active"
     ages = (rows.business_date.delta(rows.oldest_due_on, unit="day")).fill_null(0)
     age = ibis.greatest(ages, 0)
-    shortfall = ibis.greatest(rows.scheduled_due - rows.settled, 0)
+    shortfall = ibis.greatest(wide(rows.scheduled_due) - ibis.greatest(rows.settled, 0), 0)
+    there_was = wide(rows.principal_disbursed) + rows.principal_capitalized
+    overpaid = wide(rows.principal_paid) + rows.principal_forgiven > there_was
     aged = any_of(
         rows[name] != 0
         for name in (
@@ -171,9 +175,13 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
     rules = {
         "there before disbursement": rows.disbursed_on > rows.business_date,
         "pending, but not by principal disbursed": (rows.status == "pending") != (rows.principal_disbursed <= 0),
-        "active without principal": active & (rows.principal_outstanding <= 0),
+        "active, but owes nothing": active & (rows.principal_outstanding <= 0) & (rows.past_due_amount <= 0),
         "closed with principal": (rows.status == "closed") & (rows.principal_outstanding > 0),
-        "charged off, but not by status": (rows.status != "charged_off") & (rows.principal_charged_off != 0),
+        "charged off with principal": (rows.status == "charged_off") & (rows.principal_outstanding > 0),
+        "charged off, but not by status": ~rows.status.isin(("charged_off", "pending"))
+        & (rows.principal_charged_off != 0)
+        & (rows.principal_outstanding <= 0),
+        "less than nothing outstanding, but not overpaid": (rows.principal_outstanding < 0) & ~overpaid,
         "aged, but not active": ~active & aged,
         "past due parts": (rows.past_due_principal + rows.past_due_interest != rows.past_due_amount)
         | (rows.past_due_principal < 0)
@@ -238,7 +246,10 @@ def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:
 
 
 def movements(transactions: ir.Table) -> ir.Table:
-    """What each transaction does to each part of its loan's position, a reversal the negative of its target."""
+    """What each transaction does to each part of its loan's position, a reversal the negative of its target.
+
+    What charge-offs change about it is taken from where the positions take it.
+    """
     columns = ["loan_id", "effective_on", "principal", "interest", "fees"]
     links = transactions.select(root="transaction_id", type="type", below="reverses_id")
     signed = [transactions.filter(transactions.type != "reversal").select(*columns, "type", sign=ibis.literal(1))]
@@ -255,7 +266,7 @@ def movements(transactions: ir.Table) -> ir.Table:
         return (component * weight).cast("decimal(38, 2)")
 
     paid, refunded = ("repayment",), ("refund",)
-    return signed.select(
+    moves = signed.select(
         "loan_id",
         "effective_on",
         principal_disbursed=total(signed.principal, ("disbursement",)),
@@ -267,11 +278,22 @@ def movements(transactions: ir.Table) -> ir.Table:
         principal_forgiven=total(signed.principal, ("waiver",)),
         recovered=total(signed.principal + signed.interest + signed.fees, ("recovery",)),
     )
+    effects = charge_offs.effects(transactions, FAR)
+    changed = {
+        "principal_paid": -effects.principal,
+        "interest_paid": -effects.interest,
+        "fees_paid": -effects.fees,
+        "principal_charged_off": -effects.not_taken,
+        "recovered": wide(effects.principal) + effects.interest + effects.fees,
+    }
+    none = ibis.literal(0).cast("decimal(38, 2)")
+    parts = {part: changed[part].cast("decimal(38, 2)") if part in changed else none for part in PARTS}
+    return moves.union(effects.select("loan_id", effective_on="on", **parts).select(*moves.columns))
 
 
 def _rolled(rows: ir.Table) -> ir.Value:
     return (
-        rows.principal_disbursed
+        wide(rows.principal_disbursed)
         + rows.principal_capitalized
         - rows.principal_paid
         - rows.principal_charged_off

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from lending_pipelines.checks.assignments import assignment_checks
+from lending_pipelines.checks.charge_offs import charge_off_checks
 from lending_pipelines.checks.contradictions import contradiction_checks
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.ledger import ledger_checks
@@ -32,6 +33,7 @@ def own_checks(conventions: Conventions) -> tuple[Check, ...]:
     """Every check but the Great Expectations suites."""
     return (
         *servicing_checks(),
+        *charge_off_checks(),
         *assignment_checks(),
         *position_checks(conventions),
         RestatementCheck(conventions),

@@ -13,7 +13,6 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.tables.derived import TRANSITION_ENTRY
 
 _SCOPE = ["business_date", "scope", "scope_id", "currency"]
-_STEPS = {"month": ibis.interval(months=1), "week": ibis.interval(weeks=1), "day": ibis.interval(days=1)}
 _LONGEST_STEP = timedelta(days=31)
 _PAR_DAYS = (30, 60, 90)
 
@@ -88,7 +87,7 @@ def openings_unlike_positions(tables: Tables, days: Days, *, step: str) -> ir.Ta
     """Opening buckets of a scope that are not its active positions one transition step before the day."""
     positions = tables["loan_positions"]
     closed = days.rows(positions).select("business_date").distinct()
-    closed = closed.mutate(from_date=(closed.business_date - _STEPS[step]).cast("date"))
+    closed = closed.mutate(from_date=_opening(closed.business_date, step).cast("date"))
     opening = positions.filter(positions.business_date.between(days.first - _LONGEST_STEP, days.last))
     opening = _active(opening.semi_join(closed, opening.business_date == closed.from_date))
     opening = by_scope(opening, ["bucket"], ["loan_count", "principal_outstanding"])
@@ -137,6 +136,14 @@ def snapshots_unlike_positions(tables: Tables, days: Days, *, par_operator: str)
     )
     snapshots = days.rows(tables["portfolio_snapshots"])
     return differences(expected, snapshots, _SCOPE, [*sums, "moic", *(f"par_{days}" for days in _PAR_DAYS)])
+
+
+def _opening(day: ir.Value, step: str) -> ir.Value:
+    """The day one transition step before: of a month's last day, the last day of the month before."""
+    if step != "month":
+        return day - (ibis.interval(weeks=1) if step == "week" else ibis.interval(days=1))
+    month_end = (day + ibis.interval(days=1)).cast("date").day() == 1
+    return month_end.ifelse(day.truncate("M") - ibis.interval(days=1), day - ibis.interval(months=1))
 
 
 def _active(positions: ir.Table) -> ir.Table:

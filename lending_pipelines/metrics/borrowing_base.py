@@ -22,8 +22,8 @@ NOT_ACTIVE = "not_active"
 
 NOT_RECORDED = "not recorded"
 
-# Wide enough for 999 trillion, narrow enough that the product of two is exact on every engine.
-_SHARE = "decimal(19, 4)"
+# Wide enough for every amount, narrow enough that the product with a share is exact on every engine.
+_AMOUNT, _SHARE = "decimal(20, 4)", "decimal(5, 4)"
 _GROUPS = {
     "borrower": "borrower_id",
     "product": "product_id",
@@ -114,7 +114,7 @@ def _limit_amount(rows: ir.Table, limit: ConcentrationLimit) -> ir.DecimalColumn
 
 def share_of(amount: ir.DecimalValue, share: Decimal) -> ir.DecimalValue:
     """The share of an amount, to the cent."""
-    return money(amount.cast(_SHARE) * ibis.literal(share, _SHARE))
+    return money(amount.cast(_AMOUNT) * ibis.literal(share, _SHARE))
 
 
 def ineligibles(rows: ir.Table) -> ir.Table:

@@ -12,7 +12,7 @@ Few loans have charge-offs, and what one does depends on all that came before: a
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -28,8 +28,8 @@ _SPLIT = ("principal", "interest", "fees")
 _RELEVANT = ("disbursement", "capitalization", "waiver", "repayment", "refund", *events.CHARGE_OFFS)
 
 
-def effects(transactions: ir.Table, first: date, last: date) -> ir.Table:
-    """What charge-offs change about a loan's transactions over the days first..last, which `first` begins with all.
+def effects(transactions: ir.Table, last: date) -> ir.Table:
+    """What charge-offs change about a loan's transactions by `last`, day by day.
 
     Returns, of loans with charge-offs, loan_id and on (a day that changes anything); of money what changes on it:
     principal, interest and fees that become recoveries, and not_taken, what charge-offs do not take of their principal;
@@ -37,9 +37,9 @@ def effects(transactions: ir.Table, first: date, last: date) -> ir.Table:
     """
     charged_off = transactions.filter(transactions.type.isin(events.CHARGE_OFFS)).select("loan_id").distinct()
     rows = events.signed(transactions, last, lambda rows: rows.semi_join(charged_off, "loan_id"))
-    rows = rows.filter(rows.type.isin(_RELEVANT)).mutate(at=ibis.greatest(rows.on, ibis.literal(first)))
+    rows = rows.filter(rows.type.isin(_RELEVANT))
     loans = rows.group_by("loan_id").agg(
-        at=rows["at"].collect(),
+        on=rows.on.collect(),
         root_on=rows.root_on.collect(),
         type=rows.type.collect(),
         sign=rows.sign.cast("int64").collect(),
@@ -47,7 +47,7 @@ def effects(transactions: ir.Table, first: date, last: date) -> ir.Table:
     )
     followed = loans.select(
         "loan_id",
-        effect=_follow(loans["at"], loans.root_on, loans.type, loans.sign, *(loans[name] for name in _SPLIT)),
+        effect=_follow(loans.on, loans.root_on, loans.type, loans.sign, *(loans[name] for name in _SPLIT)),
     )
     followed = followed.mutate(effect=followed.effect.unnest())
     effect = followed.effect
@@ -57,6 +57,14 @@ def effects(transactions: ir.Table, first: date, last: date) -> ir.Table:
         charged_off_on=effect["charged_off_on"],
         **{name: from_cents(effect[name]) for name in (*_SPLIT, "not_taken")},
     )
+
+
+def level(effects: ir.Table, first: date, last: date) -> ir.Table:
+    """The level of wholly charged-off loans over the days first..last: loan_id, on, charged_off_on."""
+    following = ibis.window(group_by="loan_id", order_by="on")
+    until = ibis.coalesce(effects.on.lead().over(following), ibis.literal(last + timedelta(days=1)))
+    rows = effects.mutate(until=until).filter(lambda row: row.until > first)
+    return rows.select("loan_id", "charged_off_on", on=ibis.greatest(rows.on, ibis.literal(first)))
 
 
 def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
@@ -115,28 +123,31 @@ _DATES, _COUNTS = "array<date>", "array<int64>"
 @ibis.udf.scalar.pyarrow(
     signature=((_DATES, _DATES, "array<string>", _COUNTS, _COUNTS, _COUNTS, _COUNTS), _EFFECTS),
 )
-def _follow(at, root_on, type, sign, principal, interest, fees):
+def _follow(on, root_on, type, sign, principal, interest, fees):
     """Per row (a loan): its transactions → what its charge-offs change on each day on which they change anything."""
-    loans = zip(*(column.to_pylist() for column in (at, root_on, type, sign, principal, interest, fees)), strict=True)
+    loans = zip(*(column.to_pylist() for column in (on, root_on, type, sign, principal, interest, fees)), strict=True)
     return pa.array([list(_changes(sorted(zip(*loan, strict=True)))) for loan in loans], type=_EFFECTS.to_pyarrow())
 
 
 def _changes(transactions: list[tuple]) -> Iterator[dict]:
     booked: dict[date, dict[str, _Booked]] = defaultdict(lambda: defaultdict(_Booked))
-    before = _Effect()
-    for index, (at, root_on, type, sign, *split) in enumerate(transactions):
+    before, charged_off = _Effect(), False
+    for index, (on, root_on, type, sign, *split) in enumerate(transactions):
         entry = booked[root_on][type]
         entry.number += sign
         entry.principal += sign * split[0]
         entry.interest += sign * split[1]
         entry.fees += sign * split[2]
-        if index + 1 < len(transactions) and transactions[index + 1][0] == at:
+        charged_off = charged_off or type in events.CHARGE_OFFS
+        if not charged_off:
+            continue
+        if index + 1 < len(transactions) and transactions[index + 1][0] == on:
             continue
         now = _as_they_stand(booked)
         if now != before:
             amounts = (new - old for new, old in zip(astuple(now)[:4], astuple(before)[:4], strict=True))
             yield {
-                "on": at,
+                "on": on,
                 **dict(zip((*_SPLIT, "not_taken"), amounts, strict=True)),
                 "charged_off_on": now.charged_off_on,
             }

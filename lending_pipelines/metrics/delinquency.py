@@ -1,9 +1,10 @@
 """How late a loan is, and how lateness is distributed and moves: days past due, buckets, aging, transitions."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import scopes
@@ -11,9 +12,7 @@ from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
-STEPS = {"month": {"months": 1}, "week": {"days": 7}, "day": {"days": 1}}
-"""How far before its day a transition starts, by the convention transition_step."""
-
+_DAYS = {"week": 7, "day": 1}
 _MONTH = ibis.interval(months=1)
 
 # The payment periods that are not a month; a bullet loan, which has none of its own, takes a month too.
@@ -104,19 +103,39 @@ def bucket_rank(bucket: ir.StringColumn, conventions: Conventions) -> ir.Integer
     return ibis.cases(*((bucket == label, rank) for rank, label in enumerate(known)), else_=len(known))
 
 
+def opening_day(day: date, conventions: Conventions, months: int | None = None) -> date:
+    """The day on which a transition to `day` starts: the transition step before it, or that many months.
+
+    Months run from month end to month end: a month's last day starts on the last day of the month before. Any other
+    day starts on the same day of the month, or on its last day where it has no such day.
+    """
+    if months is None and conventions.transition_step in _DAYS:
+        return day - timedelta(days=_DAYS[conventions.transition_step])
+    at, count = pd.Timestamp(day), months or 1
+    return (at - (pd.offsets.MonthEnd(count) if at.is_month_end else pd.DateOffset(months=count))).date()
+
+
+def _opening_days(day: ir.DateColumn, conventions: Conventions, months: int | None) -> ir.DateColumn:
+    """`opening_day` in the engines."""
+    if months is None and conventions.transition_step in _DAYS:
+        return as_date(day - ibis.interval(days=_DAYS[conventions.transition_step]))
+    step = ibis.interval(months=months or 1)
+    after = as_date(day + ibis.interval(days=1))
+    return (after.day() == 1).ifelse(as_date(as_date(after - step) - ibis.interval(days=1)), as_date(day - step))
+
+
 def aging_transitions(
     positions: ir.Table, first: date, last: date, conventions: Conventions, months: int | None = None
 ) -> ir.Table:
     """The table aging_transitions for the days first..last, over the transition step or that many months.
 
-    `positions` holds those days and the ones a step before; a day whose opening day is not there has no
-    rows. A loan counts in the scopes that it was in on the opening day; `new` are the loans active in a scope on the
-    day that were not active in it on the opening day; `sold` are those that went to an investor in between.
+    `positions` holds those days and their `opening_day`s; a day whose opening day is not there has no rows. A loan
+    counts in the scopes that it was in on the opening day; `new` are the loans active in a scope on the day that were
+    not active in it on the opening day; `sold` are those that went to an investor in between.
     """
     days = positions.filter(positions.business_date >= first, positions.business_date <= last)
     opening_days = positions.select(from_date="business_date").distinct()
-    step = ibis.interval(**({"months": months} if months else STEPS[conventions.transition_step]))
-    days = days.mutate(from_date=as_date(days.business_date - step))
+    days = days.mutate(from_date=_opening_days(days.business_date, conventions, months))
     days = days.semi_join(opening_days, "from_date")
     before = positions.filter(positions.status == "active").select(
         "loan_id",

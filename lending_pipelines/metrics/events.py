@@ -18,6 +18,8 @@ CHARGE_OFFS = ("charge_off", "write_off")
 RECOVERED_PAYMENT = "recovered_payment"
 """The type of the rows that turn what a repayment or refund paid into a recovery (made in charge_offs.py)."""
 
+RECOVERIES = ("recovery", RECOVERED_PAYMENT)
+
 LONGEST_CHAIN = 4
 """How many reversals in a row, each of the one before, are followed to what the first of them reverses."""
 
@@ -153,7 +155,7 @@ def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
         "fees_paid": paid(signed.fees),
         "principal_charged_off": total(signed.principal, *CHARGE_OFFS),
         "principal_forgiven": total(signed.principal, "waiver"),
-        "recovered": total(signed.amount, "recovery", RECOVERED_PAYMENT),
+        "recovered": total(signed.amount, *RECOVERIES),
         "interest_waived": total(signed.interest, "waiver"),
         "interest_capitalized": total(signed.interest, "capitalization"),
     }

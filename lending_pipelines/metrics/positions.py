@@ -55,10 +55,13 @@ def loan_positions(
     installments = events.known(read("installments"), known)
 
     # Named, so that the engine computes it once for its readers.
-    effects = charge_offs.effects(transactions, since, last).alias("charge_off_effects")
+    effects = charge_offs.effects(transactions, last).alias("charge_off_effects")
     amounts = events.amounts(charge_offs.counted(events.signed(transactions, last), effects), since, last)
     versions = schedules.versions(installments, since, last)
-    spell = spells.spells(transactions, _spells_to_follow(loans, amounts, versions), since, last)
+    followed = _followed(loans, amounts, versions)
+    signed = events.signed(transactions, last, lambda rows: rows.semi_join(followed, "loan_id"))
+    theirs = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
+    spell = spells.spells(theirs, since, last)
     due = spells.due_when_repaid(spell, versions, installments)
     relevant = _relevant(installments, amounts, versions, due, days)
     levels = {
@@ -131,7 +134,7 @@ def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
     return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
 
 
-def _spells_to_follow(loans: ir.Table, amounts: ir.Table, versions: ir.Table) -> ir.Table:
+def _followed(loans: ir.Table, amounts: ir.Table, versions: ir.Table) -> ir.Table:
     """The loans of which it matters since when principal is outstanding or repaid (loan_id).
 
     Those whose principal is repaid while their schedule asks for more, and those that were not paid out at once and on
@@ -158,9 +161,7 @@ def _relevant(installments: ir.Table, amounts: ir.Table, versions: ir.Table, due
     repaid = rows.inner_join(due.group_by("loan_id").agg(due=due.due_when_repaid.max()), "loan_id")
     in_arrears = repaid.filter(repaid.due > repaid.settled).select("loan_id").distinct()
     rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(in_arrears, "loan_id"))
-    settled = rows.group_by("loan_id").agg(
-        least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any()
-    )
+    settled = rows.group_by("loan_id").agg(least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any())
     reached = schedules.within_reach(versions, settled, days.since, "schedules_of_all")
     return schedules.relevant(schedules.periods(installments, reached), days.since, days.last)
 
@@ -172,8 +173,9 @@ def _charged_off(
     moments = effects.filter(effects.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
     moments = moments.mutate(at=timeline.as_date(moments.charged_off_on - ibis.interval(days=1)))
     earned = _earned_at(moments, transactions, installments, loans, days.last)
-    return effects.left_join(earned, ["loan_id", "charged_off_on"]).select(
-        effects.loan_id, effects.on, effects.charged_off_on, "earned_before_charge_off"
+    level = charge_offs.level(effects, days.since, days.last)
+    return level.left_join(earned, ["loan_id", "charged_off_on"]).select(
+        level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
     )
 
 
@@ -191,7 +193,8 @@ def _earned_at(
     reached = schedules.within_reach(versions, paying, timeline.BEGINNING, "schedules_of_charged_off")
     periods = schedules.periods(theirs, reached)
     without = transactions.filter(~transactions.type.isin(events.CHARGE_OFFS))
-    spell = spells.at(spells.spells(without, moments.select("loan_id").distinct(), timeline.BEGINNING, last), moments)
+    signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
+    spell = spells.at(spells.spells(signed, timeline.BEGINNING, last), moments)
     moments = moments.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     moments = moments.left_join(spell, ["loan_id", "at"]).select(
         *moments.columns, "repaid_on", begins_on=ibis.coalesce(spell.drawn_on, moments.disbursed_on)
@@ -213,7 +216,6 @@ def _earned_at(
     scheduled = within.left_join(due, ["loan_id", "version", "repaid_on"]).select(
         "loan_id", "at", "scheduled", "due_when_repaid"
     )
-    signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
     rows = events.amounts_at(signed, moments.select("loan_id", "at"))
     rows = moments.inner_join(rows, ["loan_id", "at"]).left_join(scheduled, ["loan_id", "at"])
     return rows.select(

@@ -9,20 +9,18 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics import charge_offs, events
+from lending_pipelines.metrics import events
 from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.metrics.timeline import BEGINNING
 
 
-def spells(transactions: ir.Table, loans: ir.Table, first: date, last: date) -> ir.Table:
-    """The level of spells of the `loans` (loan_id): loan_id, on, drawn_on, repaid_on.
+def spells(counted: ir.Table, first: date, last: date) -> ir.Table:
+    """The level of spells of the loans whose transactions are `counted`: loan_id, on, drawn_on, repaid_on.
 
     drawn_on is the last day on which a disbursement left principal outstanding where there was none the day before;
     repaid_on the first day since which no principal is outstanding (null: some is).
     """
-    theirs = transactions.semi_join(loans, "loan_id")
-    effects = charge_offs.effects(theirs, BEGINNING, last)
-    rows = events.amounts(charge_offs.counted(events.signed(theirs, last), effects), BEGINNING, last)
+    rows = events.amounts(counted, BEGINNING, last)
     rows = rows.mutate(owed=events.principal_outstanding(rows))
     order = ibis.window(group_by="loan_id", order_by="on")
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import delinquency, events, scopes
+from lending_pipelines.metrics import charge_offs, delinquency, events, scopes
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
 from lending_pipelines.metrics.portfolios import PAR_DAYS
 from lending_pipelines.metrics.ratios import ratio
@@ -121,10 +121,10 @@ def _ages(loans: ir.Table, day: date, months: int) -> ir.Table:
 
 def _losses(transactions: ir.Table, members: ir.Table, day: date) -> ir.Table:
     """What was charged off and recovered at each age: currency, pool, months_on_book, charged_off, recovered."""
-    rows = events.signed(transactions, day)
-    rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, "recovery"))).inner_join(members, "loan_id")
+    rows = charge_offs.counted(events.signed(transactions, day), charge_offs.effects(transactions, day))
+    rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, *events.RECOVERIES))).inner_join(members, "loan_id")
     rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.on))
-    recovery = rows.type == "recovery"
+    recovery = rows.type.isin(events.RECOVERIES)
     return rows.group_by(*_POOL, "months_on_book").agg(
         charged_off=money(recovery.ifelse(ZERO, rows.principal * rows.sign).sum()),
         recovered=money(recovery.ifelse(rows.amount * rows.sign, ZERO).sum()),

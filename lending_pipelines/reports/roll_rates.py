@@ -11,7 +11,6 @@ from lending_pipelines.metrics import delinquency, roll_rates
 from lending_pipelines.reports import aging_tables, columns, days, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, OneScope, UnderConventions
-from lending_pipelines.reports.periods import months_before
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _HISTORIES = {
@@ -53,7 +52,7 @@ class RollRates:
         """The opening day where it is closed, the days of the history, and the business date."""
         # A day without an opening day one step before has no transitions, and is closed all the same.
         day = days.business_date(source, self.reads[:3], parameters.as_of)
-        opening = days.closed(source, months_before(day, parameters.months))
+        opening = days.closed(source, delinquency.opening_day(day, source.conventions, parameters.months))
         return sorted({*opening, *_history_days(parameters, source, day), day})
 
     def generate(self, parameters: RollRatesParameters, source: ReportSource) -> ReportBook:
@@ -61,6 +60,7 @@ class RollRates:
         day = self.covers(parameters, source)[-1]
         scope = scopes.scope_of(parameters, source, day)
         conventions = source.conventions
+        opening = delinquency.opening_day(day, conventions, parameters.months)
         transitions = source.table("aging_transitions")
         past_days = _history_days(parameters, source, day)
         past = scopes.rows_of(transitions.filter(transitions.business_date.isin(past_days)), scope)
@@ -78,7 +78,10 @@ class RollRates:
             ],
             [_chart(table) for table in histories],
             notes=_NOTES,
-            summary={"opening_day": str(months_before(day, parameters.months)), "history_days": len(past_days)},
+            summary={
+                "opening_day": str(opening),
+                "history_days": len(past_days),
+            },
         )
 
 
@@ -91,14 +94,15 @@ def _moved(parameters: RollRatesParameters, source: ReportSource, day: date, sco
     if parameters.months == 1 and source.conventions.transition_step == "month":
         return aging_tables.transitions_of(source, day, scope)
     positions = source.table("loan_positions")
-    both = positions.filter(positions.business_date.isin((months_before(day, parameters.months), day)))
+    opening = delinquency.opening_day(day, source.conventions, parameters.months)
+    both = positions.filter(positions.business_date.isin((opening, day)))
     return scopes.rows_of(delinquency.aging_transitions(both, day, day, source.conventions, parameters.months), scope)
 
 
 def _matrices(
     moved: ir.Table, parameters: RollRatesParameters, conventions: Conventions, day: date
 ) -> list[ReportTable]:
-    opening = months_before(day, parameters.months)
+    opening = delinquency.opening_day(day, conventions, parameters.months)
     none = f"no loan was active on {opening}, or that day is not closed"
     return [
         aging_tables.transition_matrix(moved, "count_rate", "Matrix by count", conventions, none),

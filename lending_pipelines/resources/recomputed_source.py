@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 
 import ibis.expr.types as ir
-import pandas as pd
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
@@ -80,8 +79,7 @@ class RecomputedSource:
             case "aging_buckets":
                 return delinquency.aging_buckets(self.table("loan_positions"))
             case "aging_transitions":
-                step = pd.DateOffset(**delinquency.STEPS[self._conventions.transition_step])
-                openings = {(pd.Timestamp(day) - step).date() for day in self._days}
+                openings = {delinquency.opening_day(day, self._conventions) for day in self._days}
                 both = self._stage.enter_context(self._source.staged(self._positions({*openings, *self._days})))
                 return self._asked(delinquency.aging_transitions(both, *days, self._conventions))
             case "portfolio_snapshots":

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
 from lending_pipelines.metrics.payment_history import month_ends
 from lending_pipelines.metrics.timeline import FAR
 from lending_pipelines.tables.schema import count, day
@@ -25,14 +25,16 @@ def _installments(loans: ir.Table, held: Held) -> ir.Table:
     year = (rows.due_on > year_start) & (rows.due_on <= year_end)
     coming = (rows.due_on > held.day) & (rows.due_on <= month_later(held.day))
     due = rows.principal + rows.interest
-    settled = rows.due_on < ibis.coalesce(rows.oldest_due_on, ibis.literal(FAR))
+    # An installment of nothing, as in a moratorium, has no due date.
+    counts = due != 0
+    settled = counts & (rows.due_on < ibis.coalesce(rows.oldest_due_on, ibis.literal(FAR)))
     sums = rows.group_by("loan_id").agg(
         scheduled_principal=rows.principal.sum(where=period),
         scheduled_interest=rows.interest.sum(where=period),
         scheduled_fees=rows.fees.sum(where=period),
         scheduled_12m=due.sum(where=year),
         next_scheduled=due.sum(where=coming),
-        installments_remaining=(rows.due_on > held.day).cast("int64").sum().cast("decimal(38, 0)").cast("int64"),
+        installments_remaining=whole((counts & (rows.due_on > held.day)).cast("int64").sum()),
         settled_through=rows.due_on.max(where=settled),
     )
     sums = sums.mutate(**{name: money(ibis.coalesce(money(sums[name]), ZERO)) for name in _SUMS})
@@ -76,7 +78,7 @@ PART = Part(
             nullable=True,
         ),
         amount("next_period_due", "past due amount and what is scheduled in the month after the day", nullable=True),
-        count("installments_remaining", "installments due after the day", nullable=True),
+        count("installments_remaining", "installments due after the day, without those of 0.00", nullable=True),
         day(
             "interest_paid_through",
             "due date of the last installment settled in full, or the disbursement; null unless active",

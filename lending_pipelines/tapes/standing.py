@@ -6,7 +6,7 @@ A source that has none of a table (no modification was ever recorded, no fee) sa
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics import events
+from lending_pipelines.metrics import charge_offs, events
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import count, day, flag, text
@@ -50,8 +50,10 @@ def _modifications(loans: ir.Table, held: Held) -> ir.Table:
 def _losses(loans: ir.Table, held: Held) -> ir.Table:
     lost = held.positions.filter(held.positions.status == "charged_off")
     transactions = held.read("transactions").semi_join(lost, "loan_id")
-    charged_off = events.charge_offs(transactions, held.day, held.day)
-    recovered = events.signed(transactions, held.day, lambda rows: rows.filter(rows.type == "recovery"))
+    effects = charge_offs.effects(transactions, held.day)
+    charged_off = charge_offs.level(effects, held.day, held.day)
+    recovered = charge_offs.counted(events.signed(transactions, held.day), effects)
+    recovered = recovered.filter(recovered.type.isin(events.RECOVERIES))
     recovered = events.in_force(recovered, recovered.amount * recovered.sign, "latest", held.day)
     loans = with_columns(loans, charged_off, "charged_off_on")
     return with_columns(loans, recovered.rename(last_recovered_on="root_on"), "last_recovered_on")
@@ -121,7 +123,7 @@ PARTS = (
         "losses",
         ("transactions",),
         (
-            day("charged_off_on", "the first charge-off in force", nullable=True),
+            day("charged_off_on", "the day since which the loan is wholly charged off", nullable=True),
             day("last_recovered_on", "the last recovery in force of a charged-off loan", nullable=True),
         ),
         _losses,

@@ -107,7 +107,7 @@ def test_loans_that_are_not_active_are_not_aged(book):
     for loan_id in ("off", "paid"):
         usual(book, loan_id)
     book.txn("off", "charge_off", "2025-04-01", "1000")
-    pay(book, "2025-04-01", "1000", "0", "paid")  # its interest stays unpaid
+    pay(book, "2025-04-01", "1000", "15", "paid")
     positions = book.positions("2025-03-31", "2025-04-01")
     for loan_id in ("off", "paid"):
         assert positions["2025-03-31", loan_id]["days_past_due"] == 49
@@ -116,6 +116,71 @@ def test_loans_that_are_not_active_are_not_aged(book):
             "past_due_amount": "0.00",
             "bucket": "current",
         }
+
+
+def test_a_loan_that_still_owes_interest_due_is_aged_until_it_is_paid(book):
+    usual(book)
+    pay(book, "2025-04-01", "1000", "0")
+    pay(book, "2025-04-20", "0", "15")
+    positions = book.positions("2025-04-01", "2025-04-20")
+    names = ("status", "principal_outstanding", "past_due_amount", "past_due_interest", "oldest_due_on", "bucket")
+    # 1,015 fell due and 1,000 are settled: of the second installment, due on 10 March, 15 are unpaid
+    assert picked(positions["2025-04-19", "L1"], *names, "days_past_due") == {
+        "status": "active",
+        "principal_outstanding": "0.00",
+        "past_due_amount": "15.00",
+        "past_due_interest": "15.00",
+        "oldest_due_on": "2025-03-10",
+        "bucket": "30-59",
+        "days_past_due": "40",
+    }
+    assert picked(positions["2025-04-20", "L1"], *names) == {
+        "status": "closed",
+        "principal_outstanding": "0.00",
+        "past_due_amount": "0.00",
+        "past_due_interest": "0.00",
+        "oldest_due_on": "None",
+        "bucket": "current",
+    }
+
+
+def test_what_falls_due_after_the_principal_was_repaid_asks_for_nothing(book):
+    usual(book)
+    pay(book, "2025-01-20", "1000", "3.50")
+    # scheduled by then: 1,015, settled: 1,003.50
+    assert set(column(book.positions("2025-02-09", "2025-04-30"), "status").values()) == {"closed"}
+
+
+def test_settled_below_zero_makes_nothing_past_due_before_anything_fell_due(book):
+    usual(book)
+    book.txn("L1", "repayment", "2025-01-20", fees="15")
+    book.txn("L1", "refund", "2025-01-25", "15")
+    positions = book.positions("2025-01-24", "2025-02-11")
+    names = ("settled", "scheduled_due", "past_due_amount", "days_past_due", "principal_outstanding")
+    assert picked(positions["2025-02-09", "L1"], *names) == {
+        "settled": "-15.00",
+        "scheduled_due": "0.00",
+        "past_due_amount": "0.00",
+        "days_past_due": "0",
+        "principal_outstanding": "1015.00",
+    }
+    assert picked(positions["2025-02-11", "L1"], *names[1:4]) == {
+        "scheduled_due": "510.00",
+        "past_due_amount": "510.00",
+        "days_past_due": "1",
+    }
+
+
+def test_an_installment_of_nothing_has_no_due_date(book):
+    moratorium = [("2025-02-10", "0", "0"), ("2025-03-10", "0", "0"), ("2025-04-10", "1000", "45")]
+    book.loan("L1", "2025-01-10", "1000", moratorium)
+    book.txn("L1", "refund", "2025-01-25", "15")
+    positions = book.positions("2025-01-26", "2025-04-11")
+    assert set(column(positions, "next_due_on").values()) == {day("2025-04-10"), None}
+    late = {on: row["days_past_due"] for (on, _), row in positions.items() if row["days_past_due"]}
+    assert late == {"2025-04-11": 1}
+    # 45.00 over the 90 days from disbursement to the only due date: half of it after 45 days
+    assert str(positions["2025-02-24", "L1"]["interest_earned"]) == "22.50"
 
 
 def test_strict_counts_from_the_first_miss(book):
