@@ -54,16 +54,16 @@ def loan_positions(
     transactions = events.known(read("transactions"), known)
     installments = events.known(read("installments"), known)
 
-    # Named, so that the engine computes it once for its readers.
-    effects = charge_offs.effects(transactions, last).alias("charge_off_effects")
+    effects = charge_offs.effects(transactions, last)
     amounts = events.amounts(charge_offs.counted(events.signed(transactions, last), effects), since, last)
     versions = schedules.versions(installments, since, last)
-    followed = _followed(loans, amounts, versions)
+    asked = _asked_for_more(amounts, versions)
+    followed = ibis.union(asked, _drawn_otherwise(loans, amounts), distinct=True)
     signed = events.signed(transactions, last, lambda rows: rows.semi_join(followed, "loan_id"))
     theirs = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
     spell = spells.spells(theirs, since, last)
     due = spells.due_when_repaid(spell, versions, installments)
-    relevant = _relevant(installments, amounts, versions, due, days)
+    relevant = _relevant(installments, amounts, versions, asked, days)
     levels = {
         "amounts": amounts,
         "payment": events.last_payments(transactions, amounts, since, last),
@@ -134,33 +134,27 @@ def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
     return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
 
 
-def _followed(loans: ir.Table, amounts: ir.Table, versions: ir.Table) -> ir.Table:
-    """The loans of which it matters since when principal is outstanding or repaid (loan_id).
-
-    Those whose principal is repaid while their schedule asks for more, and those that were not paid out at once and on
-    disbursed_on.
-    """
+def _asked_for_more(amounts: ir.Table, versions: ir.Table) -> ir.Table:
+    """The loans whose principal is repaid while their schedule asks for more than they settled (loan_id)."""
     repaid = amounts.filter(principal_outstanding(amounts) <= 0, amounts.principal_charged_off <= 0)
     repaid = repaid.group_by("loan_id").agg(settled=_settled(repaid).min())
-    asked = versions.group_by("loan_id").agg(due=versions.due_through.max())
-    both = repaid.inner_join(asked, "loan_id")
-    owing = both.filter(both.due > ibis.greatest(both.settled, ZERO)).select("loan_id")
-    paid_out = amounts.group_by("loan_id").agg(
-        drawn_first=amounts.drawn_first.min(), drawn_last=amounts.drawn_last.max()
-    )
-    paid_out = paid_out.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
-    again = paid_out.filter(
-        (paid_out.drawn_first != paid_out.disbursed_on) | (paid_out.drawn_last != paid_out.disbursed_on)
-    )
-    return ibis.union(owing, again.select("loan_id"), distinct=True)
+    both = repaid.inner_join(versions.group_by("loan_id").agg(due=versions.due_through.max()), "loan_id")
+    return both.filter(both.due > ibis.greatest(both.settled, ZERO)).select("loan_id")
 
 
-def _relevant(installments: ir.Table, amounts: ir.Table, versions: ir.Table, due: ir.Table, days: _Days) -> ir.Table:
+def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
+    """The loans that were not paid out at once and on disbursed_on (loan_id)."""
+    drawn = amounts.group_by("loan_id").agg(first=amounts.drawn_first.min(), last=amounts.drawn_last.max())
+    drawn = drawn.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    return drawn.filter((drawn["first"] != drawn.disbursed_on) | (drawn["last"] != drawn.disbursed_on)).select(
+        "loan_id"
+    )
+
+
+def _relevant(installments: ir.Table, amounts: ir.Table, versions: ir.Table, asked: ir.Table, days: _Days) -> ir.Table:
     # An active loan has installments to pay: one with principal outstanding, or one that was repaid and owes interest.
     rows = amounts.mutate(settled=ibis.greatest(_settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0)
-    repaid = rows.inner_join(due.group_by("loan_id").agg(due=due.due_when_repaid.max()), "loan_id")
-    in_arrears = repaid.filter(repaid.due > repaid.settled).select("loan_id").distinct()
-    rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(in_arrears, "loan_id"))
+    rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(asked, "loan_id"))
     settled = rows.group_by("loan_id").agg(least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any())
     reached = schedules.within_reach(versions, settled, days.since, "schedules_of_all")
     return schedules.relevant(schedules.periods(installments, reached), days.since, days.last)
