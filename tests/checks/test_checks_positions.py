@@ -133,9 +133,16 @@ def test_a_backdated_payment_is_no_fault_of_the_positions():
     [
         ("pending, but not by principal disbursed", "L1", FEB_2, {"status": "pending"}),
         ("there before disbursement", "L1", FEB_1, {"disbursed_on": date(2025, 2, 2)}),
-        ("active without principal", "L1", FEB_1, {"principal_outstanding": Decimal(0)}),
+        ("active, but owes nothing", "L1", FEB_1, {"principal_outstanding": Decimal(0)}),
         ("closed with principal", "L1", FEB_1, {"status": "closed"}),
-        ("charged off, but not by status", "L1", FEB_1, {"principal_charged_off": Decimal(5)}),
+        (
+            "charged off, but not by status",
+            "L1",
+            FEB_1,
+            {"principal_charged_off": Decimal(900), "principal_outstanding": Decimal(0)},
+        ),
+        ("charged off with principal", "L1", FEB_1, {"status": "charged_off"}),
+        ("less than nothing outstanding, but not overpaid", "L1", FEB_1, {"principal_outstanding": Decimal(-1)}),
         ("aged, but not active", "L2", FEB_2, {"status": "charged_off"}),
         ("past due parts", "L2", FEB_2, {"past_due_interest": Decimal("4.99")}),
         ("past due amount", "L2", FEB_2, {"settled": Decimal(1)}),
