@@ -11,7 +11,7 @@ from homes import FIRST, LAST, OPEN, PORTFOLIO, Home
 from typer.testing import CliRunner
 
 from lending_pipelines import cli
-from lending_pipelines.demo import MARKER, DemoError, run_demo
+from lending_pipelines.cli.demo import MARKER, DemoError, run_demo
 
 LENDING = Path(sys.executable).parent / "lending"
 

@@ -13,9 +13,9 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from lending_pipelines import reports, sources
+from lending_pipelines import sources
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.reports import registry
+from lending_pipelines.reports import registry, types
 from lending_pipelines.sources import SourceError, open_source
 from lending_pipelines.tables import SERVICING, TABLES
 
@@ -85,13 +85,13 @@ class Positions:
 
 def test_the_report_of_the_tutorial_works(tmp_path, monkeypatch):
     (tmp_path / "top_borrowers.py").write_text(code("adding-a-report.md")[0], encoding="utf-8")
-    monkeypatch.setattr(reports, "__path__", [*reports.__path__, str(tmp_path)])
+    monkeypatch.setattr(types, "__path__", [*types.__path__, str(tmp_path)])
     registry._generators.cache_clear()
     try:
         generator = registry.get("top_borrowers")
     finally:
         registry._generators.cache_clear()
-        sys.modules.pop("lending_pipelines.reports.top_borrowers", None)
+        sys.modules.pop("lending_pipelines.reports.types.top_borrowers", None)
 
     def loan(borrower, currency, owed, status="active"):
         return {

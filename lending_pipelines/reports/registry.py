@@ -1,20 +1,20 @@
-"""Finds the report types: every module of this package with a module-level `generator`."""
+"""Finds the report types: every module of reports/types with a module-level `generator`."""
 
 import importlib
 import pkgutil
 from functools import cache
 from typing import Any
 
-from lending_pipelines import reports
 from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.reports import types
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol
 
 
 @cache
 def _generators() -> dict[str, ReportGeneratorProtocol[Any]]:
     found: dict[str, ReportGeneratorProtocol[Any]] = {}
-    for info in sorted(pkgutil.iter_modules(reports.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{reports.__name__}.{info.name}")
+    for info in sorted(pkgutil.iter_modules(types.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{types.__name__}.{info.name}")
         generator = getattr(module, "generator", None)
         if generator is None:
             continue

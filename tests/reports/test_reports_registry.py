@@ -3,15 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from lending_pipelines import reports
 from lending_pipelines.errors import LendingError
-from lending_pipelines.reports import registry
+from lending_pipelines.reports import registry, types
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder whose modules belong to the reports package for one test."""
-    monkeypatch.setattr(reports, "__path__", [*reports.__path__, str(tmp_path)])
+    """A folder whose modules belong to the package of report types for one test."""
+    monkeypatch.setattr(types, "__path__", [*types.__path__, str(tmp_path)])
     registry._generators.cache_clear()
     yield tmp_path
     registry._generators.cache_clear()
@@ -26,7 +25,7 @@ def _report(report_type):
 
 
 def test_every_file_with_a_generator_is_found_under_its_own_name():
-    files = Path(reports.__file__).parent.glob("*.py")
+    files = Path(types.__file__).parent.glob("*.py")
     with_generator = [file.stem for file in files if "\ngenerator = " in file.read_text(encoding="utf-8")]
     assert registry.report_types() == sorted(with_generator)
     assert {"delinquency_aging", "general_ledger", "loan_tape", "portfolio_summary"} < set(with_generator)

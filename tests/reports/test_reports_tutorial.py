@@ -14,8 +14,7 @@ import pytest
 from homes import LAST
 
 import lending_pipelines
-from lending_pipelines import reports
-from lending_pipelines.reports import registry
+from lending_pipelines.reports import registry, types
 
 PACKAGE = Path(lending_pipelines.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "adding-a-report.md"
@@ -35,7 +34,7 @@ def copy(tmp_path):
     """A copy of the package with the page's file in it, and nothing else edited."""
     folder = tmp_path / "checkout"
     shutil.copytree(PACKAGE, folder / "lending_pipelines", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "lending_pipelines" / "reports" / FILE).write_text(_code()[0], encoding="utf-8")
+    (folder / "lending_pipelines" / "reports" / "types" / FILE).write_text(_code()[0], encoding="utf-8")
     return folder
 
 
@@ -69,12 +68,12 @@ def test_the_new_file_is_a_report_from_the_launchpads_defaults_and_from_the_comm
     for currency in ("EUR", "USD"):
         largest = sorted((amount for (of, _), amount in owed.items() if of == currency), reverse=True)[:5]
         assert [Decimal(row["principal_outstanding"]) for row in printed if row["currency"] == currency] == largest
-    assert not (PACKAGE / "reports" / FILE).exists()
+    assert not (PACKAGE / "reports" / "types" / FILE).exists()
 
 
 def test_the_test_of_the_page_holds(report, tmp_path, monkeypatch):
     (tmp_path / FILE).write_text(_code()[0], encoding="utf-8")
-    monkeypatch.setattr(reports, "__path__", [*reports.__path__, str(tmp_path)])
+    monkeypatch.setattr(types, "__path__", [*types.__path__, str(tmp_path)])
     registry._generators.cache_clear()
     tests = {}
     exec(_code()[1], tests)
@@ -83,4 +82,4 @@ def test_the_test_of_the_page_holds(report, tmp_path, monkeypatch):
         test(report)
     finally:
         registry._generators.cache_clear()
-        sys.modules.pop(f"{reports.__name__}.{FILE.removesuffix('.py')}", None)
+        sys.modules.pop(f"{types.__name__}.{FILE.removesuffix('.py')}", None)

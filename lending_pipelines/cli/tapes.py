@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lending_pipelines.terminal import register_session, tell_step
+from lending_pipelines.cli.terminal import register_session, tell_step
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lending_pipelines import cli_portfolios, cli_tapes
+from lending_pipelines.cli import portfolios, tapes
+from lending_pipelines.cli.terminal import register_session, tell_step
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import SERVICING
-from lending_pipelines.terminal import register_session, tell_step
 
 if TYPE_CHECKING:
     from lending_pipelines.runs import Finished
@@ -25,10 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.add_typer(cli_portfolios.portfolio, name="portfolio")
-app.add_typer(cli_portfolios.investor, name="investor")
-app.command()(cli_portfolios.undo_sale)
-for command in cli_tapes.COMMANDS:
+app.add_typer(portfolios.portfolio, name="portfolio")
+app.add_typer(portfolios.investor, name="investor")
+app.command()(portfolios.undo_sale)
+for command in tapes.COMMANDS:
     app.command()(command)
 
 _state = {"verbose": False}
@@ -157,7 +157,7 @@ def ask_again(
 @app.command()
 def demo() -> None:
     """Fill a home of its own with sample data, close its 18 months, deliver tapes, make five reports, and say where."""
-    from lending_pipelines.demo import run_demo
+    from lending_pipelines.cli.demo import run_demo
 
     run_demo(typer.echo, tell_step)
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lending_pipelines.errors import LendingError
-from lending_pipelines.register.models import InvestorType
-from lending_pipelines.terminal import (
+from lending_pipelines.cli.terminal import (
     On,
     Yes,
     confirm,
@@ -20,6 +18,8 @@ from lending_pipelines.terminal import (
     register_session,
     tell_step,
 )
+from lending_pipelines.errors import LendingError
+from lending_pipelines.register.models import InvestorType
 
 if TYPE_CHECKING:
     from lending_pipelines.register import LoanList

@@ -19,7 +19,7 @@ import fsspec
 from lending_pipelines.errors import LendingError
 
 # Once a place is sftp://, and not before: it takes half a second of imports.
-fsspec.register_implementation("sftp", "lending_pipelines.sftp.KnownServer", clobber=True)
+fsspec.register_implementation("sftp", "lending_pipelines.places.sftp.KnownServer", clobber=True)
 
 
 class PlaceError(LendingError):

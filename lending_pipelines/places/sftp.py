@@ -1,6 +1,6 @@
 """SFTP as a file system for fsspec, in place of its own: only to servers that are known, and never to one twice.
 
-Where files are put is in places.py.
+Where files are put is in files.py.
 """
 
 from typing import Any
