@@ -14,7 +14,7 @@ Every table of the lake, column by column. Dagster shows the same on each asset'
 
 This page is written by `.venv/bin/python docs/write_tables.py` from `lending_pipelines/tables/`: change it there.
 
-Money is decimal(18, 2) in the row's currency. Rates are annual fractions: 0.125000 is 12.5 %. Dates end in `_on` (and
+Money is decimal(18, 2) in the row's currency. Rates are annual fractions: 0.125 is 12.5 %. Dates end in `_on` (and
 `_date`), instants end in `_at` and are UTC. What the derived numbers mean is in [definitions](definitions.md).
 
 Columns marked *personal* identify a person, are about one person alone, or are free text. Tapes and reports hold them

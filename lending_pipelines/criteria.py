@@ -208,14 +208,14 @@ _KINDS: dict[str, tuple[str, Callable[[Any], Value]]] = {
     "date": ("a date", _day),
     "int64": ("a whole number", _whole),
     MONEY: ("money", _decimal(18, 2)),
-    RATE: ("a rate", _decimal(9, 6)),
+    RATE: ("a rate", _decimal(12, 8)),
 }
 _WRITE = {
     "text": f"printable text of at most {MAX_TEXT} characters",
     "a date": 'a date as "2025-01-31"',
     "a whole number": "a whole number as 36",
     "money": "an amount to the cent as 1000.50",
-    "a rate": "an annual fraction of at most 6 decimals as 0.125",
+    "a rate": "an annual fraction of at most 8 decimals as 0.125",
 }
 
 

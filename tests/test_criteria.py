@@ -59,7 +59,7 @@ def nested(depth, innermost):
         (on(value=float("nan")), "criteria.value: principal is money: "),
         (on(value=10**5000), "criteria.value: principal is money: "),
         (on(value="1e999999999"), "criteria.value: principal is money: "),
-        (on("annual_rate", "lt", 0.1234567), "criteria.value: annual_rate is a rate: write an annual fraction "),
+        (on("annual_rate", "lt", 0.123456789), "criteria.value: annual_rate is a rate: write an annual fraction "),
         (on("term_count", "eq", 12.0), "criteria.value: term_count is a whole number: write a whole number as 36"),
         (on("approved_on", "ge", "2025-02-30"), 'criteria.value: approved_on is a date: write a date as "2025-01-31"'),
         (on("approved_on", "ge", 20250101), "criteria.value: approved_on is a date: "),

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from lending_pipelines.checks.compare import any_of, broken
 from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.schema import RATE
 
 _LOAN = {"loan_id": ("loans", "loan_id")}
 _USER = {"user_id": ("users", "user_id")}
@@ -42,6 +43,9 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Which column of which servicing table holds the id of a row of which other."""
 
+HIGHEST_RATE = 3
+"""A rate above this, 300 % a year, is more likely a percentage than a fraction."""
+
 _TRANSACTION = ("transaction_id", "loan_id", "type", "effective_on")
 _SPLIT = ("principal", "interest", "fees")
 _TO_TARGET = ("reverses_id", "target_transaction_id")
@@ -51,6 +55,17 @@ def servicing_checks() -> tuple[Check, ...]:
     """The checks of the servicing mirror."""
     return (
         *(_reference_check(table) for table in REFERENCES),
+        *(
+            StandingCheck(
+                "rates_are_fractions",
+                table,
+                "no rate is above 3 (300 %), which looks like a percentage: 12.5 % is 0.125",
+                (table,),
+                partial(rates_like_percentages, table=table),
+                severity="warn",
+            )
+            for table in ("loans", "modifications")
+        ),
         StandingCheck(
             "amounts_split",
             "transactions",
@@ -103,6 +118,14 @@ def orphans(tables: Tables, *, table: str) -> ir.Table:
             missing = missing.cross_join(kept.filter(kept.parent_rows > 0)).drop("parent_rows")
         found.append(missing.select(*key, column=ibis.literal(column), missing_id=missing[column]))
     return ibis.union(*found) if len(found) > 1 else found[0]
+
+
+def rates_like_percentages(tables: Tables, *, table: str) -> ir.Table:
+    """Rows with a rate above HIGHEST_RATE."""
+    rates = [column.name for column in SERVICING[table].columns if column.type == RATE]
+    rows = tables[table]
+    high = any_of(rows[rate] > HIGHEST_RATE for rate in rates)
+    return rows.filter(high.fill_null(False)).select(*SERVICING[table].key, *rates)
 
 
 def amounts_not_split(tables: Tables) -> ir.Table:

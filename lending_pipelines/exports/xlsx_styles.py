@@ -27,7 +27,7 @@ FORMATS: dict[Kind, str] = {
     "flag": "General",
 }
 # A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double.
-_EXACT_RATE = "0.00##%"
+_EXACT_RATE = "0.00####%"
 _WIDTHS: dict[Kind, int] = {
     "text": 10,
     "money": 18,

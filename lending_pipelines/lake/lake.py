@@ -326,6 +326,9 @@ class Lake:
         for number in range(COMMIT_ATTEMPTS):
             snapshot = self._open(table) if self.has(table.name) else None
             try:
+                if snapshot is not None and _is_narrower(table, snapshot):
+                    self._widen(table, snapshot)
+                    snapshot = self._open(table)
                 return attempt(snapshot)
             except CommitFailedError:
                 time.sleep(random.uniform(0, 0.05 * (number + 1)))
@@ -337,11 +340,23 @@ class Lake:
             f"table {table.name}: {COMMIT_ATTEMPTS} attempts to commit met other runs' commits; run it again alone"
         )
 
+    def _widen(self, table: Table, snapshot: DeltaTable) -> None:
+        """Rewrite a table that an earlier release wrote with narrower types, in one commit: the same rows, wider."""
+        added: list[AddAction | RemoveAction] = [*self._write_files(table, self._read(table, live(snapshot)))]
+        snapshot.create_write_transaction(
+            added,
+            "overwrite",
+            Schema.from_arrow(stored_schema(table)),
+            [table.partition] if table.partition else [],
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+
     def _read(self, table: Table, files: list[DataFile]) -> ir.Table:
         if not files:
             return ibis.memtable(table.arrow_schema.empty_table(), schema=table.schema)
         paths = [f"{self._uri(table.name)}/{f.path}" for f in files]
-        return self.engine.read_files(paths, table, table.partition)
+        # Files of an earlier release may have narrower types.
+        return self.engine.read_files(paths, table, table.partition).cast(table.schema)
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         try:
@@ -359,6 +374,12 @@ class Lake:
 
     def _uri(self, name: str) -> str:
         return f"{self.url}/{name}"
+
+
+def _is_narrower(table: Table, snapshot: DeltaTable) -> bool:
+    """Whether the table was written with other types than its columns have now."""
+    wanted = {field.name: field.type for field in Schema.from_arrow(stored_schema(table)).fields}
+    return any(field.type != wanted.get(field.name, field.type) for field in snapshot.schema().fields)
 
 
 def _written(added: list[AddAction], version: int, started: float) -> Written:

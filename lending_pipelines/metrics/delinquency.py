@@ -11,16 +11,10 @@ from lending_pipelines.metrics import scopes
 from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
+from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES, Period
 
 _DAYS = {"week": 7, "day": 1}
 _MONTH = ibis.interval(months=1)
-
-# The payment periods that are not a month; a bullet loan, which has none of its own, takes a month too.
-_STEPS = (
-    ("weekly", ibis.interval(days=7)),
-    ("biweekly", ibis.interval(days=14)),
-    ("quarterly", ibis.interval(months=3)),
-)
 
 _TRANSITION = ["business_date", "from_date", "from_bucket", "to_bucket"]
 _MOVED = ["loan_count", "opening_principal"]
@@ -30,8 +24,8 @@ def late_since(spans: ir.Table, conventions: Conventions) -> ir.Table:
     """The spans with `late_since`, the date from which days past due are counted (null: nothing is unpaid).
 
     rolling: the oldest unpaid due date. strict: the oldest unpaid due date met since anything was last not past due.
-    OTS counts from one payment period later. `spans` has loan_id, on, past_due_amount, oldest_due_on and
-    payment_frequency.
+    OTS counts from one payment period later; for a loan without a period that is a month. `spans` has loan_id, on,
+    past_due_amount, oldest_due_on and payment_frequency.
     """
     if conventions.dpd_method == "strict":
         order = ibis.window(group_by="loan_id", order_by="on")
@@ -46,11 +40,19 @@ def late_since(spans: ir.Table, conventions: Conventions) -> ir.Table:
         spans = spans.mutate(late_since=spans.oldest_due_on)
     if conventions.delinquency_method == "OTS":
         later = ibis.cases(
-            *((spans.payment_frequency == name, as_date(spans.late_since + step)) for name, step in _STEPS),
+            *(
+                (spans.payment_frequency == name, as_date(spans.late_since + _interval(period)))
+                for name, period in PAYMENT_FREQUENCIES.items()
+                if period
+            ),
             else_=as_date(spans.late_since + _MONTH),
         )
         spans = spans.mutate(late_since=later)
     return spans
+
+
+def _interval(period: Period) -> ir.IntervalScalar:
+    return ibis.interval(months=period.months) if period.months else ibis.interval(days=period.days)
 
 
 def days_past_due(on: ir.DateColumn, late_since: ir.DateColumn) -> ir.IntegerColumn:

@@ -11,6 +11,7 @@ from lending_pipelines.metrics import delinquency, events, returns, scopes
 from lending_pipelines.metrics.as_json import as_json
 from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.tables.schema import MONEY, RATE
 
 SOURCES = (
     "loans",
@@ -50,7 +51,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         "delinquent_amount": (positions.days_past_due >= 1).ifelse(outstanding, ZERO),
         "loan_count": active.cast("int64"),
         # Summed to the last decimal: rounded to cents it would be no average of small balances.
-        "rate_weight": positions.annual_rate.cast("decimal(38, 6)") * outstanding.cast("decimal(38, 6)"),
+        "rate_weight": positions.annual_rate.cast(RATE) * outstanding.cast(MONEY),
         "total_disbursed": positions.principal_disbursed,
         "charged_off": positions.principal_charged_off,
     }
@@ -67,7 +68,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
     balance = rows.total_balance.cast("float64").nullif(0)
     return rows.mutate(
         # Credit balances can bring the divisor so near zero that what comes out is no rate: null then.
-        weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).try_cast("decimal(9, 6)"),
+        weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).try_cast(RATE),
         bucket_breakdown=_breakdown(rows, conventions),
         **{f"par_{days}": ratio(rows[f"late_{days}"], rows.total_balance) for days in PAR_DAYS},
     )

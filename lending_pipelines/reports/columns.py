@@ -10,11 +10,12 @@ import pandas as pd
 
 from lending_pipelines.reports.book import Kind, ReportColumn
 from lending_pipelines.tables import TABLES, Column
+from lending_pipelines.tables.schema import RATE
 
 _KINDS: dict[str, Kind] = {
     "string": "text",
     "decimal(18, 2)": "money",
-    "decimal(9, 6)": "rate",
+    RATE: "rate",
     "float64": "rate",
     "int64": "count",
     "date": "date",

@@ -46,7 +46,7 @@ def money(cents: Ints, present: np.ndarray | None = None) -> pa.Array:
 
 def rates(millionths: Ints) -> pa.Array:
     """Annual fractions."""
-    return _decimal(millionths, pa.decimal128(9, 6), None)
+    return _decimal(millionths * 100, SERVICING["loans"].arrow_schema.field("annual_rate").type, None)
 
 
 def days(values: Ints) -> pa.Array:

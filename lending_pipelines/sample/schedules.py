@@ -10,10 +10,12 @@ import numpy as np
 
 from lending_pipelines.sample.columns import NO_DAY, Ints
 from lending_pipelines.sample.lender import DAY_COUNTS, FREQUENCIES
+from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES, Period
 
-_STEP_DAYS = np.array([7, 14, 0, 0, 0])
-_STEP_MONTHS = np.array([0, 0, 1, 3, 0])
-_PERIODS_A_YEAR = np.array([52, 26, 12, 4, 1])
+_PERIODS = [PAYMENT_FREQUENCIES[name] or Period(1) for name in FREQUENCIES]
+_STEP_DAYS = np.array([period.days for period in _PERIODS])
+_STEP_MONTHS = np.array([period.months for period in _PERIODS])
+_PERIODS_A_YEAR = np.array([period.payments_a_year for period in _PERIODS])
 BULLET = FREQUENCIES.index("bullet")
 
 

@@ -20,7 +20,7 @@ MOST_COUNTED = 1000
 
 _WANTED = {
     MONEY: "amounts with at most 2 decimals and 16 digits before the point",
-    RATE: "fractions a year such as 0.125 for 12.5 %",
+    RATE: "fractions a year with at most 8 decimals, such as 0.125 for 12.5 %",
     "int64": "whole numbers",
     "date": "dates, such as 2024-01-31",
     "timestamp(6)": "timestamps, such as 2024-01-31 10:00:00",

@@ -10,7 +10,7 @@ import ibis.expr.schema as sch
 import pyarrow as pa
 
 MONEY = "decimal(18, 2)"
-RATE = "decimal(9, 6)"
+RATE = "decimal(12, 8)"
 
 Load = Literal["append", "merge", "replace"]
 """How the sync brings a servicing table in: new events by posted_at, changed rows by updated_at, or the whole table."""

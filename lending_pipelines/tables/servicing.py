@@ -4,6 +4,7 @@ Every source adapter offers these tables, whatever its own look like. `load` fol
 are only ever added (append by posted_at), loans change (merge by updated_at), everything else is read whole.
 """
 
+from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
 from lending_pipelines.tables.schema import Table, count, day, flag, instant, money, rate, text
 
 TRANSACTION_TYPES = (
@@ -17,7 +18,6 @@ TRANSACTION_TYPES = (
     "refund",
     "reversal",
 )
-PAYMENT_FREQUENCIES = ("weekly", "biweekly", "monthly", "quarterly", "bullet")
 CONTROLS = (
     "principal",
     "interest_receivable",

@@ -7,11 +7,9 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.tables import TABLES, Column
+from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
 from lending_pipelines.tables.schema import count, ratio
 from lending_pipelines.tapes.parts import Held, Part, months_between, with_columns
-
-_MONTHS_A_PERIOD = {"monthly": 1, "quarterly": 3}
-_PERIODS_A_YEAR = {"weekly": 52, "biweekly": 26}
 
 
 def _by_key(table: str, here: str, there: str, fields: Mapping[str, str]) -> Part:
@@ -31,20 +29,23 @@ def _column(table: str, name: str, column: str) -> Column:
     return replace(found, name=name, nullable=True, description=found.description or name.replace("_", " "))
 
 
-def _terms(loans: ir.Table, held: Held) -> ir.Table:
-    frequency, counted = loans.payment_frequency, loans.term_count
-    months = ibis.cases(
-        *((frequency == name, (counted * number).cast("int64")) for name, number in _MONTHS_A_PERIOD.items()),
+def original_term_months(loans: ir.Table) -> ir.IntegerColumn:
+    """The number of payments in months, rounded; without a payment period, the months from disbursement to maturity."""
+    return ibis.cases(
         *(
-            (frequency == name, (counted * 12 / number).round().cast("int64"))
-            for name, number in _PERIODS_A_YEAR.items()
+            (loans.payment_frequency == name, (loans.term_count * 12 / period.payments_a_year).round().cast("int64"))
+            for name, period in PAYMENT_FREQUENCIES.items()
+            if period
         ),
         else_=months_between(loans.disbursed_on, loans.matures_on),
     )
+
+
+def _terms(loans: ir.Table, held: Held) -> ir.Table:
     today = ibis.literal(held.day)
     value = loans.collateral_value.nullif(0).cast("float64")
     return loans.mutate(
-        original_term_months=months,
+        original_term_months=original_term_months(loans),
         months_on_book=months_between(loans.disbursed_on, today),
         remaining_months=ibis.greatest(months_between(today, loans.matures_on), 0),
         months_past_due=(loans.days_past_due > 0).ifelse(months_between(loans.oldest_due_on, today), 0),

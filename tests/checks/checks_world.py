@@ -29,7 +29,7 @@ World = dict[str, Rows]
 _DEFAULTS = {
     "string": "x",
     "decimal(18, 2)": Decimal("0.00"),
-    "decimal(9, 6)": Decimal("0.100000"),
+    "decimal(12, 8)": Decimal("0.100000"),
     "float64": None,
     "int64": 0,
     "date": DISBURSED,

@@ -127,3 +127,24 @@ def test_a_schedule_that_starts_at_the_second_installment():
     world = whole_world()
     find(world["installments"], loan_id="L2", number=1)["number"] = 2
     assert found(world, "installments", "schedules_whole", "loan_id") == ["L2"]
+
+
+@pytest.mark.parametrize(("rate", "suspect"), [("3.00000000", []), ("3.00000001", ["L1"]), ("12.50000000", ["L1"])])
+def test_a_rate_that_looks_like_a_percentage_is_a_warning(rate, suspect):
+    world = whole_world()
+    find(world["loans"], loan_id="L1")["annual_rate"] = Decimal(rate)
+    assert found(world, "loans", "rates_are_fractions", "loan_id") == suspect
+    outcome = evaluate(world, "loans", "rates_are_fractions")
+    assert (outcome.severity, outcome.blocking) == ("warn", False)
+
+
+def test_either_rate_of_a_modification_may_look_like_a_percentage():
+    world = whole_world()
+    terms = dict.fromkeys(name for name in SERVICING["modifications"].names if name.startswith(("before", "after")))
+    common = terms | {"loan_id": "L1", "type": "rate_reduction", "effective_on": JAN_31, "posted_at": None}
+    world["modifications"] = [
+        common | {"modification_id": "M1", "before_rate": Decimal("12.5"), "after_rate": Decimal("0.1")},
+        common | {"modification_id": "M2", "before_rate": None, "after_rate": Decimal("9.9")},
+        common | {"modification_id": "M3", "before_rate": None, "after_rate": None},
+    ]
+    assert found(world, "modifications", "rates_are_fractions", "modification_id") == ["M1", "M2"]

@@ -209,7 +209,7 @@ TYPED = {
     "date": days.map(str),
     "int64": st.integers(0, 3),
     "decimal(18, 2)": st.sampled_from([0, 500, "999.99", 1000.5]),
-    "decimal(9, 6)": st.sampled_from([0, 0.12, "0.120001"]),
+    "decimal(12, 8)": st.sampled_from([0, 0.12, "0.120001"]),
 }
 
 

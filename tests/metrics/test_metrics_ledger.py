@@ -148,3 +148,59 @@ def test_a_control_account_without_any_line_shows_every_loan():
     (row,) = book.table("ledger_tieouts", expression)
     assert (str(row["ledger_balance"]), str(row["difference"])) == ("0.00", "-30.00")
     assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L2", 'L"1']
+
+
+def test_red_storno_lowers_the_side_that_it_corrects_and_ties_out():
+    """L1 gets 1,000.00, booked twice by mistake; the second booking is taken back by negative lines on the same sides.
+
+    A line of 0.00 and 0.00, the only one of its account, changes nothing.
+    """
+    book = Book()
+    for code, name, type_, control_for in ACCOUNTS:
+        book.add("gl_accounts", account_code=code, name=name, account_type=type_, control_for=control_for)
+    book.loan("L1", "2025-01-10", "1000", [("2025-02-10", "1000", "31")])
+    lines = [("1100", "1000", "0"), ("1000", "0", "1000")]
+    storno = [("1100", "-1000", "0"), ("1000", "0", "-1000"), ("3000", "0", "0")]
+    for entry_id, on, entry in (("E1", "10", lines), ("E2", "11", lines), ("E3", "12", storno)):
+        for number, (code, debit, credit) in enumerate(entry, 1):
+            book.add(
+                "journal_lines",
+                entry_id=entry_id,
+                line_no=number,
+                account_code=code,
+                entry_date=day(f"2025-01-{on}"),
+                posted_at=posted(day(f"2025-01-{on}")),
+                debit=Decimal(debit),
+                credit=Decimal(credit),
+                currency="USD",
+                loan_id="L1",
+            )
+    journal, accounts = book.read("journal_lines"), book.read("gl_accounts")
+    days = day("2025-01-11"), day("2025-01-12")
+    balances = trial_balance(journal, accounts, *days)
+    found = {
+        (row["business_date"].day, row["account_code"]): tuple(
+            str(row[name]) for name in ("debit_total", "credit_total", "debit_balance", "credit_balance")
+        )
+        for row in book.table("trial_balance", balances)
+    }
+    assert found == {
+        (11, "1100"): ("2000.00", "0.00", "2000.00", "0.00"),
+        (11, "1000"): ("0.00", "2000.00", "0.00", "2000.00"),
+        (12, "1100"): ("1000.00", "0.00", "1000.00", "0.00"),
+        (12, "1000"): ("0.00", "1000.00", "0.00", "1000.00"),
+        (12, "3000"): ("0.00", "0.00", "0.00", "0.00"),
+    }
+    positions = book.memo("2025-01-11", "2025-01-12")
+    ties = book.table("ledger_tieouts", ledger_tieouts(positions, balances, journal, accounts, *days))
+    differences = {
+        (row["business_date"].day, row["control_for"]): str(row["difference"])
+        for row in ties
+        if row["control_for"] in ("principal", "cash")
+    }
+    assert differences == {
+        (11, "principal"): "1000.00",
+        (11, "cash"): "-1000.00",
+        (12, "principal"): "0.00",
+        (12, "cash"): "0.00",
+    }

@@ -3,6 +3,8 @@
 import pytest
 from book import Book, column, day, pay, picked, usual
 
+from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
+
 
 @pytest.fixture
 def book():
@@ -198,12 +200,16 @@ def test_strict_counts_from_the_first_miss(book):
 
 
 def test_ots_is_a_payment_period_later(book):
-    frequencies = {"weekly": 7, "biweekly": 14, "monthly": 31, "quarterly": 90, "bullet": 31}
+    frequencies = {"weekly": 7, "biweekly": 14, "semimonthly": 15, "four_weekly": 28, "monthly": 31, "bimonthly": 59}
+    frequencies |= {"quarterly": 90, "bullet": 31, "irregular": 31}
+    # half a year after 1 January 2025 is 1 July, a year is 1 January 2026: both lie ahead
+    frequencies |= {"semiannual": 99, "annual": 99}
+    assert set(frequencies) == set(PAYMENT_FREQUENCIES)
     for frequency in frequencies:
         book.loan(frequency, "2024-12-01", "100", [("2025-01-01", "100", "1")], payment_frequency=frequency)
     book.loan("end", "2024-12-01", "100", [("2025-01-31", "100", "1")])
     positions = book.positions("2025-04-10", delinquency_method="OTS")
-    # 99 days after 1 January, less a period: 1 January to 1 February is 31 days, to 1 April 90
+    # 99 days after 1 January, less a period: 1 January to 1 February is 31 days, to 1 March 59, to 1 April 90
     for frequency, period in frequencies.items():
         assert positions["2025-04-10", frequency]["days_past_due"] == 99 - period
     # a month after 31 January is 28 February

@@ -42,7 +42,7 @@ def periods(*rows):
     ],
 )
 def test_a_rate_lies_in_the_band_that_begins_at_or_below_it(rate, width, low):
-    assert value(revenue.rate_from(ibis.literal(Decimal(rate), "decimal(9, 6)"), width)) == Decimal(low)
+    assert value(revenue.rate_from(ibis.literal(Decimal(rate), "decimal(12, 8)"), width)) == Decimal(low)
 
 
 def test_a_share_of_a_total_with_an_unknown_part_is_not_known():

@@ -74,10 +74,10 @@ def test_the_rate_in_force(book):
             posted_at=posted(day(on)),
         )
     positions = book.positions("2025-01-19", "2025-01-25")
-    assert set(column(positions, "annual_rate", "plain").values()) == {"0.120000"}
+    assert set(column(positions, "annual_rate", "plain").values()) == {"0.12000000"}
     rates = column(positions, "annual_rate", "changed")
     # before the first change its before_rate, whatever the loan says
-    assert list(rates.values()) == ["0.150000", *["0.090000"] * 5, "0.070000"]
+    assert list(rates.values()) == ["0.15000000", *["0.09000000"] * 5, "0.07000000"]
 
 
 def test_the_schedule_in_force(book):

@@ -10,6 +10,7 @@ import pytest
 
 from lending_pipelines.metrics.payment_history import month_ends
 from lending_pipelines.tables import TABLES
+from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
 from lending_pipelines.tapes import (
     CATALOGUE,
     TABLES_READ,
@@ -21,6 +22,7 @@ from lending_pipelines.tapes import (
     tape_totals,
 )
 from lending_pipelines.tapes.parts import month_later
+from lending_pipelines.tapes.reached import original_term_months
 
 DAY = date(2025, 3, 31)
 ENDS = month_ends(DAY, 25)
@@ -245,6 +247,26 @@ def test_the_schedule_in_force_says_what_was_due_and_what_is_next(loans):
     # The installment of 28 February is not settled.
     assert first["interest_paid_through"] == date(2025, 1, 31)
     assert loans["L4"]["period_scheduled"] is None
+
+
+def test_original_terms_in_months_follow_the_payment_frequency():
+    # 24 payments: 24 weeks are 24 × 12 ÷ 52 = 5.5 months, 24 times four weeks 24 × 12 ÷ 13 = 22.2, 24 half months 12.
+    months = {"weekly": 6, "biweekly": 11, "semimonthly": 12, "four_weekly": 22, "monthly": 24, "bimonthly": 48}
+    months |= {"quarterly": 72, "semiannual": 144, "annual": 288}
+    # Without a period: from January 2022 to January 2027.
+    months |= {"bullet": 60, "irregular": 60}
+    assert set(months) == set(PAYMENT_FREQUENCIES)
+    rows = pa.table(
+        {
+            "payment_frequency": list(months),
+            "term_count": [24] * len(months),
+            "disbursed_on": [date(2022, 1, 15)] * len(months),
+            "matures_on": [date(2027, 1, 31)] * len(months),
+        }
+    )
+    loans = ibis.memtable(rows)
+    found = loans.select("payment_frequency", months=original_term_months(loans)).to_pyarrow().to_pylist()
+    assert {row["payment_frequency"]: row["months"] for row in found} == months
 
 
 def test_terms_modifications_and_sales(loans):
