@@ -8,40 +8,8 @@ import ibis.expr.types as ir
 from lending_pipelines.checks.compare import any_of, broken
 from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.references import REFERENCES
 from lending_pipelines.tables.schema import RATE
-
-_LOAN = {"loan_id": ("loans", "loan_id")}
-_USER = {"user_id": ("users", "user_id")}
-
-REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
-    "staff": {"branch_id": ("branches", "branch_id"), "team_leader_id": ("staff", "staff_id")},
-    "borrowers": {"branch_id": ("branches", "branch_id")},
-    "products": {"program_id": ("programs", "program_id")},
-    "loans": {
-        "borrower_id": ("borrowers", "borrower_id"),
-        "product_id": ("products", "product_id"),
-        "branch_id": ("branches", "branch_id"),
-        "officer_id": ("staff", "staff_id"),
-    },
-    "officer_assignments": _LOAN | {"officer_id": ("staff", "staff_id")},
-    "installments": _LOAN,
-    "transactions": _LOAN,
-    "fees": _LOAN,
-    "modifications": _LOAN,
-    "gl_accounts": {"parent_code": ("gl_accounts", "account_code")},
-    "journal_lines": _LOAN
-    | {"account_code": ("gl_accounts", "account_code"), "transaction_id": ("transactions", "transaction_id")},
-    "collection_assignments": _LOAN | {"collector_id": ("staff", "staff_id")},
-    "collection_contacts": _LOAN | {"collector_id": ("staff", "staff_id")},
-    "promises_to_pay": _LOAN | {"collector_id": ("staff", "staff_id")},
-    "compliance_checks": _LOAN,
-    "users": {"borrower_id": ("borrowers", "borrower_id")},
-    "wallets": _USER,
-    "wallet_transactions": {"wallet_id": ("wallets", "wallet_id")},
-    "tickets": _USER,
-    "gateway_payments": _USER,
-}
-"""Which column of which servicing table holds the id of a row of which other."""
 
 HIGHEST_RATE = 3
 """A rate above this, 300 % a year, is more likely a percentage than a fraction."""

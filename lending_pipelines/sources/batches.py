@@ -42,7 +42,11 @@ class UnreadableValues(SourceError):
 
 
 def record_batches(
-    source: str, table: Table, groups: Iterable[Sequence[Values]], missing: Collection[str] = ()
+    source: str,
+    table: Table,
+    groups: Iterable[Sequence[Values]],
+    missing: Collection[str] = (),
+    faults: Sequence[Finding] = (),
 ) -> Iterator[pa.RecordBatch]:
     """A record batch of the table's types for each group of rows.
 
@@ -51,6 +55,7 @@ def record_batches(
         table: The servicing table.
         groups: Columns of values in the table's order, a group of rows at a time.
         missing: Columns that the source does not have; nulls are read in their place.
+        faults: What the adapter found by itself.
 
     Raises:
         UnreadableValues: After the last group, with every fault of every column. Until then a value that cannot be
@@ -60,7 +65,7 @@ def record_batches(
     for group in groups:
         by_name = dict(zip(table.names, group, strict=True))
         yield pa.RecordBatch.from_arrays([column.read(by_name) for column in columns], schema=table.arrow_schema)
-    findings = [finding for column in columns for finding in column.findings(missing)]
+    findings = [*faults, *(finding for column in columns for finding in column.findings(missing))]
     if findings:
         raise UnreadableValues(source, table, findings)
 

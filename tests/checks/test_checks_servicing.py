@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from checks_world import DISBURSED, FEB_1, JAN_31, evaluate, find, row, whole_world
 
-from lending_pipelines.checks.servicing import REFERENCES
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.references import REFERENCES
 
 
 def found(world, table, name, column):

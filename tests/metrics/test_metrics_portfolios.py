@@ -90,7 +90,7 @@ def test_what_adds_up(snapshots):
 
 def test_the_rate_is_weighted_by_balance(snapshots):
     # (0.12 × 1,000 + 0.06 × 3,000 − 0.12 × 10) ÷ 3,990 = 298.80 ÷ 3,990
-    assert snapshots[ON, "all", "*", "USD"]["weighted_avg_rate"] == Decimal("0.074887")
+    assert snapshots[ON, "all", "*", "USD"]["weighted_avg_rate"] == Decimal("0.07488722")
     # of a single small loan it is that loan's, to the last decimal
     assert snapshots[ON, "all", "*", "EUR"]["weighted_avg_rate"] == Decimal("0.123456")
     assert snapshots[ON, "product", "P3", "USD"]["weighted_avg_rate"] is None

@@ -11,9 +11,12 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from lending_pipelines.sources import SourceError, open_source
+from lending_pipelines.sources.canonical.equality import against, is_loose, within
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.sql import servicing_metadata
 
 COLUMNS = {
     "text": ("programs", "name"),
@@ -246,3 +249,60 @@ def test_a_value_of_sqlite_that_converts_without_loss_is_taken(sqlite, kind, exp
 )
 def test_a_value_of_sqlite_that_does_not_fit_is_refused_with_its_column(sqlite, kind, expression, shown):
     assert refusal(sqlite, kind, expression) == shown
+
+
+def test_ids_that_sqlite_takes_for_equal_are_refused_unless_spelled_alike(sqlite):
+    """Loan L1 is spelled l1 in an assignment; collector s1 has two spellings, and no staff."""
+    with sqlite.begin() as connection:
+        for statement in (
+            "CREATE TABLE loans (loan_id TEXT COLLATE NOCASE)",
+            "CREATE TABLE collection_assignments (loan_id TEXT COLLATE NOCASE, assigned_on TEXT, "
+            "collector_id TEXT COLLATE NOCASE, queue TEXT COLLATE NOCASE, released_on TEXT)",
+            "INSERT INTO loans VALUES ('L1'), ('L2')",
+            "INSERT INTO collection_assignments VALUES ('l1', '2024-01-01', 's1', 'A', NULL), "
+            "('L2', '2024-01-01', 'S1', 'a', NULL)",
+        ):
+            connection.exec_driver_sql(statement)
+    source = open_source("canonical", sqlite.url.render_as_string())
+    problem = (
+        "have an id that equals another for the database but is spelled differently: spell them alike, as by lower()"
+    )
+    with pytest.raises(SourceError) as error:
+        list(source.read(SERVICING["collection_assignments"], None))
+    assert str(error.value) == (
+        "canonical: table collection_assignments cannot be read: "
+        f"collection_assignments.loan_id: 1 rows {problem} ('l1' and 'L1'); "
+        f"collection_assignments.collector_id: 1 rows {problem} ('S1' and 's1')"
+    )
+    with sqlite.begin() as connection:
+        connection.exec_driver_sql("UPDATE collection_assignments SET loan_id = upper(loan_id), collector_id = 'S1'")
+    (batch,) = source.read(SERVICING["collection_assignments"], None)
+    assert batch["loan_id"].to_pylist() == ["L1", "L2"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "loose"),
+    [
+        (postgresql.CITEXT(), True),
+        (postgresql.DOMAIN("code", postgresql.DOMAIN("inner_code", postgresql.CITEXT())), True),
+        (sa.Text(collation="without_case"), True),
+        (sa.Text(collation="C"), False),
+        (sa.Text(), False),
+        (postgresql.UUID(), False),
+    ],
+)
+def test_which_types_of_postgresql_compare_by_more_than_the_spelling(type_, loose):
+    # The server that tests run has neither citext nor ICU: here the types are given as SQLAlchemy reads them.
+    assert is_loose(type_, {"without_case"}) == loose
+
+
+def test_the_spellings_of_an_id_are_compared_on_postgresql_too(postgres):
+    """No column there is loose; the queries are run on plain text, where they find nothing."""
+    with postgres.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE loans (loan_id text); CREATE TABLE officer_assignments (loan_id text)")
+        connection.exec_driver_sql("INSERT INTO loans VALUES ('L1'); INSERT INTO officer_assignments VALUES ('l1')")
+        tables = servicing_metadata().tables
+        column = tables["officer_assignments"].columns["loan_id"]
+        assert connection.execute(within(column, "C")).all() == []
+        assert connection.execute(against(column, tables["loans"].alias("parent").columns["loan_id"], "C")).all() == []
+        connection.exec_driver_sql("DROP TABLE loans, officer_assignments")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import postgresql, rows, totals
+from lending_pipelines.sources.canonical.equality import spelled_differently
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
@@ -82,7 +83,8 @@ class DatabaseSnapshot:
         try:
             missing = self._missing_columns(table)
             groups = self._extract(self._select(table, since, months, missing))
-            yield from record_batches(self.name, table, groups, missing)
+            faults = spelled_differently(self._connection, table, None if table.watermark in missing else since)
+            yield from record_batches(self.name, table, groups, missing, faults)
         except (sa.exc.SQLAlchemyError, postgresql.ReadFailed) as error:
             place = _place(self._connection.engine)
             raise SourceError(

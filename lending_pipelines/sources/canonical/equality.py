@@ -1,0 +1,95 @@
+"""Finds ids that a database takes for equal although they are spelled differently, such as 'L1' and 'l1' in citext.
+
+The lake compares ids by their spelling. Rows that are of one loan to the database must spell its id alike, or they
+would be of two loans here.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from lending_pipelines.sources.finding import SHOWN, Finding
+from lending_pipelines.tables import Table
+from lending_pipelines.tables.references import REFERENCES
+from lending_pipelines.tables.sql import servicing_metadata
+
+_PROBLEM = "have an id that equals another for the database but is spelled differently: spell them alike, as by lower()"
+_EXACT = {"postgresql": "C", "sqlite": "BINARY"}
+"""The collation in which text compares by its spelling."""
+
+
+def spelled_differently(connection: sa.Connection, table: Table, since: datetime | None) -> list[Finding]:
+    """The table's ids that have another spelling than an equal id of the table, or of the table that they refer to.
+
+    Only columns whose type or collation compares by more than the spelling are looked at: citext, a nondeterministic
+    collation of PostgreSQL, and NOCASE and RTRIM of SQLite. `since` is as in Source.read.
+    """
+    stored = servicing_metadata().tables
+    exact = _EXACT.get(connection.dialect.name, "")
+    findings = []
+    for name in _loose_columns(connection, table):
+        column = stored[table.name].columns[name]
+        queries = [within(column, exact)]
+        parent, key = REFERENCES.get(table.name, {}).get(name, ("", ""))
+        if parent and sa.inspect(connection).has_table(parent):
+            queries.append(against(column, stored[parent].alias("parent").columns[key], exact))
+        recent = (_recent(query, column.table, table.watermark, since) for query in queries)
+        pairs = [pair for query in recent for pair in connection.execute(query)]
+        if pairs:
+            examples = tuple(f"{one!r} and {other!r}" for one, other in pairs[:SHOWN])
+            findings.append(Finding(name, _PROBLEM, len(pairs), examples, at_least=len(pairs) >= SHOWN))
+    return findings
+
+
+def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
+    """The id columns in which the database may take different spellings for equal."""
+    ids = {*table.key, *REFERENCES.get(table.name, {})}
+    text = [column.name for column in table.columns if column.name in ids and column.type == "string"]
+    types = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table.name)}
+    match connection.dialect.name:
+        case "postgresql":
+            unordered = sa.text("SELECT collname FROM pg_collation WHERE NOT collisdeterministic")
+            collations = set(connection.scalars(unordered))
+            return [name for name in text if name in types and is_loose(types[name], collations)]
+        case "sqlite":
+            # SQLite does not tell a column's collation; where no statement names one, all compare by spelling.
+            named = sa.text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%collate%'")
+            return [name for name in text if name in types] if connection.scalar(named) else []
+        case _:
+            return []
+
+
+def is_loose(type_: sa.types.TypeEngine, collations: set[str]) -> bool:
+    """Whether a type of PostgreSQL compares by more than the spelling; `collations` are the nondeterministic ones."""
+    while isinstance(type_, postgresql.DOMAIN):
+        type_ = type_.data_type
+    return isinstance(type_, postgresql.CITEXT) or getattr(type_, "collation", None) in collations
+
+
+def within(column: sa.Column, exact: str) -> sa.Select:
+    """Pairs of spellings of one id in the column."""
+    spelling = _spelling(column, exact)
+    first, last = sa.func.min(spelling), sa.func.max(spelling)
+    return sa.select(first, last).group_by(column).having(first != last)
+
+
+def against(column: sa.Column, parent: sa.Column, exact: str) -> sa.Select:
+    """Pairs of spellings of one id in the column and in the parent's key."""
+    spelling, other = _spelling(column, exact), _spelling(parent, exact)
+    return (
+        sa.select(spelling, other)
+        .distinct()
+        .join_from(column.table, parent.table, column == parent)
+        .where(spelling != other)
+    )
+
+
+def _spelling(column: sa.Column, exact: str) -> sa.ColumnElement[str]:
+    return sa.collate(sa.cast(column, sa.Text), exact)
+
+
+def _recent(pairs: sa.Select, table: sa.Table, watermark: str | None, since: datetime | None) -> sa.Select:
+    if since is not None and watermark is not None:
+        pairs = pairs.where(table.columns[watermark] >= since)
+    return pairs.limit(SHOWN)
