@@ -11,7 +11,13 @@ from lending_pipelines.metrics import delinquency, events, returns, scopes
 from lending_pipelines.metrics.as_json import as_json
 from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.ratios import ratio
-from lending_pipelines.tables.schema import MONEY, RATE
+from lending_pipelines.tables.schema import RATE
+
+RATE_UNIT = 10**8
+"""A rate of 1 in its last decimal."""
+
+MOST_RATE = 1000
+"""An average rate as high as this, 100,000 %, is none."""
 
 SOURCES = (
     "loans",
@@ -51,7 +57,9 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         "delinquent_amount": (positions.days_past_due >= 1).ifelse(outstanding, ZERO),
         "loan_count": active.cast("int64"),
         # Summed to the last decimal: rounded to cents it would be no average of small balances.
-        "rate_weight": positions.annual_rate.cast(RATE) * outstanding.cast(MONEY),
+        # In whole hundred-millionths, because Spark rounds products of many decimals.
+        "rate_weight": (positions.annual_rate.cast("float64") * RATE_UNIT).round().cast("int64")
+        * outstanding.cast("decimal(38, 2)"),
         "total_disbursed": positions.principal_disbursed,
         "charged_off": positions.principal_charged_off,
     }
@@ -66,9 +74,10 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
     rows = positions.mutate(**sums)
     rows = scopes.roll_up(rows, ["business_date"], [*sums, *as_they_are])
     balance = rows.total_balance.cast("float64").nullif(0)
+    rate = rows.rate_weight.cast("float64") / RATE_UNIT / balance
     return rows.mutate(
-        # Credit balances can bring the divisor so near zero that what comes out is no rate: null then.
-        weighted_avg_rate=(rows.rate_weight.cast("float64") / balance).try_cast(RATE),
+        # Credit balances can bring the divisor so near zero that the quotient is no rate: it is null then.
+        weighted_avg_rate=(rate.abs() < MOST_RATE).ifelse(rate, ibis.null("float64")).cast(RATE),
         bucket_breakdown=_breakdown(rows, conventions),
         **{f"par_{days}": ratio(rows[f"late_{days}"], rows.total_balance) for days in PAR_DAYS},
     )

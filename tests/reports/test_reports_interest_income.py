@@ -50,9 +50,9 @@ def test_a_band_holds_its_lower_bound_and_not_its_upper():
     book = generate(revenue_lake(), "interest_income", rate_band=12)
     bands = [(str(row["rate_from"]), str(row["rate_to"]), amounts(row)[0]) for row in rows(book, "By rate")]
     assert bands == [
-        ("0.120000", "0.240000", "4.40"),
-        ("0.120000", "0.240000", "10.00"),
-        ("0.240000", "0.360000", "6.00"),
+        ("0.12000000", "0.24000000", "4.40"),
+        ("0.12000000", "0.24000000", "10.00"),
+        ("0.24000000", "0.36000000", "6.00"),
     ]
 
 
