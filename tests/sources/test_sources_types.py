@@ -267,8 +267,8 @@ def test_ids_that_sqlite_takes_for_equal_are_refused_unless_spelled_alike(sqlite
     problem = (
         "have an id that equals another for the database but is spelled differently: spell them alike, as by lower()"
     )
-    with pytest.raises(SourceError) as error:
-        list(source.read(SERVICING["collection_assignments"], None))
+    with source.snapshot() as reader, pytest.raises(SourceError) as error:
+        list(reader.read(SERVICING["collection_assignments"], None))
     assert str(error.value) == (
         "canonical: table collection_assignments cannot be read: "
         f"collection_assignments.loan_id: 1 rows {problem} ('l1' and 'L1'); "
@@ -276,7 +276,8 @@ def test_ids_that_sqlite_takes_for_equal_are_refused_unless_spelled_alike(sqlite
     )
     with sqlite.begin() as connection:
         connection.exec_driver_sql("UPDATE collection_assignments SET loan_id = upper(loan_id), collector_id = 'S1'")
-    (batch,) = source.read(SERVICING["collection_assignments"], None)
+    with source.snapshot() as reader:
+        (batch,) = reader.read(SERVICING["collection_assignments"], None)
     assert batch["loan_id"].to_pylist() == ["L1", "L2"]
 
 
