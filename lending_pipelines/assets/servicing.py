@@ -132,8 +132,9 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
         "watermark": result.watermark.isoformat(sep=" ") if result.watermark else "none",
         "delta_version": result.version,
         "seconds": round(result.seconds, 3),
-        **result.notes,
     }
+    if result.notes:
+        metadata["notes"] = dg.MetadataValue.json(dict(result.notes))
     if result.absent:
         metadata["absent"] = "no data: the source has no such table"
     if result.months_read_again:

@@ -80,6 +80,8 @@ def sync(
     finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=tell_step)
     for table, metadata in finished.metadata.items():
         typer.echo(f"{table:<24}{_synced(metadata)}")
+        for subject, note in metadata.get("notes", {}).items():
+            typer.echo(f"  {subject.replace('_', ' ')}: {note}")
     _warn(finished)
     if refused := [table for table in SERVICING if table not in finished.metadata]:
         raise LendingError(

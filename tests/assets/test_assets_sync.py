@@ -1,5 +1,7 @@
 """The sync and the close on servicing databases with faults, by the real commands and jobs."""
 
+import csv
+import gzip
 import subprocess
 import sys
 from datetime import date
@@ -49,6 +51,52 @@ def outstanding(home: Home, day: date) -> dict[str, Decimal]:
 
         rows = positions.loan_positions(read, day, day, Conventions()).to_pyarrow().to_pylist()
     return {row["loan_id"]: row["principal_outstanding"] for row in rows}
+
+
+def test_the_command_prints_what_an_adapter_notes(tmp_path, monkeypatch):
+    # One loan of 100.00, paid by 60.00: 40.00 is written down to zero. The tape says that 25.00 was charged off.
+    loan = {
+        "assetNumber": "7",
+        "reportingPeriodEndingDate": "08-31-2019",
+        "originationDate": "02/2019",
+        "originalLoanAmount": "120.00",
+        "originalLoanTerm": "13",
+        "loanMaturityDate": "02/2020",
+        "vehicleNewUsedCode": "2",
+        "vehicleValueAmount": "",
+        "obligorCreditScore": "",
+        "obligorGeographicLocation": "RI",
+        "reportingPeriodInterestRatePercentage": "0.06123456",
+        "reportingPeriodActualEndBalanceAmount": "100.00",
+        "reportingPeriodScheduledPaymentAmount": "60.00",
+        "risk_cat_ir": "prime",
+    }
+    month = {
+        "assetNumber": "7",
+        "periodEnd": "2019-09-30",
+        "endBalance": "40.00",
+        "principalCollected": "60.00",
+        "totalPaid": "60.00",
+        "recovered": "",
+        "repossessedProceeds": "",
+        "chargedoffPrincipalAmount": "25.00",
+    }
+    for name, row in (("loans", loan), ("monthly", month)):
+        with gzip.open(tmp_path / f"{name}.csv.gz", "wt", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            writer.writeheader()
+            writer.writerow(row)
+    home = Home(tmp_path / "home")
+    home.enter(monkeypatch)
+    monkeypatch.setenv("LENDING_SOURCE", "absee")
+    monkeypatch.setenv("LENDING_SERVICING_URL", str(tmp_path))
+
+    printed = lending("sync").stdout
+
+    assert "  repossession costs above recoveries: 0\n" in printed
+    assert (
+        "  charge offs: 1 of 1 loan-months differ: assetNumber=7 2019-09-30: 25.00 charged off reported, 0 booked\n"
+    ) in printed
 
 
 def test_a_row_posted_in_2034_hides_no_later_row(case):
