@@ -1,5 +1,6 @@
 """A small book of loans to work examples on: rows as a servicing system would add them, read by metrics as tables."""
 
+import weakref
 from collections import defaultdict
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,6 +30,7 @@ class Book:
         self._rows = defaultdict(list)
         self._number = 0
         self.backend = ibis.duckdb.connect(threads=1)
+        weakref.finalize(self.backend, self.backend.con.close)
         self._tables = {}
 
     def add(self, table, **values):

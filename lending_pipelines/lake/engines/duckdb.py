@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -41,7 +42,10 @@ class DuckDBEngine:
         }
         if self._threads:
             options["threads"] = self._threads
-        return ibis.duckdb.connect(**options)
+        backend = ibis.duckdb.connect(**options)
+        # Python may exit before `close`: DuckDB reports a leak for every database with UDFs that is open then.
+        weakref.finalize(backend, backend.con.close)
+        return backend
 
     def scratch(self) -> AbstractContextManager[str]:
         """A folder on this machine's disk, gone after the block."""
