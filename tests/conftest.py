@@ -18,6 +18,11 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
+
+# An example's duration is the machine's, not the code's: no test fails because others use the machine.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 # The business dates' partitions are made when the package is first imported: from the first day of the real tape on.
 # No test touches the developer's own home: one that does not ask for a home of its own cannot make any.

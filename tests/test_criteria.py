@@ -136,7 +136,7 @@ nearly = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(anything | nearly)
 def test_anything_is_a_rule_or_is_refused_with_a_path(given):
     message = None
@@ -149,4 +149,5 @@ def test_anything_is_a_rule_or_is_refused_with_a_path(given):
     else:
         assert message.startswith("criteria")
         assert "\n" not in message
-        assert len(message.encode()) < 500
+        # Several faults make a long message, but each of them is short.
+        assert all(len(fault.encode()) < 500 for fault in message.split("; criteria"))

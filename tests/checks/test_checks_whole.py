@@ -73,7 +73,7 @@ _CENT = Decimal("0.01")
 
 
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_some_days_fail_as_they_do_among_all_days(data):
     world = whole_world()
     daily = sorted(name for name, table in TABLES.items() if table.daily and world[name])

@@ -189,7 +189,7 @@ def worlds(draw):
     return loans, portfolios, held
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(worlds())
 def test_a_range_chooses_what_its_days_choose_one_after_the_other(world):
     loans, portfolios, held = world
@@ -275,7 +275,7 @@ ODD = lender(
 LOANS = ODD.backend.to_pyarrow(terms(ODD.read)).to_pylist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(any_rule)
 def test_any_rule_means_what_it_means_in_python(rule):
     assert meant(rule, ODD) == sorted(loan["loan_id"] for loan in LOANS if holds(rule, loan))

@@ -27,7 +27,7 @@ def table(**columns):
     return ibis.memtable(pa.table({name: pa.array(values, types[name]) for name, values in columns.items()}))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     numbers=st.lists(
         st.tuples(st.integers(0, LARGEST) | st.integers(LARGEST - 1000, LARGEST), st.integers(1, 40_000)),
@@ -53,7 +53,7 @@ def test_cents_and_quotients_are_those_of_whole_numbers(engine, numbers):
         assert row == {"cents": number, "back": amount, "quotient": number // divisor, "same": amount}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     interest=st.integers(0, LARGEST) | st.integers(LARGEST - 10_000, LARGEST),
     elapsed=st.integers(1, 364),

@@ -164,7 +164,7 @@ def test_of_two_that_assign_a_loan_at_once_one_is_refused(register):
             second.result()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.sampled_from("ab"), st.sampled_from(["L1", "L2"]), st.integers(0, 9)), max_size=25
