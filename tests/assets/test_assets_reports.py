@@ -40,7 +40,8 @@ def test_a_report_from_the_launchpads_defaults_is_a_workbook_and_a_completed_req
     assert request.sha256 == made["sha256"] == sha256(request.file_url)
     assert made["bytes"] == Path(request.file_url).stat().st_size
     assert made["as_of"] == LAST.isoformat()
-    assert set(made["data_versions"].values()) == {0}
+    # Each daily table of the close adds its days to closed_days, and is itself written once.
+    assert {version for name, version in made["data_versions"].items() if name != "closed_days"} == {0}
     assert request.report_data.keys() > {"no_data"}
     assert request.report_data["no_data"] is None
     assert request.error_message is None

@@ -5,7 +5,7 @@ PostgreSQL, rows.py for every other.
 """
 
 from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from urllib.parse import quote
 
@@ -46,7 +46,7 @@ class CanonicalDatabase:
             connection = self._engine.connect()
         except sa.exc.SQLAlchemyError as error:
             raise self._unreadable(error) from error
-        with connection:
+        try:
             try:
                 shared = begin(connection)
                 inspector = sa.inspect(connection)
@@ -54,6 +54,10 @@ class CanonicalDatabase:
             except sa.exc.SQLAlchemyError as error:
                 raise self._unreadable(error) from error
             yield DatabaseSnapshot(self.name, connection, absent, shared)
+        finally:
+            # A server that is gone has ended the transaction already, and what was read is known by then.
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.close()
 
     def _unreadable(self, error: Exception) -> SourceError:
         return SourceError(f"{self.name}: the database {_place(self._engine)} cannot be read: {_one_line(error)}")
