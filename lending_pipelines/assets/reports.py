@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from lending_pipelines.checks import Days, Outcome, restatements_due, verify
+from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
@@ -34,7 +34,7 @@ from lending_pipelines.resources import (
     passed_checks,
     recomputed,
 )
-from lending_pipelines.tables import OPTIONAL, TABLES
+from lending_pipelines.tables import OPTIONAL
 
 PREVIEW_ROWS = 10
 
@@ -152,19 +152,12 @@ def _as_asked(parameters: ReportParameters, covered: list[date], source: LakeRep
 
 
 def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:
-    """ChecksFailed, naming checks, days and the first offending row, when a blocking check fails on a covered day."""
+    """ChecksFailed, naming checks, days and the first offending rows, when a blocking check fails on a covered day."""
     with passed_checks(source) as memory:
         outcomes = verify(source.table, tables, Days(tuple(covered)), source.conventions, memory)
-    broken = [f"{outcome.message} ({_first_row(outcome)})" for outcome in outcomes if not outcome.passed]
+    broken = [outcome.message for outcome in outcomes if not outcome.passed]
     if broken:
         raise ChecksFailed(f"{what} is held back by {len(broken)} failed check(s): {'; '.join(broken)}")
-
-
-def _first_row(outcome: Outcome) -> str:
-    """The key of the first offending row."""
-    row = outcome.sample[0]
-    key = [name for name in row if name in TABLES[outcome.table].key] or list(row)
-    return "first: " + ", ".join(f"{name} {row[name]}" for name in key)
 
 
 def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, Any]:

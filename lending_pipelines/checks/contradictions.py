@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
+from lending_pipelines.checks.servicing import HIGHEST_RATE
 
 _CENT = ibis.literal("0.01").cast("decimal(38, 2)")
 _SHARE = 0.05
@@ -149,8 +150,10 @@ def nothing_left_to_fall_due(tables: Tables, days: Days) -> ir.Table:
 def terms_unlike_schedule(tables: Tables) -> ir.Table:
     """Loans whose first schedule has another number of installments, or another interest, than their terms say.
 
-    Interest is compared with annual_rate × the scheduled balances × days ÷ 365, and with the same on the whole
-    principal (a flat rate); 5 % and two cents an installment are allowed for day counts and rounding.
+    A schedule of less than the contractual principal is that of a loan taken over in mid-life: it may have fewer
+    installments. Interest is compared with annual_rate × the scheduled balances × days ÷ 365, and with the same on the
+    whole principal (a flat rate); 5 % and two cents an installment are allowed for day counts and rounding. Rates that
+    look like percentages are left to the check of those.
     """
     loans = tables["loans"]
     loans = loans.filter(loans.disbursed_on.notnull())
@@ -166,6 +169,7 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
     per_loan = rows.group_by("loan_id", "term_count", "annual_rate", "contract_principal").agg(
         installments=rows.count(),
         payments=(rows.principal + rows.interest > 0).sum(),
+        principal=rows.principal.sum().cast("decimal(38, 2)"),
         interest=rows.interest.sum().cast("float64"),
         on_balance=(rows.owed * rows.days).sum() / 365,
         days=rows.days.sum(),
@@ -177,8 +181,11 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
         return (per_loan.interest - expected).abs() > expected * _SHARE + rounding
 
     flat = per_loan.contract_principal.cast("float64") * per_loan.days / 365
-    term = ~per_loan.term_count.isin([per_loan.installments, per_loan.payments])
-    interest = far(rate * per_loan.on_balance) & far(rate * flat)
+    whole = per_loan.principal >= per_loan.contract_principal - _CENT * per_loan.installments
+    term = (per_loan.term_count < per_loan.payments) | (
+        whole & ~per_loan.term_count.isin([per_loan.installments, per_loan.payments])
+    )
+    interest = (per_loan.annual_rate <= HIGHEST_RATE) & far(rate * per_loan.on_balance) & far(rate * flat)
     problem = term.ifelse("term_count is not the number of installments; ", "") + interest.ifelse(
         "interest is not that of annual_rate; ", ""
     )
@@ -208,7 +215,7 @@ def assigned_to_unknown(tables: Tables, days: Days) -> ir.Table:
         kept = parents.agg(parent_rows=parents.count())
         missing = missing.cross_join(kept.filter(kept.parent_rows > 0))
         found.append(
-            missing.select("business_date", "loan_id", column=ibis.literal(column), unknown_id=missing[column])
+            missing.select("business_date", "loan_id", column=ibis.literal(column), missing_id=missing[column])
         )
     return ibis.union(*found)
 

@@ -4,7 +4,7 @@ A check returns findings; it never asserts, and it never can only pass. A table 
 single checks say is in the modules beside this one; how they become asset checks is not decided here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import ibis.expr.types as ir
 
 from lending_pipelines.checks.days import Days
+from lending_pipelines.tables import TABLES
 
 Severity = Literal["error", "warn"]
 Read = Callable[[str], ir.Table]
@@ -23,7 +24,11 @@ Tables = Mapping[str, ir.Table]
 
 SAMPLE_ROWS = 10
 """Offending rows shown as evidence."""
+ROWS_NAMED = 5
+"""Offending rows that a message names."""
 _TEXT_LIMIT = 500
+_WHAT_IS_WRONG = ("column", "missing_id", "problem", "broken")
+"""Columns of offending rows that say what is wrong with a row."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +154,26 @@ def outcome(
         failed_rows=failed_rows,
         failing_days=failing_days,
         sample=sample,
-        message=_summary(check, failed_rows, failing_days),
+        message=_summary(check, failed_rows, failing_days, sample),
     )
+
+
+def rows_named(table: str, sample: Sequence[Mapping[str, Any]]) -> str:
+    """The first offending rows by their keys, each with what is wrong with it: `loan_id=L1; loan_id=L2`.
+
+    Days are left out: a row that offends on several days is named once.
+    """
+    keys = [name for name in TABLES[table].key if name != "business_date"]
+    rows = [
+        ", ".join(
+            f"{name}={_printable(row[name])}"
+            for name in dict.fromkeys((*keys, "loan_id", *_WHAT_IS_WRONG))
+            if name in row
+        )
+        for row in sample
+    ]
+    distinct = list(dict.fromkeys(row for row in rows if row))
+    return "; ".join(distinct[:ROWS_NAMED]) + "; and more" * (len(distinct) > ROWS_NAMED)
 
 
 def plain(value: object) -> Any:
@@ -166,11 +189,17 @@ def plain(value: object) -> Any:
             return value
 
 
-def _summary(check: Check, failed: int, days: tuple[date, ...]) -> str:
+def _summary(check: Check, failed: int, days: tuple[date, ...], sample: Sequence[Mapping[str, Any]]) -> str:
     if not failed:
         return f"{check.table}: {check.name} holds"
     when = f" on {_span(days)}" if days else ""
-    return f"{check.table}: {check.name} fails for {failed:,} row{'s' * (failed > 1)}{when}: {check.description}"
+    rows = f" ({named})" if (named := rows_named(check.table, sample)) else ""
+    return f"{check.table}: {check.name} fails for {failed:,} row{'s' * (failed > 1)}{when}{rows}: {check.description}"
+
+
+def _printable(value: Any) -> str:
+    text = str(value).rstrip("; ")
+    return text if text.isprintable() else repr(text)
 
 
 def _counted(rows: ir.Table) -> tuple[int, tuple[date, ...]]:

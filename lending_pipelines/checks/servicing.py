@@ -14,6 +14,9 @@ from lending_pipelines.tables.schema import RATE
 HIGHEST_RATE = 3
 """A rate above this, 300 % a year, is more likely a percentage than a fraction."""
 
+_OF_POSITIONS = {"loans": ("officer_id", "product_id"), "officer_assignments": ("officer_id",)}
+"""Columns whose unknown ids contradictions.py reports, by the positions that they lead to."""
+
 _TRANSACTION = ("transaction_id", "loan_id", "type", "effective_on")
 _SPLIT = ("principal", "interest", "fees")
 _TO_TARGET = ("reverses_id", "target_transaction_id")
@@ -76,7 +79,7 @@ def orphans(tables: Tables, *, table: str) -> ir.Table:
     rows = tables[table]
     key = SERVICING[table].key
     found = []
-    for column, (parent, parent_key) in REFERENCES[table].items():
+    for column, (parent, parent_key) in _references(table).items():
         parents = tables[parent]
         missing = rows.filter(rows[column].notnull()).anti_join(
             parents, rows.filter(rows[column].notnull())[column] == parents[parent_key]
@@ -164,12 +167,19 @@ def _shown(rows: ir.Table, *more: str) -> ir.Table:
     return rows.select(*_TRANSACTION, "amount", *_SPLIT, *more)
 
 
+def _references(table: str) -> dict[str, tuple[str, str]]:
+    """The references of the table that are checked here."""
+    left_out = _OF_POSITIONS.get(table, ())
+    return {column: parent for column, parent in REFERENCES[table].items() if column not in left_out}
+
+
 def _reference_check(table: str) -> Check:
-    parents = {parent for parent, _ in REFERENCES[table].values()}
+    references = _references(table)
+    parents = {parent for parent, _ in references.values()}
     return StandingCheck(
         "references_exist",
         table,
-        f"what a row refers to is there: {', '.join(REFERENCES[table])}",
+        f"what a row refers to is there: {', '.join(references)}",
         tuple(dict.fromkeys((table, *sorted(parents)))),
         partial(orphans, table=table),
         # Money of an unknown loan is in no position.

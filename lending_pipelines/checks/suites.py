@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lending_pipelines.checks.compare import any_of
 from lending_pipelines.checks.days import Days
-from lending_pipelines.checks.protocol import Outcome, Read, Severity, conclude, outcome, plain
+from lending_pipelines.checks.protocol import Outcome, Read, Severity, conclude, outcome, plain, rows_named
 from lending_pipelines.checks.representatives import representatives
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.expectations import messages as gx
@@ -129,7 +129,7 @@ class SuiteCheck:
             found,
             passed=False,
             severity="error" if any(rule.expectation.severity == "critical" for rule in failed) else "warn",
-            message=f"{self.table}: {found.failed_rows:,} rows fail {names}",
+            message=f"{self.table}: {found.failed_rows:,} rows fail {names} ({rows_named(self.table, found.sample)})",
             metadata=metadata,
             page=verdict.page,
         )

@@ -94,8 +94,7 @@ def test_a_wrong_number_in_the_lake_leaves_in_no_report_and_no_tape(home):
     with pytest.raises(RunFailed) as failed:
         run_report("loan_tape", {"as_of": LAST.isoformat()}, "csv")
     told = str(failed.value)
-    assert f"roll_forward fails for 1 row on {LAST}" in told
-    assert f"(first: business_date {LAST}, loan_id {loan})" in told
+    assert f"roll_forward fails for 1 row on {LAST} (loan_id={loan})" in told
     request = home.requests()[0]
     assert (request.report_type, request.status) == ("loan_tape", "failed")
     assert request.file_url is None

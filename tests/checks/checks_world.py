@@ -1,7 +1,7 @@
 """A lender of two loans over four days, worked by hand: what every check of this room finds in order.
 
 L1: 1,000.00 disbursed on 1 January; due 31 January 100.00 + 10.00 (paid that day) and 28 February 900.00 + 9.00.
-L2: 500.00 disbursed on 31 January; due 1 February 500.00 + 5.00, not paid: one day past due on 2 February.
+L2: 500.00 of 1,000.00 disbursed on 31 January; due 1 February 500.00 + 5.00, not paid: one day past due on 2 February.
 """
 
 from collections.abc import Callable
@@ -96,7 +96,8 @@ def whole_world() -> World:
                 product_id="P",
                 disbursed_on=JAN_31,
                 term_count=1,
-                annual_rate=Decimal("3.65"),
+                principal="1000",
+                annual_rate=Decimal("1.825"),
                 posted_at=datetime(2025, 1, 31, 9),
             ),
         ],

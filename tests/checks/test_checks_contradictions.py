@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from checks_world import FEB_2, evaluate, find, whole_world
+from checks_world import FEB_2, evaluate, find, row, whole_world
 
 from lending_pipelines.checks import Outcome
 
@@ -52,6 +52,11 @@ def _unknown_product(world):
     find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["product_id"] = "gone"
 
 
+def _unknown_officer(world):
+    world["staff"] = [row("staff", staff_id="S1")]
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["officer_id"] = "gone"
+
+
 @pytest.mark.parametrize(
     ("table", "name", "contradict"),
     [
@@ -61,6 +66,7 @@ def _unknown_product(world):
         ("loans", "terms_match_schedule", _other_term),
         ("loans", "terms_match_schedule", _other_rate),
         ("loan_positions", "assigned_to_known", _unknown_product),
+        ("loan_positions", "assigned_to_known", _unknown_officer),
     ],
 )
 def test_a_contradiction_is_a_warning_that_names_the_loan(table, name, contradict):
@@ -69,3 +75,37 @@ def test_a_contradiction_is_a_warning_that_names_the_loan(table, name, contradic
     contradict(world)
     warning = found(world, table, name)
     assert (warning.severity, warning.blocking, loans(warning)) == ("warn", False, ["L1"])
+
+
+def test_parties_that_the_source_does_not_keep_are_not_missed():
+    world = whole_world()
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["officer_id"] = "gone"
+    assert world["staff"] == []
+    assert found(world, "loan_positions", "assigned_to_known").passed
+
+
+def test_a_message_names_the_loans_and_what_is_wrong():
+    world = whole_world()
+    for loan_id, product in (("L1", "gone"), ("L2", "lost\r")):
+        find(world["loan_positions"], loan_id=loan_id, business_date=FEB_2)["product_id"] = product
+    assert found(world, "loan_positions", "assigned_to_known").message == (
+        "loan_positions: assigned_to_known fails for 2 rows on 2025-02-02 (loan_id=L1, column=product_id, "
+        "missing_id=gone; loan_id=L2, column=product_id, missing_id='lost\\r'): the portfolio, officer and product "
+        "of a position are known"
+    )
+
+
+def test_a_loan_taken_over_in_mid_life_may_have_fewer_installments():
+    # Of 2,000.00 over 24 installments 1,000.00 and two installments were left.
+    world = whole_world()
+    find(world["loans"], loan_id="L1").update(principal=Decimal(2000), term_count=24)
+    assert found(world, "loans", "terms_match_schedule").passed
+    find(world["loans"], loan_id="L1")["term_count"] = 1
+    assert loans(found(world, "loans", "terms_match_schedule")) == ["L1"]
+
+
+def test_a_rate_that_looks_like_a_percentage_is_told_once():
+    world = whole_world()
+    find(world["loans"], loan_id="L1")["annual_rate"] = Decimal("12.56")
+    assert found(world, "loans", "terms_match_schedule").passed
+    assert "L1" in loans(found(world, "loans", "rates_are_fractions"))

@@ -43,7 +43,7 @@ def test_a_bad_value_on_one_day(values, failed):
     assert [r["loan_id"] for r in outcome.sample] == ["L2"]
     assert outcome.sample[0]["why"] == f"{failed}; "
     assert [f["expectation"] for f in outcome.metadata["failed"]] == [failed]
-    assert outcome.message == f"loan_positions: 1 rows fail {failed}"
+    assert outcome.message == f"loan_positions: 1 rows fail {failed} (loan_id=L2)"
 
 
 def test_a_row_without_a_key():
