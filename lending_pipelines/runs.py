@@ -19,6 +19,7 @@ import dagster as dg
 from lending_pipelines.assets import CLOSE_ASSETS
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
+from lending_pipelines.event_log import open_instance
 from lending_pipelines.jobs import PROCESS_TAG, report_job_name, report_run_config
 from lending_pipelines.partitions import business_days
 from lending_pipelines.processes import this_process
@@ -85,7 +86,7 @@ def run_job(
 
     RunFailed when it does not succeed; LendingError when a day has no partition.
     """
-    instance_home(Settings.from_environment())
+    home = instance_home(Settings.from_environment())
     tags = {_REPOSITORY_TAG: _REPOSITORY, PROCESS_TAG: this_process()}
     if days is not None:
         business_days(*days)
@@ -94,7 +95,7 @@ def run_job(
             "dagster/asset_partition_range_end": days[1].isoformat(),
         }
     run_id = str(uuid4())
-    with dg.DagsterInstance.get() as instance, _reported(instance, run_id, progress):
+    with open_instance(home) as instance, _reported(instance, run_id, progress):
         result = definitions.resolve_job_def(name).execute_in_process(
             run_config={**_QUIET, **(run_config or {})},
             instance=instance,
@@ -121,9 +122,9 @@ def open_days(first: date, last: date) -> list[date]:
 
     LendingError when one of them has no partition.
     """
-    instance_home(Settings.from_environment())
+    home = instance_home(Settings.from_environment())
     daily = [key for asset in CLOSE_ASSETS if asset.partitions_def is not None for key in asset.keys]
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(home) as instance:
         closed = set.intersection(*(set(instance.get_materialized_partitions(key)) for key in daily))
     return [day for day in business_days(first, last) if day.isoformat() not in closed]
 

@@ -1,0 +1,93 @@
+"""The command line's event log: Dagster's own files, read by Dagster as before, over connections that stay open."""
+
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
+
+from lending_pipelines.event_log import PooledEventLog, open_instance
+from lending_pipelines.runs import INSTANCE_CONFIG
+
+CONNECTIONS = 2
+"""Dagster makes a database's tables over a second connection."""
+
+
+@dg.asset
+def one():
+    return 1
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    (tmp_path / "dagster.yaml").write_text(INSTANCE_CONFIG)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    return tmp_path
+
+
+def materialize(instance) -> str:
+    return dg.materialize([one], instance=instance).run_id
+
+
+def test_dagster_1_13_opens_the_event_log_by_the_method_that_is_replaced():
+    # Look at event_log.py again, and whether Dagster keeps its connections by now, when this changes.
+    assert dg.__version__.startswith("1.13.")
+    assert "NullPool" in SqliteEventLogStorage._connect.__wrapped__.__code__.co_names
+
+
+def events(instance, run_id) -> list[str]:
+    return [record.dagster_event.event_type_value for record in instance.all_logs(run_id) if record.is_dagster_event]
+
+
+def test_dagster_reads_what_was_recorded_and_the_other_way_round(home):
+    with open_instance(home) as instance:
+        ours = materialize(instance)
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
+        assert "ASSET_MATERIALIZATION" in events(instance, ours)
+        assert instance.get_latest_materialization_event(dg.AssetKey("one")).run_id == ours
+        theirs = materialize(instance)
+    with open_instance(home) as instance:
+        assert "ASSET_MATERIALIZATION" in events(instance, theirs)
+        assert instance.get_latest_materialization_event(dg.AssetKey("one")).run_id == theirs
+        assert {run.run_id for run in instance.get_runs()} == {ours, theirs}
+
+
+def test_a_run_opens_its_event_log_few_times_and_dagster_opens_it_for_every_event(home, monkeypatch):
+    opened = []
+    connect = sqlite3.connect
+
+    def counted(path, *arguments, **options):
+        opened.append(Path(path).name)
+        return connect(path, *arguments, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", counted)
+    with open_instance(home) as instance:
+        assert type(instance.event_log_storage) is PooledEventLog
+        opened.clear()
+        run_id = materialize(instance)
+        assert opened.count(f"{run_id}.db") <= CONNECTIONS
+        assert opened.count("index.db") <= CONNECTIONS
+    with dg.DagsterInstance.get() as instance:
+        opened.clear()
+        run_id = materialize(instance)
+        assert opened.count(f"{run_id}.db") > 5 * CONNECTIONS
+
+
+def test_closed_instances_leave_no_connection_open(home):
+    with open_instance(home) as instance:
+        materialize(instance)
+        engines = list(instance.event_log_storage._engines.values())
+        assert len(engines) == 2
+        assert all(engine.pool.checkedin() for engine in engines)
+    assert [engine.pool.checkedin() for engine in engines] == [0] * len(engines)
+
+
+def test_other_event_logs_are_left_as_they_are(home):
+    custom = "event_log_storage: {module: dagster._core.storage.event_log, class: ConsolidatedSqliteEventLogStorage,"
+    (home / "dagster.yaml").write_text(f"{INSTANCE_CONFIG}{custom} config: {{base_dir: {home}/events}}}}\n")
+    with open_instance(home) as instance:
+        assert not isinstance(instance.event_log_storage, SqliteEventLogStorage)
+        materialize(instance)
