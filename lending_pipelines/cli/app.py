@@ -3,6 +3,7 @@
 Commands only parse, call and print. An error is one line; --verbose adds the trace.
 """
 
+import gc
 import os
 import sys
 from datetime import datetime
@@ -32,6 +33,9 @@ for command in tapes.COMMANDS:
     app.command()(command)
 
 _state = {"verbose": False}
+
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""How many new objects start a garbage collection."""
 
 From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
 Status = Annotated[
@@ -199,6 +203,8 @@ def _assignments(settings: list[str]) -> dict[str, str]:
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line, and exit status 1."""
+    # With Python's default of 700 objects a close collects 2,000 times, a tenth of its CPU time, and frees little.
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         app()
     except LendingError as error:
