@@ -181,3 +181,9 @@ def materialise(first: date, last: date, *assets: str, config: dict | None = Non
         )
     made = result.asset_materializations_for_node(assets[-1])[-1]
     return {name: value.value for name, value in made.metadata.items()}
+
+
+def lending(*arguments: str) -> subprocess.CompletedProcess:
+    """Run the command `lending` in the home that the environment names."""
+    command = [Path(sys.executable).parent / "lending", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)

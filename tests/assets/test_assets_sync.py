@@ -2,40 +2,18 @@
 
 import csv
 import gzip
-import subprocess
-import sys
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import dagster as dg
 import pytest
-from homes import Home
+from homes import Home, lending
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import positions
 from lending_pipelines.runs import RunFailed, run_job
 
 JAN_31, FEB_10 = date(2024, 1, 31), date(2024, 2, 10)
-
-
-@pytest.fixture
-def case(shared_dir, tmp_path, monkeypatch):
-    """Builds the servicing database of a case in a home of its own."""
-    home = Home(tmp_path)
-    home.enter(monkeypatch)
-
-    def build(name: str, *options: str) -> Home:
-        program = shared_dir / "cases" / name / "build.py"
-        subprocess.run([sys.executable, program, str(home.folder), *options], check=True)
-        return home
-
-    return build
-
-
-def lending(*arguments: str) -> subprocess.CompletedProcess:
-    command = [Path(sys.executable).parent / "lending", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def outstanding(home: Home, day: date) -> dict[str, Decimal]:

@@ -1,0 +1,70 @@
+"""Cases that went wrong for others, by the real commands: closes, warnings, reports, and sources that must fail."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+from homes import lending
+from oddities import Database
+
+FEB_10 = date(2024, 2, 10)
+
+
+def closed(first: str, last: date) -> str:
+    """Close the days; what the command says on standard error."""
+    done = lending("close", "--from", first, "--to", str(last))
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def reported(report_type: str, day: str) -> str:
+    """The text of a report in JSON."""
+    done = lending("report", report_type, "--set", f"as_of={day}", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.partition("  (")[0]).read_text()
+
+
+def test_an_interest_free_portfolio_and_a_day_without_loans(case):
+    # 100.00 lent on 5 January without interest, half repaid on 5 February, and the rest owed.
+    home = case("zero-interest-irr")
+    closed("2024-01-04", FEB_10)
+
+    snapshots = {row["business_date"]: row for row in home.rows("portfolio_snapshots") if row["scope"] == "all"}
+    assert json.dumps(snapshots[FEB_10]["irr_with_residual"]) == "0.0"
+    printed = reported("portfolio_summary", str(FEB_10))
+    assert '"irr_with_residual": 0.0' in printed or '"irr_with_residual": 0' in printed
+    assert "-0.0" not in printed
+
+    # On 4 January no table of loans has a row, and the day is closed.
+    assert min(snapshots) == date(2024, 1, 5)
+    assert (
+        "2024-01-04 to 2024-01-04 is closed already"
+        in lending("close", "--from", "2024-01-04", "--to", "2024-01-04").stdout
+    )
+    with dg.DagsterInstance.get() as instance:
+        made = instance.get_materialized_partitions(dg.AssetKey("loan_positions"))
+    assert {"2024-01-04", str(FEB_10)} <= made
+    assert "is not closed" not in reported("portfolio_summary", "2024-01-04")
+
+
+def test_payments_on_loans_without_any_disbursement_stop_the_close_by_name(empty_home):
+    # A source that gives no disbursements: 20 loans that owe -10.00 each.
+    empty_home.folder.mkdir()
+    database = Database(empty_home.folder / "servicing.db")
+    for number in range(1, 21):
+        database.loan(number, [("2024-03-05", "100.00", "1.97")])
+        database.transact(f"T{number}", number, "repayment", "2024-02-05", "10.00")
+    database.close()
+
+    done = lending("close", "--from", str(FEB_10), "--to", str(FEB_10))
+
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert "check loan_positions.paid_without_disbursement failed" in told
+    assert "fails for 20 rows on 2024-02-10 (loan_id=1; loan_id=10; " in told
+    assert "the servicing database lacks the disbursement" in told
+    assert Decimal(sum(row["principal_outstanding"] for row in empty_home.rows("loan_positions"))) == -200
+    with empty_home.lake() as lake:
+        assert not lake.has("portfolio_snapshots")
