@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
-from homes import lending
+from homes import Home, lending
 from oddities import Database
 
-FEB_10 = date(2024, 2, 10)
+FEB_10, MAR_1, MAR_2 = date(2024, 2, 10), date(2024, 3, 1), date(2024, 3, 2)
 
 
 def closed(first: str, last: date) -> str:
@@ -24,6 +24,30 @@ def reported(report_type: str, day: str) -> str:
     done = lending("report", report_type, "--set", f"as_of={day}", "--format", "json")
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.partition("  (")[0]).read_text()
+
+
+def owed(home: Home, day: date) -> tuple[str, str, int]:
+    """What loan L1 owes, what of it is past due, and since how many days."""
+    (row,) = home.rows("loan_positions", day, day)
+    return str(row["principal_outstanding"]), str(row["past_due_amount"]), row["days_past_due"]
+
+
+def test_a_payment_dated_into_closed_days_is_told_by_the_next_close_and_on_reports(case):
+    home = case("backdated-and-nobody-told")
+    assert "warning" not in closed("2024-02-01", MAR_1)
+    assert owed(home, MAR_1) == ("200.00", "102.00", 25)
+
+    # A receipt of 5 February, of all that fell due on that day, is handed in on 2 March.
+    case("backdated-and-nobody-told", "--later")
+    (told,) = [line for line in closed(str(MAR_2), MAR_2).splitlines() if "warning" in line]
+
+    assert owed(home, MAR_2) == ("100.00", "0.00", 0)
+    assert owed(home, MAR_1) == ("200.00", "102.00", 25)
+    assert "check loan_positions.restatement_due failed: closed days 2024-02-05 to 2024-03-01 no longer agree" in told
+    assert "lending close --from 2024-02-05 --to 2024-03-01 --force" in told
+    printed = reported("delinquency_aging", str(MAR_1))
+    note = printed.partition(" to 2024-03-01 no longer agree with the transactions")[2]
+    assert "past due 102.00 USD as closed, 0.00 now" in note
 
 
 def test_an_interest_free_portfolio_and_a_day_without_loans(case):
