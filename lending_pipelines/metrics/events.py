@@ -4,7 +4,7 @@ A reversal is the negative of what it reverses, from its own effective_on; a rev
 charge-offs change about the other transactions is in charge_offs.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Literal
 
@@ -36,6 +36,15 @@ AMOUNTS = (
     "interest_capitalized",
 )
 """The cumulative amounts that `amounts` yields."""
+
+PRINCIPAL = (
+    "principal_disbursed",
+    "principal_capitalized",
+    "principal_paid",
+    "principal_charged_off",
+    "principal_forgiven",
+)
+"""Those of AMOUNTS that make principal_outstanding."""
 
 _UNSIGNED = ("principal", "interest", "fees", "amount")
 _SIGNED = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
@@ -112,7 +121,7 @@ def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
     """
     drawn = signed.type == "disbursement"
     changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
-        **_totals(signed),
+        **totals(signed),
         payment_on=signed.on.max(where=(signed.type == "repayment") & (signed.sign > 0)),
         drawn_first=signed.on.min(where=drawn),
         drawn_last=signed.on.max(where=drawn),
@@ -135,11 +144,11 @@ def amounts_at(signed: ir.Table, moments: ir.Table) -> ir.Table:
     """The cumulative amounts at the end of given days: loan_id, at, AMOUNTS; `moments` has loan_id and at."""
     until = signed.inner_join(moments, "loan_id")
     until = until.filter(until.on <= until["at"])
-    return until.group_by("loan_id", "at").agg(**_totals(until))
+    return until.group_by("loan_id", "at").agg(**totals(until))
 
 
-def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
-    """Σ of AMOUNTS over the rows of a group."""
+def totals(signed: ir.Table, names: Sequence[str] = AMOUNTS) -> dict[str, ir.DecimalScalar]:
+    """Σ of those of AMOUNTS over the rows of a group."""
 
     def total(value: ir.DecimalColumn, *types: str) -> ir.DecimalScalar:
         return money(ibis.coalesce(money((value * signed.sign).sum(where=signed.type.isin(types))), ZERO))
@@ -147,7 +156,7 @@ def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
     def paid(value: ir.DecimalColumn) -> ir.DecimalScalar:
         return money(wide(total(value, "repayment")) - total(value, "refund") - total(value, RECOVERED_PAYMENT))
 
-    return {
+    sums = {
         "principal_disbursed": total(signed.principal, "disbursement"),
         "principal_capitalized": total(signed.interest + signed.fees, "capitalization"),
         "principal_paid": paid(signed.principal),
@@ -159,10 +168,11 @@ def _totals(signed: ir.Table) -> dict[str, ir.DecimalScalar]:
         "interest_waived": total(signed.interest, "waiver"),
         "interest_capitalized": total(signed.interest, "capitalization"),
     }
+    return {name: sums[name] for name in names}
 
 
 def principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
-    """What is left of the principal, from the columns of AMOUNTS."""
+    """What is left of the principal, from the columns PRINCIPAL."""
     return money(
         wide(rows.principal_disbursed)
         + rows.principal_capitalized

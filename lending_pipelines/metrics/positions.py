@@ -61,8 +61,8 @@ def loan_positions(
     followed = ibis.union(asked, _drawn_otherwise(loans, amounts), distinct=True)
     signed = events.signed(transactions, last, lambda rows: rows.semi_join(followed, "loan_id"))
     theirs = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
-    spell = spells.spells(theirs, since, last)
-    due = spells.due_when_repaid(spell, versions, installments)
+    spell = spells.level(spells.spells(theirs, last), since)
+    due = spells.due_by(spell, versions, installments)
     relevant = _relevant(installments, amounts, versions, asked, days)
     levels = {
         "amounts": amounts,
@@ -188,37 +188,29 @@ def _earned_at(
     periods = schedules.periods(theirs, reached)
     without = transactions.filter(~transactions.type.isin(events.CHARGE_OFFS))
     signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
-    spell = spells.at(spells.spells(signed, timeline.BEGINNING, last), moments)
-    moments = moments.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
-    moments = moments.left_join(spell, ["loan_id", "at"]).select(
-        *moments.columns, "repaid_on", begins_on=ibis.coalesce(spell.drawn_on, moments.disbursed_on)
+    standing = spells.at(spells.spells(signed, last), moments)
+    amounts = events.amounts_at(signed, moments.select("loan_id", "at"))
+    due = spells.due_by(standing, versions, theirs)
+    standing = standing.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    standing = standing.mutate(begins_on=ibis.coalesce(standing.drawn_on, standing.disbursed_on))
+    within = standing.inner_join(periods, "loan_id")
+    within = within.filter(
+        within.in_force_from <= within["at"],
+        within.in_force_until > within["at"],
+        ibis.coalesce(within.starts_on, within.disbursed_on) <= within["at"],
+        within.due_on > within["at"],
     )
-    within = moments.inner_join(
-        periods,
-        [
-            moments.loan_id == periods.loan_id,
-            periods.in_force_from <= moments["at"],
-            periods.in_force_until > moments["at"],
-            ibis.coalesce(periods.starts_on, moments.disbursed_on) <= moments["at"],
-            periods.due_on > moments["at"],
-        ],
-    )
-    due = spells.due_by(moments.select("loan_id", "repaid_on"), versions, theirs)
-    within = within.select(
-        "loan_id", "at", "version", "repaid_on", scheduled=schedules.earned(within, within["at"], within.begins_on)
-    )
-    scheduled = within.left_join(due, ["loan_id", "version", "repaid_on"]).select(
-        "loan_id", "at", "scheduled", "due_when_repaid"
-    )
-    rows = events.amounts_at(signed, moments.select("loan_id", "at"))
-    rows = moments.inner_join(rows, ["loan_id", "at"]).left_join(scheduled, ["loan_id", "at"])
+    within = schedules.with_earned(within, "at", "begins_on")
+    within = within.left_join(due, ["loan_id", "version", "repaid_on"])
+    within = within.select("loan_id", "at", "scheduled_interest", "due_when_repaid")
+    rows = moments.inner_join(amounts, ["loan_id", "at"]).left_join(within, ["loan_id", "at"])
     return rows.select(
         "loan_id",
         "charged_off_on",
         earned_before_charge_off=ibis.cases(
             (rows.principal_disbursed <= 0, ZERO),
             (_closed(rows), _interest_settled(rows)),
-            else_=ibis.coalesce(rows.scheduled, ZERO),
+            else_=ibis.coalesce(rows.scheduled_interest, ZERO),
         ),
     )
 
@@ -298,13 +290,14 @@ def _spans(states: ir.Table, due: ir.Table, relevant: ir.Table, conventions: Con
 def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     """The columns that change from day to day, and the table's own shape."""
     rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
+    rows = schedules.with_earned(rows, "business_date", "earning_from")
     rows = rows.mutate(
         days_past_due=rows.active.ifelse(delinquency.days_past_due(rows.business_date, rows.late_since), 0),
         interest_earned=ibis.cases(
             (rows.status == "pending", ZERO),
             (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
             (rows.status == "closed", rows.interest_settled),
-            else_=ibis.coalesce(schedules.earned(rows, rows.business_date, rows.earning_from), ZERO),
+            else_=ibis.coalesce(rows.scheduled_interest, ZERO),
         ),
         next_due_on=(rows.active & (rows.due_on < timeline.FAR)).ifelse(rows.due_on, ibis.null("date")),
     )

@@ -177,21 +177,28 @@ def oldest_due(relevant: ir.Table, spans: ir.Table) -> ir.Table:
     return merged.filter(merged.is_span == 1, merged.oldest_due_on.notnull()).select("loan_id", "on", "oldest_due_on")
 
 
-def earned(rows: ir.Table, on: ir.DateColumn, begins_on: ir.DateColumn) -> ir.DecimalColumn:
-    """Scheduled interest earned by the end of the day `on` that lies in each row's period, to the cent, half to even.
+def with_earned(rows: ir.Table, on: str, begins_on: str) -> ir.Table:
+    """The rows with `scheduled_interest`: what is earned by the end of the day `on`, to the cent, half to even.
 
-    Interest of the periods before, plus the period's own × days elapsed ÷ days in the period. No period begins before
-    `begins_on`, the day from which principal is outstanding. In whole cents, so that rounding is exact; the interest is
-    divided before it is multiplied, so that no product overflows.
+    The day lies in the row's period. Interest of the periods before, plus the period's own × days elapsed ÷ days in the
+    period. No period begins before the day `begins_on`, from which principal is outstanding. In whole cents, so that
+    rounding is exact; the interest is divided before it is multiplied, so that no product overflows.
     """
-    begins = ibis.greatest(ibis.coalesce(rows.starts_on, begins_on), begins_on)
+    begins = ibis.greatest(ibis.coalesce(rows.starts_on, rows[begins_on]), rows[begins_on])
     open_end = rows.due_on == ibis.literal(FAR)
-    length = open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1))
-    elapsed = open_end.ifelse(0, ibis.greatest(on.delta(begins, unit="day"), 0))
-    before = cents(rows.due_before) - cents(rows.principal_before)
-    interest = cents(rows.interest)
-    rest = (interest % length) * elapsed
-    whole = before + quotient(interest, length) * elapsed + quotient(rest, length)
-    half = (rest % length) * 2
-    rounds_up = (half > length) | ((half == length) & (whole % 2 == 1))
-    return from_cents(whole + rounds_up.cast("int64"))
+    # In steps, so that no expression is repeated in those that are made of it.
+    steps = rows.mutate(
+        cents_before=cents(rows.due_before) - cents(rows.principal_before),
+        cents_in=cents(rows.interest),
+        length=open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1)),
+        elapsed=open_end.ifelse(0, ibis.greatest(rows[on].delta(begins, unit="day"), 0)),
+    )
+    steps = steps.mutate(rest=(steps.cents_in % steps.length) * steps.elapsed)
+    steps = steps.mutate(
+        whole=steps.cents_before
+        + quotient(steps.cents_in, steps.length) * steps.elapsed
+        + quotient(steps.rest, steps.length),
+        half=(steps.rest % steps.length) * 2,
+    )
+    rounds_up = (steps.half > steps.length) | ((steps.half == steps.length) & (steps.whole % 2 == 1))
+    return steps.select(*rows.columns, scheduled_interest=from_cents(steps.whole + rounds_up.cast("int64")))
