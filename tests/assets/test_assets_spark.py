@@ -124,13 +124,12 @@ def test_every_table_of_the_real_tape_is_the_same_to_the_cent(java, tape_cut, tm
     assert evaluations(homes["spark"]) == evaluations(homes["duckdb"])
 
 
-def positions_run(master: str, *more: str) -> subprocess.Popen:
-    """A run in a process of its own that makes positions (and more) again on Spark."""
-    selection = " or ".join(f'key:"{name}"' for name in ("loan_positions", *more))
+def positions_run(master: str) -> subprocess.Popen:
+    """A run in a process of its own that makes positions again on Spark."""
     return subprocess.Popen(
         [
             *(BIN / "dagster", "asset", "materialize", "-m", "lending_pipelines.definitions"),
-            *("--select", selection, "--partition-range", "...".join(map(str, SOME_DAYS))),
+            *("--select", 'key:"loan_positions"', "--partition-range", "...".join(map(str, SOME_DAYS))),
         ],
         env=os.environ | SPARK | {"LENDING_SPARK_MASTER": master},
         stderr=subprocess.PIPE,
@@ -247,21 +246,47 @@ def cluster(java: None, tmp_path: Path) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_write(home, cluster, monkeypatch):
+def held_run(master: str, folder: Path, *assets: str) -> subprocess.Popen:
+    """A run in a process of its own that makes tables again on Spark, and waits in its first write for `folder`/go."""
+    # Rows reach the file as they come: neither collected between Python and Java nor sorted before they are written.
+    unbuffered = "--conf spark.buffer.size=64 --conf spark.sql.maxConcurrentOutputFileWriters=8 pyspark-shell"
+    tests = Path(__file__).parents[1]
+    return subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("held_write.py"), folder, *map(str, SOME_DAYS), *assets],
+        env=os.environ
+        | SPARK
+        | {
+            "LENDING_SPARK_MASTER": master,
+            "PYSPARK_SUBMIT_ARGS": unbuffered,
+            "PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")]),
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_write(
+    home, cluster, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     before, versions = {name: home.rows(name) for name in DAILY_TABLES}, home.versions()
+    held = tmp_path / "held"
+    held.mkdir()
 
-    run = positions_run(cluster.url, "portfolio_snapshots")
+    run = held_run(cluster.url, held, "loan_positions", "portfolio_snapshots")
     try:
-        assert until(writing(home), run), run.communicate()[1]
-        kill(cluster.workers[0])
+        assert until(lambda: any(held.glob("*.held")) and writing(home)(), run), run.communicate()[1]
+        work = Path(next(held.glob("*.held")).read_text()).relative_to(cluster.folder)
+        kill(cluster.workers[int(work.parts[0].removeprefix("worker_"))])
         killed_at = home.versions()
         seen = home.rows("loan_positions")
+        (held / "go").touch()
         _, errors = run.communicate(timeout=PATIENCE)
     finally:
         kill(run)
 
-    # Both computed, and the other worker did again what was lost.
+    # Both took part, and the other worker did again what was lost.
     assert {path.parts[-3] for path in cluster.folder.glob("worker_*/app-*/*")} == {"worker_0", "worker_1"}
     assert killed_at == versions
     assert seen == before["loan_positions"]

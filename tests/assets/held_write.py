@@ -1,0 +1,44 @@
+"""A run for tests that makes daily tables on Spark and stops in the middle of its first write until it is let go.
+
+    python held_write.py FOLDER FIRST LAST ASSET...
+
+Each task that writes hands its first rows on, names itself in a file of FOLDER, whose content is the task's working
+directory, and waits until FOLDER has a file `go`.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+from homes import materialise
+from pyspark.sql.classic.dataframe import DataFrame
+
+
+def hold_writes(folder: Path) -> None:
+    """Make every task of `write_parquet` wait after its first rows, which come to it from Spark's hint to rebalance."""
+    rebalanced = DataFrame.hint
+
+    def held(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield batch
+            if not (folder / "go").exists():
+                (folder / f"{os.getpid()}.tmp").write_text(os.getcwd())
+                (folder / f"{os.getpid()}.tmp").rename(folder / f"{os.getpid()}.held")
+            while not (folder / "go").exists():
+                time.sleep(0.01)
+
+    def hint(frame: DataFrame, name: str, *parameters: str) -> DataFrame:
+        evened = rebalanced(frame, name, *parameters)
+        return evened.mapInArrow(held, evened.schema)
+
+    DataFrame.hint = hint
+
+
+if __name__ == "__main__":
+    folder, first, last, *assets = sys.argv[1:]
+    hold_writes(Path(folder))
+    materialise(date.fromisoformat(first), date.fromisoformat(last), *assets)
