@@ -1,6 +1,6 @@
 """What a lender of two currencies earned by 31 January 2026, by hand; and that loans add up to portfolios on a home."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -159,7 +159,10 @@ def test_one_scope_is_not_broken_down(lake):
 
 @pytest.fixture
 def sold(lake):
-    """The lake with dollar loans sold on the day they began: two to fund X, one to fund Y at an unrecorded price."""
+    """The lake with dollar loans sold on the day they began: two to fund X, one to fund Y at an unrecorded price.
+
+    Ownership begins on the day after the sale.
+    """
     lake.rows["loans"] = [
         {"loan_id": row["loan_id"], "currency": row["currency"]} for row in lake.rows["loan_positions"]
     ]
@@ -169,7 +172,7 @@ def sold(lake):
             "investor_id": fund,
             "investor_name": f"Fund {fund}",
             "loan_id": loan_id,
-            "assigned_on": BEGAN,
+            "assigned_on": BEGAN + timedelta(days=1),
             "purchase_price": price and money(price),
         }
         for loan_id, fund, price in sales
@@ -280,7 +283,7 @@ def test_without_a_table_of_fees_what_they_brought_is_not_zero(lake):
     del lake.rows["fees"]
     book = generate(lake, "loan_profitability")
     assert {row["fees_earned"] for row in rows(book, "Loans")} == {None}
-    assert book.notes[-1] == "No data: the source has no fees; fees earned are blank."
+    assert "No data: the source has no fees; fees earned are blank." in book.notes
 
 
 def test_an_empty_book_says_so(lake):
