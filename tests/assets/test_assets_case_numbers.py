@@ -1,0 +1,80 @@
+"""Servicing data that gave wrong numbers or stopped the close elsewhere: the right numbers, by the real command."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+from homes import Home, lending
+
+
+def close(first: date, last: date) -> None:
+    done = lending("close", "--from", str(first), "--to", str(last))
+    assert done.returncode == 0, done.stderr
+
+
+def positions(home: Home, loan_id: str) -> dict[date, dict]:
+    rows = home.rows("loan_positions")
+    return {row["business_date"]: row for row in rows if row["loan_id"] == loan_id}
+
+
+def tie_out(home: Home, control: str, day: date) -> dict:
+    (row,) = [row for row in home.rows("ledger_tieouts", day, day) if row["control_for"] == control]
+    return row
+
+
+def balances(row: dict) -> tuple[str, str, str]:
+    return tuple(str(row[name]) for name in ("ledger_balance", "subledger_balance", "difference"))
+
+
+def test_a_loan_of_two_hundred_trillion(case):
+    day = date(2025, 1, 2)
+    home = case("huge-amount")
+    close(day, day)
+
+    huge = positions(home, "BIG")[day]
+    assert huge["principal_outstanding"] == Decimal("200000000000000.00")
+    assert huge["scheduled_due"] == Decimal("236000000000000.00")
+    assert huge["interest_earned"] == Decimal("36000000000000.00")
+    assert huge["days_past_due"] == 1
+
+
+def test_more_refunded_than_paid_before_anything_is_due(case):
+    # 200.00 disbursed, 15.00 refunded against principal on 25 January; 104.00 are due on 10 February.
+    home = case("refund-before-first-due")
+    close(date(2024, 1, 20), date(2024, 2, 11))
+
+    loan = positions(home, "R1")
+    early = [loan[day] for day in loan if date(2024, 1, 25) <= day <= date(2024, 2, 9)]
+    assert len(early) == 16
+    names = ("principal_outstanding", "scheduled_due", "past_due_amount", "days_past_due", "bucket")
+    assert {tuple(str(row[name]) for name in names) for row in early} == {("215.00", "0.00", "0.00", "0", "current")}
+    # Less than nothing is settled, and what fell due is owed, not more.
+    due = loan[date(2024, 2, 11)]
+    assert (str(due["scheduled_due"]), str(due["past_due_amount"]), due["days_past_due"]) == ("104.00", "104.00", 1)
+
+
+def test_an_overpaid_loan_whose_credit_balance_is_in_a_liability_ties_out(case):
+    home = case("credit-balances-in-a-liability")
+    close(date(2024, 1, 20), date(2024, 2, 11))
+
+    ties = [row for row in home.rows("ledger_tieouts") if row["control_for"] == "principal"]
+    assert len(ties) == 23
+    assert {balances(row) for row in ties} == {("-20.00", "-20.00", "0.00")}
+
+
+def test_recoveries_credited_to_an_expense_tie_out(case):
+    day = date(2024, 1, 31)
+    home = case("recovery-as-contra-expense")
+    close(day, day)
+
+    assert balances(tie_out(home, "recovery", day)) == ("55.00", "55.00", "0.00")
+
+
+def test_the_loans_of_a_break_are_json_also_with_a_carriage_return_in_an_id(case):
+    day = date(2024, 1, 31)
+    home = case("control-characters-in-id")
+    close(day, day)
+
+    row = tie_out(home, "principal", day)
+    assert balances(row) == ("90.00", "100.00", "-10.00")
+    assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L7\r"]
