@@ -264,6 +264,21 @@ def test_a_loan_ends_as_the_tape_says(tmp_path, reported, expected, balance):
     assert len(set(ids)) == len(ids)
 
 
+def test_interest_that_a_repaid_loan_did_not_pay_is_waived(tmp_path):
+    # 390.00 + 10.00 are due on 30 September; the borrower pays off 1,000.00 of principal and 4.00 of interest on
+    # that day, and the tape says that nothing is owed any more. 1,004.00 paid is more than the 400.00 due.
+    paid_off = {"endBalance": "0.00", "principalCollected": "1000.00", "totalPaid": "1004.00"}
+    assert events_of(tmp_path, paid_off) == [("repayment", 9, "1000", "4", "0")]
+    # With 15.00 owed at the cut-off, 15.00 + 0.15 are due on 30 September, and 15.00 are paid.
+    month = MONTH | {"endBalance": "0.00", "principalCollected": "15.00", "totalPaid": "15.00"}
+    source = open_source("absee", write_tape(tmp_path, [month], reportingPeriodActualEndBalanceAmount="15.00"))
+    rows = rows_of(source, "transactions")
+    assert [(row["type"], str(row["principal"]), str(row["interest"])) for row in rows[1:]] == [
+        ("repayment", "15.00", "0.00"),
+        ("waiver", "0.00", "0.15"),
+    ]
+
+
 def test_a_reported_charge_off_of_a_part_is_booked_and_the_loan_goes_on(tmp_path):
     part = {"endBalance": "700.00", "totalPaid": "0.00", "chargedoffPrincipalAmount": "250.00"}
     assert events_of(tmp_path, part) == [("charge_off", 9, "250", "0", "0"), ("waiver", 9, "50", "0", "0")]

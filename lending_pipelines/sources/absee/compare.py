@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import accumulate, groupby
 
-from lending_pipelines.sources.absee.events import ZERO, transactions
+from lending_pipelines.sources.absee.events import ZERO, settles, transactions
 from lending_pipelines.sources.absee.tape import Tape, TapeLoan, TapeMonth
 from lending_pipelines.sources.absee.terms import installments
 
@@ -67,19 +67,9 @@ def _compared(
             row = remaining.pop(0)
             if row["type"] == "charge_off":
                 charged_off += row["principal"]
-            settled += _settles(row)
+            settled += settles([row])
         owes = month.closing_balance is None or month.closing_balance > 0
         yield month, charged_off, _days_past_due(due_on, due, settled, month.period_end) if owes else 0
-
-
-def _settles(row: dict) -> Decimal:
-    match row["type"]:
-        case "repayment" | "waiver":
-            return row["principal"] + row["interest"]
-        case "capitalization":
-            return row["interest"]
-        case _:
-            return ZERO
 
 
 def _days_past_due(due_on: Sequence[date], due: Sequence[Decimal], settled: Decimal, on: date) -> int:

@@ -10,6 +10,8 @@ The tape gives balances and cash, not transactions. Month by month, with `fall` 
   servicing transfer, is a **waiver**; a sale or a repurchase is a **repayment** of the price, which is the balance
   where no other is reported; a loan charged off, or for which the tape reports neither a code nor what was charged off,
   is a **charge_off**. Any other fall is a **waiver** of principal.
+- A loan whose balance falls to zero owes nothing more: what its schedule asked for by then and was not paid, which is
+  interest, is a **waiver**, unless the loan is charged off.
 - A month whose endBalance is not reported changes no balance, unless it has a zero balance code: the loan ends then.
 - A credit balance that returns to zero is a capitalization too, as *fees*, not as interest earned. It was most likely
   refunded; but the tape's totalPaid does not count the cash going out, so a refund would make cash differ from it. The
@@ -28,7 +30,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from lending_pipelines.sources.absee.tape import Tape, TapeLoan, TapeMonth
-from lending_pipelines.sources.absee.terms import posted_at
+from lending_pipelines.sources.absee.terms import installments, posted_at
 
 ZERO = Decimal(0)
 
@@ -69,14 +71,17 @@ def costs_above_recoveries(tape: Tape) -> Decimal:
 
 def _loan_transactions(loan: TapeLoan, months: Iterable[TapeMonth]) -> Iterator[dict]:
     yield _transaction(loan.asset_number, "disbursement", loan.cut_off, principal=loan.balance)
-    balance, recoveries = loan.balance, _Recoveries()
+    balance, settled, recoveries = loan.balance, ZERO, _Recoveries()
     for month in months:
         paid, principal = month.total_paid or ZERO, _principal_paid(balance, month)
-        if paid:
-            yield _month_transaction(month, "repayment", principal=principal, interest=paid - principal)
+        rows = [_month_transaction(month, "repayment", principal=principal, interest=paid - principal)] if paid else []
         if month.closing_balance is not None:
-            yield from _explain(month, balance, balance - month.closing_balance - principal)
+            rows += _explain(month, balance, balance - month.closing_balance - principal)
+            if balance > 0 == month.closing_balance and all(row["type"] != "charge_off" for row in rows):
+                rows += _waive_rest(loan, month, settled + settles(rows))
             balance = month.closing_balance
+        settled += settles(rows)
+        yield from rows
         if proceeds := _proceeds(month):
             yield from _recover(month, recoveries, proceeds)
 
@@ -110,6 +115,27 @@ def _explain(month: TapeMonth, balance: Decimal, fall: Decimal) -> Iterator[dict
         yield _month_transaction(month, "repayment", "sale", principal=price)
     if rest > 0:
         yield _month_transaction(month, "waiver", principal=rest)
+
+
+def _waive_rest(loan: TapeLoan, month: TapeMonth, settled: Decimal) -> Iterator[dict]:
+    """The waiver of what the schedule asked for by the month's end and the loan did not pay when it ended."""
+    due = sum(
+        (row["principal"] + row["interest"] for row in installments([loan]) if row["due_on"] <= month.period_end), ZERO
+    )
+    if due > settled:
+        yield _month_transaction(month, "waiver", "interest", interest=due - settled)
+
+
+def settles(rows: Iterable[dict]) -> Decimal:
+    """What the transactions settle of the schedule: docs/definitions.md, settled."""
+    return sum(
+        (
+            row["principal"] + row["interest"] if row["type"] in ("repayment", "waiver") else row["interest"]
+            for row in rows
+            if row["type"] in ("repayment", "waiver", "capitalization")
+        ),
+        ZERO,
+    )
 
 
 def _ends_as_loss(month: TapeMonth) -> bool:
@@ -147,7 +173,7 @@ def _month_transaction(month: TapeMonth, type_: str, of: str = "", **split: Deci
 def _transaction(
     loan_id: str, type_: str, effective_on, principal: Decimal = ZERO, interest: Decimal = ZERO, fees: Decimal = ZERO
 ) -> dict:
-    """A transaction. A loan has one of a type in a month, except reversals and sales, whose ids say more."""
+    """A transaction. A loan has one of a type in a month; the ids of those that may be more say what they are of."""
     return {
         "transaction_id": f"{loan_id}-{effective_on}-{type_}",
         "loan_id": loan_id,
