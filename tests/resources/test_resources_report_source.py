@@ -56,6 +56,7 @@ def test_a_close_that_commits_in_mid_report_does_not_change_it(home, monkeypatch
     during = run_report("delinquency_aging", parameters, "json")
 
     assert during["sha256"] == before["sha256"]
-    assert set(during["data_versions"].values()) == {0}
+    # Each daily table of the close adds its days to closed_days, and is itself written once.
+    assert {version for name, version in during["data_versions"].items() if name != "closed_days"} == {0}
     with home.lake() as lake:
         assert lake.version("aging_buckets") == 1
