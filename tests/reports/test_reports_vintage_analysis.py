@@ -69,6 +69,7 @@ def lake():
                 _flow("T2", "L1", "repayment", date(2025, 2, 15), "100.00"),
                 _flow("T3", "L1", "charge_off", date(2025, 3, 20), "300.00"),
                 _flow("T4", "L1", "recovery", date(2025, 4, 10), "60.00"),
+                _flow("T0", "L2", "disbursement", date(2025, 3, 10), "3000.00"),
                 _flow("T5", "L2", "charge_off", date(2025, 3, 11), "500.00"),
                 _flow("T6", "L2", "reversal", date(2025, 4, 1), "500.00", "T5"),
                 _flow("T7", "L1", "recovery", date(2025, 5, 1), "40.00"),  # after the day
