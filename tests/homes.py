@@ -179,7 +179,8 @@ def materialise(first: date, last: date, *assets: str, config: dict | None = Non
                 "dagster/asset_partition_range_end": last.isoformat(),
             },
         )
-    made = result.asset_materializations_for_node(assets[-1])[-1]
+    events = result.get_asset_materialization_events()
+    made = [event.materialization for event in events if event.asset_key == dg.AssetKey(assets[-1])][-1]
     return {name: value.value for name, value in made.metadata.items()}
 
 

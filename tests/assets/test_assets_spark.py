@@ -43,14 +43,15 @@ def sample(java: None, filled_home: Home, closed_home: Home, tmp_path_factory) -
 
 
 def compare(homes: dict[str, Home], some: set[str]) -> None:
-    """Every table of both lakes: ratios to 1e-9, all else exactly."""
+    """Every table of both lakes: ratios to 1e-9, all else but the instants of closing exactly."""
     assert homes["spark"].versions().keys() == homes["duckdb"].versions().keys()
     for name in homes["duckdb"].versions():
         expected, found = homes["duckdb"].rows(name), homes["spark"].rows(name)
         assert len(found) == len(expected), name
         assert expected or name not in some, f"{name} has no rows to compare"
         for row, wanted in zip(found, expected, strict=True):
-            wrong = {column: (row[column], value) for column, value in wanted.items() if not same(row[column], value)}
+            columns = [column for column in wanted if (name, column) != ("closed_days", "closed_at")]
+            wrong = {each: (row[each], wanted[each]) for each in columns if not same(row[each], wanted[each])}
             assert not wrong, (name, {key: row[key] for key in TABLES[name].key})
 
 
