@@ -19,9 +19,14 @@ ENGINES = ("duckdb", "spark")
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one environment. URLs are fsspec URLs or local paths; databases are SQLAlchemy URLs."""
+    """The settings of one environment. URLs are fsspec URLs or local paths; databases are SQLAlchemy URLs.
+
+    `lender_name` is empty when it is not set.
+    """
 
     home: Path
+    lender_name: str
+    logo_file: str | None
     lake_url: str
     engine: str
     spark_master: str
@@ -44,6 +49,8 @@ class Settings:
         home = Path(given.get("LENDING_HOME", ".lending")).absolute()
         return cls(
             home=home,
+            lender_name=given.get("LENDING_NAME", ""),
+            logo_file=given.get("LENDING_LOGO"),
             lake_url=given.get("LENDING_LAKE", str(home / "lake")),
             engine=_one_of("LENDING_ENGINE", given.get("LENDING_ENGINE", "duckdb"), ENGINES),
             spark_master=given.get("LENDING_SPARK_MASTER", "local[*]"),

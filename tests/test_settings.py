@@ -21,6 +21,13 @@ def test_everything_embedded_lies_in_the_home():
     assert settings.conventions_file is None
 
 
+def test_the_lender_is_named_by_the_environment():
+    settings = Settings.from_environment({"LENDING_NAME": "Cedar Bank", "LENDING_LOGO": "cedar.svg"})
+
+    assert (settings.lender_name, settings.logo_file) == ("Cedar Bank", "cedar.svg")
+    assert (Settings.from_environment({}).lender_name, Settings.from_environment({}).logo_file) == ("", None)
+
+
 def test_a_relative_home_does_not_move_with_the_process():
     assert Settings.from_environment({}).home == Path.cwd() / ".lending"
 
@@ -28,6 +35,8 @@ def test_a_relative_home_does_not_move_with_the_process():
 def test_an_empty_variable_is_an_unset_one():
     names = (
         "HOME",
+        "NAME",
+        "LOGO",
         "LAKE",
         "EXPORTS",
         "SERVICING_URL",
