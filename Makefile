@@ -4,6 +4,10 @@ BIN := .venv/bin
 # The demonstration's home; set LENDING_HOME to open your own in the UI.
 export LENDING_HOME ?= $(CURDIR)/.lending/demo
 
+# Some containers tell Python not to keep compiled modules. Every process would then compile 2,800 modules again, for 4
+# to 8 seconds: each worker of a test run, and each command that a test runs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
