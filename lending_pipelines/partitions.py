@@ -35,6 +35,12 @@ def business_days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+def last_ended_day() -> date:
+    """The last day that has ended in LENDING_TIMEZONE; the day before LENDING_START_DATE when none has."""
+    ended = BUSINESS_DATES.get_last_partition_key()
+    return date.fromisoformat(ended) if ended else _settings.start_date - timedelta(days=1)
+
+
 def contiguous(days: Sequence[date]) -> list[tuple[date, date]]:
     """Sorted days as the fewest ranges (first, last) of consecutive days: each is one run."""
     ranges: list[tuple[date, date]] = []

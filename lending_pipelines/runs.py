@@ -16,13 +16,18 @@ from uuid import uuid4
 
 import dagster as dg
 
-from lending_pipelines.assets import CLOSE_ASSETS
+from lending_pipelines.assets import closed_days, summarize
+from lending_pipelines.assets.run_events import failed_checks, failure_reason
+from lending_pipelines.close_summary import CloseSummary
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.event_log import open_instance
 from lending_pipelines.jobs import PROCESS_TAG, report_job_name, report_run_config
-from lending_pipelines.partitions import business_days
+from lending_pipelines.lake import Lake
+from lending_pipelines.lake.engines import open_engine
+from lending_pipelines.partitions import business_days, last_ended_day
 from lending_pipelines.processes import this_process
+from lending_pipelines.register import Register
 from lending_pipelines.settings import Settings
 
 # Run monitoring ends runs past their time, as report jobs have one.
@@ -32,6 +37,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REPOSITORY_TAG = ".dagster/repository"
 _REPOSITORY = "__repository__@lending_pipelines.definitions"
 _POLL_SECONDS = 2.0
+_STATUS_MEMORY = "2GB"
 # Dagster's own switches for runs of many days, which it otherwise plans by an event for each day of each asset, in a
 # transaction of its own: seconds of planning instead of minutes. In return a failed run's days are not marked as
 # failed; they keep what they had, which is what the lake did.
@@ -113,7 +119,7 @@ def run_job(
                 for event in result.all_events
                 if event.is_step_materialization and event.asset_key
             },
-            _failed_checks(result.all_events),
+            failed_checks(result.all_events),
         )
 
 
@@ -122,11 +128,25 @@ def open_days(first: date, last: date) -> list[date]:
 
     LendingError when one of them has no partition.
     """
-    home = instance_home(Settings.from_environment())
-    daily = [key for asset in CLOSE_ASSETS if asset.partitions_def is not None for key in asset.keys]
-    with open_instance(home) as instance:
-        closed = set.intersection(*(set(instance.get_materialized_partitions(key)) for key in daily))
-    return [day for day in business_days(first, last) if day.isoformat() not in closed]
+    days = business_days(first, last)
+    with open_instance(instance_home(Settings.from_environment())) as instance:
+        closed = closed_days(instance)
+    return [day for day in days if day not in closed]
+
+
+def status_of_closes() -> CloseSummary:
+    """The summary of the last closed day, as things stand now."""
+    settings = Settings.from_environment()
+    register = Register(settings.register_url)
+    register.upgrade()
+    engine = open_engine(settings, settings.lake_url, _STATUS_MEMORY)
+    try:
+        with open_instance(instance_home(settings)) as instance:
+            lake = Lake(settings.lake_url, engine)
+            return summarize(instance, lake, register, closed_days(instance), last_ended_day())
+    finally:
+        engine.close()
+        register.dispose()
 
 
 @contextmanager
@@ -161,33 +181,10 @@ def _seconds(event: dg.DagsterEvent) -> float:
 
 
 def _failure(job: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> RunFailed:
-    """Why the first step that failed did: the blocking check that stopped it, or the error's own cause."""
-    failed = [event for event in events if event.is_step_failure]
-    reason = _reason(failed[0], events) if failed else "see the run's log"
-    traces = [event.step_failure_data.error.to_string() for event in failed if event.step_failure_data.error]
-    return RunFailed(f"{job}: {reason} (run {run_id})", "\n".join(traces))
-
-
-def _reason(failure: dg.DagsterEvent, events: Sequence[dg.DagsterEvent]) -> str:
-    stopped_by = [event for event in events if event.step_key == failure.step_key]
-    if checks := _failed_checks(stopped_by, only_blocking=True):
-        return checks[0]
-    error = failure.step_failure_data.error
-    message = " ".join((error.cause or error).message.split()) if error else "see the run's log"
-    return message.partition(": ")[2] if message.startswith("lending_pipelines.") else message
-
-
-def _failed_checks(events: Sequence[dg.DagsterEvent], only_blocking: bool = False) -> list[str]:
-    evaluations = [
-        event.asset_check_evaluation_data
-        for event in events
-        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    return [
-        f"check {found.asset_key.path[-1]}.{found.check_name} failed: {found.description}"
-        for found in evaluations
-        if not found.passed and (found.blocking or not only_blocking)
-    ]
+    """The error of a run that failed, with the reason and Dagster's traces."""
+    errors = [event.step_failure_data.error for event in events if event.is_step_failure]
+    traces = "\n".join(error.to_string() for error in errors if error)
+    return RunFailed(f"{job}: {failure_reason(events)} (run {run_id})", traces)
 
 
 def run_report(

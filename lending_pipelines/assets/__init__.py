@@ -5,6 +5,7 @@ What a number means is decided in metrics/; where things are, in resources/. No 
 
 from lending_pipelines.assets.assignments import loan_ownership, portfolio_assignments, portfolio_membership
 from lending_pipelines.assets.checks import table_checks
+from lending_pipelines.assets.close_summary import close_summary, closed_days, summarize
 from lending_pipelines.assets.daily import (
     aging_buckets,
     aging_transitions,
@@ -28,6 +29,7 @@ _MADE_BY_CLOSE = (
     trial_balance,
     ledger_tieouts,
     loan_tapes,
+    close_summary,
 )
 
 NEEDED_TABLES = tables_needed(_MADE_BY_CLOSE)
@@ -41,4 +43,13 @@ CLOSE_ASSETS = (servicing_tables, *_MADE_BY_CLOSE)
 ASSIGNMENT_ASSETS = (portfolio_assignments, portfolio_membership)
 """What puts loans into portfolios."""
 
-__all__ = ["ASSIGNMENT_ASSETS", "CLOSE_ASSETS", "NEEDED_TABLES", "report_assets", "servicing_tables", "table_checks"]
+__all__ = [
+    "ASSIGNMENT_ASSETS",
+    "CLOSE_ASSETS",
+    "NEEDED_TABLES",
+    "closed_days",
+    "report_assets",
+    "servicing_tables",
+    "summarize",
+    "table_checks",
+]

@@ -44,6 +44,11 @@ def table_checks(needed: Collection[str]) -> list[dg.AssetChecksDefinition]:
     ]
 
 
+def check_keys() -> list[dg.AssetCheckKey]:
+    """The keys of all checks of the lake's tables."""
+    return [dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in _checks_of([*SERVICING, *DERIVED])]
+
+
 def _checks_of(tables: Iterable[str]) -> list[Check]:
     # Names, severities and what is read do not depend on the conventions; the run's own are used to evaluate.
     return [check for table in tables for check in checks_for(table, Conventions())]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lending_pipelines.cli import portfolios, tapes
+from lending_pipelines.cli.status import status
 from lending_pipelines.cli.terminal import register_session, tell_step
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(portfolios.portfolio, name="portfolio")
 app.add_typer(portfolios.investor, name="investor")
 app.command()(portfolios.undo_sale)
+app.command()(status)
 for command in tapes.COMMANDS:
     app.command()(command)
 
@@ -105,8 +107,9 @@ def close(
 
     # It imports Great Expectations, for seconds, while this process imports the rest.
     client.start()
+    from lending_pipelines.close_summary import as_text
     from lending_pipelines.partitions import contiguous
-    from lending_pipelines.runs import open_days, run_job
+    from lending_pipelines.runs import open_days, run_job, status_of_closes
 
     days = (first.date(), last.date())
     ranges = [days] if force else contiguous(open_days(*days))
@@ -118,6 +121,8 @@ def close(
         if absent := [table for table, metadata in finished.metadata.items() if "absent" in metadata]:
             typer.echo(f"  no data: the source has no {', '.join(absent)}", err=True)
         _warn(finished)
+    if ranges:
+        typer.echo(as_text(status_of_closes()))
 
 
 @app.command()

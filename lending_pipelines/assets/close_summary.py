@@ -1,0 +1,148 @@
+"""close_summary: one page for each closed day, and the same summary for the command `lending status`.
+
+Runs and check results are read from Dagster's instance here; the rest is in the room close_summary/.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+
+from lending_pipelines.assets.checks import check_keys
+from lending_pipelines.assets.describe import OWNERS
+from lending_pipelines.assets.run_events import failure_reason
+from lending_pipelines.assets.servicing import SYNCED
+from lending_pipelines.close_summary import (
+    CloseSummary,
+    Finding,
+    LastRun,
+    RunStatus,
+    Severity,
+    as_markdown,
+    missing_days,
+    ordered,
+    summarize_book,
+    tape_summary,
+)
+from lending_pipelines.lake import Lake
+from lending_pipelines.partitions import BUSINESS_DATES, business_days, first_and_last, last_ended_day
+from lending_pipelines.register import Register
+from lending_pipelines.resources import LakeResource, RegisterResource
+from lending_pipelines.settings import Settings
+from lending_pipelines.tables import DERIVED, SERVICING
+
+DAILY = tuple(name for name, table in DERIVED.items() if table.daily)
+"""The daily tables of the close."""
+
+_POSITIONS = dg.AssetKey("loan_positions")
+_RUNS_SEARCHED = 100
+_RUN_STATUSES: dict[dg.DagsterRunStatus, RunStatus] = {
+    dg.DagsterRunStatus.SUCCESS: "succeeded",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "failed",
+}
+
+
+@dg.asset(
+    name="close_summary",
+    description="The page to open in the morning: how the book moved, which checks failed, which tapes wait, and which"
+    " days are not closed.",
+    deps=[*DAILY, "loan_tapes"],
+    partitions_def=BUSINESS_DATES,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="close",
+    owners=OWNERS,
+    # After the checks of the run, whose results it shows.
+    op_tags={"dagster/priority": "-10"},
+)
+def close_summary(
+    context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource
+) -> dg.MaterializeResult:
+    """Summarize the last day of the run."""
+    first, last = first_and_last(context.partition_key_range)
+    closed = closed_days(context.instance) | set(business_days(first, last))
+    summary = summarize(context.instance, lake.lake, register.register, closed, max(last, last_ended_day()), last)
+    counts = {
+        f"{severity}s": sum(each.severity == severity for each in summary.findings) for severity in ("error", "warning")
+    }
+    return dg.MaterializeResult(
+        metadata={"summary": dg.MetadataValue.md(as_markdown(summary)), "verdict": summary.verdict, **counts}
+    )
+
+
+def closed_days(instance: dg.DagsterInstance) -> set[date]:
+    """The days for which every daily table and the tapes are made."""
+    made = (instance.get_materialized_partitions(dg.AssetKey(name)) for name in (*DAILY, "loan_tapes"))
+    return {date.fromisoformat(key) for key in set.intersection(*map(set, made))}
+
+
+def summarize(
+    instance: dg.DagsterInstance,
+    lake: Lake,
+    register: Register,
+    closed: Collection[date],
+    ended: date,
+    day: date | None = None,
+) -> CloseSummary:
+    """The summary of a closed day, or of the last one.
+
+    Args:
+        instance: Where runs and check results are recorded.
+        lake: The lake.
+        register: The register.
+        closed: The days that are closed.
+        ended: The last day that has ended, which should be closed.
+        day: The day; None for the last closed one.
+    """
+    day = day or max(closed, default=None)
+    before = max((each for each in closed if day and each < day), default=None)
+    run = last_run(instance)
+    tapes, delivered = tape_summary(register, day)
+    findings = [
+        *([Finding("error", "last close", run.message)] if run and run.status == "failed" else []),
+        *missing_days(closed, ended),
+        *failed_check_findings(instance),
+        *tapes,
+    ]
+    book = summarize_book(lake, day, before) if day else None
+    return CloseSummary(Settings.from_environment().lender_name, day, book, ordered(findings), delivered, run)
+
+
+def last_run(instance: dg.DagsterInstance) -> LastRun | None:
+    """The latest run that was to close a day; None before the first."""
+    for record in instance.get_run_records(limit=_RUNS_SEARCHED):
+        if _closes(record.dagster_run):
+            return _described(instance, record)
+    return None
+
+
+def failed_check_findings(instance: dg.DagsterInstance) -> list[Finding]:
+    """A finding for each check whose latest evaluation failed: an error where its severity is ERROR."""
+    keys = [*check_keys(), *(dg.AssetCheckKey(dg.AssetKey(name), SYNCED) for name in SERVICING)]
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    evaluations = [record.evaluation for record in latest.values()]
+    return [_finding(found) for found in evaluations if found is not None and not found.passed]
+
+
+def _finding(found: AssetCheckEvaluation) -> Finding:
+    severity: Severity = "error" if found.severity is dg.AssetCheckSeverity.ERROR else "warning"
+    return Finding(severity, f"{found.asset_key.path[-1]}.{found.check_name}", found.description or "the check failed")
+
+
+def _closes(run: dg.DagsterRun) -> bool:
+    """Whether the run makes positions of some days."""
+    days = any(tag in run.tags for tag in ("dagster/partition", "dagster/asset_partition_range_start"))
+    return days and (run.job_name == "daily_close" or _POSITIONS in (run.asset_selection or ()))
+
+
+def _described(instance: dg.DagsterInstance, record: dg.RunRecord) -> LastRun:
+    run = record.dagster_run
+    status = _RUN_STATUSES.get(run.status, "running")
+    started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else None
+    ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else datetime.now(UTC)
+    message = ""
+    if status == "failed":
+        events = [each.dagster_event for each in instance.all_logs(run.run_id) if each.dagster_event]
+        message = f"{failure_reason(events)} (run {run.run_id})"
+    return LastRun(run.run_id, status, started, (ended - started).total_seconds() if started else None, message)

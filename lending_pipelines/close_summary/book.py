@@ -1,0 +1,70 @@
+"""What the lake says of a closed day: movements of the book, rows of the daily tables, and accounts that do not tie."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import ibis
+
+from lending_pipelines.lake import Lake
+from lending_pipelines.metrics.movements import movements
+from lending_pipelines.tables import DERIVED
+
+
+@dataclass(frozen=True)
+class BookSummary:
+    """A closed day beside the closed day before it.
+
+    `before` is None when `day` is the first. `movements` are the rows of metrics/movements.py, by currency; `rows` are
+    the rows of each daily table on both days, None on the day before when there is none. `breaks` are the rows of
+    ledger_tieouts with a difference, the largest first, and `tieouts` counts those compared.
+    """
+
+    day: date
+    before: date | None
+    movements: list[dict[str, Any]]
+    rows: dict[str, tuple[int | None, int]]
+    tieouts: int
+    breaks: list[dict[str, Any]]
+
+
+def summarize_book(lake: Lake, day: date, before: date | None) -> BookSummary:
+    """The summary of a closed day.
+
+    Args:
+        lake: The lake.
+        day: The closed day.
+        before: The closed day before it; None for the first.
+
+    Raises:
+        TableNotMade: loan_positions was never written.
+    """
+    positions = lake.table("loan_positions", before or day, day)
+    # The first closed day has no opening: all that it holds came on that day.
+    moved = movements(positions, before or date.min, day).order_by("currency")
+    tieouts = _tieouts(lake, day)
+    broken = [row for row in tieouts if row["difference"] != 0]
+    return BookSummary(
+        day,
+        before,
+        moved.to_pyarrow().to_pylist(),
+        {name: (_rows(lake, name, before), _rows(lake, name, day) or 0) for name in _daily(lake)},
+        len(tieouts),
+        sorted(broken, key=lambda row: -abs(row["difference"])),
+    )
+
+
+def _daily(lake: Lake) -> list[str]:
+    return [name for name, table in DERIVED.items() if table.daily and lake.has(name)]
+
+
+def _rows(lake: Lake, name: str, day: date | None) -> int | None:
+    return None if day is None else lake.table(name, day, day).count().to_pyarrow().as_py()
+
+
+def _tieouts(lake: Lake, day: date) -> list[dict[str, Any]]:
+    if not lake.has("ledger_tieouts"):
+        return []
+    rows = lake.table("ledger_tieouts", day, day)
+    columns = [name for name in rows.columns if name != "loans"]
+    return rows.select(columns).order_by(ibis.desc("difference")).to_pyarrow().to_pylist()

@@ -1,0 +1,100 @@
+"""A close summary as text for a terminal, and as Markdown for the materialization page of the asset."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from tabulate import tabulate
+
+from lending_pipelines.close_summary.book import BookSummary
+from lending_pipelines.close_summary.summary import CloseSummary, Finding, LastRun
+from lending_pipelines.metrics.movements import FLOWS
+
+Rows = list[list[str]]
+Heading = Callable[[str], str]
+
+BREAKS_SHOWN = 10
+"""How many control accounts that do not tie are listed."""
+
+
+def as_text(summary: CloseSummary) -> str:
+    """The summary as lines of text."""
+    return _printed(summary, "plain", heading=lambda title: title, bullet="  ")
+
+
+def as_markdown(summary: CloseSummary) -> str:
+    """The summary as Markdown."""
+    return _printed(summary, "github", heading=lambda title: f"### {title}", bullet="- ")
+
+
+def _printed(summary: CloseSummary, style: str, *, heading: Heading, bullet: str) -> str:
+    parts = [heading(_title(summary))]
+    for title, severity in (("Errors", "error"), ("Warnings", "warning")):
+        found = [finding for finding in summary.findings if finding.severity == severity]
+        if found:
+            parts.append("\n".join([heading(f"{title} ({len(found)})"), *_listed(found, bullet)]))
+    if summary.last_run:
+        parts.append(_run(summary.last_run))
+    if summary.book:
+        for title, header, rows in _tables(summary.book):
+            # Amounts are text already: tabulate would read them as numbers again.
+            align = ("left", *("right" for _ in header[1:]))
+            table = tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)
+            parts.append(f"{heading(title)}\n\n{table}" if style == "github" else f"{heading(title)}\n{table}")
+        parts.append(_ties(summary.book))
+        parts.append(f"Tapes of {summary.day} delivered: {summary.tapes_delivered}.")
+    return "\n\n".join(parts)
+
+
+def _title(summary: CloseSummary) -> str:
+    verdict = {"good": "good", "warnings": "warnings", "failed": "FAILED"}[summary.verdict]
+    day = f"last closed day {summary.day}" if summary.day else "no day is closed"
+    return f"{summary.lender}: {day}: {verdict}" if summary.lender else f"{day.capitalize()}: {verdict}"
+
+
+def _listed(findings: Sequence[Finding], bullet: str) -> list[str]:
+    return [f"{bullet}{finding.subject}: {finding.text}" for finding in findings]
+
+
+def _run(run: LastRun) -> str:
+    started = f" started at {run.started_at:%Y-%m-%d %H:%M} UTC" if run.started_at else ""
+    took = f" and took {run.seconds:,.0f} s" if run.seconds is not None else ""
+    return f"Last close: run {run.run_id}{started}{took}: {run.status}."
+
+
+def _tables(book: BookSummary) -> list[tuple[str, list[str], Rows]]:
+    currencies = [row["currency"] for row in book.movements]
+    before = str(book.before) if book.before else "Opening"
+    lines = [(f"Principal outstanding, {before}", "opening"), *((name, name) for name in FLOWS)]
+    lines.append((f"Principal outstanding, {book.day}", "closing"))
+    money = [
+        [label.replace("_", " ").capitalize(), *(_amount(row[name], name in FLOWS) for row in book.movements)]
+        for label, name in lines
+    ]
+    for label, name in (("Past due", "past_due"), ("Active loans", "loans")):
+        for day, side in ((before, "opening"), (str(book.day), "closing")):
+            values = [row[f"{side}_{name}"] for row in book.movements]
+            money.append([f"{label}, {day}", *(f"{value:,}" for value in values)])
+    counts = [[name, "" if old is None else f"{old:,}", f"{new:,}"] for name, (old, new) in book.rows.items()]
+    return [
+        ("Movements", ["", *currencies], money),
+        ("Rows", ["Table", str(book.before or ""), str(book.day)], counts),
+    ]
+
+
+def _amount(value: Decimal, signed: bool) -> str:
+    return f"{value:+,}" if signed and value else f"{value:,}"
+
+
+def _ties(book: BookSummary) -> str:
+    if not book.tieouts:
+        return "Ledger: no control account is compared."
+    tied = book.tieouts - len(book.breaks)
+    lines = [f"Ledger: {tied} of {book.tieouts} control accounts tie."]
+    for row in book.breaks[:BREAKS_SHOWN]:
+        lines.append(
+            f"  {row['control_for']} {row['currency']}: ledger {row['ledger_balance']:,}, loans"
+            f" {row['subledger_balance']:,}, difference {row['difference']:,}"
+        )
+    if len(book.breaks) > BREAKS_SHOWN:
+        lines.append(f"  and {len(book.breaks) - BREAKS_SHOWN} more")
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""What a close summary holds, and when a night is good. Nothing is read here."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from lending_pipelines.close_summary.book import BookSummary
+
+Verdict = Literal["good", "warnings", "failed"]
+Severity = Literal["error", "warning"]
+RunStatus = Literal["running", "succeeded", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that needs attention: an error means that the numbers are absent, or must not be used."""
+
+    severity: Severity
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The last run that closed days; `started_at` is UTC, and `seconds` is None while it runs."""
+
+    run_id: str
+    status: RunStatus
+    started_at: datetime | None
+    seconds: float | None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class CloseSummary:
+    """The state of the closes: `day` is the last closed day, None before the first close."""
+
+    lender: str
+    day: date | None
+    book: BookSummary | None
+    findings: tuple[Finding, ...]
+    tapes_delivered: int = 0
+    last_run: LastRun | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """`failed` with any error, `warnings` with any warning, `good` otherwise."""
+        severities = {finding.severity for finding in self.findings}
+        return "failed" if "error" in severities else "warnings" if "warning" in severities else "good"
+
+
+def expected_days(closed: Collection[date], last: date) -> list[date]:
+    """The days from the first closed one to `last` that should be closed.
+
+    A lender whose closed days are month ends only closes month ends; every other lender closes each day.
+    """
+    days = [min(closed) + timedelta(days=n) for n in range((last - min(closed)).days + 1)]
+    if len(closed) > 1 and all(_ends_month(day) for day in closed):
+        return [day for day in days if _ends_month(day)]
+    return days
+
+
+def missing_days(closed: Collection[date], last: date) -> list[Finding]:
+    """A warning for days between closed days that are not closed, and an error for those after the last closed day."""
+    if not closed:
+        return [Finding("error", "closed days", "no day is closed yet: run `lending close`")]
+    missing = [day for day in expected_days(closed, last) if day not in closed]
+    after = [day for day in missing if day > max(closed)]
+    between = [day for day in missing if day < max(closed)]
+    findings = []
+    if after:
+        findings.append(Finding("error", "closed days", _not_closed(after)))
+    if between:
+        findings.append(Finding("warning", "closed days", _not_closed(between)))
+    return findings
+
+
+def _not_closed(days: list[date]) -> str:
+    first, last = days[0], days[-1]
+    which = f"{first} is" if len(days) == 1 else f"{len(days)} days from {first} to {last} are"
+    return f"{which} not closed: run `lending close --from {first} --to {last}`"
+
+
+def _ends_month(day: date) -> bool:
+    return (day + timedelta(days=1)).day == 1
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings, errors first; each only once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: finding.severity != "error"))

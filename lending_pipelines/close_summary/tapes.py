@@ -1,0 +1,46 @@
+"""What the register says of loan tapes: those that wait, are late, could not be made, or did not arrive."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from lending_pipelines.close_summary.summary import Finding
+from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, TapeFaults
+from lending_pipelines.register.models import TapeDelivery
+
+RECENT = 200
+"""How many of the latest deliveries are looked at for failures."""
+
+
+def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], int]:
+    """What is wrong with tapes, and how many deliveries of tapes of a day have arrived.
+
+    Returns:
+        A warning for each tape and day that is not made, waits after a failed attempt, is late, or did not arrive; and
+        the number of deliveries of `day`.
+    """
+    with register.session() as session:
+        delivered = TapeDeliveries(session).recent("delivered", RECENT)
+        return list(_findings(session)), sum(each.business_date == day for each in delivered)
+
+
+def _findings(session: Session) -> Iterator[Finding]:
+    configs = TapeConfigs(session)
+    for fault in TapeFaults(session).all():
+        name = configs.get(fault.config_id).name
+        yield Finding("warning", f"tape {name!r}", f"the tape of {fault.business_date} is not made: {fault.reason}")
+    deliveries = TapeDeliveries(session)
+    for delivery in deliveries.unfinished():
+        if delivery.delayed_at or delivery.error_message:
+            yield _finding(configs, delivery, "is late" if delivery.delayed_at else "waits")
+    for delivery in deliveries.recent("failed", RECENT):
+        yield _finding(configs, delivery, "did not arrive")
+
+
+def _finding(configs: TapeConfigs, delivery: TapeDelivery, what: str) -> Finding:
+    name = configs.get(delivery.config_id).name
+    reason = f": {delivery.error_message}" if delivery.error_message else ""
+    return Finding(
+        "warning", f"tape {name!r}", f"the tape of {delivery.business_date} to {delivery.destination} {what}{reason}"
+    )
