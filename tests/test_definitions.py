@@ -44,6 +44,7 @@ GROUPS = {
     "portfolios": ["portfolio_snapshots"],
     "ledger": ["ledger_tieouts", "trial_balance"],
     "tapes": ["loan_tapes"],
+    "close": ["close_summary"],
     "reports": [f"reports/{name}" for name in REPORTS],
 }
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from lending_pipelines.assets.checks import check_keys
 from lending_pipelines.assets.describe import OWNERS
@@ -53,6 +54,7 @@ _RUN_STATUSES: dict[dg.DagsterRunStatus, RunStatus] = {
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="close",
     owners=OWNERS,
+    kinds={"markdown"},
     # After the checks of the run, whose results it shows.
     op_tags={"dagster/priority": "-10"},
 )
@@ -118,15 +120,21 @@ def last_run(instance: dg.DagsterInstance) -> LastRun | None:
 
 
 def failed_check_findings(instance: dg.DagsterInstance) -> list[Finding]:
-    """A finding for each check whose latest evaluation failed: an error where its severity is ERROR."""
+    """A finding for each check whose latest evaluation failed: an error where its severity is ERROR.
+
+    A table that the sync refused is a warning.
+    """
     keys = [*check_keys(), *(dg.AssetCheckKey(dg.AssetKey(name), SYNCED) for name in SERVICING)]
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    evaluations = [record.evaluation for record in latest.values()]
-    return [_finding(found) for found in evaluations if found is not None and not found.passed]
+    # A check that a run planned and did not come to has no result.
+    results = [each.evaluation for each in latest.values() if each.status is AssetCheckExecutionRecordStatus.FAILED]
+    return [_finding(found) for found in results if found is not None]
 
 
 def _finding(found: AssetCheckEvaluation) -> Finding:
-    severity: Severity = "error" if found.severity is dg.AssetCheckSeverity.ERROR else "warning"
+    # Without a refused table that it needs, a close fails: that is its own finding.
+    is_error = found.severity is dg.AssetCheckSeverity.ERROR and found.check_name != SYNCED
+    severity: Severity = "error" if is_error else "warning"
     return Finding(severity, f"{found.asset_key.path[-1]}.{found.check_name}", found.description or "the check failed")
 
 
