@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lending_pipelines.lake import Lake, TableNotMade
@@ -161,3 +162,22 @@ def test_whole_tables_are_replaced_and_appended(lake):
     assert ids() == ["a", "b", "c"]
     lake.replace("branches", branches("d"))
     assert ids() == ["d"]
+
+
+def test_a_sum_over_a_window_is_of_the_days_asked_for(lake, tmp_path):
+    # Two loans on each of three days: of one day 10.00 + 5.00 = 15.00, of all three it would be 45.00.
+    rows = pa.table({"currency": ["USD"] * 2, "loan_id": ["L1", "L2"], "balance": pa.array([10.0, 5.0])})
+    for day in (1, 2, 3):
+        pq.write_to_dataset(
+            rows.append_column("business_date", pa.array([date(2025, 1, day)] * 2)),
+            tmp_path / "rows",
+            partition_cols=["business_date"],
+        )
+    files = sorted(map(str, (tmp_path / "rows").rglob("*.parquet")))
+    balances = lake.engine.backend.read_parquet(files, hive_partitioning=True, hive_types_autocast=True)
+
+    of_a_day = balances.filter(balances.business_date == date(2025, 1, 2))
+    by_loan = of_a_day.group_by("currency", "loan_id").agg(balance=of_a_day.balance.sum())
+    shares = by_loan.mutate(total=by_loan.balance.sum().over(ibis.window(group_by="currency")))
+
+    assert shares.to_pyarrow()["total"].to_pylist() == [15.0, 15.0]
