@@ -1,7 +1,7 @@
 """The schema of every table that is read or derived: names, types, units, keys, allowed values.
 
-Adapters, the lake, the checks and Dagster's column metadata all take a table's shape from here. Nothing here reads or
-writes data, and no number is computed here.
+Adapters, the lake, the checks and Dagster's column metadata all read a table's schema from here. This package does not
+read or write data and does not compute numbers.
 """
 
 from lending_pipelines.tables.derived import DERIVED, OPTIONAL, RECORDS

@@ -1,27 +1,28 @@
-"""The tables that the close derives, and the register's assignments mirrored for the engines.
+"""The tables that the close derives, and the register's assignments as tables that the engines can read.
 
-Columns and keys are those of the design's lake tables; tables that add money up carry `currency` in their key, because
-money of different currencies is never added.
+Tables that sum amounts have `currency` in their key: amounts of different currencies are never added. What the numbers
+mean is in docs/definitions.md; how they are computed is in metrics/.
 """
 
 from lending_pipelines.tables.schema import Table, count, day, flag, instant, money, rate, ratio, text
 
 SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vintage")
-"""The levels at which loans are added up; scope_id is the level's id, `*` for all."""
+"""The levels at which loans are summed. `scope_id` is the id within the level, `*` for all."""
 
 LOAN_STATUSES = ("pending", "active", "closed", "charged_off")
 TRANSITION_EXITS = ("closed", "charged_off", "sold")
 TRANSITION_ENTRY = "new"
 
-_DATE = day("business_date", "the day at whose end the row holds")
-_CURRENCY = text("currency", "ISO 4217 code; money of different currencies is never added")
-_SCOPE = (text("scope", "the level", values=SCOPES), text("scope_id", "the level's id, * for all"))
+_DATE = day("business_date", "the row describes the end of this day")
+_CURRENCY = text("currency", "ISO 4217 code; amounts of different currencies are never added")
+_SCOPE = (text("scope", "the level", values=SCOPES), text("scope_id", "the id within the level, * for all"))
 _REASON = text("irr_reason", "why an IRR is null", nullable=True)
 
 _MEMBERSHIP = (
     Table(
         "portfolio_membership",
-        "Which loan was in which portfolio when: the register's assignments as intervals [assigned_on, removed_on).",
+        "Which loans belonged to which portfolio and when: the register's assignments as intervals"
+        " [assigned_on, removed_on).",
         ("portfolio_id", "loan_id", "assigned_on"),
         (
             text("portfolio_id"),
@@ -34,14 +35,14 @@ _MEMBERSHIP = (
     ),
     Table(
         "loan_ownership",
-        "Which investor owned which loan from when: the register's loan assignments as intervals.",
+        "Which investor owned which loans and when: the register's loan assignments as intervals.",
         ("investor_id", "loan_id", "assigned_on"),
         (
             text("investor_id"),
             text("investor_name"),
             text("loan_id"),
-            day("assigned_on", "the first day on which the loan is the investor's; after a sale on D it is D + 1"),
-            day("removed_on", "the first day on which it no longer is", nullable=True),
+            day("assigned_on", "the first day on which the investor owns the loan; after a sale on D it is D + 1"),
+            day("removed_on", "the first day on which the investor no longer owns the loan", nullable=True),
             money("purchase_price", "paid on the day before assigned_on", nullable=True),
         ),
     ),
@@ -49,7 +50,7 @@ _MEMBERSHIP = (
 
 _LOAN_POSITIONS = Table(
     "loan_positions",
-    "Every disbursed loan at the end of every day: what is owed, by whom, how late.",
+    "Every disbursed loan at the end of every day: the balances, the owner and the days past due.",
     ("business_date", "loan_id"),
     (
         _DATE,
@@ -76,8 +77,8 @@ _LOAN_POSITIONS = Table(
         money("principal_forgiven"),
         money("principal_outstanding", "disbursed + capitalized - paid - charged off - forgiven"),
         money("recovered"),
-        money("interest_earned", "scheduled interest for the time elapsed"),
-        money("interest_receivable", "earned and not settled; 0 unless active"),
+        money("interest_earned", "scheduled interest for the elapsed time"),
+        money("interest_receivable", "interest earned and not settled; 0 unless active"),
         money("scheduled_due", "principal + interest of installments due by the day"),
         money("settled", "principal + interest settled, oldest installment first"),
         money("past_due_amount"),
@@ -115,7 +116,7 @@ _AGING = (
     ),
     Table(
         "aging_transitions",
-        "From the bucket one step before to the bucket on the day, exits and entries explicit.",
+        "Moves from the bucket one transition step earlier to the bucket on the day, with entries and exits.",
         ("business_date", "scope", "scope_id", "currency", "from_bucket", "to_bucket"),
         (
             _DATE,
@@ -187,7 +188,7 @@ _LEDGER = (
     ),
     Table(
         "ledger_tieouts",
-        "Control accounts against the same total from loan_positions.",
+        "Control accounts compared with the same total from loan_positions.",
         ("business_date", "control_for", "currency"),
         (
             _DATE,
@@ -209,7 +210,7 @@ DERIVED: dict[str, Table] = {
 
 _CLOSED_DAYS = Table(
     "closed_days",
-    "The days for which each daily table was made, with or without rows: when, and under which conventions.",
+    "The days for which each daily table was made, also days without rows: when, and under which conventions.",
     ("table_name", "business_date"),
     (
         text("table_name", "the daily table"),
@@ -217,7 +218,7 @@ _CLOSED_DAYS = Table(
         instant("closed_at", "when the day was last made, UTC"),
         instant(
             "known_until",
-            "the latest posted_at, up to closed_at, of what the day was made from: what was posted later was not known",
+            "the latest posted_at among the rows that the day was made from; rows posted later were not included",
             nullable=True,
         ),
         text("conventions", "JSON: the conventions by name"),
@@ -225,11 +226,11 @@ _CLOSED_DAYS = Table(
 )
 
 RECORDS: dict[str, Table] = {_CLOSED_DAYS.name: _CLOSED_DAYS}
-"""What the lake records of its own writing, by name; without any rows before the first close."""
+"""Tables in which the lake records its own writes, by name. They have no rows before the first close."""
 
 _MANAGERS = Table(
     "manager_snapshots",
-    "The loans of each officer, and of each team leader's team, on every day: clients, balances and health.",
+    "Clients, balances and health of each loan officer's loans and each team leader's team, on every day.",
     ("business_date", "manager_id", "currency"),
     (
         _DATE,
@@ -237,10 +238,10 @@ _MANAGERS = Table(
         _CURRENCY,
         text("role"),
         text("branch_id", nullable=True),
-        count("total_clients", "distinct borrowers of the loans ever disbursed"),
-        count("active_clients", "distinct borrowers of the active loans"),
-        count("new_clients", "active, with no loan disbursed before the window"),
-        count("churned_clients", "active the day before the window, not on the day"),
+        count("total_clients", "distinct borrowers with a loan ever disbursed"),
+        count("active_clients", "distinct borrowers with an active loan"),
+        count("new_clients", "active clients with no loan disbursed before the window"),
+        count("churned_clients", "clients active on the day before the window but not on the day"),
         count("active_loans"),
         count("total_loans", "ever disbursed"),
         money("total_disbursed"),
@@ -249,16 +250,16 @@ _MANAGERS = Table(
         ratio("par_30"),
         ratio("par_60"),
         ratio("par_90"),
-        ratio("default_rate", "percent of the loans active or charged off"),
-        ratio("collection_rate", "percent collected of what fell due in the window"),
+        ratio("default_rate", "percent of loans that are active or charged off"),
+        ratio("collection_rate", "percent collected of the amounts due in the window"),
         ratio("portfolio_yield", "percent a year of the average principal outstanding"),
         ratio("growth_rate", "percent, against the day before the window"),
         ratio("health_score", "0 to 100"),
         text("health_category", "Critical, Warning, Good or Excellent", nullable=True),
-        text("missing", "the parts of the score that were null", nullable=True),
+        text("missing", "the parts of the score that are null", nullable=True),
     ),
     partition="business_month",
 )
 
 OPTIONAL: dict[str, Table] = {_MANAGERS.name: _MANAGERS}
-"""Daily tables by name that the close does not make: reports print them where they are, and say no data elsewhere."""
+"""Daily tables by name that the close does not make. Reports print them when they exist, and "no data" otherwise."""

@@ -1,11 +1,11 @@
-"""The payment frequencies of loans, and the length of the period between two payments."""
+"""The payment frequencies of loans, and the period between two payments."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Period:
-    """The time between two payments: months, or days where it is no number of months."""
+    """The time between two payments, in months, or in days when it is not a number of months."""
 
     payments_a_year: int
     months: int = 0
@@ -25,4 +25,4 @@ PAYMENT_FREQUENCIES: dict[str, Period | None] = {
     "bullet": None,
     "irregular": None,
 }
-"""Every frequency by its name. A bullet loan is paid once, an irregular one at any dates: they have no period."""
+"""Every frequency by name. Bullet loans (one payment) and irregular loans (any dates) have no period."""

@@ -1,4 +1,4 @@
-"""Which columns of the servicing tables refer to rows of other tables."""
+"""The foreign keys of the servicing tables."""
 
 _LOAN = {"loan_id": ("loans", "loan_id")}
 _USER = {"user_id": ("users", "user_id")}
@@ -31,4 +31,4 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "tickets": _USER,
     "gateway_payments": _USER,
 }
-"""Which column of which servicing table holds the id of a row of which other."""
+"""For each servicing table and column: the table and column that it refers to."""

@@ -1,4 +1,4 @@
-"""What a table is: its columns with types and units, its key, and how the sync brings it in."""
+"""Table schemas: columns with types and units, keys, and how the sync reads a servicing table."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ MONEY = "decimal(18, 2)"
 RATE = "decimal(12, 8)"
 
 Load = Literal["append", "merge", "replace"]
-"""How the sync brings a servicing table in: new events by posted_at, changed rows by updated_at, or the whole table."""
+"""How the sync reads a servicing table: new rows by posted_at, changed rows by updated_at, or the full table."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Ibis type, its meaning with the unit, whether it may be null, and its allowed values if fixed.
+    """One column: its Ibis type, its meaning and unit, whether it may be null, and its allowed values if fixed.
 
-    `personal`: it identifies a borrower or a member of staff, is about one person alone, or is free text that may name
-    someone. Tapes and reports hold it only with allow_pii. The staff numbers of managers and collectors are not
-    personal: reports on their work are about them.
+    `personal`: the column identifies a borrower or a member of staff, describes one person, or is free text that may
+    name someone. Tapes and reports include it only with allow_pii. The staff ids of managers and collectors are not
+    personal, because reports on their work are about them.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its columns, key, and how it changes.
+    """One table: its columns, its key, and how it changes.
 
-    Daily tables hold one set of rows per business_date and are replaced day by day; `partition` is how their files are
-    laid out: by `business_date` (large) or by `business_month` (small, so that years of nights stay few files). `load`
-    and `watermark` say how the sync reads a servicing table; derived tables leave them at their defaults.
+    A daily table has one set of rows per business_date and is replaced day by day. `partition` is the layout of its
+    files: `business_date` for large tables, `business_month` for small ones, to keep the number of files low.
+    `load` and `watermark` say how the sync reads a servicing table; derived tables keep the defaults.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Table:
 
     @property
     def daily(self) -> bool:
-        """Whether the table holds one set of rows per business_date."""
+        """Whether the table has one set of rows per business_date."""
         return self.partition is not None
 
     @cached_property
     def schema(self) -> sch.Schema:
-        """The columns as an Ibis schema, all nullable: that required ones hold no nulls is checked, not encoded."""
+        """The columns as an Ibis schema, all nullable: checks find nulls in required columns, not the schema."""
         return ibis.schema({c.name: c.type for c in self.columns})
 
     @cached_property
@@ -66,7 +66,7 @@ class Table:
         return self.schema.to_pyarrow()
 
     def column(self, name: str) -> Column:
-        """The column of that name; KeyError when there is none."""
+        """The column with that name. Raises KeyError if there is none."""
         return {c.name: c for c in self.columns}[name]
 
     @cached_property
@@ -83,7 +83,7 @@ def text(
 
 
 def money(name: str, description: str = "", *, nullable: bool = False) -> Column:
-    """An amount in the row's currency, to the cent."""
+    """An amount in the row's currency, with two decimals."""
     return Column(name, MONEY, description, nullable)
 
 
@@ -93,12 +93,12 @@ def rate(name: str, description: str = "", *, nullable: bool = False) -> Column:
 
 
 def ratio(name: str, description: str = "", *, nullable: bool = True) -> Column:
-    """A ratio (fraction) or a percentage, as a double; null where it is not defined."""
+    """A fraction or a percentage, as a double; null where it is not defined."""
     return Column(name, "float64", description, nullable)
 
 
 def count(name: str, description: str = "", *, nullable: bool = False, personal: bool = False) -> Column:
-    """A whole number."""
+    """An integer."""
     return Column(name, "int64", description, nullable, personal=personal)
 
 
@@ -108,7 +108,7 @@ def day(name: str, description: str = "", *, nullable: bool = False, personal: b
 
 
 def instant(name: str, description: str = "", *, nullable: bool = False) -> Column:
-    """A UTC instant, stored without a zone."""
+    """A UTC timestamp, stored without a time zone."""
     return Column(name, "timestamp(6)", description, nullable)
 
 

@@ -1,7 +1,7 @@
 """The servicing tables: the contract between a loan servicing system and this project.
 
-Every source adapter offers these tables, whatever its own look like. `load` follows from how a table changes: events
-are only ever added (append by posted_at), loans change (merge by updated_at), everything else is read whole.
+Every source adapter provides these tables, whatever its own tables look like. `load` follows from how a table changes:
+events are only added (append by posted_at), loans change (merge by updated_at), every other table is read in full.
 """
 
 from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
@@ -29,7 +29,7 @@ CONTROLS = (
     "recovery",
 )
 
-_POSTED_AT = instant("posted_at", "when the servicing system learned of it, UTC")
+_POSTED_AT = instant("posted_at", "when the servicing system recorded it, UTC")
 _CURRENCY = text("currency", "ISO 4217 code")
 
 _ORGANISATION = (
@@ -64,7 +64,7 @@ _ORGANISATION = (
     Table("programs", "Lending programs.", ("program_id",), (text("program_id"), text("name"))),
     Table(
         "products",
-        "Loan products, each of one program.",
+        "Loan products; each belongs to one program.",
         ("product_id",),
         (text("product_id"), text("program_id"), text("name"), text("product_type")),
     ),
@@ -73,7 +73,7 @@ _ORGANISATION = (
 _LOANS = (
     Table(
         "loans",
-        "One row a loan: its parties and contractual terms.",
+        "One row per loan: its parties and contractual terms.",
         ("loan_id",),
         (
             text("loan_id"),
@@ -103,7 +103,7 @@ _LOANS = (
     ),
     Table(
         "officer_assignments",
-        "Who looked after the loan when.",
+        "Which officer managed a loan and when.",
         ("loan_id", "assigned_on"),
         (text("loan_id"), day("assigned_on"), text("officer_id", personal=True), day("released_on", nullable=True)),
     ),
@@ -127,20 +127,20 @@ _LOANS = (
     ),
     Table(
         "transactions",
-        "Everything that happened to a loan's money; what an amount does follows from its type.",
+        "Every event that moves a loan's money; the type decides how an amount counts.",
         ("transaction_id",),
         (
             text("transaction_id"),
             text("loan_id"),
             text("type", values=TRANSACTION_TYPES),
-            day("effective_on", "the business date on which it counts"),
+            day("effective_on", "the business date on which the transaction counts"),
             _POSTED_AT,
             money("amount", "principal + interest + fees"),
             money("principal"),
             money("interest"),
             money("fees"),
             text("channel", nullable=True),
-            text("reverses_id", "the transaction that a reversal undoes", nullable=True),
+            text("reverses_id", "the transaction_id that a reversal reverses", nullable=True),
         ),
         load="append",
         watermark="posted_at",
@@ -207,12 +207,12 @@ _LEDGER = (
             text("name"),
             text("account_type", values=("asset", "liability", "equity", "income", "expense")),
             text("parent_code", nullable=True),
-            text("control_for", "which subledger total this account controls", nullable=True, values=CONTROLS),
+            text("control_for", "the subledger total that this account controls", nullable=True, values=CONTROLS),
         ),
     ),
     Table(
         "journal_lines",
-        "The general ledger, line by line; an entry's debits equal its credits.",
+        "General ledger journal lines; an entry's debits equal its credits.",
         ("entry_id", "line_no"),
         (
             text("entry_id"),
@@ -235,7 +235,7 @@ _LEDGER = (
 _COLLECTIONS = (
     Table(
         "collection_assignments",
-        "Which collector and queue a loan was assigned to when.",
+        "The collector and queue that a loan was assigned to and when.",
         ("loan_id", "assigned_on"),
         (
             text("loan_id"),
@@ -350,7 +350,7 @@ _PLATFORM = (
 SERVICING: dict[str, Table] = {
     table.name: table for table in (*_ORGANISATION, *_LOANS, *_LEDGER, *_COLLECTIONS, *_PLATFORM)
 }
-"""The servicing tables by name, in the order in which a database with foreign keys would fill them."""
+"""The servicing tables by name, in an order that satisfies foreign keys."""
 
 REQUIRED = ("loans", "installments", "transactions")
-"""The servicing tables that a source must have: without them there are no positions. Any other may be absent."""
+"""The servicing tables that a source must have, because positions need them. All others may be absent."""

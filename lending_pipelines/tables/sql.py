@@ -1,4 +1,4 @@
-"""The servicing tables as SQLAlchemy tables: what the sample database and a canonical source are stored in."""
+"""The servicing tables as SQLAlchemy tables, for the sample database and for canonical sources."""
 
 import ibis.expr.datatypes as dt
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from lending_pipelines.tables.servicing import SERVICING
 
 
 def servicing_metadata() -> sa.MetaData:
-    """SQLAlchemy metadata of every servicing table, creatable in SQLite and PostgreSQL."""
+    """SQLAlchemy metadata of every servicing table, for SQLite and PostgreSQL."""
     metadata = sa.MetaData()
     for table in SERVICING.values():
         sa.Table(table.name, metadata, *(_column(table, column) for column in table.columns))
@@ -22,7 +22,7 @@ def _column(table: Table, column: Column) -> sa.Column:
         primary_key=column.name in table.key,
         nullable=column.nullable,
         autoincrement=False,
-        # The sync reads by the watermark every night.
+        # The sync filters by the watermark every night.
         index=column.name == table.watermark,
     )
 
