@@ -1,7 +1,7 @@
-"""The named settings where the industry has several conventions, their defaults, and how they are stamped on outputs.
+"""Conventions: named settings where the industry has several definitions, with defaults.
 
-Every number follows the one Conventions object of its run; reports print `stamp()` and tape manifests record it. What
-is not a convention (places, engines, dates) is in settings.py.
+Every number of a run follows one Conventions object; reports print `stamp()` and tape manifests record it. Settings
+that are not conventions (locations, engines, dates) are in settings.py.
 """
 
 import tomllib
@@ -14,7 +14,7 @@ from lending_pipelines.errors import LendingError, did_you_mean
 
 
 class Conventions(BaseModel):
-    """The conventions in force; immutable."""
+    """The conventions of a run; immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,42 +23,43 @@ class Conventions(BaseModel):
     )
     dpd_method: Literal["rolling", "strict"] = Field(
         "rolling",
-        description="rolling: days since the oldest unpaid due date; strict: since the first miss of the spell.",
+        description="rolling: days since the oldest unpaid due date; strict: since the first missed due date of"
+        " the delinquency spell.",
     )
     delinquency_method: Literal["MBA", "OTS"] = Field(
         "MBA", description="MBA: late the day after the due date; OTS: one payment period later."
     )
     par_operator: Literal[">=", ">"] = Field(
-        ">=", description="PAR n counts loans with days past due >= n, or > n (CGAP's own)."
+        ">=", description="PAR n counts loans with days past due >= n, or > n (CGAP's definition)."
     )
     transition_step: Literal["month", "week", "day"] = Field(
-        "month", description="How far before the day a bucket transition starts."
+        "month", description="How long before the day a bucket transition starts."
     )
     non_accrual_days: int = Field(90, ge=1, description="Days past due from which a loan is on non-accrual.")
     recovery_dating: Literal["receipt", "charge_off"] = Field(
         "receipt",
-        description="Which recoveries a recovery rate counts: receipt: those received in the period; charge_off: those"
-        " on the loans charged off in it, whenever received.",
+        description="Which recoveries a recovery rate counts. receipt: those received in the period; charge_off: those"
+        " on loans charged off in the period, whenever received.",
     )
     negative_journal_lines: bool = Field(
         False,
-        description="Whether journal lines may have a negative debit or credit, which corrects an earlier line of the"
+        description="Whether journal lines may have a negative debit or credit that corrects an earlier line on the"
         " same side (red storno).",
     )
     timezone: str = Field(
-        "UTC", description="IANA time zone in which a business date ends. Set by LENDING_TIMEZONE, not in the file."
+        "UTC", description="IANA time zone in which a business date ends. Set it by LENDING_TIMEZONE, not in the file."
     )
 
     @field_validator("bucket_edges")
     @classmethod
     def _rising_from_one(cls, edges: tuple[int, ...]) -> tuple[int, ...]:
         if not edges or edges[0] != 1 or list(edges) != sorted(set(edges)):
-            raise ValueError("bucket edges start at 1 and rise, as in [1, 30, 60, 90, 120]")
+            raise ValueError("bucket edges must start at 1 and increase, for example [1, 30, 60, 90, 120]")
         return edges
 
     @property
     def buckets(self) -> tuple[str, ...]:
-        """Bucket labels in order of lateness: `current`, `1-29`, …, `120+`."""
+        """Bucket labels in order of days past due: `current`, `1-29`, …, `120+`."""
         closed = (f"{low}-{high - 1}" for low, high in zip(self.bucket_edges, self.bucket_edges[1:], strict=False))
         return ("current", *closed, f"{self.bucket_edges[-1]}+")
 
@@ -67,9 +68,10 @@ class Conventions(BaseModel):
         return {name: _written(value) for name, value in self}
 
     def overridden(self, text: str) -> "Conventions":
-        """These with the settings of the text in their place: `par_operator=>; bucket_edges=1,30,60`.
+        """A copy with some settings replaced, written like `par_operator=>; bucket_edges=1,30,60`.
 
-        LendingError when a setting is not written so, does not exist or has no such value.
+        Raises:
+            LendingError: A setting is not written so, does not exist, or does not allow the value.
         """
         settings: dict[str, str | list[str]] = {}
         for part in text.split(";"):
@@ -77,7 +79,7 @@ class Conventions(BaseModel):
             if name not in CHOSEN:
                 raise LendingError(f"there is no convention {name!r}; {did_you_mean(name, CHOSEN)}")
             if not equals:
-                raise LendingError(f"convention {name}: write it as {name}={self.stamp()[name].replace(' ', '')}")
+                raise LendingError(f"convention {name}: write it like {name}={self.stamp()[name].replace(' ', '')}")
             settings[name] = value.split(",") if isinstance(getattr(self, name), tuple) else value
         try:
             return Conventions(**{**self.model_dump(), **settings})
@@ -86,7 +88,7 @@ class Conventions(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> "Conventions":
-        """The conventions in a TOML file: a key a setting, defaults for the rest. LendingError names what is wrong."""
+        """Read a TOML file with one key per setting; other settings keep their defaults. LendingError if invalid."""
         try:
             chosen = tomllib.loads(Path(path).read_text(encoding="utf-8"))
             if "timezone" in chosen:
@@ -99,7 +101,7 @@ class Conventions(BaseModel):
 
 
 def _written(value: object) -> str:
-    """A setting's value as a conventions file has it, without quotes and brackets."""
+    """The value as in a conventions file, without quotes and brackets."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

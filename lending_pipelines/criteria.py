@@ -1,10 +1,10 @@
-"""The rules of dynamic portfolios: which fields and operators there are, and a JSON tree checked against them.
+"""The rules of dynamic portfolios: the fields and operators, and validation of a rule written as a JSON tree.
 
     {"all": [{"field": "product_id", "op": "in", "value": ["P1"]},
              {"any": [{"field": "principal", "op": "between", "value": [1000, 50000]}, …]}]}
 
-A rule is on the terms of a loan, never on what changes from day to day, so that the day on which it is looked at makes
-no difference to whom it finds. What a rule means to an engine is in metrics/criteria.py; nothing is computed here.
+A rule uses only the terms of a loan, which do not change from day to day, so it selects the same loans whenever it is
+evaluated. metrics/criteria.py evaluates rules; this module only validates them.
 """
 
 import json
@@ -35,20 +35,20 @@ _RULED: dict[str, tuple[str, ...]] = {
     "products": ("program_id", "product_type"),
 }
 FIELDS: dict[str, Column] = {name: SERVICING[table].column(name) for table, names in _RULED.items() for name in names}
-"""What a rule can be on: a loan's terms as the servicing system has them, its borrower's segment, its product's."""
+"""The fields that a rule can use: the loan's terms, its borrower's segment, its product's program and type."""
 
 
 class CriteriaError(LendingError):
-    """A rule cannot be used; the message begins with the path of the node that is wrong."""
+    """A rule is not valid. The message starts with the path of the wrong node."""
 
 
 class _TooLarge(CriteriaError):
-    """A rule has too many nodes: what follows is not read."""
+    """A rule has too many nodes; parsing stops."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One field compared: with `values[0]`, between the two `values` (both included), or in them."""
+    """A comparison of one field: with `values[0]`, between the two `values` (inclusive), or with a list of `values`."""
 
     field: str
     op: Operator
@@ -57,7 +57,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Group:
-    """Parts of which all or any must hold."""
+    """A list of rules of which all or any must hold."""
 
     kind: Literal["all", "any"]
     parts: tuple["Condition | Group", ...]
@@ -65,9 +65,9 @@ class Group:
 
 @dataclass(frozen=True)
 class RuledPortfolio:
-    """A portfolio that takes loans by its rule on every day of [opened_on, closed_on), or from opened_on on.
+    """A portfolio that selects loans by its rule on every day of [opened_on, closed_on); no end without closed_on.
 
-    With a `program_id` it takes loans of that program alone.
+    With a `program_id` it selects loans of that program only.
     """
 
     portfolio_id: str
@@ -78,17 +78,17 @@ class RuledPortfolio:
 
 
 def read_criteria(text: str) -> dict[str, Any]:
-    """The rule in a JSON text, checked; CriteriaError when the text is no JSON, or no rule."""
+    """Read a rule from JSON text. Raises CriteriaError when the text is not JSON or not a valid rule."""
     try:
         rule = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
-        raise CriteriaError(f"criteria: this is no JSON: {str(error)[:200]}") from None
+        raise CriteriaError(f"criteria: not valid JSON: {str(error)[:200]}") from None
     parse_criteria(rule)
     return rule
 
 
 def parse_criteria(rule: Any) -> Group | Condition:
-    """The rule with its values typed; CriteriaError, with the path of every node that is wrong, when it is not one."""
+    """Parse a rule into typed values. Raises CriteriaError with the path of every wrong node."""
     return _Parser().node(rule, "criteria", 1)
 
 
@@ -113,7 +113,7 @@ class _Parser:
         _only(rule, (kind,), path)
         parts = rule[kind]
         if not isinstance(parts, list) or not parts:
-            raise CriteriaError(f"{path}.{kind}: write a list of one rule or more, not {_shown(parts)}")
+            raise CriteriaError(f"{path}.{kind}: write a list of one or more rules, not {_shown(parts)}")
         read, faults = [], []
         for number, part in enumerate(parts):
             try:
@@ -130,13 +130,13 @@ class _Parser:
 def _condition(rule: dict, path: str) -> Condition:
     _only(rule, ("field", "op", "value"), path)
     if missing := [name for name in ("field", "op", "value") if name not in rule]:
-        raise CriteriaError(f'{path}: there is no "{missing[0]}"; write {{"field": …, "op": …, "value": …}}')
+        raise CriteriaError(f'{path}: "{missing[0]}" is missing; write {{"field": …, "op": …, "value": …}}')
     column = FIELDS[_known(rule["field"], FIELDS, f"{path}.field", "field")]
     operators = (*_SAMENESS, *_ORDER)
     op = _known(rule["op"], operators, f"{path}.op", "operator")
     kind, parse = _KINDS[column.type]
     if kind == "text" and op in _ORDER:
-        raise CriteriaError(f"{path}.op: {column.name} is text, which has no order; write {' or '.join(_SAMENESS)}")
+        raise CriteriaError(f"{path}.op: {column.name} is text and cannot be ordered; use {' or '.join(_SAMENESS)}")
     return Condition(column.name, op, _values(rule["value"], op, column, kind, parse, f"{path}.value"))  # type: ignore[arg-type]
 
 
@@ -148,12 +148,12 @@ def _values(
     if not isinstance(given, list):
         raise CriteriaError(f"{path}: {op} takes a list, not {_shown(given)}")
     if op == "between" and len(given) != 2:
-        raise CriteriaError(f"{path}: between takes the lowest and the highest value, not {len(given)} values")
+        raise CriteriaError(f"{path}: between takes two values, the lowest and the highest, not {len(given)}")
     if not 1 <= len(given) <= MAX_VALUES:
         raise CriteriaError(f"{path}: {op} takes 1 to {MAX_VALUES:,} values, not {len(given):,}")
     values = tuple(_value(value, column, kind, parse, f"{path}[{number}]") for number, value in enumerate(given))
     if op == "between" and values[0] > values[1]:  # type: ignore[operator]
-        raise CriteriaError(f"{path}: {values[0]} is above {values[1]}, so that nothing is between them")
+        raise CriteriaError(f"{path}: {values[0]} is greater than {values[1]}; write the lower value first")
     return values
 
 
@@ -164,13 +164,13 @@ def _value(given: Any, column: Column, kind: str, parse: Callable[[Any], Value],
         raise CriteriaError(f"{path}: {column.name} is {kind}: write {_WRITE[kind]}, not {_shown(given)}") from None
     if column.values and value not in column.values:
         raise CriteriaError(
-            f"{path}: {column.name} is never {_shown(given)}; {did_you_mean(str(value), column.values)}"
+            f"{path}: {_shown(given)} is not a value of {column.name}; {did_you_mean(str(value), column.values)}"
         )
     return value
 
 
 def _text(given: Any) -> str:
-    # What is not printable, no database agrees on how to keep.
+    # Databases store non-printable characters differently.
     if not isinstance(given, str) or len(given) > MAX_TEXT or not given.isprintable():
         raise ValueError
     return given
@@ -212,16 +212,16 @@ _KINDS: dict[str, tuple[str, Callable[[Any], Value]]] = {
 }
 _WRITE = {
     "text": f"printable text of at most {MAX_TEXT} characters",
-    "a date": 'a date as "2025-01-31"',
-    "a whole number": "a whole number as 36",
-    "money": "an amount to the cent as 1000.50",
-    "a rate": "an annual fraction of at most 8 decimals as 0.125",
+    "a date": 'a date like "2025-01-31"',
+    "a whole number": "a whole number like 36",
+    "money": "an amount with at most two decimals like 1000.50",
+    "a rate": "an annual fraction with at most 8 decimals like 0.125",
 }
 
 
 def _only(rule: dict, allowed: tuple[str, ...], path: str) -> None:
     if more := [name for name in rule if name not in allowed]:
-        raise CriteriaError(f"{path}: {_shown(more[0])} does not belong here, only {' and '.join(allowed)}")
+        raise CriteriaError(f"{path}: {_shown(more[0])} is not allowed here, only {' and '.join(allowed)}")
 
 
 def _known(name: Any, known: Any, path: str, what: str) -> str:
@@ -244,7 +244,7 @@ def _twice(name: str, pairs: list[tuple[str, Any]]) -> bool:
 
 
 def _shown(given: Any) -> str:
-    """What was given, in a few characters, whatever it is and however deep."""
+    """A short text of any value, however deep it is nested."""
     if isinstance(given, dict):
         return "an object"
     if isinstance(given, list | tuple):
@@ -258,7 +258,7 @@ def _shown(given: Any) -> str:
 
 
 def _brief(given: Any) -> str:
-    # Python refuses to write out an integer of thousands of digits.
+    # Python refuses to print an integer of thousands of digits.
     if isinstance(given, int) and abs(given) >= 10**30:
-        return "a number of more than 30 digits, which is too many"
+        return "a number of more than 30 digits"
     return ascii(given) if isinstance(given, str) and not given.isprintable() else repr(given)

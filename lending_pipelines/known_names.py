@@ -1,6 +1,6 @@
-"""Whether what a user names is there: loans, programs, products, branches, staff and borrowers of the servicing tables.
+"""Checks names that a user writes: loans, programs, products, branches, staff and borrowers of the servicing tables.
 
-The tables are those of the last sync. Portfolios, investors and tapes are found by name in register/; names of fields,
+The tables are those of the last sync. Portfolios, investors and tapes are looked up in register/; names of fields,
 settings and report types are checked where they are read.
 """
 
@@ -14,7 +14,7 @@ from lending_pipelines.criteria import CriteriaError
 from lending_pipelines.errors import LendingError, did_you_mean
 
 SHOWN = 20
-"""So many unknown names get the names near them."""
+"""The number of unknown names that get suggestions."""
 
 _CANDIDATES = 100
 
@@ -26,28 +26,28 @@ _SOURCES: dict[str, tuple[str, tuple[tuple[str, str, str | None], ...]]] = {
     "officer_id": ("officer", (("staff", "staff_id", "full_name"), ("loans", "officer_id", None))),
     "borrower_id": ("borrower", (("borrowers", "borrower_id", None), ("loans", "borrower_id", None))),
 }
-"""What each field names, and the tables with the ids and names that there are: a source may keep loans alone."""
+"""For each field: what it names, and the tables with the ids and names. A source may have loans only."""
 
 
 class UnknownName(LendingError):
-    """A name that is in none of the servicing tables."""
+    """A name that is not in the servicing tables."""
 
 
 class KnownNames:
-    """The names in the servicing tables; `read` gives a table, None when it was never synced."""
+    """The names in the servicing tables. `read` returns a table, or None if it was never synced."""
 
     def __init__(self, read: Callable[[str], ir.Table | None]) -> None:
         self._read = read
 
     def has(self, field: str) -> bool:
-        """Whether there are names of that kind to compare with."""
+        """Whether any names of this kind are known."""
         known = self._known(field)
         return known is not None and bool(known.limit(1).count().to_pyarrow().as_py())
 
     def unknown(self, field: str, values: Collection[str]) -> dict[str, str]:
-        """Those of the values that are not the id of any loan, product, …: each with a message and the names near it.
+        """The values that are not known ids, each with a message and suggestions.
 
-        None are unknown where there is nothing to compare with: see `has`.
+        Without any known names no value counts as unknown; see `has`.
         """
         if not values or not self.has(field):
             return {}
@@ -59,12 +59,12 @@ class KnownNames:
         return {value: f"there is no {what} {value!r}{near.get(value, '')}" for value in missing}
 
     def require(self, field: str, value: str) -> None:
-        """UnknownName when the value is not the id of any loan, product, …."""
+        """Raise UnknownName when the value is not a known id."""
         for message in self.unknown(field, [value]).values():
             raise UnknownName(message)
 
     def require_criteria(self, rule: Mapping[str, Any]) -> None:
-        """CriteriaError that names everything in a checked rule that is not there, by the path of its node."""
+        """Raise CriteriaError for the unknown names in a valid rule; the message lists all with their paths."""
         faults = [
             f"{path}: {message}"
             for path, field, values in _named(rule, "criteria")
@@ -74,7 +74,7 @@ class KnownNames:
             raise CriteriaError("; ".join(faults))
 
     def of_other_programs(self, loan_ids: Collection[str], program_id: str) -> dict[str, str | None]:
-        """Those of the loans that belong to another program than this one, with the program that they belong to."""
+        """The loans that do not belong to this program, each with its own program."""
         loans, products = self._read("loans"), self._read("products")
         if loans is None or products is None:
             return {}
@@ -87,7 +87,7 @@ class KnownNames:
         return {row["loan_id"]: row["program_id"] for row in found}
 
     def _known(self, field: str) -> ir.Table | None:
-        """The ids that there are, each with its name where it has one; None when no table was ever synced."""
+        """The known ids with their names, if they have one; None if no table was ever synced."""
         parts = []
         for table, key, name in _SOURCES[field][1]:
             rows = self._read(table)
@@ -97,7 +97,7 @@ class KnownNames:
         return ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0] if parts else None
 
     def _near(self, known: ir.Table, value: str) -> str:
-        """How a message about an unknown value ends."""
+        """The end of a message about an unknown value."""
         folded = value.lower()
         furthest = max(2, len(value) // 3)
         ids, names = known.id.lower(), known.name.lower()
@@ -105,17 +105,17 @@ class KnownNames:
         rows = known.mutate(distance=distance).filter(lambda t: t.distance <= furthest)
         rows = rows.order_by("distance", "id").limit(_CANDIDATES).to_pyarrow().to_pylist()
         if named := sorted({row["id"] for row in rows if (row["name"] or "").lower() == folded}):
-            return f": it is the name of {' and '.join(map(repr, named))}"
+            return f": that is the name of {' and '.join(map(repr, named))}, write the id"
         candidates = {row["id"] for row in rows}
         if not candidates:
-            # Few names are listed whole; of many, none is near.
+            # If there are few names, list them all; if there are many and none is similar, list none.
             first = known.select("id").distinct().order_by("id").limit(_CANDIDATES + 1).to_pyarrow()["id"].to_pylist()
             candidates = set(first) if len(first) <= _CANDIDATES else set()
         return f": {did_you_mean(value, candidates)}" if candidates else ""
 
 
 def _named(rule: Any, path: str) -> Iterator[tuple[str, str, list[str]]]:
-    """The path, field and values of each condition that names something."""
+    """The path, field and values of each condition on a field of names."""
     for kind in ("all", "any"):
         for number, part in enumerate(rule.get(kind, ())):
             yield from _named(part, f"{path}.{kind}[{number}]")

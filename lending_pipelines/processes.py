@@ -1,16 +1,16 @@
-"""Which process works on something, as text that another process can check later on the same machine."""
+"""Process ids as text: which process works on something, and whether it still runs. Same machine only."""
 
 import os
 import socket
 
 
 def this_process() -> str:
-    """This process: its host and its id."""
+    """The id of this process: host and pid."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def is_gone(process: str) -> bool:
-    """Whether that process has surely ended: one of another host, or that may not be looked at, is not."""
+    """Whether the process has certainly ended. Processes of other hosts or users count as running."""
     host, _, number = process.rpartition(":")
     if host != socket.gethostname() or not number.isdigit():
         return False

@@ -1,6 +1,6 @@
-"""Where things are and which engine runs: the LENDING_* environment variables, read in one place.
+"""Settings: locations, engine and start date, read from the LENDING_* environment variables in one place.
 
-What a number means is not a setting but a convention (conventions.py).
+Choices that change what a number means are conventions (conventions.py).
 """
 
 import os
@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 from lending_pipelines.errors import LendingError
 
 ENGINES = ("duckdb", "spark")
-"""The engines that compute: DuckDB in the process, or Spark on this machine or a cluster."""
+"""The compute engines: DuckDB in this process, or Spark on this machine or a cluster."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one environment. URLs are fsspec URLs or local paths; databases are SQLAlchemy URLs.
+    """The settings of one environment. Locations are fsspec URLs or local paths; databases are SQLAlchemy URLs.
 
     `lender_name` is empty when it is not set.
     """
@@ -44,7 +44,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Settings from LENDING_* variables, empty ones like unset ones; LendingError when one cannot be understood."""
+        """Read the LENDING_* variables; empty counts as unset. Raises LendingError for an invalid value."""
         given = {name: value for name, value in environment.items() if value}
         home = Path(given.get("LENDING_HOME", ".lending")).absolute()
         return cls(
@@ -70,7 +70,7 @@ class Settings:
 
 def _one_of(variable: str, text: str, allowed: tuple[str, ...]) -> str:
     if text not in allowed:
-        raise LendingError(f"{variable} is {text!r}: it is one of {', '.join(allowed)}")
+        raise LendingError(f"{variable} is {text!r}: write one of {', '.join(allowed)}")
     return text
 
 
@@ -84,11 +84,11 @@ def _date(variable: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise LendingError(f"{variable} is {text!r}: write a date as 2025-01-31") from None
+        raise LendingError(f"{variable} is {text!r}: write a date like 2025-01-31") from None
 
 
 def _timezone(variable: str, text: str) -> str:
     try:
         return ZoneInfo(text).key
     except (KeyError, ValueError, OSError):
-        raise LendingError(f"{variable} is {text!r}: write an IANA time zone, as Europe/Amsterdam or UTC") from None
+        raise LendingError(f"{variable} is {text!r}: write an IANA time zone like Europe/Amsterdam or UTC") from None

@@ -189,7 +189,7 @@ def test_a_failed_request_is_listed_with_its_reason_and_can_be_asked_again(empty
 
     assert invoke("ask-again", broken).exit_code == 0
     assert {request.status for request in empty_home.requests()} == {"pending"}
-    assert "is pending: only a failed one" in failed(monkeypatch, capsys, "ask-again", broken)
+    assert "is pending: only failed requests" in failed(monkeypatch, capsys, "ask-again", broken)
 
 
 def test_tapes_are_configured_from_a_file_that_is_checked_first(home, tmp_path, monkeypatch, capsys):

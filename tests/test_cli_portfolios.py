@@ -163,7 +163,7 @@ def test_ids_that_are_no_loans_are_refused_with_their_lines_and_near_names(synce
         lending(*command, str(file), "--on", "2025-02-01", *yes)
     assert str(refused.value) == (
         f"loan list {file}: line 3: there is no loan 'CAR-9': did you mean 'CAR-2' or 'CAR-1'?; "
-        "line 4: there is no loan 'NO-SUCH-LOAN': there is 'CAR-1', 'CAR-2', 'HOME-1'"
+        "line 4: there is no loan 'NO-SUCH-LOAN': use one of 'CAR-1', 'CAR-2', 'HOME-1'"
     )
     assert assigned(synced, membership) == assigned(synced, ownership) == []
     file.write_text("Loan ID;Price\nCAR-1;1,00\nCAR-2;1,00\n")
@@ -196,9 +196,9 @@ def test_the_unknown_loan_of_the_case_is_refused(synced, shared_dir):
 
 def test_a_portfolio_of_a_program_takes_its_loans_alone(synced, tmp_path):
     create = ("portfolio", "create", "Cars", "--opened", "2025-01-01", "--program")
-    with pytest.raises(UnknownName, match="there is no program 'auto': it is the name of 'G2'"):
+    with pytest.raises(UnknownName, match="there is no program 'auto': that is the name of 'G2', write the id"):
         lending(*create, "auto")
-    with pytest.raises(UnknownName, match="there is no program 'G3': there is 'G1', 'G2'"):
+    with pytest.raises(UnknownName, match="there is no program 'G3': use one of 'G1', 'G2'"):
         lending(*create, "G3")
     lending(*create, "G2")
     file = tmp_path / "loans.csv"
@@ -225,8 +225,8 @@ def test_a_rule_that_names_what_is_not_there_is_refused_with_every_path(synced, 
     with pytest.raises(CriteriaError) as refused:
         lending("portfolio", "create", "Cars", "--opened", "2025-01-01", "--criteria", str(file))
     assert str(refused.value) == (
-        "criteria.all[0].value: there is no product 'P3': there is 'P1', 'P2'; "
-        "criteria.all[1].value: there is no branch 'main': it is the name of 'B1'; "
-        "criteria.all[3].any[0].value: there is no program 'G9': there is 'G1', 'G2'"
+        "criteria.all[0].value: there is no product 'P3': use one of 'P1', 'P2'; "
+        "criteria.all[1].value: there is no branch 'main': that is the name of 'B1', write the id;  "
+        "criteria.all[3].any[0].value: there is no program 'G9': use one of 'G1', 'G2'"
     )
     assert lending("portfolio", "list") == ""

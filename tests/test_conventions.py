@@ -30,8 +30,8 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
     ("content", "told"),
     [
         (b"par_operator = '>>'", "par_operator: Input should be '>=' or '>'"),
-        (b"bucket_edges = [30, 60]", "bucket edges start at 1 and rise"),
-        (b"bucket_edges = [1, 60, 30]", "bucket edges start at 1 and rise"),
+        (b"bucket_edges = [30, 60]", "bucket edges must start at 1 and increase"),
+        (b"bucket_edges = [1, 60, 30]", "bucket edges must start at 1 and increase"),
         (b"non_accrual_days = 0", "non_accrual_days: "),
         (b"grace_days = 5", "grace_days: "),
         (b"timezone = 'Asia/Singapore'", "timezone: remove it and set LENDING_TIMEZONE instead"),
@@ -61,8 +61,8 @@ def test_settings_are_overridden_by_text():
     ("text", "problem"),
     [
         ("par_operater=>", "there is no convention 'par_operater'; .*par_operator"),
-        ("par_operator", "convention par_operator: write it as par_operator=>="),
-        ("bucket_edges=30,1", "bucket edges start at 1 and rise"),
+        ("par_operator", "convention par_operator: write it like par_operator=>="),
+        ("bucket_edges=30,1", "bucket edges must start at 1 and increase"),
         ("dpd_method=loose", "dpd_method: Input should be 'rolling' or 'strict'"),
     ],
 )

@@ -55,13 +55,13 @@ def test_an_empty_variable_is_an_unset_one():
 @pytest.mark.parametrize(
     ("variable", "value", "instead"),
     [
-        ("LENDING_START_DATE", "01.02.2025", "write a date as 2025-01-31"),
-        ("LENDING_START_DATE", "2025-02-30", "write a date as 2025-01-31"),
+        ("LENDING_START_DATE", "01.02.2025", "write a date like 2025-01-31"),
+        ("LENDING_START_DATE", "2025-02-30", "write a date like 2025-01-31"),
         ("LENDING_TIMEZONE", "Mars/Base", "write an IANA time zone"),
         ("LENDING_TIMEZONE", "America", "write an IANA time zone"),
         ("LENDING_TIMEZONE", "../etc", "write an IANA time zone"),
-        ("LENDING_ENGINE", "polars", "it is one of duckdb, spark"),
-        ("LENDING_ENGINE", "Spark", "it is one of duckdb, spark"),
+        ("LENDING_ENGINE", "polars", "write one of duckdb, spark"),
+        ("LENDING_ENGINE", "Spark", "write one of duckdb, spark"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_write(variable, value, instead):

@@ -1,7 +1,7 @@
-"""How a tape gets to who is to have it: one file a channel.
+"""Channels that deliver tapes to their destinations: one file per channel.
 
-A channel delivers a parcel whole, or raises. Which parcel goes where, and that it goes once, is kept in the register;
-when, the sensors say.
+A channel delivers all files of a parcel, or raises. The register records destinations and ensures that each gets a tape
+once; the sensors decide when.
 """
 
 from lending_pipelines.delivery.email import EmailChannel, check_address

@@ -1,4 +1,4 @@
-"""Delivery by email: the files attached, or links to them where they are large."""
+"""Delivery by email: files are attached, or linked when they are too large."""
 
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -9,26 +9,26 @@ from lending_pipelines.delivery.mail_server import WRITE, MailServer
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile
 
 LINK_DAYS = 7
-"""How long a link that an object store signs is good for: no store signs for longer."""
+"""How many days a signed link is valid. Object stores do not sign for longer."""
 
 
 class EmailChannel:
-    """The way to one email address."""
+    """Sends parcels to one email address."""
 
     def __init__(self, address: str, server: MailServer | None) -> None:
-        """DeliveryError when there is no mail server."""
+        """Raises DeliveryError when there is no mail server."""
         if server is None:
-            raise DeliveryError(f"mail to {address}: there is no mail server: {WRITE}")
+            raise DeliveryError(f"mail to {address}: no mail server is configured: {WRITE}")
         self._address = address
         self._server = server
 
     def deliver(self, parcel: Parcel) -> None:
-        """Send one message with the files, or with links to them where they are too large together."""
+        """Send one message with the files attached, or with links when they exceed the size limit."""
         message = EmailMessage()
         message["To"] = self._address
         what = "Correction of loan tape" if parcel.supersedes else "Loan tape"
         message["Subject"] = f"{what} {' '.join(parcel.tape.split())}, {parcel.business_date}"
-        # The same for every attempt: who gets it twice can tell.
+        # The same for every attempt, so that a receiver can recognize a duplicate.
         message["Message-ID"] = f"<{parcel.delivery_id}@{self._server.sender.rpartition('@')[2].rstrip('>')}>"
         sizes = [_size(file) for file in parcel.files]
         attached = sum(sizes) <= self._server.limit
@@ -40,7 +40,7 @@ class EmailChannel:
 
 
 def check_address(address: str) -> None:
-    """DeliveryError when that is no email address."""
+    """Raise DeliveryError when the text is not an email address."""
     try:
         Address(addr_spec=address)
     except (ValueError, IndexError) as error:
@@ -57,9 +57,9 @@ def _text(parcel: Parcel, links: list[str]) -> str:
         f"SHA-256: {tape.sha256}",
     ]
     if parcel.supersedes:
-        lines.append(f"It corrects {parcel.supersedes}; the loans and fields that changed are listed beside it.")
+        lines.append(f"It corrects {parcel.supersedes}. The changed loans and fields are listed in the changes file.")
     if links:
-        lines += ["", f"The files are too large to attach. The links are good for {LINK_DAYS} days:", *links]
+        lines += ["", f"The files are too large to attach. The links are valid for {LINK_DAYS} days:", *links]
     return "\n".join(lines) + "\n"
 
 
@@ -74,6 +74,6 @@ def _link(file: ParcelFile) -> str:
         return fs.sign(path, expiration=LINK_DAYS * 86_400)
     except NotImplementedError:
         raise DeliveryError(
-            f"{file.name} is too large to attach (LENDING_MAIL_LIMIT_MB), and {fs.protocol!r} gives no links:"
+            f"{file.name} is too large to attach (LENDING_MAIL_LIMIT_MB), and {fs.protocol!r} cannot create links:"
             " keep the exports in an object store, or deliver the tape to a delivery_url"
         ) from None

@@ -1,4 +1,4 @@
-"""The mail server, and one message to one recipient through it. What a message says is known elsewhere."""
+"""The mail server: sends one message to one recipient. Callers write the message."""
 
 import smtplib
 import ssl
@@ -13,18 +13,18 @@ from urllib.parse import unquote, urlsplit
 from lending_pipelines.delivery.parcel import DeliveryError, UncertainDelivery
 
 SECONDS = 30
-"""After so long without a word the mail server counts as down."""
+"""The time without a response after which the mail server counts as unavailable."""
 
 WRITE = "set LENDING_SMTP_URL to smtp://user:password@host:587"
-"""How a mail server is given."""
+"""How to configure a mail server."""
 
 
 @dataclass(frozen=True)
 class MailServer:
-    """An SMTP server and whose name mail goes out under.
+    """An SMTP server and the sender's address.
 
     `url` is smtp://user:password@host:port, with TLS when the server offers it, or smtps:// with TLS from the start.
-    `limit` is how many bytes of files are attached at most.
+    `limit` is the maximum total size of attachments, in bytes.
     """
 
     url: str
@@ -32,7 +32,7 @@ class MailServer:
     limit: int
 
     def send(self, message: EmailMessage) -> None:
-        """Send a message to its one recipient; DeliveryError, or UncertainDelivery when the last word was not heard."""
+        """Send a message to one recipient. Raises DeliveryError, or UncertainDelivery if the final reply is missing."""
         message["From"] = self.sender
         message["Date"] = format_datetime(localtime())
         try:
@@ -52,7 +52,7 @@ class MailServer:
     def _connected(self) -> Iterator[smtplib.SMTP]:
         parts = urlsplit(self.url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise DeliveryError(f"the mail server's URL is not understood: {WRITE}")
+            raise DeliveryError(f"LENDING_SMTP_URL is not a valid mail server URL: {WRITE}")
         tls = ssl.create_default_context()
         server: smtplib.SMTP
         if parts.scheme == "smtps":
@@ -67,18 +67,18 @@ class MailServer:
                 secure = True
             if parts.username:
                 if not secure and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-                    raise DeliveryError(f"mail server {self._name} offers no TLS: no password is sent in clear")
+                    raise DeliveryError(f"mail server {self._name} offers no TLS: the password is not sent unencrypted")
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             yield server
-            # What was sent is taken: how the server says goodbye changes nothing.
+            # The server has accepted the message; an error while closing does not matter.
             with suppress(OSError):
                 server.quit()
         finally:
             server.close()
 
 
-class _LastWord:
-    """Says of a message whose end was sent, and for which no answer came, that it may have arrived."""
+class _UncertainAfterData:
+    """Raises UncertainDelivery when the connection breaks after the message was sent and before the server's reply."""
 
     def data(self, message: Any) -> tuple[int, bytes]:
         """Send the message's text."""
@@ -87,14 +87,15 @@ class _LastWord:
         except smtplib.SMTPResponseException:
             raise
         except OSError as error:
-            raise UncertainDelivery(f"the mail server broke off as the message was sent: {_words(error)}") from error
+            reason = f"the mail server closed the connection while the message was sent: {_words(error)}"
+            raise UncertainDelivery(reason) from error
 
 
-class _Server(_LastWord, smtplib.SMTP):
+class _Server(_UncertainAfterData, smtplib.SMTP):
     pass
 
 
-class _SecureServer(_LastWord, smtplib.SMTP_SSL):
+class _SecureServer(_UncertainAfterData, smtplib.SMTP_SSL):
     pass
 
 

@@ -1,4 +1,4 @@
-"""What is delivered: a tape's files, and what their receiver is told of them."""
+"""The parcel to deliver: a tape's files, and the facts about them that a receiver needs."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,16 +8,16 @@ from lending_pipelines.errors import LendingError
 
 
 class DeliveryError(LendingError):
-    """A parcel did not arrive; nothing of it can be seen at its destination as if it had."""
+    """A parcel was not delivered; the destination shows no sign of a complete delivery."""
 
 
 class UncertainDelivery(DeliveryError):
-    """A parcel may have arrived or not, and there is no way to find out but to ask."""
+    """A parcel may or may not have been delivered, and only the receiver can tell."""
 
 
 @dataclass(frozen=True)
 class ParcelFile:
-    """A file: its name at the destination, where it is, and its SHA-256."""
+    """A file: its name at the destination, its URL, and its SHA-256."""
 
     name: str
     url: str
@@ -26,10 +26,10 @@ class ParcelFile:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A tape of a business date with its `rows` loans, the manifest and, of a correction, the changes.
+    """A tape of a business date with `rows` loans, the changes file if it is a correction, and the manifest.
 
-    The tape is the first of the `files`, the manifest the last: where it is, the tape is whole. `supersedes` is the
-    file name of the tape that it corrects.
+    The tape is the first of the `files`, the manifest the last: when the manifest is present, the tape is complete.
+    `supersedes` is the file name of the tape that it corrects.
     """
 
     delivery_id: str
@@ -41,7 +41,7 @@ class Parcel:
 
 
 class Channel(Protocol):
-    """A way to one destination."""
+    """Delivers parcels to one destination."""
 
     def deliver(self, parcel: Parcel) -> None:
-        """Deliver all files, or raise DeliveryError; what is there already, byte for byte, is delivered."""
+        """Deliver all files or raise DeliveryError. Identical files that exist already count as delivered."""

@@ -1,6 +1,6 @@
-"""Delivery to a folder at an fsspec URL: a mounted folder, S3, SFTP or whatever else fsspec reaches.
+"""Delivery to a folder at an fsspec URL: a mounted folder, S3, SFTP or another file system of fsspec.
 
-Secrets stay out of the register: ${NAME} in the URL is the environment's variable of that name.
+Secrets stay out of the register: ${NAME} in the URL is replaced by the environment variable of that name.
 """
 
 import os
@@ -17,14 +17,14 @@ from lending_pipelines.places import hash_in, opened, placing_in
 
 
 class PlaceChannel:
-    """The way to one folder. A file that is there is never replaced."""
+    """Writes parcels to one folder. Existing files are never overwritten."""
 
     def __init__(self, url: str) -> None:
-        """`url` as it is in the register, with ${NAME} where a secret is."""
+        """`url` as in the register, with ${NAME} in place of secrets."""
         self._url = url
 
     def deliver(self, parcel: Parcel) -> None:
-        """Put every file in the folder under its name; DeliveryError when one cannot be, or another has its name."""
+        """Write every file to the folder. Raises DeliveryError when one fails or a different file has its name."""
         try:
             with opened(_filled(self._url), self._url) as (fs, folder):
                 for file in parcel.files:
@@ -34,28 +34,28 @@ class PlaceChannel:
 
     def _put(self, fs: Any, folder: str, file: ParcelFile) -> None:
         path, url = f"{folder.rstrip('/')}/{file.name}", f"{self._url.rstrip('/')}/{file.name}"
-        there = hash_in(fs, path, url)
-        if there == file.sha256:
+        existing = hash_in(fs, path, url)
+        if existing == file.sha256:
             return
-        if there is not None:
-            raise DeliveryError(f"another file is there as {file.name}: it is not overwritten; move it away")
+        if existing is not None:
+            raise DeliveryError(f"a different file {file.name} exists: it is not overwritten; move it away")
         with placing_in(fs, path, url) as target:
             with fsspec.open(file.url, "rb") as source:
                 shutil.copyfileobj(source, target, 1 << 20)
             if target.sha256 != file.sha256:
-                raise DeliveryError(f"{file.url} is not what its manifest says: its sha256 is {target.sha256}")
+                raise DeliveryError(f"{file.url} does not match its manifest: its sha256 is {target.sha256}")
 
 
 def check_place(url: str) -> None:
-    """DeliveryError when no file can be delivered to a URL as it is written; it is not tried."""
+    """Raise DeliveryError when the URL cannot be a destination. Does not connect to it."""
     parts = urlsplit(url)
-    # First: no other message may print it.
+    # Check this first, so that no other message prints the password.
     if parts.password and not parts.password.startswith("${"):
-        raise DeliveryError("delivery_url has a password in it: write ${NAME} there, and set NAME in the environment")
+        raise DeliveryError("delivery_url contains a password: write ${NAME} instead, and set NAME in the environment")
     scheme = parts.scheme or "file"
     if scheme not in fsspec.available_protocols():
         near = did_you_mean(scheme, ("file", "s3", "sftp", "gs", "abfs"))
-        raise DeliveryError(f"delivery_url {url!r}: there is no way to {scheme}://: {near}")
+        raise DeliveryError(f"delivery_url {url!r}: {scheme}:// is not supported: {near}")
     if scheme in ("sftp", "s3", "gs", "abfs") and not parts.hostname:
         raise DeliveryError(f"delivery_url {url!r}: write {scheme}://host/folder")
 

@@ -1,6 +1,6 @@
-"""Places: where a file is put, by its fsspec URL or path, and how it gets there whole.
+"""Places: locations of files by fsspec URL or path, and complete writes to them.
 
-What is in the files, and who asked for them, is known elsewhere.
+The contents of the files are made elsewhere.
 """
 
 from lending_pipelines.places.files import (

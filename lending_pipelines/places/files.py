@@ -1,7 +1,7 @@
-"""Puts a file in its place whole: written under a temporary name beside it, hashed on the way, then moved.
+"""Writes files completely or not at all: to a temporary name in the same folder, hashed while writing, then moved.
 
-Places are fsspec URLs or local paths. A reader never sees half a file, and a failure leaves what was there before. What
-is in the files, and who asked for them, is known elsewhere.
+A place is an fsspec URL or a local path. A reader never sees a partial file; a failed write leaves the earlier file.
+The contents of the files are made elsewhere.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import fsspec
 
 from lending_pipelines.errors import LendingError
 
-# Once a place is sftp://, and not before: it takes half a second of imports.
+# Registered by name, so that the import of paramiko (half a second) happens only for sftp:// URLs.
 fsspec.register_implementation("sftp", "lending_pipelines.places.sftp.KnownServer", clobber=True)
 
 
@@ -28,7 +28,7 @@ class PlaceError(LendingError):
 
 @dataclass(frozen=True)
 class PlacedFile:
-    """A file in its place: where, the hash and size of its bytes, and how many rows of data it holds."""
+    """A written file: its URL, the SHA-256 and size of its bytes, and the number of data rows."""
 
     url: str
     sha256: str
@@ -37,7 +37,7 @@ class PlacedFile:
 
 
 class Sink(io.RawIOBase):
-    """A writable stream that hashes and counts what passes; it cannot seek, so what is hashed is what is stored."""
+    """A writable stream that hashes and counts the bytes. It cannot seek, so the hash is that of the stored bytes."""
 
     def __init__(self, file: Any, url: str) -> None:
         self._file = file
@@ -50,7 +50,7 @@ class Sink(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Write the bytes on; PlaceError when the place refuses them."""
+        """Write the bytes. Raises PlaceError when the place rejects them."""
         view = memoryview(data).cast("B")
         with _named(self._url):
             self._file.write(view)
@@ -74,9 +74,9 @@ class Sink(io.RawIOBase):
 
 @contextmanager
 def placing(url: str) -> Iterator[Sink]:
-    """A sink whose bytes appear at `url` when the block ends, and not at all when it fails; folders are made.
+    """A sink whose file appears at `url` when the block ends, and not at all when it fails. Creates folders.
 
-    A file that is there is replaced. PlaceError names the place when it cannot be reached or written.
+    An existing file is replaced. Raises PlaceError that names the place when it cannot be reached or written.
     """
     with opened(url) as (fs, path), placing_in(fs, path, url) as sink:
         yield sink
@@ -84,7 +84,7 @@ def placing(url: str) -> Iterator[Sink]:
 
 @contextmanager
 def placing_in(fs: Any, path: str, url: str) -> Iterator[Sink]:
-    """As `placing`, in a file system that is opened; `url` is what the place is called."""
+    """Like `placing`, in an opened file system; `url` is the name of the place in errors."""
     folder = path.rpartition("/")[0]
     temporary = f"{folder}/.{uuid4().hex}.part"
     with _named(url):
@@ -102,9 +102,10 @@ def placing_in(fs: Any, path: str, url: str) -> Iterator[Sink]:
 
 
 def replace_folder(folder: str, url: str) -> None:
-    """Copy the files of a local folder to `url`, then remove the files that were there before and are not among them.
+    """Copy the files of a local folder to `url`, then delete files there that are not among them.
 
-    Raises PlaceError when the place cannot be reached or written.
+    Raises:
+        PlaceError: The place cannot be reached or written.
     """
     with opened(url) as (fs, path), _named(url):
         before = set(fs.find(path)) if fs.exists(path) else set()
@@ -116,13 +117,13 @@ def replace_folder(folder: str, url: str) -> None:
 
 
 def hash_in(fs: Any, path: str, url: str) -> str | None:
-    """The SHA-256 of a file in a file system that is opened; None when there is none. PlaceError as in `placing`."""
+    """The SHA-256 of a file in an opened file system, or None if there is no such file. Raises PlaceError."""
     with _named(url):
         return _hash(fs, path) if fs.exists(path) else None
 
 
 def hash_of(url: str) -> str:
-    """The SHA-256 of a file; PlaceError when it cannot be read."""
+    """The SHA-256 of a file. Raises PlaceError when it cannot be read."""
     with opened(url) as (fs, path), _named(url):
         return _hash(fs, path)
 
@@ -134,9 +135,14 @@ def _hash(fs: Any, path: str) -> str:
 
 @contextmanager
 def opened(url: str, called: str | None = None) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the path in it; PlaceError when it cannot be reached, with what it is `called`.
+    """The file system of a URL and the path in it. An SFTP connection is closed at the end of the block.
 
-    A connection to an SFTP server lasts as long as the block.
+    Args:
+        url: The place.
+        called: The name of the place in errors, if not `url`.
+
+    Raises:
+        PlaceError: The place cannot be reached.
     """
     with _named(called or url):
         fs, path = fsspec.url_to_fs(url)
@@ -148,13 +154,13 @@ def opened(url: str, called: str | None = None) -> Iterator[tuple[Any, str]]:
 
 
 def hide_password(url: str) -> str:
-    """The URL as it may be printed."""
+    """The URL without its password, for printing."""
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 @contextmanager
 def _closing(file: Any, url: str) -> Iterator[None]:
-    """Close the file when the block ends; what was still buffered may be refused then."""
+    """Close the file when the block ends; closing writes buffered bytes and can fail."""
     try:
         yield
     except BaseException:
@@ -167,8 +173,8 @@ def _closing(file: Any, url: str) -> Iterator[None]:
 
 @contextmanager
 def _named(url: str) -> Iterator[None]:
-    # fsspec: an unknown protocol is a ValueError, one whose package is not installed an ImportError. SFTP: a connection
-    # that breaks off is an EOFError.
+    # fsspec raises ValueError for an unknown protocol and ImportError when its package is not installed.
+    # paramiko raises EOFError when a connection breaks.
     try:
         yield
     except (OSError, ValueError, ImportError, EOFError) as error:

@@ -1,6 +1,6 @@
-"""SFTP as a file system for fsspec, in place of its own: only to servers that are known, and never to one twice.
+"""An SFTP file system for fsspec that connects only to known hosts and never caches a connection.
 
-Where files are put is in files.py.
+Writing files is in files.py.
 """
 
 from typing import Any
@@ -10,21 +10,21 @@ import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
 
 SECONDS = 30
-"""After so long without a word the server counts as down."""
+"""The time without a response after which the server counts as unavailable."""
 
 
 class KnownServer(SFTPFileSystem):
-    """An SFTP server whose key is in ~/.ssh/known_hosts; OSError for any other, and for one that cannot be reached.
+    """An SFTP server whose key is in ~/.ssh/known_hosts. Raises OSError for others and when it cannot be reached.
 
-    Keys of ~/.ssh and the agent are tried where the URL has no password. A connection is never kept for a later use:
-    a server that went away is found again.
+    Without a password in the URL, keys in ~/.ssh and of the agent are tried. Every use opens a new connection, so a
+    server that was down is reached again.
     """
 
     cachable = False
 
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
-        # A password with an @ or a / is percent-encoded in a URL.
+        # A URL percent-encodes an @ or a / in a password.
         options = SFTPFileSystem._get_kwargs_from_urls(urlpath)
         return options | {name: unquote(options[name]) for name in ("username", "password") if name in options}
 

@@ -1,9 +1,8 @@
-"""What lending_pipelines itself owns: portfolios, investors, tape configurations and deliveries, report requests,
-notifications.
+"""The register: the database of portfolios, investors, tape configurations, deliveries, report requests, notifications.
 
-A relational database of its own, SQLite or PostgreSQL, never mixed with the servicing database. The schema is models.py
-and the migrations that make it; each repository (one noun a file) holds the rules of its tables. No loan numbers are
-computed here, and what a tape's fields or a report's parameters mean is known elsewhere.
+It is SQLite or PostgreSQL and separate from the servicing database. models.py and the migrations define its schema.
+Each repository (one file per noun) enforces the rules of its tables. Loan numbers are computed in metrics/; the fields
+of tapes and the parameters of reports are defined in tapes/ and reports/.
 """
 
 from lending_pipelines.register.database import Register, RegisterError

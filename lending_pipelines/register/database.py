@@ -1,4 +1,4 @@
-"""The register's database: its engine, its migrations, and transactions on it. What the rows mean is elsewhere."""
+"""The register's database: its engine, its migrations and its transactions. The repositories say what the rows mean."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,32 +13,32 @@ from sqlalchemy.orm import Session
 from lending_pipelines.errors import LendingError
 
 _SQLITE_BUSY_SECONDS = 60
-# Any fixed number: it names the lock under which one process at a time migrates.
+# An arbitrary fixed key: the advisory lock that lets only one process at a time migrate.
 _UPGRADE_LOCK = 5_224_601_907
 
 
 class RegisterError(LendingError):
-    """The register cannot be opened, or refuses what is asked of it."""
+    """The register cannot be opened, or it rejects a change."""
 
 
 class Register:
-    """The register at a SQLAlchemy URL. Nothing is opened before it is used."""
+    """The register at a SQLAlchemy URL. No connection is opened before first use."""
 
     def __init__(self, url: str) -> None:
-        """RegisterError when the URL cannot be understood."""
+        """Raises RegisterError when the URL is not valid."""
         wanted = "write sqlite:///register.db or postgresql://user@host/name"
         try:
             self._url = sa.make_url(url)
         except sa.exc.ArgumentError:
-            raise RegisterError(f"the register's URL cannot be understood: {wanted}") from None
+            raise RegisterError(f"LENDING_REGISTER_URL is not a valid database URL: {wanted}") from None
         if self._url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise RegisterError(f"the register cannot be kept in {self._url.drivername}: {wanted}")
+            raise RegisterError(f"LENDING_REGISTER_URL: {self._url.drivername} is not supported: {wanted}")
         if self._url.drivername == "postgresql":
             self._url = self._url.set(drivername="postgresql+psycopg2")
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The engine, made when first asked for; a SQLite file's folder is made with it."""
+        """The engine, created on first use, with the folder of a SQLite file."""
         if self._url.get_backend_name() != "sqlite":
             return sa.create_engine(self._url, pool_pre_ping=True)
         if self._url.database not in (None, "", ":memory:"):
@@ -49,11 +49,12 @@ class Register:
         return engine
 
     def upgrade(self) -> None:
-        """Bring the schema to this version's in one transaction; processes that do so at once take turns.
+        """Migrate the schema to this version in one transaction. Concurrent processes take turns.
 
-        RegisterError when a newer version has upgraded it already.
+        Raises:
+            RegisterError: A newer version has already migrated the register.
         """
-        # Alembic is only needed here, and every command that opens the register would wait for its import.
+        # Import Alembic here: only this method needs it, and the import is slow.
         from alembic import command
         from alembic.config import Config
         from alembic.util import CommandError
@@ -68,15 +69,15 @@ class Register:
                     command.upgrade(config, "head")
                 except CommandError as error:
                     raise RegisterError(
-                        f"the register {self._url.render_as_string()} is of another version than this program, "
-                        f"most likely a newer one: {error}"
+                        f"the register {self._url.render_as_string()} has a schema version that this program does not"
+                        f" know, most likely of a newer version: {error}"
                     ) from error
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A session in a transaction of its own: committed at the end, rolled back when an error leaves it.
+        """A session in its own transaction: committed at the end, rolled back on an error.
 
-        What it loads stays readable afterwards. Keep it short: in SQLite it holds the one write lock.
+        Loaded objects stay readable afterwards. Keep it short: in SQLite it holds the only write lock.
         """
         with (
             self._connection() as connection,
@@ -87,7 +88,7 @@ class Register:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A read-only look at one moment of the register, with results streamed; writers are not kept waiting."""
+        """A read-only connection with a consistent view and streamed results. It does not block writers."""
         with self._connection() as connection:
             reader = connection.execution_options(read_only=True, stream_results=True)
             with reader.begin():
@@ -111,13 +112,13 @@ class Register:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # The driver's own transactions begin too late and leave schema changes out; ours begin in _begin_sqlite.
+    # The driver starts transactions too late and excludes schema changes; _begin_sqlite starts them instead.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that reads before it writes must hold the write lock from its start, or it may fail half way.
+    # A transaction that reads and then writes needs the write lock from its start; otherwise the write may fail.
     mode = "DEFERRED" if connection.get_execution_options().get("read_only") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,6 +1,6 @@
-"""The register's assignments as intervals, for the engines to join: the lake's portfolio_membership and loan_ownership.
+"""The register's assignments as interval tables for the lake: portfolio_membership and loan_ownership.
 
-An interval holds from assigned_on to the day before removed_on; one without removed_on goes on.
+An interval covers the days [assigned_on, removed_on); without removed_on it has no end.
 """
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ _BATCH = 100_000
 
 
 def membership(register: Register) -> pa.Table:
-    """Which loan was in which portfolio when, as portfolio_membership."""
+    """The portfolio_membership table: which loans belonged to which portfolio and when."""
     query = (
         sa.select(
             PortfolioLoan.portfolio_id,
@@ -31,10 +31,10 @@ def membership(register: Register) -> pa.Table:
 
 
 def ownership(register: Register) -> pa.Table:
-    """Which investor owned which loan from when, as loan_ownership.
+    """The loan_ownership table: which investor owned which loans and when.
 
-    A loan is an investor's from the day of its assignment until its next assignment to another. One more to the same
-    investor changes nothing, so that a loan never has two owners, or one twice, on a day.
+    An investor owns a loan from the assignment until the loan's next assignment to another investor. A repeated
+    assignment to the same investor does not start a new interval, so a loan has at most one owner on a day.
     """
     owner_before = sa.func.lag(LoanAssignment.investor_id).over(
         partition_by=LoanAssignment.loan_id, order_by=LoanAssignment.assignment_date
@@ -61,7 +61,7 @@ def ownership(register: Register) -> pa.Table:
 
 
 def _read(register: Register, query: sa.Select, schema: pa.Schema) -> pa.Table:
-    """The query's columns that the schema names, read a batch at a time; KeyError when it lacks one."""
+    """The columns of the query that the schema names, read in batches. Raises KeyError when one is missing."""
     wanted = query.with_only_columns(*(query.selected_columns[name] for name in schema.names))
     with register.reading() as connection:
         rows = connection.execution_options(yield_per=_BATCH).execute(wanted)

@@ -1,4 +1,4 @@
-"""Investors and the loans that they bought."""
+"""Investors and the loans that they own."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -16,7 +16,7 @@ from lending_pipelines.register.types import new_id
 
 
 class Investors:
-    """The investors as one session sees them."""
+    """The investors, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -32,7 +32,7 @@ class Investors:
         address: str | None = None,
         investor_id: str | None = None,
     ) -> Investor:
-        """A new investor; RegisterError when the id is taken."""
+        """Add an investor. Raises RegisterError when the id exists."""
         investor = Investor(
             investor_id=investor_id or new_id(),
             name=name,
@@ -43,22 +43,22 @@ class Investors:
             address=address,
         )
         if self._session.get(Investor, investor.investor_id):
-            raise RegisterError(f"there is an investor {investor.investor_id} already: choose another id")
+            raise RegisterError(f"investor id {investor.investor_id!r} already exists: choose another id")
         self._session.add(investor)
         self._session.flush()
         return investor
 
     def get(self, investor_id: str) -> Investor:
-        """The investor of that id; RegisterError when there is none."""
+        """The investor with that id. Raises RegisterError when there is none."""
         if investor := self._session.get(Investor, investor_id):
             return investor
         raise RegisterError(f"there is no investor with the id {investor_id!r}")
 
     def by_name(self, name: str) -> Investor:
-        """The investor of that name; RegisterError when there is none (with near names) or more than one."""
+        """The investor with that name. Raises RegisterError when none (with similar names) or several have it."""
         found = self._session.scalars(sa.select(Investor).where(Investor.name == name)).all()
         if len(found) > 1:
-            raise RegisterError(f"{len(found)} investors are named {name!r}: say which by investor_id")
+            raise RegisterError(f"{len(found)} investors have the name {name!r}: use investor_id instead")
         if not found:
             names = self._session.scalars(sa.select(Investor.name))
             raise RegisterError(f"there is no investor {name!r}: {did_you_mean(name, names)}")
@@ -75,19 +75,28 @@ class Investors:
         assignment_date: date,
         sale_id: str | None = None,
     ) -> int:
-        """Make loans, given with their purchase prices, the investor's from that day on; how many were new.
+        """Assign loans to an investor from a date on.
 
-        `sale_id` is the sale of their portfolio by which they go, if they do so.
+        An identical assignment that exists already is kept. On an error nothing is assigned.
 
-        An assignment that is there already, at the same price, is left as it is. RegisterError that names every such
-        loan, and nothing assigned, when a loan is given with two prices or has another assignment of the same day.
+        Args:
+            investor_id: The investor.
+            loans: Loan ids with their purchase prices.
+            assignment_date: The first day of ownership.
+            sale_id: The portfolio sale that transfers the loans, if there is one.
+
+        Returns:
+            The number of loans newly assigned.
+
+        Raises:
+            RegisterError: A loan has two prices or another assignment on the same date; names every such loan.
         """
         self.get(investor_id)
         wanted = _once(loans)
         there = self._assigned(wanted, assignment_date)
         faults = [
-            f"loan {row.loan_id} is assigned on {assignment_date} to investor {row.investor_id} for "
-            f"{row.purchase_price}: it has one assignment a day"
+            f"loan {row.loan_id} is already assigned on {assignment_date} to investor {row.investor_id} for "
+            f"{row.purchase_price}: a loan has at most one assignment a day"
             for row in there
             if (row.investor_id, row.purchase_price) != (investor_id, wanted[row.loan_id])
         ]
@@ -111,15 +120,15 @@ class Investors:
     def _insert(self, prices: Mapping[str, Decimal | None], **same: Any) -> None:
         rows = [{"loan_id": loan_id, "purchase_price": price} for loan_id, price in prices.items()]
         if rows:
-            # The connection inserts a list of rows several times faster than the session does.
+            # Inserting a list of rows by the connection is several times faster than by the session.
             self._session.connection().execute(sa.insert(LoanAssignment).values(**same), rows)
 
 
 def _once(loans: Iterable[tuple[str, Decimal | None]]) -> dict[str, Decimal | None]:
-    """The loans' prices by id; RegisterError that names every loan given with two prices."""
+    """The prices by loan id. Raises RegisterError that names every loan with two prices."""
     prices: dict[str, Decimal | None] = {}
     faults = [
-        f"loan {loan_id} is given with the purchase prices {prices[loan_id]} and {price}"
+        f"loan {loan_id} has two purchase prices, {prices[loan_id]} and {price}: keep one"
         for loan_id, price in loans
         if prices.setdefault(loan_id, price) != price
     ]

@@ -1,6 +1,6 @@
-"""Lists of loans: ids, with prices or without, read from a file as spreadsheets write them, and taken in batches.
+"""Loan lists: reads loan ids, with or without prices, from a file as spreadsheets write it, and splits them in batches.
 
-A list that can be read in more than one way is refused. Whether its ids are loans is checked in known_names.py.
+An ambiguous list is rejected. known_names.py checks whether the ids exist.
 """
 
 import codecs
@@ -20,13 +20,13 @@ from lending_pipelines.register.database import RegisterError
 T = TypeVar("T")
 
 BATCH = 10_000
-"""How many rows one statement checks or inserts: below SQLite's limit of 32,766 parameters."""
+"""The number of rows in one statement, below SQLite's limit of 32,766 parameters."""
 
 LARGEST = Decimal(10) ** 16
-"""Every amount of the register is below it."""
+"""Amounts in the register must be below this."""
 
 SHOWN = 20
-"""So many faults of a list are named; the others are counted."""
+"""The number of errors of a list that a message names; the rest are counted."""
 
 _ID_NAMES = frozenset(
     {"loan", "loans"}
@@ -46,40 +46,41 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 
 @dataclass(frozen=True)
 class LoanList:
-    """The loans of a file: each one's price, None where the file gives none, and the line that names it first."""
+    """The loans of a file: each loan's price (None if not given) and the line where it first appears."""
 
     path: str
     prices: Mapping[str, Decimal | None]
     lines: Mapping[str, int]
 
     def refuse(self, faults: Mapping[str, str]) -> None:
-        """RegisterError that names every loan that has a fault, with its line; nothing when none has."""
+        """Raise RegisterError that names every loan with a fault and its line; do nothing without faults."""
         found = sorted(faults.items(), key=lambda fault: self.lines[fault[0]])
         _refuse(self.path, [f"line {self.lines[loan_id]}: {fault}" for loan_id, fault in found])
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
-    """The items in lists of at most that size."""
+    """Split the items into lists of at most that size."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 def named(faults: list[str], separator: str = "; ") -> str:
-    """The faults in one line: the first of them, and how many more there are."""
+    """The faults in one line: the first of them, and the number of the others."""
     more = f"{separator}and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
     return separator.join(faults[:SHOWN]) + more
 
 
 def read_loan_list(path: str | Path) -> LoanList:
-    """The loans in a text file: one id a line, or a CSV file whose header has a column for the id.
+    """Read the loans of a text file: one id per line, or a CSV file whose header has an id column.
 
-    Columns are separated by commas, semicolons or tabs; the text is UTF-8, or UTF-16 with a byte order mark. The header
-    names the id as loan_id, Loan ID or loan number, and the price as purchase_price or price. A decimal comma is read
-    where columns are separated by semicolons or tabs.
+    Columns are separated by commas, semicolons or tabs; the text is UTF-8, or UTF-16 with a byte order mark. The id
+    column is named loan_id, Loan ID or loan number; the price column purchase_price or price. With semicolons or tabs,
+    amounts may have a decimal comma.
 
-    RegisterError, with every line that is wrong, when the file cannot be read, has no ids, lacks an id or repeats one
-    with another price, or has a price that is not an amount to the cent.
+    Raises:
+        RegisterError: The file cannot be read, has no ids, lacks an id, repeats one with another price, or has a price
+            that is not an amount with at most two decimals. Names every line that is wrong.
     """
     text, delimiter, skipped = _delimited(path, _text(path))
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -97,30 +98,30 @@ def _text(path: str | Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise RegisterError(f"loan list {path} cannot be read: {error}: save it as CSV UTF-8") from error
     if "\0" in text:
-        raise RegisterError(f"loan list {path} cannot be read: it is not text: save it as CSV UTF-8")
+        raise RegisterError(f"loan list {path} is not a text file: save it as CSV UTF-8")
     return text
 
 
 def _delimited(path: str | Path, text: str) -> tuple[str, str, int]:
-    """The text of the rows, what separates its columns, and how many lines stand before them."""
+    """The text of the rows, the column separator, and the number of lines before them."""
     first, _, rest = text.partition("\n")
     if declared := re.fullmatch(r"sep=(.)\s*", first):
         return rest, declared[1], 1
     header = next((line for line in text.splitlines() if line.strip()), "")
     if not header:
-        raise RegisterError(f"loan list {path} is empty: write one loan id a line")
+        raise RegisterError(f"loan list {path} is empty: write one loan id per line")
     found = [delimiter for delimiter in _DELIMITERS if len(_cells(header, delimiter)) > 1]
     with_id = [delimiter for delimiter in found if any(map(_is_id, _cells(header, delimiter)))]
     if len(with_id) > 1 or (found and not with_id):
         raise RegisterError(
-            f"loan list {path} has no column loan_id: its first line is {header.strip()!r}; write a header with loan_id"
-            " and separate the columns by commas, semicolons or tabs"
+            f"loan list {path} has no loan_id column; its first line is {header.strip()!r}: write a header with loan_id"
+            " and separate columns with commas, semicolons or tabs"
         )
     return text, with_id[0] if with_id else ",", 0
 
 
 class _Reader:
-    """Reads the rows of one list; its faults are gathered, so that all are told at once."""
+    """Reads the rows of one list and collects all faults before it raises."""
 
     def __init__(self, path: str, delimiter: str, skipped: int) -> None:
         self._path = path
@@ -145,12 +146,12 @@ class _Reader:
                     continue
             self._row(line, cells, len(header), id_column, price_column)
         if not self._prices and not self._faults:
-            raise RegisterError(f"loan list {self._path} has a header and no loan ids")
+            raise RegisterError(f"loan list {self._path} has a header but no loan ids: write one loan id per line")
         _refuse(self._path, self._faults)
         return LoanList(self._path, self._prices, self._lines)
 
     def _columns(self, header: list[str]) -> tuple[int, int | None]:
-        """Where the id is, and the price if there is one."""
+        """The index of the id column, and of the price column if there is one."""
         ids = _one_column(self._path, header, "loan_id", list(map(_is_id, header)))
         prices = [bool(_PRICE_NAME.fullmatch(_plain(cell))) for cell in header]
         for cell in header:
@@ -161,11 +162,11 @@ class _Reader:
     def _row(self, line: int, cells: list[str], width: int, id_column: int, price_column: int | None) -> None:
         loan_id = cells[id_column] if id_column < len(cells) else ""
         if any(cells[width:]):
-            fault = f"{len(cells)} values where the first line has {width}: quote a value that holds a separator"
+            fault = f"{len(cells)} values, but the first line has {width}: quote values that contain the separator"
         elif not loan_id:
-            fault = "there is no loan id"
+            fault = "the loan id is missing"
         elif not loan_id.isprintable():
-            fault = f"the loan id {loan_id!a} has characters that cannot be printed"
+            fault = f"loan id {loan_id!a} has non-printable characters"
         else:
             text = cells[price_column] if price_column is not None and price_column < len(cells) else ""
             try:
@@ -179,36 +180,40 @@ class _Reader:
         if self._prices.setdefault(loan_id, price) != price:
             shown = [f"{'no price' if each is None else each}" for each in (price, self._prices[loan_id])]
             raise ValueError(
-                f"loan {loan_id} has the purchase_price {shown[0]}, and {shown[1]} in line {self._lines[loan_id]}"
+                f"loan {loan_id} has purchase_price {shown[0]} here but {shown[1]} in line {self._lines[loan_id]}"
             )
         self._lines.setdefault(loan_id, line)
 
 
 def _price(text: str, decimal_comma: bool) -> Decimal:
-    """The amount that a cell shows; ValueError when it is none, or could be another."""
+    """The amount in a cell. Raises ValueError when it is not an amount or is ambiguous."""
     compact = text.replace("\N{NO-BREAK SPACE}", "").replace("\N{NARROW NO-BREAK SPACE}", "").replace(" ", "")
     if decimal_comma and _DECIMAL_COMMA.fullmatch(compact):
         price = Decimal(compact.replace(".", "").replace(",", "."))
     elif decimal_comma and re.fullmatch(r"\d{1,3}\.\d{3}", compact):
-        raise ValueError(f"purchase_price is {text!r}, which has two readings: write {compact.replace('.', '')},00")
+        raise ValueError(f"purchase_price {text!r} is ambiguous: write {compact.replace('.', '')},00")
     elif _DECIMAL_POINT.fullmatch(text):
         price = Decimal(text)
     else:
-        raise ValueError(f"purchase_price is {text!r}: write an amount as {'9800,00' if decimal_comma else '9800.00'}")
+        raise ValueError(
+            f"purchase_price {text!r} is not an amount: write it as {'9800,00' if decimal_comma else '9800.00'}"
+        )
     if price >= LARGEST or price != round(price, 2):
-        raise ValueError(f"purchase_price is {text!r}: write an amount to the cent below {LARGEST:,}")
+        raise ValueError(
+            f"purchase_price {text!r} is not allowed: write an amount below {LARGEST:,} with at most two decimals"
+        )
     return price
 
 
 def _one_column(path: str, header: list[str], name: str, is_it: list[bool]) -> int:
-    """Where the column is; of several the one that is spelled as `name`. RegisterError when that leaves several."""
+    """The index of the column. If several match, the one spelled as `name`; RegisterError when none is."""
     found = [column for column, it_is in enumerate(is_it) if it_is]
     exact = [column for column in found if header[column] == name]
     chosen = exact if len(found) > 1 else found
     if len(chosen) == 1:
         return chosen[0]
     columns = ", ".join(repr(header[column]) for column in found)
-    raise RegisterError(f"loan list {path}: {columns} could each be {name}: name one of them {name}")
+    raise RegisterError(f"loan list {path}: columns {columns} could all be {name}: rename one of them to {name}")
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -220,7 +225,7 @@ def _is_id(cell: str) -> bool:
 
 
 def _plain(cell: str) -> str:
-    """A header's letters and digits, in lower case."""
+    """The letters and digits of a header, in lower case."""
     return re.sub(r"[\W_]", "", cell).casefold()
 
 

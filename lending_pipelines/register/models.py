@@ -1,6 +1,6 @@
-"""The register's tables as SQLAlchemy models. A change here comes with a migration; a test compares the two.
+"""The register's tables as SQLAlchemy models. Every change needs a migration; a test compares the two.
 
-Rules that need more than one row (a loan is in at most one portfolio on a day) belong in the repositories.
+Rules that involve several rows (a loan is in at most one portfolio on a day) belong in the repositories.
 """
 
 from datetime import date, datetime
@@ -38,7 +38,7 @@ Priority = Literal["low", "normal", "high", "critical"]
 
 
 class Base(DeclarativeBase):
-    """What the register's models share: constraint names, and the database type of each Python type."""
+    """The base of the models: constraint names, and the database type of each Python type."""
 
     metadata = sa.MetaData(
         naming_convention={
@@ -59,14 +59,14 @@ class Base(DeclarativeBase):
 
 
 def _one_of(name: str, values: Any) -> sa.Enum:
-    """A text column that a CHECK constraint of that name holds to the values of a Literal."""
+    """A text column with a CHECK constraint of that name that allows the values of a Literal."""
     return sa.Enum(*get_args(values), name=name, native_enum=False, create_constraint=True, length=40)
 
 
 class Portfolio(Base):
-    """A named group of loans. `criteria` are the rules of dynamic assignment; a lower `priority` chooses first.
+    """A named group of loans. `criteria` is the rule that selects loans; a lower `priority` selects first.
 
-    A portfolio with a `program_id` takes loans of that program alone.
+    With a `program_id` the portfolio takes loans of that program only.
     """
 
     __tablename__ = "portfolios"
@@ -83,7 +83,7 @@ class Portfolio(Base):
 
 
 class PortfolioLoan(Base):
-    """A loan in a portfolio on every day of [assigned_on, removed_on); without removed_on, until further notice."""
+    """A loan in a portfolio on the days [assigned_on, removed_on); without removed_on, with no end."""
 
     __tablename__ = "portfolio_loans"
     __table_args__ = (sa.CheckConstraint("removed_on > assigned_on", name="removed_after_assigned"),)
@@ -96,7 +96,7 @@ class PortfolioLoan(Base):
 
 
 class Investor(Base):
-    """Someone who owns loans."""
+    """An owner of loans."""
 
     __tablename__ = "investors"
 
@@ -110,9 +110,9 @@ class Investor(Base):
 
 
 class LoanAssignment(Base):
-    """A loan that is an investor's from a date on, until its next assignment; `purchase_price` is paid the day before.
+    """A loan owned by an investor from a date until its next assignment; `purchase_price` is paid the day before.
 
-    `sale_id` names the sale of its portfolio that made it so, if one did: the assignment is of the day after the sale.
+    `sale_id` names the portfolio sale that made the assignment, if any; the assignment date is the day after the sale.
     """
 
     __tablename__ = "loan_assignments"
@@ -127,8 +127,8 @@ class LoanAssignment(Base):
 class PortfolioSale(Base):
     """A portfolio sold to an investor at the end of a business date.
 
-    `snapshot` is the portfolio's row of portfolio_snapshots on that day, as JSON values; `lake_version` the Delta
-    versions of the lake tables that the sale was made on, by table, kept for good. An undone sale stays on record.
+    `snapshot` is the portfolio's row of portfolio_snapshots on that day, as JSON values. `lake_version` is the Delta
+    version of each lake table that the sale is based on; a vacuum keeps these. The record of an undone sale stays.
     """
 
     __tablename__ = "portfolio_sales"
@@ -146,17 +146,16 @@ class PortfolioSale(Base):
 
 
 class LoanTapeConfig(Base):
-    """What an investor's loan tape holds, when it is due and where it goes.
+    """The contents, due dates and destinations of an investor's loan tape.
 
-    `required_fields` are names of the tape catalogue, or {"field": name, "as": column}; `tape_schedule` is daily,
-    weekly, monthly, quarterly or a cron expression. A `template` says the fields instead; `template_values` fill or
-    override its fields by code. Personal data is in the tape only with `allow_pii`.
+    `required_fields` are names of the tape catalogue, or {"field": name, "as": column}. A `template` defines the fields
+    instead; `template_values` set or override its fields by code. Personal data is included only with `allow_pii`.
 
-    A day that the schedule names and that is none of business is moved by the `business_day_convention`; weekends are
-    none, nor are the days of the `holiday_calendar`. The tapes of `deliver_from` and later go to `delivery_url` and to
-    `recipient_email` (one address, or several with commas). One that has not arrived `late_after_hours` hours after its
-    business date ended is late, and the lender's own `owner_email` is told. A tape without loans is made and delivered
-    only with `allow_empty`.
+    `tape_schedule` is daily, weekly, monthly, quarterly or a cron expression. Scheduled dates that are not business
+    days (weekends, and holidays of the `holiday_calendar`) are adjusted by the `business_day_convention`. Tapes of
+    `deliver_from` and later are sent to `delivery_url` and `recipient_email` (one address, or several separated by
+    commas). A tape not delivered `late_after_hours` hours after the end of its business date is late, and the lender's
+    own `owner_email` is notified. A tape without loans is made and delivered only with `allow_empty`.
     """
 
     __tablename__ = "loan_tape_configs"
@@ -187,7 +186,7 @@ class LoanTapeConfig(Base):
 class TapeFault(Base):
     """A tape of a closed day that could not be made, and why. The row is deleted when the tape is made.
 
-    `waits_for_close`: the tape can be made only once its day is closed again.
+    `waits_for_close`: the tape can be made only after its day is closed again.
     """
 
     __tablename__ = "tape_faults"
@@ -200,11 +199,11 @@ class TapeFault(Base):
 
 
 class TapeDelivery(Base):
-    """One tape on its way to one destination, from the day that it is due: a place (fsspec URL) or an email address.
+    """The delivery of one tape to one destination: an fsspec URL or an email address.
 
-    `correction` is 0 for the tape of the day, n for its nth correction, whose `supersedes_id` is the delivery before.
-    `sha256` and `rows` are what was sent, and the receipt once it is delivered. `delayed_at`: when the tape's owner was
-    told that it is late.
+    `correction` is 0 for the day's tape and n for its nth correction; `supersedes_id` is the delivery that a correction
+    replaces. `sha256` and `rows` describe the file sent. `delayed_at` is when the tape's owner was notified that it is
+    late.
     """
 
     __tablename__ = "tape_deliveries"
@@ -233,7 +232,7 @@ class TapeDelivery(Base):
 
 
 class Report(Base):
-    """A request for a report and what became of it; `report_data` is the summary of a completed one."""
+    """A report request and its result; `report_data` is the summary of a completed report."""
 
     __tablename__ = "reports"
 
@@ -253,7 +252,7 @@ class Report(Base):
 
 
 class Notification(Base):
-    """Something that someone should know, and whether it was sent and read."""
+    """A message to a person or team, and whether it was emailed and read."""
 
     __tablename__ = "notifications"
 

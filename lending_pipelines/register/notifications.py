@@ -1,4 +1,4 @@
-"""Notifications: what someone should know. Sending them is another matter."""
+"""Notifications to staff and teams, as rows. Sending them by email is done by sensors/."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -10,11 +10,11 @@ from lending_pipelines.register.models import Notification, NotificationType, Pr
 from lending_pipelines.register.types import new_id, utc_now
 
 EMAILED_WITHIN = timedelta(days=1)
-"""What could not be emailed for so long is only to be read here."""
+"""A notification not emailed within this time is no longer emailed; it stays readable in the register."""
 
 
 class Notifications:
-    """The notifications as one session sees them."""
+    """The notifications, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -31,7 +31,7 @@ class Notifications:
         alert_data: dict[str, Any] | None = None,
         business_date: date | None = None,
     ) -> str:
-        """A new notification; its notification_id. `alert_data` are plain JSON values."""
+        """Add a notification and return its notification_id. `alert_data` holds plain JSON values."""
         notification = Notification(
             notification_id=new_id(),
             notification_type=notification_type,
@@ -48,7 +48,7 @@ class Notifications:
         return notification.notification_id
 
     def to_email(self) -> list[Notification]:
-        """What was not emailed yet of the last day, the oldest first; of low priority and to teams nothing is."""
+        """Notifications of the last day still to email, oldest first, without low priority and team recipients."""
         query = sa.select(Notification).where(
             Notification.emailed_at.is_(None),
             Notification.priority != "low",
@@ -58,11 +58,11 @@ class Notifications:
         return list(self._session.scalars(query.order_by(Notification.created_at)))
 
     def emailed(self, notification_id: str) -> None:
-        """It has been sent."""
+        """Record that the notification was emailed."""
         self._session.get_one(Notification, notification_id).emailed_at = utc_now()
 
     def recent(self, recipient: str | None = None, limit: int = 100) -> list[Notification]:
-        """The latest notifications, latest first, all or those of one recipient."""
+        """The latest notifications first, of all recipients or of one."""
         query = sa.select(Notification).order_by(Notification.created_at.desc(), Notification.notification_id)
         if recipient is not None:
             query = query.where(Notification.recipient == recipient)

@@ -1,6 +1,7 @@
-"""Portfolios and the loans in them: a loan is in at most one portfolio on a day.
+"""Portfolios and their loans. A loan is in at most one portfolio on a day.
 
-Which loans a rule chooses is worked out elsewhere; here it is checked when it is saved, and what it chose is recorded.
+This module validates a portfolio's rule when it is saved and records the loans that the rule selects. metrics/ computes
+which loans those are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ from lending_pipelines.register.types import new_id
 
 
 class Portfolios:
-    """The portfolios as one session sees them."""
+    """The portfolios, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -35,7 +36,7 @@ class Portfolios:
         criteria: dict[str, Any] | None = None,
         portfolio_id: str | None = None,
     ) -> Portfolio:
-        """A new open portfolio; RegisterError when the name or id is taken, CriteriaError when the rule is none."""
+        """Add an open portfolio. Raises RegisterError when the name or id exists, CriteriaError for an invalid rule."""
         if criteria is not None:
             parse_criteria(criteria)
         portfolio = Portfolio(
@@ -49,19 +50,21 @@ class Portfolios:
         )
         taken = sa.or_(Portfolio.name == name, Portfolio.portfolio_id == portfolio.portfolio_id)
         if other := self._session.scalar(sa.select(Portfolio).where(taken)):
-            raise RegisterError(f"there is a portfolio {other.name!r} ({other.portfolio_id}) already: choose another")
+            raise RegisterError(
+                f"portfolio {other.name!r} ({other.portfolio_id}) already exists: choose another name and id"
+            )
         self._session.add(portfolio)
         self._session.flush()
         return portfolio
 
     def get(self, portfolio_id: str) -> Portfolio:
-        """The portfolio of that id; RegisterError when there is none."""
+        """The portfolio with that id. Raises RegisterError when there is none."""
         if portfolio := self._session.get(Portfolio, portfolio_id):
             return portfolio
         raise RegisterError(f"there is no portfolio with the id {portfolio_id!r}")
 
     def by_name(self, name: str) -> Portfolio:
-        """The portfolio of that name; RegisterError, with near names, when there is none."""
+        """The portfolio with that name. Raises RegisterError, with similar names, when there is none."""
         if portfolio := self._session.scalar(sa.select(Portfolio).where(Portfolio.name == name)):
             return portfolio
         names = self._session.scalars(sa.select(Portfolio.name))
@@ -72,12 +75,12 @@ class Portfolios:
         return list(self._session.scalars(sa.select(Portfolio).order_by(Portfolio.name)))
 
     def open(self) -> list[Portfolio]:
-        """The portfolios that take loans, by name."""
+        """The open portfolios, by name."""
         query = sa.select(Portfolio).where(Portfolio.status == "open").order_by(Portfolio.name)
         return list(self._session.scalars(query))
 
     def loan_ids(self, portfolio_id: str, day: date) -> list[str]:
-        """The loans in a portfolio on a day, by id."""
+        """The ids of the loans in a portfolio on a day, in order."""
         query = sa.select(PortfolioLoan.loan_id).where(
             PortfolioLoan.portfolio_id == portfolio_id,
             PortfolioLoan.assigned_on <= day,
@@ -86,11 +89,11 @@ class Portfolios:
         return list(self._session.scalars(query.order_by(PortfolioLoan.loan_id)))
 
     def ruled(self) -> list[RuledPortfolio]:
-        """The portfolios that take loans by rule on some day, the one that chooses first first.
+        """The portfolios with a rule that select loans on some day, in order of precedence.
 
-        A lower priority chooses before a higher one; among equals the one opened first, then by name. Sold portfolios
-        take none, not even on days before their sale: those loans were not sold. CriteriaError names a portfolio whose
-        rule, saved past this class, is none.
+        A lower priority comes first; then the earlier opened, then by name. Sold portfolios are left out for all days,
+        because a loan that such a portfolio selected now would not be part of the sale. Raises CriteriaError that names
+        the portfolio when a stored rule is not valid.
         """
         query = (
             sa.select(Portfolio)
@@ -100,9 +103,10 @@ class Portfolios:
         return [_ruled(portfolio) for portfolio in self._session.scalars(query)]
 
     def set_criteria(self, portfolio_id: str, criteria: dict[str, Any] | None) -> None:
-        """Give a portfolio another rule, or none. The loans in it stay.
+        """Replace or remove a portfolio's rule. Its loans stay in it.
 
-        CriteriaError, with the path of the node, when the rule is none.
+        Raises:
+            CriteriaError: The rule is not valid; names the path of the node.
         """
         if criteria is not None:
             parse_criteria(criteria)
@@ -110,30 +114,35 @@ class Portfolios:
         self._session.flush()
 
     def close(self, portfolio_id: str, closed_on: date) -> None:
-        """Take no more loans from that day on; those in it stay and are still tracked.
+        """Close a portfolio: it takes no loans from that day on, and keeps the loans that it has.
 
-        RegisterError when it is not open, was not opened by then, or took a loan on that day or later.
+        Raises:
+            RegisterError: It is not open, was opened on that day or later, or took a loan on that day or later.
         """
         portfolio = self.get(portfolio_id)
-        self._require_open(portfolio, "can be closed")
+        self._require_open(portfolio, "cannot be closed")
         self.lock_assignments()
         later = sa.select(sa.func.max(PortfolioLoan.assigned_on)).where(PortfolioLoan.portfolio_id == portfolio_id)
         latest = max(portfolio.opened_on, self._session.scalar(later) or portfolio.opened_on)
         if closed_on <= latest:
             raise RegisterError(
-                f"portfolio {portfolio.name!r} was opened or took a loan on {latest}: close it after that"
+                f"portfolio {portfolio.name!r} was opened or took a loan on {latest}: close it on a later day"
             )
         portfolio.status, portfolio.closed_on = "closed", closed_on
         self._session.flush()
 
     def assign(self, portfolio_id: str, loan_ids: Iterable[str], assigned_on: date) -> int:
-        """Put loans in an open portfolio from that day on; how many were not in it already.
+        """Assign loans to an open portfolio from a day on. On an error nothing is assigned.
 
-        RegisterError that names every such loan, and nothing assigned, when a loan is in another portfolio on that day
-        or a later one, or joins this one later.
+        Returns:
+            The number of loans that were not in the portfolio yet.
+
+        Raises:
+            RegisterError: A loan is in another portfolio on that day or later, or joins this one later; names every
+                such loan.
         """
         portfolio = self.get(portfolio_id)
-        self._require_open(portfolio, "takes loans")
+        self._require_open(portfolio, "does not take loans")
         self.lock_assignments()
         added, faults = 0, []
         with self._session.begin_nested():
@@ -155,10 +164,10 @@ class Portfolios:
         return added
 
     def assign_by_rule(self, chosen: Iterable[tuple[str, str, date]]) -> int:
-        """Record what rules chose: (portfolio_id, loan_id, assigned_on), a loan once. How many were recorded.
+        """Record the loans that rules selected, as (portfolio_id, loan_id, assigned_on) with each loan once.
 
-        A loan that was put in a portfolio since it was chosen stays there, and a portfolio that was sold since takes
-        none.
+        A loan assigned to a portfolio in the meantime stays there. A portfolio sold in the meantime takes no loans.
+        Returns how many were recorded.
         """
         self.lock_assignments()
         taking = {portfolio.portfolio_id for portfolio in self.ruled()}
@@ -179,10 +188,15 @@ class Portfolios:
         return added
 
     def remove(self, portfolio_id: str, loan_ids: Iterable[str], removed_on: date) -> int:
-        """Take loans out of a portfolio: the day before is their last in it. How many were taken out.
+        """Remove loans from a portfolio; their last day in it is the day before. On an error nothing is removed.
 
-        A loan removed on the day of its assignment was in the portfolio at the end of no day: its row goes.
-        RegisterError that names every such loan, and nothing removed, when a loan is not in the portfolio on that day.
+        A loan removed on the day of its assignment was never in the portfolio at the end of a day: its row is deleted.
+
+        Returns:
+            The number of loans removed.
+
+        Raises:
+            RegisterError: A loan is not in the portfolio on that day; names every such loan.
         """
         portfolio = self.get(portfolio_id)
         removed, faults = 0, []
@@ -198,7 +212,7 @@ class Portfolios:
                 missing = wanted.keys() - set(self._session.scalars(sa.select(PortfolioLoan.loan_id).where(here)))
                 faults += [
                     f"loan {loan_id} is not in portfolio {portfolio.name!r} on {removed_on}, "
-                    "or leaves it at a date set before"
+                    "or already has a removal date"
                     for loan_id in sorted(missing)
                 ]
                 self._session.execute(sa.delete(PortfolioLoan).where(here, PortfolioLoan.assigned_on == removed_on))
@@ -209,23 +223,23 @@ class Portfolios:
         return removed
 
     def lock_assignments(self) -> None:
-        """One assignment at a time, so that two cannot each miss the other's loans; in SQLite every session is so."""
+        """Lock the assignments until the transaction ends, so that concurrent ones see each other's loans."""
         if self._session.get_bind().dialect.name == "postgresql":
             self._session.execute(sa.text("LOCK TABLE portfolio_loans IN SHARE ROW EXCLUSIVE MODE"))
 
     @staticmethod
     def require_unsold(portfolio: Portfolio) -> None:
-        """RegisterError when the portfolio is sold."""
+        """Raise RegisterError when the portfolio is sold."""
         if portfolio.status == "sold":
-            raise RegisterError(f"portfolio {portfolio.name!r} is sold already: a portfolio is sold once")
+            raise RegisterError(f"portfolio {portfolio.name!r} is already sold: undo that sale first")
 
     @staticmethod
-    def _require_open(portfolio: Portfolio, what: str) -> None:
+    def _require_open(portfolio: Portfolio, refusal: str) -> None:
         if portfolio.status != "open":
-            raise RegisterError(f"portfolio {portfolio.name!r} is {portfolio.status}: only an open one {what}")
+            raise RegisterError(f"portfolio {portfolio.name!r} is {portfolio.status} and {refusal}")
 
     def _held_from(self, day: date, loan_ids: list[str]) -> Sequence[sa.Row]:
-        """The intervals of these loans that reach to that day or beyond it."""
+        """The intervals of these loans that include that day or a later one."""
         reaches = sa.or_(PortfolioLoan.removed_on.is_(None), PortfolioLoan.removed_on > day)
         query = sa.select(
             PortfolioLoan.portfolio_id, PortfolioLoan.loan_id, PortfolioLoan.assigned_on, PortfolioLoan.removed_on
@@ -234,11 +248,11 @@ class Portfolios:
 
     def _insert(self, rows: list[dict[str, Any]], method: AssignmentMethod) -> None:
         if rows:
-            # The connection inserts a list of rows several times faster than the session does.
+            # Inserting a list of rows by the connection is several times faster than by the session.
             self._session.connection().execute(sa.insert(PortfolioLoan).values(method=method), rows)
 
     def _refusal(self, held: sa.Row, portfolio: Portfolio, assigned_on: date) -> str:
-        until = f"until {held.removed_on}" if held.removed_on else "with no end"
+        until = f"until {held.removed_on}" if held.removed_on else "without an end date"
         holder = self.get(held.portfolio_id)
         return (
             f"loan {held.loan_id} is in portfolio {holder.name!r} from {held.assigned_on} {until}: "
@@ -247,7 +261,7 @@ class Portfolios:
 
 
 def _goes_on(held: sa.Row, portfolio_id: str, day: date) -> bool:
-    """Whether the interval is this portfolio's, and covers that day and all later ones."""
+    """Whether the interval belongs to this portfolio and covers that day and all later ones."""
     return held.portfolio_id == portfolio_id and held.assigned_on <= day and held.removed_on is None
 
 

@@ -1,4 +1,4 @@
-"""Requests for reports: pending → generating → completed or failed, and a failed one can be asked for again."""
+"""Report requests: pending → generating → completed or failed. A failed request can be retried."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from lending_pipelines.register.types import new_id, utc_now
 
 
 class ReportRequests:
-    """The report requests as one session sees them."""
+    """The report requests, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -19,7 +19,7 @@ class ReportRequests:
     def create(
         self, report_type: str, parameters: dict[str, Any], output_format: OutputFormat, requested_by: str
     ) -> str:
-        """A new pending request; its report_id. `parameters` are plain JSON values."""
+        """Add a pending request and return its report_id. `parameters` holds plain JSON values."""
         report = Report(
             report_id=new_id(),
             report_type=report_type,
@@ -32,29 +32,29 @@ class ReportRequests:
         return report.report_id
 
     def get(self, report_id: str) -> Report:
-        """The request of that id; RegisterError when there is none."""
+        """The request with that id. Raises RegisterError when there is none."""
         if report := self._session.get(Report, report_id):
             return report
         raise RegisterError(f"there is no report request {report_id!r}")
 
     def recent(self, status: ReportStatus | None = None, limit: int = 100) -> list[Report]:
-        """The latest requests, latest first, all or those of one status."""
+        """The latest requests first, of all statuses or of one."""
         query = sa.select(Report).order_by(Report.requested_at.desc(), Report.report_id).limit(limit)
         if status is not None:
             query = query.where(Report.status == status)
         return list(self._session.scalars(query))
 
     def unfinished(self) -> list[Report]:
-        """The pending and generating requests, the earliest first."""
+        """The pending and generating requests, earliest first."""
         open_ones = Report.status.in_(("pending", "generating"))
         return list(self._session.scalars(sa.select(Report).where(open_ones).order_by(Report.requested_at)))
 
     def start(self, report_id: str, run_id: str, parameters: dict[str, Any]) -> None:
-        """A run has begun on a pending request, with all its parameters; RegisterError when it is not pending."""
+        """Record that a run makes a pending request, with all parameters. Raises RegisterError if it is not pending."""
         self._move(report_id, ("pending",), "generating", run_id=run_id, parameters=parameters)
 
     def complete(self, report_id: str, file_url: str, sha256: str, report_data: dict[str, Any]) -> None:
-        """The report is written; `report_data` is its summary, as plain JSON values."""
+        """Record the finished file. `report_data` is its summary, as plain JSON values."""
         self._move(
             report_id,
             ("generating",),
@@ -66,20 +66,20 @@ class ReportRequests:
         )
 
     def fail(self, report_id: str, error_message: str, run_id: str | None = None) -> None:
-        """There will be no report: its run ended without one, or could not begin; `run_id` when it had not begun."""
+        """Record that the run failed or could not start. `run_id` is needed only when it could not start."""
         run = {"run_id": run_id} if run_id else {}
         self._move(report_id, ("pending", "generating"), "failed", error_message=error_message, **run)
 
     def ask_again(self, report_id: str) -> None:
-        """Make a failed request pending once more; the run that failed stays named until the next one starts."""
+        """Set a failed request to pending again. The failed run's id stays until the next run starts."""
         self._move(report_id, ("failed",), "pending", error_message=None)
 
     def _move(self, report_id: str, before: tuple[ReportStatus, ...], after: ReportStatus, **values: Any) -> None:
-        """Change the status in one statement, so that of two runs that try only one succeeds."""
+        """Change the status in one statement: if two runs try at the same time, only one succeeds."""
         here = sa.and_(Report.report_id == report_id, Report.status.in_(before))
         change = sa.update(Report).where(here).values(status=after, **values).returning(Report.report_id)
         if self._session.execute(change).first() is None:
             now = self.get(report_id).status
             raise RegisterError(
-                f"report request {report_id} is {now}: only a {' or '.join(before)} one can become {after}"
+                f"report request {report_id} is {now}: only {' and '.join(before)} requests can become {after}"
             )

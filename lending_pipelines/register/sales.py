@@ -1,6 +1,6 @@
-"""Sales of portfolios: a portfolio, its loans and the record of the sale change together, or not at all.
+"""Portfolio sales: the portfolio, its loans and the sale record change in one transaction.
 
-How the price is split over the loans, and that the day of the sale is right, is settled before a sale comes here.
+The callers split the price over the loans and check the sale date.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ UNDO_WITHIN = timedelta(hours=24)
 
 
 class Sales:
-    """The sales as one session sees them."""
+    """The sales, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -40,11 +40,23 @@ class Sales:
         snapshot: dict[str, Any],
         lake_version: dict[str, int],
     ) -> PortfolioSale:
-        """Sell a portfolio at the end of a day: it is sold, and its loans are the investor's from the next day on.
+        """Sell a portfolio at the end of a day. The investor owns its loans from the next day on.
 
-        `prices` are the portfolio's loans of the closed day with each one's share of the price. RegisterError, and
-        nothing sold, when the portfolio is sold already, when its loans in the register are not these, when one joined
-        it after that day, or is an investor's already.
+        Args:
+            portfolio_id: The portfolio to sell.
+            investor_id: The buyer.
+            sale_date: The business date at whose end the portfolio is sold.
+            currency: The currency of the prices.
+            prices: The portfolio's loans on that day, each with its part of the price.
+            snapshot: The portfolio's row of portfolio_snapshots on that day.
+            lake_version: The Delta version of each table that the sale is based on.
+
+        Returns:
+            The sale.
+
+        Raises:
+            RegisterError: The portfolio is already sold, its loans in the register differ from `prices`, a loan joined
+                it after that day, or a loan already belongs to an investor. Nothing is sold then.
         """
         portfolio = self._unsold(portfolio_id)
         Investors(self._session).get(investor_id)
@@ -65,28 +77,37 @@ class Sales:
         return sale
 
     def undo(self, sale_id: str) -> PortfolioSale:
-        """Take a sale back: the portfolio is open or closed as it was, and its loans are the lender's again.
+        """Undo a sale: the portfolio gets its earlier status back and the loans belong to the lender again.
 
-        The record stays and says when it was undone. RegisterError, and nothing undone, when there is no such sale,
-        when it is undone already, was recorded more than 24 hours ago, or one of its loans was sold on.
+        The record stays, with the time at which the sale was undone.
+
+        Returns:
+            The undone sale.
+
+        Raises:
+            RegisterError: There is no such sale, it is already undone, it was recorded more than 24 hours ago, or one
+                of its loans was sold again. Nothing is undone then.
         """
         sale = self._session.get(PortfolioSale, sale_id, with_for_update=True, populate_existing=True)
         if sale is None:
             raise RegisterError(f"there is no sale {sale_id!r}: `lending portfolio sales` lists them")
         now = utc_now()
         if sale.undone_at is not None:
-            raise RegisterError(f"sale {sale_id} was undone at {sale.undone_at:%Y-%m-%d %H:%M} UTC")
+            raise RegisterError(f"sale {sale_id} was already undone at {sale.undone_at:%Y-%m-%d %H:%M} UTC")
         if now - sale.recorded_at > UNDO_WITHIN:
             raise RegisterError(
-                f"sale {sale_id} was recorded at {sale.recorded_at:%Y-%m-%d %H:%M} UTC: a sale can be undone within "
-                f"{UNDO_WITHIN // timedelta(hours=1)} hours"
+                f"sale {sale_id} was recorded at {sale.recorded_at:%Y-%m-%d %H:%M} UTC and cannot be undone: "
+                f"the limit is {UNDO_WITHIN // timedelta(hours=1)} hours"
             )
-        theirs = sa.select(LoanAssignment.loan_id).where(LoanAssignment.sale_id == sale_id)
+        sold_loans = sa.select(LoanAssignment.loan_id).where(LoanAssignment.sale_id == sale_id)
         sold_on = sa.select(sa.func.min(LoanAssignment.loan_id)).where(
-            LoanAssignment.loan_id.in_(theirs), LoanAssignment.sale_id.is_distinct_from(sale_id)
+            LoanAssignment.loan_id.in_(sold_loans), LoanAssignment.sale_id.is_distinct_from(sale_id)
         )
         if loan_id := self._session.scalar(sold_on):
-            raise RegisterError(f"sale {sale_id}: loan {loan_id} was assigned to an investor since; undo that first")
+            raise RegisterError(
+                f"sale {sale_id} cannot be undone: loan {loan_id} has another assignment to an investor; undo"
+                " that first"
+            )
         self._session.execute(sa.delete(LoanAssignment).where(LoanAssignment.sale_id == sale_id))
         portfolio = Portfolios(self._session).get(sale.portfolio_id)
         portfolio.status = "open" if portfolio.closed_on is None else "closed"
@@ -95,7 +116,7 @@ class Sales:
         return sale
 
     def of_portfolio(self, name: str) -> PortfolioSale:
-        """The sale in force of the portfolio of that name; RegisterError when there is none."""
+        """The sale in force of the portfolio with that name. Raises RegisterError when there is none."""
         portfolio = Portfolios(self._session).by_name(name)
         in_force = sa.select(PortfolioSale).where(
             PortfolioSale.portfolio_id == portfolio.portfolio_id, PortfolioSale.undone_at.is_(None)
@@ -105,12 +126,12 @@ class Sales:
         raise RegisterError(f"portfolio {name!r} is not sold")
 
     def all(self) -> list[PortfolioSale]:
-        """Every sale, undone ones included, the latest recorded first."""
+        """Every sale, including undone ones, latest first."""
         query = sa.select(PortfolioSale).order_by(PortfolioSale.recorded_at.desc(), PortfolioSale.sale_id)
         return list(self._session.scalars(query))
 
     def kept_versions(self) -> dict[str, list[int]]:
-        """The Delta versions that sales in force were made on, by table: whatever frees space must leave them."""
+        """The Delta versions by table that sales in force are based on. A vacuum must keep them."""
         kept: dict[str, set[int]] = defaultdict(set)
         for sale in self.all():
             if sale.undone_at is None:
@@ -119,7 +140,7 @@ class Sales:
         return {table: sorted(versions) for table, versions in sorted(kept.items())}
 
     def _unsold(self, portfolio_id: str) -> Portfolio:
-        """The portfolio, held for this session until its end, so that of two sales at once one is refused."""
+        """The portfolio, locked until the session ends so that only one of two concurrent sales succeeds."""
         portfolios = Portfolios(self._session)
         portfolios.lock_assignments()
         portfolio = portfolios.get(portfolio_id)
@@ -135,15 +156,15 @@ class Sales:
         held = {row.loan_id: row.assigned_on for row in self._session.execute(query)}
         if late := sorted(loan_id for loan_id, assigned_on in held.items() if assigned_on > sale_date):
             raise RegisterError(
-                f"loan {late[0]} joined portfolio {portfolio.name!r} on {held[late[0]]}, after {sale_date}: sell it on "
-                "a later day, or remove the loan first"
+                f"loan {late[0]} joined portfolio {portfolio.name!r} on {held[late[0]]}, after {sale_date}: choose a "
+                "later sale date, or remove the loan first"
             )
         if not prices or held.keys() != prices.keys():
             which = min(held.keys() ^ prices.keys(), default=None)
-            where = "the register only" if which in held else "the lake only"
+            where = "in the register but not in the lake" if which in held else "in the lake but not in the register"
             raise RegisterError(
                 f"portfolio {portfolio.name!r} on {sale_date}: "
-                + (f"loan {which} is in it in {where}" if which else "there are no loans in it")
+                + (f"loan {which} is in it {where}" if which else "it has no loans")
                 + "; close the day again, and remove loans that are not disbursed"
             )
         for batch in batches(sorted(prices)):

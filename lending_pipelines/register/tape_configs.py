@@ -1,6 +1,6 @@
-"""The configurations of loan tapes, and the folder that each tape has to itself.
+"""Loan tape configurations, and the export folder that each tape owns.
 
-What a tape may hold is checked by save_tape_config of tapes/.
+save_tape_config in tapes/ checks the fields and other contents of a configuration.
 """
 
 import re
@@ -18,12 +18,12 @@ from lending_pipelines.register.types import new_id
 
 
 def tape_slug(name: str) -> str:
-    """The name as folders and files have it: lower case letters and digits of any script, joined by hyphens."""
+    """The name as used in folders and files: lower-case letters and digits of any script, joined by hyphens."""
     return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", name).lower()).strip("-")
 
 
 class TapeConfigs:
-    """The tape configurations as one session sees them."""
+    """The tape configurations, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -50,11 +50,11 @@ class TapeConfigs:
         owner_email: str | None = None,
         allow_empty: bool = False,
     ) -> LoanTapeConfig:
-        """A new active configuration; RegisterError when the id is taken, or the name or its folder is another tape's.
+        """Add an active configuration. save_tape_config checks that the names in it exist; this method does not.
 
-        `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order; none: the default
-        fields, or those of the `template`. Without `deliver_from` no tape of a past day is delivered. Nothing here asks
-        whether all this exists: save_tape_config does.
+        `required_fields` are catalogue names, or {"field": name, "as": column}, in the tape's order; by default the
+        catalogue's default fields, or those of the `template`. Without `deliver_from`, tapes of past days are not
+        delivered. Raises RegisterError when the id, the name or the folder belongs to another tape.
         """
         config = LoanTapeConfig(
             config_id=config_id or new_id(),
@@ -82,32 +82,33 @@ class TapeConfigs:
         return config
 
     def by_name(self, name: str) -> LoanTapeConfig:
-        """The configuration of that name; RegisterError, with near names, when there is none."""
+        """The configuration with that name. Raises RegisterError, with similar names, when there is none."""
         if config := self._session.scalar(sa.select(LoanTapeConfig).where(LoanTapeConfig.name == name)):
             return config
         names = self._session.scalars(sa.select(LoanTapeConfig.name))
         raise RegisterError(f"there is no tape {name!r}: {did_you_mean(name, names)}")
 
     def get(self, config_id: str) -> LoanTapeConfig:
-        """The configuration of that id; RegisterError when there is none."""
+        """The configuration with that id. Raises RegisterError when there is none."""
         if config := self._session.get(LoanTapeConfig, config_id):
             return config
         raise RegisterError(f"there is no tape with the id {config_id!r}")
 
     def _require_free(self, config: LoanTapeConfig) -> None:
-        """RegisterError when another tape, active or not, has the configuration's id, name or folder."""
+        """Raise RegisterError when another tape, active or not, has the configuration's id, name or folder."""
         if self._session.get_bind().dialect.name == "postgresql":
-            # One configuration is saved at a time; in SQLite every session that writes holds the one write lock.
+            # One configuration is saved at a time. In SQLite every writing session holds the only write lock.
             self._session.execute(sa.text("LOCK TABLE loan_tape_configs IN SHARE ROW EXCLUSIVE MODE"))
         for other in self._session.scalars(sa.select(LoanTapeConfig)):
             if config.name == other.name or config.config_id == other.config_id:
-                raise RegisterError(f"there is a tape {other.name!r} ({other.config_id}) already: choose another name")
+                raise RegisterError(f"tape {other.name!r} ({other.config_id}) already exists: choose another name")
             if (slug := tape_slug(config.name)) == tape_slug(other.name):
                 raise RegisterError(
-                    f"tape {config.name!r}: its folder tapes/{slug} is that of tape {other.name!r}: choose another name"
+                    f"tape {config.name!r}: tape {other.name!r} already uses the folder tapes/{slug}: choose another"
+                    " name"
                 )
 
     def active(self) -> list[LoanTapeConfig]:
-        """The configurations in use, by name."""
+        """The active configurations, by name."""
         query = sa.select(LoanTapeConfig).where(LoanTapeConfig.active).order_by(LoanTapeConfig.name)
         return list(self._session.scalars(query))

@@ -1,7 +1,7 @@
-"""Deliveries of tapes: pending, delivering, delivered; pending again when an attempt fails, failed in the end.
+"""Tape deliveries: pending → delivering → delivered; pending again after a failed attempt, failed after the last one.
 
-Every change of status is one statement, so that of two runs that try only one succeeds. Which tapes are due, and how a
-file gets to its destination, is known elsewhere.
+Every status change is one statement: if two runs try at the same time, only one succeeds. tapes/ decides which tapes
+are due; delivery/ sends the files.
 """
 
 from collections.abc import Sequence
@@ -23,38 +23,38 @@ from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.types import utc_now
 
 OWNER = "team:capital-markets"
-"""Who is told of a tape whose configuration names no owner."""
+"""The recipient of notifications on a tape whose configuration has no owner_email."""
 
 ATTEMPTS = 24
-"""So many attempts a delivery gets by itself: with the waits between them, 19 hours."""
+"""The number of automatic attempts. With the waits between them they take 19 hours."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
-"""The wait after the first attempt, which doubles with each, and what it ends at."""
+"""The wait after the first attempt, which doubles with each attempt up to the longest wait."""
 
 
 def destinations(config: LoanTapeConfig) -> list[tuple[DeliveryChannel, str]]:
-    """Where a tape goes: its place, and each of its email addresses."""
+    """The destinations of a tape: its delivery_url and each email address."""
     place: list[tuple[DeliveryChannel, str]] = [("place", config.delivery_url)] if config.delivery_url else []
     addresses = [address.strip() for address in (config.recipient_email or "").split(",")]
     return [*place, *(("email", address) for address in addresses if address)]
 
 
 def wait_after(attempts: int) -> timedelta:
-    """How long to wait after so many attempts."""
+    """The wait after this number of attempts."""
     return min(FIRST_WAIT * 2 ** min(attempts - 1, 10), LONGEST_WAIT)
 
 
 class TapeDeliveries:
-    """The deliveries as one session sees them."""
+    """The deliveries, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def open(self, config: LoanTapeConfig, business_date: date) -> list[TapeDelivery]:
-        """The deliveries of a tape's day, made pending for each destination when there is none yet.
+        """The deliveries of a tape's day; adds a pending one for each destination that has none.
 
-        One that has not arrived follows the configuration: it is dropped when its destination is no longer there, and
-        a destination that is new takes its place. Days whose tape has arrived everywhere stay as they are.
+        Unfinished deliveries follow the configuration: those to removed destinations are deleted, new destinations are
+        added. Days whose tape is delivered everywhere do not change.
         """
         latest = self._latest(config.config_id, business_date)
         if not latest or any(delivery.status in ("pending", "failed") for delivery in latest.values()):
@@ -69,7 +69,7 @@ class TapeDeliveries:
         return self.of_day(config.config_id, business_date)
 
     def open_corrections(self, config_id: str, business_date: date, sha256: str) -> int:
-        """Make a tape of another content pending where the one before has arrived; how many it is now to go to."""
+        """Add pending deliveries where an earlier tape with other content was delivered. Returns how many."""
         latest = self._latest(config_id, business_date).values()
         stale = [delivery for delivery in latest if delivery.status == "delivered" and delivery.sha256 != sha256]
         for delivery in stale:
@@ -86,18 +86,18 @@ class TapeDeliveries:
         return list(self._session.scalars(query.order_by(*order)))
 
     def days(self, config_id: str) -> set[date]:
-        """The business dates of a tape that were ever opened."""
+        """The business dates for which the tape has deliveries."""
         query = sa.select(TapeDelivery.business_date).where(TapeDelivery.config_id == config_id).distinct()
         return set(self._session.scalars(query))
 
     def unfinished(self) -> list[TapeDelivery]:
-        """The deliveries that are still to arrive by themselves, the oldest day first."""
+        """The pending and delivering deliveries, oldest day first."""
         still = TapeDelivery.status.in_(("pending", "delivering"))
         order = (TapeDelivery.business_date, TapeDelivery.config_id, TapeDelivery.correction, TapeDelivery.delivery_id)
         return list(self._session.scalars(sa.select(TapeDelivery).where(still).order_by(*order)))
 
     def recent(self, status: DeliveryStatus | None = None, limit: int = 100) -> list[TapeDelivery]:
-        """The deliveries of the latest days, latest first, all or those of one status."""
+        """The deliveries of the latest days first, of all statuses or of one."""
         order = (TapeDelivery.business_date.desc(), TapeDelivery.config_id, TapeDelivery.correction.desc())
         query = sa.select(TapeDelivery).order_by(*order).limit(limit)
         if status is not None:
@@ -105,9 +105,9 @@ class TapeDeliveries:
         return list(self._session.scalars(query))
 
     def claim(self, config_id: str, business_date: date, run_id: str, *, failed: bool = False) -> list[TapeDelivery]:
-        """The deliveries of a tape's day that this run alone is now to make; none when there is nothing to do.
+        """Reserve the deliveries of a tape's day for this run. Returns an empty list when there is nothing to do.
 
-        With `failed` those too that are not tried again by themselves.
+        With `failed`, failed deliveries are reserved too.
         """
         here = sa.and_(
             TapeDelivery.config_id == config_id,
@@ -124,19 +124,19 @@ class TapeDeliveries:
         return sorted(self._session.scalars(change), key=lambda each: (each.channel, each.destination))
 
     def send(self, delivery_id: str, sha256: str, rows: int) -> None:
-        """It leaves now: `rows` loans in a file of that SHA-256."""
+        """Record that sending starts: a file with `rows` loans and that SHA-256."""
         self._move(delivery_id, "delivering", sha256=sha256, rows=rows)
 
     def complete(self, delivery_id: str) -> None:
-        """What was sent has arrived. The tape's owner is told."""
+        """Record the delivery as delivered and notify the tape's owner."""
         arrived = self._move(delivery_id, "delivered", error_message=None, delivered_at=utc_now())
         body = f"{arrived.rows:,} loans, sha256 {arrived.sha256}, to {arrived.destination}"
-        self._tell([arrived], "tape_delivered", "low", "delivered", body)
+        self._notify([arrived], "tape_delivered", "low", "delivered", body)
 
     def put_off(self, delivery_id: str, reason: str, *, waits: bool = False) -> None:
-        """An attempt failed: the next one is made later.
+        """Record a failed attempt and schedule the next one.
 
-        It is given up after the last attempt, unless it `waits` for a tape that may leave.
+        After the last attempt the delivery is marked failed, unless it `waits` for a tape that cannot be sent yet.
         """
         attempts = self.get(delivery_id).attempts
         if waits or attempts < ATTEMPTS:
@@ -146,15 +146,15 @@ class TapeDeliveries:
             self.give_up(delivery_id, f"{reason} ({attempts} attempts)")
 
     def give_up(self, delivery_id: str, reason: str) -> None:
-        """It is not tried again by itself, and the tape's owner is told."""
+        """Mark the delivery failed, without further automatic attempts, and notify the tape's owner."""
         failed = self._move(delivery_id, "failed", error_message=reason)
         body = f"To {failed.destination}: {reason}. Launch deliver_tape, or run `lending deliver`, to send it again."
-        self._tell([failed], "tape_delayed", "critical", "not delivered", body)
+        self._notify([failed], "tape_delayed", "critical", "not delivered", body)
 
     def run_ended(self, delivery_ids: Sequence[str], run_id: str, reason: str) -> int:
-        """Settle what a run left that has ended: what it had in hand, and what it had not come to; how many there are.
+        """Reschedule deliveries left unfinished by an ended run. Returns how many.
 
-        A mail that had left may have gone out: that is given up, not sent twice.
+        Emails that may have been sent are marked failed, not resent.
         """
         left = [delivery for delivery in map(self.get, delivery_ids) if _is_left(delivery, run_id)]
         for delivery in left:
@@ -169,24 +169,24 @@ class TapeDeliveries:
         return len(left)
 
     def delay(self, delivery_ids: Sequence[str], reason: str) -> None:
-        """The tape of a day is late, or will not come by itself: its owner is told why."""
+        """Record that the tape of a day is late and notify its owner of the reason."""
         deliveries = [self.get(delivery_id) for delivery_id in delivery_ids]
         for delivery in deliveries:
             delivery.delayed_at = utc_now()
-        self._tell(deliveries, "tape_delayed", "high", "delayed", f"{reason}. It is sent as soon as it can be.")
+        self._notify(deliveries, "tape_delayed", "high", "delayed", f"{reason}. It is sent as soon as possible.")
 
     def wait(self, delivery_ids: Sequence[str], reason: str) -> None:
-        """What deliveries wait for before they are attempted."""
+        """Record what the deliveries wait for before their first attempt."""
         for delivery_id in delivery_ids:
             self.get(delivery_id).error_message = reason
 
     def get(self, delivery_id: str) -> TapeDelivery:
-        """The delivery of that id; RegisterError when there is none."""
+        """The delivery with that id. Raises RegisterError when there is none."""
         if delivery := self._session.get(TapeDelivery, delivery_id, populate_existing=True):
             return delivery
         raise RegisterError(f"there is no delivery {delivery_id!r}: `lending deliveries` lists them")
 
-    def _tell(
+    def _notify(
         self,
         deliveries: Sequence[TapeDelivery],
         notification_type: NotificationType,
@@ -208,7 +208,7 @@ class TapeDeliveries:
         )
 
     def _latest(self, config_id: str, business_date: date) -> dict[tuple[DeliveryChannel, str], TapeDelivery]:
-        """The last delivery of a tape's day to each destination."""
+        """The latest delivery of a tape's day to each destination."""
         return {(each.channel, each.destination): each for each in self.of_day(config_id, business_date)}
 
     def _add(
@@ -231,13 +231,13 @@ class TapeDeliveries:
         )
 
     def _move(self, delivery_id: str, after: DeliveryStatus, **values: object) -> TapeDelivery:
-        """Settle what is being delivered; the delivery as it is then."""
+        """Change the status of a delivery in progress. Returns the changed delivery."""
         here = sa.and_(TapeDelivery.delivery_id == delivery_id, TapeDelivery.status == "delivering")
         cleared = {"next_attempt_at": None, **values}
         change = sa.update(TapeDelivery).where(here).values(status=after, **cleared).returning(TapeDelivery.delivery_id)
         if self._session.execute(change).first() is None:
             now = self.get(delivery_id).status
-            raise RegisterError(f"delivery {delivery_id} is {now}: only one being delivered can become {after}")
+            raise RegisterError(f"delivery {delivery_id} is {now}: only delivering ones can become {after}")
         return self.get(delivery_id)
 
 

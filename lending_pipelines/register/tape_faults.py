@@ -1,4 +1,4 @@
-"""Tapes that could not be made: which, of which day, and why. Making them, and trying again, is in assets/."""
+"""Tapes that could not be made: which tape, which day and why. assets/ makes tapes and retries."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -12,26 +12,26 @@ from lending_pipelines.register.tape_deliveries import OWNER
 from lending_pipelines.register.types import utc_now
 
 SHOWN = 3
-"""So many reasons are shown where a tape has faults on more days."""
+"""The number of distinct reasons that a message names; the rest are counted."""
 
 
 def listed(reasons: Mapping[date, str]) -> str:
-    """The reasons of a tape's faults in a line, the earliest days first."""
+    """The distinct reasons of a tape's faults in one line, earliest days first."""
     unique = list(dict.fromkeys(reason for _, reason in sorted(reasons.items())))
     more = f"; and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
     return "; ".join(unique[:SHOWN]) + more
 
 
 class TapeFaults:
-    """The faults as one session sees them."""
+    """The faults, within one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def record(self, config: LoanTapeConfig, reasons: Mapping[date, str], waiting: Collection[date] = ()) -> None:
-        """Record why a tape could not be made, by business date; those of `waiting` days wait for the next close.
+        """Record by business date why a tape could not be made. The `waiting` days are retried at the next close.
 
-        The tape's owner gets one notification of the days whose fault is new or has another reason.
+        The tape's owner gets one notification that lists the days whose fault or reason is new.
         """
         news = {}
         for day, reason in sorted(reasons.items()):
@@ -52,12 +52,12 @@ class TapeFaults:
             self._notify(config, news)
 
     def clear(self, config_id: str, business_date: date) -> None:
-        """Forget the fault of a tape's day, if there is one."""
+        """Delete the fault of a tape's day, if there is one."""
         here = sa.and_(TapeFault.config_id == config_id, TapeFault.business_date == business_date)
         self._session.execute(sa.delete(TapeFault).where(here))
 
     def all(self) -> list[TapeFault]:
-        """Every fault, the earliest day first."""
+        """Every fault, earliest day first."""
         query = sa.select(TapeFault).order_by(TapeFault.business_date, TapeFault.config_id)
         return list(self._session.scalars(query))
 
@@ -69,7 +69,7 @@ class TapeFaults:
             "high",
             recipient=config.owner_email or OWNER,
             subject=f"Loan tape {config.name} of {first}{others} not made",
-            body=f"{listed(reasons)}. The next close tries again, unless the day itself must be closed again.",
+            body=f"{listed(reasons)}. The next close retries, unless the day itself must be closed again.",
             action_required=True,
             alert_data={"config_id": config.config_id, "business_dates": [str(day) for day in reasons]},
             business_date=first,

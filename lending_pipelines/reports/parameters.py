@@ -226,7 +226,7 @@ def iso_day(text: str, *words: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError(f"write a date as 2025-01-31, or {' or '.join(words)}") from None
+        raise ValueError(f"write a date like 2025-01-31, or {' or '.join(words)}") from None
 
 
 M = TypeVar("M", bound=ReportParameters)

@@ -175,13 +175,13 @@ def test_a_day_whose_checks_fail_is_not_sold_on(selling):
 def test_a_loan_that_joined_after_the_close_is_not_sold_unseen(selling):
     with selling.register() as session:
         Portfolios(session).assign(Portfolios(session).by_name("For sale").portfolio_id, ["L-new"], LAST)
-    with refused(selling, "loan L-new is in it in the register only; close the day again"):
+    with refused(selling, "loan L-new is in it in the register but not in the lake; close the day again"):
         sell()
 
 
 def test_a_sold_portfolio_is_not_sold_again_until_the_sale_is_undone(selling):
     sell()
-    with refused(selling, "portfolio 'For sale' is sold already"):
+    with refused(selling, "portfolio 'For sale' is already sold"):
         sell()
     with selling.register() as session:
         (sale,) = Sales(session).all()

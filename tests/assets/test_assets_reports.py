@@ -130,7 +130,7 @@ def test_a_report_comes_in_the_format_asked_for(home, output_format, suffix, ope
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
-        ({"as_of": "14.3.2025"}, "as_of is '14.3.2025': write a date as 2025-01-31, or latest"),
+        ({"as_of": "14.3.2025"}, "as_of is '14.3.2025': write a date like 2025-01-31, or latest"),
         ({"by": "portfolios"}, "by is 'portfolios': write 'portfolio', 'program', "),
         ({"history": "0"}, "history is '0': Input should be greater than or equal to 1"),
         ({"portfolo": "ALL"}, "there is no parameter portfolo; did you mean 'portfolio'?"),

@@ -79,7 +79,7 @@ def test_two_tapes_of_one_folder_are_refused_when_the_second_is_saved(tiny, shar
     assert saved.exit_code == 0, saved.output
     refused = CliRunner().invoke(app, ["tape-config", str(case / "tape2.toml")])
     assert isinstance(refused.exception, RegisterError)
-    message = "tape 'A-B daily': its folder tapes/a-b-daily is that of tape 'A/B daily': choose another name"
+    message = "tape 'A-B daily': tape 'A/B daily' already uses the folder tapes/a-b-daily: choose another name"
     assert str(refused.exception) == message
 
 
@@ -94,7 +94,7 @@ def test_one_tapes_fault_stops_neither_the_other_tapes_nor_the_close_and_is_trie
     assert open_days(DAY, DAY) == []
     assert made(tiny) == [f"b-whole_{DAY}.csv"]
     assert faults(tiny) == [(DAY, reason)]
-    again = "The next close tries again, unless the day itself must be closed again."
+    again = "The next close retries, unless the day itself must be closed again."
     assert told(tiny) == [(f"Loan tape A broken of {DAY} not made", f"{reason}. {again}")]
 
     # Another day's run tries again; while the fault is the same, the owner is not notified of it again.
@@ -135,7 +135,7 @@ def test_a_portfolio_made_after_the_close_keeps_its_tape_waiting_until_the_day_i
         run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Late daily", "date": str(DAY)}}}})
     (delivery,) = deliveries(tiny)
     assert (delivery.status, delivery.error_message) == ("pending", waits)
-    assert [body for _, body in told(tiny)] == [f"{waits}. It is sent as soon as it can be."]
+    assert [body for _, body in told(tiny)] == [f"{waits}. It is sent as soon as possible."]
     assert not inbox.exists()
     materialise(DAY, DAY, "loan_tapes")
     assert faults(tiny) == [(DAY, waits)]

@@ -86,14 +86,14 @@ def test_what_is_there_already_has_arrived(tmp_path, parcel):
 def test_another_file_of_the_name_is_not_overwritten(tmp_path, parcel):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "tape.csv").write_bytes(b"someone else's")
-    with pytest.raises(DeliveryError, match=r"another file is there as tape\.csv: it is not overwritten"):
+    with pytest.raises(DeliveryError, match=r"a different file tape\.csv exists: it is not overwritten"):
         PlaceChannel(str(tmp_path / "in")).deliver(parcel)
     assert content(tmp_path / "in") == {"tape.csv": b"someone else's"}
 
 
 def test_a_file_that_was_altered_does_not_leave(tmp_path, parcel):
     (tmp_path / "exports" / "tape.csv").write_bytes(TAPE.replace(b"900", b"800"))
-    with pytest.raises(DeliveryError, match="is not what its manifest says"):
+    with pytest.raises(DeliveryError, match="does not match its manifest"):
         PlaceChannel(str(tmp_path / "in")).deliver(parcel)
     assert content(tmp_path / "in") == {}
 
@@ -107,8 +107,8 @@ def test_a_secret_that_is_not_set_is_named(tmp_path, parcel):
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("sftp://me:hush@host/in", r"has a password in it: write \$\{NAME\} there"),
-        ("stfp://host/in", r"there is no way to stfp://: did you mean 'sftp'\?"),
+        ("sftp://me:hush@host/in", r"contains a password: write \$\{NAME\} instead"),
+        ("stfp://host/in", r"stfp:// is not supported: did you mean 'sftp'\?"),
         ("s3:///in", "write s3://host/folder"),
     ],
 )

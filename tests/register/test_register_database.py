@@ -122,7 +122,9 @@ def test_a_failing_upgrade_leaves_nothing_behind(register_url):
 def test_a_register_of_a_newer_version_is_left_alone(register):
     with register.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(RegisterError, match="most likely a newer one: Can't locate revision identified by '9999'"):
+    with pytest.raises(
+        RegisterError, match="most likely of a newer version: Can't locate revision identified by '9999'"
+    ):
         register.upgrade()
 
 
@@ -142,7 +144,7 @@ def test_an_unreachable_register_is_named_without_its_password():
 def test_a_url_that_is_none_is_refused():
     with pytest.raises(RegisterError, match=r"write sqlite:///register\.db or postgresql://"):
         Register("register.db")
-    with pytest.raises(RegisterError, match="cannot be kept in postgres: write sqlite"):
+    with pytest.raises(RegisterError, match="postgres is not supported: write sqlite"):
         Register("postgres://me@127.0.0.1/register")
 
 
@@ -161,7 +163,7 @@ def test_an_error_undoes_the_session(register):
             Portfolios(session).create("Auto", date(2025, 1, 1))
             Portfolios(session).create("Auto", date(2025, 1, 1))
 
-    with pytest.raises(RegisterError, match="there is a portfolio 'Auto'"):
+    with pytest.raises(RegisterError, match=r"portfolio 'Auto' .* already exists"):
         create_twice()
     with register.session() as session:
         assert Portfolios(session).all() == []
@@ -220,7 +222,7 @@ def test_money_is_exact_and_has_no_fractions_of_a_cent(register):
         Investors(session).assign(investor.investor_id, [("L1", largest)], date(2025, 1, 1))
     with register.session() as session:
         assert session.scalars(sa.select(LoanAssignment.purchase_price)).one() == largest
-    with pytest.raises(sa.exc.StatementError, match="fractions of a cent"), register.session() as session:
+    with pytest.raises(sa.exc.StatementError, match="more than two decimals"), register.session() as session:
         Investors(session).assign(investor.investor_id, [("L2", Decimal("0.005"))], date(2025, 1, 1))
 
 

@@ -71,7 +71,7 @@ def test_what_arrived_has_a_receipt_and_is_not_sent_again(register, tape, say):
     arrived = say("get", delivery.delivery_id)
     assert (arrived.status, arrived.sha256, arrived.rows, arrived.attempts) == ("delivered", "abc", 40, 1)
     assert utc_now() - arrived.delivered_at < timedelta(minutes=1)
-    with pytest.raises(RegisterError, match="is delivered: only one being delivered can become failed"):
+    with pytest.raises(RegisterError, match="is delivered: only delivering ones can become failed"):
         say("give_up", delivery.delivery_id, "late")
     assert delivery.delivery_id not in [each.delivery_id for each in say("claim", tape.config_id, DAY, "run-2")]
     assert notifications(register) == [("tape_delivered", "low", "Loan tape Harbour of 2025-03-31 delivered")]
@@ -181,5 +181,5 @@ def test_the_owner_is_who_the_configuration_says(register, tape, say):
     with register.session() as session:
         latest, first = Notifications(session).recent()
     assert (first.recipient, latest.recipient) == (OWNER, "ann@lender.example")
-    assert latest.body == "2025-03-31 is not closed. It is sent as soon as it can be."
+    assert latest.body == "2025-03-31 is not closed. It is sent as soon as possible."
     assert (latest.action_required, latest.business_date) == (True, DAY)

@@ -23,9 +23,9 @@ def test_an_investor_is_found_by_name(register):
         assert [investor.name for investor in investors.all()] == ["North Fund", "Same", "Same"]
         with pytest.raises(RegisterError, match=r"no investor 'Nort Fund': did you mean 'North Fund'\?"):
             investors.by_name("Nort Fund")
-        with pytest.raises(RegisterError, match="2 investors are named 'Same': say which by investor_id"):
+        with pytest.raises(RegisterError, match="2 investors have the name 'Same': use investor_id instead"):
             investors.by_name("Same")
-        with pytest.raises(RegisterError, match="there is an investor n already"):
+        with pytest.raises(RegisterError, match="investor id 'n' already exists"):
             investors.create("Other", "other", investor_id="n")
         with pytest.raises(RegisterError, match="no investor with the id 'x'"):
             investors.assign("x", [("L1", PRICE)], JANUARY)
@@ -36,9 +36,9 @@ def test_a_loan_has_one_assignment_a_day(register):
         investors = _investors(session)
         assert investors.assign("n", [("L1", PRICE), ("L2", None)], JANUARY) == 2
         assert investors.assign("n", [("L1", PRICE), ("L3", PRICE)], JANUARY) == 1
-        with pytest.raises(RegisterError, match=r"loan L1 is assigned on 2025-01-01 to investor n for 98\.50"):
+        with pytest.raises(RegisterError, match=r"loan L1 is already assigned on 2025-01-01 to investor n for 98\.50"):
             investors.assign("s", [("L4", PRICE), ("L1", PRICE)], JANUARY)
-        with pytest.raises(RegisterError, match="loan L2 is assigned on 2025-01-01"):
+        with pytest.raises(RegisterError, match="loan L2 is already assigned on 2025-01-01"):
             investors.assign("n", [("L2", PRICE)], JANUARY)
     assert sorted(row["loan_id"] for row in ownership(register).to_pylist()) == ["L1", "L2", "L3"]
 
@@ -87,9 +87,11 @@ def test_every_loan_that_is_refused_is_named_and_one_with_two_prices_is_refused(
     with register.session() as session:
         investors = _investors(session)
         investors.assign("n", [("L1", PRICE), ("L2", PRICE)], JANUARY)
-        with pytest.raises(RegisterError, match=r"loan L1 is assigned on 2025-01-01 .*; loan L2 is assigned"):
+        with pytest.raises(
+            RegisterError, match=r"loan L1 is already assigned on 2025-01-01 .*; loan L2 is already assigned"
+        ):
             investors.assign("s", [("L1", PRICE), ("L2", PRICE), ("L3", PRICE)], JANUARY)
-        with pytest.raises(RegisterError, match=r"loan L3 is given with the purchase prices 98\.50 and None"):
+        with pytest.raises(RegisterError, match=r"loan L3 has two purchase prices, 98\.50 and None"):
             investors.assign("s", [("L3", PRICE), ("L4", PRICE), ("L3", None)], JANUARY)
         assert investors.assign("s", [("L3", PRICE), ("L3", PRICE)], JANUARY) == 1
     assert sorted(row["loan_id"] for row in ownership(register).to_pylist()) == ["L1", "L2", "L3"]

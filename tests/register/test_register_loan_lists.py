@@ -67,32 +67,32 @@ def test_a_decimal_comma_is_read_where_columns_have_other_separators(read, writt
 
 @pytest.mark.parametrize("written", ["1.234", "1,234", "1,234.56", "12.34.567,00", "-1,00", "1,5 EUR", "NaN"])
 def test_an_amount_with_two_readings_or_none_is_refused(read, written):
-    with pytest.raises(RegisterError, match=f"line 2: purchase_price is '{written}'"):
+    with pytest.raises(RegisterError, match=f"line 2: purchase_price '{written}'"):
         read(f"loan_id;price\nL1;{written}\n")
 
 
 @pytest.mark.parametrize("price", ["1,5", "-1", "0.001", "NaN", "1e300", "9,800.00"])
 def test_in_a_comma_file_a_price_has_a_decimal_point(read, price):
-    with pytest.raises(RegisterError, match=f"line 3: purchase_price is '{price}'"):
+    with pytest.raises(RegisterError, match=f"line 3: purchase_price '{price}'"):
         read(f'loan_id,purchase_price\nL1,1\nL2,"{price}"\n')
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "is empty: write one loan id a line"),
-        (b"\n \n", "is empty: write one loan id a line"),
-        (b"loan_id\n", "has a header and no loan ids"),
-        (b"id,name\n1,x\n", "has no column loan_id: its first line is 'id,name'"),
-        (b"L1;985\nL2;1000\n", "has no column loan_id: its first line is 'L1;985'"),
-        (b"name,loan_id\nx,L1\ny\n", "line 3: there is no loan id"),
-        (b"loan_id,purchase_price\nL1,985,00\n", "line 2: 3 values where the first line has 2"),
+        (b"", "is empty: write one loan id per line"),
+        (b"\n \n", "is empty: write one loan id per line"),
+        (b"loan_id\n", "has a header but no loan ids"),
+        (b"id,name\n1,x\n", "has no loan_id column; its first line is 'id,name'"),
+        (b"L1;985\nL2;1000\n", "has no loan_id column; its first line is 'L1;985'"),
+        (b"name,loan_id\nx,L1\ny\n", "line 3: the loan id is missing"),
+        (b"loan_id,purchase_price\nL1,985,00\n", "line 2: 3 values, but the first line has 2"),
         (b"loan_id,purchase_pric\nL1,985\n", "column 'purchase_pric': did you mean 'purchase_price'"),
-        (b"Loan ID,Loan number\nL1,1\n", "'Loan ID', 'Loan number' could each be loan_id"),
-        (b"loan_id\nL\x01\n", r"line 2: the loan id 'L\\x01' has characters that cannot be printed"),
+        (b"Loan ID,Loan number\nL1,1\n", "columns 'Loan ID', 'Loan number' could all be loan_id"),
+        (b"loan_id\nL\x01\n", r"line 2: loan id 'L\\x01' has non-printable characters"),
         (b'loan_id\n"L1\n', "line 2: unexpected end of data"),
         (b"L1\nL\xff\n", "cannot be read: 'utf-8' codec"),
-        (b"L\x001\x00", "it is not text: save it as CSV UTF-8"),
+        (b"L\x001\x00", "is not a text file: save it as CSV UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_understood_is_refused(read, content, reason):
@@ -109,14 +109,14 @@ def test_every_line_that_is_wrong_is_named_at_once(read, tmp_path):
     with pytest.raises(RegisterError) as refused:
         read("loan_id,price\nL1,5\nL1,5.00\nL1,6\nL2,x\n,3\nL3,1\nL3,\n")
     assert str(refused.value) == (
-        f"loan list {tmp_path / 'loans.csv'}: line 4: loan L1 has the purchase_price 6, and 5 in line 2; "
-        "line 5: purchase_price is 'x': write an amount as 9800.00; line 6: there is no loan id; "
-        "line 8: loan L3 has the purchase_price no price, and 1 in line 7"
+        f"loan list {tmp_path / 'loans.csv'}: line 4: loan L1 has purchase_price 6 here but 5 in line 2; "
+        "line 5: purchase_price 'x' is not an amount: write it as 9800.00; line 6: the loan id is missing; "
+        "line 8: loan L3 has purchase_price no price here but 1 in line 7"
     )
 
 
 def test_of_many_faults_the_first_are_named_and_the_others_counted(read):
-    with pytest.raises(RegisterError, match=r"line 21: purchase_price is 'x': [^;]*; and 30 more$"):
+    with pytest.raises(RegisterError, match=r"line 21: purchase_price 'x' [^;]*; and 30 more$"):
         read("loan_id,price\n" + "".join(f"L{number},x\n" for number in range(50)))
 
 

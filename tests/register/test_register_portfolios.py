@@ -39,23 +39,23 @@ def test_a_portfolio_is_found_by_id_and_name(session):
 def test_an_unknown_name_is_refused_with_the_near_ones(session):
     with pytest.raises(RegisterError, match=r"no portfolio 'auto': did you mean 'Auto'\?"):
         Portfolios(session).by_name("auto")
-    with pytest.raises(RegisterError, match="no portfolio 'Mortgages': there is 'Auto', 'Solar'"):
+    with pytest.raises(RegisterError, match="no portfolio 'Mortgages': use one of 'Auto', 'Solar'"):
         Portfolios(session).by_name("Mortgages")
     with pytest.raises(RegisterError, match="no portfolio with the id 'c'"):
         Portfolios(session).get("c")
 
 
 def test_a_name_or_an_id_is_taken_once(session):
-    with pytest.raises(RegisterError, match=r"there is a portfolio 'Auto' \(a\) already"):
+    with pytest.raises(RegisterError, match=r"portfolio 'Auto' \(a\) already exists"):
         Portfolios(session).create("Auto", JANUARY)
-    with pytest.raises(RegisterError, match=r"there is a portfolio 'Auto' \(a\) already"):
+    with pytest.raises(RegisterError, match=r"portfolio 'Auto' \(a\) already exists"):
         Portfolios(session).create("Cars", JANUARY, portfolio_id="a")
 
 
 def test_only_open_portfolios_take_loans(session):
     Portfolios(session).get("a").status = "sold"
     assert [portfolio.name for portfolio in Portfolios(session).open()] == ["Solar"]
-    with pytest.raises(RegisterError, match="'Auto' is sold: only an open one takes loans"):
+    with pytest.raises(RegisterError, match="'Auto' is sold and does not take loans"):
         Portfolios(session).assign("a", ["L1"], JANUARY)
 
 
@@ -66,7 +66,7 @@ def test_a_loan_is_in_one_portfolio_at_a_time(session):
         with pytest.raises(RegisterError) as refusal:
             portfolios.assign("b", ["L9", "L2"], day)
         assert str(refusal.value) == (
-            f"loan L2 is in portfolio 'Auto' from 2025-02-01 with no end: it cannot be in 'Solar' from {day}; "
+            f"loan L2 is in portfolio 'Auto' from 2025-02-01 without an end date: it cannot be in 'Solar' from {day}; "
             "remove it there first"
         )
     assert _intervals(session) == [("a", "L1", FEBRUARY, None), ("a", "L2", FEBRUARY, None)]
@@ -106,7 +106,9 @@ def test_assigning_again_changes_nothing(session):
 def test_a_loan_that_joins_later_cannot_join_earlier_too(session):
     portfolios = Portfolios(session)
     portfolios.assign("a", ["L1"], MARCH)
-    with pytest.raises(RegisterError, match="'Auto' from 2025-03-01 with no end: it cannot be in 'Auto' from 2025-02"):
+    with pytest.raises(
+        RegisterError, match="'Auto' from 2025-03-01 without an end date: it cannot be in 'Auto' from 2025-02"
+    ):
         portfolios.assign("a", ["L1"], FEBRUARY)
 
 
@@ -126,7 +128,7 @@ def test_a_loan_that_is_not_there_cannot_be_removed(session):
     with pytest.raises(RegisterError, match="loan L1 is not in portfolio 'Auto' on 2025-01-01"):
         portfolios.remove("a", ["L1"], JANUARY)
     portfolios.remove("a", ["L1"], MARCH)
-    with pytest.raises(RegisterError, match="or leaves it at a date set before"):
+    with pytest.raises(RegisterError, match="or already has a removal date"):
         portfolios.remove("a", ["L1"], MARCH)
     assert _intervals(session) == [("a", "L1", FEBRUARY, MARCH), ("a", "L2", FEBRUARY, None)]
 
@@ -268,7 +270,7 @@ def test_portfolios_choose_by_priority_then_age_then_name(session):
 
 def test_a_rule_saved_past_the_class_is_refused_with_its_portfolio(session):
     Portfolios(session).get("a").criteria = {"sql": "1=1"}
-    with pytest.raises(CriteriaError, match=r"portfolio 'Auto': criteria: 'sql' does not belong here"):
+    with pytest.raises(CriteriaError, match=r"portfolio 'Auto': criteria: 'sql' is not allowed here"):
         Portfolios(session).ruled()
 
 
@@ -276,14 +278,14 @@ def test_a_closed_portfolio_takes_no_loans_from_that_day_on_and_keeps_those_it_h
     portfolios = Portfolios(session)
     portfolios.set_criteria("a", RULE)
     portfolios.assign("a", ["L1"], FEBRUARY)
-    with pytest.raises(RegisterError, match="'Auto' was opened or took a loan on 2025-02-01: close it after that"):
+    with pytest.raises(RegisterError, match="'Auto' was opened or took a loan on 2025-02-01: close it on a later day"):
         portfolios.close("a", FEBRUARY)
     portfolios.close("a", MARCH)
     assert (portfolios.get("a").status, portfolios.get("a").closed_on) == ("closed", MARCH)
     # Of the days before, it may still take what its rule means.
     assert [(ruled.opened_on, ruled.closed_on) for ruled in portfolios.ruled()] == [(JANUARY, MARCH)]
     assert session.scalars(sa.select(PortfolioLoan.removed_on)).all() == [None]
-    with pytest.raises(RegisterError, match="'Auto' is closed: only an open one can be closed"):
+    with pytest.raises(RegisterError, match="'Auto' is closed and cannot be closed"):
         portfolios.close("a", MARCH)
 
 

@@ -19,7 +19,7 @@ def portfolio(register: Register):
 def test_a_name_that_gives_the_folder_of_another_tape_is_refused(register, name):
     with register.session() as session:
         TapeConfigs(session).create("A/B daily", "p")
-        with pytest.raises(RegisterError, match="its folder tapes/a-b-daily is that of tape 'A/B daily'"):
+        with pytest.raises(RegisterError, match="tape 'A/B daily' already uses the folder tapes/a-b-daily"):
             TapeConfigs(session).create(name, "p")
         TapeConfigs(session).create("A/B daily 2", "p")
 
@@ -27,7 +27,7 @@ def test_a_name_that_gives_the_folder_of_another_tape_is_refused(register, name)
 def test_the_folder_of_a_tape_that_is_no_longer_active_is_taken_too(register):
     with register.session() as session:
         TapeConfigs(session).create("A/B daily", "p").active = False
-    with register.session() as session, pytest.raises(RegisterError, match="its folder tapes/a-b-daily"):
+    with register.session() as session, pytest.raises(RegisterError, match="already uses the folder tapes/a-b-daily"):
         TapeConfigs(session).create("A-B daily", "p")
 
 
@@ -46,6 +46,6 @@ def test_of_two_saved_at_once_one_is_refused(register):
     with ThreadPoolExecutor(2) as threads:
         told = sorted(threads.map(save, ["A/B daily", "A-B daily"]))
     assert told[0] == "saved" or told[1] == "saved"
-    assert sum("its folder tapes/a-b-daily is that of" in each for each in told) == 1
+    assert sum("already uses the folder tapes/a-b-daily" in each for each in told) == 1
     with register.session() as session:
         assert len(TapeConfigs(session).active()) == 1

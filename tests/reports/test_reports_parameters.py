@@ -35,7 +35,7 @@ def test_the_stamp_has_every_parameter_as_text(report_type):
         (
             "trial_balance",
             {"as_of": "31/01/2025"},
-            "report trial_balance: as_of is '31/01/2025': write a date as 2025-01-31, or latest",
+            "report trial_balance: as_of is '31/01/2025': write a date like 2025-01-31, or latest",
         ),
         ("trial_balance", {"as_off": "latest"}, "there is no parameter as_off; did you mean 'as_of'?"),
         ("portfolio_summary", {"by": "officer"}, "by is 'officer': write 'portfolio', 'program', 'product'"),
@@ -44,7 +44,7 @@ def test_the_stamp_has_every_parameter_as_text(report_type):
         ("loan_tape", {"fields": "loan_id, principle_outstanding"}, "did you mean 'principal_outstanding'"),
         ("loan_tape", {"fields": "loan_id,loan_id"}, "write loan_id once"),
         ("loan_tape", {"fields": []}, "name at least one field"),
-        ("general_ledger", {"from_date": "latest"}, "write a date as 2025-01-31, or month_start"),
+        ("general_ledger", {"from_date": "latest"}, "write a date like 2025-01-31, or month_start"),
     ],
 )
 def test_an_error_says_what_to_write(report_type, values, said):

@@ -145,7 +145,7 @@ def test_a_trend_goes_back_by_whole_months_over_the_new_year():
         ({"period": "custom"}, "needs from_date and to_date"),
         ({"period": "custom", "from_date": "2024-03-01", "to_date": "2024-02-01"}, "is after to_date"),
         ({"period": "quarter", "from_date": "2024-03-01"}, "belong to period custom"),
-        ({"period": "custom", "from_date": "March", "to_date": "2024-02-01"}, "write a date as 2025-01-31, or unset"),
+        ({"period": "custom", "from_date": "March", "to_date": "2024-02-01"}, "write a date like 2025-01-31, or unset"),
         ({"period": "decade"}, "'current_month', 'previous_month', 'month', 'quarter', 'year' or 'custom'"),
         ({"period": "month", "month": "2024-13"}, "month is '2024-13': write a month as 2025-08, or unset"),
         ({"period": "month", "month": "Aug 2024"}, "write a month as 2025-08, or unset"),

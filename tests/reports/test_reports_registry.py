@@ -46,5 +46,5 @@ def test_two_files_cannot_be_the_same_report(folder):
 def test_an_unknown_report_gets_near_names():
     with pytest.raises(LendingError, match="no report 'trail_balance'; did you mean 'trial_balance'"):
         registry.get("trail_balance")
-    with pytest.raises(LendingError, match=r"no report 'xyz'; there is '[a-z_]+', '[a-z_]+'"):
+    with pytest.raises(LendingError, match=r"no report 'xyz'; use one of '[a-z_]+', '[a-z_]+'"):
         registry.get("xyz")

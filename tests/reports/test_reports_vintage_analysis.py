@@ -168,7 +168,7 @@ def test_nothing_closed_of_an_age_is_no_data_and_no_chart(lake):
 
 
 def test_an_empty_book_and_an_unknown_product(lake):
-    with pytest.raises(LendingError, match="there is no product 'P2' on 2025-04-30; there is 'P1'"):
+    with pytest.raises(LendingError, match="there is no product 'P2' on 2025-04-30; use one of 'P1'"):
         generate(lake, "vintage_analysis", product="P2")
     lake.rows["loan_positions"] = [_position(APR, "L1", "0") | {"product_id": "P9"}]
     book = generate(lake, "vintage_analysis", product="P1")

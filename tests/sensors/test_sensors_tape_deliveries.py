@@ -89,7 +89,7 @@ def test_a_day_that_is_not_closed_is_waited_for_and_its_owner_told_once_when_it_
         assert told(home) == [
             (
                 f"Loan tape {MONTHLY_TAPE} of {OPEN} delayed",
-                f"{OPEN} is not closed. It is sent as soon as it can be.",
+                f"{OPEN} is not closed. It is sent as soon as possible.",
             )
         ]
     materialise(OPEN, OPEN, "loan_positions")

@@ -57,7 +57,7 @@ def test_a_saved_configuration_is_the_tape_that_it_says(session):
         ),
         ({"holiday_calendar": "XNYS"}, "a holiday_calendar moves no day by itself"),
         ({"business_day_convention": "folowing"}, "there is no business_day_convention 'folowing': did you mean"),
-        ({"delivery_url": "sftp://me:hush@host/in"}, "has a password in it"),
+        ({"delivery_url": "sftp://me:hush@host/in"}, "contains a password"),
         ({"recipient_email": "ann@harbour.example, bob"}, "'bob' is not an email address"),
         ({"owner_email": "capital markets"}, "'capital markets' is not an email address"),
         ({"deliver_from": "2025-03-31"}, "deliver_from is a date, written 2025-03-31 without quotes"),

@@ -1,7 +1,7 @@
-"""How Alembic runs the migrations: on the connection that Register.upgrade() hands over, in its transaction.
+"""Runs the migrations on the connection and in the transaction of Register.upgrade().
 
-A migration is a file of versions/, written by hand and never changed once released; it only goes forward. The tests
-name what the migrations lack of the models.
+A migration is a file in versions/, written by hand and never changed after its release. There are no downgrades. The
+tests compare the migrated schema with the models.
 """
 
 from alembic import context
