@@ -1,7 +1,7 @@
-"""Loan tapes: which loan-level fields there are, which an investor's tape holds, and what vouches for the file.
+"""Loan tapes: the catalogue of loan fields, the specification of an investor's tape, and its manifest.
 
-Everything here is pure: expressions, decisions and texts. Writing the file is the exports', where it goes is the
-assets', and who gets which tape when is kept in the register, from which and into which configs.py brings it.
+This package has expressions, decisions and texts only. exports/ writes the files, assets/ decides where they go, and
+the register holds the configurations, which configs.py reads and saves.
 """
 
 from lending_pipelines.tapes.catalogue import CATALOGUE, TABLES_READ, TapeCatalogueField

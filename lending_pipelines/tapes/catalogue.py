@@ -1,7 +1,7 @@
-"""The field catalogue: everything that a tape can say of a loan, with type, unit, meaning and whether it is personal.
+"""The field catalogue: every field that a tape can include, with type, unit, meaning and whether it is personal.
 
-Every column of loan_positions is a field by its own name; the other fields come in parts, each made in a module of its
-own. Types and meanings come from tables/ or stand beside the expression.
+Every column of loan_positions is a field with the same name. The other fields come in parts, one module each. Types and
+meanings come from tables/ or are defined beside the expression.
 """
 
 from collections.abc import Iterable
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 
 from lending_pipelines.tables import TABLES, Column
 from lending_pipelines.tables.schema import MONEY, RATE
-from lending_pipelines.tapes import history, installments, period, reached, standing
+from lending_pipelines.tapes import history, installments, joined_fields, loan_state, period
 from lending_pipelines.tapes.parts import POSITIONS, Part
 
 PARTS: dict[str, Part] = {
-    part.name: part for part in (*reached.PARTS, period.PART, history.PART, installments.PART, *standing.PARTS)
+    part.name: part for part in (*joined_fields.PARTS, period.PART, history.PART, installments.PART, *loan_state.PARTS)
 }
-"""The parts by name, in an order in which one comes after those that it needs."""
+"""The parts by name, each after the parts that it needs."""
 
 TABLES_READ = tuple(dict.fromkeys([POSITIONS, *(table for part in PARTS.values() for table in part.tables)]))
-"""Every table of the lake that some tape may be read from."""
+"""Every table of the lake that a tape may read."""
 
 _UNITS = {MONEY: "the loan's currency", RATE: "annual fraction", "date": "ISO date"}
 
 
 @dataclass(frozen=True)
 class TapeCatalogueField:
-    """One field: what it holds, and the part that it is made in; None: a column of loan_positions."""
+    """One field: its column, and the part that computes it; None for a column of loan_positions."""
 
     column: Column
     part: str | None
@@ -42,7 +42,7 @@ class TapeCatalogueField:
 
     @property
     def unit(self) -> str:
-        """What an amount, rate or date is given in; empty where there is no unit."""
+        """The unit of an amount, rate or date; empty if it has none."""
         return _UNITS.get(self.type, "")
 
     @property
@@ -52,12 +52,12 @@ class TapeCatalogueField:
 
     @property
     def pii(self) -> bool:
-        """Whether it identifies a person or is about that person alone."""
+        """Whether the field identifies a person or describes one person."""
         return self.column.personal
 
     @property
     def nullable(self) -> bool:
-        """Whether a loan may lack it."""
+        """Whether the field can be null."""
         return self.column.nullable
 
 
@@ -73,7 +73,7 @@ CATALOGUE: dict[str, TapeCatalogueField] = {
 
 
 def parts_of(fields: Iterable[str]) -> tuple[Part, ...]:
-    """The parts that those fields need, in the order in which they are added."""
+    """The parts that the fields need, in the order in which they are added."""
     wanted = {part for name in fields if (part := CATALOGUE[name].part)}
     while more := {need for name in wanted for need in PARTS[name].needs} - wanted:
         wanted |= more

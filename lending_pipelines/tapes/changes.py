@@ -1,7 +1,7 @@
-"""What a correction changes: the loans that came, went or changed, field by field, with the old and the new value.
+"""The changes in a corrected tape: loans added or removed, and changed fields with the old and the new value.
 
-Two tapes are compared as they were written, batch by batch in the order of their loans, so that memory stays flat. Only
-values whose text differs are looked at one by one.
+Two tapes are compared as written, batch by batch in the order of their loans, so memory use is constant. Only values
+whose text differs are compared one by one.
 """
 
 from bisect import bisect_right
@@ -18,7 +18,7 @@ from lending_pipelines.tables.schema import text
 from lending_pipelines.tapes.spec import TapeError
 
 Change = tuple[str | None, ...]
-"""A row of the list of changes: the values of COLUMNS."""
+"""A row of the changes file: the values of COLUMNS."""
 
 COLUMNS = (
     text("change", "added, removed or changed", values=("added", "removed", "changed")),
@@ -27,15 +27,15 @@ COLUMNS = (
     text("before", "the value in the superseded tape", nullable=True),
     text("after", "the value in this tape", nullable=True),
 )
-"""What the list of changes has."""
+"""The columns of the changes file."""
 
 _BATCH_ROWS = 10_000
 
 
 class TapeChanges(BaseModel):
-    """How a tape differs from the one that it supersedes; `file_name` is the list of changes, beside the tape.
+    """The differences between a tape and the one that it supersedes; `file_name` is the changes file next to the tape.
 
-    `fields` counts the changed values of each column that both have; the other columns are named.
+    `fields` counts the changed values of each column that both tapes have; the other columns are listed by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,9 +51,9 @@ class TapeChanges(BaseModel):
 
 
 class Comparison:
-    """Two tapes compared: `rows` once, then `summary`. Columns are names with their types.
+    """Compares two tapes: read `rows` once, then call `summary`. Columns are names with types.
 
-    A tape comes in batches of text by column name, in the order of its key; null where there is no value.
+    A tape comes in batches of text by column name, ordered by its key; null where there is no value.
     """
 
     def __init__(self, before: Mapping[str, str], before_key: str, after: Mapping[str, str], after_key: str) -> None:
@@ -67,7 +67,7 @@ class Comparison:
         self._fields: Counter[str] = Counter()
 
     def rows(self, before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
-        """The changes, as COLUMNS says, in the order of the loans; TapeError when a tape is not in that order."""
+        """The changes with COLUMNS, ordered by loan. Raises TapeError when a tape is not ordered by loan."""
         schema = pa.schema([(column.name, pa.string()) for column in COLUMNS])
         found = self._changes(*map(_Tape, (before, after), self._names, self._keys))
 
@@ -80,7 +80,7 @@ class Comparison:
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def summary(self, file_name: str, sha256: str) -> TapeChanges:
-        """What the rows read so far come to."""
+        """The summary of the rows read so far."""
         return TapeChanges(
             file_name=file_name,
             sha256=sha256,
@@ -100,7 +100,7 @@ class Comparison:
             yield from (change for _, _, change in found)
 
     def _between(self, old: pa.RecordBatch, new: pa.RecordBatch) -> Iterator[tuple[str, int, Change]]:
-        """The changes from some loans' rows to the same loans', each after its loan and its column's number."""
+        """The changes between two batches with the same loans, each with its loan and column number."""
         before, after = (rows[key] for rows, key in zip((old, new), self._keys, strict=True))
         place = pc.index_in(after, before)
         for change, loans in (
@@ -121,7 +121,7 @@ class Comparison:
 
 
 class _Tape:
-    """A tape on its way past. `reached` is the last loan that is read and not taken yet; None when all are taken."""
+    """A tape being read. `reached` is the last loan read but not yet taken; None when all are taken."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch], names: Sequence[str], key: str) -> None:
         self._batches = (batch for batch in batches if batch.num_rows)
@@ -135,7 +135,7 @@ class _Tape:
         return self._last if self._rows.num_rows else None
 
     def taken(self, upto: str) -> pa.RecordBatch:
-        """The rows of the loans up to that one, of those that are read."""
+        """The rows read so far of the loans up to and including that one."""
         count = bisect_right(self._rows[self._key], upto, key=lambda loan_id: loan_id.as_py())
         rows, self._rows = self._rows.slice(0, count), self._rows.slice(count)
         if not self._rows.num_rows:
@@ -148,18 +148,18 @@ class _Tape:
         loans = rows[self._key]
         follows = pa.concat_arrays([pa.array([self._last], pa.string()), loans.slice(0, len(loans) - 1)])
         if (at := pc.index(pc.fill_null(pc.greater(loans, follows), False), False).as_py()) >= 0:
-            raise TapeError(f"a tape cannot be compared: loan {loans[at]} follows {follows[at]}, out of order or twice")
+            raise TapeError(f"a tape cannot be compared: loan {loans[at]} comes after {follows[at]}: sort by loan id")
         self._rows, self._last = rows, loans[-1].as_py()
 
 
 def _differing(old: pa.Array, new: pa.Array) -> list[int]:
-    """Where two columns have not the same text."""
+    """The indexes where the texts of two columns differ."""
     differ = pc.fill_null(pc.not_equal(old, new), pc.not_equal(pc.is_null(old), pc.is_null(new)))
     return pc.indices_nonzero(differ).to_pylist()
 
 
 def _canonical(type_: str) -> Callable[[str | None], str | None]:
-    """How a value of that type is written so that two formats' texts of it are equal."""
+    """A function that writes values of that type so that equal values of two formats have equal texts."""
     as_written = _WRITTEN.get(type_.partition("(")[0], str)
     return lambda value: None if value is None else as_written(value)
 
@@ -175,6 +175,6 @@ _WRITTEN: dict[str, Callable[[str], str]] = {
     "decimal": _decimal,
     "float64": lambda value: f"{float(value):.6f}",
     "boolean": str.lower,
-    # A workbook's day has a time of day.
+    # In a workbook a date has a time of day.
     "date": lambda value: value[:10],
 }

@@ -1,4 +1,4 @@
-"""From a tape's configuration in the register to what the tape is, and the one way to save a configuration checked."""
+"""Converts a tape configuration of the register to a tape specification, and validates configurations when saved."""
 
 import inspect
 import tomllib
@@ -19,7 +19,7 @@ _DEFAULTS = {"tape_format": "csv", "tape_schedule": "daily", "business_day_conve
 
 
 def tape_spec(config: LoanTapeConfig) -> TapeSpec:
-    """What the configured tape is; TapeError names what is wrong with it."""
+    """The specification of a configured tape. Raises TapeError that names every error in the configuration."""
     return TapeSpec.model_validate(
         {
             "name": config.name,
@@ -35,11 +35,21 @@ def tape_spec(config: LoanTapeConfig) -> TapeSpec:
 
 
 def save_tape_config(session: Session, name: str, portfolio_id: str, **settings: Any) -> LoanTapeConfig:
-    """A new active configuration, with the settings that TapeConfigs.create takes.
+    """Validate and add an active tape configuration. Nothing is saved on an error.
 
-    TapeError, before anything is kept, when there is no such field, template, schedule or calendar, when personal data
-    is asked for and not allowed, when a template lacks what its standard wants, or when nothing can be delivered to a
-    destination as it is written; RegisterError as in TapeConfigs.create.
+    Args:
+        session: A session of the register.
+        name: The tape's name.
+        portfolio_id: The portfolio whose loans the tape lists.
+        **settings: The other settings of TapeConfigs.create.
+
+    Returns:
+        The saved configuration.
+
+    Raises:
+        TapeError: A field, template, schedule or calendar does not exist, a field is personal without allow_pii, the
+            template lacks a required value, or a destination is not valid.
+        RegisterError: The id, name or folder is taken.
     """
     config = LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id})
     faults = []
@@ -57,20 +67,18 @@ def _check_delivery(config: LoanTapeConfig) -> None:
     if config.business_day_convention not in get_args(BusinessDayConvention):
         near = did_you_mean(str(config.business_day_convention), get_args(BusinessDayConvention))
         raise TapeError(
-            f"tape {config.name!r}: there is no business_day_convention {config.business_day_convention!r}: {near}"
+            f"tape {config.name!r}: unknown business_day_convention {config.business_day_convention!r}: {near}"
         )
     if config.holiday_calendar is not None and config.business_day_convention == "unadjusted":
-        raise TapeError(
-            f"tape {config.name!r}: a holiday_calendar moves no day by itself: add a business_day_convention"
-        )
+        raise TapeError(f"tape {config.name!r}: holiday_calendar needs a business_day_convention: add it")
     if config.deliver_from is not None and type(config.deliver_from) is not date:
-        raise TapeError(f"tape {config.name!r}: deliver_from is a date, written 2025-03-31 without quotes")
+        raise TapeError(f"tape {config.name!r}: deliver_from must be a date like 2025-03-31, without quotes")
     if config.late_after_hours is not None and (
         type(config.late_after_hours) is not int or config.late_after_hours < 0
     ):
-        raise TapeError(f"tape {config.name!r}: late_after_hours is a whole number of hours after the day's end")
+        raise TapeError(f"tape {config.name!r}: late_after_hours must be a whole number of hours")
     try:
-        # Over a whole year every schedule names a day, and the calendar is read.
+        # Every schedule has a date within a year, so this also validates the calendar.
         due_days(config, date(2024, 1, 1), date(2024, 12, 31))
         for channel, destination in destinations(config):
             (check_place if channel == "place" else check_address)(destination)
@@ -83,22 +91,23 @@ def _check_delivery(config: LoanTapeConfig) -> None:
 def _check_flags(config: LoanTapeConfig) -> None:
     for name in ("allow_pii", "allow_empty"):
         if type(getattr(config, name)) not in (bool, type(None)):
-            raise TapeError(f"tape {config.name!r}: {name} is true or false, without quotes")
+            raise TapeError(f"tape {config.name!r}: {name} must be true or false, without quotes")
 
 
 def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
-    """Save the configuration that a TOML file describes.
+    """Read a configuration from a TOML file and save it.
 
-    Its keys are the settings of save_tape_config; `portfolio` and `investor` name theirs. TapeError, with every fault,
-    when the file cannot be read, has another key, or names a portfolio or investor that is not there, and as there.
+    The keys are the settings of save_tape_config; `portfolio` and `investor` are names. Raises TapeError with every
+    error when the file cannot be read, has an unknown key, or names an unknown portfolio or investor, and as
+    save_tape_config does.
     """
     try:
         settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TapeError(f"tape configuration {path} cannot be read: {error}") from error
     known = {"portfolio", "investor", *inspect.signature(TapeConfigs.create).parameters} - {"self", "portfolio_id"}
-    faults = [f"there is no setting {name!r}: {did_you_mean(name, known)}" for name in settings if name not in known]
-    faults += [f'write {name} = "…"' for name in ("name", "portfolio") if not isinstance(settings.get(name), str)]
+    faults = [f"unknown setting {name!r}: {did_you_mean(name, known)}" for name in settings if name not in known]
+    faults += [f'add {name} = "…"' for name in ("name", "portfolio") if not isinstance(settings.get(name), str)]
     portfolio_id = ""
     try:
         if isinstance(portfolio := settings.pop("portfolio", None), str):

@@ -1,7 +1,7 @@
-"""How the standards write values: what a format's values look like, and how a catalogue field's become so.
+"""The value formats of tape standards: a pattern for valid values, and the conversion of a field's values to text.
 
-A format is named as the standard names it (`MONETARY`, `DATE_TYPE`, `9(11).99`). Sources: Annex I of Implementing
-Regulation (EU) 2020/1225 (ESMA); the ECB's loan-level data templates; the XML schemas of Form ABS-EE (SEC).
+A format has the standard's name (`MONETARY`, `DATE_TYPE`, `9(11).99`). Sources: Annex I of Implementing Regulation (EU)
+2020/1225 (ESMA); the ECB's loan-level data templates; the XML schemas of Form ABS-EE (SEC).
 """
 
 import re
@@ -18,23 +18,23 @@ _MINUS = "-?"
 
 @dataclass(frozen=True)
 class Format:
-    """A regular expression that a whole value matches, for re and Arrow's RE2, and the text of a field's values."""
+    """A regular expression that matches a complete value (for re and Arrow's RE2), and the conversion to text."""
 
     pattern: str
     text: Callable[[ir.Value], ir.StringValue]
 
     @property
     def is_number(self) -> bool:
-        """Whether the values are numbers: what may begin with a minus is nothing else."""
+        """Whether the values are numbers: only numbers may start with a minus."""
         return self.pattern.startswith(_MINUS)
 
 
 def format_of(name: str) -> Format:
-    """The format that a standard calls so; LendingError when none does."""
+    """The format with that name. Raises LendingError when there is none."""
     for spelling, make in _FORMATS.items():
         if found := re.fullmatch(spelling, name):
             return make(*found.groups())
-    raise LendingError(f"there is no template format {name!r}")
+    raise LendingError(f"unknown template format {name!r}")
 
 
 def _plain(value: ir.Value) -> ir.StringValue:
@@ -54,7 +54,7 @@ def _flag(yes: str, no: str) -> Callable[[ir.Value], ir.StringValue]:
 
 
 def _percent(places: int) -> Callable[[ir.Value], ir.StringValue]:
-    """A fraction as a percentage without its sign."""
+    """A fraction as a percentage without the percent sign."""
     return lambda value: (value * _HUNDRED).cast(f"decimal(18, {places})").cast("string")
 
 
@@ -63,7 +63,7 @@ def _number(whole: int, places: int) -> str:
 
 
 def _decimals(whole: str | None, places: str | None) -> Format:
-    """The ECB's pictures: 9(11).99 is money, other pictures with decimals hold percentages or months."""
+    """The ECB's number formats: 9(11).99 is money; others with decimals are percentages or months."""
     digits, decimals = int(whole or 0), int(places or 2)
     pattern = _number(digits, decimals)
     return Format(pattern, _plain if digits in (11, 5, 2) else _percent(min(decimals, 6)))
@@ -103,4 +103,4 @@ _FORMATS: dict[str, Callable[..., Format]] = {
     "STRING_([0-9]+)_TYPE": lambda most: Format(f".{{1,{most}}}", _plain),
     "TRUE_FALSE_TYPE": lambda: Format("true|false", _flag("true", "false")),
 }
-"""What makes a format, by the regular expression of its name; the expression's groups are its arguments."""
+"""Creates a format from a name that matches the regular expression; its groups are the arguments."""

@@ -3,11 +3,11 @@
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import payment_history
-from lending_pipelines.tapes.parts import POSITIONS, Held, Part
+from lending_pipelines.tapes.parts import POSITIONS, Part, TapeContext
 
 
-def _history(loans: ir.Table, held: Held) -> ir.Table:
-    return payment_history.with_history(loans, held.read(POSITIONS), held.day)
+def _history(loans: ir.Table, context: TapeContext) -> ir.Table:
+    return payment_history.with_history(loans, context.read(POSITIONS), context.day)
 
 
 PART = Part("history", (), payment_history.COLUMNS, _history)

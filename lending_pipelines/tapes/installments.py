@@ -1,4 +1,4 @@
-"""What the schedule in force on the tape's day says: what was to be paid in the reporting period, what comes next."""
+"""Tape fields from the schedule in force on the tape's day: amounts scheduled in the reporting period and next due."""
 
 import ibis
 import ibis.expr.types as ir
@@ -8,24 +8,24 @@ from lending_pipelines.metrics.payment_history import month_ends
 from lending_pipelines.metrics.timeline import FAR
 from lending_pipelines.tables.schema import count, day
 from lending_pipelines.tables.schema import money as amount
-from lending_pipelines.tapes.parts import Held, Part, month_later, with_columns
+from lending_pipelines.tapes.parts import Part, TapeContext, month_later, with_columns
 
 _SUMS = ("scheduled_principal", "scheduled_interest", "scheduled_fees", "scheduled_12m", "next_scheduled")
 
 
-def _installments(loans: ir.Table, held: Held) -> ir.Table:
-    held_loans = held.positions.select("loan_id", "oldest_due_on")
-    every = held.read("installments")
-    every = every.filter(every.effective_on <= held.day).semi_join(held_loans, "loan_id")
+def _installments(loans: ir.Table, context: TapeContext) -> ir.Table:
+    held_loans = context.positions.select("loan_id", "oldest_due_on")
+    every = context.read("installments")
+    every = every.filter(every.effective_on <= context.day).semi_join(held_loans, "loan_id")
     in_force = every.group_by("loan_id").agg(in_force=every.version.max())
     rows = every.inner_join(in_force, "loan_id").filter(lambda t: t.version == t.in_force)
     rows = rows.inner_join(held_loans, "loan_id")
-    year_end, *_, year_start = month_ends(held.day, 13)
-    period = (rows.due_on >= held.day.replace(day=1)) & (rows.due_on <= held.day)
+    year_end, *_, year_start = month_ends(context.day, 13)
+    period = (rows.due_on >= context.day.replace(day=1)) & (rows.due_on <= context.day)
     year = (rows.due_on > year_start) & (rows.due_on <= year_end)
-    coming = (rows.due_on > held.day) & (rows.due_on <= month_later(held.day))
+    coming = (rows.due_on > context.day) & (rows.due_on <= month_later(context.day))
     due = rows.principal + rows.interest
-    # An installment of nothing, as in a moratorium, has no due date.
+    # An installment of zero, as in a moratorium, has no due date.
     counts = due != 0
     settled = counts & (rows.due_on < ibis.coalesce(rows.oldest_due_on, ibis.literal(FAR)))
     sums = rows.group_by("loan_id").agg(
@@ -34,7 +34,7 @@ def _installments(loans: ir.Table, held: Held) -> ir.Table:
         scheduled_fees=rows.fees.sum(where=period),
         scheduled_12m=due.sum(where=year),
         next_scheduled=due.sum(where=coming),
-        installments_remaining=whole((counts & (rows.due_on > held.day)).cast("int64").sum()),
+        installments_remaining=whole((counts & (rows.due_on > context.day)).cast("int64").sum()),
         settled_through=rows.due_on.max(where=settled),
     )
     sums = sums.mutate(**{name: money(ibis.coalesce(money(sums[name]), ZERO)) for name in _SUMS})
@@ -71,17 +71,23 @@ PART = Part(
         ),
         amount("period_scheduled_principal", "principal scheduled in the period; null unless active", nullable=True),
         amount("period_scheduled_interest", "interest scheduled in the period; null unless active", nullable=True),
-        amount("period_scheduled", "principal, interest and fees scheduled in it; null unless active", nullable=True),
         amount(
-            "scheduled_12m",
-            "principal and interest scheduled in the 12 months to the last month end; null unless active",
+            "period_scheduled",
+            "principal, interest and fees scheduled in the period; null unless active",
             nullable=True,
         ),
-        amount("next_period_due", "past due amount and what is scheduled in the month after the day", nullable=True),
-        count("installments_remaining", "installments due after the day, without those of 0.00", nullable=True),
+        amount(
+            "scheduled_12m",
+            "principal and interest scheduled in the 12 months up to the last month end; null unless active",
+            nullable=True,
+        ),
+        amount(
+            "next_period_due", "past due amount plus the amount scheduled in the month after the day", nullable=True
+        ),
+        count("installments_remaining", "installments due after the day, not counting those of 0.00", nullable=True),
         day(
             "interest_paid_through",
-            "due date of the last installment settled in full, or the disbursement; null unless active",
+            "due date of the last fully settled installment, or the disbursement date; null unless active",
             nullable=True,
         ),
     ),

@@ -1,6 +1,6 @@
-"""The manifest beside a tape: what it is, what it was made from, and what vouches for it.
+"""The manifest of a tape: its contents, its data versions, and the checksum and control totals of the file.
 
-There is no clock in it: the same config, day and data versions give the same bytes.
+It contains no time of creation: the same configuration, day and data versions give the same bytes.
 """
 
 import json
@@ -20,7 +20,7 @@ from lending_pipelines.tapes.template import TemplateField
 
 
 class ControlTotal(BaseModel):
-    """One currency's row count, and the sum of each money field by its catalogue name; null when no loan has it."""
+    """The row count of one currency, and the sum of each money field by its catalogue name; null without values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,9 +30,9 @@ class ControlTotal(BaseModel):
 
 
 class TapeColumn(BaseModel):
-    """One column of the tape: its name there, and the field's in the catalogue, with type, unit and meaning.
+    """One column of the tape: its name, the catalogue field, type, unit and meaning.
 
-    A template's column without a field holds the same text, or no data, in every row.
+    A template's column without a field has the same text, or no data, in every row.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,10 +46,10 @@ class TapeColumn(BaseModel):
 
 
 class TapeManifest(BaseModel):
-    """One tape's manifest; `supersedes` is the file name of the tape of the same day that this one corrects.
+    """The manifest of one tape; `supersedes` is the file name of the same day's tape that this one corrects.
 
-    `changes` says how it differs from that one; null where there is none, or where that one does not name its loans.
-    `coverage` counts a template's fields by what they hold.
+    `changes` summarizes the differences to that tape; null if there is none or it has no loan ids. `coverage` counts a
+    template's fields by what they contain.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,15 +86,31 @@ class TapeManifest(BaseModel):
         code_version: str,
         table_versions: Mapping[str, int],
     ) -> "TapeManifest":
-        """The manifest of a file of `byte_count` bytes and `row_count` loans, read from Delta tables at these versions.
+        """Create the manifest of a file.
 
-        TapeError when the control totals count other loans than the file has.
+        Args:
+            spec: The tape.
+            business_date: The tape's day.
+            placement: The location of the file.
+            sha256: The file's checksum.
+            byte_count: The file's size in bytes.
+            row_count: The number of loans in the file.
+            totals: The control totals by currency.
+            conventions: The conventions of the run.
+            code_version: The version of this package.
+            table_versions: The Delta versions of the tables that were read.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            TapeError: The control totals count a different number of loans than the file has.
         """
         counted = sum(total.row_count for total in totals)
         if counted != row_count:
             raise TapeError(
-                f"tape {spec.name!r} of {business_date} has {row_count} rows and its control totals count {counted}: "
-                "the data changed meanwhile; make it again"
+                f"tape {spec.name!r} of {business_date} has {row_count} rows but its control totals count {counted}: "
+                "the data changed while it was written; run it again"
             )
         return cls(
             tape=spec.name,
@@ -121,7 +137,7 @@ class TapeManifest(BaseModel):
 
     @property
     def key(self) -> str | None:
-        """The column that holds the loan's id; None in a tape that has none."""
+        """The column with the loan id; None if the tape has none."""
         return next((column.name for column in self.columns if column.field == KEY), None)
 
     @property
@@ -130,13 +146,13 @@ class TapeManifest(BaseModel):
         return {column.name: column.type for column in self.columns}
 
     def to_json(self) -> bytes:
-        """The manifest as a JSON file, keys in order."""
+        """The manifest as a JSON file with ordered keys."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
         return f"{text}\n".encode()
 
     @classmethod
     def from_json(cls, content: bytes, path: str) -> "TapeManifest":
-        """The manifest in a JSON file's content; TapeError, naming the path, when it is none."""
+        """Read a manifest from JSON. Raises TapeError that names the path when it is not valid."""
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:

@@ -1,7 +1,7 @@
-"""The reporting period of a tape, from the first of the month to its day: what the loan owed before, what moved in it.
+"""The reporting period of a tape, from the first of the month to its day: opening balances and movements.
 
-Amounts are differences of loan_positions' cumulative columns between the day and the end of the month before, so that
-two tapes in a row add up. A loan that has no row there, though it was disbursed by then, has no such amounts: null.
+Amounts are differences of loan_positions' cumulative columns between the day and the previous month end, so consecutive
+tapes add up. They are null for a loan that has no row on that month end although it was disbursed by then.
 """
 
 from datetime import timedelta
@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
 from lending_pipelines.tables.schema import day, flag
 from lending_pipelines.tables.schema import money as amount
-from lending_pipelines.tapes.parts import POSITIONS, Held, Part, with_columns
+from lending_pipelines.tapes.parts import POSITIONS, Part, TapeContext, with_columns
 
 _MOVED = {
     "period_disbursed": "principal_disbursed",
@@ -24,13 +24,13 @@ _MOVED = {
     "period_charged_off": "principal_charged_off",
     "period_recovered": "recovered",
 }
-"""Per field, the cumulative column of loan_positions that it is the movement of."""
+"""For each field, the cumulative column of loan_positions whose movement it is."""
 
 
-def _period(loans: ir.Table, held: Held) -> ir.Table:
-    first = held.day.replace(day=1)
+def _period(loans: ir.Table, context: TapeContext) -> ir.Table:
+    first = context.day.replace(day=1)
     opening_on = first - timedelta(days=1)
-    before = held.read(POSITIONS)
+    before = context.read(POSITIONS)
     before = before.filter(before.business_date == opening_on)
     cumulative = ("principal_outstanding", *_MOVED.values())
     before = before.select("loan_id", **{f"{name} before": before[name] for name in cumulative})

@@ -1,4 +1,4 @@
-"""A tape's rows and control totals, as expressions over the lake's tables, and the check of what a template wrote."""
+"""A tape's rows and control totals as expressions over the lake's tables, and validation of a template's values."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -9,42 +9,42 @@ import pyarrow.compute as pc
 
 from lending_pipelines.tables.schema import MONEY
 from lending_pipelines.tapes.catalogue import CATALOGUE, parts_of
-from lending_pipelines.tapes.parts import POSITIONS, Held, Read
+from lending_pipelines.tapes.parts import POSITIONS, Read, TapeContext
 from lending_pipelines.tapes.spec import TapeError, TapeSpec
 from lending_pipelines.tapes.template import TemplateField
 
 
 def tape_tables(spec: TapeSpec) -> tuple[str, ...]:
-    """The lake tables that the tape is read from: loan_positions, then those that its fields need."""
+    """The lake tables that the tape reads: loan_positions, then those that its fields need."""
     return tuple(dict.fromkeys([POSITIONS, *(table for part in parts_of(spec.sources) for table in part.tables)]))
 
 
 def tape_loans(spec: TapeSpec, read: Read, business_date: date) -> ir.Table:
-    """The tape's loans: those of the portfolio (and of the investor, if one is named) at the end of the day.
+    """The tape's loans: those of the portfolio (and of the investor, if set) at the end of the day.
 
-    One row a loan, in no order, with currency and the catalogue's fields that the tape is made of. Closed and
-    charged-off loans are in it, but for templates that report a loan only as long as something happens to it (`rows`).
+    One row per loan, not ordered, with the currency and the catalogue fields that the tape uses. Closed and charged-off
+    loans are included, except in templates that report a loan only while it has activity (`rows`).
     """
     positions = read(POSITIONS)
     loans = positions.filter(positions.business_date == business_date, positions.portfolio_id == spec.portfolio_id)
     if spec.investor_id is not None:
         loans = loans.filter(loans.investor_id == spec.investor_id)
-    held = Held(loans, read, business_date)
+    context = TapeContext(loans, read, business_date)
     for part in parts_of(spec.sources):
-        loans = part.add(loans, held)
+        loans = part.add(loans, context)
     if spec.standard and spec.standard.rows:
         loans = loans.filter(loans[spec.standard.rows])
     return loans.select(*dict.fromkeys(["currency", *spec.sources]))
 
 
 def tape_rows(spec: TapeSpec, loans: ir.Table) -> ir.Table:
-    """The tape, from its loans: its columns are `spec.columns`, its order is by loan_id as it is written."""
+    """The tape's rows from its loans: the columns `spec.columns`, ordered by loan id."""
     columns = {output.column.name: output.value(loans).cast(output.column.type) for output in spec.outputs}
     return loans.order_by(columns[spec.key]).select(**columns)
 
 
 def tape_totals(spec: TapeSpec, loans: ir.Table) -> ir.Table:
-    """The control totals: per `currency` the `row_count` and the sum of each money field in the tape, by field name.
+    """The control totals by `currency`: `row_count`, and the sum of each money field by its field name.
 
     A sum is null when no loan has the amount.
     """
@@ -54,9 +54,10 @@ def tape_totals(spec: TapeSpec, loans: ir.Table) -> ir.Table:
 
 
 def checked_rows(spec: TapeSpec, rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """The rows as they are, each value held against its template's format as it passes.
+    """The unchanged rows, with each value validated against its template's format while it is read.
 
-    TapeError names the loan and the field that is written otherwise, or lacks what its standard wants.
+    Raises:
+        TapeError: A value does not match or a required value is missing; names the loan and the field.
     """
     fields = [output for output in spec.outputs if isinstance(output, TemplateField)]
     return pa.RecordBatchReader.from_batches(rows.schema, _checked(spec, fields, rows)) if fields else rows
@@ -70,7 +71,7 @@ def _checked(spec: TapeSpec, fields: list[TemplateField], rows: pa.RecordBatchRe
             if (at := pc.index(fits, False).as_py()) >= 0:
                 loan, value = batch.column(spec.key)[at], values[at].as_py()
                 raise TapeError(
-                    f"tape {spec.name!r}: loan {loan} has {value!r} in {field.code} ({field.name}), which is to be"
-                    f" {field.format}: mend the data, or give the field in template_values"
+                    f"tape {spec.name!r}: loan {loan} has {value!r} in {field.code} ({field.name}), whose format is"
+                    f" {field.format}: correct the data, or set the field in template_values"
                 )
         yield batch

@@ -1,4 +1,4 @@
-"""When a tape is due: the business dates that its schedule names, off weekends and holidays where that is agreed."""
+"""The dates on which a tape is due: scheduled dates, adjusted to business days if the tape has a convention."""
 
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -15,19 +15,22 @@ SUNDAY = 6
 SCHEDULES = ("daily", "weekly", "monthly", "quarterly")
 
 REACH = timedelta(days=14)
-"""Farther than any convention moves a day."""
+"""More days than any convention adjusts a date by."""
 
 
 class ScheduleError(LendingError):
-    """A tape's schedule or calendar is not understood."""
+    """A tape's schedule or calendar is not valid."""
 
 
 def due_days(config: LoanTapeConfig, first: date, last: date) -> list[date]:
-    """The business dates first..last whose tape is due, in order.
+    """The business dates first..last on which the tape is due, in order.
 
-    daily: every day; weekly, monthly, quarterly: the last day of the week (Sunday), month or quarter; a cron
-    expression: every date on which it fires. A date that is a weekend's or a holiday's is moved to the business day
-    that the configuration's convention says (ISDA's terms); unadjusted ones stay. ScheduleError for anything else.
+    daily: every day. weekly, monthly, quarterly: the last day of the week (Sunday), month or quarter. A cron
+    expression: every date on which it fires. A date on a weekend or holiday is adjusted by the configuration's
+    business day convention (ISDA terms); `unadjusted` keeps it.
+
+    Raises:
+        ScheduleError: The schedule or the calendar is not valid.
     """
     convention = config.business_day_convention
     if convention == "unadjusted":
@@ -46,7 +49,7 @@ def _moved(day: date, convention: BusinessDayConvention, holiday_calendar: str |
 
 @cache
 def _holidays(code: str, year: int) -> list[date]:
-    """The year's holidays of a market (ISO 10383, as XNYS; XECB is TARGET) or country (ISO 3166, as NL or US-NY)."""
+    """The year's holidays of a market (ISO 10383: XNYS, …; XECB is TARGET) or country (ISO 3166: NL, US-NY, …)."""
     import holidays
 
     markets, countries = holidays.list_supported_financial(), holidays.list_supported_countries()
@@ -56,7 +59,7 @@ def _holidays(code: str, year: int) -> list[date]:
     if country in countries and subdivision in ("", *countries[country]):
         return list(holidays.country_holidays(country, subdiv=subdivision or None, years=year))
     near = did_you_mean(code, [*markets, *countries, *(f"{country}-{part}" for part in countries.get(country, ()))])
-    raise ScheduleError(f"there is no holiday calendar {code!r}: {near}")
+    raise ScheduleError(f"unknown holiday_calendar {code!r}: {near}")
 
 
 def _scheduled(schedule: str, first: date, last: date) -> list[date]:
@@ -84,5 +87,5 @@ def _fires(cron: str, day: date) -> bool:
         return next(CronSim(cron, midnight - timedelta(minutes=1))).date() == day
     except CronSimError as error:
         raise ScheduleError(
-            f"tape schedule {cron!r} is not understood ({error}): write {', '.join(SCHEDULES)} or a cron expression"
+            f"tape_schedule {cron!r} is not valid ({error}): write {', '.join(SCHEDULES)} or a cron expression"
         ) from error

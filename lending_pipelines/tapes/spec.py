@@ -1,4 +1,4 @@
-"""What one loan tape holds: whose loans, which fields under which names, in which format."""
+"""The specification of a loan tape: the loans, the fields with their names, and the format."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -40,19 +40,19 @@ DEFAULT_FIELDS = (
     "principal_charged_off",
     "recovered",
 )
-"""What an investor usually wants to know of a loan: its terms, balance, lateness, payments and losses."""
+"""The default fields: a loan's terms, balances, days past due, payments and losses."""
 
 
 KEY = "loan_id"
-"""The field that every tape has: a tape and its correction are compared by it."""
+"""The field that every tape must have: corrections are compared by it."""
 
 
 class TapeError(LendingError):
-    """A tape cannot be made as it is asked for."""
+    """A tape cannot be made as configured."""
 
 
 class TapeField(BaseModel):
-    """One column of a tape: a field of the catalogue, and the column's name where it is another (`as`)."""
+    """One column of a tape: a field of the catalogue, and the column's name if it differs (`as`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
@@ -71,25 +71,25 @@ class TapeField(BaseModel):
 
     @property
     def catalogued(self) -> TapeCatalogueField:
-        """The field in the catalogue."""
+        """The field of the catalogue."""
         return CATALOGUE[self.field]
 
     @property
     def column(self) -> Column:
-        """The tape's column: its name, type and meaning."""
+        """The tape's column: name, type and meaning."""
         field = self.catalogued
         return Column(self.name, field.type, field.description, field.nullable)
 
     def value(self, loans: ir.Table) -> ir.Value:
-        """The column's values, from loans that have the catalogue field."""
+        """The column's values, from loans with the catalogue field."""
         return loans[self.field]
 
 
 class TapeSpec(BaseModel):
-    """One tape. Fields may be given as names or as {"field": name, "as": column}; TapeError names what is wrong.
+    """One tape. Fields are names or {"field": name, "as": column}. Raises TapeError that names every error.
 
-    With a `template` the fields are the template's, `template_values` fill or override them by code, and `fields` stays
-    empty. `allow_pii`: personal data may be in the tape.
+    With a `template` the fields are those of the template, `template_values` set or override them by code, and `fields`
+    stays empty. Personal data is allowed only with `allow_pii`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -121,26 +121,26 @@ class TapeSpec(BaseModel):
 
     def _check(self) -> None:
         if not self.slug:
-            raise TapeError(f"tape {self.name!r}: its name must have a letter or a digit, for its file")
+            raise TapeError(f"tape {self.name!r}: the name needs a letter or a digit, because files are named after it")
         for field in self.fields:
             if field.field not in CATALOGUE:
                 raise TapeError(
-                    f"tape {self.name!r}: there is no field {field.field!r}: {did_you_mean(field.field, CATALOGUE)}"
+                    f"tape {self.name!r}: unknown field {field.field!r}: {did_you_mean(field.field, CATALOGUE)}"
                 )
             if field.catalogued.pii and not self.allow_pii:
                 raise TapeError(
-                    f"tape {self.name!r}: {field.field} is personal data: leave it out, or set allow_pii for this tape"
+                    f"tape {self.name!r}: {field.field} is personal data: remove it, or set allow_pii for this tape"
                 )
         if repeated := [name for name, times in Counter(field.name for field in self.fields).items() if times > 1]:
-            raise TapeError(f"tape {self.name!r}: two columns are named {repeated[0]!r}: rename one with `as`")
+            raise TapeError(f"tape {self.name!r}: two columns have the name {repeated[0]!r}: rename one with `as`")
         if self.template and self.fields:
-            raise TapeError(f"tape {self.name!r}: its template {self.template} says its fields: leave them out")
+            raise TapeError(f"tape {self.name!r}: template {self.template} defines the fields: remove required_fields")
         if self.template_values and not self.template:
-            raise TapeError(f"tape {self.name!r}: template_values belong to a template, and it names none")
+            raise TapeError(f"tape {self.name!r}: template_values need a template: add `template` or remove them")
         if self.tape_format == "xml" and (self.standard is None or self.standard.xml is None):
-            raise TapeError(f"tape {self.name!r}: only a template with an XML schema is written as xml: choose csv")
+            raise TapeError(f"tape {self.name!r}: xml needs a template with an XML schema: use csv or another template")
         if KEY not in {output.field for output in self.outputs}:
-            raise TapeError(f"tape {self.name!r}: it has no {KEY}, by which a correction names its loans: add it")
+            raise TapeError(f"tape {self.name!r}: {KEY} is missing; corrections identify loans by it: add it")
 
     @cached_property
     def standard(self) -> TapeTemplate | None:
@@ -149,29 +149,29 @@ class TapeSpec(BaseModel):
 
     @cached_property
     def outputs(self) -> tuple[TapeField | TemplateField, ...]:
-        """The tape's columns in order, each with where it comes from."""
+        """The tape's columns in order, each with its source."""
         return self.standard.filled(self.template_values, self.allow_pii) if self.standard else self.fields
 
     @property
     def coverage(self) -> dict[str, int] | None:
-        """How many of a template's fields hold what; None without a template."""
+        """The number of a template's fields by what they contain; None without a template."""
         fields = [output for output in self.outputs if isinstance(output, TemplateField)]
         return {str(filling): count for filling, count in coverage(fields).items()} if fields else None
 
     @property
     def key(self) -> str:
-        """The tape's column that holds the loan's id."""
+        """The tape's column with the loan id."""
         return next(output.column.name for output in self.outputs if output.field == KEY)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The catalogue's fields that the tape is made of."""
+        """The catalogue fields that the tape uses."""
         chosen = [self.standard.rows] if self.standard and self.standard.rows else []
         return tuple(dict.fromkeys([*(output.field for output in self.outputs if output.field), *chosen]))
 
     @property
     def slug(self) -> str:
-        """The name as its folder and files have it."""
+        """The name as used in its folder and files."""
         return tape_slug(self.name)
 
     @property
@@ -181,7 +181,7 @@ class TapeSpec(BaseModel):
 
 
 def _with_fields(values: Any) -> Any:
-    """The values with the default fields where neither fields nor a template are named."""
+    """The values, with the default fields when neither fields nor a template are given."""
     if not isinstance(values, Mapping) or values.get("fields") or values.get("template"):
         return values
     return {**values, "fields": DEFAULT_FIELDS}

@@ -1,7 +1,7 @@
-"""What a template is: a standard's fields, each filled from the catalogue, by a constant, or by a no-data code.
+"""Tape templates: a standard's fields, each filled from the catalogue, by a constant, or by a no-data code.
 
-A config fills or overrides fields by their code (`template_values`): a text stands in every row; a table of codes, for
-a field of a list, says which code each value of the catalogue field is.
+A configuration sets or overrides fields by code (`template_values`): a text is written in every row; a table of codes
+maps each value of the catalogue field to the standard's code, for fields with a fixed list.
 """
 
 import re
@@ -24,18 +24,19 @@ from lending_pipelines.tapes.formats import format_of
 _FOLDER = files(f"{__package__}.templates")
 
 _NO_DATA = {"": (), "1-4": "1234", "5": "5", "1-5": "12345"}
-"""The no-data options that a standard allows in a field, by how a template's file says it."""
+"""The no-data codes that a standard allows in a field, by the name used in a template's file."""
 
 Filling = Literal["filled", "to be given", "no data", "not applicable", "omitted"]
-"""What a column holds: values; nothing until a config gives it; a no-data code; not in the rows at all."""
+"""What a column contains: values; nothing until a configuration sets it; a no-data code; or no column at all."""
 
 
 class TemplateField(BaseModel):
     """One field of a template.
 
-    `no_data` are the codes that the standard allows in it, `missing` what is written where there is nothing to
-    say; an `optional` field without any is left out then. `field` is the catalogue's, `codes` what each of its values
-    is written as (`else`: any other), `{}` where only a config can say it; `constant` a text for every row.
+    `no_data` are the no-data codes that the standard allows, `missing` the text written when there is no value; an
+    `optional` field without a value is left out. `field` is the catalogue field. `codes` maps its values to the
+    standard's codes (`else`: any other value); an empty `codes` must be set by a configuration. `constant` is a text
+    for every row.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True)
@@ -52,17 +53,17 @@ class TemplateField(BaseModel):
 
     @property
     def catalogued(self) -> TapeCatalogueField | None:
-        """The field in the catalogue that fills it."""
+        """The catalogue field that fills it."""
         return CATALOGUE[self.field] if self.field else None
 
     @property
     def must_be_given(self) -> bool:
-        """Whether the field has to be filled and nothing fills it: a config must."""
+        """Whether the field is required and has no source, so that a configuration must set it."""
         return self.filling == "to be given"
 
     @property
     def filling(self) -> Filling:
-        """What the field's column holds, in general."""
+        """What the field's column contains."""
         if self.constant or (self.field and self.codes != {}):
             return "filled"
         if not self.missing:
@@ -71,19 +72,19 @@ class TemplateField(BaseModel):
 
     @property
     def pattern(self) -> str:
-        """What every value looks like, no-data codes among them."""
+        """The pattern of valid values, including no-data codes."""
         produced = [*self.codes.values()] if self.codes else []
         own = "|".join(produced) if produced else format_of(self.format).pattern
         return f"^(?:{'|'.join([own, *self.no_data])})$"
 
     @property
     def is_number(self) -> bool:
-        """Whether its values are numbers, no-data codes apart."""
+        """Whether its values are numbers, apart from no-data codes."""
         return not self.codes and format_of(self.format).is_number
 
     @property
     def nullable(self) -> bool:
-        """Whether a row may have nothing there."""
+        """Whether a row can be empty in this field."""
         return self.optional and not self.no_data
 
     @property
@@ -92,7 +93,7 @@ class TemplateField(BaseModel):
         return Column(self.code, "string", self.name, self.nullable)
 
     def value(self, loans: ir.Table) -> ir.Value:
-        """The column's values, from loans that have the catalogue field."""
+        """The column's values, from loans with the catalogue field."""
         text = ibis.literal(self.constant, "string") if self.constant else ibis.null("string")
         if self.filling == "filled" and self.field:
             text = self._written(loans[self.field])
@@ -109,9 +110,9 @@ class TemplateField(BaseModel):
 
 
 class TapeTemplate(BaseModel):
-    """A standard's template. `rows`, if named, is the flag of the catalogue that a loan in the tape has.
+    """A standard's template. `rows` names a catalogue flag: only loans with it are in the tape.
 
-    `xml` says how the rows are written as XML: namespace, root element and row element; None: not at all.
+    `xml` has the namespace, root element and row element of the XML format; None if the standard has no XML.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -124,9 +125,12 @@ class TapeTemplate(BaseModel):
     fields: tuple[TemplateField, ...]
 
     def filled(self, values: Mapping[str, str | Mapping[str, str]], allow_pii: bool) -> tuple[TemplateField, ...]:
-        """The fields with what a config gives by code; LendingError names what does not fit or is missing.
+        """The fields with a configuration's values set by code.
 
-        Without `allow_pii`, fields that are filled with personal data are left without.
+        Without `allow_pii`, fields with personal data stay unfilled.
+
+        Raises:
+            LendingError: A value is not valid or a required value is missing.
         """
         known = {field.code: field for field in self.fields}
         if unknown := [code for code in values if code not in known]:
@@ -134,18 +138,18 @@ class TapeTemplate(BaseModel):
         fields = tuple(_usable(_given(field, values.get(field.code)), allow_pii) for field in self.fields)
         if lacking := [f"{field.code} ({field.name})" for field in fields if field.must_be_given]:
             raise LendingError(
-                f"template {self.name} has no data for {', '.join(lacking)} and its standard allows no code instead: "
-                "give them in template_values (or set allow_pii, for borrower ids)"
+                f"template {self.name} requires {', '.join(lacking)}, which have no data: "
+                "set them in template_values (or set allow_pii for borrower ids)"
             )
         return fields
 
     def coverage(self) -> dict[Filling, int]:
-        """How many fields hold what, before a config fills any."""
+        """The number of fields by what they contain, before a configuration sets any."""
         return coverage(self.fields)
 
 
 def coverage(fields: Iterable[TemplateField]) -> dict[Filling, int]:
-    """How many of the fields hold what."""
+    """The number of fields by what they contain."""
     counted = Counter(field.filling for field in fields)
     return {filling: counted[filling] for filling in get_args(Filling)}
 
@@ -155,7 +159,7 @@ def _given(field: TemplateField, value: str | Mapping[str, str] | None) -> Templ
         return field
     if not isinstance(value, str):
         if field.codes is None:
-            raise LendingError(f"template field {field.code} ({field.name}) takes a text, not a table of codes")
+            raise LendingError(f"template field {field.code} ({field.name}) must be a text, not a table of codes")
         for code in value.values():
             _check_format(field, code)
         return field.model_copy(update={"codes": dict(value)})
@@ -166,11 +170,13 @@ def _given(field: TemplateField, value: str | Mapping[str, str] | None) -> Templ
 def _check_format(field: TemplateField, value: str) -> None:
     pattern = format_of(field.format).pattern
     if not re.fullmatch(pattern, value):
-        raise LendingError(f"template field {field.code} ({field.name}): {value!r} is not {field.format}: {pattern}")
+        raise LendingError(
+            f"template field {field.code} ({field.name}): {value!r} does not match {field.format}: {pattern}"
+        )
 
 
 def _usable(field: TemplateField, allow_pii: bool) -> TemplateField:
-    """The field, without its source where that may not be shown, or where nobody has said its codes."""
+    """The field, without its source if that is not allowed to be shown or has no codes."""
     personal = field.catalogued is not None and field.catalogued.pii and not allow_pii
     return field.model_copy(update={"field": None, "codes": None}) if personal or field.codes == {} else field
 
@@ -181,15 +187,15 @@ def _read(code: str, said: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def template_names() -> list[str]:
-    """The templates there are."""
+    """The names of the templates."""
     return sorted(path.name.removesuffix(".toml") for path in _FOLDER.iterdir() if path.name.endswith(".toml"))
 
 
 @cache
 def template(name: str) -> TapeTemplate:
-    """The template of that name; LendingError, with near names, when there is none."""
+    """The template with that name. Raises LendingError, with similar names, when there is none."""
     if name not in template_names():
-        raise LendingError(f"there is no tape template {name!r}: {did_you_mean(name, template_names())}")
+        raise LendingError(f"unknown tape template {name!r}: {did_you_mean(name, template_names())}")
     content: dict[str, Any] = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
     prefix = content.pop("no_data_prefix", "")
     fields = [_read(code, said, prefix) for code, said in content.pop("fields").items()]

@@ -1,4 +1,4 @@
-"""Versions of a tape: one that is there is never overwritten; other content for the same day is a new one beside it."""
+"""Versions of a tape: existing files are never overwritten; other content for the same day becomes a new version."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -9,18 +9,18 @@ from lending_pipelines.tapes.spec import TapeError, TapeSpec
 
 
 def next_tape_path(spec: TapeSpec, business_date: date, existing: Iterable[TapeManifest], sha256: str) -> TapePlacement:
-    """Where content of that SHA-256 goes, given the manifests in the tape's folder of that day.
+    """The location for content with that SHA-256, given the manifests in the tape's folder of that day.
 
-    The latest version stays as it is when its content is the same; otherwise the content becomes the next version,
-    which supersedes the latest. TapeError when the folder holds another tape, whose name differs only in spelling.
+    If the latest version has the same content, it stays the latest; otherwise the content becomes the next version and
+    supersedes the latest. Raises TapeError when the folder belongs to a tape whose name is spelled differently.
     """
     folder = tape_folder(spec, business_date)
     there = sorted(existing, key=lambda tape: tape.version)
     for tape in there:
         if (tape.tape, tape.business_date) != (spec.name, business_date):
             raise TapeError(
-                f"tape {spec.name!r} of {business_date}: its folder {folder} holds tape {tape.tape!r} of "
-                f"{tape.business_date}; give one of them another name"
+                f"tape {spec.name!r} of {business_date}: folder {folder} belongs to tape {tape.tape!r} of "
+                f"{tape.business_date}: rename one of the two tapes"
             )
     if not there:
         return TapePlacement(folder, tape_file_name(spec, business_date, 1), 1, None, is_new=True)

@@ -114,7 +114,7 @@ def test_a_calendar_that_cannot_be_read_stops_that_tape_alone(tiny):
     materialise(DAY, DAY, "loan_tapes")
     assert made(tiny) == [f"b-whole_{DAY}.csv"]
     ((day, reason),) = faults(tiny)
-    assert (day, "there is no holiday calendar 'NOWHERE'" in reason) == (DAY, True)
+    assert (day, "unknown holiday_calendar 'NOWHERE'" in reason) == (DAY, True)
     configured(tiny, "A lost", holiday_calendar=None, business_day_convention="unadjusted")
     materialise(NEXT, NEXT, "loan_positions", "loan_tapes")
     assert (faults(tiny), len(made(tiny))) == ([], 4)

@@ -74,5 +74,5 @@ def test_all_loans_of_a_tape_come_when_there_were_none_and_go_when_none_are_left
 @pytest.mark.parametrize("size", [100, 1])
 @pytest.mark.parametrize("loans", [("B", "A"), ("A", "A")])
 def test_a_tape_out_of_order_is_not_compared(loans, size):
-    with pytest.raises(TapeError, match="a tape cannot be compared: loan A follows"):
+    with pytest.raises(TapeError, match="a tape cannot be compared: loan A comes after"):
         _compare([_row(loan_id) for loan_id in loans], [_row("A")], sizes=(size, size))

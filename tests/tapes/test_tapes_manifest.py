@@ -78,7 +78,7 @@ def test_the_same_tape_has_the_same_manifest_to_the_byte():
 
 
 def test_totals_that_count_other_loans_than_the_file_has_are_refused():
-    with pytest.raises(TapeError, match="of 2025-01-31 has 5 rows and its control totals count 4: the data changed"):
+    with pytest.raises(TapeError, match="of 2025-01-31 has 5 rows but its control totals count 4: the data changed"):
         _manifest(row_count=5)
 
 
@@ -122,5 +122,5 @@ def test_a_tape_in_another_format_supersedes_the_earlier_one():
 
 def test_two_tapes_never_share_a_folder():
     namesake = TapeSpec(name="north fund daily", portfolio_id="b")
-    with pytest.raises(TapeError, match=r"holds tape 'North Fund: Daily' of 2025-01-31; give one of them another name"):
+    with pytest.raises(TapeError, match=r"belongs to tape 'North Fund: Daily' of 2025-01-31: rename one"):
         next_tape_path(namesake, DAY, [_manifest()], "bb")

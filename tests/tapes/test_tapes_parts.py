@@ -21,8 +21,8 @@ from lending_pipelines.tapes import (
     tape_rows,
     tape_totals,
 )
+from lending_pipelines.tapes.joined_fields import original_term_months
 from lending_pipelines.tapes.parts import month_later
-from lending_pipelines.tapes.reached import original_term_months
 
 DAY = date(2025, 3, 31)
 ENDS = month_ends(DAY, 25)
@@ -360,7 +360,7 @@ def test_a_template_sums_the_amounts_that_it_is_made_of(read):
 def test_a_value_that_its_standard_does_not_know_names_the_loan(read):
     rows = read("loan_positions").mutate(currency=ibis.literal("EURO"))
     tables = {name: read(name) for name in TABLES_READ} | {"loan_positions": rows}
-    with pytest.raises(TapeError, match=r"loan L1 has 'EURO' in AUTL28 \(Currency Denomination\), which is to be CURR"):
+    with pytest.raises(TapeError, match=r"loan L1 has 'EURO' in AUTL28 \(Currency Denomination\), whose format is CURR"):
         _template(tables.__getitem__, template_values=ESMA_VALUES)
 
 

@@ -87,10 +87,10 @@ def test_a_part_of_a_country_has_holidays_of_its_own():
 @pytest.mark.parametrize(
     ("schedule", "calendar", "reason"),
     [
-        ("fortnightly", None, "tape schedule 'fortnightly' is not understood"),
-        ("0 0 31 13 *", None, "tape schedule '0 0 31 13 \\*' is not understood"),
-        ("daily", "XNYSE", "there is no holiday calendar 'XNYSE': did you mean 'XNYS'"),
-        ("daily", "DE-XX", "there is no holiday calendar 'DE-XX'"),
+        ("fortnightly", None, "tape_schedule 'fortnightly' is not valid"),
+        ("0 0 31 13 *", None, "tape_schedule '0 0 31 13 \\*' is not valid"),
+        ("daily", "XNYSE", "unknown holiday_calendar 'XNYSE': did you mean 'XNYS'"),
+        ("daily", "DE-XX", "unknown holiday_calendar 'DE-XX'"),
     ],
 )
 def test_what_is_not_understood_is_named(schedule, calendar, reason):

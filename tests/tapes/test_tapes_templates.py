@@ -111,13 +111,13 @@ def test_every_mandatory_field_is_filled_or_has_a_code(name):
         (
             "esma_annex5_auto",
             {},
-            r"AUTL1 \(Unique Identifier\), AUTL82 \(Originator Name\), AUTL83 .* give them in templ",
+            r"AUTL1 \(Unique Identifier\), AUTL82 \(Originator Name\), AUTL83 .* set them in templ",
         ),
         ("esma_annex5_auto", {"AUTL99": "x"}, "has no field 'AUTL99': did you mean 'AUTL"),
-        ("esma_annex5_auto", {"AUTL83": "123"}, "AUTL83 .*: '123' is not LEI"),
-        ("esma_annex5_auto", {"AUTL82": "Acme"}, "AUTL82 .*: 'Acme' is not ALPHANUM-100"),
-        ("esma_annex5_auto", {"AUTL30": {"a": "b"}}, "AUTL30 .* takes a text, not a table of codes"),
-        ("esma_annex5_auto", {"AUTL56": {"new": "brand new"}}, "AUTL56 .*: 'brand new' is not LIST"),
+        ("esma_annex5_auto", {"AUTL83": "123"}, "AUTL83 .*: '123' does not match LEI"),
+        ("esma_annex5_auto", {"AUTL82": "Acme"}, "AUTL82 .*: 'Acme' does not match ALPHANUM-100"),
+        ("esma_annex5_auto", {"AUTL30": {"a": "b"}}, "AUTL30 .* must be a text, not a table of codes"),
+        ("esma_annex5_auto", {"AUTL56": {"new": "brand new"}}, "AUTL56 .*: 'brand new' does not match LIST"),
     ],
 )
 def test_values_that_do_not_fit_a_template_are_refused(name, values, message):

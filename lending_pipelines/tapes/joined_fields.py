@@ -1,4 +1,4 @@
-"""Fields that are columns of other tables, reached from a position by a key: parties, terms, portfolio and owner."""
+"""Tape fields that are columns of other tables joined by a key: parties, terms, portfolio and owner."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,14 +9,14 @@ import ibis.expr.types as ir
 from lending_pipelines.tables import TABLES, Column
 from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
 from lending_pipelines.tables.schema import count, ratio
-from lending_pipelines.tapes.parts import Held, Part, months_between, with_columns
+from lending_pipelines.tapes.parts import Part, TapeContext, months_between, with_columns
 
 
 def _by_key(table: str, here: str, there: str, fields: Mapping[str, str]) -> Part:
-    """Columns of a table whose key `there` the position's column `here` names."""
+    """Columns of a table joined on its key column `there` = the position's column `here`."""
 
-    def add(loans: ir.Table, held: Held) -> ir.Table:
-        other = held.read(table)
+    def add(loans: ir.Table, context: TapeContext) -> ir.Table:
+        other = context.read(table)
         key = f"{table}.{there}"
         other = other.select(other[there].name(key), **{name: other[column] for name, column in fields.items()})
         return loans.left_join(other, loans[here] == other[key]).drop(key)
@@ -41,8 +41,8 @@ def original_term_months(loans: ir.Table) -> ir.IntegerColumn:
     )
 
 
-def _terms(loans: ir.Table, held: Held) -> ir.Table:
-    today = ibis.literal(held.day)
+def _terms(loans: ir.Table, context: TapeContext) -> ir.Table:
+    today = ibis.literal(context.day)
     value = loans.collateral_value.nullif(0).cast("float64")
     return loans.mutate(
         original_term_months=original_term_months(loans),
@@ -55,13 +55,13 @@ def _terms(loans: ir.Table, held: Held) -> ir.Table:
 
 
 def _in_force(table: str, key: str, fields: Mapping[str, str]) -> Part:
-    """Columns of the row of an assignment table whose interval holds the day, for the position's portfolio or owner."""
+    """Columns of the row of an assignment table that is in force on the day, for the position's portfolio or owner."""
 
-    def add(loans: ir.Table, held: Held) -> ir.Table:
-        rows = held.read(table)
-        rows = rows.filter(rows.assigned_on <= held.day, rows.removed_on.isnull() | (rows.removed_on > held.day))
+    def add(loans: ir.Table, context: TapeContext) -> ir.Table:
+        rows = context.read(table)
+        rows = rows.filter(rows.assigned_on <= context.day, rows.removed_on.isnull() | (rows.removed_on > context.day))
         rows = rows.select("loan_id", key, **{name: rows[column] for name, column in fields.items()})
-        rows = rows.semi_join(held.positions, ["loan_id", key])
+        rows = rows.semi_join(context.positions, ["loan_id", key])
         return with_columns(loans, rows, *fields)
 
     return Part(table, (table,), tuple(_column(table, name, column) for name, column in fields.items()), add)
@@ -110,7 +110,7 @@ PARTS = (
             count("original_term_months", "contractual term in months; of a bullet loan from disbursement to maturity"),
             count("months_on_book", "loan age: calendar months since disbursement"),
             count("remaining_months", "calendar months to maturity; 0 after it", nullable=True),
-            count("months_past_due", "calendar months since the oldest unpaid due date; 0 unless late"),
+            count("months_past_due", "calendar months since the oldest unpaid due date; 0 if not past due"),
             ratio("original_ltv", "contractual amount ÷ collateral value, a fraction"),
             ratio("current_ltv", "principal outstanding ÷ collateral value, a fraction"),
         ),

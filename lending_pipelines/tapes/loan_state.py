@@ -1,6 +1,6 @@
-"""How a loan stands: modified, charged off, in default, at a zero balance, with fees unpaid.
+"""Tape fields on a loan's state: modifications, charge-off, default, zero balance, unpaid fees.
 
-A source that has none of a table (no modification was ever recorded, no fee) says nothing about it: no data, not `no`.
+If a source has no rows at all in a table (modifications, fees), the fields from it are null, not false or zero.
 """
 
 import ibis
@@ -11,19 +11,19 @@ from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import count, day, flag, text
 from lending_pipelines.tables.schema import money as amount
-from lending_pipelines.tapes.parts import Held, Part, with_columns
+from lending_pipelines.tapes.parts import Part, TapeContext, with_columns
 
 DEFAULT_DAYS = 90
 """Days past due from which a loan is in default. Source: Article 178(1)(b) of Regulation (EU) No 575/2013."""
 
 
-def _modifications(loans: ir.Table, held: Held) -> ir.Table:
-    every = held.read("modifications")
-    followed = every.count().as_scalar() > 0
-    rows = every.filter(every.effective_on <= held.day).semi_join(held.positions, "loan_id")
+def _modifications(loans: ir.Table, context: TapeContext) -> ir.Table:
+    every = context.read("modifications")
+    has_rows = every.count().as_scalar() > 0
+    rows = every.filter(every.effective_on <= context.day).semi_join(context.positions, "loan_id")
     latest = ibis.window(group_by="loan_id", order_by=[ibis.desc("effective_on"), ibis.desc("modification_id")])
     rows = rows.mutate(place=ibis.row_number().over(latest))
-    inside = rows.effective_on >= held.day.replace(day=1)
+    inside = rows.effective_on >= context.day.replace(day=1)
     longer = (rows.type == "term_extension") & inside
     sums = rows.group_by("loan_id").agg(
         modifications=rows.count(),
@@ -33,9 +33,9 @@ def _modifications(loans: ir.Table, held: Held) -> ir.Table:
         period_extension=(rows.after_term - rows.before_term).sum(where=longer).cast("decimal(38, 0)").cast("int64"),
     )
     names = [name for name in sums.columns if name != "loan_id"]
-    loans = with_columns(loans, sums, *names).mutate(followed=followed)
-    known = loans.followed
-    in_period = (loans.last_modified_on >= held.day.replace(day=1)).fill_null(False)
+    loans = with_columns(loans, sums, *names).mutate(has_rows=has_rows)
+    known = loans.has_rows
+    in_period = (loans.last_modified_on >= context.day.replace(day=1)).fill_null(False)
     return loans.mutate(
         modified=known.ifelse(loans.modifications.notnull(), ibis.null("boolean")),
         modification_count=known.ifelse(loans.modifications.fill_null(0), ibis.null("int64")),
@@ -44,22 +44,22 @@ def _modifications(loans: ir.Table, held: Held) -> ir.Table:
         period_modified=known.ifelse(in_period, ibis.null("boolean")),
         period_modification_type=in_period.ifelse(loans.last_modification, ibis.null("string")),
         period_extension_count="period_extension",
-    ).drop("modifications", "last_modification", "changed_term", "period_extension", "followed")
+    ).drop("modifications", "last_modification", "changed_term", "period_extension", "has_rows")
 
 
-def _losses(loans: ir.Table, held: Held) -> ir.Table:
-    lost = held.positions.filter(held.positions.status == "charged_off")
-    transactions = held.read("transactions").semi_join(lost, "loan_id")
-    effects = charge_offs.effects(transactions, held.day)
-    charged_off = charge_offs.level(effects, held.day, held.day)
-    recovered = charge_offs.counted(events.signed(transactions, held.day), effects)
+def _losses(loans: ir.Table, context: TapeContext) -> ir.Table:
+    lost = context.positions.filter(context.positions.status == "charged_off")
+    transactions = context.read("transactions").semi_join(lost, "loan_id")
+    effects = charge_offs.effects(transactions, context.day)
+    charged_off = charge_offs.level(effects, context.day, context.day)
+    recovered = charge_offs.counted(events.signed(transactions, context.day), effects)
     recovered = recovered.filter(recovered.type.isin(events.RECOVERIES))
-    recovered = events.in_force(recovered, recovered.amount * recovered.sign, "latest", held.day)
+    recovered = events.in_force(recovered, recovered.amount * recovered.sign, "latest", context.day)
     loans = with_columns(loans, charged_off, "charged_off_on")
     return with_columns(loans, recovered.rename(last_recovered_on="root_on"), "last_recovered_on")
 
 
-def _standing(loans: ir.Table, held: Held) -> ir.Table:
+def _standing(loans: ir.Table, context: TapeContext) -> ir.Table:
     charged_off, closed = loans.status == "charged_off", loans.status == "closed"
     late, modified = loans.days_past_due > 0, loans.modified.fill_null(False)
     defaulted = loans.days_past_due >= DEFAULT_DAYS
@@ -89,16 +89,16 @@ def _standing(loans: ir.Table, held: Held) -> ir.Table:
     )
 
 
-def _fees(loans: ir.Table, held: Held) -> ir.Table:
-    fees = held.read("fees")
-    followed = fees.count().as_scalar() > 0
-    fees = fees.filter(fees.assessed_on <= held.day).semi_join(held.positions, "loan_id")
-    waived = (fees.waived_on <= held.day).fill_null(False).ifelse(fees.waived_amount, ZERO)
-    paid = (fees.paid_on <= held.day).fill_null(False).ifelse(fees.paid_amount, ZERO)
+def _fees(loans: ir.Table, context: TapeContext) -> ir.Table:
+    fees = context.read("fees")
+    has_rows = fees.count().as_scalar() > 0
+    fees = fees.filter(fees.assessed_on <= context.day).semi_join(context.positions, "loan_id")
+    waived = (fees.waived_on <= context.day).fill_null(False).ifelse(fees.waived_amount, ZERO)
+    paid = (fees.paid_on <= context.day).fill_null(False).ifelse(fees.paid_amount, ZERO)
     unpaid = fees.group_by("loan_id").agg(unpaid=money((fees.amount - waived - paid).sum()))
-    loans = with_columns(loans, unpaid, "unpaid").mutate(followed=followed)
-    return loans.mutate(fees_unpaid=loans.followed.ifelse(ibis.coalesce(loans.unpaid, ZERO), NO_AMOUNT)).drop(
-        "unpaid", "followed"
+    loans = with_columns(loans, unpaid, "unpaid").mutate(has_rows=has_rows)
+    return loans.mutate(fees_unpaid=loans.has_rows.ifelse(ibis.coalesce(loans.unpaid, ZERO), NO_AMOUNT)).drop(
+        "unpaid", "has_rows"
     )
 
 
@@ -123,8 +123,8 @@ PARTS = (
         "losses",
         ("transactions",),
         (
-            day("charged_off_on", "the day since which the loan is wholly charged off", nullable=True),
-            day("last_recovered_on", "the last recovery in force of a charged-off loan", nullable=True),
+            day("charged_off_on", "the day from which the loan is fully charged off", nullable=True),
+            day("last_recovered_on", "the last recovery of a charged-off loan that is not reversed", nullable=True),
         ),
         _losses,
     ),
@@ -138,7 +138,7 @@ PARTS = (
                 " past due or more), charged_off, redeemed, pending",
             ),
             day("zero_balance_on", "charge-off, or the last payment of a closed loan", nullable=True),
-            day("defaulted_on", "charge-off, or the 90th day past due of a loan that still is", nullable=True),
+            day("defaulted_on", "charge-off, or the 90th day past due of a loan still past due", nullable=True),
             amount("default_amount", "principal charged off, or principal and interest owed in default", nullable=True),
             amount("net_loss", "principal charged off less recoveries; null unless charged off", nullable=True),
             day("redeemed_on", "the last payment of a closed loan", nullable=True),
@@ -149,7 +149,7 @@ PARTS = (
     Part(
         "fees",
         ("fees",),
-        (amount("fees_unpaid", "fees assessed, neither waived nor paid by the day", nullable=True),),
+        (amount("fees_unpaid", "fees assessed and neither waived nor paid by the day", nullable=True),),
         _fees,
     ),
 )
