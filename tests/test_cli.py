@@ -231,7 +231,7 @@ def test_a_tape_is_delivered_by_hand_and_listed_with_its_receipt(home, tmp_path,
     assert done.stdout.splitlines() == [line]
 
     again = failed(monkeypatch, capsys, "deliver", "By hand", str(LAST))
-    assert f"tape 'By hand' of {LAST} is to go nowhere: it has no destination, has arrived at each" in again
+    assert f"tape 'By hand' of {LAST}: nothing to deliver: no destination configured, already delivered" in again
     not_closed = failed(monkeypatch, capsys, "deliver", "By hand", str(OPEN))
-    assert f"{OPEN} is not closed: `lending close --from {OPEN} --to {OPEN}` closes it" in not_closed
+    assert f"{OPEN} is not closed: run `lending close --from {OPEN} --to {OPEN}` first" in not_closed
     assert f"{OPEN}  pending " in invoke("deliveries", "--status", "pending").stdout

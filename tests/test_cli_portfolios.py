@@ -120,7 +120,7 @@ def test_what_cannot_be_sold_is_refused_before_anything_is_read(empty_home):
     lending("portfolio", "create", "Cars", "--opened", "2025-01-01")
     lending("investor", "create", "South Fund", "--type", "fund")
     sell = ("portfolio", "sell", "Cars", "--to", "North Fund", "--on", "2025-03-01", "--price")
-    with pytest.raises(LendingError, match=r"price is 'much': write an amount as 98500\.00"):
+    with pytest.raises(LendingError, match=r"price is 'much': write an amount like 98500\.00"):
         lending(*sell, "much")
     with pytest.raises(LendingError, match="there is no investor 'North Fund': did you mean 'South Fund'"):
         lending(*sell, "100")

@@ -1,6 +1,6 @@
-"""The Dagster assets: what is made of what, each body a line or two that calls metrics, reports or tapes.
+"""The Dagster assets and their dependencies. Each body is a line or two that calls metrics, reports or tapes.
 
-What a number means is decided in metrics/; where things are, in resources/. No arithmetic belongs here.
+Numbers are defined in metrics/, locations in resources/. Assets do no arithmetic.
 """
 
 from lending_pipelines.assets.assignments import loan_ownership, portfolio_assignments, portfolio_membership
@@ -33,15 +33,15 @@ _MADE_BY_CLOSE = (
 )
 
 NEEDED_TABLES = tables_needed(_MADE_BY_CLOSE)
-"""The servicing tables without which a day cannot be closed."""
+"""The servicing tables that a close needs."""
 
 servicing_tables = servicing_asset(NEEDED_TABLES)
 
 CLOSE_ASSETS = (servicing_tables, *_MADE_BY_CLOSE)
-"""What the daily close makes, in order."""
+"""The assets of the daily close, in order."""
 
 ASSIGNMENT_ASSETS = (portfolio_assignments, portfolio_membership)
-"""What puts loans into portfolios."""
+"""The assets that assign loans to portfolios."""
 
 __all__ = [
     "ASSIGNMENT_ASSETS",

@@ -1,5 +1,4 @@
-"""Which loans are in which portfolio, and whose they are: rules choose, and the register's assignments are mirrored
-into the lake so that the engines can join them."""
+"""Assigns loans to portfolios by rule, and copies the register's assignments into the lake for the engines to join."""
 
 import dagster as dg
 import ibis
@@ -18,8 +17,8 @@ def _assignment(name: str) -> dict:
 
 @dg.asset(
     name="portfolio_assignments",
-    description="The loans that the rules of open portfolios chose on the day, recorded in the register: of those"
-    " disbursed and in no portfolio, by priority, one portfolio a loan.",
+    description="The loans that the rules of open portfolios select on the day, recorded in the register. Only"
+    " disbursed loans without a portfolio are selected; by priority, each by one portfolio.",
     deps=assignments.SOURCES,
     partitions_def=BUSINESS_DATES,
     backfill_policy=dg.BackfillPolicy.single_run(),

@@ -1,10 +1,10 @@
 """The checks as Dagster asset checks: a step for each derived table, two for the servicing tables that the close needs,
 and one for each other servicing table.
 
-The Great Expectations suites of the servicing tables are a step of their own, which runs last: nothing waits for them.
-Tables that the close does not need have a step each: Dagster skips it when the sync refuses its table.
+The Great Expectations suites of the servicing tables have their own step, which runs last because no step depends on
+it. Tables that the close does not need have a step each: Dagster skips it when the sync rejects its table.
 
-What is checked is in checks/. A check of a run looks at the run's days; launched alone, at the latest closed day.
+checks/ defines the checks. In a run they cover the run's days; launched alone, the latest closed day.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ from lending_pipelines.resources import (
 from lending_pipelines.tables import DERIVED, SERVICING
 
 DAYS_LISTED = 31
-"""How many failing days a check's metadata lists."""
+"""The number of failing days in a check's metadata."""
 
 _LAST = {"dagster/priority": "-1"}
 
@@ -50,7 +50,7 @@ def check_keys() -> list[dg.AssetCheckKey]:
 
 
 def _checks_of(tables: Iterable[str]) -> list[Check]:
-    # Names, severities and what is read do not depend on the conventions; the run's own are used to evaluate.
+    # Names, severities and inputs do not depend on conventions; the evaluation uses the run's conventions.
     return [check for table in tables for check in checks_for(table, Conventions())]
 
 
@@ -110,6 +110,6 @@ def _result(outcome: Outcome, days: Days, expectations: ExpectationsResource) ->
 
 
 def _listed(days: Sequence[date]) -> str:
-    """The first days, and of how many they are the first."""
+    """The first days, with the total number if there are more."""
     cut = f", first {DAYS_LISTED} of {len(days):,}" if len(days) > DAYS_LISTED else ""
     return ", ".join(map(str, days[:DAYS_LISTED])) + cut

@@ -11,8 +11,8 @@ from lending_pipelines.partitions import first_and_last
 from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.resources.lake import DAYS_BEFORE
 
-# A transition looks back one step: a month at most. Not by a partition mapping: for every day of positions Dagster
-# would backfill the transitions of the month after it too, in a run of their own.
+# A transition compares with one step earlier, at most a month. This is not a partition mapping, because Dagster would
+# then also backfill the next month's transitions for every day of positions, in a separate run.
 _STEP_BACK = dg.AssetIn(metadata={DAYS_BEFORE: 31})
 
 

@@ -1,7 +1,6 @@
-"""The delivery of a tape: an op and not an asset, because what has arrived somewhere is not made again.
+"""Delivers tapes. This is an op and not an asset, because a delivered tape cannot be materialized again.
 
-How a file travels is in delivery/, which deliveries there are and what became of them in register/: here they meet the
-tape, whose blocking checks are evaluated again before it leaves.
+delivery/ sends files; register/ records deliveries. Before a tape is sent, its blocking checks are evaluated again.
 """
 
 from datetime import date
@@ -37,17 +36,17 @@ from lending_pipelines.tapes.parts import POSITIONS
 
 
 class DeliveryConfig(dg.Config):
-    """Which tape is delivered."""
+    """The tape to deliver."""
 
     tape: str = Field("", description="Name of the tape's configuration.")
-    date: str = Field("", description="The business date of the tape, as 2025-03-31. It must be closed.")
+    date: str = Field("", description="The business date of the tape, like 2025-03-31. It must be closed.")
     failed: bool = Field(
         True,
-        description="Whether what has failed is tried again, too: also mail that may have arrived.",
+        description="Also retry failed deliveries, including emails that may have been sent.",
     )
 
 
-@dg.op(description="Deliver the tape of a closed day to each of its destinations where it has not arrived yet.")
+@dg.op(description="Deliver the tape of a closed day to each destination that has not received it yet.")
 def deliver(
     context: dg.OpExecutionContext,
     config: DeliveryConfig,
@@ -57,7 +56,7 @@ def deliver(
     conventions: ConventionsResource,
     mail: MailResource,
 ) -> None:
-    """Deliver, and keep the receipt of each destination; DeliveryError when one of them was not reached."""
+    """Deliver the tape and record each result. Raises DeliveryError when a destination was not reached."""
     day = _day(config.date)
     tape, claimed = _claim(register.register, config, day, context.run_id)
     source = LakeReportSource(lake.lake, conventions.get())
@@ -69,7 +68,7 @@ def deliver(
         raise
     problems = {}
     for delivery in claimed:
-        # Who did not get the tape before gets no correction of it.
+        # A receiver who did not get the earlier tape does not get it as a correction.
         supersedes = manifest.supersedes if delivery.correction else None
         parcel = Parcel(delivery.delivery_id, tape.name, day, manifest.row_count, supersedes, files)
         if problem := _send(register.register, delivery, parcel, mail):
@@ -89,15 +88,15 @@ def deliver(
 def _claim(
     register: Register, config: DeliveryConfig, day: date, run_id: str
 ) -> tuple[LoanTapeConfig, list[TapeDelivery]]:
-    """The tape's configuration, and its deliveries of the day that are now this run's; DeliveryError for none."""
+    """The tape's configuration, and its deliveries now reserved for this run. Raises DeliveryError if there is none."""
     with register.session() as session:
         tape = TapeConfigs(session).by_name(config.tape)
         TapeDeliveries(session).open(tape, day)
         claimed = TapeDeliveries(session).claim(tape.config_id, day, run_id, failed=config.failed)
     if not claimed:
         raise DeliveryError(
-            f"tape {tape.name!r} of {day} is to go nowhere: it has no destination, has arrived at each, or another run"
-            " is at it: `lending deliveries` lists them"
+            f"tape {tape.name!r} of {day}: nothing to deliver: no destination configured, already delivered, or another"
+            " run is delivering it; see `lending deliveries`"
         )
     return tape, claimed
 
@@ -106,7 +105,7 @@ def _checked_tape(
     tape: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
 ) -> TapeManifest:
     if day not in source.days(POSITIONS):
-        raise DeliveryError(f"{day} is not closed: `lending close --from {day} --to {day}` closes it")
+        raise DeliveryError(f"{day} is not closed: run `lending close --from {day} --to {day}` first")
     require_checks(source, (POSITIONS,), [day], f"tape {tape.name!r} of {day}")
     require_current(tape, day, source, register)
     manifest = made_tape(tape, day, source, exports) or make_tape(tape, day, source, exports, register)
@@ -124,7 +123,7 @@ def _files(tape: LoanTapeConfig, day: date, manifest: TapeManifest, exports: Exp
 
 
 def _send(register: Register, delivery: TapeDelivery, parcel: Parcel, mail: MailResource) -> str | None:
-    """Deliver to one destination and keep the receipt; why it did not arrive, when it did not."""
+    """Deliver to one destination and record the result. Returns the reason if it failed."""
     with register.session() as session:
         TapeDeliveries(session).send(delivery.delivery_id, parcel.files[0].sha256, parcel.rows)
     try:
@@ -148,7 +147,7 @@ def _channel(delivery: TapeDelivery, mail: MailResource) -> Channel:
 
 
 def _hold_back(register: Register, deliveries: list[TapeDelivery], error: BaseException) -> None:
-    """No tape leaves; the tape's owner is notified when that is because of what is in the day."""
+    """Put off all deliveries, and notify the tape's owner if the day's data is the reason."""
     for delivery in deliveries:
         _record_failure(register, delivery, error)
     of_the_day = isinstance(error, ChecksFailed | OutdatedDay | EmptyTape)
@@ -158,11 +157,11 @@ def _hold_back(register: Register, deliveries: list[TapeDelivery], error: BaseEx
 
 
 def _record_failure(register: Register, delivery: TapeDelivery, error: BaseException) -> None:
-    """The delivery is tried again later; not by itself when it may have arrived."""
+    """Schedule a retry, or mark the delivery failed if the tape may have arrived."""
     reason = str(error) or type(error).__name__
     with register.session() as session:
         if isinstance(error, UncertainDelivery):
-            TapeDeliveries(session).give_up(delivery.delivery_id, f"it may have arrived: {reason}")
+            TapeDeliveries(session).give_up(delivery.delivery_id, f"it may have been delivered: {reason}")
         else:
             waits = isinstance(error, OutdatedDay | EmptyTape)
             TapeDeliveries(session).put_off(delivery.delivery_id, reason, waits=waits)
@@ -172,4 +171,4 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise DeliveryError(f"date is {text!r}: write the tape's business date as 2025-03-31") from None
+        raise DeliveryError(f"date is {text!r}: write the tape's business date like 2025-03-31") from None

@@ -1,4 +1,4 @@
-"""How a table of tables/ presents itself in Dagster: description, columns, owners, kinds, key."""
+"""The Dagster metadata of lake tables: description, columns, owners, kinds, key."""
 
 import warnings
 from typing import Any
@@ -8,14 +8,14 @@ import dagster as dg
 from lending_pipelines.partitions import BUSINESS_DATES
 from lending_pipelines.tables import TABLES, Column
 
-# Backfill policies are what makes a range of days one run; they are beta.
+# Backfill policies run a range of days as one run; Dagster marks them as beta.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 OWNERS = ["team:data"]
 
 
 def table_metadata(name: str) -> dict[str, Any]:
-    """The table's columns and key, as Dagster shows them."""
+    """The table's columns and key, as shown by Dagster."""
     table = TABLES[name]
     return {
         "dagster/column_schema": dg.TableSchema(columns=[_column(column, table.key) for column in table.columns]),
@@ -24,7 +24,7 @@ def table_metadata(name: str) -> dict[str, Any]:
 
 
 def described(name: str, group: str, owner: str = "team:data") -> dict[str, Any]:
-    """The arguments of an asset that is the lake table of that name."""
+    """The asset arguments for the lake table with that name."""
     return {
         "name": name,
         "description": TABLES[name].description,
@@ -36,7 +36,7 @@ def described(name: str, group: str, owner: str = "team:data") -> dict[str, Any]
 
 
 def daily(name: str, group: str, owner: str = "team:data") -> dict[str, Any]:
-    """The arguments of an asset that is a daily table: a range of days is one run."""
+    """The asset arguments for a daily table; a range of days is one run."""
     return described(name, group, owner) | {
         "partitions_def": BUSINESS_DATES,
         "backfill_policy": dg.BackfillPolicy.single_run(),

@@ -1,7 +1,7 @@
-"""Reports as export assets: one a report type, whose launchpad form is the report's parameters.
+"""Reports as assets: one per report type. The launchpad form has the report's parameters.
 
-Every request leaves a row in the register's `reports`: pending, generating, then completed with the file or failed with
-the reason. Before a report leaves, the blocking checks of the dates that it prints must hold.
+Every request has a row in the register's `reports`: pending, generating, then completed with the file or failed with
+the reason. A report is exported only if the blocking checks pass on all dates that it covers.
 """
 
 from base64 import b64encode
@@ -39,26 +39,26 @@ from lending_pipelines.tables import OPTIONAL
 PREVIEW_ROWS = 10
 
 NEW = "new"
-"""The word for a request that has no row in the register yet."""
+"""The report_id of a request that has no row in the register yet."""
 
 
 class ChecksFailed(LendingError):
-    """A number of the dates asked for breaks a blocking check; nothing was exported."""
+    """A blocking check fails on a requested date; nothing was exported."""
 
 
 class ReportRequest(dg.Config):
-    """What every report's form asks beside the report's own parameters."""
+    """The fields of every report's form in addition to the report's own parameters."""
 
     output_format: OutputFormat = Field(
         "xlsx",
         description="xlsx: a formatted workbook; pdf: for a board or an auditor; json, csv, parquet: for programs.",
     )
-    requested_by: str = Field("launchpad", description="Who asked, for the register.")
-    report_id: str = Field(NEW, description="new; or the pending row of the register that this run is to answer.")
+    requested_by: str = Field("launchpad", description="Who requested the report, for the register.")
+    report_id: str = Field(NEW, description="`new`, or the report_id of a pending request for this run.")
 
 
 def report_assets() -> list[dg.AssetsDefinition]:
-    """An export asset for every report type that the registry finds."""
+    """One asset for every report type in the registry."""
     return [_report_asset(get(report_type)) for report_type in report_types()]
 
 
@@ -114,7 +114,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
 def _generating(
     register: Register, report_type: str, values: dict[str, Any], request: dict[str, Any], run_id: str
 ) -> Iterator[str]:
-    """The id of the request's row, which is generating within the block, and failed when the block raises."""
+    """The id of the request's row. Its status is generating in the block, and failed if the block raises."""
     report_id = request.pop("report_id")
     if report_id == NEW:
         with register.session() as session:
@@ -140,7 +140,7 @@ def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:
 
 @contextmanager
 def _as_asked(parameters: ReportParameters, covered: list[date], source: LakeReportSource) -> Iterator[ReportSource]:
-    """The source that the report reads: the lake, or its daily tables computed anew as the parameters ask."""
+    """The source that the report reads: the lake, or its daily tables recomputed if the parameters require it."""
     known_by = parameters.known_by if isinstance(parameters, KnownAt) else None
     settings = parameters.conventions if isinstance(parameters, UnderConventions) else DEFAULT
     conventions = source.conventions if settings == DEFAULT else source.conventions.overridden(settings)
@@ -152,12 +152,12 @@ def _as_asked(parameters: ReportParameters, covered: list[date], source: LakeRep
 
 
 def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:
-    """ChecksFailed, naming checks, days and the first offending rows, when a blocking check fails on a covered day."""
+    """Raise ChecksFailed, with checks, days and first offending rows, if a blocking check fails on a covered day."""
     with passed_checks(source) as memory:
         outcomes = verify(source.table, tables, Days(tuple(covered)), source.conventions, memory)
     broken = [outcome.message for outcome in outcomes if not outcome.passed]
     if broken:
-        raise ChecksFailed(f"{what} is held back by {len(broken)} failed check(s): {'; '.join(broken)}")
+        raise ChecksFailed(f"{what} is blocked by {len(broken)} failed check(s): {'; '.join(broken)}")
 
 
 def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The sale of a portfolio: an op and not an asset, because it is done once and never made again.
+"""Portfolio sales. A sale is an op and not an asset, because it happens once.
 
-How the price is split is in metrics/, what a sale changes in register/: here they meet the closed day.
+metrics/ splits the price over the loans; register/ records the sale. This module checks the closed day and calls them.
 """
 
 from datetime import date
@@ -21,26 +21,26 @@ POSITIONS, SNAPSHOTS = "loan_positions", "portfolio_snapshots"
 
 
 class SaleError(LendingError):
-    """A portfolio cannot be sold as asked."""
+    """A portfolio cannot be sold as requested."""
 
 
 class SaleConfig(dg.Config):
-    """Which portfolio is sold to whom, when and for what."""
+    """The portfolio, the investor, the date and the price of a sale."""
 
-    portfolio: str = Field("", description="Name of the portfolio that is sold, with all its loans.")
+    portfolio: str = Field("", description="Name of the portfolio to sell, with all its loans.")
     investor: str = Field("", description="Name of the investor who buys it.")
     date: str = Field(
         "",
-        description="The business date at whose end it is sold, as 2025-03-31. It must be closed, its checks passing.",
+        description="The business date at whose end it is sold, like 2025-03-31. It must be closed.",
     )
     price: str = Field(
         "",
-        description="The whole price in the loans' currency, as 98500.00. It is split over the loans pro rata of"
+        description="The total price in the loans' currency, like 98500.00. It is split over the loans in proportion to"
         " principal outstanding.",
     )
 
 
-@dg.op(description="Sell a portfolio at the end of a closed day: its loans, its status and the record of it at once.")
+@dg.op(description="Sell a portfolio with its loans at the end of a closed day, in one transaction.")
 def sell(
     context: dg.OpExecutionContext,
     config: SaleConfig,
@@ -48,7 +48,7 @@ def sell(
     register: RegisterResource,
     conventions: ConventionsResource,
 ) -> None:
-    """Sell the portfolio, or raise a LendingError and leave everything as it was."""
+    """Sell the portfolio, or raise a LendingError and change nothing."""
     day, price = _day(config.date), sale_price(config.price)
     with register.register.session() as session:
         portfolio = Portfolios(session).by_name(config.portfolio)
@@ -57,7 +57,7 @@ def sell(
     source = LakeReportSource(lake.lake, conventions.get())
     for table in (POSITIONS, SNAPSHOTS):
         if day not in source.days(table):
-            raise SaleError(f"{day} is not closed: `lending close --from {day} --to {day}` closes it")
+            raise SaleError(f"{day} is not closed: run `lending close --from {day} --to {day}` first")
     require_checks(source, (POSITIONS, SNAPSHOTS), [day], f"the sale of portfolio {portfolio.name!r}")
     snapshot = _snapshot(source, portfolio.portfolio_id, portfolio.name, day)
     with register.register.session() as session:
@@ -75,14 +75,15 @@ def sell(
 
 
 def _snapshot(source: LakeReportSource, portfolio_id: str, name: str, day: date) -> dict[str, Any]:
-    """The portfolio's snapshot of the day as JSON values; SaleError unless its loans are in one currency."""
+    """The portfolio's snapshot of the day as JSON values. Raises SaleError unless its loans have one currency."""
     rows = _of_day(source, SNAPSHOTS, day)
     rows = rows.filter(rows.scope == "portfolio", rows.scope_id == portfolio_id).order_by("currency")
     found = source.batches(rows).read_all().to_pylist()
-    if len(found) != 1:
+    if not found:
+        raise SaleError(f"portfolio {name!r} has no snapshot on {day}: nothing to sell")
+    if len(found) > 1:
         currencies = ", ".join(row["currency"] for row in found)
-        what = f"in {currencies}: a sale is in one currency" if found else "not there: there is nothing to sell"
-        raise SaleError(f"the loans of portfolio {name!r} are on {day} {what}")
+        raise SaleError(f"portfolio {name!r} has loans in {currencies} on {day}: a sale has one currency")
     return {column: str(value) if isinstance(value, Decimal | date) else value for column, value in found[0].items()}
 
 
@@ -102,15 +103,15 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise SaleError(f"date is {text!r}: write the business date of the sale as 2025-03-31") from None
+        raise SaleError(f"date is {text!r}: write the business date of the sale like 2025-03-31") from None
 
 
 def sale_price(text: str) -> Decimal:
-    """The price as it is written in the form; SaleError when it is not an amount."""
+    """Parse the price. Raises SaleError when it is not an amount."""
     try:
         price = Decimal(text)
     except InvalidOperation:
         price = Decimal("NaN")
     if not price.is_finite() or not 0 <= price < 10**16:
-        raise SaleError(f"price is {text!r}: write an amount as 98500.00")
+        raise SaleError(f"price is {text!r}: write an amount like 98500.00")
     return price

@@ -1,4 +1,4 @@
-"""The mirror of the servicing tables in the lake, brought in by the sync."""
+"""The copy of the servicing tables in the lake, written by the sync."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
@@ -12,28 +12,28 @@ from lending_pipelines.sources import SyncResult, sync_tables
 from lending_pipelines.tables import SERVICING, Table
 
 SYNCED = "synced"
-"""The check of each servicing table on what its last sync found."""
+"""The check of each servicing table that reports the result of its last sync."""
 
 
 class TablesRefused(LendingError):
-    """Servicing tables that the close needs were refused."""
+    """The sync rejected servicing tables that the close needs."""
 
 
 class SyncConfig(dg.Config):
     """How the servicing tables are read."""
 
     full: bool = False
-    """Read every table whole, instead of what was posted or changed since the last sync."""
+    """Read every table in full, not only the rows posted or changed since the last sync."""
 
 
 def tables_needed(close: Iterable[dg.AssetsDefinition]) -> frozenset[str]:
-    """The servicing tables that some asset of the close is made from."""
+    """The servicing tables that assets of the close depend on."""
     upstream = {key for asset in close for keys in asset.asset_deps.values() for key in keys}
     return frozenset(key.path[-1] for key in upstream) & frozenset(SERVICING)
 
 
 def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
-    """The servicing tables as one asset of many keys; it fails when one of `needed` is refused."""
+    """The servicing tables as one asset with many keys. It fails when a `needed` table is rejected."""
 
     @dg.multi_asset(
         name="servicing_tables",
@@ -41,7 +41,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         check_specs=[_check_spec(name) for name in SERVICING],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        # The lender's live database: deploy/ lets one run at a time read it.
+        # The lender's live database: deploy/ allows one run at a time to read it.
         pool="servicing_database",
     )
     def servicing_tables(
@@ -51,9 +51,10 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         lake: LakeResource,
         conventions: ConventionsResource,
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        """Bring in each table by one commit. A refused table keeps what it had and is not materialized.
+        """Sync each table in one commit. A rejected table keeps its rows and is not materialized.
 
-        TablesRefused, with every fault of every table, when one of them is needed by the close.
+        Raises:
+            TablesRefused: A table that the close needs is rejected; names every fault of every table.
         """
         wanted = [SERVICING[key.path[-1]] for key in context.selected_asset_keys]
         refused: dict[str, LendingError] = {}
@@ -70,7 +71,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
                     yield _check_result(table, outcome)
         if refused.keys() & set(needed):
             raise TablesRefused(
-                f"{len(refused)} of {len(wanted)} tables are refused and the lake keeps what it had: "
+                f"{len(refused)} of {len(wanted)} tables were rejected and keep their earlier rows: "
                 + "; ".join(map(str, refused.values()))
             )
 
@@ -92,7 +93,7 @@ def _check_spec(name: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         SYNCED,
         asset=name,
-        description="The last sync took the table in; no row vanished or changed that may not, none is in the future.",
+        description="The last sync accepted the table; no row disappeared, changed unexpectedly or is in the future.",
     )
 
 
@@ -103,7 +104,7 @@ def _in_order(tables: Iterable[Table]) -> list[Table]:
 
 def _log(context: dg.AssetExecutionContext, table: Table, result: SyncResult) -> None:
     if result.absent:
-        context.log.info(f"{table.name}: no data: the source has no such table")
+        context.log.info(f"{table.name}: no data: the source does not have this table")
     else:
         context.log.info(f"{table.name}: {result.rows_read:,} rows read, {result.rows_added:,} added")
     for warning in result.warnings:
@@ -111,7 +112,7 @@ def _log(context: dg.AssetExecutionContext, table: Table, result: SyncResult) ->
 
 
 def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetCheckResult:
-    """A refused table is an error, what a user must know of the rows a warning."""
+    """A rejected table fails with severity ERROR; notes on rows fail with WARN."""
     refused = isinstance(outcome, LendingError)
     told = [str(outcome)] if isinstance(outcome, LendingError) else list(outcome.warnings)
     return dg.AssetCheckResult(
@@ -136,7 +137,7 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
     if result.notes:
         metadata["notes"] = dg.MetadataValue.json(dict(result.notes))
     if result.absent:
-        metadata["absent"] = "no data: the source has no such table"
+        metadata["absent"] = "no data: the source does not have this table"
     if result.months_read_again:
         metadata["months_read_again"] = ", ".join(result.months_read_again)
     if result.warnings:

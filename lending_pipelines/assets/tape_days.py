@@ -1,7 +1,7 @@
-"""Whether a closed day is still what its tape would say: the tape's loans of the day, computed anew and compared.
+"""Checks that a closed day is current for a tape: the tape's loans are recomputed and compared with the stored ones.
 
 A change of portfolio membership, ownership, conventions or servicing data after the close makes the day outdated for
-the tapes that hold the loans concerned. What the numbers mean is in metrics/.
+tapes with the loans concerned. Numbers are defined in metrics/.
 """
 
 from collections.abc import Iterable
@@ -23,14 +23,14 @@ _DATA = "servicing data or conventions"
 
 
 class OutdatedDay(LendingError):
-    """What a tape of a day holds has changed since the day was closed."""
+    """The loans of a tape's day have changed since the day was closed."""
 
 
 def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource, register: Register) -> None:
-    """OutdatedDay when a loan of the tape would differ if the day were closed again now.
+    """Raise OutdatedDay when a loan of the tape would differ if the day were closed again now.
 
-    The loans are those that the tape has and those that it would have. Membership and ownership are the register's of
-    now, servicing data the lake's.
+    The compared loans are those in the tape and those that would be in it now, with the register's current membership
+    and ownership and the lake's current servicing data.
     """
     assigned = {"portfolio_membership": membership(register), "loan_ownership": ownership(register)}
     stored = source.table(POSITIONS)
@@ -48,7 +48,7 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
     changes = _changes(config, stored.semi_join(chosen, "loan_id"), anew, source)
     if changes:
         raise OutdatedDay(
-            f"tape {config.name!r} of {day}: the day changed after it was closed"
+            f"tape {config.name!r} of {day}: data changed after the day was closed"
             f" ({', '.join(f'{what} of {_loans(count)}' for what, count in changes.items())}): close it again with"
             f" `lending close --from {day} --to {day} --force`"
         )
@@ -57,7 +57,7 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
 def _loan_ids(
     config: LoanTapeConfig, day: date, stored: ir.Table, members: pa.Table, source: LakeReportSource
 ) -> pa.ChunkedArray:
-    """The loans that the tape's portfolio had when the day was closed, or has on that day by the register."""
+    """The loans that were in the tape's portfolio when the day was closed, or are in it by the register now."""
     now = ibis.memtable(members)
     until = now.removed_on.isnull() | (now.removed_on > day)
     now = now.filter(now.portfolio_id == config.portfolio_id, now.assigned_on <= day, until)
@@ -67,7 +67,7 @@ def _loan_ids(
 
 
 def _changes(config: LoanTapeConfig, stored: ir.Table, anew: ir.Table, source: LakeReportSource) -> dict[str, int]:
-    """How many loans of the tape differ, by what differs; none where it is 0."""
+    """The number of the tape's loans that differ, by reason; reasons without loans are left out."""
     columns = [name for name in stored.columns if name not in ("business_date", "loan_id")]
     both = stored.outer_join(anew.select(*stored.columns), "loan_id", rname="{name}_anew")
     both = both.filter(_in_tape(config, both, "") | _in_tape(config, both, "_anew"))

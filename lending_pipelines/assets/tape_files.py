@@ -1,7 +1,7 @@
 """The files of a loan tape: written with a manifest under the exports URL, never overwritten, compared when corrected.
 
-The same content stays as it is; other content becomes a new version whose manifest names what it supersedes. Which
-tapes are due, and what happens when one cannot be made, is in tapes.py.
+Unchanged content keeps its file. Changed content becomes a new version whose manifest names the superseded one.
+tapes.py decides which tapes are due and handles failures.
 """
 
 import shutil
@@ -52,10 +52,16 @@ class EmptyTape(TapeError):
 def make_tape(
     config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
 ) -> TapeManifest:
-    """Write one tape and its manifest, unless the same content is there; the manifest of what is there then.
+    """Write one tape and its manifest, unless the latest version has the same content.
 
-    Where the tape was delivered with another content, this one is a correction that is to be delivered too. A recorded
-    fault of the tape's day is cleared. EmptyTape when the tape has no loans and its configuration does not allow that.
+    If the tape was delivered with other content, a correction is scheduled for delivery. A recorded fault of the tape's
+    day is cleared.
+
+    Returns:
+        The manifest of the latest version.
+
+    Raises:
+        EmptyTape: The tape has no loans and its configuration does not allow that.
     """
     manifest = _make(config, day, source, exports)
     with register.session() as session:
@@ -67,7 +73,7 @@ def make_tape(
 def made_tape(
     config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource
 ) -> TapeManifest | None:
-    """The latest tape of a day, if it is made of what the configuration and the lake are now."""
+    """The latest tape of a day if the configuration and the lake have not changed since; else None."""
     spec = tape_spec(config)
     made = max(_manifests(spec, day, exports), key=lambda manifest: manifest.version, default=None)
     if made is None or made.config != spec.model_dump(mode="json", by_alias=True):
@@ -80,11 +86,11 @@ def made_tape(
 
 
 def require_loans(config: LoanTapeConfig, day: date, rows: int) -> None:
-    """EmptyTape when a tape of so many rows may not go out."""
+    """Raise EmptyTape when a tape with this number of rows is not allowed."""
     if not rows and not config.allow_empty:
         raise EmptyTape(
-            f"tape {config.name!r} of {day} has no loans: put loans into its portfolio, or set allow_empty = true in"
-            f" its configuration; then close the day again with `lending close --from {day} --to {day} --force`"
+            f"tape {config.name!r} of {day} has no loans: add loans to its portfolio, or set allow_empty = true in its"
+            f" configuration; then close the day again with `lending close --from {day} --to {day} --force`"
         )
 
 
@@ -119,8 +125,8 @@ def _make(config: LoanTapeConfig, day: date, source: LakeReportSource, exports: 
 def write_tape(
     spec: TapeSpec, day: date, source: LakeReportSource, url: str
 ) -> tuple[PlacedFile, tuple[ControlTotal, ...]]:
-    """Write a tape's file at `url`, to which its format adds its suffix; the file and its control totals."""
-    # Computed once: totals and rows are of the same loans, and the engine has joined them before it sorts them.
+    """Write a tape's file at `url` plus the suffix of its format. Returns the file and its control totals."""
+    # Computed once, so that totals and rows use the same loans and the engine joins them only once.
     with source.staged(tape_loans(spec, source.table, day)) as loans:
         totals = control_totals(tape_totals(spec, loans).to_pyarrow())
         rows = checked_rows(spec, source.batches(tape_rows(spec, loans)))
@@ -130,7 +136,7 @@ def write_tape(
 
 
 def _column(output: TapeField | TemplateField) -> ReportColumn:
-    """How the exports write a column: a standard's number stays one, though it is text for its no-data codes."""
+    """The column for the exports: a standard's number stays a number although its no-data codes are text."""
     column = report_column(output.column)
     return replace(column, kind="ratio") if isinstance(output, TemplateField) and output.is_number else column
 
@@ -147,7 +153,7 @@ def _compare(
     exports: ExportsResource,
     folder: str,
 ) -> TapeChanges | None:
-    """Put the list of changes beside the tape; None when the tape before does not name its loans."""
+    """Write the changes file next to the tape. Returns None when the earlier tape has no loan ids."""
     if before.key is None or after.key is None:
         return None
     earlier = f"{folder}/before"
@@ -171,7 +177,7 @@ def _compare(
 def _place(made: str, manifest: TapeManifest, placement: TapePlacement, exports: ExportsResource) -> None:
     with placing(exports.place(placement.path)) as target, open(made, "rb") as tape:
         shutil.copyfileobj(tape, target, 1 << 20)
-    # The manifest last: a tape is there once its manifest is.
+    # The manifest is written last: a tape is complete once it has a manifest.
     with placing(exports.place(placement.manifest_path)) as target:
         target.write(manifest.to_json())
 

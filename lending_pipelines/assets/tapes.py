@@ -1,7 +1,7 @@
-"""loan_tapes: the tapes of the active configurations that are due on each day.
+"""loan_tapes: the tapes of active configurations that are due on each day.
 
-A tape that cannot be made stops neither the other tapes nor the day's close: its fault is recorded, its owner is
-notified, and later runs try it again until it is made. How a tape is written is in tape_files.py.
+A tape that cannot be made does not stop other tapes or the close: its fault is recorded, its owner is notified, and
+later runs retry. Writing a tape is in tape_files.py.
 """
 
 from collections import defaultdict
@@ -31,21 +31,21 @@ from lending_pipelines.tapes.parts import POSITIONS
 from lending_pipelines.tapes.schedule import due_days
 
 Due = tuple[date, LoanTapeConfig]
-"""A tape that is to be made: the business date and the configuration."""
+"""A tape to make: its business date and configuration."""
 
 TAPES_MADE = "tapes_made"
-"""The check that fails when a tape that is due could not be made."""
+"""The check that fails when a due tape could not be made."""
 
 
 class TapesConfig(dg.Config):
-    """Which tapes are made."""
+    """The tapes to make."""
 
     tapes: list[str] = Field([], description="Names of tape configurations to make. Empty: those due on each day.")
 
 
 @dg.asset(
     name="loan_tapes",
-    description="Investors' loan tapes with their manifests, for every active configuration that is due on the day.",
+    description="Loan tapes with their manifests, for every active configuration that is due on the day.",
     deps=list(TABLES_READ),
     partitions_def=BUSINESS_DATES,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -56,7 +56,7 @@ class TapesConfig(dg.Config):
         dg.AssetCheckSpec(
             TAPES_MADE,
             asset="loan_tapes",
-            description="every tape that is due is made; one that is not is tried again by the next run",
+            description="Every due tape was made. Later runs retry a tape that was not.",
         )
     ],
 )
@@ -68,7 +68,7 @@ def loan_tapes(
     exports: ExportsResource,
     conventions: ConventionsResource,
 ) -> dg.MaterializeResult:
-    """Make the tapes of the run's days, and those of earlier runs that could not be made."""
+    """Make the tapes due on the run's days, and retry the tapes that earlier runs could not make."""
     source = LakeReportSource(lake.lake, conventions.get())
     days = first_and_last(context.partition_key_range)
     run = _Run(context, source, exports, register.register)
@@ -93,7 +93,7 @@ def loan_tapes(
 
 
 class _Run:
-    """The tapes of one run: those made, and why the others were not."""
+    """The tapes of one run: those made, and the faults of the others."""
 
     def __init__(
         self,
@@ -110,11 +110,11 @@ class _Run:
         self._configs: dict[str, LoanTapeConfig] = {}
         self._faults: dict[str, dict[date, str]] = defaultdict(dict)
         self._waiting: set[tuple[str, date]] = set()
-        # A run that made the positions has just made them of what there is.
+        # A run that made the positions used current data, so they need no check.
         self._is_close = dg.AssetKey(POSITIONS) in context.job_def.asset_layer.selected_asset_keys
 
     def due(self, wanted: list[str], first: date, last: date) -> list[Due]:
-        """The tapes that are to be made, by day; a configuration whose days cannot be told has a fault on each."""
+        """The tapes to make, by day. A configuration whose due dates cannot be computed has a fault on each day."""
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         with self._register.session() as session:
             configs = TapeConfigs(session)
@@ -131,13 +131,13 @@ class _Run:
         return sorted(due, key=lambda each: each[0])
 
     def make(self, day: date, config: LoanTapeConfig) -> None:
-        """Make one tape; what keeps it from being made is its fault alone."""
+        """Make one tape. A failure is recorded as its fault and does not affect other tapes."""
         try:
             if not self._is_close:
                 require_current(config, day, self._source, self._register)
             self.manifests.append(make_tape(config, day, self._source, self._exports, self._register))
         except Exception as error:
-            self._context.log.error(f"tape {config.name!r} of {day} is not made: {error}", exc_info=error)
+            self._context.log.error(f"tape {config.name!r} of {day} was not made: {error}", exc_info=error)
             self._fail(day, config, error)
 
     def try_again(self, days: tuple[date, date]) -> None:
@@ -146,7 +146,7 @@ class _Run:
             active = {config.config_id: config for config in TapeConfigs(session).active()}
             faults = TapeFaults(session).all()
         for fault in faults:
-            # A run that closes the day again makes the tape that waits for it.
+            # A run that closes the day again makes the tapes that wait for it.
             if fault.waits_for_close or days[0] <= fault.business_date <= days[1]:
                 continue
             config = active.get(fault.config_id)
@@ -157,7 +157,7 @@ class _Run:
                 self._make_again(fault.business_date, config)
 
     def record(self) -> list[str]:
-        """Keep the faults in the register, and notify the owners of the tapes; a line a tape."""
+        """Record the faults in the register and notify the owners. Returns one line per tape."""
         lines = []
         for config_id, reasons in self._faults.items():
             config = self._configs[config_id]
@@ -194,6 +194,6 @@ def _check_result(faults: list[str]) -> dg.AssetCheckResult:
         check_name=TAPES_MADE,
         passed=not faults,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"not made: {'; '.join(faults)}" if faults else "every tape that is due is made",
+        description=f"not made: {'; '.join(faults)}" if faults else "every due tape was made",
         metadata={"faults": dg.MetadataValue.json(faults)},
     )

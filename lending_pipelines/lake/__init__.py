@@ -1,6 +1,6 @@
 """The lake: Delta tables that engines read and write as Parquet.
 
-What a table contains is decided in tables/ and metrics/; when it is written, in assets/.
+tables/ and metrics/ define what a table contains; assets/ decide when it is written.
 """
 
 from lending_pipelines.lake.files import LakeError

@@ -1,4 +1,4 @@
-"""The Parquet files of a Delta table: which ones are live, what a commit says of a new one, and its columns."""
+"""The Parquet files of a Delta table: the live ones, the commit actions for new ones, and their columns."""
 
 import json
 from dataclasses import dataclass
@@ -17,32 +17,32 @@ from lending_pipelines.tables import Table
 
 
 class LakeError(LendingError):
-    """The lake cannot do what was asked."""
+    """The lake cannot perform the operation."""
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A live file of a table: its path under the table, its bytes, and the values of the partition columns."""
+    """A live file of a table: its path under the table, its size, and the values of the partition columns."""
 
     path: str
     size: int
     partition: dict[str, str | None]
 
     def remove(self) -> RemoveAction:
-        """The action that takes the file out of the table."""
+        """The action that removes the file from the table."""
         return RemoveAction(self.path, True, _now_ms(), self.size, self.partition)
 
 
 def conform(table: Table, rows: ir.Table) -> ir.Table:
-    """The rows in the columns and types of the table; LakeError when they lack a column."""
+    """The rows with the columns and types of the table. Raises LakeError when a column is missing."""
     missing = [name for name in table.names if name not in rows.columns]
     if missing:
-        raise LakeError(f"table {table.name}: rows lack the columns {', '.join(missing)}")
+        raise LakeError(f"table {table.name}: the rows lack the columns {', '.join(missing)}")
     return rows.select(*table.names).cast(table.schema)
 
 
 def stored_schema(table: Table) -> pa.Schema:
-    """The columns of the table's files, with the one that they are partitioned by."""
+    """The columns of the table's files, including the partition column."""
     schema = table.arrow_schema
     if table.partition == "business_month":
         return schema.append(ibis.schema({"business_month": "string"}).to_pyarrow().field(0))
@@ -50,13 +50,13 @@ def stored_schema(table: Table) -> pa.Schema:
 
 
 def add_action(table: Table, filesystem: fsspec.AbstractFileSystem, root: str, path: str) -> AddAction | None:
-    """The action that adds a written file to the table; None for a file without rows, LakeError for a wrong type."""
+    """The action that adds a written file; None for a file without rows. Raises LakeError for a wrong type."""
     with filesystem.open(path, "rb") as file:
         parquet = pq.ParquetFile(file)
         rows = parquet.metadata.num_rows
-        # An engine may widen a type unseen by Ibis: found here, before the commit, not by the next reader.
+        # An engine may widen a type without Ibis noticing. Detect it before the commit, not at the next read.
         if wrong := [field for field in parquet.schema_arrow if field.type != _stored_type(table, field.name)]:
-            raise LakeError(f"table {table.name}: the engine wrote {', '.join(map(str, wrong))}")
+            raise LakeError(f"table {table.name}: the engine wrote wrong types: {', '.join(map(str, wrong))}")
     if rows == 0:
         return None
     relative = path.removeprefix(root).lstrip("/")
@@ -69,7 +69,7 @@ def _stored_type(table: Table, column: str) -> pa.DataType:
 
 
 def live(snapshot: DeltaTable) -> list[DataFile]:
-    """The files of a version of a table."""
+    """The files of a table version."""
     actions = snapshot.get_add_actions(flatten=False)
     partitioned = "partition" in actions.schema.names
     return [
@@ -83,7 +83,7 @@ def live(snapshot: DeltaTable) -> list[DataFile]:
 
 
 def may_hold(table: Table, file: DataFile, first: date | None, last: date | None) -> bool:
-    """Whether a file can hold rows of the days first..last, by its folder."""
+    """Whether a file can contain rows of the days first..last, judged by its folder."""
     if table.partition is None:
         return True
     key = str(file.partition[table.partition])

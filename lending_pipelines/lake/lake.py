@@ -1,7 +1,7 @@
 """Delta tables by name: read as Ibis tables, written by one atomic commit.
 
-An engine writes Parquet files under the table first, unseen; one Delta transaction then adds them and removes what they
-replace. A run that dies before its commit leaves the table as it was, and readers never see half of a write.
+An engine first writes Parquet files under the table; one Delta transaction then adds them and removes the files that
+they replace. A run that ends before its commit leaves the table unchanged. Readers never see a partial write.
 """
 
 import hashlib
@@ -29,23 +29,23 @@ from lending_pipelines.tables import RECORDS, TABLES, Table
 
 COMMIT_ATTEMPTS = 20
 
-# Delta's writers otherwise delete the log of versions older than a month with every hundredth commit.
-_FOR_GOOD = {"delta.enableExpiredLogCleanup": "false"}
+# By default, Delta's writers delete log entries older than a month at every hundredth commit.
+_KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 
 _NOTE = "lending.note"
-"""The key of a commit's note in Delta's log."""
+"""The key of a commit's note in the Delta log."""
 
 CORRECTED = "corrected"
-"""The note of a commit that took rows out of a table, or replaced events."""
+"""The note of a commit that removed rows from a table or replaced events."""
 
 
 class TableNotMade(LakeError):
-    """The table has never been written."""
+    """The table was never written."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What one commit wrote: rows and bytes of the files added, the Delta version it made, seconds in all."""
+    """The result of one commit: rows and bytes of the added files, the new Delta version, and the total seconds."""
 
     rows: int
     bytes: int
@@ -57,8 +57,8 @@ class Written:
 class TableVersion:
     """A version of a Delta table.
 
-    `files` is a hash of the names of its files. No two files ever have one name, so equal hashes mean equal rows, also
-    after a table was made again or restored from a backup and its versions are counted again.
+    `files` is a hash of its file names. File names are unique, so equal hashes mean equal rows, even after a table was
+    recreated or restored from a backup and its versions start again.
     """
 
     version: int
@@ -74,20 +74,20 @@ class Lake:
         self._storage_options = dict(storage_options or {})
 
     def has(self, name: str) -> bool:
-        """Whether the table has ever been written."""
+        """Whether the table was ever written."""
         try:
             return DeltaTable.is_deltatable(self._uri(name), self._storage_options)
         except (OSError, DeltaError) as error:
             raise self._unreadable(name, error) from error
 
     def version(self, name: str) -> int:
-        """The table's current Delta version; TableNotMade when it was never written."""
+        """The table's current Delta version. Raises TableNotMade when it was never written."""
         return self.identity(name).version
 
     def identity(self, name: str) -> TableVersion:
-        """The table's current Delta version and what tells it from any other; TableNotMade when never written.
+        """The table's current Delta version with a hash of its files. Raises TableNotMade when it was never written.
 
-        What the lake records of its own writing has version -1 then.
+        A record table (RECORDS) that was never written has version -1.
         """
         if name in RECORDS and not self.has(name):
             return TableVersion(-1, "")
@@ -98,11 +98,16 @@ class Lake:
     def table(
         self, name: str, first: date | None = None, last: date | None = None, version: int | None = None
     ) -> ir.Table:
-        """The table's rows, lazily, in the columns and types of tables/.
+        """The table's rows, lazily, with the columns and types of tables/.
 
-        `first` and `last` restrict a daily table to those days (inclusive), opening no other day's files; `version`
-        reads an earlier Delta version. TableNotMade when it was never written; what the lake records of its own
-        writing has no rows then.
+        Args:
+            name: The table.
+            first: The first day of a daily table to read; files of other days are not opened.
+            last: The last day of a daily table to read, inclusive.
+            version: An earlier Delta version to read.
+
+        Raises:
+            TableNotMade: The table was never written. A record table (RECORDS) is empty then instead.
         """
         table = TABLES[name]
         if name in RECORDS and not self.has(name):
@@ -117,9 +122,9 @@ class Lake:
         return rows
 
     def days(self, name: str, version: int | None = None) -> list[date]:
-        """The business dates for which a daily table was made, in order, those without rows too.
+        """The business dates for which a daily table was made, in order, including days without rows.
 
-        `version` looks at the rows of an earlier Delta version.
+        With `version`: the business dates with rows in that Delta version.
         """
         made = self.table("closed_days")
         made = made.filter(made.table_name == name).select("business_date")
@@ -138,7 +143,7 @@ class Lake:
     def record_days(
         self, name: str, days: Sequence[date], known_until: datetime | None, conventions: Mapping[str, str]
     ) -> None:
-        """Record in closed_days that a daily table was made for the days now, and from what was known until when."""
+        """Record in closed_days that a daily table was made now for the days, and the latest posted_at included."""
         closed_at = datetime.now(UTC).replace(tzinfo=None)
         stamp = json.dumps(conventions, sort_keys=True)
         rows = [(name, day, closed_at, known_until, stamp) for day in days]
@@ -146,12 +151,12 @@ class Lake:
         self.merge("closed_days", ibis.memtable(pa.table(columns, schema=TABLES["closed_days"].arrow_schema)))
 
     def append(self, name: str, rows: ir.Table) -> Written:
-        """Add the rows whose key the table does not have, in one commit; two runs may add the same rows at once."""
+        """Add the rows whose key is not in the table, in one commit. Concurrent runs may add the same rows."""
         table = TABLES[name]
         return self._rework(table, lambda held: rows.anti_join(held, list(table.key)), replaced=lambda file: False)
 
     def merge(self, name: str, rows: ir.Table) -> Written:
-        """Put the rows in the place of those that have their key, and add the others, in one commit."""
+        """Update the rows whose key is in the table and add the others, in one commit."""
         table = TABLES[name]
 
         def merged(held: ir.Table) -> ir.Table:
@@ -160,13 +165,13 @@ class Lake:
         return self._rework(table, merged, replaced=lambda file: True)
 
     def replace(self, name: str, rows: ir.Table, note: str = "") -> Written:
-        """Replace all rows of the table in one commit; `note` is kept with the commit."""
+        """Replace all rows of the table in one commit; `note` is stored with the commit."""
         return self._write(TABLES[name], rows, replaced=lambda file: True, note=note)
 
     def correct(self, name: str, rows: ir.Table, gone: ir.Table) -> Written:
-        """Put the rows in the place of those with their key, and take out those with a key in `gone`, in one commit.
+        """Update or add `rows` by key and delete the rows with a key in `gone`, in one commit.
 
-        Files that hold none of these keys stay. What was taken out or replaced can be read with `superseded`.
+        Files without any of these keys stay. `superseded` reads the rows that were deleted or replaced.
         """
         table = TABLES[name]
         key = list(table.key)
@@ -181,10 +186,10 @@ class Lake:
         return self._rework(table, corrected, replaced=holds, all_read=False, note=CORRECTED)
 
     def superseded(self, name: str, since: datetime, version: int | None = None) -> ir.Table | None:
-        """The rows that corrections after `since` (UTC) took out or replaced, as they were then; None without any.
+        """The rows that corrections after `since` (UTC) deleted or replaced, as they were; None without any.
 
-        Up to `version`, or the current one. A row that changed is among them only if the table holds events: rows of
-        other tables change in the ordinary way.
+        Only corrections up to `version` count; by default, all. Replaced rows are included for tables of events only,
+        because rows of other tables change regularly.
         """
         table = TABLES[name]
         key = list(table.key)
@@ -196,12 +201,12 @@ class Lake:
                 continue
             before, after = self._replaced_in(table, commit["version"])
             rows = before.difference(after) if table.load == "append" else before.anti_join(after, key)
-            # Of several corrections of a row, the first after the instant replaced what was known then.
+            # If several corrections changed a row, the first one after `since` replaced the row known at `since`.
             found = rows if found is None else ibis.union(found, rows.anti_join(found, key))
         return found
 
     def note(self, name: str) -> str:
-        """The note of the table's latest commit, empty without one."""
+        """The note of the table's latest commit; empty if it has none."""
         return self._open(TABLES[name]).history(1)[0].get(_NOTE, "")
 
     def replace_days(self, name: str, rows: ir.Table, first: date, last: date) -> Written:
@@ -213,13 +218,13 @@ class Lake:
 
     @contextmanager
     def staged(self, rows: ir.Table) -> Iterator[ir.Table]:
-        """The rows computed once and kept beside the lake's tables, for reading them again within the block."""
+        """Compute the rows once and store them next to the lake's tables, to read them several times in the block."""
         with self.engine.scratch() as folder:
             self.engine.write_parquet(rows, folder, "staged", None)
             yield self.engine.read_parquet([f"{folder}/*.parquet"])
 
     def _replaced_in(self, table: Table, version: int) -> tuple[ir.Table, ir.Table]:
-        """The rows of the files that a commit took away, and of those that it added."""
+        """The rows of the files that a commit removed, and of those that it added."""
         before, after = (live(self._open(table, number)) for number in (version - 1, version))
         stayed = {file.path for file in before} & {file.path for file in after}
         old, new = ([file for file in files if file.path not in stayed] for files in (before, after))
@@ -243,7 +248,7 @@ class Lake:
         all_read: bool = True,
         note: str = "",
     ) -> Written:
-        """Write rows worked out from those that the table holds, again when another run's commit came between."""
+        """Write rows computed from the table's current rows; repeat when another run commits in between."""
         started = time.monotonic()
         added: list[AddAction] = []
 
@@ -256,9 +261,9 @@ class Lake:
         return _written(added, self._retry(table, attempt), started)
 
     def _rewrite_months(self, table: Table, rows: ir.Table, first: date, last: date) -> Written:
-        """Replace days inside monthly files: the months' other days are carried over into the new files."""
+        """Replace days within monthly files: the new files include the month's other days."""
         started = time.monotonic()
-        # Staged once, so that another run's commit in between repeats only this merge, not the computation.
+        # Staged once: when another run commits in between, only this merge is repeated, not the computation.
         with self.staged(conform(table, rows)) as staged:
             total = int(staged.count().to_pyarrow().as_py())
             added: list[AddAction] = []
@@ -278,7 +283,7 @@ class Lake:
         rows = conform(table, rows)
         if table.partition == "business_month":
             rows = rows.mutate(business_month=rows.business_date.strftime("%Y-%m"))
-        # Engines and other runs write unseen by fsspec: what an object store was seen to list before is not believed.
+        # Disable the listing cache: engines and other runs write files that fsspec does not know of.
         filesystem, root = fsspec.url_to_fs(self._uri(table.name), use_listings_cache=False)
         filesystem.makedirs(root, exist_ok=True)
         self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
@@ -298,8 +303,8 @@ class Lake:
     ) -> int:
         schema = Schema.from_arrow(stored_schema(table))
         partition_by: list[str] = [table.partition] if table.partition else []
-        # Delta would let two additions pass side by side; here each is worked out on what the other left, so that
-        # runs that write the same day or the same events at once leave them once.
+        # Delta would accept two concurrent additions. Here each is computed from the version that the other left, so
+        # runs that write the same day or the same events at the same time write them once.
         properties = CommitProperties(max_commit_retries=0, custom_metadata={_NOTE: note} if note else None)
         if snapshot is None:
             create_table_with_add_actions(
@@ -310,7 +315,7 @@ class Lake:
                 partition_by=partition_by,
                 name=table.name,
                 description=table.description,
-                configuration=_FOR_GOOD,
+                configuration=_KEEP_LOG,
                 storage_options=self._storage_options,
                 commit_properties=properties,
             )
@@ -322,7 +327,7 @@ class Lake:
         return snapshot.version()
 
     def _retry(self, table: Table, attempt: Callable[[DeltaTable | None], int]) -> int:
-        """Commit on the newest version, again when another run's commit came between."""
+        """Commit to the newest version; repeat when another run commits in between."""
         for number in range(COMMIT_ATTEMPTS):
             snapshot = self._open(table) if self.has(table.name) else None
             try:
@@ -333,15 +338,13 @@ class Lake:
             except CommitFailedError:
                 time.sleep(random.uniform(0, 0.05 * (number + 1)))
             except DeltaError:
-                # Two runs creating the table at once: the loser finds it there and adds to it.
+                # Two runs create the table at the same time: the second one adds to the table of the first.
                 if snapshot is not None or not self.has(table.name):
                     raise
-        raise LakeError(
-            f"table {table.name}: {COMMIT_ATTEMPTS} attempts to commit met other runs' commits; run it again alone"
-        )
+        raise LakeError(f"table {table.name}: {COMMIT_ATTEMPTS} commits conflicted with other runs: run it again later")
 
     def _widen(self, table: Table, snapshot: DeltaTable) -> None:
-        """Rewrite a table that an earlier release wrote with narrower types, in one commit: the same rows, wider."""
+        """Rewrite a table with the narrower types of an earlier release, in one commit: same rows, wider types."""
         added: list[AddAction | RemoveAction] = [*self._write_files(table, self._read(table, live(snapshot)))]
         snapshot.create_write_transaction(
             added,
@@ -368,7 +371,7 @@ class Lake:
             raise self._unreadable(table.name, error) from error
 
     def _unreadable(self, name: str, error: Exception) -> LakeError:
-        # Delta's errors are drawn over several lines, in colours.
+        # Delta's error messages have several lines and colours.
         cause = " ".join(re.sub(r"\x1b\[\d*m|↳", "", str(error)).split())
         return LakeError(f"table {name} cannot be read from {self.url}: {cause}")
 
@@ -377,7 +380,7 @@ class Lake:
 
 
 def _is_narrower(table: Table, snapshot: DeltaTable) -> bool:
-    """Whether the table was written with other types than its columns have now."""
+    """Whether the table's stored types differ from the types of its columns now."""
     wanted = {field.name: field.type for field in Schema.from_arrow(stored_schema(table)).fields}
     return any(field.type != wanted.get(field.name, field.type) for field in snapshot.schema().fields)
 

@@ -1,7 +1,7 @@
-"""What assets reach the world through: the source, the lake, the register, the exports, the mail, the conventions.
+"""Dagster resources: the source, the lake, the register, the exports, the mail server, the conventions.
 
-ConfigurableResource wrappers around plain classes, and nothing more. Nothing connects before it is used; a field left
-empty is taken from the environment when the run starts, so that no secret is read when the definitions load.
+They are ConfigurableResource wrappers around plain classes. Nothing connects before it is used. An empty field is read
+from the environment when the run starts, so no secret is read when the definitions load.
 """
 
 from lending_pipelines.resources.conventions import ConventionsResource

@@ -1,4 +1,4 @@
-"""The conventions in force as a resource: those of LENDING_CONVENTIONS, or the defaults, in LENDING_TIMEZONE."""
+"""The conventions as a resource: those of LENDING_CONVENTIONS, or the defaults, in LENDING_TIMEZONE."""
 
 import dagster as dg
 from pydantic import Field
@@ -13,7 +13,7 @@ class ConventionsResource(dg.ConfigurableResource):
     file: str = Field(default="", description="TOML file of conventions. Empty: LENDING_CONVENTIONS, or the defaults.")
 
     def get(self) -> Conventions:
-        """The conventions; LendingError when the file cannot be read or names a setting wrongly."""
+        """The conventions. Raises LendingError when the file cannot be read or is not valid."""
         settings = Settings.from_environment()
         path = self.file or settings.conventions_file
         conventions = Conventions.load(path) if path else Conventions()

@@ -12,11 +12,11 @@ from lending_pipelines.places import replace_folder
 from lending_pipelines.resources.exports import ExportsResource
 
 DATA_DOCS = "data_docs"
-"""The folder of the exports that holds the Data Docs of the latest run."""
+"""The folder in the exports with the Data Docs of the latest run."""
 
 
 class ExpectationsResource(dg.ConfigurableResource):
-    """Validates tables; the pages of the latest run that did so are in the exports, under data_docs/."""
+    """Validates tables. The Data Docs of the latest run are in the exports, under data_docs/."""
 
     exports: dg.ResourceDependency[ExportsResource]
 
@@ -25,17 +25,17 @@ class ExpectationsResource(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["ExpectationsResource", None, None]:
-        """The resource, its Data Docs published when the run ends."""
+        """The resource; it publishes the Data Docs when the run ends."""
         with expectations() as self._opened:
             yield self
             if self._validated:
                 replace_folder(self._opened.site(), self.exports.place(DATA_DOCS))
 
     def verdict(self, suite: Suite) -> Verdict:
-        """What Great Expectations finds in a suite's rows; see Expectations.validate."""
+        """The result of validating a suite's rows; see Expectations.validate."""
         self._validated = True
         return self._opened.validate(suite)
 
     def page(self, path: str) -> str:
-        """Where a page of the Data Docs is once the run has ended."""
+        """The URL of a page of the Data Docs after the run."""
         return self.exports.place(f"{DATA_DOCS}/{path}")

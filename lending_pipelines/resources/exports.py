@@ -1,4 +1,4 @@
-"""The place of exports as a resource."""
+"""The location of exports as a resource."""
 
 import dagster as dg
 from pydantic import Field
@@ -7,7 +7,7 @@ from lending_pipelines.settings import Settings
 
 
 class ExportsResource(dg.ConfigurableResource):
-    """Where reports and tapes are written."""
+    """The location of reports and tapes."""
 
     url: str = Field(default="", description="fsspec URL or folder for reports and tapes. Empty: LENDING_EXPORTS.")
 

@@ -1,4 +1,4 @@
-"""The lake as a resource, and the IO manager that lets daily assets read as functions of tables."""
+"""The lake as a resource, and the IO manager that passes daily assets as Ibis tables."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,20 +16,20 @@ from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.settings import Settings
 
 DAYS_BEFORE = "days_before"
-"""Metadata of an asset's input: how many days before the run's own are read with them."""
+"""Metadata of an asset's input: how many days before the run's first day it includes."""
 
 
 class LakeResource(dg.ConfigurableResource):
-    """The lake and its engine, one for a run."""
+    """The lake and its engine, one per run."""
 
-    url: str = Field(default="", description="Folder or object store's URL of the lake. Empty: LENDING_LAKE.")
+    url: str = Field(default="", description="Folder or object store URL of the lake. Empty: LENDING_LAKE.")
     memory_limit: str = Field(default="6GB", description="Memory that the engine may use before it spills to disk.")
 
     _lake: Lake = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["LakeResource", None, None]:
-        """The resource, its engine closed when the run ends."""
+        """The resource; it closes its engine when the run ends."""
         settings = Settings.from_environment()
         url = self.url or settings.lake_url
         engine = open_engine(settings, url, self.memory_limit)
@@ -46,9 +46,9 @@ class LakeResource(dg.ConfigurableResource):
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Assets of the lake: an Ibis table in, an Ibis table out, for one partition or a range of them alike.
+    """Loads and stores assets of the lake as Ibis tables, for one partition or a range.
 
-    The asset's name is the table's. A run's days are replaced in one commit and recorded in closed_days; others stay.
+    The asset's name is the table's. The run's days are replaced in one commit and recorded in closed_days.
     """
 
     lake: dg.ResourceDependency[LakeResource]
@@ -77,7 +77,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> ir.Table:
-        """The upstream table, restricted to the run's days and those that the input asks for before them."""
+        """The upstream table, limited to the run's days and the earlier days that the input needs."""
         name = context.asset_key.path[-1]
         if not context.has_asset_partitions:
             rows = self.lake.lake.table(name)
@@ -93,6 +93,6 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
 
 def _latest_posted(rows: ir.Table) -> datetime | None:
-    """The latest posted_at up to the present: an instant in the future says nothing of what was known."""
+    """The latest posted_at that is not in the future."""
     now = ibis.literal(datetime.now(UTC).replace(tzinfo=None), "timestamp(6)")
     return rows.posted_at.max(where=rows.posted_at <= now).to_pyarrow().as_py()

@@ -8,16 +8,16 @@ from lending_pipelines.settings import Settings
 
 
 class MailResource(dg.ConfigurableResource):
-    """How tapes and notifications go out by email."""
+    """The mail server for tapes and notifications."""
 
     url: str = Field(
-        default="", description="smtp://user:password@host:587, or smtps://. Empty: LENDING_SMTP_URL; none: no mail."
+        default="", description="smtp://user:password@host:587, or smtps://. Empty: LENDING_SMTP_URL; unset: no email."
     )
-    sender: str = Field(default="", description="The address that mail is from. Empty: LENDING_MAIL_FROM.")
+    sender: str = Field(default="", description="The sender address. Empty: LENDING_MAIL_FROM.")
 
     @property
     def server(self) -> MailServer | None:
-        """The mail server; None when there is none."""
+        """The mail server; None if none is configured."""
         settings = Settings.from_environment()
         url = self.url or settings.smtp_url
         return MailServer(url, self.sender or settings.mail_from, settings.mail_limit_mb * 1_000_000) if url else None

@@ -1,8 +1,8 @@
-"""Remembers beside the lake's tables which blocking checks passed, so that they are evaluated once on the same data.
+"""Stores which blocking checks passed, next to the lake's tables, so that they run once on the same data.
 
-The file holds, per check, the days on which it passed and what it passed on: the identities of the tables that it
-reads, the conventions, and the code of the checks. When any of these differs, nothing is known to pass. A file that is
-missing or damaged only means that checks are evaluated again.
+For each check the file has the days on which it passed and their inputs: the identities of the tables that it reads,
+the conventions, and a hash of the checks' code. If any of these differs, the check runs again. A missing or damaged
+file only means that checks run again.
 """
 
 import hashlib
@@ -27,19 +27,19 @@ _LOGGER = logging.getLogger(__name__)
 
 @contextmanager
 def passed_checks(source: LakeReportSource) -> Iterator["PassedChecks"]:
-    """The memory of checks on the tables as `source` reads them; what is added within the block is kept after it."""
+    """The stored results for the tables as `source` reads them. Results added in the block are saved after it."""
     url = f"{source.lake.url}/{FILE}"
     memory = PassedChecks(source, _read(url))
     try:
         yield memory
     finally:
         if memory.added:
-            # Another run may write at the same time. Then one of the two evaluates its checks again next time.
+            # Another run may write at the same time. Then one of them repeats its checks next time.
             _write(url, _read(url) | memory.added)
 
 
 class PassedChecks:
-    """See `passed_checks`; `kept` is what the file holds, by check."""
+    """See `passed_checks`; `kept` is the content of the file, by check."""
 
     def __init__(self, source: LakeReportSource, kept: Mapping[str, Any]):
         self._source = source
@@ -47,9 +47,9 @@ class PassedChecks:
         self.added: dict[str, Any] = {}
 
     def unchecked(self, check: Check, days: Days) -> Days | None:
-        """The days on which the check is not known to pass; None when it passes on all of them.
+        """The days for which the check has no stored pass; None if it passed on all of them.
 
-        A check of tables that are not daily looks at the whole table: it passes on all days or on none.
+        A check of tables that are not daily covers the complete table: it passes on all days or on none.
         """
         known = self._days(check)
         if not TABLES[check.table].daily:
@@ -58,7 +58,7 @@ class PassedChecks:
         return Days(left) if left else None
 
     def remember(self, check: Check, days: Days, outcome: Outcome) -> None:
-        """Keep the days on which the check passed. One that fails without naming days passed on none."""
+        """Store the days on which the check passed. A check that fails without naming days passed on none."""
         if not outcome.passed and not outcome.failing_days:
             return
         passed = [day.isoformat() for day in days.dates if day not in outcome.failing_days]
@@ -66,13 +66,13 @@ class PassedChecks:
         self.added[_name(check)] = {"on": self._on(check), "days": kept}
 
     def _days(self, check: Check) -> list[str] | None:
-        """The days on which the check passed on the same data; None when it is not known to have passed at all."""
+        """The days on which the check passed on the same inputs; None without a stored result."""
         found = self.added.get(_name(check)) or self._kept.get(_name(check))
         return found["days"] if found and found["on"] == self._on(check) else None
 
     def _on(self, check: Check) -> dict[str, Any]:
-        """What the check passes on."""
-        # A record of the lake changes with the table whose writing it records, and also with other tables.
+        """The inputs of the check."""
+        # A record table changes with the table that it describes, and with other tables too.
         read = {name: self._source.identity(name) for name in sorted(check.reads) if name not in RECORDS}
         return {
             "tables": {name: [table.version, table.files] for name, table in read.items()},
@@ -87,7 +87,7 @@ def _name(check: Check) -> str:
 
 @cache
 def _code() -> str:
-    """A hash of the checks' own code, which changes with a release and while checks are being written."""
+    """A hash of the checks' code, which changes with a release and during development."""
     hashed = hashlib.sha256(version("lending_pipelines").encode())
     for module in sorted(resources.files("lending_pipelines.checks").iterdir(), key=lambda file: file.name):
         if module.name.endswith(".py"):
@@ -103,7 +103,7 @@ def _read(url: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, PlaceError, ValueError, AttributeError, TypeError) as error:
-        _LOGGER.warning("%s cannot be read, so checks are evaluated again: %s", url, error)
+        _LOGGER.warning("%s cannot be read, so checks run again: %s", url, error)
         return {}
 
 
@@ -112,4 +112,4 @@ def _write(url: str, entries: Mapping[str, Any]) -> None:
         with placing(url) as file:
             file.write(json.dumps(entries, indent=1).encode())
     except PlaceError as error:
-        _LOGGER.warning("passed checks are not remembered: %s", error)
+        _LOGGER.warning("results of checks cannot be stored: %s", error)

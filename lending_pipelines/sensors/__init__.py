@@ -1,4 +1,4 @@
-"""What Dagster looks out for: one file a sensor. A sensor fetches, decides by a pure function, and requests runs."""
+"""Dagster sensors: one file per sensor. A sensor fetches, decides by a pure function, and requests runs."""
 
 from lending_pipelines.sensors.notifications import email_notifications
 from lending_pipelines.sensors.report_requests import report_requests

@@ -1,4 +1,4 @@
-"""Emails notifications to those who are named by their address."""
+"""Emails notifications whose recipient is an email address."""
 
 from email.message import EmailMessage
 
@@ -12,15 +12,15 @@ from lending_pipelines.resources import MailResource, RegisterResource
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Emails what someone should know, but for what has a low priority, to recipients that are addresses.",
+    description="Emails notifications to recipients with an email address, except those of low priority.",
 )
 def email_notifications(
     context: dg.SensorEvaluationContext, register: RegisterResource, mail: MailResource
 ) -> dg.SkipReason:
-    """Send what was not sent yet; what the mail server refuses is tried again for a day."""
+    """Send new notifications. Those that the mail server rejects are retried for a day."""
     server = mail.server
     if server is None:
-        return dg.SkipReason("there is no mail server: set LENDING_SMTP_URL")
+        return dg.SkipReason("no mail server: set LENDING_SMTP_URL")
     with register.register.session() as session:
         unsent = Notifications(session).to_email()
     refused = []

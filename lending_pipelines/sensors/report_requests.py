@@ -1,4 +1,4 @@
-"""Turns pending rows of the register's `reports` into runs, one each, and settles rows whose run has died."""
+"""Starts a run for each pending report request, and marks requests failed whose run has ended without a report."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,10 +19,10 @@ REPORT_TAG = "lending/report_id"
     jobs=report_jobs(),
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a run for every pending row of the register's reports, and says of a run that died why.",
+    description="Starts a run for every pending report request, and marks requests of ended runs as failed.",
 )
 def report_requests(context: dg.SensorEvaluationContext, register: RegisterResource) -> Iterator[dg.RunRequest]:
-    """One run per pending request (run key: its report_id); failed rows for what cannot be run or has died."""
+    """One run per pending request (run key: its report_id). Invalid requests and those of ended runs fail."""
     with register.register.session() as session:
         requests = ReportRequests(session)
         for report in requests.unfinished():
@@ -33,7 +33,7 @@ def report_requests(context: dg.SensorEvaluationContext, register: RegisterResou
             except LendingError as error:
                 problem, request = str(error), None
             if problem:
-                # Its run may have settled it since it was read.
+                # Its run may have completed it in the meantime.
                 with suppress(RegisterError):
                     requests.fail(report.report_id, problem, run_id)
             elif request:
@@ -41,7 +41,7 @@ def report_requests(context: dg.SensorEvaluationContext, register: RegisterResou
 
 
 def _run_request(report: Report) -> dg.RunRequest:
-    """The run that answers a pending row; LendingError when its report, parameters or format are wrong."""
+    """The run for a pending request. Raises LendingError when its report, parameters or format are not valid."""
     config = report_run_config(
         report.report_type,
         report.parameters,
@@ -50,7 +50,7 @@ def _run_request(report: Report) -> dg.RunRequest:
         report_id=report.report_id,
     )
     return dg.RunRequest(
-        # A request that failed and is asked again names the run that failed: that makes its key a new one.
+        # A retried request includes the failed run's id, which makes its run key new.
         run_key=":".join(filter(None, (report.report_id, report.run_id))),
         job_name=report_job_name(report.report_type),
         run_config=config,
@@ -59,6 +59,6 @@ def _run_request(report: Report) -> dg.RunRequest:
 
 
 def _run_of(instance: dg.DagsterInstance, report: Report) -> str | None:
-    """The run started for a pending row, when it is another than the one that failed before."""
+    """The run started for a pending request, if it is not the earlier failed run."""
     runs = instance.get_runs(dg.RunsFilter(tags={REPORT_TAG: report.report_id}), limit=1)
     return next((run.run_id for run in runs if run.run_id != report.run_id), None)

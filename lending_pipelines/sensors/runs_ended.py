@@ -1,4 +1,4 @@
-"""How a run that was started for a row of the register ended, so that no row waits for one that is no more."""
+"""How a run started for a row of the register ended, so that no row waits for a run that no longer exists."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from lending_pipelines.processes import is_gone
 
 
 def end_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """Why a run can no longer do its work; None while it can. A run whose process is gone is made a failed one."""
+    """Why a run can no longer finish; None while it can. Marks a run as failed if its process is gone."""
     run = instance.get_run_by_id(run_id)
     if run is None:
         return f"run {run_id} was deleted"

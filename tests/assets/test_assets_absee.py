@@ -66,7 +66,7 @@ def test_tables_that_the_tape_has_not_are_there_empty_and_say_so(tape):
 
     absent = {name for name, said in metadata.items() if "absent" in said}
     assert absent == set(SERVICING) - OFFERED
-    assert metadata["journal_lines"]["absent"].value == "no data: the source has no such table"
+    assert metadata["journal_lines"]["absent"].value == "no data: the source does not have this table"
     assert all(tape.rows(name) == [] for name in absent)
     assert metadata["loans"]["notes"].value == {"skipped_loans_without_balance_at_cut_off": 34}
     assert metadata["loans"]["rows_added"].value == 2861

@@ -154,11 +154,11 @@ def test_what_is_asked_wrongly_is_refused_with_what_to_write(selling):
     for asked, message in (
         ({"portfolio": "For sail"}, "there is no portfolio 'For sail': did you mean 'For sale'?"),
         ({"investor": "Secnd Fund"}, f"there is no investor 'Secnd Fund': did you mean '{BUYER}'?"),
-        ({"day": "14 March"}, "date is '14 March': write the business date of the sale as 2025-03-31"),
-        ({"price": "1,000"}, "price is '1,000': write an amount as 98500.00"),
+        ({"day": "14 March"}, "date is '14 March': write the business date of the sale like 2025-03-31"),
+        ({"price": "1,000"}, "price is '1,000': write an amount like 98500.00"),
         ({"price": "0.001"}, "a price of 0.001 cannot be split: write an amount to the cent"),
-        ({"day": OPEN}, f"{OPEN} is not closed: `lending close --from {OPEN} --to {OPEN}` closes it"),
-        ({"portfolio": PORTFOLIO}, "are on 2025-03-14 in EUR, USD: a sale is in one currency"),
+        ({"day": OPEN}, f"{OPEN} is not closed: run `lending close --from {OPEN} --to {OPEN}` first"),
+        ({"portfolio": PORTFOLIO}, "has loans in EUR, USD on 2025-03-14: a sale has one currency"),
     ):
         with refused(selling, message):
             sell(**asked)
@@ -168,7 +168,7 @@ def test_a_day_whose_checks_fail_is_not_sold_on(selling):
     loan = selling.rows("loan_positions", LAST, LAST)[0]["loan_id"]
     selling.pay(loan, LAST, f"{LAST} 09:00:00", 25)  # before the close, which missed it
     run_job("sync", {"ops": {"servicing_tables": {"config": {"full": True}}}})
-    with refused(selling, "the sale of portfolio 'For sale' is held back by"):
+    with refused(selling, "the sale of portfolio 'For sale' is blocked by"):
         sell()
 
 

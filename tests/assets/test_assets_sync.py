@@ -160,7 +160,7 @@ def test_tables_that_the_database_does_not_have_are_told_by_name(case):
 
     for synced in (first, second):
         assert synced.returncode == 0, synced.stderr
-        assert "tickets                   no data: the source has no such table" in synced.stdout
+        assert "tickets                   no data: the source does not have this table" in synced.stdout
     home.servicing("DROP TABLE users")
     gone = lending("sync")
     assert gone.returncode == 1

@@ -128,7 +128,7 @@ def test_a_portfolio_made_after_the_close_keeps_its_tape_waiting_until_the_day_i
         Portfolios(session).assign("late", ["L1"], date(2024, 1, 1))
         save_tape_config(session, "Late daily", "late", delivery_url=str(inbox), deliver_from=DAY)
     waits = (
-        f"tape 'Late daily' of {DAY}: the day changed after it was closed (portfolio membership of 1 loan): close it"
+        f"tape 'Late daily' of {DAY}: data changed after the day was closed (portfolio membership of 1 loan): close it"
         f" again with `lending close --from {DAY} --to {DAY} --force`"
     )
     with pytest.raises(RunFailed, match="portfolio membership of 1 loan"):
@@ -164,7 +164,7 @@ def test_a_tape_waits_when_its_day_changed(tiny, change, tmp_path, monkeypatch):
         materialise(DAY, DAY, "transactions")
     # L1 is 117 days past due by MBA; by OTS a payment period later.
     what = "ownership" if change == "ownership" else "servicing data or conventions"
-    with pytest.raises(RunFailed, match=rf"the day changed after it was closed \({what} of 1 loan\)"):
+    with pytest.raises(RunFailed, match=rf"data changed after the day was closed \({what} of 1 loan\)"):
         run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Daily", "date": str(DAY)}}}})
     assert not (tmp_path / "inbox").exists()
     assert {each.status for each in deliveries(tiny)} == {"pending"}

@@ -177,7 +177,7 @@ def test_spark_without_pyspark_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"PATH": os.devnull}, "there is no java on the PATH"),
+        ({"PATH": os.devnull}, "java is not on the PATH"),
         ({"JAVA_HOME": os.devnull}, f"JAVA_HOME {os.devnull} has no bin/java"),
     ],
 )
@@ -200,5 +200,5 @@ def test_a_memory_limit_that_is_none_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(spark, "_require_java", lambda: None)
     monkeypatch.setattr(spark.SparkSession, "getActiveSession", lambda: None)
 
-    with pytest.raises(EngineError, match="memory_limit is 'much': write it as 6GB"):
+    with pytest.raises(EngineError, match="memory_limit is 'much': write it like 6GB"):
         _ = spark.SparkEngine(str(tmp_path), memory_limit="much").backend

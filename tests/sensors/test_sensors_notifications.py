@@ -65,4 +65,4 @@ def test_one_that_is_refused_holds_up_no_other_and_is_tried_again(notify, mailbo
 
 def test_without_a_mail_server_they_wait(notify):
     notify("ann@lender.example", "first")
-    assert tick() == "there is no mail server: set LENDING_SMTP_URL"
+    assert tick() == "no mail server: set LENDING_SMTP_URL"

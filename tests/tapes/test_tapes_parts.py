@@ -360,7 +360,9 @@ def test_a_template_sums_the_amounts_that_it_is_made_of(read):
 def test_a_value_that_its_standard_does_not_know_names_the_loan(read):
     rows = read("loan_positions").mutate(currency=ibis.literal("EURO"))
     tables = {name: read(name) for name in TABLES_READ} | {"loan_positions": rows}
-    with pytest.raises(TapeError, match=r"loan L1 has 'EURO' in AUTL28 \(Currency Denomination\), whose format is CURR"):
+    with pytest.raises(
+        TapeError, match=r"loan L1 has 'EURO' in AUTL28 \(Currency Denomination\), whose format is CURR"
+    ):
         _template(tables.__getitem__, template_values=ESMA_VALUES)
 
 

@@ -1,4 +1,4 @@
-"""DuckDB, the embedded default engine: in process, on every core, spilling to disk past its memory limit."""
+"""DuckDB, the default engine: in this process, on all cores, spilling to disk above its memory limit."""
 
 import re
 import tempfile
@@ -20,7 +20,7 @@ BATCH_ROWS = 65_536
 
 
 class DuckDBEngine:
-    """One in-memory DuckDB, opened when first used and closed with `close`."""
+    """An in-memory DuckDB database, opened at first use and closed with `close`."""
 
     def __init__(self, memory_limit: str = "6GB", threads: int | None = None):
         self._memory_limit = memory_limit
@@ -33,12 +33,12 @@ class DuckDBEngine:
     @cached_property
     def backend(self) -> Backend:
         """The Ibis backend."""
-        # Merging nested selects takes half of a compilation. DuckDB's own optimizer merges them too.
+        # Merging nested selects takes half of Ibis' compile time, and DuckDB's optimizer merges them anyway.
         ibis.options.sql.fuse_selects = False
         options: dict = {
             "memory_limit": self._memory_limit,
             "temp_directory": self._spill.name,
-            # Row order is not part of any table's meaning, and keeping it costs memory.
+            # No table depends on row order, and keeping it costs memory.
             "preserve_insertion_order": False,
             "partitioned_write_max_open_files": 100,
         }
@@ -48,21 +48,21 @@ class DuckDBEngine:
         # DuckDB 2.0 turns a sum over a window into a join with a second scan, which reads all folders of a partitioned
         # table whatever the filter on the partition column says.
         backend.raw_sql("SET disabled_optimizers = 'window_self_join'")
-        # Python may exit before `close`: DuckDB reports a leak for every database with UDFs that is open then.
+        # If Python exits before `close`, DuckDB reports a leak for every open database with UDFs.
         weakref.finalize(backend, backend.con.close)
         return backend
 
     def scratch(self) -> AbstractContextManager[str]:
-        """A folder on this machine's disk, gone after the block."""
+        """A folder on this machine's disk, deleted after the block."""
         return tempfile.TemporaryDirectory(prefix="lending-scratch-")
 
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
-        """The rows of the table's files; folder names are pruned by filters on the partition column."""
+        """The rows of the table's files; filters on the partition column skip folders."""
         options: dict = {"hive_partitioning": False}
         if partition:
             options = {"hive_partitioning": True, "hive_types_autocast": True}
         rows = self.backend.read_parquet(self._reachable(files), **options)
-        # The folder's column stays out of the way unless it is one of the table's own.
+        # Include the partition column only if it is a column of the table.
         return rows.select(*table.names)
 
     def read_parquet(self, paths: Sequence[str]) -> ir.Table:
@@ -70,20 +70,20 @@ class DuckDBEngine:
         return self.backend.read_parquet(paths, hive_partitioning=False)
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
-        """The rows as they are computed, in order, batch by batch; nothing else can be computed until all are read."""
-        # Ibis 12's own reader calls a method that DuckDB 2 no longer has.
+        """The rows in order, batch by batch. The engine can compute nothing else until all batches are read."""
+        # Ibis 12's own reader calls a method that DuckDB 2 removed.
         self.backend._run_pre_execute_hooks(rows)
         return self.backend.con.sql(self.backend.compile(rows)).to_arrow_reader(BATCH_ROWS)
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
-        """Write rows under the folder, split by the partition column or else by size."""
+        """Write rows under the folder, split by the partition column, or by size without one."""
         (folder,) = self._reachable([folder])
         options: dict = {"compression": "zstd", "append": True, "filename_pattern": f"{stem}_{{uuid}}"}
         options |= {"partition_by": (partition,)} if partition else {"file_size_bytes": "512MB"}
         self.backend.to_parquet(rows, folder, **options)
 
     def close(self) -> None:
-        """Close the database and remove what it spilled."""
+        """Close the database and delete its spill files."""
         if "backend" in self.__dict__:
             self.backend.disconnect()
             del self.__dict__["backend"]
@@ -92,9 +92,9 @@ class DuckDBEngine:
             del self.__dict__["_spill"]
 
     def _reachable(self, urls: Sequence[str]) -> list[str]:
-        """The URLs, of one store, as DuckDB reads and writes them: through fsspec, as everything else here does."""
+        """The URLs, all of one store, in a form that DuckDB reads and writes through fsspec."""
         protocol = get_protocol(urls[0])
         if protocol != "file" and not self.backend.con.filesystem_is_registered(protocol):
             self.backend.con.register_filesystem(fsspec.filesystem(protocol))
-        # For s3:// Ibis would have DuckDB fetch an extension from the network. To fsspec s3a:// is the same store.
+        # For s3:// Ibis would make DuckDB download an extension. fsspec reads the same store as s3a://.
         return [re.sub("^s3://", "s3a://", url) for url in urls]

@@ -1,4 +1,4 @@
-"""What the lake asks of an engine. Delta's log is not an engine's business: it reads and writes plain Parquet files."""
+"""The interface of an engine. Engines read and write plain Parquet files; the Delta log is handled by the lake."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -21,22 +21,22 @@ class Engine(Protocol):
 
     @property
     def backend(self) -> BaseBackend:
-        """The Ibis backend on which every expression of the lake runs."""
+        """The Ibis backend that computes all expressions of the lake."""
 
     def scratch(self) -> AbstractContextManager[str]:
-        """A folder, gone after the block, for files that this engine is to read: where all its readers reach them."""
+        """A folder for files that this engine reads, reachable by all its workers; deleted after the block."""
 
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
-        """The rows of the table's files, lazily; `partition` is the column encoded in the folder names, if any."""
+        """The rows of the table's files, lazily. `partition` is the column in the folder names, if any."""
 
     def read_parquet(self, paths: Sequence[str]) -> ir.Table:
-        """The rows of any Parquet files (staged ones, say), lazily."""
+        """The rows of any Parquet files, lazily."""
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
-        """The rows as they are computed, in order, a batch at a time."""
+        """The rows in order, in batches."""
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
-        """Write rows as Parquet files under the folder, each file's name starting with the stem."""
+        """Write rows as Parquet files under the folder; file names start with the stem."""
 
     def close(self) -> None:
-        """Let go of what the engine holds; it is not used afterwards."""
+        """Release the engine's resources. It cannot be used afterwards."""

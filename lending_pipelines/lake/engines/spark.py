@@ -1,7 +1,7 @@
-"""Spark, the engine past one machine: executors compute and write, on this machine or on a cluster.
+"""Spark, the engine for books too large for one machine: executors compute and write, locally or on a cluster.
 
-Imported only where Spark is chosen: it needs pyspark (the extra `spark`) and Java 17. A process has one Spark session,
-which every engine of the process uses. How Ibis and Spark are made to agree is here; what is computed is not.
+This module is imported only when Spark is chosen: it needs pyspark (extra `spark`) and Java 17. All engines of a
+process share one Spark session. The adjustments between Ibis and Spark are here; the computations are in metrics/.
 """
 
 import atexit
@@ -38,8 +38,8 @@ from lending_pipelines.tables import Table
 
 BATCH_ROWS = 65_536
 
-# What results depend on: times without a zone are UTC, a number that does not fit its type is an error, and JSON keeps
-# the fields that are null.
+# Settings that results depend on: timestamps without a zone are UTC, a number that does not fit its type is an error,
+# and JSON includes fields that are null.
 _MEANING: dict[str, Any] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
@@ -57,7 +57,7 @@ _ALWAYS: dict[str, Any] = _MEANING | {
 
 
 class SparkEngine:
-    """Spark on one master. `memory_limit` is the driver's memory, which on a local master is all that there is."""
+    """Spark on one master. `memory_limit` is the driver's memory, which is all memory on a local master."""
 
     def __init__(self, lake_url: str, master: str = "local[*]", memory_limit: str = "6GB"):
         self._lake_url = lake_url
@@ -67,7 +67,7 @@ class SparkEngine:
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
-        """A folder that the executors reach, gone after the block: on this machine, or in the lake on a cluster."""
+        """A folder that the executors reach, deleted after the block: local, or in the lake for a cluster."""
         if self._master.startswith("local"):
             with tempfile.TemporaryDirectory(prefix="lending-spark-") as folder:
                 yield folder
@@ -82,7 +82,7 @@ class SparkEngine:
 
     @cached_property
     def backend(self) -> "_Backend":
-        """The Ibis backend; EngineError when Spark cannot be started."""
+        """The Ibis backend. Raises EngineError when Spark cannot be started."""
         backend = _Backend()
         backend.scratch = self.scratch
         backend.register_options()
@@ -90,7 +90,7 @@ class SparkEngine:
         return backend
 
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
-        """The rows of the table's files; folder names are pruned by filters on the partition column."""
+        """The rows of the table's files; filters on the partition column skip folders."""
         schema = from_arrow_schema(table.arrow_schema, prefer_timestamp_ntz=True)
         reader = self._reader
         if partition:
@@ -105,7 +105,7 @@ class SparkEngine:
         return self._view(self._reader.parquet(*map(_for_hadoop, paths)))
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
-        """The rows in order, a Spark partition at a time."""
+        """The rows in order, one Spark partition at a time."""
         schema = rows.schema().to_pyarrow()
 
         def computed() -> Iterator[pa.RecordBatch]:
@@ -116,8 +116,8 @@ class SparkEngine:
         return pa.RecordBatchReader.from_batches(schema, computed())
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
-        """Write rows under the folder from the executors, split by the partition column or else by size."""
-        # Runs that write the same table at once must not clear each other's temporary files away.
+        """Write rows under the folder from the executors, split by the partition column, or by size without one."""
+        # Concurrent runs that write the same table must not delete each other's temporary files.
         attempt = uuid4().int % 2**31
         options = {
             "mapreduce.output.basename": stem,
@@ -128,7 +128,7 @@ class SparkEngine:
         by = [partition] if partition else []
         try:
             with self.backend.frame(rows) as frame:
-                # Rows of a day meet in one task, or in several if they are many: few files, and work for every core.
+                # Put a day's rows in one task, or in several if there are many: few files, and work for all cores.
                 evened = frame.hint("rebalance", *by)
                 evened.write.mode("append").options(**options).partitionBy(*by).parquet(_for_hadoop(folder))
         finally:
@@ -137,7 +137,7 @@ class SparkEngine:
                 filesystem.rm(temporary, recursive=True)
 
     def close(self) -> None:
-        """Forget the tables that were read; the session stays for the next engine of the process."""
+        """Drop the tables that were read. The session stays for the next engine of the process."""
         for view in self._views:
             self.backend._session.catalog.dropTempView(view)
         self._views.clear()
@@ -154,7 +154,7 @@ class SparkEngine:
 
 
 class _Backend(Backend):
-    """Ibis on Spark, where results and in-memory tables are Arrow's and UDFs on Arrow are given whole columns."""
+    """Ibis on Spark with Arrow results and in-memory tables, and UDFs that get whole Arrow columns."""
 
     scratch: Callable[[], AbstractContextManager[str]]
 
@@ -180,7 +180,7 @@ class _Backend(Backend):
             if udf.__input_type__ == InputType.BUILTIN:
                 continue
             if udf.__input_type__ != InputType.PYARROW:
-                raise EngineError(f"{udf.__func_name__} is no UDF on Arrow: Spark would call it once a row")
+                raise EngineError(f"{udf.__func_name__} is not a pyarrow UDF: Spark would call it once per row")
             types = tuple(arg.dtype.to_pyarrow() for arg in udf.args)
             function = _on_series(udf.__func__, types)
             registered = F.pandas_udf(function, PySparkType.from_ibis(udf.dtype))  # type: ignore[call-overload]
@@ -188,17 +188,17 @@ class _Backend(Backend):
 
 
 def _session(master: str, memory_limit: str) -> SparkSession:
-    """The session of this process, started when there is none."""
+    """The session of this process; started if there is none."""
     running = SparkSession.getActiveSession()
     if running is not None:
         if running.sparkContext.master != master:
             raise EngineError(
-                f"this process already runs Spark on {running.sparkContext.master}, not on {master}: "
-                "one process has one LENDING_SPARK_MASTER"
+                f"this process already runs Spark on {running.sparkContext.master} and cannot use {master}: "
+                "set one LENDING_SPARK_MASTER"
             )
         return running
     _require_java()
-    # Else executors run whichever python3 comes first, not the one with this package.
+    # Otherwise executors run the first python3 on the path, not the one with this package.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(master).appName("lending_pipelines").config(map=_ALWAYS)
     if master.startswith("local"):
@@ -212,10 +212,10 @@ def _session(master: str, memory_limit: str) -> SparkSession:
 
 
 def _on_one_machine(master: str, memory_limit: str) -> dict[str, Any]:
-    """What Spark would choose for a cluster, for the cores and the memory of this machine."""
+    """Settings for this machine's cores and memory, where Spark's defaults assume a cluster."""
     amount = re.fullmatch(r"(\d+)\s*([KMGT])i?B?", memory_limit, re.IGNORECASE)
     if amount is None:
-        raise EngineError(f"the lake's memory_limit is {memory_limit!r}: write it as 6GB")
+        raise EngineError(f"the lake's memory_limit is {memory_limit!r}: write it like 6GB")
     cores = re.match(r"local\[(\d+)", master)
     return {
         "spark.driver.bindAddress": "127.0.0.1",
@@ -228,7 +228,7 @@ def _on_one_machine(master: str, memory_limit: str) -> dict[str, Any]:
 def _require_java() -> None:
     home = os.environ.get("JAVA_HOME")
     if not shutil.which(f"{home}/bin/java" if home else "java"):
-        place = f"JAVA_HOME {home} has no bin/java" if home else "there is no java on the PATH"
+        place = f"JAVA_HOME {home} has no bin/java" if home else "java is not on the PATH"
         raise EngineError(f"LENDING_ENGINE spark needs Java 17 or later, but {place}: install it, or set JAVA_HOME")
 
 
@@ -237,12 +237,12 @@ def _first_line(error: Exception) -> str:
 
 
 def _for_hadoop(url: str) -> str:
-    """The URL as Spark's file systems name it: S3 is s3a there."""
+    """The URL as Spark's file systems name it: s3a for S3."""
     return re.sub(r"^s3://", "s3a://", url)
 
 
 def _packed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Each batch as the bytes of an Arrow stream, in a row of its own."""
+    """Each batch as the bytes of an Arrow stream, one row each."""
     for batch in batches:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
@@ -251,7 +251,7 @@ def _packed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _on_series(function: Callable[..., pa.Array], types: Sequence[pa.DataType]) -> Callable[..., pd.Series]:
-    """A function of Arrow columns as Spark calls it: with whole columns too, but of pandas."""
+    """Wrap a function of Arrow columns for Spark, which calls it with pandas columns."""
 
     def on_series(*columns: pd.Series) -> pd.Series:
         arrays = (pa.array(column, type=type_) for column, type_ in zip(columns, types, strict=True))

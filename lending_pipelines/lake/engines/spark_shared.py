@@ -1,7 +1,7 @@
-"""Computes once, on Spark, what a query reads several times.
+"""Computes expressions once, on Spark, that a query reads several times.
 
-Spark copies a common table expression to each of its readers, and those of its readers to theirs: a query of forty
-tables becomes a plan of thousands. Here the expressions that would be copied most are written as Parquet first.
+Spark copies a common table expression into each of its readers, recursively: a query of forty tables becomes a plan of
+thousands. This module writes the most-copied expressions as Parquet first.
 """
 
 from collections import Counter
@@ -11,13 +11,13 @@ from pyspark.sql import SparkSession
 from sqlglot import select
 
 WORTH_WRITING = 8
-"""How many scans and shuffles the other readers of an expression must save for it to be written."""
+"""The number of scans and shuffles that writing an expression must save its other readers."""
 
 _SHUFFLES = (sge.Group, sge.Window, sge.Distinct)
 
 
 def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -> str:
-    """The query as SQL that reads from the folder what was worth writing there."""
+    """The query as SQL that reads the expressions worth writing from the folder."""
     readers = Counter(_tables(query))
     shared = {expression.alias: expression.this for expression in query.ctes}
     if written_with := query.find(sge.With):
@@ -35,7 +35,7 @@ def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -
 
 
 def _sql(body: sge.Query, shared: dict[str, sge.Query], dialect: type) -> str:
-    """The body as SQL, with those of the shared expressions that it needs."""
+    """The body as SQL, with the shared expressions that it needs."""
     needed = set(_tables(body))
     for name in reversed(shared):
         if name in needed:
