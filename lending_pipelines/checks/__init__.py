@@ -1,7 +1,7 @@
-"""What is checked: Great Expectations suites, and our own rules on roll-forward, totals, ledger and mirror.
+"""Checks: Great Expectations suites, and own rules on roll-forward, totals, ledger and servicing tables.
 
-Each check is a rule with a name, a table, a severity and whether it blocks; it reads lake tables and hands back what
-it found. Turning them into Dagster's asset checks happens in assets/. Nothing here computes a number that is reported.
+A check is a rule with a name, a table, a severity and whether it blocks. It reads lake tables and returns its findings.
+assets/ turns checks into Dagster asset checks. Reported numbers are computed in metrics/, not here.
 """
 
 from lending_pipelines.checks.days import Days

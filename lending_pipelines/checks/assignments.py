@@ -1,4 +1,4 @@
-"""Checks of the register's assignments as the lake mirrors them: what is assigned is a loan."""
+"""Checks of the register's assignments in the lake: every assigned id is a loan."""
 
 from functools import partial
 
@@ -13,18 +13,18 @@ def assignment_checks() -> tuple[Check, ...]:
         StandingCheck(
             "assigned_loans_exist",
             table,
-            f"every loan {what} is a loan of the last sync; remove ids that are none, or sync the loans",
+            f"every loan {what} exists in the last sync; remove wrong ids, or sync the loans",
             (table, "loans"),
             partial(no_loans, table=table),
             severity="warn",
         )
         for table, what in (
             ("portfolio_membership", "in a portfolio"),
-            ("loan_ownership", "of an investor"),
+            ("loan_ownership", "owned by an investor"),
         )
     )
 
 
 def no_loans(tables: Tables, *, table: str) -> ir.Table:
-    """Assignments whose loan_id is not the id of a loan."""
+    """Assignments whose loan_id does not exist."""
     return tables[table].anti_join(tables["loans"], "loan_id")

@@ -1,4 +1,4 @@
-"""The check of what is booked around charge-offs: what does not count as the servicing system calls it is listed."""
+"""The check of bookings around charge-offs: lists amounts that count differently from their booked type."""
 
 import ibis
 import ibis.expr.types as ir
@@ -10,13 +10,13 @@ from lending_pipelines.metrics.timeline import FAR
 
 
 def charge_off_checks() -> tuple[Check, ...]:
-    """The check of charge-offs and of what is received after them."""
+    """The check of charge-offs and of payments after them."""
     return (
         StandingCheck(
             "charge_offs_as_booked",
             "transactions",
-            "charge-offs and write-offs take no more than the principal outstanding, and money received after a "
-            "charge-off is booked as a recovery; what exceeds the principal does not count, and such money counts as "
+            "charge-offs and write-offs do not exceed the principal outstanding, and payments after a charge-off are "
+            "booked as recoveries; amounts above the principal do not count, and payments after a charge-off count as "
             "recovered",
             ("transactions",),
             booked_otherwise,
@@ -26,7 +26,7 @@ def charge_off_checks() -> tuple[Check, ...]:
 
 
 def booked_otherwise(tables: Tables) -> ir.Table:
-    """Loans and days with an amount that counts as something else than it is booked as; `problem` says which."""
+    """Loans and days with an amount that counts differently from its booked type; `problem` says how."""
     effects = charge_offs.effects(tables["transactions"], FAR)
     received = effects.select(
         "loan_id",
@@ -38,7 +38,7 @@ def booked_otherwise(tables: Tables) -> ir.Table:
         "loan_id",
         effective_on="on",
         amount="not_taken",
-        problem=ibis.literal("charged off beyond the principal outstanding"),
+        problem=ibis.literal("charged off more than the principal outstanding"),
     )
     rows = ibis.union(received, excess)
     return rows.filter(rows.amount > ZERO)

@@ -1,6 +1,6 @@
-"""Expressions that several checks share: two tables compared row by row, positions added up by scope.
+"""Expressions that several checks share: comparing two tables row by row, and summing positions by scope.
 
-Written apart from the metrics on purpose: a check that reuses the code under check can only agree with it.
+They do not use metrics/ on purpose: a check that reuses the code that it checks always agrees with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ from lending_pipelines.checks.days import Days
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
 TOLERANCE = 1e-9
-"""Ratios that differ by less are equal; money is compared to the cent."""
+"""Ratios that differ by less count as equal; amounts must be equal to the cent."""
 
 
 def each_day(spells: ir.Table, days: Days) -> ir.Table:
-    """A row per day, as business_date, for each of the days in each spell from `since` to `until`."""
+    """One row per day (business_date) for each of the days within each spell from `since` to `until`."""
     if days.consecutive:
         return _dated(spells.mutate(day=_range(spells.since, spells.until).unnest()).drop("since", "until"))
     rows = spells.cross_join(days.table)
@@ -28,22 +28,22 @@ def each_day(spells: ir.Table, days: Days) -> ir.Table:
 
 
 def calendar(first: date, last: date) -> ir.Table:
-    """A row per day, as business_date."""
+    """One row per day, as business_date."""
     return _dated(_range(ibis.literal(first), ibis.literal(last)).unnest().name("day").as_table())
 
 
 def any_of(conditions: Iterable[ir.BooleanValue]) -> ir.BooleanValue:
-    """True where any condition is."""
+    """True where any condition is true."""
     return reduce(or_, conditions)
 
 
 def broken(*conditions: ir.BooleanValue) -> ir.BooleanValue:
-    """True where any condition is, or cannot be decided because a value is null: what cannot be checked is no pass."""
+    """True where any condition is true or null: a rule that cannot be evaluated counts as broken."""
     return any_of(condition.fill_null(True) for condition in conditions)
 
 
 def differs(left: ir.Value, right: ir.Value) -> ir.BooleanValue:
-    """Whether two values differ: ratios by more than TOLERANCE, everything else at all."""
+    """Whether two values differ; ratios only by more than TOLERANCE."""
     if left.type().is_floating() or right.type().is_floating():
         return (left - right).abs() > TOLERANCE
     return left != right
@@ -52,7 +52,7 @@ def differs(left: ir.Value, right: ir.Value) -> ir.BooleanValue:
 def differences(expected: ir.Table, stored: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
     """The keys whose measures differ, with `expected_…` and `stored_…` of each; null where a side has no such row.
 
-    Rows of one key are added up first, so a duplicate shows; a row of zeros equals no row.
+    Rows with the same key are summed first, so duplicates are found; a row of zeros equals a missing row.
     """
     wide = {name: _widest(expected[name].type()) for name in measures}
 
@@ -73,9 +73,9 @@ def differences(expected: ir.Table, stored: ir.Table, keys: Sequence[str], measu
 
 
 def by_scope(positions: ir.Table, by: Sequence[str], sums: Sequence[str]) -> ir.Table:
-    """The sums of positions per business_date, scope, scope_id, currency and `by`."""
+    """The sums of positions by business_date, scope, scope_id, currency and `by`."""
     keys = ["business_date", "currency", *by]
-    # One pass over the positions; the scopes are then added up from what is left.
+    # Aggregate the positions once; then sum the scopes from the smaller result.
     facts = positions.group_by([*keys, *DIMENSIONS.values()]).agg(**{name: positions[name].sum() for name in sums})
     levels = [facts.mutate(scope=ibis.literal("all"), scope_id=ibis.literal("*"))]
     for scope, column in DIMENSIONS.items():

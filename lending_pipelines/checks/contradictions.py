@@ -1,6 +1,6 @@
-"""Contradictions between tables that each look right, by loan: warnings, but for payments on what was never disbursed.
+"""Contradictions between tables, by loan. All are warnings, except payments on loans that were never disbursed.
 
-Rules on positions look at the last day of the range alone: what contradicts on a day contradicts on the days before.
+Rules on positions use the last day of the range only, because a contradiction usually lasts for many days.
 """
 
 from datetime import date
@@ -14,7 +14,7 @@ from lending_pipelines.checks.servicing import HIGHEST_RATE
 
 _CENT = ibis.literal("0.01").cast("decimal(38, 2)")
 _SHARE = 0.05
-"""How far scheduled interest may lie from what rate, balances and days come to: day counts differ by less."""
+"""The allowed difference between scheduled interest and rate × balances × days; day counts differ by less."""
 
 
 def contradiction_checks() -> tuple[Check, ...]:
@@ -23,8 +23,8 @@ def contradiction_checks() -> tuple[Check, ...]:
         DailyCheck(
             "paid_without_disbursement",
             "loan_positions",
-            "no loan owes less than nothing that never had a disbursement; where one does, the servicing database lacks"
-            " the disbursement",
+            "no loan without a disbursement has a negative balance; if one has, the servicing database lacks its"
+            " disbursement",
             ("loan_positions", "transactions"),
             paid_without_disbursement,
             blocking=True,
@@ -32,7 +32,7 @@ def contradiction_checks() -> tuple[Check, ...]:
         DailyCheck(
             "disbursements_exist",
             "loans",
-            "every loan with a disbursed_on has a disbursement among its transactions",
+            "every loan with disbursed_on has a disbursement transaction",
             ("loans", "transactions"),
             disbursed_without_disbursement,
             severity="warn",
@@ -48,7 +48,7 @@ def contradiction_checks() -> tuple[Check, ...]:
         DailyCheck(
             "schedule_covers_principal",
             "loan_positions",
-            "the principal of an active loan's schedule in force adds up to what was disbursed and capitalized",
+            "the principal in an active loan's schedule in force equals the principal disbursed and capitalized",
             ("loan_positions", "installments"),
             schedules_unlike_principal,
             severity="warn",
@@ -56,7 +56,7 @@ def contradiction_checks() -> tuple[Check, ...]:
         DailyCheck(
             "active_has_due_dates",
             "loan_positions",
-            "what an active loan owes is past due or falls due later",
+            "the principal of an active loan is past due or falls due later",
             ("loan_positions",),
             nothing_left_to_fall_due,
             severity="warn",
@@ -64,7 +64,7 @@ def contradiction_checks() -> tuple[Check, ...]:
         StandingCheck(
             "terms_match_schedule",
             "loans",
-            "a loan's first schedule has term_count installments, and interest at its annual_rate",
+            "a loan's first schedule has term_count installments and the interest of annual_rate",
             ("loans", "installments"),
             terms_unlike_schedule,
             severity="warn",
@@ -72,7 +72,7 @@ def contradiction_checks() -> tuple[Check, ...]:
         DailyCheck(
             "assigned_to_known",
             "loan_positions",
-            "the portfolio, officer and product of a position are known",
+            "the portfolio, officer and product of every position exist",
             ("loan_positions", "portfolio_membership", "staff", "products"),
             assigned_to_unknown,
             severity="warn",
@@ -81,7 +81,7 @@ def contradiction_checks() -> tuple[Check, ...]:
 
 
 def paid_without_disbursement(tables: Tables, days: Days) -> ir.Table:
-    """Positions that owe less than nothing, of loans without any disbursement by the day, reversed or not."""
+    """Positions with a negative balance of loans that have no disbursement by the day, reversed or not."""
     rows = days.rows(tables["loan_positions"])
     rows = rows.filter(
         rows.principal_disbursed <= 0,
@@ -93,7 +93,7 @@ def paid_without_disbursement(tables: Tables, days: Days) -> ir.Table:
 
 
 def disbursed_without_disbursement(tables: Tables, days: Days) -> ir.Table:
-    """Loans disbursed by the last day, by their own row, that have no disbursement."""
+    """Loans with disbursed_on up to the last day that have no disbursement transaction."""
     loans = tables["loans"]
     loans = loans.filter(loans.disbursed_on <= ibis.literal(days.last))
     missing = loans.anti_join(_disbursements(tables["transactions"], days.last), "loan_id")
@@ -101,7 +101,7 @@ def disbursed_without_disbursement(tables: Tables, days: Days) -> ir.Table:
 
 
 def repaid_before_disbursement(tables: Tables) -> ir.Table:
-    """Repayments, not reversed, of loans that are disbursed later or not at all."""
+    """Repayments in force of loans that are disbursed later or not at all."""
     rows = tables["transactions"]
     reversed_ids = rows.filter(rows.type == "reversal").select(transaction_id="reverses_id")
     paid = rows.filter(rows.type == "repayment").anti_join(reversed_ids, "transaction_id")
@@ -111,9 +111,9 @@ def repaid_before_disbursement(tables: Tables) -> ir.Table:
 
 
 def schedules_unlike_principal(tables: Tables, days: Days) -> ir.Table:
-    """Active loans whose schedule's principal is not what was disbursed and capitalized.
+    """Active loans whose scheduled principal differs from the principal disbursed and capitalized.
 
-    Principal that was forgiven or charged off may be in the schedule or not. A cent an installment is rounding.
+    The schedule may include forgiven or charged-off principal or not. One cent per installment is allowed for rounding.
     """
     rows = _active(tables, days.last)
     installments = tables["installments"]
@@ -139,7 +139,7 @@ def schedules_unlike_principal(tables: Tables, days: Days) -> ir.Table:
 
 
 def nothing_left_to_fall_due(tables: Tables, days: Days) -> ir.Table:
-    """Active loans that owe principal which is not past due and never falls due."""
+    """Active loans with principal that is not past due and has no later due date."""
     rows = _active(tables, days.last)
     rows = rows.filter(rows.next_due_on.isnull(), rows.principal_outstanding > rows.past_due_principal)
     return rows.select(
@@ -148,12 +148,12 @@ def nothing_left_to_fall_due(tables: Tables, days: Days) -> ir.Table:
 
 
 def terms_unlike_schedule(tables: Tables) -> ir.Table:
-    """Loans whose first schedule has another number of installments, or another interest, than their terms say.
+    """Loans whose first schedule differs from their terms in the number of installments or in interest.
 
-    A schedule of less than the contractual principal is that of a loan taken over in mid-life: it may have fewer
-    installments. Interest is compared with annual_rate × the scheduled balances × days ÷ 365, and with the same on the
-    whole principal (a flat rate); 5 % and two cents an installment are allowed for day counts and rounding. Rates that
-    look like percentages are left to the check of those.
+    A schedule below the contractual principal belongs to a loan acquired after origination: it may have fewer
+    installments. Interest is compared with annual_rate × scheduled balances × days ÷ 365, and with the same on the full
+    principal (flat rate); 5 % and two cents per installment are allowed for day counts and rounding. Rates that look
+    like percentages are reported by another check.
     """
     loans = tables["loans"]
     loans = loans.filter(loans.disbursed_on.notnull())
@@ -186,8 +186,8 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
         whole & ~per_loan.term_count.isin([per_loan.installments, per_loan.payments])
     )
     interest = (per_loan.annual_rate <= HIGHEST_RATE) & far(rate * per_loan.on_balance) & far(rate * flat)
-    problem = term.ifelse("term_count is not the number of installments; ", "") + interest.ifelse(
-        "interest is not that of annual_rate; ", ""
+    problem = term.ifelse("term_count differs from the number of installments; ", "") + interest.ifelse(
+        "interest differs from annual_rate; ", ""
     )
     found = per_loan.mutate(
         problem=problem,
@@ -200,7 +200,7 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
 
 
 def assigned_to_unknown(tables: Tables, days: Days) -> ir.Table:
-    """Positions whose portfolio, officer or product has no row; a table without rows is one that is not kept."""
+    """Positions whose portfolio, officer or product does not exist. A table without rows counts as not used."""
     rows = tables["loan_positions"]
     rows = rows.filter(rows.business_date == ibis.literal(days.last))
     found = []

@@ -1,4 +1,4 @@
-"""The business dates that a check looks at. Which days need checking is decided by the caller."""
+"""The business dates that a check covers. Callers decide which."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,13 +11,13 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Days:
-    """Business dates in order: at least one, each once."""
+    """Business dates: at least one, unique, in order."""
 
     dates: tuple[date, ...]
 
     def __post_init__(self) -> None:
         if not self.dates or list(self.dates) != sorted({*self.dates}):
-            raise ValueError(f"days must be in order, each once, and at least one: {self.dates}")
+            raise ValueError(f"days must be unique, in order and at least one: {self.dates}")
 
     @classmethod
     def between(cls, first: date, last: date) -> "Days":
@@ -36,7 +36,7 @@ class Days:
 
     @cached_property
     def consecutive(self) -> bool:
-        """Whether no day between the first and the last is missing."""
+        """Whether the days have no gap."""
         return (self.last - self.first).days + 1 == len(self.dates)
 
     def rows(self, table: ir.Table) -> ir.Table:
@@ -47,5 +47,5 @@ class Days:
 
     @property
     def table(self) -> ir.Table:
-        """A row per day, as business_date."""
+        """One row per day, as business_date."""
         return ibis.memtable(pa.table({"business_date": pa.array(self.dates, pa.date32())}))

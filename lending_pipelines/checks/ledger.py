@@ -1,4 +1,4 @@
-"""Checks of the general ledger: entries and trial balance that balance, control accounts that tie out."""
+"""Checks of the general ledger: balanced entries and trial balance, control accounts that tie out."""
 
 from functools import partial
 
@@ -28,7 +28,7 @@ def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "balances_add_up",
             "trial_balance",
-            "balance = debits − credits, shown as a debit or as a credit balance",
+            "balance = debits − credits, shown as a debit balance or as a credit balance",
             ("trial_balance",),
             balances_not_adding_up,
             blocking=True,
@@ -36,15 +36,15 @@ def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "trial_balance_equals_journal",
             "trial_balance",
-            "debits and credits of every account are those of its entries up to the day; "
-            "where entries came later, close those days again",
+            "debits and credits of every account equal its journal lines up to the day; "
+            "if lines were posted later, close those days again",
             ("trial_balance", "journal_lines"),
             trial_balance_unlike_journal,
         ),
         DailyCheck(
             "ledger_ties_out",
             "ledger_tieouts",
-            "every control account equals the same total of the loan positions",
+            "every control account equals the total of the loan positions that it controls",
             ("ledger_tieouts",),
             breaks,
             severity="warn",
@@ -60,7 +60,7 @@ def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "principal_is_tied",
             "ledger_tieouts",
-            "the tie-out of principal is there every day and holds the trial balance against the loan positions",
+            "the principal tie-out exists on every day and compares the trial balance with the loan positions",
             ("ledger_tieouts", "trial_balance", "gl_accounts", "loan_positions"),
             principal_not_tied,
             blocking=True,
@@ -75,7 +75,7 @@ def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
         StandingCheck(
             "lines_one_sided",
             "journal_lines",
-            "at most one of debit and credit is other than zero, and neither is negative unless "
+            "at most one of debit and credit is not zero, and neither is negative unless the convention "
             "negative_journal_lines allows it",
             ("journal_lines",),
             partial(lines_not_one_sided, negative=conventions.negative_journal_lines),
@@ -84,7 +84,7 @@ def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
 
 
 def unbalanced_days(tables: Tables, days: Days) -> ir.Table:
-    """Days and currencies whose debits are not their credits."""
+    """Days and currencies whose debits differ from their credits."""
     rows = days.rows(tables["trial_balance"])
     sums = rows.group_by(["business_date", "currency"]).agg(
         debit_total=rows.debit_total.sum(),
@@ -96,7 +96,7 @@ def unbalanced_days(tables: Tables, days: Days) -> ir.Table:
 
 
 def balances_not_adding_up(tables: Tables, days: Days) -> ir.Table:
-    """Accounts whose balances do not follow from their debits and credits."""
+    """Accounts whose balance does not equal debits − credits."""
     rows = days.rows(tables["trial_balance"])
     net = rows.debit_total - rows.credit_total
     return rows.filter(
@@ -109,13 +109,13 @@ def balances_not_adding_up(tables: Tables, days: Days) -> ir.Table:
 
 
 def trial_balance_unlike_journal(tables: Tables, days: Days) -> ir.Table:
-    """Accounts and days whose totals are not those of the journal's lines up to the day."""
+    """Accounts and days whose totals differ from the journal lines up to the day."""
     lines = tables["journal_lines"]
     lines = lines.filter(lines.entry_date <= ibis.literal(days.last))
     lines = lines.mutate(business_date=ibis.greatest(lines.entry_date, ibis.literal(days.first)))
     keys = ["account_code", "currency"]
     moves = lines.group_by(["business_date", *keys]).agg(debit=lines.debit.sum(), credit=lines.credit.sum())
-    # Every account on every day from its first entry on, so that running sums reach days without entries.
+    # One row per account and day from its first entry, so that running sums include days without entries.
     accounts = moves.group_by(keys).agg(since=moves.business_date.min())
     grid = accounts.cross_join(calendar(days.first, days.last))
     grid = grid.filter(grid.business_date >= grid.since).drop("since")
@@ -136,26 +136,26 @@ def trial_balance_unlike_journal(tables: Tables, days: Days) -> ir.Table:
 
 
 def breaks(tables: Tables, days: Days) -> ir.Table:
-    """Control accounts in a break, with the loans that make it up."""
+    """Control accounts that do not tie out, with the loans that cause the difference."""
     rows = days.rows(tables["ledger_tieouts"])
     return rows.filter(broken(rows["difference"] != 0))
 
 
 def tieouts_not_adding_up(tables: Tables, days: Days) -> ir.Table:
-    """Tie-outs whose difference is not that of their two balances."""
+    """Tie-outs whose difference does not equal ledger balance − subledger balance."""
     rows = days.rows(tables["ledger_tieouts"])
     return rows.filter(broken(rows["difference"] != rows.ledger_balance - rows.subledger_balance))
 
 
 def principal_not_tied(tables: Tables, days: Days) -> ir.Table:
-    """Days and currencies whose tie-out of principal is missing or is not of the trial balance and the positions."""
+    """Days and currencies whose principal tie-out is missing or differs from the trial balance and the positions."""
     accounts = tables["gl_accounts"]
     accounts = accounts.filter(accounts.control_for == _PRINCIPAL)
     keys = ["business_date", "currency"]
     balances = days.rows(tables["trial_balance"]).semi_join(accounts, "account_code")
     positions = days.rows(tables["loan_positions"])
     positions = positions.group_by(keys).agg(owed=positions.principal_outstanding.sum())
-    # A lender without a control account has nothing to tie out.
+    # Without a control account there is nothing to tie out.
     controlled = accounts.agg(accounts=accounts.count()).filter(ibis._.accounts > 0).drop("accounts")
     none = ibis.literal(0).cast("decimal(38, 2)")
     balance = balances.balance.cast("decimal(38, 2)") * CONTROLS[_PRINCIPAL].sign
@@ -171,14 +171,14 @@ def principal_not_tied(tables: Tables, days: Days) -> ir.Table:
 
 
 def unbalanced_entries(tables: Tables) -> ir.Table:
-    """Entries whose debits are not their credits."""
+    """Entries whose debits differ from their credits."""
     lines = tables["journal_lines"]
     sums = lines.group_by(["entry_id", "currency"]).agg(debit=lines.debit.sum(), credit=lines.credit.sum())
     return sums.filter(broken(sums.debit != sums.credit))
 
 
 def lines_not_one_sided(tables: Tables, *, negative: bool) -> ir.Table:
-    """Lines with a debit and a credit, or with a negative one where `negative` does not allow it."""
+    """Lines with a debit and a credit, or with a negative amount if `negative` is false."""
     lines = tables["journal_lines"]
     problems = [(lines.debit != 0) & (lines.credit != 0)]
     if not negative:

@@ -1,6 +1,6 @@
-"""Checks of loan_positions: nothing lost, parts that add up, money as in the transactions, aging by the rules.
+"""Checks of loan_positions: complete rows, roll-forward, amounts as in the transactions, consistent status and aging.
 
-What is added up from positions (aging, snapshots) is checked in totals.py.
+Tables that sum positions (aging, snapshots) are checked in totals.py.
 """
 
 from datetime import date
@@ -36,7 +36,7 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "positions_complete",
             "loan_positions",
-            "every loan disbursed by a day is there on that day exactly once, and no other loan is",
+            "every loan disbursed by a day has exactly one row on that day, and no other loan has a row",
             ("loan_positions", "loans", "closed_days"),
             partial(incomplete, timezone=conventions.timezone),
             blocking=True,
@@ -45,7 +45,7 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
             "roll_forward",
             "loan_positions",
             "disbursed + capitalized − paid − charged off − forgiven = principal outstanding, and the components of "
-            "what was collected add up to it",
+            "total_collected add up to it",
             ("loan_positions",),
             not_rolling_forward,
             blocking=True,
@@ -53,7 +53,7 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "positions_equal_transactions",
             "loan_positions",
-            "every loan's money on every day is the sum of the transactions up to that day, as known at the close",
+            "every loan's amounts on every day equal the sum of its transactions up to that day, as known at the close",
             ("loan_positions", "loans", "transactions", "closed_days"),
             partial(unlike_transactions, timezone=conventions.timezone),
             blocking=True,
@@ -61,7 +61,7 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "positions_consistent",
             "loan_positions",
-            "status, amounts past due, days past due, bucket and non-accrual follow from one another",
+            "status, past due amounts, days past due, bucket and non-accrual are consistent with each other",
             ("loan_positions",),
             partial(inconsistent, conventions=conventions),
             blocking=True,
@@ -70,14 +70,14 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
 
 
 def incomplete(tables: Tables, days: Days, *, timezone: str) -> ir.Table:
-    """Loans and days with no row, with several, or with one that should not be there.
+    """Loans and days without a row, with several rows, or with a row that should not exist.
 
-    A loan that was posted after the day was closed is not missed there: its transactions make it a restatement.
+    A loan posted after the day was closed does not count as missing: its transactions are a restatement.
     """
     positions = days.rows(tables["loan_positions"])
     due = _disbursed(tables["loans"], days)
     if days.consecutive:
-        # Counted per loan first: only the loans that are wrong are then looked at day by day.
+        # Count days per loan first, so that only wrong loans are compared day by day.
         spent = _days_between(due.since, days.last) + 1
         suspects = differences(
             due.select("loan_id", rows=spent, days=spent),
@@ -113,10 +113,9 @@ def not_rolling_forward(tables: Tables, days: Days) -> ir.Table:
 
 
 def unlike_transactions(tables: Tables, days: Days, *, timezone: str) -> ir.Table:
-    """Loans and days whose money is not the signed sum of the mirror's transactions up to the day.
+    """Loans and days whose amounts differ from the signed sum of the transactions up to the day.
 
-    A day for which the loan has a transaction posted after the close is left out: its restatement is due, which
-    restatements.py says.
+    Days with a transaction posted after the close are left out: restatements.py reports those.
     """
     positions = days.rows(tables["loan_positions"])
     transactions = tables["transactions"]
@@ -140,9 +139,9 @@ def unlike_transactions(tables: Tables, days: Days, *, timezone: str) -> ir.Tabl
 
 
 def _spent_otherwise(spells: ir.Table, positions: ir.Table, first: date) -> ir.Table:
-    """The loans that spent another number of days in a state, or other days, than their spells say.
+    """The loans whose number of days, or days, in a state differ from their spells.
 
-    Few loans are left to be compared day by day.
+    Only these few loans are then compared day by day.
     """
     which = ["loan_id", *_MEASURES]
     days = _days_between(spells.since, spells.until) + 1
@@ -154,7 +153,7 @@ def _spent_otherwise(spells: ir.Table, positions: ir.Table, first: date) -> ir.T
 
 
 def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.Table:
-    """Rows that break a rule of status or aging; `broken` names the rules."""
+    """Rows that break a rule on status or aging; `broken` names the rules."""
     rows = days.rows(tables["loan_positions"])
     active = rows.status == "active"
     ages = (rows.business_date.delta(rows.oldest_due_on, unit="day")).fill_null(0)
@@ -173,22 +172,22 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
         )
     )
     rules = {
-        "there before disbursement": rows.disbursed_on > rows.business_date,
-        "pending, but not by principal disbursed": (rows.status == "pending") != (rows.principal_disbursed <= 0),
-        "active, but owes nothing": active & (rows.principal_outstanding <= 0) & (rows.past_due_amount <= 0),
-        "closed with principal": (rows.status == "closed") & (rows.principal_outstanding > 0),
-        "charged off with principal": (rows.status == "charged_off") & (rows.principal_outstanding > 0),
-        "charged off, but not by status": ~rows.status.isin(("charged_off", "pending"))
+        "row before disbursement": rows.disbursed_on > rows.business_date,
+        "pending does not match principal disbursed": (rows.status == "pending") != (rows.principal_disbursed <= 0),
+        "active without an amount owed": active & (rows.principal_outstanding <= 0) & (rows.past_due_amount <= 0),
+        "closed with principal outstanding": (rows.status == "closed") & (rows.principal_outstanding > 0),
+        "charged off with principal outstanding": (rows.status == "charged_off") & (rows.principal_outstanding > 0),
+        "charged off without status charged_off": ~rows.status.isin(("charged_off", "pending"))
         & (rows.principal_charged_off != 0)
         & (rows.principal_outstanding <= 0),
-        "less than nothing outstanding, but not overpaid": (rows.principal_outstanding < 0) & ~overpaid,
-        "aged, but not active": ~active & aged,
-        "past due parts": (rows.past_due_principal + rows.past_due_interest != rows.past_due_amount)
+        "negative principal outstanding without overpayment": (rows.principal_outstanding < 0) & ~overpaid,
+        "past due but not active": ~active & aged,
+        "past due parts do not add up": (rows.past_due_principal + rows.past_due_interest != rows.past_due_amount)
         | (rows.past_due_principal < 0)
         | (rows.past_due_interest < 0),
-        "past due amount": active & (rows.past_due_amount != shortfall),
-        "days without an amount past due": (rows.days_past_due > 0) & (rows.past_due_amount <= 0),
-        "past due without an oldest due date": active
+        "wrong past due amount": active & (rows.past_due_amount != shortfall),
+        "days past due without past due amount": (rows.days_past_due > 0) & (rows.past_due_amount <= 0),
+        "past due without oldest due date": active
         & (rows.past_due_amount > 0)
         & ~(rows.oldest_due_on <= rows.business_date).fill_null(False),
         "bucket": rows.bucket != _bucket(rows.days_past_due, conventions),
@@ -196,7 +195,7 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
     }
     if conventions.delinquency_method == "MBA":
         wrong = rows.days_past_due != age if conventions.dpd_method == "rolling" else rows.days_past_due < age
-        rules["days past due"] = active & wrong
+        rules["wrong days past due"] = active & wrong
     names = sum((broken(rule).ifelse(f"{name}; ", "") for name, rule in rules.items()), ibis.literal(""))
     rows = rows.select(
         "business_date",
@@ -218,13 +217,13 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
 
 
 def _disbursed(loans: ir.Table, days: Days) -> ir.Table:
-    """The loans disbursed by the last of the days, with the date since which each has positions on those days."""
+    """The loans disbursed by the last of the days, with the first of the days on which each needs a row."""
     loans = loans.filter(loans.disbursed_on <= ibis.literal(days.last))
     return loans.select("loan_id", since=ibis.greatest(loans.disbursed_on, ibis.literal(days.first)))
 
 
 def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:
-    """Each loan's money from its transactions, as spells of days [since, until] without a change."""
+    """Each loan's amounts from its transactions, as spells of days [since, until] without a change."""
     moves = movements(transactions).join(due, "loan_id")
     moves = moves.mutate(since=ibis.greatest(moves.effective_on, moves.since))
     start = due.mutate(**{part: ibis.literal(0).cast("decimal(38, 2)") for part in PARTS})
@@ -246,9 +245,9 @@ def _spells(transactions: ir.Table, due: ir.Table, last: date) -> ir.Table:
 
 
 def movements(transactions: ir.Table) -> ir.Table:
-    """What each transaction does to each part of its loan's position, a reversal the negative of its target.
+    """The effect of each transaction on each part of its loan's position; a reversal has the opposite effect.
 
-    What charge-offs change about it is taken from where the positions take it.
+    The effects of charge-offs come from the same code as the positions.
     """
     columns = ["loan_id", "effective_on", "principal", "interest", "fees"]
     links = transactions.select(root="transaction_id", type="type", below="reverses_id")
@@ -307,9 +306,9 @@ def _days_between(start: ir.Value, end: ir.Value | date) -> ir.Value:
 
 
 def _closes(closed_days: ir.Table, days: Days, timezone: str) -> ir.Table:
-    """business_date, and closes_at: what was posted later need not be in the day's positions.
+    """business_date, and closes_at: rows posted later need not be in the day's positions.
 
-    It is the end of the day in the lender's zone, or what was known when the day was closed, if that is earlier.
+    closes_at is the end of the day in the lender's time zone, or what was known at the close if that is earlier.
     """
     ends = instants.calendar(days.dates, timezone)
     known = closed_days.filter(closed_days.table_name == "loan_positions")

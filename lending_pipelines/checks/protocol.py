@@ -1,7 +1,7 @@
-"""What a check is and what it hands back: Check, Outcome, and the two kinds that name offending rows.
+"""The interface of checks: Check, Outcome, and the two kinds of checks that list offending rows.
 
-A check returns findings; it never asserts, and it never can only pass. A table that cannot be read raises. What the
-single checks say is in the modules beside this one; how they become asset checks is not decided here.
+A check returns findings and does not assert. A table that cannot be read raises an error. The other modules of this
+package define the checks; assets/ makes asset checks of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,26 +17,26 @@ from lending_pipelines.tables import TABLES
 
 Severity = Literal["error", "warn"]
 Read = Callable[[str], ir.Table]
-"""Gives the table of that name; raises when it cannot be read."""
+"""Returns the table of that name. Raises an error when it cannot be read."""
 
 Tables = Mapping[str, ir.Table]
 """The tables that a check reads, by name."""
 
 SAMPLE_ROWS = 10
-"""Offending rows shown as evidence."""
+"""The number of offending rows stored as evidence."""
 ROWS_NAMED = 5
-"""Offending rows that a message names."""
+"""The number of offending rows that a message names."""
 _TEXT_LIMIT = 500
 _WHAT_IS_WRONG = ("column", "missing_id", "problem", "broken")
-"""Columns of offending rows that say what is wrong with a row."""
+"""Columns of offending rows that describe the problem."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found.
+    """The result of a check.
 
-    `failed_rows` counts the offending rows and `sample` shows at most SAMPLE_ROWS of them, with their ids, as plain
-    JSON values. `failing_days` are the business dates of the offending rows; empty for tables that are not daily.
+    `failed_rows` counts the offending rows. `sample` has at most SAMPLE_ROWS of them, with their ids, as plain JSON
+    values. `failing_days` are the business dates of the offending rows; empty for tables that are not daily.
     """
 
     check: str
@@ -50,57 +50,57 @@ class Outcome:
     message: str
     metadata: dict[str, Any] = field(default_factory=dict)
     page: str | None = None
-    """The page of Great Expectations' Data Docs, by its path in them; None for rules of our own."""
+    """The path of the page in Great Expectations' Data Docs; None for own rules."""
 
 
 class Check(Protocol):
-    """A rule about one table, evaluated over many business dates in one pass.
+    """A rule about one table, evaluated over many business dates at once.
 
-    `table` is the table that the rule is about, `reads` all tables that it needs. `blocking` is true where a wrong
-    number would leave the house. Checks of tables that are not daily look at the whole table, whatever the dates.
+    `table` is the table of the rule; `reads` are all tables that it needs. `blocking`: a failure stops downstream
+    assets and exports. Checks of tables that are not daily cover the complete table, whatever the dates.
     """
 
     @property
     def name(self) -> str:
-        """Unique among the checks of its table."""
+        """The name, unique among the checks of its table."""
 
     @property
     def table(self) -> str:
-        """The table that the rule is about."""
+        """The table of the rule."""
 
     @property
     def description(self) -> str:
-        """The rule, in a sentence."""
+        """The rule in a sentence."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Every table that evaluate reads."""
+        """Every table that `evaluate` reads."""
 
     @property
     def severity(self) -> Severity:
-        """How bad a finding is."""
+        """The severity of a failure."""
 
     @property
     def blocking(self) -> bool:
-        """Whether a finding stops what is downstream, exports first."""
+        """Whether a failure stops downstream assets and exports."""
 
     def evaluate(self, read: Read, days: Days) -> Outcome:
-        """What the check finds on the days."""
+        """Evaluate the check on the days."""
 
 
 class Memory(Protocol):
-    """Remembers which checks passed, so that the same check is not evaluated twice on the same data."""
+    """Stores which checks passed, so that a check runs once on the same data."""
 
     def unchecked(self, check: Check, days: Days) -> Days | None:
-        """The days on which the check is not known to pass; None when it passes on all of them."""
+        """The days for which the check has no stored pass; None if it passed on all."""
 
     def remember(self, check: Check, days: Days, outcome: Outcome) -> None:
-        """Keep the days on which the check passed."""
+        """Store the days on which the check passed."""
 
 
 @dataclass(frozen=True)
 class DailyCheck:
-    """A rule on daily tables; `offending` gives the rows of the days that break it, business_date among them."""
+    """A rule on daily tables; `offending` returns the rows of the days that break it, with business_date."""
 
     name: str
     table: str
@@ -111,13 +111,13 @@ class DailyCheck:
     blocking: bool = False
 
     def evaluate(self, read: Read, days: Days) -> Outcome:
-        """The offending rows of the days."""
+        """Evaluate the rule on the days."""
         return conclude(self, self.offending({name: read(name) for name in self.reads}, days))
 
 
 @dataclass(frozen=True)
 class StandingCheck:
-    """A rule on tables that are not daily; `offending` gives the rows that break it."""
+    """A rule on tables that are not daily; `offending` returns the rows that break it."""
 
     name: str
     table: str
@@ -128,12 +128,12 @@ class StandingCheck:
     blocking: bool = False
 
     def evaluate(self, read: Read, days: Days) -> Outcome:
-        """The offending rows of the whole table."""
+        """Evaluate the rule on the complete table."""
         return conclude(self, self.offending({name: read(name) for name in self.reads}))
 
 
 def conclude(check: Check, rows: ir.Table) -> Outcome:
-    """The outcome of a check whose offending rows are `rows`: counted first, fetched if any."""
+    """The outcome for offending `rows`: counts them, then fetches a sample if there are any."""
     failed, days = _counted(rows)
     return outcome(check, failed, days, _sample(rows) if failed else ())
 
@@ -144,7 +144,7 @@ def outcome(
     failing_days: tuple[date, ...] = (),
     sample: tuple[dict[str, Any], ...] = (),
 ) -> Outcome:
-    """The outcome of a check that found these rows; passed when it found none."""
+    """The outcome of a check with these findings; passed without any."""
     return Outcome(
         check=check.name,
         table=check.table,
@@ -159,9 +159,9 @@ def outcome(
 
 
 def rows_named(table: str, sample: Sequence[Mapping[str, Any]]) -> str:
-    """The first offending rows by their keys, each with what is wrong with it: `loan_id=L1; loan_id=L2`.
+    """The first offending rows by key, each with its problem: `loan_id=L1; loan_id=L2`.
 
-    Days are left out: a row that offends on several days is named once.
+    Days are left out, so that a row that fails on several days is named once.
     """
     keys = [name for name in TABLES[table].key if name != "business_date"]
     rows = [
@@ -177,7 +177,7 @@ def rows_named(table: str, sample: Sequence[Mapping[str, Any]]) -> str:
 
 
 def plain(value: object) -> Any:
-    """A value as JSON can hold it: decimals and dates as text, long text cut."""
+    """A value for JSON: decimals and dates as text, long text cut."""
     match value:
         case Decimal():
             return str(value)
@@ -191,7 +191,7 @@ def plain(value: object) -> Any:
 
 def _summary(check: Check, failed: int, days: tuple[date, ...], sample: Sequence[Mapping[str, Any]]) -> str:
     if not failed:
-        return f"{check.table}: {check.name} holds"
+        return f"{check.table}: {check.name} passes"
     when = f" on {_span(days)}" if days else ""
     rows = f" ({named})" if (named := rows_named(check.table, sample)) else ""
     return f"{check.table}: {check.name} fails for {failed:,} row{'s' * (failed > 1)}{when}{rows}: {check.description}"
@@ -203,7 +203,7 @@ def _printable(value: Any) -> str:
 
 
 def _counted(rows: ir.Table) -> tuple[int, tuple[date, ...]]:
-    """How many rows, and their business dates in order."""
+    """The number of rows, and their business dates in order."""
     if "business_date" not in rows.columns:
         return int(rows.count().to_pyarrow().as_py()), ()
     per_day = rows.group_by("business_date").agg(rows=rows.count()).order_by("business_date").to_pyarrow()

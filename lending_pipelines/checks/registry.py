@@ -1,4 +1,4 @@
-"""Which checks there are, and re-evaluating the blocking ones before anything leaves."""
+"""The list of checks, and the evaluation of blocking checks before an export."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -20,17 +20,17 @@ from lending_pipelines.tables import TABLES
 
 
 def all_checks(conventions: Conventions, validate: Validate = validate_alone) -> tuple[Check, ...]:
-    """Every check under the conventions; a check's table and name together are unique.
+    """Every check under the conventions; table and name together are unique.
 
     Args:
-        conventions: They decide what some checks expect.
-        validate: Has Great Expectations validate a table's suite.
+        conventions: The conventions that the checks expect.
+        validate: Validates a table's suite with Great Expectations.
     """
     return (*own_checks(conventions), *suite_checks(conventions, validate))
 
 
 def own_checks(conventions: Conventions) -> tuple[Check, ...]:
-    """Every check but the Great Expectations suites."""
+    """Every check except the Great Expectations suites."""
     return (
         *servicing_checks(),
         *charge_off_checks(),
@@ -44,16 +44,16 @@ def own_checks(conventions: Conventions) -> tuple[Check, ...]:
 
 
 def checks_for(table: str, conventions: Conventions, validate: Validate = validate_alone) -> tuple[Check, ...]:
-    """The checks of one table, as all_checks gives them. Raises KeyError when there is no such table."""
+    """The checks of one table, from all_checks. Raises KeyError when there is no such table."""
     name = TABLES[table].name
     return tuple(check for check in all_checks(conventions, validate) if check.table == name)
 
 
 def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Check, ...]:
-    """The blocking checks of the tables and of the daily tables that their numbers are checked against.
+    """The blocking checks of the tables and of the daily tables that these are checked against.
 
-    A snapshot that equals wrong positions is wrong too: checks of snapshots read loan_positions, so its own are among
-    them.
+    A snapshot that equals wrong positions is wrong too. Checks of snapshots read loan_positions, so the blocking checks
+    of loan_positions are included.
     """
     own = [check for check in own_checks(conventions) if check.blocking]
     wanted = set(tables)
@@ -68,7 +68,7 @@ def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Ch
 def restatements_due(
     read: Read, tables: Iterable[str], days: Sequence[date], conventions: Conventions
 ) -> tuple[str, ...]:
-    """Which of the days no longer agree with what is known now, in sentences; none for tables without positions."""
+    """The days that differ from what is known now, as sentences; empty for tables without positions."""
     if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
         return ()
     found = RestatementCheck(conventions).on_days(read, days).metadata.get("statements", ())
@@ -78,7 +78,7 @@ def restatements_due(
 def verify(
     read: Read, tables: Iterable[str], days: Days, conventions: Conventions, memory: Memory
 ) -> tuple[Outcome, ...]:
-    """The outcomes of the blocking checks of the tables, where `memory` does not know that they pass on the days."""
+    """The outcomes of the tables' blocking checks, except those that `memory` has as passed on the days."""
     outcomes = []
     for check in blocking_checks(tables, conventions):
         if unchecked := memory.unchecked(check, days):

@@ -1,8 +1,8 @@
 """Reduces a table of any size to the few rows that decide whether its column rules hold.
 
-A rule on a column holds for a table if and only if it holds for these rows: for each column a row without a value, the
-rows with its least and greatest values, a row for each of the values of a coded column, and rows that share a key.
-What is expected of the rows is not known here.
+A rule on a column holds for the table if and only if it holds for these rows: for each column, a row without a value
+and the rows with the lowest and highest values; a row for each value of a coded column; and rows with a duplicate key.
+The rules themselves are in suites.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 WHOLE_ROWS = 5_000
-"""A table with at most so many rows is its own representative."""
+"""A table with at most this number of rows is used in full."""
 
 _EXAMPLES = 5
-"""How many rows without a key, and how many shared keys, are enough to show the fault."""
+"""The number of rows without a key, and of duplicate keys, that are kept."""
 
 _CODES = 1_000
-"""How many distinct values of one coded column are looked at; a coded column has a handful."""
+"""The number of distinct values kept of one coded column; coded columns have few."""
 
 
 def representatives(
@@ -62,5 +62,5 @@ def _with_keys(rows: ir.Table, key: Sequence[str], keys: list[dict]) -> ir.Table
 
 
 def _without_key(rows: ir.Table, key: Sequence[str]) -> ir.Table:
-    """A few rows that lack part of their key: no join finds them."""
+    """A few rows that lack part of their key; a join would not find them."""
     return rows.filter(reduce(or_, (rows[name].isnull() for name in key))).limit(_EXAMPLES)

@@ -1,9 +1,9 @@
-"""Closed days that no longer agree with what is known now: restatements that are due.
+"""Restatements due: closed days that differ from what is known now.
 
-All closed days are looked at, whatever days a run closes. Three things can change after a day is closed: transactions,
+All closed days are compared, whatever days a run closes. Three things can change after a day is closed: transactions,
 schedules and modifications; the assignments of loans to portfolios, investors and officers; and the conventions. Sums
-per loan find the loans that can differ, in one pass over the positions; only these are computed anew and compared.
-Nothing is written here: the user decides whether to close the days again.
+per loan find the loans that can differ, in one pass over the positions; only these are recomputed and compared. Nothing
+is written: the user decides whether to close the days again.
 """
 
 import json
@@ -39,29 +39,29 @@ _KEY = ("business_date", "loan_id")
 
 @dataclass(frozen=True)
 class RestatementCheck:
-    """The check restatement_due: every closed day, compared with what it would be if it were closed now."""
+    """The check restatement_due: compares every closed day with what it would be if it were closed now."""
 
     conventions: Conventions
     name: str = "restatement_due"
     table: str = "loan_positions"
     description: str = (
-        "closed days agree with what is known now: transactions, schedules, assignments and conventions; where one does"
-        " not, close it again"
+        "closed days agree with the current transactions, schedules, assignments and conventions; close a day again"
+        " where it does not"
     )
     severity: Severity = "warn"
     blocking: bool = False
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The positions, when they were closed, and what they are made of."""
+        """The positions, the times of their closes, and their input tables."""
         return ("loan_positions", "closed_days", *positions.SOURCES)
 
     def evaluate(self, read: Read, days: Days) -> Outcome:
-        """What no longer agrees on all closed days; `days` make no difference."""
+        """The differences on all closed days; `days` is not used."""
         return self.on_days(read, _closed_days(read))
 
     def on_days(self, read: Read, days: Sequence[date]) -> Outcome:
-        """What no longer agrees on some closed days; the message names days, loans and the effect in plain words."""
+        """The differences on some closed days; the message names days, loans and the effect on balances."""
         if not days:
             return outcome(self)
         checked = {"days": f"all {len(days):,} closed days from {days[0]} to {days[-1]}"}
@@ -96,7 +96,7 @@ def _closed_days(read: Read) -> list[date]:
 
 
 def _other_conventions(read: Read, days: Sequence[date], conventions: Conventions) -> list[tuple[str, list[date]]]:
-    """The conventions stamped on days that are not the present ones, as text, each with its days."""
+    """The conventions recorded for days if they differ from the current ones, as text, each with its days."""
     closed = read("closed_days")
     now = conventions.stamp()
     other = closed.filter(closed.business_date.isin(days), closed.conventions != json.dumps(now, sort_keys=True))
@@ -155,7 +155,7 @@ def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
 
 
 def _unlike_money(read: Read, days: Sequence[date], stored: ir.Table, weights: ir.Table) -> ir.Table:
-    """The loans whose money, added up over the days, is not what the transactions come to."""
+    """The loans whose amounts, summed over the days, differ from their transactions."""
     loans = read("loans").select("loan_id", "disbursed_on")
     loans = loans.filter(loans.disbursed_on <= days[-1])
     moves = movements(read("transactions")).join(loans, "loan_id")
@@ -183,7 +183,7 @@ def _unlike_money(read: Read, days: Sequence[date], stored: ir.Table, weights: i
 
 
 def _unlike_assignments(read: Read, days: Sequence[date], stored: ir.Table, weights: ir.Table) -> ir.Table:
-    """The loans whose portfolio, investor or officer on some day is not what the assignments say now."""
+    """The loans whose portfolio, investor or officer on some day differs from the current assignments."""
     spans = positions.assigned(read, days[0], days[-1])
     ends = weights.select(until="on", later_days="days", later_places="places")
     spans = spans.join(weights, "on").join(ends, "until")
@@ -194,13 +194,13 @@ def _unlike_assignments(read: Read, days: Sequence[date], stored: ir.Table, weig
 
 
 def _posted_later(rows: ir.Table, days: Sequence[date], weights: ir.Table) -> ir.Table:
-    """The rows that came after one of the days on which they count was closed."""
+    """The rows posted after a day on which they count was closed."""
     rows = rows.mutate(on=ibis.greatest(rows.effective_on, ibis.literal(days[0]))).join(weights, "on")
     return rows.filter(rows.posted_at > rows.known)
 
 
 def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions) -> ir.Table:
-    """The positions of the loans that are stored with other values than they would have now, or on one side alone."""
+    """The positions of the loans that differ from what they would be now, or exist on one side only."""
     loans = ibis.memtable(pa.table({"loan_id": list(loan_ids)}))
 
     def of_these(name: str) -> ir.Table:
@@ -250,7 +250,7 @@ def _totals(changed: ir.Table) -> pa.Table:
 
 
 def _loans(changed: ir.Table) -> pa.Table:
-    """A row per loan: from when to when it changed and in what; what is stored on the last of these days, and now."""
+    """One row per loan: first day, last day and kind of change, with stored and current values on the last day."""
     on_last = {
         f"{side}_{name}": changed[f"{side}_{name}"].argmax(changed.business_date)
         for name in _SHOWN
@@ -267,7 +267,7 @@ def _loans(changed: ir.Table) -> pa.Table:
 
 
 def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date]) -> list[tuple[list[date], str]]:
-    """The days on which something of one kind changed, with what is said of them, for each kind."""
+    """For each kind of change, the days that changed, with a sentence."""
     found = []
     for kind, against in _KINDS.items():
         totals = per_day[per_day[kind]]
@@ -282,7 +282,7 @@ def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date])
 
 
 def _effect(day: date, totals: pd.DataFrame) -> str:
-    """What the loans owe on a day, as stored and as it would be now, by currency; empty where it is the same."""
+    """The change in what the loans owe on a day, by currency; empty without a change."""
     said = []
     sums = totals.fillna(0).groupby("currency")[["stored", "now", "stored_late", "now_late"]].sum()
     for currency, row in sums.iterrows():

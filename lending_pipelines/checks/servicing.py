@@ -1,4 +1,4 @@
-"""Checks of the servicing mirror: rows that point to rows, transactions that split, schedules that are whole."""
+"""Checks of the servicing tables: references, splits of transactions, reversals, complete schedules."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ HIGHEST_RATE = 3
 """A rate above this, 300 % a year, is more likely a percentage than a fraction."""
 
 _OF_POSITIONS = {"loans": ("officer_id", "product_id"), "officer_assignments": ("officer_id",)}
-"""Columns whose unknown ids contradictions.py reports, by the positions that they lead to."""
+"""Columns whose unknown ids contradictions.py reports through the positions."""
 
 _TRANSACTION = ("transaction_id", "loan_id", "type", "effective_on")
 _SPLIT = ("principal", "interest", "fees")
@@ -23,14 +23,14 @@ _TO_TARGET = ("reverses_id", "target_transaction_id")
 
 
 def servicing_checks() -> tuple[Check, ...]:
-    """The checks of the servicing mirror."""
+    """The checks of the servicing tables."""
     return (
         *(_reference_check(table) for table in REFERENCES),
         *(
             StandingCheck(
                 "rates_are_fractions",
                 table,
-                "no rate is above 3 (300 %), which looks like a percentage: 12.5 % is 0.125",
+                "no rate is above 3 (300 %), which is probably a percentage: write 12.5 % as 0.125",
                 (table,),
                 partial(rates_like_percentages, table=table),
                 severity="warn",
@@ -40,7 +40,7 @@ def servicing_checks() -> tuple[Check, ...]:
         StandingCheck(
             "amounts_split",
             "transactions",
-            "amount = principal + interest + fees, none of them negative",
+            "amount = principal + interest + fees, and none of them is negative",
             ("transactions",),
             amounts_not_split,
             blocking=True,
@@ -48,7 +48,7 @@ def servicing_checks() -> tuple[Check, ...]:
         StandingCheck(
             "reversals_mirror",
             "transactions",
-            "a reversal undoes one transaction of its loan, once, with the same split, not before it",
+            "a reversal reverses one transaction of its loan, once, with the same split and not before its date",
             ("transactions",),
             reversals_not_mirroring,
             blocking=True,
@@ -56,7 +56,7 @@ def servicing_checks() -> tuple[Check, ...]:
         StandingCheck(
             "reversals_reversed",
             "transactions",
-            "no reversal is itself reversed; where one is, what it undid counts again",
+            "no reversal is itself reversed; if one is, the transaction that it reversed counts again",
             ("transactions",),
             reversed_reversals,
             severity="warn",
@@ -64,7 +64,7 @@ def servicing_checks() -> tuple[Check, ...]:
         StandingCheck(
             "schedules_whole",
             "installments",
-            "a version counts its installments 1, 2, 3 … from one effective date, without negative amounts",
+            "the installments of a version are numbered 1, 2, 3 …, with one effective date and no negative amounts",
             ("installments",),
             schedules_not_whole,
         ),
@@ -72,9 +72,9 @@ def servicing_checks() -> tuple[Check, ...]:
 
 
 def orphans(tables: Tables, *, table: str) -> ir.Table:
-    """Rows whose column holds an id that its parent table does not have.
+    """Rows whose column has an id that does not exist in the parent table.
 
-    A parent table without rows is one that the source does not keep, and nothing is missed there; loans it must keep.
+    A parent table without rows counts as not used by the source, except loans.
     """
     rows = tables[table]
     key = SERVICING[table].key
@@ -100,33 +100,33 @@ def rates_like_percentages(tables: Tables, *, table: str) -> ir.Table:
 
 
 def amounts_not_split(tables: Tables) -> ir.Table:
-    """Transactions whose amount is not the sum of its components, or with a negative one."""
+    """Transactions whose amount differs from the sum of its components, or with a negative component."""
     rows = tables["transactions"]
     negative = any_of(rows[name] < 0 for name in ("amount", *_SPLIT))
     return _shown(rows.filter(broken(rows.amount != rows.principal + rows.interest + rows.fees, negative)))
 
 
 def reversals_not_mirroring(tables: Tables) -> ir.Table:
-    """Reversals that do not undo exactly one transaction exactly once; `problem` says why."""
+    """Reversals that do not reverse exactly one transaction exactly once; `problem` says why."""
     rows = tables["transactions"]
     related = rows.filter((rows.type == "reversal") | rows.reverses_id.notnull())
     pairs = related.left_join(_targets(rows), [_TO_TARGET])
     undone = related.select(undone_id="reverses_id").distinct()
     pairs = pairs.left_join(undone, pairs.transaction_id == undone.undone_id)
-    # A reversal that is itself reversed leaves room for another.
+    # A reversed reversal does not count, so the transaction may be reversed again.
     in_force = pairs.undone_id.isnull()
     pairs = pairs.mutate(times=in_force.sum().over(group_by="reverses_id"))
     above = rows.select(above_id="transaction_id", above_type="type")
     pairs = pairs.left_join(above, pairs.target_reverses_id == above.above_id)
     problem = ibis.cases(
-        (pairs.type != "reversal", "reverses_id on what is no reversal"),
+        (pairs.type != "reversal", "reverses_id on a transaction that is not a reversal"),
         (pairs.reverses_id.isnull(), "no reverses_id"),
-        (pairs.target_transaction_id.isnull(), "reverses a transaction that is not there"),
+        (pairs.target_transaction_id.isnull(), "reverses a transaction that does not exist"),
         (pairs.above_type == "reversal", "reverses the reversal of a reversal"),
         (pairs.times > 1, "reversed more than once"),
         (pairs.loan_id != pairs.target_loan_id, "reverses another loan's transaction"),
-        (any_of(pairs[name] != pairs[f"target_{name}"] for name in _SPLIT), "split is not that of its target"),
-        (pairs.effective_on < pairs.target_effective_on, "effective before its target"),
+        (any_of(pairs[name] != pairs[f"target_{name}"] for name in _SPLIT), "split differs from its transaction"),
+        (pairs.effective_on < pairs.target_effective_on, "effective before the reversed transaction"),
     )
     found = pairs.mutate(problem=problem)
     return _shown(found.filter(found.problem.notnull()), "reverses_id", "problem")
@@ -141,7 +141,7 @@ def reversed_reversals(tables: Tables) -> ir.Table:
 
 
 def schedules_not_whole(tables: Tables) -> ir.Table:
-    """Schedule versions that do not count 1, 2, 3 …, have several effective dates, or negative amounts."""
+    """Schedule versions with gaps in the numbers, several effective dates, or negative amounts."""
     rows = tables["installments"]
     least = ibis.least(rows.principal, rows.interest, rows.fees)
     versions = rows.group_by(["loan_id", "version"]).agg(
@@ -168,7 +168,7 @@ def _shown(rows: ir.Table, *more: str) -> ir.Table:
 
 
 def _references(table: str) -> dict[str, tuple[str, str]]:
-    """The references of the table that are checked here."""
+    """The references of the table that are checked in this module."""
     left_out = _OF_POSITIONS.get(table, ())
     return {column: parent for column, parent in REFERENCES[table].items() if column not in left_out}
 
@@ -179,9 +179,9 @@ def _reference_check(table: str) -> Check:
     return StandingCheck(
         "references_exist",
         table,
-        f"what a row refers to is there: {', '.join(references)}",
+        f"ids in these columns exist in the tables that they refer to: {', '.join(references)}",
         tuple(dict.fromkeys((table, *sorted(parents)))),
         partial(orphans, table=table),
-        # Money of an unknown loan is in no position.
+        # Amounts of an unknown loan are missing in the positions.
         blocking=table == "transactions",
     )

@@ -1,8 +1,8 @@
-"""Great Expectations suites, one a table, from the columns of tables/: filled, unique, in their sets and ranges.
+"""Great Expectations suites, one per table, from the columns of tables/: required values, unique keys, sets and ranges.
 
-Great Expectations validates the table's rows where they are few, else the representatives that decide its rules
-(representatives.py), in a process of its own. Where an expectation fails, the engine counts the offending rows of the
-whole table and fetches the first of them. Rules between columns and tables are in the modules beside this one.
+Great Expectations validates all rows of a small table, and of a large one the representatives that decide its rules
+(representatives.py), in a separate process. If an expectation fails, the engine counts the offending rows of the
+complete table and fetches the first ones. Rules between columns and tables are in the other modules of this package.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,11 +28,11 @@ SUITE = "great_expectations"
 """The name of the check of every table's suite."""
 
 Validate = Callable[[Suite], Verdict]
-"""Has Great Expectations validate a suite."""
+"""Validates a suite with Great Expectations."""
 
 SIGNED = frozenset(
     {
-        # A borrower may pay back too much, be refunded more than he paid, or hold a credit balance.
+        # A borrower may overpay, be refunded more than was paid, or have a credit balance.
         ("loan_positions", "principal_paid"),
         ("loan_positions", "interest_paid"),
         ("loan_positions", "fees_paid"),
@@ -48,7 +48,7 @@ SIGNED = frozenset(
         ("wallet_transactions", "amount"),
     }
 )
-"""The amounts that may be negative; every other amount, and every count, may not."""
+"""The amounts that may be negative; all other amounts and counts may not."""
 
 SIGNED_WITH_RED_STORNO = frozenset(
     {
@@ -58,18 +58,18 @@ SIGNED_WITH_RED_STORNO = frozenset(
         ("trial_balance", "credit_total"),
     }
 )
-"""The amounts that may be negative where the convention negative_journal_lines allows it."""
+"""The amounts that may be negative if the convention negative_journal_lines allows it."""
 
 _SHARES = ("balance_share", "count_rate", "balance_rate")
-"""Ratios between 0 and 1. PAR is none: credit balances of overpaid loans lower what it is a ratio to."""
+"""Ratios between 0 and 1. PAR can exceed 1, because credit balances of overpaid loans lower its denominator."""
 
 _ROUNDING = 1e-9
-"""How far a share, a float, may be above 1."""
+"""How far a share, which is a float, may exceed 1."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An expectation of one table, the column that it is about, and the rows that break it."""
+    """An expectation of one table, its column, and the rows that break it."""
 
     expectation: Expectation
     column: str
@@ -78,7 +78,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class SuiteCheck:
-    """The suite of one table as a Check; `conventions` decide which buckets there are."""
+    """The suite of one table as a Check; `conventions` define the buckets."""
 
     schema: Table
     conventions: Conventions
@@ -88,18 +88,18 @@ class SuiteCheck:
 
     @property
     def blocking(self) -> bool:
-        """True for derived tables. What the sync takes in meets these rules already, so nothing waits for those."""
+        """True for derived tables. The sync already enforces these rules for servicing tables."""
         return self.table in DERIVED
 
     @property
     def table(self) -> str:
-        """The table that the suite is about."""
+        """The table of the suite."""
         return self.schema.name
 
     @property
     def description(self) -> str:
         """The rules in a sentence."""
-        return "required columns are filled, keys unique, values in their sets and ranges"
+        return "required columns have values, keys are unique, values are within their sets and ranges"
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -107,9 +107,9 @@ class SuiteCheck:
         return (self.schema.name,)
 
     def evaluate(self, read: Read, days: Days) -> Outcome:
-        """What Great Expectations says of the days, with the offending rows.
+        """Validate the days with Great Expectations, and fetch offending rows.
 
-        The severity is that of the worst rule that failed: only `error` blocks.
+        The severity is that of the worst failed rule; only `error` blocks.
         """
         table = read(self.table)
         rows = days.rows(table) if self.schema.daily else table
@@ -150,7 +150,7 @@ class SuiteCheck:
                 yield Rule(Expectation("ExpectColumnValuesToBeBetween", share), column.name, outside)
             signed = (self.table, column.name) in self._signed
             if column.type == "int64" or (column.type == MONEY and not signed):
-                # A lender's system may know reasons for a negative amount that we do not; what we compute may not.
+                # A negative amount in a servicing table may have a reason; in a derived table it is an error.
                 severity: gx.Severity = "critical" if self.table in DERIVED else "warning"
                 least = Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0}, severity)
                 yield Rule(least, column.name, value < 0)
@@ -193,7 +193,7 @@ class SuiteCheck:
         return Suite(self.table, tuple(rule.expectation for rule in rules), self.schema.key, _as_floats(chosen))
 
     def _offending(self, rows: ir.Table, broken: list[Rule]) -> ir.Table:
-        """The rows that break these rules; `why` names what is wrong with each."""
+        """The rows that break these rules; `why` names the broken rules of each."""
         key = self.schema.key
         columns = [name for name in dict.fromkeys(rule.column for rule in broken) if name not in key]
         marks = {f"broken_{number}": rule.breaks.fill_null(False) for number, rule in enumerate(broken)}
@@ -209,6 +209,6 @@ def suite_checks(conventions: Conventions, validate: Validate) -> tuple[SuiteChe
 
 
 def _as_floats(rows: pa.Table) -> pa.Table:
-    """Decimals as floats, whose signs are the same: Great Expectations is told no amount to the cent."""
+    """Decimals as floats: Great Expectations checks signs only, not exact amounts."""
     fields = [field.with_type(pa.float64()) if pa.types.is_decimal(field.type) else field for field in rows.schema]
     return rows.cast(pa.schema(fields))

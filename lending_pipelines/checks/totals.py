@@ -1,4 +1,4 @@
-"""Checks of what is added up from loan_positions: aging_buckets, aging_transitions, portfolio_snapshots."""
+"""Checks of the tables that sum loan_positions: aging_buckets, aging_transitions, portfolio_snapshots."""
 
 from datetime import timedelta
 from functools import partial
@@ -18,12 +18,12 @@ _PAR_DAYS = (30, 60, 90)
 
 
 def total_checks(conventions: Conventions) -> tuple[Check, ...]:
-    """The checks of the tables that add positions up."""
+    """The checks of the tables that sum positions."""
     return (
         DailyCheck(
             "aging_equals_positions",
             "aging_buckets",
-            "loans, principal, past due and share of balance of every bucket are those of the active positions",
+            "loans, principal, past due amount and balance share of every bucket equal those of the active positions",
             ("aging_buckets", "loan_positions"),
             aging_unlike_positions,
             blocking=True,
@@ -31,7 +31,7 @@ def total_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "transition_rates_add_up",
             "aging_transitions",
-            "the rates out of each opening bucket add up to 1",
+            "the rates from each opening bucket add up to 1",
             ("aging_transitions",),
             rates_not_one,
             blocking=True,
@@ -39,7 +39,7 @@ def total_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "transitions_open_with_positions",
             "aging_transitions",
-            "loans and principal of each opening bucket are those of the active positions one step before",
+            "loans and principal of each opening bucket equal those of the active positions one step earlier",
             ("aging_transitions", "loan_positions"),
             partial(openings_unlike_positions, step=conventions.transition_step),
             blocking=True,
@@ -47,7 +47,7 @@ def total_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "snapshots_equal_positions",
             "portfolio_snapshots",
-            "balances, counts, PAR and MOIC of every scope are those of the positions",
+            "balances, counts, PAR and MOIC of every scope equal those of the positions",
             ("portfolio_snapshots", "loan_positions"),
             partial(snapshots_unlike_positions, par_operator=conventions.par_operator),
             blocking=True,
@@ -56,7 +56,7 @@ def total_checks(conventions: Conventions) -> tuple[Check, ...]:
 
 
 def aging_unlike_positions(tables: Tables, days: Days) -> ir.Table:
-    """Buckets of a scope whose totals are not those of its active positions."""
+    """Buckets of a scope whose totals differ from its active positions."""
     active = _active(days.rows(tables["loan_positions"]))
     expected = by_scope(active, ["bucket"], ["loan_count", "principal_outstanding", "past_due_amount"])
     whole = expected.principal_outstanding.sum().over(group_by=_SCOPE)
@@ -84,7 +84,7 @@ def rates_not_one(tables: Tables, days: Days) -> ir.Table:
 
 
 def openings_unlike_positions(tables: Tables, days: Days, *, step: str) -> ir.Table:
-    """Opening buckets of a scope that are not its active positions one transition step before the day."""
+    """Opening buckets of a scope that differ from its active positions one transition step before the day."""
     positions = tables["loan_positions"]
     closed = days.rows(positions).select("business_date").distinct()
     closed = closed.mutate(from_date=_opening(closed.business_date, step).cast("date"))
@@ -102,7 +102,7 @@ def openings_unlike_positions(tables: Tables, days: Days, *, step: str) -> ir.Ta
 
 
 def snapshots_unlike_positions(tables: Tables, days: Days, *, par_operator: str) -> ir.Table:
-    """Snapshots of a scope whose totals are not those of its positions."""
+    """Snapshots of a scope whose totals differ from its positions."""
     rows = days.rows(tables["loan_positions"])
     nothing = ibis.literal(0).cast("decimal(18, 2)")
 
@@ -139,7 +139,7 @@ def snapshots_unlike_positions(tables: Tables, days: Days, *, par_operator: str)
 
 
 def _opening(day: ir.Value, step: str) -> ir.Value:
-    """The day one transition step before: of a month's last day, the last day of the month before."""
+    """The day one transition step earlier; for a month end, the previous month end."""
     if step != "month":
         return day - (ibis.interval(weeks=1) if step == "week" else ibis.interval(days=1))
     month_end = (day + ibis.interval(days=1)).cast("date").day() == 1

@@ -88,7 +88,7 @@ def test_payments_on_loans_without_any_disbursement_stop_the_close_by_name(empty
     told = done.stderr.splitlines()[-1]
     assert "check loan_positions.paid_without_disbursement failed" in told
     assert "fails for 20 rows on 2024-02-10 (loan_id=1; loan_id=10; " in told
-    assert "the servicing database lacks the disbursement" in told
+    assert "the servicing database lacks its disbursement" in told
     assert Decimal(sum(row["principal_outstanding"] for row in empty_home.rows("loan_positions"))) == -200
     with empty_home.lake() as lake:
         assert not lake.has("portfolio_snapshots")

@@ -180,12 +180,12 @@ TOLD = {
     "loans.rates_are_fractions": ["loan_id=2"],
     "loans.disbursements_exist": ["loan_id=24"],
     "loans.terms_match_schedule": [
-        "loan_id=25, problem=term_count is not the number of installments",
-        "loan_id=26, problem=interest is not that of annual_rate",
+        "loan_id=25, problem=term_count differs from the number of installments",
+        "loan_id=26, problem=interest differs from annual_rate",
     ],
     "transactions.charge_offs_as_booked": [
         "loan_id=8, problem=received after a charge-off, but not booked as a recovery",
-        "loan_id=9, problem=charged off beyond the principal outstanding",
+        "loan_id=9, problem=charged off more than the principal outstanding",
     ],
     "transactions.repaid_after_disbursement": ["transaction_id=T23, loan_id=23"],
     "loan_positions.schedule_covers_principal": ["loan_id=21"],

@@ -91,7 +91,7 @@ def test_a_message_names_the_loans_and_what_is_wrong():
     assert found(world, "loan_positions", "assigned_to_known").message == (
         "loan_positions: assigned_to_known fails for 2 rows on 2025-02-02 (loan_id=L1, column=product_id, "
         "missing_id=gone; loan_id=L2, column=product_id, missing_id='lost\\r'): the portfolio, officer and product "
-        "of a position are known"
+        "of every position exist"
     )
 
 

@@ -80,11 +80,11 @@ def test_a_reversal_that_mirrors_its_target():
     ("values", "problem"),
     [
         ({"reverses_id": None}, "no reverses_id"),
-        ({"reverses_id": "T9"}, "reverses a transaction that is not there"),
+        ({"reverses_id": "T9"}, "reverses a transaction that does not exist"),
         ({"loan_id": "L2"}, "reverses another loan's transaction"),
-        ({"principal": Decimal(110), "interest": Decimal(0)}, "split is not that of its target"),
-        ({"effective_on": DISBURSED}, "effective before its target"),
-        ({"type": "refund"}, "reverses_id on what is no reversal"),
+        ({"principal": Decimal(110), "interest": Decimal(0)}, "split differs from its transaction"),
+        ({"effective_on": DISBURSED}, "effective before the reversed transaction"),
+        ({"type": "refund"}, "reverses_id on a transaction that is not a reversal"),
     ],
 )
 def test_a_reversal_that_does_not_mirror_its_target(values, problem):
