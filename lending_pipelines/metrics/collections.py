@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import instants, timeline
+from lending_pipelines.metrics.delinquency import delinquent
 from lending_pipelines.metrics.money import ZERO, money, whole
 from lending_pipelines.metrics.parts import add_up
 from lending_pipelines.metrics.ratios import ratio
@@ -64,9 +65,9 @@ def cures(collection_assignments: ir.Table, positions: ir.Table, opening: date, 
     is loan_positions with both days.
     """
     assigned = timeline.intervals(collection_assignments, "assigned_on", "released_on", _WORKER, opening, opening)
-    late = positions.filter(positions.business_date == opening, positions.days_past_due > 0)
+    late = positions.filter(positions.business_date == opening, delinquent(positions.days_past_due))
     current = positions.filter(
-        positions.business_date == last, positions.status == "active", positions.days_past_due == 0
+        positions.business_date == last, positions.status == "active", ~delinquent(positions.days_past_due)
     )
     cohort = assigned.filter(assigned.collector_id.notnull()).semi_join(late, "loan_id")
     after = cohort.left_join(current.select(current_loan="loan_id"), cohort.loan_id == current.loan_id)

@@ -60,6 +60,11 @@ def days_past_due(on: ir.DateColumn, late_since: ir.DateColumn) -> ir.IntegerCol
     return ibis.coalesce(ibis.greatest(on.delta(late_since, unit="day"), 0), 0)
 
 
+def delinquent(days_past_due: ir.IntegerColumn) -> ir.BooleanColumn:
+    """Whether a loan counts as delinquent: from its first day past due on."""
+    return days_past_due >= 1
+
+
 def late(days_past_due: ir.IntegerColumn, days: int, conventions: Conventions) -> ir.BooleanColumn:
     """Whether PAR of so many days counts the loan."""
     return days_past_due >= days if conventions.par_operator == ">=" else days_past_due > days

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from lending_pipelines.metrics.delinquency import delinquent
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
 from lending_pipelines.tables import Column
 from lending_pipelines.tables.schema import count, day, text
@@ -77,7 +78,7 @@ def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
     paid = {f"paid {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends[: YEAR + 1])}
     months = rows.group_by("loan_id").agg(**states, **paid, late_on=rows.business_date.max(where=rows.late))
     loans = _beside(loans, months)
-    late_now = (loans.days_past_due > 0).ifelse(ibis.literal(day), ibis.null("date"))
+    late_now = delinquent(loans.days_past_due).ifelse(ibis.literal(day), ibis.null("date"))
     return loans.mutate(
         delinquency_history=_string(loans, ends),
         history_months=sum((loans[name].notnull().cast("int64") for name in states), ibis.literal(0, "int64")),
@@ -120,7 +121,7 @@ def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.T
     return rows.select(
         "loan_id",
         "business_date",
-        late=rows.days_past_due > 0,
+        late=delinquent(rows.days_past_due),
         paid=money(rows.principal_paid + rows.interest_paid + rows.fees_paid),
         standing=(rows.status == "active").ifelse(rows.bucket, rows.status),
         state=ibis.cases(

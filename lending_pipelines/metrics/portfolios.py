@@ -54,7 +54,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
     outstanding = positions.principal_outstanding
     sums: dict[str, ir.Value] = {
         "total_balance": outstanding,
-        "delinquent_amount": (positions.days_past_due >= 1).ifelse(outstanding, ZERO),
+        "delinquent_amount": delinquency.delinquent(positions.days_past_due).ifelse(outstanding, ZERO),
         "loan_count": active.cast("int64"),
         # Summed to the last decimal: rounded to cents it would be no average of small balances.
         # In whole hundred-millionths, because Spark rounds products of many decimals.

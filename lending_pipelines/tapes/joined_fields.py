@@ -6,6 +6,7 @@ from dataclasses import replace
 import ibis
 import ibis.expr.types as ir
 
+from lending_pipelines.metrics.delinquency import delinquent
 from lending_pipelines.tables import TABLES, Column
 from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
 from lending_pipelines.tables.schema import count, ratio
@@ -48,7 +49,7 @@ def _terms(loans: ir.Table, context: TapeContext) -> ir.Table:
         original_term_months=original_term_months(loans),
         months_on_book=months_between(loans.disbursed_on, today),
         remaining_months=ibis.greatest(months_between(today, loans.matures_on), 0),
-        months_past_due=(loans.days_past_due > 0).ifelse(months_between(loans.oldest_due_on, today), 0),
+        months_past_due=delinquent(loans.days_past_due).ifelse(months_between(loans.oldest_due_on, today), 0),
         original_ltv=loans.original_principal.cast("float64") / value,
         current_ltv=loans.principal_outstanding.cast("float64") / value,
     )

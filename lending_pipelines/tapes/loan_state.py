@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import charge_offs, events
+from lending_pipelines.metrics.delinquency import delinquent
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import count, day, flag, text
@@ -61,7 +62,7 @@ def _losses(loans: ir.Table, context: TapeContext) -> ir.Table:
 
 def _standing(loans: ir.Table, context: TapeContext) -> ir.Table:
     charged_off, closed = loans.status == "charged_off", loans.status == "closed"
-    late, modified = loans.days_past_due > 0, loans.modified.fill_null(False)
+    late, modified = delinquent(loans.days_past_due), loans.modified.fill_null(False)
     defaulted = loans.days_past_due >= DEFAULT_DAYS
     since = as_date(loans.business_date - (loans.days_past_due - DEFAULT_DAYS).as_interval("D"))
     return loans.mutate(

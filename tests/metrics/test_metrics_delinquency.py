@@ -8,7 +8,7 @@ import pytest
 from book import Book, day
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics.delinquency import aging_transitions
+from lending_pipelines.metrics.delinquency import aging_buckets, aging_transitions
 
 MBA_A_DAY_LATER = {("adco-april", "2005-04-30")}
 """MBA counts payment periods: a payment due on the 1st and missed is "30" on the month's last day. DEFINITIONS counts
@@ -83,6 +83,21 @@ def test_portfolio_at_risk_of_a_published_portfolio(published):
     assert f"{100 * row['delinquent_amount'] / row['total_balance']:.2f}" == expected["par_1_pct"]
     # CGAP's bands begin at 31: with its operator both PARs are those of the table
     assert f"{100 * row['par_30']:.2f}" == example["derived"]["par_30_pct"]
+
+
+def test_a_loan_is_delinquent_from_its_first_day_past_due():
+    """100.00 of 300.00 due on 31 January and not paid: 0 days past due that day, 1 the day after, 2 on 2 February."""
+    book = Book()
+    book.loan("L1", "2025-01-01", "300", [("2025-01-31", "100", "0"), ("2025-12-31", "200", "0")])
+    first, last = "2025-01-31", "2025-02-02"
+    found = [(row["days_past_due"], row["bucket"]) for row in book.positions(first, last).values()]
+    assert found == [(0, "current"), (1, "1-29"), (2, "1-29")]
+    aging = book.table("aging_buckets", aging_buckets(book.memo(first, last)))
+    assert [row["bucket"] for row in aging if row["scope"] == "all"] == ["current", "1-29", "1-29"]
+    snapshots = [row for key, row in sorted(book.snapshots(first, last).items()) if key[1] == "all"]
+    assert [str(row["delinquent_amount"]) for row in snapshots] == ["0.00", "300.00", "300.00"]
+    counts = [json.loads(row["bucket_breakdown"])["1-29"]["count"] for row in snapshots]
+    assert counts == [0, 1, 1]
 
 
 def test_transitions():

@@ -150,6 +150,21 @@ def test_a_control_account_without_any_line_shows_every_loan():
     assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L2", 'L"1']
 
 
+def test_a_break_lists_its_20_largest_loans_and_equal_ones_by_id():
+    """Nothing is booked for 22 loans, of 10 to 13 in fours and 14 in sixes: the two of 10 last by id are not listed."""
+    book = Book()
+    book.add("gl_accounts", account_code="1100", name="Loans", account_type="asset", control_for="principal")
+    balances = [10] * 4 + [11] * 4 + [12] * 4 + [13] * 4 + [14] * 6
+    for number, balance in reversed(list(enumerate(balances, 1))):
+        book.loan(f"L{number:02}", "2025-01-10", str(balance), [("2025-02-10", str(balance), "1")])
+    lines, accounts, days = book.read("journal_lines"), book.read("gl_accounts"), (day("2025-01-10"),) * 2
+    expression = ledger_tieouts(book.memo("2025-01-10"), trial_balance(lines, accounts, *days), lines, accounts, *days)
+    (row,) = book.table("ledger_tieouts", expression)
+    assert str(row["difference"]) == "-268.00"
+    expected = [f"L{n:02}" for n in (17, 18, 19, 20, 21, 22, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2)]
+    assert [loan["loan_id"] for loan in json.loads(row["loans"])] == expected
+
+
 def test_red_storno_lowers_the_side_that_it_corrects_and_ties_out():
     """L1 gets 1,000.00, booked twice by mistake; the second booking is taken back by negative lines on the same sides.
 

@@ -125,6 +125,15 @@ def test_every_collector_and_queue_has_its_rates(report):
     assert book.summary["cure_rate"] == 1 / 3
 
 
+def test_a_loan_is_late_and_not_cured_from_its_first_day_past_due(lake, report):
+    # L1 was 1 day late on 31 January and is current; L2, also assigned to C1, is 1 day late on 28 February.
+    for row in lake.rows["loan_positions"]:
+        if (row["loan_id"], row["business_date"]) in (("L1", JAN), ("L2", FEB)):
+            row["days_past_due"] = 1
+    early, _ = rows(report("collection_performance"), "By collector and queue")
+    assert (early["late_loans"], early["cured_loans"]) == (2, 1)
+
+
 def test_collectors_and_queues_have_tables_of_their_own(report):
     book = report("collection_performance")
     assert [(row["collector_id"], row["late_loans"], row["cured_loans"]) for row in rows(book, "By collector")] == [

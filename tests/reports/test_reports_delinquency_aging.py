@@ -109,6 +109,15 @@ def test_the_largest_overdue_loans_are_ranked_within_their_currency(report, rows
     assert [row["loan_id"] for row in loans] == ["L4", "L5", "L2"]
 
 
+def test_a_loan_is_overdue_from_its_first_day_past_due(lake, report, rows):
+    late = {"L1": 1, "L2": 0}
+    lake.rows["loan_positions"] = [
+        row | {"days_past_due": late.get(row["loan_id"], row["days_past_due"])} for row in lake.rows["loan_positions"]
+    ]
+    loans = rows(report("delinquency_aging"), "Largest overdue loans")
+    assert {row["loan_id"] for row in loans} == {"L1", "L4", "L5"}
+
+
 def test_a_scope_narrows_the_loans_too(report, rows):
     book = report("delinquency_aging", portfolio="P1")
     assert [row["loan_id"] for row in rows(book, "Largest overdue loans")] == ["L2"]

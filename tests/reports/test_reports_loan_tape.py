@@ -100,6 +100,15 @@ def test_the_history_of_each_loan_is_in_its_row(history_lake):
     assert (first["last_late_on"], second["last_late_on"]) == (date(2025, 3, 31), date(2025, 4, 10))
 
 
+def test_a_loan_was_late_from_its_first_day_past_due(history_lake):
+    # L1: 1 day late at the end of January, and never since; L2: 1 day late on the business date.
+    for row in history_lake.rows["loan_positions"]:
+        key = row["loan_id"], row["business_date"]
+        row["days_past_due"] = 1 if key in (("L1", date(2025, 1, 31)), ("L2", date(2025, 4, 10))) else 0
+    first, second = generate(history_lake, "loan_tape").tables[0].arrow().to_pylist()
+    assert (first["last_late_on"], second["last_late_on"]) == (date(2025, 1, 31), date(2025, 4, 10))
+
+
 def test_months_have_a_column_each_in_tables_of_their_own(history_lake):
     book = generate(history_lake, "loan_tape", history_months=4)
     assert [table.title for table in book.tables] == ["Loan tape", "Payment history", "Delinquency history"]

@@ -313,6 +313,21 @@ def test_losses_and_standing(loans):
 ESMA_VALUES = {"AUTL1": "DEAL1", "AUTL82": "ACME", "AUTL83": "529900T8BM49AURSDO55", "AUTL84": "DE"}
 
 
+def test_a_loan_is_in_arrears_from_its_first_day_past_due():
+    # Under OTS a loan whose payment of 28 February is missed is 1 day past due on 29 March: 1 month past due by then.
+    day = date(2025, 3, 29)
+    rows = [_position("L1", day, dpd=1, principal_outstanding="100"), _position("L2", day, principal_outstanding="100")]
+
+    def read(table: str) -> ibis.Table:
+        values = rows if table == "loan_positions" else ROWS["loans"] if table == "loans" else []
+        return ibis.memtable(pa.Table.from_pylist(values, schema=TABLES[table].arrow_schema))
+
+    spec = TapeSpec(name="Late", fields=["loan_id", "account_state", "months_past_due"], portfolio_id="a")
+    found = {row["loan_id"]: row for row in _rows(spec, read, day).to_pyarrow().to_pylist()}
+    assert (found["L1"]["account_state"], found["L1"]["months_past_due"]) == ("arrears", 1)
+    assert (found["L2"]["account_state"], found["L2"]["months_past_due"]) == ("performing", 0)
+
+
 def _template(read, **more) -> list[dict]:
     spec = TapeSpec(name="E", portfolio_id="a", template="esma_annex5_auto", allow_pii=True, **more)
     rows = _rows(spec, read, DAY).to_pyarrow()

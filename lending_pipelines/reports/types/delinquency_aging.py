@@ -4,6 +4,7 @@ from datetime import date
 
 from pydantic import Field
 
+from lending_pipelines.metrics.delinquency import delinquent
 from lending_pipelines.reports import aging_tables, columns, days, in_period, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, PersonalData, UnderConventions
@@ -104,7 +105,7 @@ def _movements(source: ReportSource, day: date, scope: tuple[str, str]) -> list[
 
 def _overdue(source: ReportSource, day: date, scope: tuple[str, str], top: int) -> ReportTable:
     positions = source.table("loan_positions")
-    late = scopes.loans_of(positions.filter(positions.business_date == day, positions.days_past_due > 0), scope)
+    late = scopes.loans_of(positions.filter(positions.business_date == day, delinquent(positions.days_past_due)), scope)
     order = [late.past_due_amount.desc(), late.loan_id]
     none = f"no loan is overdue on {day}"
     return in_period.top_table("Largest overdue loans", _OVERDUE, late, order, top, none)
