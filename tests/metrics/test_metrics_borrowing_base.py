@@ -202,25 +202,23 @@ def test_what_may_be_borrowed(limited):
     )
 
 
-def test_what_is_equal_is_taken_in_the_order_of_its_name():
-    """Four borrowers have 100 each: A and B are listed first. Of P1, 250 of 400 fit: L1, L2 and half of L3."""
-    rules = FacilityRules(
-        concentration_limits=(
-            ConcentrationLimit(by="borrower", max_share=Decimal("0.25")),
-            ConcentrationLimit(by="product", max_share=Decimal("0.625")),
-        )
-    )
-    borrowers = {"L3": "A", "L1": "D", "L4": "C", "L2": "B"}
-    positions = [_position(loan_id, "100", borrower_id=borrower) for loan_id, borrower in borrowers.items()]
-    found = _collateral(positions, rules)
+def test_equally_late_loans_fill_a_limit_in_the_order_of_their_ids():
+    """Of P1, 250 of 400 fit: L1, L2 and half of L3."""
+    rules = FacilityRules(concentration_limits=(ConcentrationLimit(by="product", max_share=Decimal("0.625")),))
+    found = _collateral([_position(loan_id, "100") for loan_id in ("L3", "L1", "L4", "L2")], rules)
     assert {key: row["counted"] for (key,), row in _rows(found, "loan_id").items()} == {
         "L1": 100,
         "L2": 100,
         "L3": 50,
         "L4": 0,
     }
-    groups = _rows(borrowing_base.concentrations(found, rules, 2), "limit_number", "group")
-    assert {group for number, group in groups if number == 0} == {"A", "B"}
+
+
+def test_of_equal_groups_the_first_by_name_are_listed():
+    rules = FacilityRules(concentration_limits=(ConcentrationLimit(by="borrower", max_share=Decimal("0.5")),))
+    positions = [_position(f"L{n:02}", "100", borrower_id=f"B{40 - n:02}") for n in range(1, 40)]
+    groups = _rows(borrowing_base.concentrations(_collateral(positions, rules), rules, 3), "group")
+    assert sorted(groups) == [("B01",), ("B02",), ("B03",)]
 
 
 def test_loans_without_a_region_are_a_group():

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+import ibis
 import pytest
 from book import Book, day, posted
 
@@ -140,14 +141,14 @@ def test_only_controls_that_the_chart_has(tieouts):
 def test_a_control_account_without_any_line_shows_every_loan():
     book = Book()
     book.add("gl_accounts", account_code="1100", name="Loans", account_type="asset", control_for="principal")
-    for loan_id, principal in (('L"1', "10"), ("L2", "20")):
+    for loan_id, principal in (('L"1', "10"), ("L2", "20"), ("L\t3", "30"), ("L\n4", "40"), ("L\\5", "50")):
         book.loan(loan_id, "2025-01-10", principal, [("2025-02-10", principal, "1")])
     lines, accounts, days = book.read("journal_lines"), book.read("gl_accounts"), (day("2025-01-10"),) * 2
     balances = trial_balance(lines, accounts, *days)
     expression = ledger_tieouts(book.memo("2025-01-10"), balances, lines, accounts, *days)
     (row,) = book.table("ledger_tieouts", expression)
-    assert (str(row["ledger_balance"]), str(row["difference"])) == ("0.00", "-30.00")
-    assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L2", 'L"1']
+    assert (str(row["ledger_balance"]), str(row["difference"])) == ("0.00", "-150.00")
+    assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L\\5", "L\n4", "L\t3", "L2", 'L"1']
 
 
 def test_a_break_lists_its_20_largest_loans_and_equal_ones_by_id():
@@ -155,10 +156,12 @@ def test_a_break_lists_its_20_largest_loans_and_equal_ones_by_id():
     book = Book()
     book.add("gl_accounts", account_code="1100", name="Loans", account_type="asset", control_for="principal")
     balances = [10] * 4 + [11] * 4 + [12] * 4 + [13] * 4 + [14] * 6
-    for number, balance in reversed(list(enumerate(balances, 1))):
+    for number, balance in enumerate(balances, 1):
         book.loan(f"L{number:02}", "2025-01-10", str(balance), [("2025-02-10", str(balance), "1")])
     lines, accounts, days = book.read("journal_lines"), book.read("gl_accounts"), (day("2025-01-10"),) * 2
-    expression = ledger_tieouts(book.memo("2025-01-10"), trial_balance(lines, accounts, *days), lines, accounts, *days)
+    # Handed over in another order than by id.
+    positions = ibis.memtable(book.backend.to_pyarrow(book.memo("2025-01-10")).sort_by([("loan_id", "descending")]))
+    expression = ledger_tieouts(positions, trial_balance(lines, accounts, *days), lines, accounts, *days)
     (row,) = book.table("ledger_tieouts", expression)
     assert str(row["difference"]) == "-268.00"
     expected = [f"L{n:02}" for n in (17, 18, 19, 20, 21, 22, 13, 14, 15, 16, 9, 10, 11, 12, 5, 6, 7, 8, 1, 2)]
