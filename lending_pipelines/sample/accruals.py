@@ -133,7 +133,8 @@ class Accruals:
         falls_due = np.bincount(place.ravel(), minlength=size * (width + 1)).reshape(size, width + 1)
         passed = falls_due[:, :width].cumsum(axis=1)
         last = schedule.count[rows] - 1
-        period = np.minimum(passed, last[:, None]) + (np.arange(size) * schedule.width)[:, None]
+        period = np.take_along_axis(schedule.next_due[rows], np.minimum(passed, last[:, None]), axis=1)
+        period += (np.arange(size) * schedule.width)[:, None]
         before, interest, start, length = (each.ravel()[period] for each in (before, interest, begin, due - begin))
         return earned_by(before, interest, start, length, self._days).astype(np.float64)
 

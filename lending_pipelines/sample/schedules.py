@@ -77,8 +77,15 @@ class Schedule:
 
     @cached_property
     def period_start(self) -> Ints:
-        """The previous due date, for the first installment the start."""
-        return np.column_stack([self.start, self.due[:, :-1]])
+        """The previous due date, for the first installment the start. Installments of 0.00 are no due dates."""
+        due = np.where(self.total > 0, self.due, self.start[:, None])
+        return np.maximum.accumulate(np.column_stack([self.start, due[:, :-1]]), axis=1)
+
+    @cached_property
+    def next_due(self) -> Ints:
+        """Index of the first installment from each one on that is not 0.00: the one whose interest is being earned."""
+        index = np.where(self.total > 0, np.arange(self.width), self.width - 1)
+        return np.minimum.accumulate(index[:, ::-1], axis=1)[:, ::-1]
 
     @property
     def width(self) -> int:
@@ -120,7 +127,7 @@ class Schedule:
     def earned(self, rows: Ints, day: Ints) -> Ints:
         """Interest earned by the end of one day a row: full periods, and the elapsed share of the one under way."""
         index = (self.due[rows] <= day[:, None]).sum(axis=1)
-        index = np.minimum(index, self.count[rows] - 1)
+        index = self.next_due[rows, np.minimum(index, self.count[rows] - 1)]
         begin, due = self.period_start[rows, index], self.due[rows, index]
         interest = self.interest[rows, index]
         return earned_by(self.cumulative_interest[rows, index] - interest, interest, begin, due - begin, day)
