@@ -14,6 +14,7 @@ import dagster as dg
 
 from lending_pipelines.checks import SUITE, Check, Days, Outcome, checks_for
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.lake.limits import within
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.resources import (
     ConventionsResource,
@@ -69,7 +70,8 @@ def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = No
                 for check in checks_for(table, source.conventions, expectations.verdict):
                     key = dg.AssetCheckKey(dg.AssetKey(table), check.name)
                     if key in context.selected_asset_check_keys:
-                        outcome = check.evaluate(source.table, days)
+                        with within(f"check {table}.{check.name}"):
+                            outcome = check.evaluate(source.table, days)
                         if check.blocking:
                             memory.remember(check, days, outcome)
                         yield _result(outcome, days, expectations)

@@ -18,6 +18,7 @@ from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
+from lending_pipelines.lake.limits import within
 from lending_pipelines.places import PlacedFile
 from lending_pipelines.register import Register, ReportRequests
 from lending_pipelines.register.models import OutputFormat
@@ -94,7 +95,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             covered = generator.covers(parameters, source)
             if covered:
                 require_checks(source, generator.reads, covered, f"report {generator.report_type}")
-            with _as_asked(parameters, covered, source) as asked:
+            with within(f"report {generator.report_type}"), _as_asked(parameters, covered, source) as asked:
                 book = generator.generate(parameters, asked)
             if covered and asked is source:
                 due = restatements_due(source.table, generator.reads, covered, source.conventions)

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import uuid4
@@ -25,6 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from lending_pipelines.lake.engines import Engine
 from lending_pipelines.lake.files import DataFile, LakeError, add_action, conform, live, may_hold, stored_schema
+from lending_pipelines.lake.limits import within_table
 from lending_pipelines.tables import RECORDS, TABLES, Table
 
 COMMIT_ATTEMPTS = 20
@@ -223,6 +224,14 @@ class Lake:
             self.engine.write_parquet(rows, folder, "staged", None)
             yield self.engine.read_parquet([f"{folder}/*.parquet"])
 
+    @contextmanager
+    def _staged_for(self, table: Table, rows: ir.Table) -> Iterator[ir.Table]:
+        """`staged` for rows of the table: an amount that is too large is named by column and key."""
+        with ExitStack() as stack:
+            with within_table(table, rows, self.engine.backend):
+                staged = stack.enter_context(self.staged(rows))
+            yield staged
+
     def _replaced_in(self, table: Table, version: int) -> tuple[ir.Table, ir.Table]:
         """The rows of the files that a commit removed, and of those that it added."""
         before, after = (live(self._open(table, number)) for number in (version - 1, version))
@@ -264,7 +273,7 @@ class Lake:
         """Replace days within monthly files: the new files include the month's other days."""
         started = time.monotonic()
         # Staged once: when another run commits in between, only this merge is repeated, not the computation.
-        with self.staged(conform(table, rows)) as staged:
+        with self._staged_for(table, conform(table, rows)) as staged:
             total = int(staged.count().to_pyarrow().as_py())
             added: list[AddAction] = []
 
@@ -286,7 +295,8 @@ class Lake:
         # Disable the listing cache: engines and other runs write files that fsspec does not know of.
         filesystem, root = fsspec.url_to_fs(self._uri(table.name), use_listings_cache=False)
         filesystem.makedirs(root, exist_ok=True)
-        self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
+        with within_table(table, rows, self.engine.backend):
+            self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
         return [
             action
             for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))

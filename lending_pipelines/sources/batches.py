@@ -19,7 +19,7 @@ MOST_COUNTED = 1000
 """After so many offending rows the rest of a column is not looked at."""
 
 _WANTED = {
-    MONEY: "amounts with at most 2 decimals and 16 digits before the point",
+    MONEY: "amounts with at most 2 decimals, up to 9,999,999,999,999,999.99",
     RATE: "fractions a year with at most 8 decimals, such as 0.125 for 12.5 %",
     "int64": "whole numbers",
     "date": "dates, such as 2024-01-31",

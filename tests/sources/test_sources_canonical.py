@@ -90,7 +90,7 @@ def test_missing_columns_are_named_at_once_with_what_else_is_wrong(database, mak
         read(database, "transactions", datetime(2025, 1, 1))
     assert str(error.value) == (
         "canonical: table transactions cannot be read: transactions.posted_at: the column is missing; "
-        "transactions.amount: 1 rows are not amounts with at most 2 decimals and 16 digits before the point "
+        "transactions.amount: 1 rows are not amounts with at most 2 decimals, up to 9,999,999,999,999,999.99 "
         "(transaction_id=T1 has 'a lot'); transactions.reverses_id: the column is missing"
     )
 

@@ -148,7 +148,7 @@ def test_one_error_names_all_faults_of_all_columns_and_groups():
     assert str(error.value) == (
         "canonical: table wallet_transactions cannot be read: "
         "wallet_transactions.wallet_id: 1 rows are not text (wallet_transaction_id=W5 has b'B'); "
-        "wallet_transactions.amount: 3 rows are not amounts with at most 2 decimals and 16 digits before the point "
+        "wallet_transactions.amount: 3 rows are not amounts with at most 2 decimals, up to 9,999,999,999,999,999.99 "
         "(wallet_transaction_id=W2 has 'much'; wallet_transaction_id=W3 has 1.001; "
         "wallet_transaction_id=W5 has 'more'); "
         "wallet_transactions.amount: 1 rows have no value (wallet_transaction_id=W4); "

@@ -310,7 +310,7 @@ def test_values_that_cannot_be_read_and_rules_that_are_broken_are_named_together
     message = refused(Rows(*rows, wrong_sum, reversal), "transactions", lake)
     assert message.split("; transactions") == [
         "transactions.effective_on: 1 rows are not dates, such as 2024-01-31 (transaction_id=T2 has 'soon')",
-        ".fees: 1 rows are not amounts with at most 2 decimals and 16 digits before the point "
+        ".fees: 1 rows are not amounts with at most 2 decimals, up to 9,999,999,999,999,999.99 "
         "(transaction_id=T1 has 'none')",
         f".type: 1 rows have a value that is none of {', '.join(TRANSACTION_TYPES)} (transaction_id=T2 has 'gift')",
         ".amount: 1 rows are not principal + interest + fees (transaction_id=T4 has 1.00)",
