@@ -1,4 +1,4 @@
-"""Composes what Dagster loads; nothing is defined here."""
+"""Assembles the Dagster definitions from the other modules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ from lending_pipelines.sensors import SENSORS
 
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Everything Dagster knows of this project; `resource_overrides` replace resources by name."""
+    """All Dagster definitions of this project; `resource_overrides` replace resources by name."""
     lake, exports, conventions = LakeResource(), ExportsResource(), ConventionsResource()
     resources = {
         "source": SourceResource(),
@@ -41,7 +41,7 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
         schedules=schedules(),
         sensors=SENSORS,
         resources=resources | dict(resource_overrides or {}),
-        # A process a step would spend seconds of imports on each.
+        # One process per step would spend seconds on imports for each step.
         executor=dg.in_process_executor,
     )
 

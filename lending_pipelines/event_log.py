@@ -1,9 +1,8 @@
-"""Dagster's SQLite event log with connections that stay open, for runs that the command line launches.
+"""Dagster's SQLite event log with persistent connections, for runs launched by the command line.
 
-Dagster 1.13 opens and closes the database for every event, several times for some. A close records about 450 events:
-opening the files, compiling the statements again and writing the log back cost a quarter of its CPU time. The files and
-their content are Dagster's own, so the UI and the daemon read them as before. Event logs that are not in SQLite are
-left as they are.
+Dagster 1.13 opens and closes the database for every event, for some several times. A close records about 450 events:
+opening the files, compiling the statements again and checkpointing the log cost a quarter of its CPU time. The format
+of the files is unchanged, so the UI and the daemon read them as before. Event logs outside SQLite are not affected.
 """
 
 from collections.abc import Iterator
@@ -20,18 +19,18 @@ from dagster._serdes import ConfigurableClassData
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The Dagster instance of that DAGSTER_HOME; its event log keeps its connections if it is in SQLite."""
+    """The Dagster instance of a DAGSTER_HOME; a SQLite event log keeps its connections open."""
     ref = InstanceRef.from_dir(str(home))
     events = ref.event_storage_data
     if events is not None and events.class_name == SqliteEventLogStorage.__name__:
         pooled = ConfigurableClassData(__name__, PooledEventLog.__name__, events.config_yaml)
-        # Without storage_data Dagster opens the three storages one by one.
+        # Without storage_data Dagster opens the three storages separately.
         ref = ref._replace(storage_data=None, event_storage_data=pooled)
     return dg.DagsterInstance.from_ref(ref)
 
 
 class PooledEventLog(SqliteEventLogStorage):
-    """The event log in SQLite, with one pool of connections for each of its databases."""
+    """The event log in SQLite, with one connection pool per database."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
         self._engines: dict[str, sa.Engine] = {}
@@ -39,7 +38,7 @@ class PooledEventLog(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "PooledEventLog":
-        """The storage as dagster.yaml configures Dagster's own."""
+        """The storage as configured in dagster.yaml."""
         return cls(inst_data=inst_data, **config_value)
 
     def dispose(self) -> None:

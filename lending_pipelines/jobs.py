@@ -1,5 +1,5 @@
-"""Named selections of assets: the sync, the daily close, the assignment of loans, one job a report; and the sale of a
-portfolio and the delivery of a tape, which are no assets."""
+"""Dagster jobs: the sync, the daily close, the assignment of loans, one job per report, the sale of a portfolio and the
+delivery of a tape."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -17,49 +17,49 @@ from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get, report_types
 
 PROCESS_TAG = "lending/process"
-"""On a run launched without a run launcher: the process that it works in."""
+"""The tag of a run without a run launcher: the process that executes it."""
 
 REPORT_HOURS = 6
-"""After so long a run of a report is ended: whoever asked is told, and can ask again."""
+"""The maximum seconds of a report run. After that it is stopped and the request fails; it can be retried."""
 
 DELIVERY_HOURS = 6
-"""After so long the delivery of a tape is ended, and tried again."""
+"""The maximum seconds of a delivery run. After that it is stopped and retried."""
 
 sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(servicing_tables),
-    description="Bring in what was posted or changed in the servicing database since the last sync.",
+    description="Sync rows that were posted or changed in the servicing database since the last sync.",
 )
 
 daily_close = dg.define_asset_job(
     "daily_close",
     selection=dg.AssetSelection.assets(*CLOSE_ASSETS),
-    description="From the servicing database to the day's positions, aging, snapshots, trial balance and tapes.",
+    description="Sync the servicing database and make the day's positions, aging, snapshots, trial balance and tapes.",
 )
 
 assign_portfolios = dg.define_asset_job(
     "assign_portfolios",
     selection=dg.AssetSelection.assets(*ASSIGNMENT_ASSETS),
-    description="Let the rules of open portfolios choose among the loans that are disbursed and in no portfolio.",
+    description="Apply the rules of open portfolios to disbursed loans without a portfolio.",
 )
 
 
 @dg.job(
-    description="Sell a portfolio to an investor at the end of a closed day, for a price. `lending undo-sale` takes it"
-    " back within 24 hours."
+    description="Sell a portfolio to an investor at the end of a closed day. `lending undo-sale` undoes it within 24"
+    " hours.",
 )
 def sell_portfolio() -> None:
-    """One op: it fails, or all of the sale is done."""
+    """A single op, so that a sale happens completely or not at all."""
     sell()
 
 
 @dg.job(
-    description="Deliver the tape of a closed day where it has not arrived yet. The sensor tape_deliveries launches it;"
-    " by hand, it tries again at once what waits or has failed.",
+    description="Deliver the tape of a closed day where it has not been delivered. The sensor tape_deliveries launches"
+    " it; launched by hand, it also retries waiting and failed deliveries at once.",
     tags={"dagster/max_runtime": str(DELIVERY_HOURS * 3600)},
 )
 def deliver_tape() -> None:
-    """One op: its deliveries are settled one by one, in the register."""
+    """A single op; each delivery is recorded in the register separately."""
     deliver()
 
 
@@ -70,7 +70,7 @@ def report_job_name(report_type: str) -> str:
 
 @cache
 def report_jobs() -> tuple:
-    """A job for every report type, so that its form can be filled in the launchpad."""
+    """A job for every report type, so that the launchpad has its form."""
     return tuple(
         dg.define_asset_job(
             report_job_name(report_type),
@@ -83,18 +83,18 @@ def report_jobs() -> tuple:
 
 
 def deliver_run_config(tape: str, day: date, *, failed: bool) -> dict[str, Any]:
-    """The run config that delivers a tape of a day; with `failed` also what is not tried again by itself."""
+    """The run config to deliver a tape of a day; with `failed`, failed deliveries too."""
     return {"ops": {"deliver": {"config": {"tape": tape, "date": day.isoformat(), "failed": failed}}}}
 
 
 def report_run_config(report_type: str, parameters: Mapping[str, Any], **request: str) -> dict[str, Any]:
-    """The run config of a report's job, every parameter filled in; `request` are fields of ReportRequest.
+    """The run config of a report's job with all parameters; `request` are fields of ReportRequest.
 
-    LendingError when there is no such report, parameter, value or format, with what to write instead.
+    Raises LendingError with a suggestion when the report, a parameter, a value or the format does not exist.
     """
     values = parse_parameters(report_type, get(report_type).parameters, parameters).model_dump()
     formats = get_args(ReportRequest.model_fields["output_format"].annotation)
     wanted = request.get("output_format", formats[0])
     if wanted not in formats:
-        raise LendingError(f"report {report_type}: there is no format {wanted!r}; write {' or '.join(formats)}")
+        raise LendingError(f"report {report_type}: unknown format {wanted!r}; write {' or '.join(formats)}")
     return {"ops": {asset_key(report_type).to_python_identifier(): {"config": {**values, **request}}}}

@@ -1,4 +1,4 @@
-"""The partitions of everything daily: one a business date, from LENDING_START_DATE, in LENDING_TIMEZONE."""
+"""The partitions of daily assets: one per business date, from LENDING_START_DATE, in LENDING_TIMEZONE."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -15,12 +15,12 @@ BUSINESS_DATES = dg.DailyPartitionsDefinition(start_date=_settings.start_date.is
 
 
 def first_and_last(keys: dg.PartitionKeyRange) -> tuple[date, date]:
-    """The first and the last business date of a run's partitions, which are one day or a range of days."""
+    """The first and last business date of a run's partitions."""
     return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
 
 
 def business_days(first: date, last: date) -> list[date]:
-    """The days first..last; LendingError when there is none, or when one of them has no partition."""
+    """The days first..last. Raises LendingError when there are none, or when one has no partition."""
     if last < first:
         raise LendingError(f"{first} to {last}: the first day is after the last")
     if first < _settings.start_date:
@@ -30,19 +30,19 @@ def business_days(first: date, last: date) -> list[date]:
     ended = BUSINESS_DATES.get_last_partition_key()
     if ended is None or last > date.fromisoformat(ended):
         raise LendingError(
-            f"{last} has not ended in {_settings.timezone}: {f'close up to {ended}' if ended else 'no day has yet'}"
+            f"{last} has not ended in {_settings.timezone}: {f'close up to {ended}' if ended else 'no day has ended'}"
         )
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def last_ended_day() -> date:
-    """The last day that has ended in LENDING_TIMEZONE; the day before LENDING_START_DATE when none has."""
+    """The last day that has ended in LENDING_TIMEZONE; the day before LENDING_START_DATE if none has."""
     ended = BUSINESS_DATES.get_last_partition_key()
     return date.fromisoformat(ended) if ended else _settings.start_date - timedelta(days=1)
 
 
 def contiguous(days: Sequence[date]) -> list[tuple[date, date]]:
-    """Sorted days as the fewest ranges (first, last) of consecutive days: each is one run."""
+    """Group sorted days into the fewest ranges (first, last) of consecutive days; each range is one run."""
     ranges: list[tuple[date, date]] = []
     for day in days:
         if ranges and (day - ranges[-1][1]).days == 1:

@@ -1,7 +1,6 @@
-"""Runs of the same Dagster jobs as the UI's, from the command line: launched here, recorded in DAGSTER_HOME, told as
-they go.
+"""Runs Dagster jobs from the command line: executed in this process, recorded in DAGSTER_HOME, with progress.
 
-What a job does is in jobs.py and assets/. No command is parsed here.
+Jobs are defined in jobs.py and assets/; commands are parsed in cli/.
 """
 
 import os
@@ -30,25 +29,25 @@ from lending_pipelines.processes import this_process
 from lending_pipelines.register import Register
 from lending_pipelines.settings import Settings
 
-# Run monitoring ends runs past their time, as report jobs have one.
+# Run monitoring stops runs that exceed their maximum time, such as report runs.
 INSTANCE_CONFIG = "telemetry: {enabled: false}\nnux: {enabled: false}\nrun_monitoring: {enabled: true}\n"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-# So that the UI counts the run among those of its job.
+# With this tag the UI counts the run among those of its job.
 _REPOSITORY_TAG = ".dagster/repository"
 _REPOSITORY = "__repository__@lending_pipelines.definitions"
 _POLL_SECONDS = 2.0
 _STATUS_MEMORY = "2GB"
-# Dagster's own switches for runs of many days, which it otherwise plans by an event for each day of each asset, in a
-# transaction of its own: seconds of planning instead of minutes. In return a failed run's days are not marked as
-# failed; they keep what they had, which is what the lake did.
+# Dagster settings for runs of many days. By default Dagster plans such a run with one event, in its own transaction,
+# for each day of each asset; with these, planning takes seconds instead of minutes. In return, the days of a failed run
+# are not marked as failed; they keep their earlier status, like the data in the lake.
 _RANGES = {"DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true", "DAGSTER_EVENT_BATCH_SIZE": "1000"}
 
 Progress = Callable[[str, float], None]
-"""Told of each step that ended: its name and its seconds."""
+"""Called for each finished step with its name and seconds."""
 
 
 class RunFailed(LendingError):
-    """A run did not succeed; `trace` is what Dagster recorded of it."""
+    """A run failed; `trace` is Dagster's record of the errors."""
 
     def __init__(self, message: str, trace: str):
         super().__init__(message)
@@ -57,7 +56,7 @@ class RunFailed(LendingError):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that succeeded: its id, the seconds of each step, the metadata of each asset it materialised."""
+    """A successful run: its id, the seconds of each step, and the metadata of each materialized asset."""
 
     run_id: str
     seconds: dict[str, float]
@@ -66,9 +65,9 @@ class Finished:
 
 
 def instance_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, which is made if it is not there: by default the folder dagster in LENDING_HOME.
+    """The folder DAGSTER_HOME, created if needed; by default `dagster` in LENDING_HOME.
 
-    What Dagster's processes take from the environment is set. LendingError when the folder cannot be made.
+    Sets the environment variables that Dagster's processes read. Raises LendingError when the folder cannot be created.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster").absolute()
     os.environ.update({**_RANGES, **os.environ, "DAGSTER_HOME": str(home)})
@@ -78,7 +77,7 @@ def instance_home(settings: Settings) -> Path:
         if not config.exists():
             config.write_text(INSTANCE_CONFIG, encoding="utf-8")
     except OSError as error:
-        raise LendingError(f"Dagster's folder cannot be made: {error}; see DAGSTER_HOME and LENDING_HOME") from error
+        raise LendingError(f"Dagster's folder cannot be created: {error}; see DAGSTER_HOME and LENDING_HOME") from error
     return home
 
 
@@ -90,7 +89,18 @@ def run_job(
 ) -> Finished:
     """Run a job to its end, for a range of business dates if it is partitioned.
 
-    RunFailed when it does not succeed; LendingError when a day has no partition.
+    Args:
+        name: The job.
+        run_config: Its run config.
+        days: The first and the last business date.
+        progress: Called for each finished step.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RunFailed: The run failed.
+        LendingError: A day has no partition.
     """
     home = instance_home(Settings.from_environment())
     tags = {_REPOSITORY_TAG: _REPOSITORY, PROCESS_TAG: this_process()}
@@ -124,9 +134,9 @@ def run_job(
 
 
 def open_days(first: date, last: date) -> list[date]:
-    """The days first..last that are not closed yet: those that some daily asset of the close has not materialised.
+    """The days first..last that are not closed: some daily asset of the close was not materialized for them.
 
-    LendingError when one of them has no partition.
+    Raises LendingError when a day has no partition.
     """
     days = business_days(first, last)
     with open_instance(instance_home(Settings.from_environment())) as instance:
@@ -135,7 +145,7 @@ def open_days(first: date, last: date) -> list[date]:
 
 
 def status_of_closes() -> CloseSummary:
-    """The summary of the last closed day, as things stand now."""
+    """The current summary of the last closed day."""
     settings = Settings.from_environment()
     register = Register(settings.register_url)
     register.upgrade()
@@ -151,7 +161,7 @@ def status_of_closes() -> CloseSummary:
 
 @contextmanager
 def _reported(instance: dg.DagsterInstance, run_id: str, progress: Progress) -> Iterator[None]:
-    """Tell of every step that ends while the block runs."""
+    """Report every step that ends while the block runs."""
     ended = threading.Event()
     told: set[str] = set()
 
@@ -181,7 +191,7 @@ def _seconds(event: dg.DagsterEvent) -> float:
 
 
 def _failure(job: str, run_id: str, events: Sequence[dg.DagsterEvent]) -> RunFailed:
-    """The error of a run that failed, with the reason and Dagster's traces."""
+    """The error of a failed run, with the reason and Dagster's tracebacks."""
     errors = [event.step_failure_data.error for event in events if event.is_step_failure]
     traces = "\n".join(error.to_string() for error in errors if error)
     return RunFailed(f"{job}: {failure_reason(events)} (run {run_id})", traces)
@@ -194,7 +204,7 @@ def run_report(
     requested_by: str = "command line",
     progress: Progress = lambda step, seconds: None,
 ) -> dict[str, Any]:
-    """Make a report; returns the metadata of its materialisation, `file` among it. LendingError when it cannot be."""
+    """Make a report. Returns the metadata of its materialization, including `file`. Raises LendingError on failure."""
     config = report_run_config(report_type, parameters, output_format=output_format, requested_by=requested_by)
     finished = run_job(report_job_name(report_type), config, progress=progress)
     return finished.metadata[report_type]

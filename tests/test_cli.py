@@ -68,7 +68,7 @@ def test_close_skips_days_that_are_closed(home):
     done = invoke("close", "--from", str(FIRST), "--to", str(LAST))
 
     assert done.exit_code == 0
-    assert done.stdout == f"{FIRST} to {LAST} is closed already; --force closes it again.\n"
+    assert done.stdout == f"{FIRST} to {LAST} is already closed; use --force to close it again.\n"
     assert home.versions() == before
 
 
@@ -106,12 +106,12 @@ def test_report_prints_where_its_file_is(home):
     ("arguments", "told"),
     [
         (["trial_balanc"], "there is no report 'trial_balanc'; did you mean 'trial_balance'?"),
-        (["trial_balance", "--set", "as_of"], "--set as_of: write a parameter as name=value"),
+        (["trial_balance", "--set", "as_of"], "--set as_of: write a parameter like name=value"),
         (
             ["trial_balance", "--set", "asof=latest"],
             "report trial_balance: there is no parameter asof; did you mean 'as_of'?",
         ),
-        (["trial_balance", "--format", "docx"], "report trial_balance: there is no format 'docx'; write csv or xlsx"),
+        (["trial_balance", "--format", "docx"], "report trial_balance: unknown format 'docx'; write csv or xlsx"),
         (
             ["trial_balance", "--set", f"as_of={OPEN}"],
             f"report_trial_balance: trial_balance has no {OPEN}: the nearest",
@@ -147,7 +147,7 @@ def test_verbose_adds_the_trace_of_what_failed_in_the_run(home, monkeypatch):
     done = subprocess.run([LENDING, "--verbose", "sync"], capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 1
-    assert "there is no source adapter 'no_such_adapter': LENDING_SOURCE is one of absee, canonical" in done.stderr
+    assert "unknown source adapter 'no_such_adapter': set LENDING_SOURCE to one of absee, canonical" in done.stderr
     # Where it happened, which only the run knows.
     assert "in open_source" in done.stderr
 
@@ -156,7 +156,7 @@ def test_the_demo_touches_no_home_but_its_own(home, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME")
     before = home.versions()
 
-    with pytest.raises(DemoError, match="holds something else: set LENDING_HOME to a new folder"):
+    with pytest.raises(DemoError, match="has other content: set LENDING_HOME to a new folder"):
         run_demo(print, lambda step, seconds: None)
 
     assert home.versions() == before
@@ -168,7 +168,7 @@ def test_the_demo_is_refused_while_a_variable_points_elsewhere(empty_home: Home,
     monkeypatch.delenv("DAGSTER_HOME")
     monkeypatch.setenv(variable, "elsewhere")
 
-    with pytest.raises(DemoError, match=f"the demo makes its own data: unset {variable} first"):
+    with pytest.raises(DemoError, match=f"the demo creates its own data: unset {variable} first"):
         run_demo(print, lambda step, seconds: None)
 
     assert not empty_home.folder.exists()

@@ -63,7 +63,7 @@ def test_a_portfolio_is_made_filled_emptied_closed_and_listed(empty_home, loans,
     lending("portfolio", "remove", "Cars", loans, "--on", "2025-03-01")
     assert [row["removed_on"] for row in assigned(empty_home, membership)] == [DAY, DAY]
     assert lending("portfolio", "list").split() == ["open", "3", "2025-01-01", "-", "dynamic", "Cars"]
-    with pytest.raises(LendingError, match="nothing was done"):
+    with pytest.raises(LendingError, match="nothing was changed"):
         lending("portfolio", "close", "Cars", "--on", "2025-03-01", answer="n\n")
     lending("portfolio", "close", "Cars", "--on", "2025-03-01", "--yes")
     assert lending("portfolio", "list").split() == ["closed", "3", "2025-01-01", "2025-03-01", "dynamic", "Cars"]
@@ -91,7 +91,7 @@ def test_a_bad_rule_is_refused_with_its_path_and_nothing_is_saved(empty_home, ru
 def test_an_investor_is_made_gets_loans_at_their_prices_and_is_listed(empty_home, loans):
     lending("investor", "create", "North Fund", "--type", "fund", "--email", "north@example.com")
     assign = ("investor", "assign", "North Fund", loans, "--on", "2025-03-01")
-    with pytest.raises(LendingError, match="nothing was done: answer y, or give --yes in a script"):
+    with pytest.raises(LendingError, match="nothing was changed: answer y, or use --yes in a script"):
         lending(*assign, answer="")
     assert assigned(empty_home, ownership) == []
     assert lending(*assign, "--yes").startswith("2 loans assigned")
@@ -111,7 +111,7 @@ def test_a_sale_is_listed_and_undone(empty_home):
         sale_id = Sales(session).record("a", "n", DAY, prices={"L1": Decimal("1234.5")}, **record).sale_id
     listed = lending("portfolio", "sales")
     assert " ".join(listed.split()) == f"{sale_id} 2025-03-01 1,234.50 USD in force Cars to North Fund"
-    assert lending("undo-sale", sale_id) == f"{sale_id} is undone\n"
+    assert lending("undo-sale", sale_id) == f"sale {sale_id} is undone\n"
     assert "undone 20" in lending("portfolio", "sales")
     assert assigned(empty_home, ownership) == []
 
@@ -177,7 +177,7 @@ def test_the_lists_of_the_case_are_read_where_there_are_no_loans_yet(empty_home,
     case = shared_dir / "cases" / "loan-list-of-excel"
     done = CliRunner().invoke(app, ["portfolio", "assign", "P", str(case / "semicolons.csv"), "--on", "2024-01-01"])
     assert (done.exit_code, done.stdout) == (0, "2 loans added to P from 2024-01-01\n")
-    assert done.stderr.startswith("warning: loan_id is not checked: nothing to compare it with was synced yet")
+    assert done.stderr.startswith("warning: loan_id is not checked because no table with its names is synced")
     lending("portfolio", "assign", "P", str(case / "heading.csv"), "--on", "2024-01-01")
     assert [row["loan_id"] for row in assigned(empty_home, membership)] == ["L1", "L2", "L3", "L4"]
     lending("investor", "assign", "F", str(case / "semicolons.csv"), "--on", "2024-01-01", "--yes")
@@ -226,7 +226,7 @@ def test_a_rule_that_names_what_is_not_there_is_refused_with_every_path(synced, 
         lending("portfolio", "create", "Cars", "--opened", "2025-01-01", "--criteria", str(file))
     assert str(refused.value) == (
         "criteria.all[0].value: there is no product 'P3': use one of 'P1', 'P2'; "
-        "criteria.all[1].value: there is no branch 'main': that is the name of 'B1', write the id;  "
+        "criteria.all[1].value: there is no branch 'main': that is the name of 'B1', write the id; "
         "criteria.all[3].any[0].value: there is no program 'G9': use one of 'G1', 'G2'"
     )
     assert lending("portfolio", "list") == ""

@@ -1,6 +1,6 @@
-"""The command line: `lending` and its commands, one module a subject, and the demonstration.
+"""The command line: `lending` and its commands, one module per subject, and the demonstration.
 
-Commands only parse, call and print. What they call is in the rooms below; runs.py starts Dagster's jobs.
+Commands only parse options, call other packages and print. runs.py starts Dagster's jobs.
 """
 
 from lending_pipelines.cli.app import app, main

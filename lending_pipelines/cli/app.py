@@ -1,6 +1,6 @@
 """The command `lending`: the same Dagster jobs as in the UI, for a terminal or cron.
 
-Commands only parse, call and print. An error is one line; --verbose adds the trace.
+Commands only parse, call and print. An error is one line; --verbose adds the traceback.
 """
 
 import gc
@@ -37,17 +37,19 @@ for command in tapes.COMMANDS:
 _state = {"verbose": False}
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""How many new objects start a garbage collection."""
+"""The number of new objects that starts a garbage collection."""
 
 From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
 Status = Annotated[
-    Literal["pending", "generating", "completed", "failed"], typer.Option(help="Only requests of this status.")
+    Literal["pending", "generating", "completed", "failed"], typer.Option(help="Only requests with this status.")
 ]
 To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")]
 
 
 @app.callback()
-def options(verbose: Annotated[bool, typer.Option("--verbose", help="Show the trace of an error.")] = False) -> None:
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
+) -> None:
     """A lender's reporting: sync, daily close, reports, loan tapes."""
     _state["verbose"] = verbose
 
@@ -56,14 +58,14 @@ def options(verbose: Annotated[bool, typer.Option("--verbose", help="Show the tr
 def sample(
     first: From,
     last: To,
-    loans: Annotated[int, typer.Option(help="How many loans.")] = 3000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same lender.")] = 1,
+    loans: Annotated[int, typer.Option(help="Number of loans.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same data.")] = 1,
     url: Annotated[
         str, typer.Option(help="SQLAlchemy URL of the database to fill. Empty: LENDING_SERVICING_URL.")
     ] = "",
     overwrite: Annotated[bool, typer.Option(help="Replace servicing tables that have rows.")] = False,
 ) -> None:
-    """Make up a lender: fill a servicing database with sample data."""
+    """Fill a servicing database with the sample data of an invented lender."""
     from lending_pipelines.sample import SampleSpec, fill_database
 
     rows = fill_database(
@@ -78,9 +80,9 @@ def sample(
 
 @app.command()
 def sync(
-    full: Annotated[bool, typer.Option(help="Read every table whole, not only what is new.")] = False,
+    full: Annotated[bool, typer.Option(help="Read every table in full, not only new rows.")] = False,
 ) -> None:
-    """Bring the servicing tables into the lake."""
+    """Sync the servicing tables into the lake."""
     from lending_pipelines.runs import run_job
 
     finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=tell_step)
@@ -91,7 +93,7 @@ def sync(
     _warn(finished)
     if refused := [table for table in SERVICING if table not in finished.metadata]:
         raise LendingError(
-            f"sync: {len(refused)} of {len(SERVICING)} tables are refused and the lake keeps what it had: "
+            f"sync: {len(refused)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
             f"{', '.join(refused)}"
         )
 
@@ -100,12 +102,12 @@ def sync(
 def close(
     first: From,
     last: To,
-    force: Annotated[bool, typer.Option(help="Close days again that are closed already.")] = False,
+    force: Annotated[bool, typer.Option(help="Close days again that are already closed.")] = False,
 ) -> None:
-    """Run the daily close over a range of business dates, in one run."""
+    """Run the daily close for a range of business dates, in one run."""
     from lending_pipelines.expectations import client
 
-    # It imports Great Expectations, for seconds, while this process imports the rest.
+    # Start its process now: it imports Great Expectations for seconds, while this process does other imports.
     client.start()
     from lending_pipelines.close_summary import as_text
     from lending_pipelines.partitions import contiguous
@@ -114,12 +116,12 @@ def close(
     days = (first.date(), last.date())
     ranges = [days] if force else contiguous(open_days(*days))
     if not ranges:
-        typer.echo(f"{days[0]} to {days[1]} is closed already; --force closes it again.")
+        typer.echo(f"{days[0]} to {days[1]} is already closed; use --force to close it again.")
     for span in ranges:
         typer.echo(f"Closing {span[0]} to {span[1]}")
         finished = run_job("daily_close", days=span, progress=tell_step)
         if absent := [table for table, metadata in finished.metadata.items() if "absent" in metadata]:
-            typer.echo(f"  no data: the source has no {', '.join(absent)}", err=True)
+            typer.echo(f"  no data: the source does not have {', '.join(absent)}", err=True)
         _warn(finished)
     if ranges:
         typer.echo(as_text(status_of_closes()))
@@ -127,11 +129,11 @@ def close(
 
 @app.command()
 def report(
-    report_type: Annotated[str, typer.Argument(help="A report type; a wrong one lists those there are.")],
+    report_type: Annotated[str, typer.Argument(help="A report type. A wrong one lists the available types.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the report: name=value.")] = None,
     output_format: Annotated[str, typer.Option("--format", help="csv, xlsx, pdf, json or parquet.")] = "xlsx",
 ) -> None:
-    """Make a report and print where it is."""
+    """Make a report and print its location."""
     from lending_pipelines.runs import run_report
 
     made = run_report(report_type, _assignments(settings or []), output_format, progress=tell_step)
@@ -141,9 +143,9 @@ def report(
 @app.command()
 def requests(
     status: Status | None = None,
-    limit: Annotated[int, typer.Option(help="How many, the latest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number of requests, latest first.")] = 20,
 ) -> None:
-    """List the requests for reports and what became of them."""
+    """List report requests and their status."""
     from lending_pipelines.register import ReportRequests
 
     with register_session() as session:
@@ -156,9 +158,9 @@ def requests(
 
 @app.command()
 def ask_again(
-    report_id: Annotated[str, typer.Argument(help="The id of a failed request, as lending requests lists it.")],
+    report_id: Annotated[str, typer.Argument(help="The id of a failed request, from `lending requests`.")],
 ) -> None:
-    """Make a failed request for a report pending once more: the sensor report_requests runs it."""
+    """Set a failed report request to pending again; the sensor report_requests runs it."""
     from lending_pipelines.register import ReportRequests
 
     with register_session() as session:
@@ -167,7 +169,7 @@ def ask_again(
 
 @app.command()
 def demo() -> None:
-    """Fill a home of its own with sample data, close its 18 months, deliver tapes, make five reports, and say where."""
+    """Create a demo: sample data, 18 months of closes, delivered tapes and five reports, in a folder of its own."""
     from lending_pipelines.cli.demo import run_demo
 
     run_demo(typer.echo, tell_step)
@@ -177,7 +179,7 @@ def demo() -> None:
 def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
-    """Open Dagster on 127.0.0.1 (it has no sign-in: put a proxy in front of it to share it)."""
+    """Start Dagster's UI on 127.0.0.1. It has no sign-in: put a proxy in front of it to share it."""
     from lending_pipelines.runs import instance_home
 
     instance_home(Settings.from_environment())
@@ -186,7 +188,7 @@ def ui(
 
 
 def _synced(metadata: dict[str, Any]) -> str:
-    """What the sync of a table did."""
+    """The result of the sync of a table."""
     if "absent" in metadata:
         return f"  {metadata['absent']}"
     counted = ("read", "added", "updated", "removed")
@@ -202,13 +204,13 @@ def _assignments(settings: list[str]) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings]
     wrong = [name for name, equals, _ in pairs if not equals]
     if wrong:
-        raise LendingError(f"--set {wrong[0]}: write a parameter as name=value")
+        raise LendingError(f"--set {wrong[0]}: write a parameter like name=value")
     return {name: value for name, _, value in pairs}
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one line, and exit status 1."""
-    # With Python's default of 700 objects a close collects 2,000 times, a tenth of its CPU time, and frees little.
+    """Run the command. An error that the user can fix is printed as one line, with exit status 1."""
+    # Python's default of 700 objects makes a close collect 2,000 times: a tenth of its CPU time, with little freed.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         app()

@@ -1,6 +1,6 @@
-"""The demonstration: a made-up lender in a home of its own, closed over its whole history, with reports and tapes.
+"""The demonstration: an invented lender in its own home, closed over its full history, with reports and tapes.
 
-It uses the commands' own functions; nothing works only here.
+It calls the same functions as the commands.
 """
 
 import os
@@ -55,29 +55,34 @@ _OWN = (
 
 
 class DemoError(LendingError):
-    """The demonstration would touch something that is not its own."""
+    """The demonstration would change something that it did not create."""
 
 
 def run_demo(say: Callable[[str], None], progress: Progress) -> None:
-    """Make the demonstration afresh in LENDING_HOME and say what was made, where, and how long it took.
+    """Create the demonstration in LENDING_HOME and print what was made, where, and how long it took.
 
-    DemoError when LENDING_HOME holds anything else, or when an environment variable points outside it.
+    Args:
+        say: Prints a line.
+        progress: Called for each finished step.
+
+    Raises:
+        DemoError: LENDING_HOME has other content, or an environment variable points outside it.
     """
     settings = _own_home()
     started = time.monotonic()
     say(f"1/6  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
     rows = fill_database(SPEC, settings.servicing_url)
     say(f"     {sum(rows.values()):,} rows in {len(rows)} tables")
-    say("2/6  Two portfolios, one of which chooses its loans, two investors and three loan tapes")
+    say("2/6  Two portfolios (one with a rule), two investors and three loan tapes")
     _register(settings)
-    say("3/6  The daily close of every day, in one run")
+    say("3/6  The daily close of all days, in one run")
     closed = run_job("daily_close", days=(SPEC.first, SPEC.last), progress=progress)
     for warning in closed.warnings:
         say(f"     warning: {warning}")
-    say("4/6  The last tapes are delivered to folders")
+    say("4/6  Delivery of the last tapes to folders")
     for tape, day in TAPES.items():
         run_job("deliver_tape", deliver_run_config(tape, day, failed=True), progress=progress)
-    say("5/6  A portfolio is sold at the end of the last day")
+    say("5/6  The sale of a portfolio at the end of the last day")
     run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
     say("6/6  Reports")
     files = {
@@ -91,10 +96,10 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
 
 def _own_home() -> Settings:
     if elsewhere := [name for name in _OWN if os.environ.get(name)]:
-        raise DemoError(f"the demo makes its own data: unset {', '.join(elsewhere)} first")
+        raise DemoError(f"the demo creates its own data: unset {', '.join(elsewhere)} first")
     settings = Settings.from_environment()
     if settings.home.exists() and any(settings.home.iterdir()) and not (settings.home / MARKER).exists():
-        raise DemoError(f"{settings.home} holds something else: set LENDING_HOME to a new folder for the demo")
+        raise DemoError(f"{settings.home} has other content: set LENDING_HOME to a new folder for the demo")
     shutil.rmtree(settings.home, ignore_errors=True)
     settings.home.mkdir(parents=True)
     (settings.home / MARKER).touch()
@@ -102,9 +107,9 @@ def _own_home() -> Settings:
 
 
 def _register(settings: Settings) -> None:
-    """A portfolio of the first product's loans, half of them sold to a fund, and one that takes auto loans by itself.
+    """Add a portfolio of the first product's loans, half of them sold to a fund, and a portfolio with a rule.
 
-    With the investor who is to buy that one, and a tape for each of those who want one: monthly, quarterly, yearly.
+    Also adds the investor who buys the second portfolio, and monthly, quarterly and yearly tapes.
     """
     loans = servicing_metadata().tables["loans"]
     engine = sa.create_engine(settings.servicing_url)

@@ -1,6 +1,6 @@
 """The commands on portfolios, investors and sales: `lending portfolio …`, `lending investor …`, `lending undo-sale`.
 
-Commands only parse, call and print; what may be done is said in register/.
+Commands only parse, call and print. register/ enforces the rules.
 """
 
 from datetime import datetime
@@ -24,28 +24,28 @@ from lending_pipelines.register.models import InvestorType
 if TYPE_CHECKING:
     from lending_pipelines.register import LoanList
 
-portfolio = typer.Typer(help="Portfolios: make, fill, close, sell and list them.", no_args_is_help=True)
-investor = typer.Typer(help="Investors, and the loans that they bought.", no_args_is_help=True)
+portfolio = typer.Typer(help="Create, fill, close, sell and list portfolios.", no_args_is_help=True)
+investor = typer.Typer(help="Create investors and assign loans to them.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The name; a wrong one is answered with those near it.")]
+Name = Annotated[str, typer.Argument(help="The name. A wrong name gets similar names as suggestions.")]
 Loans = Annotated[
     Path,
-    typer.Argument(help="A file of loan ids, one a line, or a CSV file (comma, semicolon, tab) with a column loan_id."),
+    typer.Argument(help="A file of loan ids, one per line, or a CSV file with a loan_id column."),
 ]
-Rule = Annotated[Path, typer.Argument(help="A JSON file with the criteria.")]
+Rule = Annotated[Path, typer.Argument(help="A JSON file with the rule.")]
 Text = Annotated[str | None, typer.Option()]
 
 
 @portfolio.command("create")
 def create_portfolio(
-    name: Annotated[str, typer.Argument(help="A name that no portfolio has.")],
-    opened: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day on which it takes loans.")],
+    name: Annotated[str, typer.Argument(help="The name of the new portfolio; it must be unused.")],
+    opened: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day on which it can take loans.")],
     description: Annotated[str, typer.Option()] = "",
-    program: Annotated[str | None, typer.Option(help="The program_id whose loans alone it takes.")] = None,
-    priority: Annotated[int, typer.Option(help="A lower one chooses first.")] = 0,
-    criteria: Annotated[Path | None, typer.Option(help="A JSON file with the rule by which it takes loans.")] = None,
+    program: Annotated[str | None, typer.Option(help="The program_id, if it takes loans of one program only.")] = None,
+    priority: Annotated[int, typer.Option(help="Rules with a lower priority select first.")] = 0,
+    criteria: Annotated[Path | None, typer.Option(help="A JSON file with the rule that selects loans.")] = None,
 ) -> None:
-    """Make a portfolio, with a rule by which it takes loans or without."""
+    """Create a portfolio, with or without a rule that selects loans."""
     from lending_pipelines.register import Portfolios
 
     rule = _criteria(criteria) if criteria else None
@@ -61,7 +61,7 @@ def create_portfolio(
 
 @portfolio.command("criteria")
 def set_criteria(name: Name, criteria: Rule) -> None:
-    """Give a portfolio another rule; the loans in it stay."""
+    """Replace a portfolio's rule. The loans in it stay."""
     from lending_pipelines.register import Portfolios
 
     rule = _criteria(criteria)
@@ -72,7 +72,7 @@ def set_criteria(name: Name, criteria: Rule) -> None:
 
 @portfolio.command("assign")
 def assign_loans(name: Name, loans: Loans, on: On) -> None:
-    """Put loans into an open portfolio from a day on."""
+    """Assign loans to an open portfolio from a day on."""
     from lending_pipelines.register import Portfolios, read_loan_list
 
     listed = read_loan_list(loans)
@@ -86,14 +86,16 @@ def assign_loans(name: Name, loans: Loans, on: On) -> None:
 
 @portfolio.command("remove")
 def remove_loans(name: Name, loans: Loans, on: On, yes: Yes = False) -> None:
-    """Take loans out of a portfolio; the day before is their last in it. Asks when they cannot be put back."""
+    """Remove loans from a portfolio; their last day in it is the day before. Asks if they cannot be added again."""
     from lending_pipelines.register import Portfolios, read_loan_list
 
     listed = read_loan_list(loans)
     with register_session() as session:
         out_of = Portfolios(session).by_name(name)
     if out_of.status != "open":
-        what = f"Remove loans from portfolio {name!r} from {on.date()}. It is {out_of.status} and takes no loans back."
+        what = (
+            f"Remove loans from portfolio {name!r} from {on.date()}. It is {out_of.status}: they cannot be added again."
+        )
         confirm(what, describe_loans(listed.prices, on.date()), yes=yes)
     with register_session() as session:
         removed = Portfolios(session).remove(out_of.portfolio_id, listed.prices, on.date())
@@ -102,13 +104,13 @@ def remove_loans(name: Name, loans: Loans, on: On, yes: Yes = False) -> None:
 
 @portfolio.command("close")
 def close_portfolio(name: Name, on: On, yes: Yes = False) -> None:
-    """Let a portfolio take no loans from a day on; those in it are still tracked. Asks first."""
+    """Close a portfolio: it takes no loans from a day on and keeps those that it has. Asks first."""
     from lending_pipelines.register import Portfolios
 
     with register_session() as session:
         closing = Portfolios(session).by_name(name)
         held = Portfolios(session).loan_ids(closing.portfolio_id, on.date())
-    what = f"Close portfolio {name!r} on {on.date()}. It cannot be opened again."
+    what = f"Close portfolio {name!r} on {on.date()}. It cannot be reopened."
     confirm(what, describe_loans(held, on.date()), yes=yes)
     with register_session() as session:
         Portfolios(session).close(closing.portfolio_id, on.date())
@@ -116,7 +118,7 @@ def close_portfolio(name: Name, on: On, yes: Yes = False) -> None:
 
 @portfolio.command("list")
 def list_portfolios() -> None:
-    """List the portfolios: status, priority, opened, closed, whether they take loans by rule, and their name."""
+    """List portfolios: status, priority, opened, closed, with or without a rule, name."""
     from lending_pipelines.register import Portfolios
 
     with register_session() as session:
@@ -131,7 +133,7 @@ def run_rules(
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")],
 ) -> None:
-    """Let the rules of open portfolios choose on a range of days, as every close does."""
+    """Apply the rules of open portfolios to a range of days, as every close does."""
     from lending_pipelines.runs import run_job
 
     finished = run_job("assign_portfolios", days=(first.date(), last.date()), progress=tell_step)
@@ -143,7 +145,7 @@ def sell_portfolio(
     name: Name,
     to: Annotated[str, typer.Option(help="Name of the investor who buys it.")],
     on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The closed day at whose end it is sold.")],
-    price: Annotated[str, typer.Option(help="The whole price, as 98500.00.")],
+    price: Annotated[str, typer.Option(help="The total price, like 98500.00.")],
     yes: Yes = False,
 ) -> None:
     """Sell a portfolio with all its loans. Shows loans, balance and price, and asks first."""
@@ -167,7 +169,7 @@ def sell_portfolio(
 
 @portfolio.command("sales")
 def list_sales() -> None:
-    """List the sales, the latest first, with what undo-sale needs."""
+    """List sales, latest first, with the ids for undo-sale."""
     from lending_pipelines.register import Investors, Portfolios, Sales
 
     with register_session() as session:
@@ -180,25 +182,25 @@ def list_sales() -> None:
             )
 
 
-def undo_sale(sale_id: Annotated[str, typer.Argument(help="The sale, as lending portfolio sales lists it.")]) -> None:
-    """Take back a sale that was recorded in the last 24 hours."""
+def undo_sale(sale_id: Annotated[str, typer.Argument(help="The sale's id, from `lending portfolio sales`.")]) -> None:
+    """Undo a sale recorded in the last 24 hours."""
     from lending_pipelines.register import Sales
 
     with register_session() as session:
         Sales(session).undo(sale_id)
-    typer.echo(f"{sale_id} is undone")
+    typer.echo(f"sale {sale_id} is undone")
 
 
 @investor.command("create")
 def create_investor(
     name: Annotated[str, typer.Argument(help="The investor's name.")],
-    investor_type: Annotated[InvestorType, typer.Option("--type", help="What kind of investor it is.")],
+    investor_type: Annotated[InvestorType, typer.Option("--type", help="The kind of investor.")],
     bank_account: Text = None,
     phone: Text = None,
     email: Text = None,
     address: Text = None,
 ) -> None:
-    """Make an investor."""
+    """Create an investor."""
     from lending_pipelines.register import Investors
 
     about = {"bank_account": bank_account, "phone": phone, "email": email, "address": address}
@@ -216,14 +218,14 @@ def assign_to_investor(
     on: On,
     yes: Yes = False,
 ) -> None:
-    """Make loans an investor's from a day on; without a price, none is known. Asks first."""
+    """Assign loans to an investor from a day on, with purchase prices if the file has them. Asks first."""
     from lending_pipelines.register import Investors, read_loan_list
 
     listed = read_loan_list(loans)
     _require_loans(listed)
     with register_session() as session:
         owner = Investors(session).by_name(name)
-    what = f"Assign loans to investor {name!r} from {on.date()}. An assignment cannot be taken back."
+    what = f"Assign loans to investor {name!r} from {on.date()}. An assignment cannot be undone."
     confirm(what, describe_loans(listed.prices, on.date(), prices=listed.prices), yes=yes)
     with register_session() as session:
         added = Investors(session).assign(owner.investor_id, listed.prices.items(), on.date())
@@ -254,7 +256,7 @@ def _criteria(path: Path) -> dict:
 
 
 def _require_loans(listed: "LoanList", program_id: str | None = None) -> None:
-    """RegisterError, with every line, when ids are not loans, or are loans of another program than this one."""
+    """Raise RegisterError that names every line whose id is not a loan, or is a loan of another program."""
     with known_names("loan_id") as names:
         listed.refuse(names.unknown("loan_id", listed.prices.keys()))
         if program_id is not None:

@@ -3,11 +3,11 @@
 import typer
 
 EXIT_STATUS = {"good": 0, "warnings": 3, "failed": 1}
-"""2 is taken: a command that is not understood ends with it."""
+"""Typer uses exit status 2 for wrong usage."""
 
 
 def status() -> None:
-    """Show the last closed day: how the book moved, what failed or waits, and the days that are not closed.
+    """Show the last closed day: the changes in the book, failures, open deliveries, and days that are not closed.
 
     Exit status: 0 good, 3 with warnings, 1 failed.
     """

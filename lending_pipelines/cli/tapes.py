@@ -1,6 +1,6 @@
 """The commands on loan tapes: their configurations, fields and templates, and their delivery.
 
-Commands only parse, call and print; what a tape may hold is said in tapes/, what may be delivered in register/.
+Commands only parse, call and print. tapes/ validates configurations; register/ records deliveries.
 """
 
 from datetime import datetime
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from lending_pipelines.register.models import TapeDelivery
 
 Status = Annotated[
-    Literal["pending", "delivering", "delivered", "failed"] | None, typer.Option(help="Only those of this status.")
+    Literal["pending", "delivering", "delivered", "failed"] | None, typer.Option(help="Only those with this status.")
 ]
 
 
 def tape_config(
     file: Annotated[str, typer.Argument(help="A TOML file: name, portfolio, tape_schedule, required_fields, …")],
 ) -> None:
-    """Save a loan tape's configuration, once its fields or its template are checked."""
+    """Validate and save a loan tape's configuration."""
     from lending_pipelines.tapes import load_tape_config
 
     with register_session() as session:
@@ -32,7 +32,7 @@ def tape_config(
 
 
 def tape_fields() -> None:
-    """List every field that a loan tape can have: type, unit, whether it is personal, meaning."""
+    """List every field of the tape catalogue: type, unit, whether it is personal, meaning."""
     from lending_pipelines.tapes import CATALOGUE
 
     for field in CATALOGUE.values():
@@ -41,9 +41,11 @@ def tape_fields() -> None:
 
 
 def tape_templates(
-    name: Annotated[str, typer.Argument(help="A template, to list its fields. Empty: all, with their coverage.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="A template, to list its fields. Empty: all templates with coverage.")
+    ] = "",
 ) -> None:
-    """List the templates of loan tapes, and how many fields of each hold data."""
+    """List the loan tape templates and how many of their fields have data."""
     from lending_pipelines.tapes import template, template_names
 
     if not name:
@@ -58,9 +60,9 @@ def tape_templates(
 
 def deliveries(
     status: Status = None,
-    limit: Annotated[int, typer.Option(help="How many, the latest day first.")] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number of deliveries, latest day first.")] = 20,
 ) -> None:
-    """List deliveries of tapes: where to, what became of them, and what the others wait for."""
+    """List tape deliveries: destination, status, and what pending ones wait for."""
     from lending_pipelines.register import TapeDeliveries
 
     with register_session() as session:
@@ -72,7 +74,7 @@ def deliver(
     tape: Annotated[str, typer.Argument(help="The name of the tape's configuration.")],
     on: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The business date of the tape.")],
 ) -> None:
-    """Deliver a day's tape now where it has not arrived yet: also what waits for its next attempt, or has failed."""
+    """Deliver a day's tape now where it has not been delivered, including waiting and failed deliveries."""
     from lending_pipelines.jobs import deliver_run_config
     from lending_pipelines.register import TapeConfigs, TapeDeliveries
     from lending_pipelines.runs import run_job
@@ -84,7 +86,7 @@ def deliver(
 
 
 def _told(session: "Session", delivery: "TapeDelivery") -> str:
-    """A delivery in a line: its receipt, or what it waits for."""
+    """A delivery as one line: its receipt, or what it waits for."""
     from lending_pipelines.register import TapeConfigs
 
     tape = TapeConfigs(session).get(delivery.config_id).name

@@ -1,4 +1,4 @@
-"""What the commands share: the register and the lake opened for one command, questions, and the steps of a run."""
+"""Shared by the commands: access to the register and the lake, confirmations, and the progress of a run."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from lending_pipelines.known_names import KnownNames
     from lending_pipelines.lake import Lake
 
-On = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The business date from which it holds.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")]
+On = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The business date from which it applies.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation, for scripts.")]
 
 
 @contextmanager
 def register_session() -> "Iterator[Session]":
-    """A session on the register, brought up to this version's tables, in one transaction."""
+    """A session of the register in one transaction, after migrating it to this version."""
     from lending_pipelines.register import Register
 
     register = Register(Settings.from_environment().register_url)
@@ -51,7 +51,7 @@ def opened_lake() -> "Iterator[Lake]":
 
 @contextmanager
 def known_names(*fields: str) -> "Iterator[KnownNames]":
-    """The names in the servicing tables; warns of each of the fields that cannot be checked yet."""
+    """The names in the servicing tables. Prints a warning for each field that cannot be checked yet."""
     from lending_pipelines.known_names import KnownNames
 
     with opened_lake() as lake:
@@ -59,7 +59,7 @@ def known_names(*fields: str) -> "Iterator[KnownNames]":
         for field in fields:
             if not names.has(field):
                 typer.echo(
-                    f"warning: {field} is not checked: nothing to compare it with was synced yet; see `lending sync`",
+                    f"warning: {field} is not checked because no table with its names is synced; see `lending sync`",
                     err=True,
                 )
         yield names
@@ -71,14 +71,18 @@ def describe_loans(
     prices: Mapping[str, Decimal | None] | None = None,
     price: Decimal | None = None,
 ) -> list[str]:
-    """Lines that say how many loans there are, what they owe, and what share of that their price is.
+    """Lines with the number of loans, their balance, and the price as a share of it.
 
-    The balance is that of the last closed day up to `on`. `prices` are by loan, `price` is for all of them.
+    Args:
+        loan_ids: The loans.
+        on: The balance is that of the last closed day up to this date.
+        prices: The price of each loan.
+        price: One price for all loans.
     """
     day, found = _balances(loan_ids, on)
     lines = [f"  loans: {len(loan_ids):,}"]
     if day is None:
-        lines.append("  balance: not known, no day is closed yet")
+        lines.append("  balance: unknown, because no day is closed yet")
     for currency, principal in sorted(found.items()):
         balance = sum(principal.values(), Decimal(0))
         lines.append(f"  balance on {day}: {balance:,} {currency} (loans: {len(principal):,})")
@@ -93,20 +97,20 @@ def describe_loans(
 
 
 def confirm(what: str, lines: list[str], *, yes: bool) -> None:
-    """Show what is about to be done, and ask unless `yes`; LendingError when the answer is not yes."""
+    """Show what is about to change, and ask unless `yes`. Raises LendingError unless the answer is yes."""
     typer.echo("\n".join([what, *lines]), err=True)
     if yes:
         return
     try:
-        agreed = typer.confirm("Go on?", err=True)
+        agreed = typer.confirm("Continue?", err=True)
     except typer.Abort:
-        raise LendingError("nothing was done: answer y, or give --yes in a script") from None
+        raise LendingError("nothing was changed: answer y, or use --yes in a script") from None
     if not agreed:
-        raise LendingError("nothing was done")
+        raise LendingError("nothing was changed")
 
 
 def tell_step(name: str, seconds: float) -> None:
-    """Tell of a step of a run that ended."""
+    """Print a finished step of a run."""
     typer.echo(f"  {name:<32}{seconds:>8.1f} s", err=True)
 
 

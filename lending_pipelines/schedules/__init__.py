@@ -1,4 +1,4 @@
-"""When things run by themselves: one file a kind of schedule."""
+"""Dagster schedules: one file per kind."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from lending_pipelines.settings import Settings
 
 
 def schedules() -> list[Any]:
-    """The nightly close, the assignment of loans, and the reports of the file LENDING_REPORT_SCHEDULES."""
+    """The nightly close, the assignment of loans, and the reports in the file LENDING_REPORT_SCHEDULES."""
     settings = Settings.from_environment()
     file = settings.report_schedules_file
     reports = report_schedules(file, settings.timezone) if file else ()

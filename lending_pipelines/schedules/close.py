@@ -8,5 +8,5 @@ daily_close_schedule = dg.build_schedule_from_partitioned_job(
     daily_close,
     name="daily_close_schedule",
     hour_of_day=1,
-    description="At 01:00 in LENDING_TIMEZONE: the close of the day before.",
+    description="At 01:00 in LENDING_TIMEZONE: close the day before.",
 )

@@ -1,6 +1,6 @@
-"""How what a source has differs from what the lake holds, and what of it must be told: row by row, by key.
+"""The differences between the source's rows and the lake's, by key, and the warnings about them.
 
-Rows are compared as sets by the lake's engine. Nothing is committed here.
+The lake's engine compares rows as sets. Nothing is committed here.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lending_pipelines.sources.reading import Reading
 from lending_pipelines.tables import Table
 
 LISTED = 20
-"""How many rows a warning names."""
+"""The number of rows that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Changes:
     """The rows of one reading that differ from the lake's."""
 
     added: ir.Table
-    """Rows whose key the lake does not have."""
+    """Rows whose key is not in the lake."""
     changed: ir.Table
-    """Rows whose key the lake has with other content."""
+    """Rows whose key is in the lake with other values."""
     gone: ir.Table
     """Rows of the lake that the source no longer has."""
     rows_added: int
@@ -35,7 +35,7 @@ class Changes:
 
 
 def changes(table: Table, reading: Reading, current: ir.Table) -> Changes:
-    """What a reading changes in `current`, the lake's rows."""
+    """The differences between a reading and `current`, the lake's rows."""
     key = list(table.key)
     added = reading.rows.anti_join(current, key)
     changed = _changed(table, reading.rows, current)
@@ -44,23 +44,23 @@ def changes(table: Table, reading: Reading, current: ir.Table) -> Changes:
 
 
 def warnings(table: Table, found: Changes) -> list[str]:
-    """What a user must know of the changes: rows that vanished, and events that changed."""
+    """Warnings about rows that disappeared and events that changed."""
     told = []
     if found.rows_gone:
         told.append(
-            f"{table.name}: {found.rows_gone} rows that the lake held are no longer in the source; from now on they do "
-            f"not count ({_keys(table, found.gone, found.rows_gone)})"
+            f"{table.name}: {found.rows_gone} rows of the lake are no longer in the source and do not count any "
+            f"more ({_keys(table, found.gone, found.rows_gone)})"
         )
     if found.rows_changed and table.load == "append":
         told.append(
-            f"{table.name}: {found.rows_changed} rows were changed in the source, though events never change; from now "
-            f"on the new content counts ({_keys(table, found.changed, found.rows_changed)})"
+            f"{table.name}: {found.rows_changed} rows have changed in the source, although events must not change; "
+            f"the new values count from now on ({_keys(table, found.changed, found.rows_changed)})"
         )
     return told
 
 
 def in_future(table: Table, rows: ir.Table, now: datetime) -> list[str]:
-    """A warning for each column of instants that has some after `now` (UTC), with the rows."""
+    """A warning for each timestamp column with values after `now` (UTC), with the rows."""
     told = []
     for column in (column.name for column in table.columns if column.type.startswith("timestamp")):
         late = rows.filter(rows[column] > now)
@@ -86,7 +86,7 @@ def _changed(table: Table, rows: ir.Table, current: ir.Table) -> ir.Table:
 
 
 def _keys(table: Table, rows: ir.Table, number: int, *columns: str) -> str:
-    """The first rows by their key, with the columns."""
+    """The keys of the first rows, with the columns."""
     first = rows.select(*table.key, *columns).order_by(*table.key).limit(LISTED).to_pyarrow().to_pylist()
     listed = "; ".join(", ".join(f"{name}={value}" for name, value in row.items()) for row in first)
     return f"{listed}; and {number - LISTED} more" if number > LISTED else listed

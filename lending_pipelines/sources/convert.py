@@ -52,7 +52,7 @@ def _array(values: Values) -> pa.Array:
     found = pa.array(values)
     # Arrow takes a datetime among dates for a date, and drops its time.
     if pa.types.is_date(found.type) and any(isinstance(value, datetime) for value in values):
-        raise pa.ArrowInvalid("dates mixed with instants")
+        raise pa.ArrowInvalid("dates mixed with timestamps")
     return found
 
 
@@ -89,7 +89,7 @@ def _without_noise(found: pa.Array, wanted: pa.DataType) -> pa.Array:
     """Floats as the decimals that they stand for."""
     known = found.drop_null().to_numpy(zero_copy_only=False)
     if np.any(np.spacing(np.abs(known)) > _CENT):
-        raise pa.ArrowInvalid("a float of this size cannot tell one cent from the next")
+        raise pa.ArrowInvalid("a float of this size is not exact to the cent")
     if found.type != pa.float64():
         # A real's own digits are those of its shortest text: 0.15, not 0.1500000059604645.
         found = found.cast(pa.string()).cast(pa.float64())

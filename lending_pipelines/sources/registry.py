@@ -1,4 +1,4 @@
-"""Finds the adapters: every package in this folder is one, so that adding a servicing system edits nothing."""
+"""Finds the source adapters: every package in this folder is one, so a new adapter needs no registration."""
 
 import importlib
 import pkgutil
@@ -13,7 +13,7 @@ def source_names() -> list[str]:
 
 
 def open_source(name: str, url: str) -> Source:
-    """The adapter of that name on that URL; SourceError when there is no such adapter or the URL cannot be one."""
+    """The adapter with that name for that URL. Raises SourceError when the adapter or the URL is not valid."""
     if name not in source_names():
-        raise SourceError(f"there is no source adapter {name!r}: LENDING_SOURCE is one of {', '.join(source_names())}")
+        raise SourceError(f"unknown source adapter {name!r}: set LENDING_SOURCE to one of {', '.join(source_names())}")
     return importlib.import_module(f"{sources.__name__}.{name}").Adapter(url)

@@ -67,7 +67,7 @@ def _required(column: Column) -> _Rule:
 
 
 def _one_of(column: Column) -> _Rule:
-    problem = f"have a value that is none of {', '.join(column.values)}"
+    problem = f"have a value that is not one of {', '.join(column.values)}"
     return _Rule(column.name, problem, lambda rows: rows[column.name].notin(column.values))
 
 
@@ -85,7 +85,7 @@ _TABLE_RULES: dict[str, tuple[_Rule, ...]] = {
         *map(_not_negative, ("principal", "interest", "fees")),
         _Rule(
             "reverses_id",
-            "are reversals of nothing",
+            "are reversals without reverses_id",
             lambda t: (t.type == "reversal") & t.reverses_id.isnull(),
             on_nulls=True,
         ),
@@ -118,7 +118,7 @@ def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Itera
         return
     repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
     if _count(repeated):
-        yield _finding(table, ", ".join(table.key), "are keys given more than once", repeated)
+        yield _finding(table, ", ".join(table.key), "have a key that occurs more than once", repeated)
 
 
 def _unknown_reversed(

@@ -81,7 +81,7 @@ def _check_schema(reader: Reader, table: Table, rows: pa.Table) -> None:
         if expected.get(name) != found.get(name):
             raise SourceError(
                 f"{reader.name}: {table.name}.{name} must be {expected.get(name, 'left out')}, "
-                f"but the adapter gives {found.get(name, 'no such column')}"
+                f"but the adapter returns {found.get(name, 'no such column')}"
             )
     if list(expected) != list(found):
         raise SourceError(f"{reader.name}: {table.name} must have its columns in the order {', '.join(expected)}")

@@ -1,7 +1,7 @@
-"""The sync: brings servicing tables from a source into the lake, all of one moment.
+"""The sync: copies servicing tables from a source into the lake, all from one snapshot.
 
-Each table is staged on disk, judged there as a set (rules.py), compared with the lake (reading.py, changes.py) and
-committed at once. A table that breaks a rule is refused and the lake keeps what it had; the other tables go on.
+Each table is staged on disk, validated (rules.py), compared with the lake (reading.py, changes.py) and committed in one
+step. A table that breaks a rule is rejected and keeps its earlier rows in the lake; the other tables are still synced.
 """
 
 import time
@@ -185,7 +185,7 @@ class _TableSync:
         broken = findings(self._table, reading.rows, self._current, self._conventions, reading.unreadable)
         if broken:
             raise SyncError(
-                f"{self._reader.name}: table {self._name} is refused and the lake keeps what it had: "
+                f"{self._reader.name}: table {self._name} is rejected and keeps its earlier rows: "
                 + "; ".join(f"{self._name}.{finding}" for finding in broken)
             )
 
@@ -202,16 +202,16 @@ class _TableSync:
         return self._lake.version(self._name)
 
     def _absent(self) -> SyncResult:
-        """A table that the source does not have: empty in the lake, unless it was there before or must be there."""
+        """Handle a table that the source lacks: empty in the lake; an error if it is required or was synced before."""
         if self._name in REQUIRED:
             raise SourceError(
-                f"{self._reader.name}: there is no table {self._name}: without {', '.join(REQUIRED)} there are no "
-                "positions; offer each as a table or view"
+                f"{self._reader.name}: table {self._name} is missing: {', '.join(REQUIRED)} are required; provide "
+                "each as a table or view"
             )
         if self._current is not None and (count(self._current) or self._lake.note(self._name) not in ("", ABSENT)):
             raise SourceError(
-                f"{self._reader.name}: there is no table {self._name}, which an earlier sync read; the lake keeps what "
-                "it had: offer the table again, as an empty view if it is no longer kept"
+                f"{self._reader.name}: table {self._name} is missing, but an earlier sync read it; the lake keeps its "
+                "rows: provide the table again, as an empty view if it is no longer used"
             )
         if self._current is None:
             self._lake.replace(self._name, self._nothing(), note=ABSENT)

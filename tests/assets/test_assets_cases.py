@@ -64,7 +64,7 @@ def test_an_interest_free_portfolio_and_a_day_without_loans(case):
     # On 4 January no table of loans has a row, and the day is closed.
     assert min(snapshots) == date(2024, 1, 5)
     assert (
-        "2024-01-04 to 2024-01-04 is closed already"
+        "2024-01-04 to 2024-01-04 is already closed"
         in lending("close", "--from", "2024-01-04", "--to", "2024-01-04").stdout
     )
     with dg.DagsterInstance.get() as instance:

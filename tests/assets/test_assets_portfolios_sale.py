@@ -137,7 +137,10 @@ def test_the_command_shows_the_price_beside_the_balance_and_asks(selling):
         portfolio = Portfolios(session).by_name("For sale").portfolio_id
     balance = sum(row["principal_outstanding"] for row in held if row["portfolio_id"] == portfolio)
     asked = ["portfolio", "sell", "For sale", "--to", BUYER, "--on", str(LAST), "--price", "100"]
-    for answer, message in (("n\n", "nothing was done"), ("", "nothing was done: answer y, or give --yes in a script")):
+    for answer, message in (
+        ("n\n", "nothing was changed"),
+        ("", "nothing was changed: answer y, or use --yes in a script"),
+    ):
         refused = CliRunner().invoke(app, asked, input=answer)
         assert str(refused.exception) == message
         assert "  loans: 30" in refused.stderr

@@ -135,7 +135,7 @@ def test_a_bad_ticket_does_not_stop_the_close_of_the_loans(case):
     closed = lending("close", "--from", "2024-01-31", "--to", "2024-01-31")
 
     assert closed.returncode == 0, closed.stderr
-    told = "check tickets.synced failed: canonical: table tickets is refused and the lake keeps what it had"
+    told = "check tickets.synced failed: canonical: table tickets is rejected and keeps its earlier rows"
     assert told in closed.stderr.splitlines()[-1]
     assert "ticket_id=TK1" in closed.stderr
     (row,) = home.rows("loan_positions", JAN_31, JAN_31)
@@ -148,7 +148,7 @@ def test_a_bad_ticket_does_not_stop_the_close_of_the_loans(case):
     synced = lending("sync")
     assert synced.returncode == 1
     assert synced.stderr.splitlines()[-1] == (
-        "Error: sync: 1 of 22 tables are refused and the lake keeps what it had: tickets"
+        "Error: sync: 1 of 22 tables were rejected and keep their earlier rows: tickets"
     )
 
 
@@ -164,4 +164,4 @@ def test_tables_that_the_database_does_not_have_are_told_by_name(case):
     home.servicing("DROP TABLE users")
     gone = lending("sync")
     assert gone.returncode == 1
-    assert "there is no table users, which an earlier sync read" in gone.stderr
+    assert "table users is missing, but an earlier sync read it" in gone.stderr

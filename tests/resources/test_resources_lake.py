@@ -42,7 +42,7 @@ def test_conventions_that_cannot_be_read_are_not_the_defaults(monkeypatch):
 def test_an_unknown_adapter_is_refused_with_those_there_are(monkeypatch):
     monkeypatch.setenv("LENDING_SOURCE", "canonicall")
 
-    with pytest.raises(SourceError, match="'canonicall': LENDING_SOURCE is one of absee, canonical"):
+    with pytest.raises(SourceError, match="'canonicall': set LENDING_SOURCE to one of absee, canonical"):
         SourceResource().open()
 
 

@@ -64,7 +64,7 @@ def test_a_report_is_on_the_day_before_its_tick_unless_it_names_another(file):
         ("[[report", "reports.toml cannot be read"),
         ("[report]", r"write each report as a table \[\[report\]\]"),
         (BOARD.replace("portfolio_summary", "portfolio_sumary"), "report 1: .*did you mean 'portfolio_summary'"),
-        (BOARD.replace('"pdf"', '"docx"'), "report 1: .*there is no format 'docx'; write csv or xlsx"),
+        (BOARD.replace('"pdf"', '"docx"'), "report 1: .*unknown format 'docx'; write csv or xlsx"),
         (BOARD.replace("history = 6", "history = 0"), "report 1: .*history is 0"),
         (BOARD.replace('requested_by = "board"', ""), "report 1: requested_by: Field required"),
         (BOARD.replace('name = "march"', 'name = "board_pack"'), "board_pack is the name of two reports"),

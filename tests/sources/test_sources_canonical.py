@@ -187,5 +187,5 @@ def test_a_server_that_does_not_answer_is_an_error_without_the_password():
 
 
 def test_what_is_no_database_url_is_an_error():
-    with pytest.raises(SourceError, match="LENDING_SERVICING_URL cannot be used as a database URL"):
+    with pytest.raises(SourceError, match="LENDING_SERVICING_URL is not a valid database URL"):
         open_source("canonical", "servicing.csv")

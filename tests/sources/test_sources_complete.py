@@ -72,8 +72,7 @@ def test_a_row_that_vanished_is_told_by_key_and_counts_no_more(database, lake, m
 
     assert (result.rows_added, result.rows_updated, result.rows_removed, result.version) == (0, 0, 1, 1)
     assert result.warnings == (
-        "transactions: 1 rows that the lake held are no longer in the source; from now on they do not count "
-        "(transaction_id=T2)",
+        "transactions: 1 rows of the lake are no longer in the source and do not count any more (transaction_id=T2)",
     )
     assert ids(lake) == ["T1", "T20"]
     # What was known before still has it, what is known since then does not.
@@ -103,8 +102,8 @@ def test_an_event_that_was_changed_is_told_and_replaces_the_earlier_one(database
 
     assert (result.rows_added, result.rows_updated, result.rows_removed) == (0, 1, 0)
     assert result.warnings == (
-        "transactions: 1 rows were changed in the source, though events never change; from now on the new content "
-        "counts (transaction_id=T2)",
+        "transactions: 1 rows have changed in the source, although events must not change; the new values count from "
+        "now on (transaction_id=T2)",
     )
     amounts = {row["transaction_id"]: row["amount"] for row in rows(lake)}
     assert amounts == {"T1": Decimal("100.30"), "T2": Decimal("90.30"), "T20": Decimal("100.30")}
@@ -139,7 +138,7 @@ def test_a_loan_that_vanished_is_taken_out_and_one_that_changed_is_not_told(data
 
     assert (result.rows_updated, result.rows_removed) == (1, 1)
     assert [warning.partition(":")[2] for warning in result.warnings] == [
-        " 1 rows that the lake held are no longer in the source; from now on they do not count (loan_id=L2)"
+        " 1 rows of the lake are no longer in the source and do not count any more (loan_id=L2)"
     ]
     assert [(row["loan_id"], row["principal"]) for row in rows(lake, "loans")] == [("L1", 1000), ("L3", 900)]
     assert [row["loan_id"] for row in rows(lake, "loans", before)] == ["L1", "L2", "L3"]

@@ -18,7 +18,9 @@ def test_a_new_folder_is_found_by_itself(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(SourceError, match=r"no source adapter 'berlin': LENDING_SOURCE is one of absee, canonical"):
+    with pytest.raises(
+        SourceError, match=r"unknown source adapter 'berlin': set LENDING_SOURCE to one of absee, canonical"
+    ):
         open_source("berlin", "sqlite://")
 
 

@@ -108,7 +108,7 @@ def test_a_table_that_the_source_does_not_have_is_empty_and_says_so(lake):
 
 @pytest.mark.parametrize("table", ["loans", "installments", "transactions"])
 def test_a_source_without_what_positions_are_made_of_is_refused(lake, table):
-    with pytest.raises(SourceError, match=f"rows: there is no table {table}: without loans, installments"):
+    with pytest.raises(SourceError, match=f"rows: table {table} is missing: loans, installments"):
         sync_table(Rows(absent={table}), SERVICING[table], lake)
     assert not lake.has(table)
 
@@ -119,7 +119,7 @@ def test_a_table_that_was_there_and_is_gone_is_refused(lake, lines):
     sync_table(Rows(absent={"journal_lines"}), SERVICING["journal_lines"], lake)
     sync_table(Rows(*lines), SERVICING["journal_lines"], lake)
 
-    with pytest.raises(SourceError, match=r"rows: there is no table journal_lines, which an earlier sync read"):
+    with pytest.raises(SourceError, match=r"rows: table journal_lines is missing, but an earlier sync read it"):
         sync_table(Rows(absent={"journal_lines"}), SERVICING["journal_lines"], lake)
     assert len(ids(lake, "journal_lines")) == len(lines)
 
@@ -212,14 +212,14 @@ def refused(source, table: str, lake) -> str:
     with pytest.raises(SyncError) as error:
         sync_table(source, SERVICING[table], lake)
     assert (lake.version(table) if lake.has(table) else None) == before
-    prefix = f"{source.name}: table {table} is refused and the lake keeps what it had: "
+    prefix = f"{source.name}: table {table} is rejected and keeps its earlier rows: "
     assert str(error.value).startswith(prefix)
     return str(error.value).removeprefix(prefix)
 
 
 def test_an_unknown_transaction_type_is_refused(lake, make_transaction):
     message = refused(Rows(make_transaction(1), make_transaction(2, "gift")), "transactions", lake)
-    assert message.startswith("transactions.type: 1 rows have a value that is none of disbursement, capitalization")
+    assert message.startswith("transactions.type: 1 rows have a value that is not one of disbursement, capitalization")
     assert message.endswith("(transaction_id=T2 has 'gift')")
 
 
@@ -243,14 +243,17 @@ def test_a_negative_component_is_refused(lake, make_transaction):
 def test_duplicate_keys_are_refused_with_the_first_few(lake, make_transaction):
     twice = [make_transaction(day) for day in range(1, 8)] * 2
     assert refused(Rows(*twice), "transactions", lake) == (
-        "transactions.transaction_id: 7 rows are keys given more than once "
+        "transactions.transaction_id: 7 rows have a key that occurs more than once "
         "(transaction_id=T1; transaction_id=T2; transaction_id=T3; transaction_id=T4; transaction_id=T5)"
     )
 
 
 def test_a_key_of_two_columns_is_shown_whole(lake):
     message = refused(Rows(journal_line(1), journal_line(1)), "journal_lines", lake)
-    assert message == "journal_lines.entry_id, line_no: 1 rows are keys given more than once (entry_id=E1, line_no=1)"
+    assert (
+        message
+        == "journal_lines.entry_id, line_no: 1 rows have a key that occurs more than once (entry_id=E1, line_no=1)"
+    )
 
 
 RED_STORNO = Conventions(negative_journal_lines=True)
@@ -294,7 +297,7 @@ def test_a_reversal_of_an_unknown_transaction_is_refused(database, lake, make_tr
 
 def test_a_reversal_of_nothing_is_refused(lake, make_transaction):
     message = refused(Rows(make_transaction(1, "reversal")), "transactions", lake)
-    assert message == "transactions.reverses_id: 1 rows are reversals of nothing (transaction_id=T1)"
+    assert message == "transactions.reverses_id: 1 rows are reversals without reverses_id (transaction_id=T1)"
 
 
 def test_every_rule_that_is_broken_is_named(lake, make_transaction):
@@ -312,7 +315,7 @@ def test_values_that_cannot_be_read_and_rules_that_are_broken_are_named_together
         "transactions.effective_on: 1 rows are not dates, such as 2024-01-31 (transaction_id=T2 has 'soon')",
         ".fees: 1 rows are not amounts with at most 2 decimals, up to 9,999,999,999,999,999.99 "
         "(transaction_id=T1 has 'none')",
-        f".type: 1 rows have a value that is none of {', '.join(TRANSACTION_TYPES)} (transaction_id=T2 has 'gift')",
+        f".type: 1 rows have a value that is not one of {', '.join(TRANSACTION_TYPES)} (transaction_id=T2 has 'gift')",
         ".amount: 1 rows are not principal + interest + fees (transaction_id=T4 has 1.00)",
         ".reverses_id: 1 rows reverse a transaction that does not exist (transaction_id=T5 has 'T9')",
     ]
@@ -341,13 +344,15 @@ def test_a_source_that_breaks_off_leaves_the_lake_and_no_files(lake, make_transa
 
 def test_an_adapter_that_gives_another_type_is_refused(lake):
     batch = pa.RecordBatch.from_pydict({"program_id": pa.array([1]), "name": pa.array(["Micro"])})
-    with pytest.raises(SourceError, match=r"rows: programs\.program_id must be string, but the adapter gives int64"):
+    with pytest.raises(SourceError, match=r"rows: programs\.program_id must be string, but the adapter returns int64"):
         sync_table(Rows(batches=[batch]), SERVICING["programs"], lake)
 
 
 def test_an_adapter_that_leaves_out_a_column_is_refused(lake):
     batch = pa.RecordBatch.from_pydict({"program_id": pa.array(["P"])})
-    with pytest.raises(SourceError, match=r"rows: programs\.name must be string, but the adapter gives no such column"):
+    with pytest.raises(
+        SourceError, match=r"rows: programs\.name must be string, but the adapter returns no such column"
+    ):
         sync_table(Rows(batches=[batch]), SERVICING["programs"], lake)
 
 

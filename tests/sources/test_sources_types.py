@@ -265,7 +265,7 @@ def test_ids_that_sqlite_takes_for_equal_are_refused_unless_spelled_alike(sqlite
             connection.exec_driver_sql(statement)
     source = open_source("canonical", sqlite.url.render_as_string())
     problem = (
-        "have an id that equals another for the database but is spelled differently: spell them alike, as by lower()"
+        "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
     )
     with source.snapshot() as reader, pytest.raises(SourceError) as error:
         list(reader.read(SERVICING["collection_assignments"], None))

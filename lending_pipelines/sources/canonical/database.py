@@ -35,7 +35,7 @@ class CanonicalDatabase:
             )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise SourceError(
-                f"{self.name}: LENDING_SERVICING_URL cannot be used as a database URL: {_one_line(error)}"
+                f"{self.name}: LENDING_SERVICING_URL is not a valid database URL: {_one_line(error)}"
             ) from error
 
     @contextmanager

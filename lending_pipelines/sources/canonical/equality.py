@@ -14,7 +14,7 @@ from lending_pipelines.tables import Table
 from lending_pipelines.tables.references import REFERENCES
 from lending_pipelines.tables.sql import servicing_metadata
 
-_PROBLEM = "have an id that equals another for the database but is spelled differently: spell them alike, as by lower()"
+_PROBLEM = "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
 _EXACT = {"postgresql": "C", "sqlite": "BINARY"}
 """The collation in which text compares by its spelling."""
 
