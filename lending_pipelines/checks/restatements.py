@@ -275,7 +275,8 @@ def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date])
             continue
         since = sorted(set(totals["business_date"]))
         loans = sum(per_loan[kind].to_pylist())
-        told = f"{_span(since, days)} no longer agree with {against}: {loans:,} loan{'s' * (loans > 1)}"
+        agree = "agrees" if len(since) == 1 else "agree"
+        told = f"{_span(since, days)} no longer {agree} with {against}: {loans:,} loan{'s' * (loans > 1)}"
         on_last = totals[totals["business_date"] == since[-1]]
         found.append((since, told + _effect(since[-1], on_last)))
     return found

@@ -113,7 +113,7 @@ def test_a_report_is_told_of_the_days_that_it_prints():
     assert restatements_due(read, ["journal_lines"], [day(9)], CONVENTIONS) == ()
     # 200.00 less 50.00; 102.00 past due less 50.00.
     assert restatements_due(read, ["aging_buckets"], [day(4), day(9)], CONVENTIONS) == (
-        "Closed day 2024-02-09 no longer agree with the transactions: 1 loan (on 2024-02-09: principal outstanding"
+        "Closed day 2024-02-09 no longer agrees with the transactions: 1 loan (on 2024-02-09: principal outstanding"
         " 200.00 USD as closed, 150.00 now, past due 102.00 USD as closed, 52.00 now).",
     )
 
