@@ -13,6 +13,9 @@ from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, 
 from lending_pipelines.checks.servicing import HIGHEST_RATE
 
 _CENT = ibis.literal("0.01").cast("decimal(38, 2)")
+_DAYS_TO_POST = 2
+"""A schedule posted up to so many days after its loan's disbursement or posting is the one of the disbursement."""
+
 _SHARE = 0.05
 """The allowed difference between scheduled interest and rate × balances × days; day counts differ by less."""
 
@@ -64,8 +67,9 @@ def contradiction_checks() -> tuple[Check, ...]:
         StandingCheck(
             "terms_match_schedule",
             "loans",
-            "a loan's first schedule has term_count installments and the interest of annual_rate",
-            ("loans", "installments"),
+            "a loan's first schedule has term_count installments and the interest of annual_rate; a schedule that was "
+            "rewritten in place since the disbursement is not compared",
+            ("loans", "installments", "modifications"),
             terms_unlike_schedule,
             severity="warn",
         ),
@@ -150,6 +154,10 @@ def nothing_left_to_fall_due(tables: Tables, days: Days) -> ir.Table:
 def terms_unlike_schedule(tables: Tables) -> ir.Table:
     """Loans whose first schedule differs from their terms in the number of installments or in interest.
 
+    Only a schedule that is still the one of the disbursement is compared. Some systems rewrite a schedule in place
+    after an early payment or a modification. Such a schedule takes effect or is posted later than the loan, or its loan
+    has a modification and a single version.
+
     A schedule below the contractual principal belongs to a loan acquired after origination: it may have fewer
     installments. Interest is compared with annual_rate × scheduled balances × days ÷ 365, and with the same on the full
     principal (flat rate); 5 % and two cents per installment are allowed for day counts and rounding. Rates that look
@@ -166,6 +174,7 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
     later = rows.principal.sum().over(ibis.window(**order, rows=(0, None)))
     since = ibis.coalesce(rows.due_on.lag().over(ibis.window(**order)), rows.disbursed_on)
     rows = rows.mutate(owed=later.cast("float64"), days=ibis.greatest(rows.due_on.delta(since, unit="day"), 0))
+    rows = rows.anti_join(_rewritten(tables), "loan_id")
     per_loan = rows.group_by("loan_id", "term_count", "annual_rate", "contract_principal").agg(
         installments=rows.count(),
         payments=(rows.principal + rows.interest > 0).sum(),
@@ -197,6 +206,20 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
     return found.filter(found.problem != "").select(
         "loan_id", "term_count", "installments", "annual_rate", "scheduled_interest", "interest_at_rate", "problem"
     )
+
+
+def _rewritten(tables: Tables) -> ir.Table:
+    """The loan_id of each loan whose first schedule is no longer the one of its disbursement."""
+    installments = tables["installments"]
+    versions = installments.group_by("loan_id").agg(
+        version=installments.version.min(), single=installments.version.nunique() == 1
+    )
+    loans = tables["loans"].select("loan_id", "disbursed_on", loan_posted_at="posted_at")
+    rows = installments.join(versions, ["loan_id", "version"]).join(loans, "loan_id")
+    known = ibis.greatest(rows.loan_posted_at, rows.disbursed_on.cast("timestamp(6)"))
+    later = (rows.effective_on > rows.disbursed_on) | (rows.posted_at > known + ibis.interval(days=_DAYS_TO_POST))
+    modified = rows.filter(rows.single).semi_join(tables["modifications"], "loan_id")
+    return ibis.union(rows.filter(later).select("loan_id"), modified.select("loan_id")).distinct()
 
 
 def assigned_to_unknown(tables: Tables, days: Days) -> ir.Table:
