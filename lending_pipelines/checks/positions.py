@@ -26,7 +26,10 @@ PARTS = (
     "principal_charged_off",
     "principal_forgiven",
     "recovered",
+    "total_collected",
 )
+"""What transactions add up to. All but total_collected follow the rule on charge-offs of metrics/charge_offs.py."""
+
 _MEASURES = (*PARTS, "principal_outstanding")
 
 
@@ -53,7 +56,9 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
         DailyCheck(
             "positions_equal_transactions",
             "loan_positions",
-            "every loan's amounts on every day equal the sum of its transactions up to that day, as known at the close",
+            "every loan's amounts on every day equal the sum of its transactions up to that day, as known at the "
+            "close. total_collected is summed from the transactions alone; how much a charge-off takes, and what "
+            "counts as recovered after it, is computed by the rule of the positions and not checked independently",
             ("loan_positions", "loans", "transactions", "closed_days"),
             partial(unlike_transactions, timezone=conventions.timezone),
             blocking=True,
@@ -104,9 +109,7 @@ def not_rolling_forward(tables: Tables, days: Days) -> ir.Table:
     rows = days.rows(tables["loan_positions"])
     rolled = _rolled(rows)
     collected = wide(rows.principal_paid) + rows.interest_paid + rows.fees_paid + rows.recovered
-    rows = rows.select(
-        "business_date", "loan_id", *_MEASURES, "total_collected", rolled_forward=rolled, collected_parts=collected
-    )
+    rows = rows.select("business_date", "loan_id", *_MEASURES, rolled_forward=rolled, collected_parts=collected)
     return rows.filter(
         broken(rows.rolled_forward != rows.principal_outstanding, rows.collected_parts != rows.total_collected)
     )
@@ -276,6 +279,7 @@ def movements(transactions: ir.Table) -> ir.Table:
         principal_charged_off=total(signed.principal, ("charge_off", "write_off")),
         principal_forgiven=total(signed.principal, ("waiver",)),
         recovered=total(signed.principal + signed.interest + signed.fees, ("recovery",)),
+        total_collected=total(signed.principal + signed.interest + signed.fees, ("repayment", "recovery"), refunded),
     )
     effects = charge_offs.effects(transactions, FAR)
     changed = {

@@ -183,3 +183,13 @@ def test_other_conventions_judge_the_same_rows_otherwise():
     edges = CONVENTIONS.model_copy(update={"bucket_edges": (1, 2)})
     (check,) = (c for c in checks_for("loan_positions", edges) if c.name == "positions_consistent")
     assert check.evaluate(reader(world), Days.between(JAN_31, FEB_2)).failing_days == (FEB_2,)
+
+
+def test_what_is_collected_is_summed_from_the_transactions_alone():
+    """Whatever the rule on charge-offs makes of the 110.00 paid: a cent more collected is found."""
+    world = whole_world()
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["total_collected"] += CENT
+    found = evaluate(world, "loan_positions", "positions_equal_transactions").sample
+    assert [(row["loan_id"], row["expected_total_collected"], row["stored_total_collected"]) for row in found] == [
+        ("L1", "110.00", "110.01")
+    ]
