@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.errors import LendingError, did_you_mean, first_of
 from lending_pipelines.tables import SERVICING, Column
 from lending_pipelines.tables.schema import MONEY, RATE
 
@@ -40,6 +40,10 @@ FIELDS: dict[str, Column] = {name: SERVICING[table].column(name) for table, name
 
 class CriteriaError(LendingError):
     """A rule is not valid. The message starts with the path of the wrong node."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__(first_of(faults))
+        self.faults = faults
 
 
 class _TooLarge(CriteriaError):
@@ -114,16 +118,17 @@ class _Parser:
         parts = rule[kind]
         if not isinstance(parts, list) or not parts:
             raise CriteriaError(f"{path}.{kind}: write a list of one or more rules, not {_shown(parts)}")
-        read, faults = [], []
+        read: list[Condition | Group] = []
+        faults: list[str] = []
         for number, part in enumerate(parts):
             try:
                 read.append(self.node(part, f"{path}.{kind}[{number}]", depth + 1))
             except _TooLarge:
                 raise
             except CriteriaError as error:
-                faults.append(str(error))
+                faults += error.faults
         if faults:
-            raise CriteriaError("; ".join(faults))
+            raise CriteriaError(*faults)
         return Group(kind, tuple(read))
 
 

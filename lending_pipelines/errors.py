@@ -4,12 +4,18 @@ The message is one line that names what is wrong, where, and what to do. The com
 Subclasses are defined in the modules that raise them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class LendingError(Exception):
     """An error that the user can fix: bad data, a wrong setting, a missing table."""
+
+
+def first_of(faults: Sequence[str], shown: int = 10) -> str:
+    """The first faults as one line, and how many more there are."""
+    more = f"; and {len(faults) - shown:,} more" if len(faults) > shown else ""
+    return f"{'; '.join(faults[:shown])}{more}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

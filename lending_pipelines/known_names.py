@@ -4,7 +4,7 @@ The tables are those of the last sync. Portfolios, investors and tapes are looke
 settings and report types are checked where they are read.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import ibis
@@ -27,6 +27,10 @@ _SOURCES: dict[str, tuple[str, tuple[tuple[str, str, str | None], ...]]] = {
     "borrower_id": ("borrower", (("borrowers", "borrower_id", None), ("loans", "borrower_id", None))),
 }
 """For each field: what it names, and the tables with the ids and names. A source may have loans only."""
+
+
+FIELDS_WITH_NAMES = frozenset(_SOURCES)
+"""The fields whose values can be checked."""
 
 
 class UnknownName(LendingError):
@@ -65,13 +69,14 @@ class KnownNames:
 
     def require_criteria(self, rule: Mapping[str, Any]) -> None:
         """Raise CriteriaError for the unknown names in a valid rule; the message lists all with their paths."""
-        faults = [
-            f"{path}: {message}"
-            for path, field, values in _named(rule, "criteria")
-            for message in self.unknown(field, values).values()
+        if faults := self.faults(_named(rule, "criteria")):
+            raise CriteriaError(*faults)
+
+    def faults(self, named: Iterable[tuple[str, str, Collection[str]]]) -> list[str]:
+        """A message for each unknown name; `named` has where names are written, their field and the names."""
+        return [
+            f"{path}: {message}" for path, field, values in named for message in self.unknown(field, values).values()
         ]
-        if faults:
-            raise CriteriaError("; ".join(faults))
 
     def of_other_programs(self, loan_ids: Collection[str], program_id: str) -> dict[str, str | None]:
         """The loans that do not belong to this program, each with its own program."""

@@ -159,5 +159,21 @@ def test_anything_is_a_rule_or_is_refused_with_a_path(given):
     else:
         assert message.startswith("criteria")
         assert "\n" not in message
-        # Several faults make a long message, but each of them is short.
-        assert all(len(fault.encode()) < 500 for fault in message.split("; criteria"))
+        # Ten faults of fewer than 500 bytes each.
+        assert len(message.encode()) < 5000
+
+
+def test_of_many_faults_the_first_ten_are_named_and_the_rest_counted():
+    message = refusal({"all": [on("princpal"), {"any": [on(op="==")] * 15}, on(value="cheap")]})
+    assert message.startswith("criteria.all[0].field: ")
+    assert message.count("criteria.") == 10
+    assert "criteria.all[1].any[8].op: " in message
+    assert message.endswith("; and 7 more")
+
+
+def test_a_message_is_short_however_much_is_wrong():
+    # The deepest paths and the longest values: ten faults of fewer than 500 bytes each.
+    deep = {"any": [on("x" * 10_000, "y" * 10_000, "\U0001f4a9" * 10_000)] * (MAX_NODES - MAX_DEPTH)}
+    assert len(refusal(nested(MAX_DEPTH - 2, deep)).encode()) < 5000
+    names = on("product_id", "in", ["\u200b" * 300] * MAX_VALUES)
+    assert len(refusal(names).encode()) < 500

@@ -13,7 +13,8 @@ from typing import Any, get_args
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.errors import LendingError, did_you_mean, first_of
+from lending_pipelines.known_names import FIELDS_WITH_NAMES, KnownNames
 from lending_pipelines.metrics.facility import ConcentrationLimit, Covenant, Eligibility, FacilityRules
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 
@@ -44,6 +45,19 @@ def load(text: str) -> FacilityRules:
         return FacilityRules.model_validate(values)
     except ValidationError as error:
         raise LendingError(f"{where}: {'; '.join(_problem(problem) for problem in error.errors())}") from error
+
+
+def require_names(rules: FacilityRules, names: KnownNames) -> None:
+    """Raise LendingError for the products, branches, … that the rules name and that do not exist."""
+    named: list[tuple[str, str, tuple[str, ...]]] = [
+        ("eligibility.products", "product_id", rules.eligibility.products),
+        ("eligibility.branches", "branch_id", rules.eligibility.branches),
+    ]
+    for number, limit in enumerate(rules.concentration_limits):
+        if f"{limit.by}_id" in FIELDS_WITH_NAMES:
+            named.append((f"concentration_limits[{number}].only", f"{limit.by}_id", limit.only))
+    if faults := names.faults(named):
+        raise LendingError(f"rules: {first_of(faults)}")
 
 
 def table(rules: FacilityRules) -> ReportTable:

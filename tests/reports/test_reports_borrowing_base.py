@@ -280,6 +280,22 @@ def test_a_bad_rule_is_named_with_what_is_near(lake, rules, message):
         generate(lake, "borrowing_base", rules=json.dumps(rules))
 
 
+def test_a_rule_names_products_and_branches_that_exist(lake):
+    lake.rows["products"] = [{"product_id": "P1"}, {"product_id": "P2"}]
+    lake.rows["branches"] = [{"branch_id": "North"}]
+    rules = {
+        "eligibility": {"products": ["P1", "Q1"], "branches": ["Nort"]},
+        "concentration_limits": [{"by": "product", "max_share": 0.5, "only": ["P3", "P2"]}],
+    }
+    with pytest.raises(LendingError) as refused:
+        _report(lake, rules)
+    assert str(refused.value) == (
+        "rules: eligibility.products: there is no product 'Q1': use one of 'P1', 'P2'; "
+        "eligibility.branches: there is no branch 'Nort': did you mean 'North'?; "
+        "concentration_limits[0].only: there is no product 'P3': use one of 'P1', 'P2'"
+    )
+
+
 def test_rules_that_cannot_be_read(tmp_path):
     with pytest.raises(LendingError, match=r"rules file .*none.toml cannot be read: "):
         facility_rules.load(str(tmp_path / "none.toml"))

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from lending_pipelines.known_names import KnownNames
 from lending_pipelines.metrics import borrowing_base
 from lending_pipelines.metrics.facility import FacilityRules
 from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, in_period, no_data, scopes
@@ -125,6 +126,7 @@ class BorrowingBase:
         """The report; LendingError when the day or the scope is not there, or a rule is none."""
         day = days.business_date(source, self.reads, parameters.as_of)
         rules = facility_rules.load(parameters.rules)
+        facility_rules.require_names(rules, KnownNames(source.table))
         scope = scopes.scope_of(parameters, source, day)
         loans = scopes.chosen_loans(parameters, source, day)
         collateral = borrowing_base.collateral(loans, source.table("loans"), source.table("modifications"), rules, day)
