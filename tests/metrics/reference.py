@@ -30,6 +30,7 @@ class Reference:
         self.strict = dpd_method == "strict"
         self.ots = delinquency_method == "OTS"
         self.by_id = {row["transaction_id"]: row for row in self.table("transactions")}
+        self._charge_offs, self._spells = {}, {}
 
     def table(self, name):
         return self.rows.get(name, [])
@@ -167,9 +168,16 @@ class Reference:
         row["bucket"] = next(label for edge, label in BUCKETS if row["days_past_due"] >= edge)
         row["non_accrual"] = row["status"] == "active" and row["days_past_due"] >= 90
 
-    @staticmethod
-    def charge_offs(events):
+    def charge_offs(self, events):
         """What charge-offs took and what was recovered, as things stand: without what was reversed, day by day."""
+        # The same events give the same: most days have no new ones.
+        key = names(events)
+        if key not in self._charge_offs:
+            self._charge_offs[key] = self._find_charge_offs(events)
+        return self._charge_offs[key]
+
+    @staticmethod
+    def _find_charge_offs(events):
         net = defaultdict(int)
         roots = {}
         for _, root, sign in events:
@@ -207,9 +215,16 @@ class Reference:
 
     def spell(self, events, on):
         """(the day of the last drawing from nothing, the day since which nothing is owed), day by day up to `on`."""
+        events = [event for event in events if event[0] <= on]
+        key = names(events)
+        if key not in self._spells:
+            self._spells[key] = self._find_spell(events)
+        return self._spells[key]
+
+    def _find_spell(self, events):
         drawn_on = repaid_on = None
         owed = disbursed = ZERO
-        for day in sorted({event[0] for event in events if event[0] <= on}):
+        for day in sorted({event[0] for event in events}):
             known = [event for event in events if event[0] <= day]
             now, paid_out = self.owed(known), self.disbursed(known)
             if now > 0 >= owed and paid_out > disbursed:
@@ -304,6 +319,11 @@ class Reference:
     def program(self, loan):
         ids = [row["program_id"] for row in self.table("products") if row["product_id"] == loan["product_id"]]
         return ids[0] if ids else None
+
+
+def names(events):
+    """What tells a list of events from any other of the same book."""
+    return tuple((on, root["transaction_id"], sign) for on, root, sign in events)
 
 
 def add_months(on, months):
