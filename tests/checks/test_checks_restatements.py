@@ -7,6 +7,7 @@ days 1 February to 10 February, of what was known then.
 import json
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import pytest
 from checks_world import reader, row
@@ -44,16 +45,25 @@ def transaction(name, kind, on, principal, interest="0", posted_at=NOON, **value
     return row("transactions", **(who | split | values))
 
 
-def closed_world(conventions=CONVENTIONS, days=DAYS, known_until=datetime(2024, 2, 10, 20)):
-    world = {name: [] for name in TABLES} | {
+def servicing_world():
+    return {name: [] for name in TABLES} | {
         "loans": [row("loans", loan_id="L1", product_id="P", currency="USD", disbursed_on=FEB_1, posted_at=NOON)],
         "products": [row("products", product_id="P")],
         "transactions": [transaction("T1", "disbursement", FEB_1, "200")],
         "installments": [installment(1, day(5), "100", "2"), installment(2, date(2024, 3, 5), "100", "1")],
     }
-    made = positions.loan_positions(reader(world), days[0], days[-1], conventions)
-    made = made.filter(made.business_date.isin(days))
-    world["loan_positions"] = made.to_pyarrow().to_pylist()
+
+
+@cache
+def closed_positions(conventions):
+    """The positions of the ten days, computed once for all tests."""
+    made = positions.loan_positions(reader(servicing_world()), DAYS[0], DAYS[-1], conventions)
+    return made.to_pyarrow().to_pylist()
+
+
+def closed_world(conventions=CONVENTIONS, days=DAYS, known_until=datetime(2024, 2, 10, 20)):
+    world = servicing_world()
+    world["loan_positions"] = [dict(made) for made in closed_positions(conventions) if made["business_date"] in days]
     stamp = json.dumps(conventions.stamp(), sort_keys=True)
     world["closed_days"] = [
         row(
