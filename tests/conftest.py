@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import atexit
 import fcntl
 import gc
 import os
@@ -22,8 +23,19 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 
+
+@atexit.register
+def print_nothing_after_the_end() -> None:
+    """Close standard error before DuckDB's bindings report, in pages, each of their objects that is alive at the end.
+
+    They do so after all handlers. Ibis keeps such objects, and a process that ends frees them all.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 # An example's duration is the machine's, not the code's: no test fails because others use the machine.
 settings.register_profile("no_deadline", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("no_deadline")
 
 # The business dates' partitions are made when the package is first imported: from the first day of the real tape on.
@@ -47,7 +59,46 @@ from homes import Home, close, fill  # noqa: E402
 # Expressions compile as in the package (lake/engines/duckdb.py), in half the time of Ibis' default.
 ibis.options.sql.fuse_selects = False
 # As in commands (cli/app.py): a compilation makes 100,000s of objects, and all collections free few of them.
-gc.set_threshold(50_000)
+gc.set_threshold(100_000)
+
+
+# What makes a test slow: a close, a server, Java, or real data. The slowest first.
+SLOW_FIXTURES = ("java", "case", "lender_homes", "empty_home", "shared_dir", "postgres_server", "object_store", "sftp")
+
+# Files whose tests are slow for another reason: many examples of a random book, every report, processes of their own.
+SLOW_FILES = {
+    "test_assets_oddities.py",
+    "test_definitions.py",
+    "test_deploy_code_server.py",
+    "test_expectations_client.py",
+    "test_metrics_properties.py",
+    "test_reports_odd_data.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, which `make quick` leaves out, and put the files with the slowest tests first.
+
+    With files of seconds at the end, pytest-xdist's workers end at the same time.
+    """
+    first: dict[Path, int] = {}
+    for item in items:
+        rank = _slowness(item)
+        if rank < len(SLOW_FIXTURES):
+            item.add_marker("slow")
+        first[item.path] = min(rank, first.get(item.path, rank))
+    items.sort(key=lambda item: first[item.path])
+
+
+def _slowness(item: pytest.Item) -> int:
+    """The place in SLOW_FIXTURES of what makes the test slow; their number for a test that is not slow."""
+    if item.path.name in SLOW_FILES:
+        return 0
+    used = set(getattr(item, "fixturenames", ()))
+    # Fixtures with a parameter for each database ask for the server by its name.
+    if "postgresql" in getattr(getattr(item, "callspec", None), "params", {}).values():
+        used.add("postgres_server")
+    return next((rank for rank, name in enumerate(SLOW_FIXTURES) if name in used), len(SLOW_FIXTURES))
 
 
 @sa.event.listens_for(sa.Engine, "connect")

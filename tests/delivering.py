@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from homes import ERRORS_ONLY
 
 from lending_pipelines.definitions import definitions
 from lending_pipelines.sensors import tape_deliveries
@@ -48,7 +49,7 @@ class Daemon:
             assert not instance.get_runs(dg.RunsFilter(tags=key)), "asked for again"
             job = definitions.resolve_job_def(str(request.job_name or "deliver_tape"))
             return job.execute_in_process(
-                request.run_config, instance, tags={**request.tags, **key}, raise_on_error=False
+                ERRORS_ONLY | request.run_config, instance, tags={**request.tags, **key}, raise_on_error=False
             ).success
 
 

@@ -36,6 +36,10 @@ DAILY_TABLES = (
 )
 
 
+ERRORS_ONLY = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+"""Of a run's configuration: what a failing test prints has no line for each event of Dagster's."""
+
+
 @dataclass(frozen=True)
 class Home:
     """A home: everything that the package keeps, in one folder."""
@@ -168,11 +172,14 @@ def materialise(first: date, last: date, *assets: str, config: dict | None = Non
     import dagster as dg
 
     from lending_pipelines.definitions import definitions
+    from lending_pipelines.runs import instance_home
+    from lending_pipelines.settings import Settings
 
+    instance_home(Settings.from_environment())
     with dg.DagsterInstance.get() as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             asset_selection=[dg.AssetKey(asset) for asset in assets],
-            run_config=config,
+            run_config=ERRORS_ONLY | (config or {}),
             instance=instance,
             tags={
                 "dagster/asset_partition_range_start": first.isoformat(),
