@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import date, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,18 @@ def materialise(first: date, last: date, *assets: str, config: dict | None = Non
 
 
 def lending(*arguments: str) -> subprocess.CompletedProcess:
-    """Run the command `lending` in the home that the environment names."""
-    command = [Path(sys.executable).parent / "lending", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    """Run the command `lending` in the home that the environment names.
+
+    It runs in this process, which has imported what the command needs and has a process that validates.
+    """
+    from lending_pipelines.cli import main
+
+    output, errors = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as monkeypatch, redirect_stdout(output), redirect_stderr(errors):
+        monkeypatch.setattr(sys, "argv", ["lending", *arguments])
+        try:
+            main()
+            status = 0
+        except SystemExit as ended:
+            status = ended.code or 0
+    return subprocess.CompletedProcess(arguments, status, output.getvalue(), errors.getvalue())

@@ -199,30 +199,39 @@ def test_a_tape_that_waits_is_not_given_up(tiny, tmp_path, monkeypatch):
     assert (delivery.status, delivery.attempts) == ("pending", 2)
 
 
-@pytest.mark.parametrize("output_format", ["csv", "xlsx", "parquet", "xml"])
-def test_every_format_is_made_left_alone_corrected_and_corrected_again(tiny, output_format):
-    fields = {"template": "sec_schedule_al_auto_loans"} if output_format == "xml" else {"required_fields": FIELDS}
+def test_every_format_is_made_left_alone_corrected_and_corrected_again(tiny):
+    formats = ("csv", "xlsx", "parquet", "xml")
     with tiny.register() as session:
-        save_tape_config(session, "Tape", PORTFOLIO, tape_format=output_format, **fields)
-    folder = tiny.folder / "exports" / "tapes" / "tape" / str(DAY)
-    names = [f"tape_{DAY}{suffix}.{output_format}" for suffix in ("", "_v2", "_v3")]
+        for name in formats:
+            fields = {"template": "sec_schedule_al_auto_loans"} if name == "xml" else {"required_fields": FIELDS}
+            save_tape_config(session, f"Tape {name}", PORTFOLIO, tape_format=name, **fields)
+    folders = {name: tiny.folder / "exports" / "tapes" / f"tape-{name}" / str(DAY) for name in formats}
+    names = {name: [f"tape-{name}_{DAY}{suffix}.{name}" for suffix in ("", "_v2", "_v3")] for name in formats}
 
-    def closed() -> list[str]:
+    def closed() -> dict[str, list[str]]:
         materialise(DAY, DAY, "transactions", "loan_positions", "loan_tapes")
-        files = {path.name for path in folder.iterdir()}
-        return sorted(name for name in files if not name.endswith((".manifest.json", ".changes.csv")))
+        files = {name: {path.name for path in folder.iterdir()} for name, folder in folders.items()}
+        others = (".manifest.json", ".changes.csv")
+        return {name: sorted(each for each in found if not each.endswith(others)) for name, found in files.items()}
 
-    def changed(name: str) -> tuple:
-        manifest = json.loads((folder / f"{name}.manifest.json").read_text())
-        changes = manifest["changes"]
-        return manifest["supersedes"], changes["loans_added"], changes["loans_removed"], changes["loans_changed"]
+    def versions(number: int) -> dict[str, list[str]]:
+        return {name: files[:number] for name, files in names.items()}
 
-    assert closed() == names[:1]
-    assert closed() == names[:1]
+    def assert_one_loan_changed(number: int) -> None:
+        """Version `number` of every tape corrects the one before in one loan."""
+        for name, folder in folders.items():
+            before, file = names[name][number - 2 : number]
+            manifest = json.loads((folder / f"{file}.manifest.json").read_text())
+            changes = manifest["changes"]
+            assert manifest["supersedes"] == before
+            assert [changes[f"loans_{what}"] for what in ("added", "removed", "changed")] == [0, 0, 1]
+
+    assert closed() == versions(1)
+    assert closed() == versions(1)
     tiny.pay("L1", date(2024, 5, 31), "2024-06-02 09:00:00", 25, "T-first")
-    assert closed() == names[:2]
-    assert changed(names[1]) == (names[0], 0, 0, 1)
+    assert closed() == versions(2)
+    assert_one_loan_changed(2)
     tiny.pay("L1", date(2024, 5, 31), "2024-06-02 10:00:00", 5, "T-second")
-    assert closed() == names
-    assert changed(names[2]) == (names[1], 0, 0, 1)
+    assert closed() == versions(3)
+    assert_one_loan_changed(3)
     assert faults(tiny) == []
