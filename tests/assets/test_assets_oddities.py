@@ -1,17 +1,14 @@
 """One servicing database with every oddity at once closes by the real command, and tells each oddity once."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import oddities
 import pytest
-from homes import Home
+from homes import Home, lending
 from oddities import CONTROL_CHARACTER
 
 FIRST, LAST = date(2024, 2, 9), date(2024, 2, 12)
@@ -38,8 +35,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Closed]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         home.enter(monkeypatch)
         monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
-        command = [Path(sys.executable).parent / "lending", "close", "--from", str(FIRST), "--to", str(LAST)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        done = lending("close", "--from", str(FIRST), "--to", str(LAST))
         assert done.returncode == 0, done.stderr
         lines = [line.strip() for line in done.stderr.splitlines()]
         absent, warnings = ([line for line in lines if line.startswith(start)] for start in ("no data: ", "warning: "))
