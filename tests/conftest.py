@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,40 +66,42 @@ gc.set_threshold(100_000)
 # What makes a test slow: a close, a server, Java, or real data. The slowest first.
 SLOW_FIXTURES = ("java", "case", "lender_homes", "empty_home", "shared_dir", "postgres_server", "object_store", "sftp")
 
-# Files whose tests are slow for another reason: many examples of a random book, every report, processes of their own.
-SLOW_FILES = {
-    "test_assets_oddities.py",
+# Files whose tests are slow for another reason: Dagster's runs, random books, every report, processes of their own.
+SLOW_FILES = (
+    "test_assets_*.py",
     "test_definitions.py",
     "test_deploy_code_server.py",
     "test_expectations_client.py",
     "test_metrics_properties.py",
     "test_reports_odd_data.py",
-}
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests, which `make quick` leaves out, and put the files with the slowest tests first.
 
-    With files of seconds at the end, pytest-xdist's workers end at the same time.
+    With short files at the end, pytest-xdist's workers end at the same time.
     """
-    first: dict[Path, int] = {}
+    used_in: dict[Path, set[str]] = defaultdict(set)
     for item in items:
-        rank = _slowness(item)
-        if rank < len(SLOW_FIXTURES):
+        used = _fixtures(item)
+        used_in[item.path] |= used
+        if used.intersection(SLOW_FIXTURES) or any(item.path.match(pattern) for pattern in SLOW_FILES):
             item.add_marker("slow")
-        first[item.path] = min(rank, first.get(item.path, rank))
-    items.sort(key=lambda item: first[item.path])
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        used = used_in[item.path]
+        first = next((n for n, name in enumerate(SLOW_FIXTURES) if name in used), len(SLOW_FIXTURES))
+        # Two workers that need the small lender at once would wait for one to close it.
+        return first, "lender_homes" in used
+
+    items.sort(key=place)
 
 
-def _slowness(item: pytest.Item) -> int:
-    """The place in SLOW_FIXTURES of what makes the test slow; their number for a test that is not slow."""
-    if item.path.name in SLOW_FILES:
-        return 0
-    used = set(getattr(item, "fixturenames", ()))
-    # Fixtures with a parameter for each database ask for the server by its name.
-    if "postgresql" in getattr(getattr(item, "callspec", None), "params", {}).values():
-        used.add("postgres_server")
-    return next((rank for rank, name in enumerate(SLOW_FIXTURES) if name in used), len(SLOW_FIXTURES))
+def _fixtures(item: pytest.Item) -> set[str]:
+    """The fixtures that the test uses, with those that a parameter names."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    return {*getattr(item, "fixturenames", ()), *(["postgres_server"] if "postgresql" in parameters else [])}
 
 
 @sa.event.listens_for(sa.Engine, "connect")
