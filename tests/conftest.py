@@ -86,16 +86,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         used = _fixtures(item)
         used_in[item.path] |= used
-        if used.intersection(SLOW_FIXTURES) or any(item.path.match(pattern) for pattern in SLOW_FILES):
+        if used.intersection(SLOW_FIXTURES) or _is_slow(item.path):
             item.add_marker("slow")
 
     def place(item: pytest.Item) -> tuple[int, bool]:
         used = used_in[item.path]
         first = next((n for n, name in enumerate(SLOW_FIXTURES) if name in used), len(SLOW_FIXTURES))
+        if _is_slow(item.path):
+            first = min(first, SLOW_FIXTURES.index("lender_homes"))
         # Two workers that need the small lender at once would wait for one to close it.
         return first, "lender_homes" in used
 
     items.sort(key=place)
+
+
+def _is_slow(file: Path) -> bool:
+    return any(file.match(pattern) for pattern in SLOW_FILES)
 
 
 def _fixtures(item: pytest.Item) -> set[str]:
