@@ -69,6 +69,7 @@ SLOW_FIXTURES = ("java", "case", "lender_homes", "empty_home", "shared_dir", "po
 # Files whose tests are slow for another reason: Dagster's runs, random books, every report, processes of their own.
 SLOW_FILES = (
     "test_assets_*.py",
+    "test_cli.py",
     "test_definitions.py",
     "test_deploy_code_server.py",
     "test_expectations_client.py",
