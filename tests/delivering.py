@@ -49,7 +49,7 @@ class Daemon:
             assert not instance.get_runs(dg.RunsFilter(tags=key)), "asked for again"
             job = definitions.resolve_job_def(str(request.job_name or "deliver_tape"))
             return job.execute_in_process(
-                ERRORS_ONLY | request.run_config, instance, tags={**request.tags, **key}, raise_on_error=False
+                {**ERRORS_ONLY, **request.run_config}, instance, tags={**request.tags, **key}, raise_on_error=False
             ).success
 
 
