@@ -5,6 +5,7 @@ The lake's engine compares rows as sets. Nothing is committed here.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
@@ -40,7 +41,7 @@ def changes(table: Table, reading: Reading, current: ir.Table) -> Changes:
     added = reading.rows.anti_join(current, key)
     changed = _changed(table, reading.rows, current)
     gone = current.limit(0) if reading.covered is None else reading.covered.anti_join(reading.rows, key)
-    return Changes(added, changed, gone, count(added), count(changed), count(gone))
+    return Changes(added, changed, gone, *counts(added, changed, gone))
 
 
 def warnings(table: Table, found: Changes) -> list[str]:
@@ -62,18 +63,22 @@ def warnings(table: Table, found: Changes) -> list[str]:
 def in_future(table: Table, rows: ir.Table, now: datetime) -> list[str]:
     """A warning for each timestamp column with values after `now` (UTC), with the rows."""
     told = []
-    for column in (column.name for column in table.columns if column.type.startswith("timestamp")):
-        late = rows.filter(rows[column] > now)
-        if number := count(late):
+    columns = [column.name for column in table.columns if column.type.startswith("timestamp")]
+    lates = [rows.filter(rows[column] > now) for column in columns]
+    for column, late, number in zip(columns, lates, counts(*lates), strict=True):
+        if number:
             told.append(
                 f"{table.name}: {number} rows have {column} in the future ({_keys(table, late, number, column)})"
             )
     return told
 
 
-def count(rows: ir.Table) -> int:
-    """The number of rows."""
-    return int(rows.count().to_pyarrow().as_py())
+def counts(*tables: ir.Table) -> list[int]:
+    """The number of rows of each table, by one query."""
+    if not tables:
+        return []
+    numbers = [rows.agg(**{f"rows_{position}": rows.count()}) for position, rows in enumerate(tables)]
+    return list(reduce(ir.Table.cross_join, numbers).to_pyarrow().to_pylist()[0].values())
 
 
 def _changed(table: Table, rows: ir.Table, current: ir.Table) -> ir.Table:

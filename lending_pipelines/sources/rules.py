@@ -4,7 +4,7 @@ These are the rules without which a row has no meaning. Whether meaningful rows 
 other across tables, is judged after the sync, in checks/.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ibis.expr.types as ir
@@ -22,6 +22,15 @@ class _Rule:
     problem: str
     broken: Callable[[ir.Table], ir.BooleanValue]
     on_nulls: bool = False
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What may be wrong with a column, and the rows with that fault."""
+
+    column: str
+    problem: str
+    rows: ir.Table
 
 
 def findings(
@@ -42,12 +51,22 @@ def findings(
             columns say is judged.
     """
     doubtful = {finding.column for finding in unreadable}
-    return [
-        *unreadable,
-        *_broken_rows(table, staged, conventions, doubtful),
+    # A null in a doubtful column may be a value that could not be read.
+    rules = [rule for rule in _rules(table, conventions) if not (rule.on_nulls and rule.column in doubtful)]
+    faults = [
+        *(_Fault(rule.column, rule.problem, staged.filter(rule.broken(staged))) for rule in rules),
         *_duplicate_keys(table, staged, doubtful),
         *_unknown_reversed(table, staged, current, doubtful),
     ]
+    # One query counts all faults, one pass over the rows those of the rules. Only faults that exist are looked at.
+    counted = staged.agg(
+        rows=staged.count(), **{f"fault_{n}": rule.broken(staged).sum() for n, rule in enumerate(rules)}
+    )
+    for n, fault in enumerate(faults[len(rules) :], len(rules)):
+        counted = counted.cross_join(fault.rows.agg(**{f"fault_{n}": fault.rows.count()}))
+    counts = counted.to_pyarrow().to_pylist()[0]
+    found = ((fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults))
+    return [*unreadable, *(_finding(table, fault, count) for fault, count in found if count)]
 
 
 def _rules(table: Table, conventions: Conventions) -> Iterator[_Rule]:
@@ -100,30 +119,13 @@ _TABLE_RULES: dict[str, tuple[_Rule, ...]] = {
 }
 
 
-def _broken_rows(
-    table: Table, staged: ir.Table, conventions: Conventions, doubtful: Collection[str]
-) -> Iterator[Finding]:
-    # A null in a doubtful column may be a value that could not be read.
-    rules = [rule for rule in _rules(table, conventions) if not (rule.on_nulls and rule.column in doubtful)]
-    # One pass over the rows counts for all rules; only a broken one is looked at again.
-    counted = staged.aggregate(**{f"rule_{n}": rule.broken(staged).sum() for n, rule in enumerate(rules)})
-    counts = counted.to_pyarrow().to_pylist()[0]
-    for n, rule in enumerate(rules):
-        if counts[f"rule_{n}"]:
-            yield _finding(table, rule.column, rule.problem, staged.filter(rule.broken(staged)))
+def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[_Fault]:
+    if not doubtful.intersection(table.key):
+        repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
+        yield _Fault(", ".join(table.key), "have a key that occurs more than once", repeated)
 
 
-def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[Finding]:
-    if doubtful.intersection(table.key):
-        return
-    repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
-    if _count(repeated):
-        yield _finding(table, ", ".join(table.key), "have a key that occurs more than once", repeated)
-
-
-def _unknown_reversed(
-    table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]
-) -> Iterator[Finding]:
+def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[_Fault]:
     if table.name != "transactions" or doubtful.intersection(("transaction_id", "type", "reverses_id")):
         return
     reversals = staged.filter((staged.type == "reversal") & staged.reverses_id.notnull())
@@ -131,19 +133,14 @@ def _unknown_reversed(
     unknown = reversals.anti_join(known, "reverses_id")
     if current is not None:
         unknown = unknown.anti_join(current.select(reverses_id="transaction_id"), "reverses_id")
-    if _count(unknown):
-        yield _finding(table, "reverses_id", "reverse a transaction that does not exist", unknown)
+    yield _Fault("reverses_id", "reverse a transaction that does not exist", unknown)
 
 
-def _finding(table: Table, column: str, problem: str, broken: ir.Table) -> Finding:
-    value = [column] if column in table.names and column not in table.key else []
-    rows = broken.select(*table.key, *value).order_by(*table.key).limit(SHOWN).to_pyarrow().to_pylist()
+def _finding(table: Table, fault: _Fault, count: int) -> Finding:
+    value = [fault.column] if fault.column in table.names and fault.column not in table.key else []
+    first = fault.rows.select(*table.key, *value).order_by(*table.key).limit(SHOWN).to_pyarrow().to_pylist()
     examples = tuple(
         example({name: row[name] for name in table.key}, *(row[name] for name in value if row[name] is not None))
-        for row in rows
+        for row in first
     )
-    return Finding(column, problem, _count(broken), examples)
-
-
-def _count(rows: ir.Table) -> int:
-    return int(rows.count().to_pyarrow().as_py())
+    return Finding(fault.column, fault.problem, count, examples)

@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
-from lending_pipelines.sources.changes import Changes, changes, count, in_future, warnings
+from lending_pipelines.sources.changes import Changes, changes, counts, in_future, warnings
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_whole
 from lending_pipelines.sources.rules import findings
@@ -160,7 +160,7 @@ class _TableSync:
             found = changes(self._table, reading, held)
             told = warnings(self._table, found)
             version = self._commit(reading, found)
-        now_held = self._lake.table(self._name)
+        now_held = self._lake.table(self._name, version=version) if found or self._current is None else self._current
         return SyncResult(
             rows_read=reading.rows_read,
             rows_added=found.rows_added,
@@ -208,7 +208,9 @@ class _TableSync:
                 f"{self._reader.name}: table {self._name} is missing: {', '.join(REQUIRED)} are required; provide "
                 "each as a table or view"
             )
-        if self._current is not None and (count(self._current) or self._lake.note(self._name) not in ("", ABSENT)):
+        if self._current is not None and (
+            any(counts(self._current)) or self._lake.note(self._name) not in ("", ABSENT)
+        ):
             raise SourceError(
                 f"{self._reader.name}: table {self._name} is missing, but an earlier sync read it; the lake keeps its "
                 "rows: provide the table again, as an empty view if it is no longer used"
