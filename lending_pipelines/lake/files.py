@@ -38,7 +38,7 @@ def conform(table: Table, rows: ir.Table) -> ir.Table:
     missing = [name for name in table.names if name not in rows.columns]
     if missing:
         raise LakeError(f"table {table.name}: the rows lack the columns {', '.join(missing)}")
-    return rows.select(*table.names).cast(table.schema)
+    return table.shape(rows)
 
 
 def stored_schema(table: Table) -> pa.Schema:

@@ -368,8 +368,7 @@ class Lake:
         if not files:
             return ibis.memtable(table.arrow_schema.empty_table(), schema=table.schema)
         paths = [f"{self._uri(table.name)}/{f.path}" for f in files]
-        # Files of an earlier release may have narrower types.
-        return self.engine.read_files(paths, table, table.partition).cast(table.schema)
+        return table.shape(self.engine.read_files(paths, table, table.partition))
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         try:

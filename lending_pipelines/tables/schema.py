@@ -7,6 +7,7 @@ from typing import Literal
 
 import ibis
 import ibis.expr.schema as sch
+import ibis.expr.types as ir
 import pyarrow as pa
 
 MONEY = "decimal(18, 2)"
@@ -73,6 +74,15 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """Column names in order."""
         return tuple(c.name for c in self.columns)
+
+    def shape(self, rows: ir.Table) -> ir.Table:
+        """The rows in the table's columns and types.
+
+        Rows that have them are returned as they are: each step of an expression costs time to compile.
+        """
+        if tuple(rows.columns) != self.names:
+            rows = rows.select(*self.names)
+        return rows if rows.schema() == self.schema else rows.cast(self.schema)
 
 
 def text(

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from fsspec.utils import get_protocol
 from ibis.backends.duckdb import Backend
+from ibis.util import gen_name
 
 from lending_pipelines.tables import Table
 
@@ -25,6 +26,7 @@ class DuckDBEngine:
     def __init__(self, memory_limit: str = "6GB", threads: int | None = None):
         self._memory_limit = memory_limit
         self._threads = threads
+        self._opened: dict[tuple[str, ...], ir.Table] = {}
 
     @cached_property
     def _spill(self) -> tempfile.TemporaryDirectory:
@@ -57,13 +59,21 @@ class DuckDBEngine:
         return tempfile.TemporaryDirectory(prefix="lending-scratch-")
 
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
-        """The rows of the table's files; filters on the partition column skip folders."""
-        options: dict = {"hive_partitioning": False}
-        if partition:
-            options = {"hive_partitioning": True, "hive_types_autocast": True}
-        rows = self.backend.read_parquet(self._reachable(files), **options)
-        # Include the partition column only if it is a column of the table.
-        return rows.select(*table.names)
+        """The rows of the table's files; filters on the partition column skip folders.
+
+        Files never change, so the same files are opened once: as a view with the table's columns and types, which
+        leaves Ibis no select to compile in every query.
+        """
+        if tuple(files) not in self._opened:
+            options: dict = {"hive_partitioning": False}
+            if partition:
+                options = {"hive_partitioning": True, "hive_types_autocast": True}
+            rows = self.backend.read_parquet(self._reachable(files), **options)
+            shaped = table.shape(rows)
+            self._opened[tuple(files)] = (
+                rows if shaped.equals(rows) else self.backend.create_view(gen_name("files"), shaped)
+            )
+        return self._opened[tuple(files)]
 
     def read_parquet(self, paths: Sequence[str]) -> ir.Table:
         """The rows of any Parquet files."""
@@ -84,6 +94,7 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """Close the database and delete its spill files."""
+        self._opened.clear()
         if "backend" in self.__dict__:
             self.backend.disconnect()
             del self.__dict__["backend"]
