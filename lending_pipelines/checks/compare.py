@@ -11,6 +11,8 @@ from operator import or_
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lending_pipelines.checks.days import Days
 from lending_pipelines.metrics.scopes import DIMENSIONS
@@ -70,6 +72,26 @@ def differences(expected: ir.Table, stored: ir.Table, keys: Sequence[str], measu
     return totals.filter(
         any_of(differs(totals[f"expected_{m}"].fill_null(0), totals[f"stored_{m}"].fill_null(0)) for m in measures)
     )
+
+
+def together(*tables: ir.Table) -> list[pa.Table]:
+    """The rows of each table, in no order, by one query: what the tables share is compiled and computed once."""
+    types = [
+        {f"{number}_{name}": type_ for name, type_ in table.schema().items()} for number, table in enumerate(tables)
+    ]
+    every = {name: type_ for some in types for name, type_ in some.items()}
+    sides = [
+        table.rename({f"{number}_{name}": name for name in table.columns}).select(
+            side=ibis.literal(number),
+            **{name: ibis._[name] if name in own else ibis.null(every[name]) for name in every},
+        )
+        for number, (table, own) in enumerate(zip(tables, types, strict=True))
+    ]
+    found = ibis.union(*sides).to_pyarrow()
+    return [
+        found.filter(pc.equal(found["side"], number)).select(list(own)).rename_columns(list(table.columns))
+        for number, (table, own) in enumerate(zip(tables, types, strict=True))
+    ]
 
 
 def by_scope(positions: ir.Table, by: Sequence[str], sums: Sequence[str]) -> ir.Table:

@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from lending_pipelines.checks.compare import any_of, differences
+from lending_pipelines.checks.compare import any_of, differences, together
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.positions import PARTS, movements
 from lending_pipelines.checks.protocol import SAMPLE_ROWS, Outcome, Read, Severity, outcome, plain
@@ -74,7 +74,8 @@ class RestatementCheck:
         suspects = _suspects(read, days, self.conventions)
         if suspects:
             changed = _changed(read, days, suspects, self.conventions)
-            per_day, per_loan = _totals(changed).to_pandas(), _loans(changed)
+            totals, loans = together(_totals(changed), _loans(changed))
+            per_day, per_loan = totals.to_pandas(), loans.sort_by("loan_id")
             rows += int(per_day["rows"].sum())
             shown += [{name: plain(value) for name, value in row.items()} for row in per_loan[:SAMPLE_ROWS].to_pylist()]
             for since, statement in _statements(per_day, per_loan, days):
@@ -237,33 +238,31 @@ _KINDS = {
 }
 
 
-def _totals(changed: ir.Table) -> pa.Table:
+def _totals(changed: ir.Table) -> ir.Table:
     """Rows and balances per day, currency and kind of change."""
-    totals = changed.group_by("business_date", "currency", *_KINDS).agg(
+    return changed.group_by("business_date", "currency", *_KINDS).agg(
         rows=changed.count(),
         stored=changed.stored_principal_outstanding.sum(),
         now=changed.now_principal_outstanding.sum(),
         stored_late=changed.stored_past_due_amount.sum(),
         now_late=changed.now_past_due_amount.sum(),
     )
-    return totals.order_by("business_date", "currency").to_pyarrow()
 
 
-def _loans(changed: ir.Table) -> pa.Table:
+def _loans(changed: ir.Table) -> ir.Table:
     """One row per loan: first day, last day and kind of change, with stored and current values on the last day."""
     on_last = {
         f"{side}_{name}": changed[f"{side}_{name}"].argmax(changed.business_date)
         for name in _SHOWN
         for side in ("stored", "now")
     }
-    loans = changed.group_by("loan_id").agg(
+    return changed.group_by("loan_id").agg(
         first_day=changed.business_date.min(),
         last_day=changed.business_date.max(),
         days=changed.count(),
         **{kind: changed[kind].any() for kind in _KINDS},
         **on_last,
     )
-    return loans.order_by("loan_id").to_pyarrow()
 
 
 def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date]) -> list[tuple[list[date], str]]:
