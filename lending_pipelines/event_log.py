@@ -52,11 +52,22 @@ class PooledEventLog(SqliteEventLogStorage):
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
         with self._db_lock:
             if shard not in self._engines:
-                self._engines[shard] = sa.create_engine(
+                engine = sa.create_engine(
                     self.conn_string_for_shard(shard), connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
                 )
+                sa.event.listen(engine, "connect", _sync_at_checkpoints)
+                self._engines[shard] = engine
             if shard not in self._initialized_dbs:
                 self._initdb(self._engines[shard])
                 self._initialized_dbs.add(shard)
             with self._engines[shard].begin() as connection:
                 yield connection
+
+
+def _sync_at_checkpoints(connection: Any, record: Any) -> None:
+    """Have SQLite wait for the disk at checkpoints only, not at each of a close's 1,600 commits.
+
+    Dagster writes its SQLite files with a write-ahead log, which stays whole either way. When the machine crashes, the
+    last events can be lost: the run's days then count as not closed. When the process crashes, no event is lost.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")

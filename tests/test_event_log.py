@@ -85,6 +85,15 @@ def test_closed_instances_leave_no_connection_open(home):
     assert [engine.pool.checkedin() for engine in engines] == [0] * len(engines)
 
 
+def test_commits_wait_for_the_disk_at_checkpoints_only(home):
+    with open_instance(home) as instance:
+        materialize(instance)
+        for engine in instance.event_log_storage._engines.values():
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
+
+
 def test_other_event_logs_are_left_as_they_are(home):
     custom = "event_log_storage: {module: dagster._core.storage.event_log, class: ConsolidatedSqliteEventLogStorage,"
     (home / "dagster.yaml").write_text(f"{INSTANCE_CONFIG}{custom} config: {{base_dir: {home}/events}}}}\n")
