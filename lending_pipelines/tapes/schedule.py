@@ -1,7 +1,7 @@
 """The dates on which a tape is due: scheduled dates, adjusted to business days if the tape has a convention."""
 
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -32,12 +32,18 @@ def due_days(config: LoanTapeConfig, first: date, last: date) -> list[date]:
     Raises:
         ScheduleError: The schedule or the calendar is not valid.
     """
-    convention = config.business_day_convention
+    return list(_due_days(config.tape_schedule, config.business_day_convention, config.holiday_calendar, first, last))
+
+
+# The sensor asks for the days of every tape every 30 seconds. The answer changes once a day.
+@lru_cache(maxsize=1000)
+def _due_days(
+    schedule: str, convention: BusinessDayConvention, holiday_calendar: str | None, first: date, last: date
+) -> tuple[date, ...]:
     if convention == "unadjusted":
-        return _scheduled(config.tape_schedule, first, last)
-    scheduled = _scheduled(config.tape_schedule, first - REACH, last + REACH)
-    moved = {_moved(day, convention, config.holiday_calendar) for day in scheduled}
-    return sorted(day for day in moved if first <= day <= last)
+        return tuple(_scheduled(schedule, first, last))
+    moved = {_moved(day, convention, holiday_calendar) for day in _scheduled(schedule, first - REACH, last + REACH)}
+    return tuple(sorted(day for day in moved if first <= day <= last))
 
 
 def _moved(day: date, convention: BusinessDayConvention, holiday_calendar: str | None) -> date:
