@@ -24,20 +24,21 @@ REPORT_TAG = "lending/report_id"
 def report_requests(context: dg.SensorEvaluationContext, register: RegisterResource) -> Iterator[dg.RunRequest]:
     """One run per pending request (run key: its report_id). Invalid requests and those of ended runs fail."""
     with register.register.session() as session:
-        requests = ReportRequests(session)
-        for report in requests.unfinished():
-            run_id = report.run_id if report.status == "generating" else _run_of(context.instance, report)
-            try:
-                problem = run_id and end_of(context.instance, run_id)
-                request = _run_request(report) if report.status == "pending" and not problem else None
-            except LendingError as error:
-                problem, request = str(error), None
-            if problem:
-                # Its run may have completed it in the meantime.
-                with suppress(RegisterError):
-                    requests.fail(report.report_id, problem, run_id)
-            elif request:
-                yield request
+        unfinished = ReportRequests(session).unfinished()
+    # No session is open while Dagster is asked and while it handles a request: a session can block other writers.
+    for report in unfinished:
+        run_id = report.run_id if report.status == "generating" else _run_of(context.instance, report)
+        try:
+            problem = run_id and end_of(context.instance, run_id)
+            request = _run_request(report) if report.status == "pending" and not problem else None
+        except LendingError as error:
+            problem, request = str(error), None
+        if problem:
+            # Its run may have completed it in the meantime.
+            with suppress(RegisterError), register.register.session() as session:
+                ReportRequests(session).fail(report.report_id, problem, run_id)
+        elif request:
+            yield request
 
 
 def _run_request(report: Report) -> dg.RunRequest:
