@@ -22,7 +22,8 @@ DAYS = [date(2025, 1, 30) + timedelta(days=n) for n in range(4)]
 def engine(java, tmp_path_factory):
     from lending_pipelines.lake.engines.spark import SparkEngine
 
-    engine = SparkEngine(str(tmp_path_factory.mktemp("lake")), MASTER, "1GB")
+    # With the usual memory: whole closes may come later in this process, on the same session.
+    engine = SparkEngine(str(tmp_path_factory.mktemp("lake")), MASTER)
     yield engine
     engine.close()
 
