@@ -26,19 +26,21 @@ def charge_off_checks() -> tuple[Check, ...]:
 
 
 def booked_otherwise(tables: Tables) -> ir.Table:
-    """Loans and days with an amount that counts differently from its booked type; `problem` says how."""
+    """Loans and days with an amount that counts differently from its booked type; `problem` says which and how.
+
+    What no longer counts differently, because a charge-off or a payment was reversed, is left out.
+    """
     effects = charge_offs.effects(tables["transactions"], FAR)
-    received = effects.select(
-        "loan_id",
-        effective_on="on",
-        amount=money(wide(effects.principal) + effects.interest + effects.fees),
-        problem=ibis.literal("received after a charge-off, but not booked as a recovery"),
+    received = money(wide(effects.principal) + effects.interest + effects.fees)
+    rows = ibis.union(
+        _as_booked(effects, received, "received after a charge-off, but not booked as a recovery"),
+        _as_booked(effects, effects.not_taken, "charged off beyond the principal outstanding"),
     )
-    excess = effects.select(
-        "loan_id",
-        effective_on="on",
-        amount="not_taken",
-        problem=ibis.literal("charged off more than the principal outstanding"),
-    )
-    rows = ibis.union(received, excess)
-    return rows.filter(rows.amount > ZERO)
+    return rows.filter(rows.amount > ZERO, rows.in_all > ZERO).drop("in_all")
+
+
+def _as_booked(effects: ir.Table, amount: ir.DecimalColumn, what: str) -> ir.Table:
+    """loan_id, effective_on, amount, problem and in_all (of the loan, as it stands after all reversals)."""
+    problem = amount.cast("string") + " of " + effects.on.cast("string") + f" {what}"
+    in_all = money(amount.sum().over(group_by="loan_id"))
+    return effects.select("loan_id", effective_on="on", amount=amount, problem=problem, in_all=in_all)
