@@ -66,13 +66,17 @@ gc.set_threshold(100_000)
 # What makes a test slow: a close, a server, Java, or real data. The slowest first.
 SLOW_FIXTURES = ("java", "case", "lender_homes", "empty_home", "shared_dir", "postgres_server", "object_store", "sftp")
 
-# Files whose tests are slow for another reason: Dagster's runs, random books, every report, processes of their own.
+# Files whose tests are slow for another reason: Dagster's runs, processes of their own, every report, or the positions
+# of a book computed dozens of times (1.5 s each).
 SLOW_FILES = (
     "test_assets_*.py",
+    "test_checks_restatements.py",
     "test_cli.py",
     "test_definitions.py",
     "test_deploy_code_server.py",
     "test_expectations_client.py",
+    "test_metrics_charge_offs.py",
+    "test_metrics_past_due.py",
     "test_metrics_properties.py",
     "test_reports_odd_data.py",
 )
