@@ -112,7 +112,8 @@ def _is_slow(file: Path) -> bool:
 def _fixtures(item: pytest.Item) -> set[str]:
     """The fixtures that the test uses, with those that a parameter names."""
     parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
-    return {*getattr(item, "fixturenames", ()), *(["postgres_server"] if "postgresql" in parameters else [])}
+    servers = {"postgres_server" for value in parameters if isinstance(value, str) and value == "postgresql"}
+    return servers.union(getattr(item, "fixturenames", ()))
 
 
 @sa.event.listens_for(sa.Engine, "connect")
