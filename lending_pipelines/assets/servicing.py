@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 
 import dagster as dg
+from pydantic import Field
 
 from lending_pipelines.assets.describe import OWNERS, table_metadata
-from lending_pipelines.errors import LendingError
+from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource
 from lending_pipelines.sources import SyncResult, sync_tables
 from lending_pipelines.tables import SERVICING, Table
@@ -15,8 +16,12 @@ SYNCED = "synced"
 """The check of each servicing table that reports the result of its last sync."""
 
 
+SUMMED = frozenset({"transactions", "journal_lines"})
+"""Tables whose amounts are added up: without a rejected row their sums are not complete."""
+
+
 class TablesRefused(LendingError):
-    """The sync rejected servicing tables that the close needs."""
+    """The sync rejected servicing tables, or rows of them, that the close needs."""
 
 
 class SyncConfig(dg.Config):
@@ -24,6 +29,9 @@ class SyncConfig(dg.Config):
 
     full: bool = False
     """Read every table in full, not only the rows posted or changed since the last sync."""
+
+    reload: list[str] = Field(default_factory=list)
+    """Servicing tables to reload: read in full, and emptied if the source no longer has them."""
 
 
 def tables_needed(close: Iterable[dg.AssetsDefinition]) -> frozenset[str]:
@@ -54,11 +62,17 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         """Sync each table in one commit. A rejected table keeps its rows and is not materialized.
 
         Raises:
-            TablesRefused: A table that the close needs is rejected; names every fault of every table.
+            TablesRefused: A table that the close needs is rejected, or a row of a table that is added up; names every
+                fault of every table.
         """
         wanted = [SERVICING[key.path[-1]] for key in context.selected_asset_keys]
+        if unknown := set(config.reload) - set(SERVICING):
+            raise TablesRefused(f"reload: there is no table {min(unknown)!r}; {did_you_mean(min(unknown), SERVICING)}")
         refused: dict[str, LendingError] = {}
-        syncing = sync_tables(source.open(), _in_order(wanted), lake.lake, conventions.get(), config.full)
+        rows_refused: list[str] = []
+        incomplete = False
+        reload = config.reload
+        syncing = sync_tables(source.open(), _in_order(wanted), lake.lake, conventions.get(), config.full, reload)
         with closing(syncing) as outcomes:
             for table, outcome in outcomes:
                 if isinstance(outcome, LendingError):
@@ -67,13 +81,17 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
                 else:
                     _log(context, table, outcome)
                     yield dg.MaterializeResult(asset_key=table.name, metadata=_metadata(outcome))
+                    rows_refused += _refused_rows(table, outcome)
+                    incomplete |= table.name in SUMMED and bool(outcome.refused_rows)
                 if dg.AssetCheckKey(dg.AssetKey(table.name), SYNCED) in context.selected_asset_check_keys:
                     yield _check_result(table, outcome)
         if refused.keys() & set(needed):
             raise TablesRefused(
                 f"{len(refused)} of {len(wanted)} tables were rejected and keep their earlier rows: "
-                + "; ".join(map(str, refused.values()))
+                + "; ".join([*map(str, refused.values()), *rows_refused])
             )
+        if incomplete:
+            raise TablesRefused("; ".join(rows_refused))
 
     return servicing_tables
 
@@ -107,14 +125,21 @@ def _log(context: dg.AssetExecutionContext, table: Table, result: SyncResult) ->
         context.log.info(f"{table.name}: no data: the source does not have this table")
     else:
         context.log.info(f"{table.name}: {result.rows_read:,} rows read, {result.rows_added:,} added")
-    for warning in result.warnings:
+    for warning in (*result.warnings, *_refused_rows(table, result)):
         context.log.warning(warning)
 
 
+def _refused_rows(table: Table, result: SyncResult) -> list[str]:
+    """A sentence for each reference by which rows were rejected."""
+    return [f"rejected rows: {table.name}.{finding}" for finding in result.refused_rows]
+
+
 def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetCheckResult:
-    """A rejected table fails with severity ERROR; notes on rows fail with WARN."""
-    refused = isinstance(outcome, LendingError)
-    told = [str(outcome)] if isinstance(outcome, LendingError) else list(outcome.warnings)
+    """A rejected table or row fails with severity ERROR; notes on other rows fail with WARN."""
+    if isinstance(outcome, LendingError):
+        refused, told = True, [str(outcome)]
+    else:
+        refused, told = bool(outcome.refused_rows), [*_refused_rows(table, outcome), *outcome.warnings]
     return dg.AssetCheckResult(
         asset_key=table.name,
         check_name=SYNCED,
@@ -140,6 +165,8 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
         metadata["absent"] = "no data: the source does not have this table"
     if result.months_read_again:
         metadata["months_read_again"] = ", ".join(result.months_read_again)
+    if result.refused_rows:
+        metadata["refused_rows"] = dg.MetadataValue.json([str(finding) for finding in result.refused_rows])
     if result.warnings:
         metadata["warnings"] = dg.MetadataValue.json(list(result.warnings))
     return metadata

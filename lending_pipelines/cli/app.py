@@ -12,7 +12,7 @@ import typer
 
 from lending_pipelines.cli import portfolios, tapes
 from lending_pipelines.cli.status import status
-from lending_pipelines.cli.terminal import register_session, tell_step
+from lending_pipelines.cli.terminal import Yes, register_session, tell_step
 from lending_pipelines.errors import LendingError
 from lending_pipelines.processes import collect_rarely
 from lending_pipelines.settings import Settings
@@ -78,11 +78,19 @@ def sample(
 @app.command()
 def sync(
     full: Annotated[bool, typer.Option(help="Read every table in full, not only new rows.")] = False,
+    reload: Annotated[
+        list[str] | None,
+        typer.Option(help="Reload this table, or `all`: shows what would change, and asks. May be repeated."),
+    ] = None,
+    yes: Yes = False,
 ) -> None:
     """Sync the servicing tables into the lake."""
+    from lending_pipelines.cli.reload import ask_to_reload
     from lending_pipelines.runs import run_job
 
-    finished = run_job("sync", {"ops": {"servicing_tables": {"config": {"full": full}}}}, progress=tell_step)
+    anew = ask_to_reload(reload, yes=yes) if reload else []
+    config = {"full": full, "reload": anew}
+    finished = run_job("sync", {"ops": {"servicing_tables": {"config": config}}}, progress=tell_step)
     for table, metadata in finished.metadata.items():
         typer.echo(f"{table:<24}{_synced(metadata)}")
         for subject, note in metadata.get("notes", {}).items():
@@ -93,6 +101,8 @@ def sync(
             f"sync: {len(refused)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
             f"{', '.join(refused)}"
         )
+    if incomplete := [table for table, metadata in finished.metadata.items() if "refused_rows" in metadata]:
+        raise LendingError(f"sync: rows of {', '.join(incomplete)} are refused, see the warnings above")
 
 
 @app.command()
@@ -187,7 +197,8 @@ def ui(
 def _synced(metadata: dict[str, Any]) -> str:
     """The result of the sync of a table."""
     if "absent" in metadata:
-        return f"  {metadata['absent']}"
+        removed = f"; {metadata['rows_removed']:,} rows removed" if metadata["rows_removed"] else ""
+        return f"  {metadata['absent']}{removed}"
     counted = ("read", "added", "updated", "removed")
     return "".join(f"{metadata[f'rows_{each}']:>14,} {each}" for each in counted)
 

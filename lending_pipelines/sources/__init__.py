@@ -6,7 +6,7 @@ To add a servicing system, add a folder here whose package has an `Adapter` (pro
 
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.registry import open_source, source_names
-from lending_pipelines.sources.sync import OVERLAP, SyncError, SyncResult, sync_tables
+from lending_pipelines.sources.sync import OVERLAP, SyncError, SyncResult, preview_reload, sync_tables
 
 __all__ = [
     "OVERLAP",
@@ -16,6 +16,7 @@ __all__ = [
     "SyncError",
     "SyncResult",
     "open_source",
+    "preview_reload",
     "source_names",
     "sync_tables",
 ]

@@ -44,13 +44,18 @@ def changes(table: Table, reading: Reading, current: ir.Table) -> Changes:
     return Changes(added, changed, gone, *counts(added, changed, gone))
 
 
-def warnings(table: Table, found: Changes) -> list[str]:
+def warnings(table: Table, reading: Reading, found: Changes) -> list[str]:
     """Warnings about rows that disappeared and events that changed."""
     told = []
-    if found.rows_gone:
+    vanished, number = found.gone, found.rows_gone
+    if reading.orphans is not None:
+        # Refused rows are reported as such.
+        vanished = vanished.anti_join(reading.orphans.rows, list(table.key))
+        [number] = counts(vanished)
+    if number:
         told.append(
-            f"{table.name}: {found.rows_gone} rows of the lake are no longer in the source and do not count any "
-            f"more ({_keys(table, found.gone, found.rows_gone)})"
+            f"{table.name}: {number} rows of the lake are no longer in the source and do not count any "
+            f"more ({_keys(table, vanished, number)})"
         )
     if found.rows_changed and table.load == "append":
         told.append(
@@ -58,6 +63,16 @@ def warnings(table: Table, found: Changes) -> list[str]:
             f"the new values count from now on ({_keys(table, found.changed, found.rows_changed)})"
         )
     return told
+
+
+def listed(table: Table, found: Changes) -> list[str]:
+    """A line for each kind of change, with the first rows by their key."""
+    kinds = (
+        (found.rows_added, "added", found.added),
+        (found.rows_changed, "changed", found.changed),
+        (found.rows_gone, "gone", found.gone),
+    )
+    return [f"{number:,} {kind} ({_keys(table, rows, number)})" for number, kind, rows in kinds if number]
 
 
 def in_future(table: Table, rows: ir.Table, now: datetime) -> list[str]:

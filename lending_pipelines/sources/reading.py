@@ -3,7 +3,7 @@
 Nothing is judged or committed here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.sources.finding import Finding
+from lending_pipelines.sources.orphans import Orphans
 from lending_pipelines.sources.protocol import Reader
 from lending_pipelines.sources.staging import stage
 from lending_pipelines.sources.totals import differing_months, lake_totals, month_of, within
@@ -38,6 +39,14 @@ class Reading:
     """The faults of values that cannot be read; they are null in `rows`."""
     months: tuple[str, ...] = ()
     """The months that were read again, as their totals differed."""
+    orphans: Orphans | None = None
+    """Rows that were read and refused by themselves: they are not in `rows`."""
+
+    def without(self, orphans: Orphans | None) -> "Reading":
+        """The reading without rows that are refused by themselves."""
+        if orphans is None:
+            return self
+        return replace(self, rows=self.rows.anti_join(orphans.rows, orphans.rows.columns), orphans=orphans)
 
 
 def read_whole(

@@ -25,7 +25,7 @@ class _Rule:
 
 
 @dataclass(frozen=True)
-class _Fault:
+class Fault:
     """What may be wrong with a column, and the rows with that fault."""
 
     column: str
@@ -54,7 +54,7 @@ def findings(
     # A null in a doubtful column may be a value that could not be read.
     rules = [rule for rule in _rules(table, conventions) if not (rule.on_nulls and rule.column in doubtful)]
     faults = [
-        *(_Fault(rule.column, rule.problem, staged.filter(rule.broken(staged))) for rule in rules),
+        *(Fault(rule.column, rule.problem, staged.filter(rule.broken(staged))) for rule in rules),
         *_duplicate_keys(table, staged, doubtful),
         *_unknown_reversed(table, staged, current, doubtful),
     ]
@@ -66,7 +66,7 @@ def findings(
         counted = counted.cross_join(fault.rows.agg(**{f"fault_{n}": fault.rows.count()}))
     counts = counted.to_pyarrow().to_pylist()[0]
     found = ((fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults))
-    return [*unreadable, *(_finding(table, fault, count) for fault, count in found if count)]
+    return [*unreadable, *(finding(table, fault, count) for fault, count in found if count)]
 
 
 def _rules(table: Table, conventions: Conventions) -> Iterator[_Rule]:
@@ -119,13 +119,13 @@ _TABLE_RULES: dict[str, tuple[_Rule, ...]] = {
 }
 
 
-def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[_Fault]:
+def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[Fault]:
     if not doubtful.intersection(table.key):
         repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
-        yield _Fault(", ".join(table.key), "have a key that occurs more than once", repeated)
+        yield Fault(", ".join(table.key), "have a key that occurs more than once", repeated)
 
 
-def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[_Fault]:
+def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[Fault]:
     if table.name != "transactions" or doubtful.intersection(("transaction_id", "type", "reverses_id")):
         return
     reversals = staged.filter((staged.type == "reversal") & staged.reverses_id.notnull())
@@ -133,10 +133,11 @@ def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, 
     unknown = reversals.anti_join(known, "reverses_id")
     if current is not None:
         unknown = unknown.anti_join(current.select(reverses_id="transaction_id"), "reverses_id")
-    yield _Fault("reverses_id", "reverse a transaction that does not exist", unknown)
+    yield Fault("reverses_id", "reverse a transaction that does not exist", unknown)
 
 
-def _finding(table: Table, fault: _Fault, count: int) -> Finding:
+def finding(table: Table, fault: Fault, count: int) -> Finding:
+    """A fault that `count` rows have, with the first few of them."""
     value = [fault.column] if fault.column in table.names and fault.column not in table.key else []
     first = fault.rows.select(*table.key, *value).order_by(*table.key).limit(SHOWN).to_pyarrow().to_pylist()
     examples = tuple(

@@ -2,11 +2,12 @@
 
 Each table is staged on disk, validated (rules.py), compared with the lake (reading.py, changes.py) and committed in one
 step. A table that breaks a rule is rejected and keeps its earlier rows in the lake; the other tables are still synced.
+A row whose owner does not exist (orphans.py) is rejected by itself.
 """
 
 import time
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -16,11 +17,14 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
-from lending_pipelines.sources.changes import Changes, changes, counts, in_future, warnings
+from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
+from lending_pipelines.sources.finding import Finding
+from lending_pipelines.sources.orphans import find_orphans
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_whole
 from lending_pipelines.sources.rules import findings
 from lending_pipelines.tables import REQUIRED, Table
+from lending_pipelines.tables.references import owners
 
 OVERLAP = timedelta(days=1)
 """How far before the lake's watermark an incremental sync reads again.
@@ -106,18 +110,26 @@ class SyncResult:
     """Whether the source does not have the table: there is no data, and the lake's table is empty."""
     warnings: tuple[str, ...] = ()
     """What a user must know: rows that vanished or changed, and instants in the future, by key."""
+    refused_rows: tuple[Finding, ...] = ()
+    """The rows that were not taken in because their owner does not exist, for each reference."""
     notes: Mapping[str, int | str] = field(default_factory=dict)
     """What the source says of the table."""
 
 
 def sync_tables(
-    source: Source, tables: Iterable[Table], lake: Lake, conventions: Conventions, full: bool = False
+    source: Source,
+    tables: Iterable[Table],
+    lake: Lake,
+    conventions: Conventions,
+    full: bool = False,
+    reload: Collection[str] = (),
 ) -> Generator[tuple[Table, SyncResult | LendingError], None, None]:
     """Bring tables in, all of one moment of the source, each by how it changes (`table.load`).
 
     A table with a watermark is read from the lake's watermark less OVERLAP on, with the months that differ from the
     source's totals; any other, or every table when `full`, is read whole. The first sync writes a table even when it
-    is empty.
+    is empty. Tables named in `reload` are taken anew: they are read whole, and one that the source no longer has is
+    emptied instead of refused. What the lake had stays readable (`Lake.superseded`).
 
     Yields:
         Each table with what was done, or with the error for which it is refused: SourceError when it cannot be read,
@@ -129,21 +141,59 @@ def sync_tables(
     tables = list(tables)
     # Before the snapshot is taken: what another sync brings in meanwhile is not what the source no longer has.
     versions = {table.name: lake.version(table.name) if lake.has(table.name) else None for table in tables}
+    lost_rows: set[str] = set()
     with source.snapshot() as reader:
         for table in tables:
+            # Rows whose owner is gone are found only when all of them are read.
+            whole = full or any(parent in lost_rows for parent, _ in owners(table.name).values())
             try:
-                result = _TableSync(reader, table, lake, versions[table.name], conventions).run(full)
+                one = _TableSync(reader, table, lake, versions[table.name], conventions, table.name in reload)
+                result = one.run(whole)
             except (SourceError, SyncError) as error:
                 yield table, error
             else:
+                if result.rows_removed:
+                    lost_rows.add(table.name)
                 yield table, result
+
+
+def preview_reload(
+    source: Source, tables: Iterable[Table], lake: Lake, conventions: Conventions
+) -> Generator[tuple[Table, list[str] | LendingError], None, None]:
+    """What taking tables anew would change, without a commit.
+
+    Yields:
+        Each table with a line for the rows added, changed and gone, each with the first keys; or with the error for
+        which it would be refused.
+
+    Raises:
+        SourceError: The source cannot be opened.
+    """
+    anew: dict[str, ir.Table] = {}
+    with source.snapshot() as reader, ExitStack() as scratch:
+        for table in tables:
+            version = lake.version(table.name) if lake.has(table.name) else None
+            one = _TableSync(reader, table, lake, version, conventions, reload=True)
+            try:
+                yield table, one.preview(scratch.enter_context(lake.engine.scratch()), anew)
+            except (SourceError, SyncError) as error:
+                yield table, error
 
 
 class _TableSync:
     """The sync of one table at one moment of the source."""
 
-    def __init__(self, reader: Reader, table: Table, lake: Lake, version: int | None, conventions: Conventions):
+    def __init__(
+        self,
+        reader: Reader,
+        table: Table,
+        lake: Lake,
+        version: int | None,
+        conventions: Conventions,
+        reload: bool = False,
+    ):
         self._reader, self._table, self._lake, self._conventions = reader, table, lake, conventions
+        self._reload = reload
         self._name = table.name
         self._current = None if version is None else lake.table(table.name, version=version)
         self._now = datetime.now(UTC).replace(tzinfo=None) + CLOCK_SKEW
@@ -154,11 +204,11 @@ class _TableSync:
             return self._absent()
         started = time.monotonic()
         with self._lake.engine.scratch() as folder:
-            reading = self._read(folder, full)
+            reading = self._read(folder, full or self._reload)
             self._refuse_broken(reading)
-            held = self._nothing() if self._current is None else self._current
-            found = changes(self._table, reading, held)
-            told = warnings(self._table, found)
+            reading = reading.without(find_orphans(self._table, reading.rows, self._rows_of))
+            found = changes(self._table, reading, self._held())
+            told = warnings(self._table, reading, found)
             version = self._commit(reading, found)
         now_held = self._lake.table(self._name, version=version) if found or self._current is None else self._current
         return SyncResult(
@@ -172,7 +222,33 @@ class _TableSync:
             months_read_again=reading.months,
             warnings=(*told, *in_future(self._table, now_held, self._now)),
             notes=self._reader.notes(self._table),
+            refused_rows=reading.orphans.findings if reading.orphans else (),
         )
+
+    def preview(self, folder: str, anew: dict[str, ir.Table]) -> list[str]:
+        """What `run` would change, as lines with the first keys; nothing is committed.
+
+        `anew` holds the rows of tables previewed before, and gets this table's, which stay in the folder.
+        """
+        if self._name in self._reader.absent:
+            self._require_optional()
+            [rows] = counts(self._held())
+            return [f"{rows:,} gone (the source does not have the table)"] if rows else []
+        reading = self._read(folder, full=True)
+        self._refuse_broken(reading)
+        reading = reading.without(
+            find_orphans(self._table, reading.rows, lambda name: anew[name] if name in anew else self._rows_of(name))
+        )
+        anew[self._name] = reading.rows
+        lines = listed(self._table, changes(self._table, reading, self._held()))
+        orphans = reading.orphans.findings if reading.orphans else ()
+        return [*lines, *(f"refused: {self._name}.{each}" for each in orphans)]
+
+    def _held(self) -> ir.Table:
+        return self._nothing() if self._current is None else self._current
+
+    def _rows_of(self, name: str) -> ir.Table | None:
+        return self._lake.table(name) if self._lake.has(name) else None
 
     def _read(self, folder: str, full: bool) -> Reading:
         watermark = self._watermark(self._current)
@@ -182,7 +258,8 @@ class _TableSync:
         return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
 
     def _refuse_broken(self, reading: Reading) -> None:
-        broken = findings(self._table, reading.rows, self._current, self._conventions, reading.unreadable)
+        current = None if self._reload else self._current
+        broken = findings(self._table, reading.rows, current, self._conventions, reading.unreadable)
         if broken:
             raise SyncError(
                 f"{self._reader.name}: table {self._name} is rejected and keeps its earlier rows: "
@@ -192,7 +269,7 @@ class _TableSync:
     def _commit(self, reading: Reading, found: Changes) -> int:
         if self._current is None:
             return self._lake.replace(self._name, reading.rows, note=OFFERED).version
-        if found.rows_gone or (found.rows_changed and self._table.load == "append"):
+        if found.rows_gone or (found.rows_changed and (self._reload or self._table.load == "append")):
             return self._lake.correct(self._name, ibis.union(found.added, found.changed), found.gone).version
         if found:
             write = {"append": self._lake.append, "merge": self._lake.merge, "replace": self._lake.replace}
@@ -203,21 +280,31 @@ class _TableSync:
 
     def _absent(self) -> SyncResult:
         """Handle a table that the source lacks: empty in the lake; an error if it is required or was synced before."""
+        self._require_optional()
+        removed = 0
+        if self._reload and self._current is not None:
+            [removed] = counts(self._current)
+            if removed:
+                self._lake.correct(self._name, self._nothing(), self._current)
+            self._lake.replace(self._name, self._nothing(), note=ABSENT)
+        elif self._current is not None and (
+            any(counts(self._current)) or self._lake.note(self._name) not in ("", ABSENT)
+        ):
+            raise SourceError(
+                f"{self._reader.name}: table {self._name} is missing, but an earlier sync read it; the lake keeps its "
+                "rows: provide the table again, as an empty view if it is no longer used; if it was provided by "
+                f"mistake, run `lending sync --reload {self._name}`"
+            )
+        if self._current is None:
+            self._lake.replace(self._name, self._nothing(), note=ABSENT)
+        return SyncResult(version=self._lake.version(self._name), rows_removed=removed, absent=True)
+
+    def _require_optional(self) -> None:
         if self._name in REQUIRED:
             raise SourceError(
                 f"{self._reader.name}: table {self._name} is missing: {', '.join(REQUIRED)} are required; provide "
                 "each as a table or view"
             )
-        if self._current is not None and (
-            any(counts(self._current)) or self._lake.note(self._name) not in ("", ABSENT)
-        ):
-            raise SourceError(
-                f"{self._reader.name}: table {self._name} is missing, but an earlier sync read it; the lake keeps its "
-                "rows: provide the table again, as an empty view if it is no longer used"
-            )
-        if self._current is None:
-            self._lake.replace(self._name, self._nothing(), note=ABSENT)
-        return SyncResult(version=self._lake.version(self._name), absent=True)
 
     def _watermark(self, rows: ir.Table | None) -> datetime | None:
         if rows is None or self._table.watermark is None:

@@ -1,4 +1,6 @@
-"""The foreign keys of the servicing tables."""
+"""The foreign keys of the servicing tables, and which of them name the owner of the row."""
+
+from lending_pipelines.tables.servicing import SERVICING
 
 _LOAN = {"loan_id": ("loans", "loan_id")}
 _USER = {"user_id": ("users", "user_id")}
@@ -31,4 +33,19 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "tickets": _USER,
     "gateway_payments": _USER,
 }
-"""For each servicing table and column: the table and column that it refers to."""
+"""Which column of which servicing table holds the id of a row of which other."""
+
+_OWNER_KEYS = ("loan_id", "account_code", "user_id", "wallet_id")
+
+
+def owners(table: str) -> dict[str, tuple[str, str]]:
+    """The required references of a servicing table to its owners: a row has no meaning without the row that it names.
+
+    A payment belongs to a loan, a journal line to an account. Other references, such as a branch, describe a row.
+    """
+    references = REFERENCES.get(table, {})
+    return {
+        column: parent
+        for column, parent in references.items()
+        if column in _OWNER_KEYS and not SERVICING[table].column(column).nullable
+    }

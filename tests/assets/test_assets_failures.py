@@ -51,11 +51,29 @@ def test_a_file_that_is_no_database_fails_the_run_in_a_line(home):
         run_job("sync")
 
 
-def test_a_blocking_check_stops_what_is_downstream_in_the_same_run(home):
+def test_a_payment_of_an_unknown_loan_fails_the_close_until_it_is_gone_at_its_source(home):
     before = home.versions()
     home.servicing(POST.format(loan="L-nobody", type="repayment"))
 
-    with pytest.raises(RunFailed, match=r"check transactions.references_exist failed: .* 1 row") as failed:
+    with pytest.raises(RunFailed, match=r"daily_close: rejected rows: transactions.loan_id: 1 rows .* 'L-nobody'\)"):
+        run_job("daily_close", days=(OPEN, OPEN))
+    after = home.versions()
+    assert (after["transactions"], after["loan_positions"]) == (before["transactions"], before["loan_positions"])
+
+    home.servicing("DELETE FROM transactions WHERE loan_id = 'L-nobody'")
+    assert run_job("sync").warnings == []
+
+
+def test_a_blocking_check_stops_what_is_downstream_in_the_same_run(home):
+    before = home.versions()
+    # A repayment that undoes a transaction: the sync takes it, the check refuses it.
+    home.servicing(POST.format(loan=home.rows("loans")[0]["loan_id"], type="repayment"))
+    home.servicing(
+        "UPDATE transactions SET reverses_id = (SELECT min(transaction_id) FROM transactions) "
+        "WHERE transaction_id = 'T-wrong'"
+    )
+
+    with pytest.raises(RunFailed, match=r"check transactions.reversals_mirror failed: .* 1 row") as failed:
         run_job("daily_close", days=(OPEN, OPEN))
 
     assert "\n" not in str(failed.value)
@@ -67,7 +85,7 @@ def test_a_blocking_check_stops_what_is_downstream_in_the_same_run(home):
     with dg.DagsterInstance.get() as instance:
         for name in (*stopped, "loan_tapes"):
             assert OPEN.isoformat() not in instance.get_materialized_partitions(dg.AssetKey(name))
-        key = dg.AssetCheckKey(dg.AssetKey("transactions"), "references_exist")
+        key = dg.AssetCheckKey(dg.AssetKey("transactions"), "reversals_mirror")
         evaluation = instance.get_latest_asset_check_evaluation_record(key).event.dagster_event
     found = evaluation.asset_check_evaluation_data
     assert (found.passed, found.blocking, found.severity) == (False, True, dg.AssetCheckSeverity.ERROR)

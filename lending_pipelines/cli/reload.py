@@ -1,0 +1,41 @@
+"""What `lending sync --reload` shows and asks before it takes servicing tables anew."""
+
+from collections.abc import Sequence
+
+from lending_pipelines.cli.terminal import confirm, opened_lake
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.settings import Settings
+from lending_pipelines.tables import SERVICING
+
+EVERY = "all"
+
+
+def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
+    """The tables to take anew, once the user has seen what would change and agreed.
+
+    Raises:
+        LendingError: There is no such table, one of them would be refused, or the answer is no.
+    """
+    from lending_pipelines.conventions import Conventions
+    from lending_pipelines.sources import open_source, preview_reload
+
+    if unknown := [name for name in names if name not in SERVICING and name != EVERY]:
+        raise LendingError(f"--reload {unknown[0]}: there is no such table; {did_you_mean(unknown[0], SERVICING)}")
+    wanted = [name for name in SERVICING if EVERY in names or name in names]
+    settings = Settings.from_environment()
+    source = open_source(settings.source, settings.servicing_url)
+    conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
+    lines: list[str] = []
+    refused: list[str] = []
+    with opened_lake() as lake:
+        tables = [SERVICING[name] for name in wanted]
+        for table, outcome in preview_reload(source, tables, lake, conventions):
+            if isinstance(outcome, LendingError):
+                refused.append(str(outcome))
+            else:
+                lines += [f"  {table.name}: {line}" for line in outcome or ["no change"]]
+    if refused:
+        raise LendingError("nothing was done: " + "; ".join(refused))
+    what = f"Take {', '.join(wanted)} anew from the source. Earlier versions stay readable. Rows:"
+    confirm(what, lines, yes=yes)
+    return wanted
