@@ -14,18 +14,29 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The Dagster instance of a DAGSTER_HOME; a SQLite event log keeps its connections open."""
+    """The Dagster instance of a DAGSTER_HOME; a SQLite event log keeps its connections open.
+
+    What steps print is not copied to files of this machine.
+    """
     ref = InstanceRef.from_dir(str(home))
     events = ref.event_storage_data
     if events is not None and events.class_name == SqliteEventLogStorage.__name__:
         pooled = ConfigurableClassData(__name__, PooledEventLog.__name__, events.config_yaml)
         # Without storage_data Dagster opens the three storages separately.
         ref = ref._replace(storage_data=None, event_storage_data=pooled)
+    logs = ref.compute_logs_data
+    if logs is not None and logs.class_name == LocalComputeLogManager.__name__:
+        # It copies what each step prints, by two processes for each of two streams, which Ctrl-C ends with traces.
+        # A command prints to its terminal.
+        none = ConfigurableClassData(NoOpComputeLogManager.__module__, NoOpComputeLogManager.__name__, "{}")
+        ref = ref._replace(compute_logs_data=none)
     return dg.DagsterInstance.from_ref(ref)
 
 

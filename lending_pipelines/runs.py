@@ -111,7 +111,7 @@ def run_job(
             "dagster/asset_partition_range_end": days[1].isoformat(),
         }
     run_id = str(uuid4())
-    with open_instance(home) as instance, _reported(instance, run_id, progress):
+    with open_instance(home) as instance, _cancelable(instance, run_id), _reported(instance, run_id, progress):
         result = definitions.resolve_job_def(name).execute_in_process(
             run_config={**_QUIET, **(run_config or {})},
             instance=instance,
@@ -157,6 +157,26 @@ def status_of_closes() -> CloseSummary:
     finally:
         engine.close()
         register.dispose()
+
+
+def cancel_run_of_this_process() -> None:
+    """Mark the run that this process is executing as canceled, if there is one: the process is about to end."""
+    for instance, run_id in list(_executing):
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_canceled(run, "The command was stopped by Ctrl-C.")
+
+
+_executing: list[tuple[dg.DagsterInstance, str]] = []
+
+
+@contextmanager
+def _cancelable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    _executing.append((instance, run_id))
+    try:
+        yield
+    finally:
+        _executing.remove((instance, run_id))
 
 
 @contextmanager

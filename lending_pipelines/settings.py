@@ -1,4 +1,4 @@
-"""Settings: locations, engine and start date, read from the LENDING_* environment variables in one place.
+"""Settings: locations, engine and start date, read from the settings file and LENDING_* variables in one place.
 
 Choices that change what a number means are conventions (conventions.py).
 """
@@ -12,6 +12,31 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.settings_file import find_settings_file, read_settings_file
+
+VARIABLES = (
+    "LENDING_HOME",
+    "LENDING_NAME",
+    "LENDING_LOGO",
+    "LENDING_LAKE",
+    "LENDING_ENGINE",
+    "LENDING_SPARK_MASTER",
+    "LENDING_EXPORTS",
+    "LENDING_SERVICING_URL",
+    "LENDING_SOURCE",
+    "LENDING_REGISTER_URL",
+    "LENDING_START_DATE",
+    "LENDING_TIMEZONE",
+    "LENDING_CONVENTIONS",
+    "LENDING_REPORT_SCHEDULES",
+    "LENDING_SMTP_URL",
+    "LENDING_MAIL_FROM",
+    "LENDING_MAIL_LIMIT_MB",
+)
+"""Every setting as an environment variable."""
+
+FILE_NAMES = {variable.removeprefix("LENDING_").lower(): variable for variable in VARIABLES}
+"""The variable of each setting by its name in the settings file: LENDING_START_DATE is `start_date` there."""
 
 ENGINES = ("duckdb", "spark")
 """The compute engines: DuckDB in this process, or Spark on this machine or a cluster."""
@@ -44,8 +69,14 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the LENDING_* variables; empty counts as unset. Raises LendingError for an invalid value."""
-        given = {name: value for name, value in environment.items() if value}
+        """Settings from the settings file, if there is one, and LENDING_* variables, which win. Empty is not set.
+
+        Raises:
+            LendingError: The file cannot be read, or a setting cannot be understood.
+        """
+        file = find_settings_file(environment)
+        filed = read_settings_file(file, FILE_NAMES) if file else {}
+        given = filed | {name: value for name, value in environment.items() if value}
         home = Path(given.get("LENDING_HOME", ".lending")).absolute()
         return cls(
             home=home,

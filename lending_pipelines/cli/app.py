@@ -3,7 +3,6 @@
 Commands only parse, call and print. An error is one line; --verbose adds the traceback.
 """
 
-import os
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,8 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lending_pipelines.cli import portfolios, tapes
+from lending_pipelines.cli.doctor import doctor
+from lending_pipelines.cli.init import init
+from lending_pipelines.cli.interrupt import stopped_by_interrupt
+from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
 from lending_pipelines.cli.terminal import Yes, register_session, tell_step
+from lending_pipelines.cli.ui import ui
 from lending_pipelines.errors import LendingError
 from lending_pipelines.processes import collect_rarely
 from lending_pipelines.settings import Settings
@@ -31,6 +35,10 @@ app.add_typer(portfolios.portfolio, name="portfolio")
 app.add_typer(portfolios.investor, name="investor")
 app.command()(portfolios.undo_sale)
 app.command()(status)
+app.command()(init)
+app.command()(doctor)
+app.command()(ui)
+app.add_typer(source, name="source")
 for command in tapes.COMMANDS:
     app.command()(command)
 
@@ -182,18 +190,6 @@ def demo() -> None:
     run_demo(typer.echo, tell_step)
 
 
-@app.command()
-def ui(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
-) -> None:
-    """Start Dagster's UI on 127.0.0.1. It has no sign-in: put a proxy in front of it to share it."""
-    from lending_pipelines.runs import instance_home
-
-    instance_home(Settings.from_environment())
-    arguments = ["dagster", "dev", "-m", "lending_pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    os.execv(sys.executable, [sys.executable, "-m", *arguments])
-
-
 def _synced(metadata: dict[str, Any]) -> str:
     """The result of the sync of a table."""
     if "absent" in metadata:
@@ -220,7 +216,8 @@ def main() -> None:
     """Run the command. An error that the user can fix is printed as one line, with exit status 1."""
     collect_rarely()
     try:
-        app()
+        with stopped_by_interrupt():
+            app()
     except LendingError as error:
         if _state["verbose"]:
             typer.echo(getattr(error, "trace", ""), err=True)

@@ -43,6 +43,14 @@ class MailServer:
         except (OSError, smtplib.SMTPException) as error:
             raise DeliveryError(f"mail to {message['To']} by {self._name}: {_words(error)}") from error
 
+    def check(self) -> None:
+        """Connect and sign in, and send nothing; DeliveryError when that is not possible."""
+        try:
+            with self._connected():
+                pass
+        except (OSError, smtplib.SMTPException) as error:
+            raise DeliveryError(f"mail server {self._name}: {_words(error)}") from error
+
     @property
     def _name(self) -> str:
         parts = urlsplit(self.url)

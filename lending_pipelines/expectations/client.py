@@ -87,5 +87,7 @@ def start() -> subprocess.Popen[bytes]:
     """
     if not _processes or _processes[-1].poll() is not None:
         command = [sys.executable, "-m", "lending_pipelines.expectations.worker"]
-        _processes[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)]
+        # In a process group of its own, Ctrl-C in a terminal does not reach it.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
+        _processes[:] = [process]
     return _processes[-1]

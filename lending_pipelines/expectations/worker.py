@@ -141,8 +141,11 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> None:
             answer = (number, True, getattr(validator, method)(argument))
         except Exception:
             answer = (number, False, format_exc())
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:
+            return
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ PostgreSQL, rows.py for every other.
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,6 +19,9 @@ from lending_pipelines.sources.canonical.equality import spelled_differently
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
+
+CONNECT_SECONDS = 5
+"""How long a server may take to answer a new connection."""
 
 
 class CanonicalDatabase:
@@ -35,7 +39,7 @@ class CanonicalDatabase:
             )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise SourceError(
-                f"{self.name}: LENDING_SERVICING_URL is not a valid database URL: {_one_line(error)}"
+                f"{self.name}: LENDING_SERVICING_URL is not a valid database URL: {_one_line(error)}{_advice(url)}"
             ) from error
 
     @contextmanager
@@ -60,6 +64,11 @@ class CanonicalDatabase:
                 connection.close()
 
     def _unreadable(self, error: Exception) -> SourceError:
+        if file := _missing_file(self._engine.url):
+            return SourceError(
+                f"{self.name}: the SQLite file {file} does not exist: set LENDING_SERVICING_URL to "
+                "sqlite:////absolute/path/of/the.db"
+            )
         return SourceError(f"{self.name}: the database {_place(self._engine)} cannot be read: {_one_line(error)}")
 
 
@@ -171,11 +180,31 @@ def _url_to_read(url: sa.URL) -> sa.URL:
     """
     if url.drivername == "postgresql":
         # SQLAlchemy takes another driver than the one that dagster-postgres brings.
-        return url.set(drivername="postgresql+psycopg2")
+        url = url.set(drivername="postgresql+psycopg2")
+    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return url
     path = url.database if url.database.startswith("file:") else f"file:{quote(url.database)}"
     return url.set(database=path).update_query_dict({"mode": "ro", "uri": "true"})
+
+
+def _missing_file(url: sa.URL) -> Path | None:
+    """The file of a SQLite URL as `_url_to_read` makes it, if there is none."""
+    if url.get_backend_name() != "sqlite" or not url.database or not url.database.startswith("file:"):
+        return None
+    file = Path(unquote(url.database.removeprefix("file:")).partition("?")[0])
+    return None if file.exists() else file.absolute()
+
+
+def _advice(url: str) -> str:
+    """What to write instead of a URL that names no known database."""
+    scheme = url.partition("://")[0]
+    if scheme == "postgres" or scheme.startswith("postgres+"):
+        return "; write postgresql:// instead of postgres://"
+    if "://" not in url:
+        return "; write sqlite:////absolute/path or postgresql://user:password@host/database"
+    return ""
 
 
 def _one_line(error: Exception) -> str:

@@ -1,0 +1,62 @@
+"""What Ctrl-C does to a command: one line, and the end within two seconds. What was committed stays.
+
+Python handles a signal only between two of its own instructions, and a query may take minutes. A thread is therefore
+told of the signal at once, through the signal module's wakeup socket.
+"""
+
+import faulthandler
+import os
+import shlex
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+STATUS = 128 + signal.SIGINT
+"""The exit status of a command that was stopped and has cleaned up; 1 when it did not have the time."""
+
+_SECONDS_TO_CLEAN_UP = 1.2
+"""How long the command may take to remove temporary files before its process is ended."""
+
+
+@contextmanager
+def stopped_by_interrupt() -> Iterator[None]:
+    """While the block runs, Ctrl-C prints one line, marks a run of this process as canceled, and ends the process."""
+    signalled, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+    before = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+    stopped = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(signalled, stopped), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        wakeup.close()
+        # The command may end by the signal before the watcher has read of it.
+        watcher.join()
+        if stopped.is_set():
+            os._exit(STATUS)
+
+
+def _watch(signalled: socket.socket, stopped: threading.Event) -> None:
+    while numbers := signalled.recv(16):
+        if signal.SIGINT in numbers:
+            stopped.set()
+            _stop()
+            return
+
+
+def _stop() -> None:
+    # A library that does not let other threads run for as long cannot stop this clock.
+    faulthandler.dump_traceback_later(_SECONDS_TO_CLEAN_UP, exit=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    command = shlex.join(["lending", *sys.argv[1:]])
+    told = f"\nstopped; nothing of the open table was written; run `{command}` to go on\n"
+    os.write(sys.stderr.fileno(), told.encode())
+    # What is interrupted would report itself with traces.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    if runs := sys.modules.get("lending_pipelines.runs"):
+        with suppress(Exception):
+            runs.cancel_run_of_this_process()

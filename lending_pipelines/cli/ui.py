@@ -1,0 +1,56 @@
+"""`lending ui`: Dagster's web server and daemon for this home, on this machine only."""
+
+import os
+import socket
+import sys
+from typing import Annotated
+
+import typer
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.settings import Settings
+from lending_pipelines.settings_file import VARIABLE, find_settings_file
+
+HOST = "127.0.0.1"
+_PORTS_TRIED = 100
+
+_MESSAGE = "Function `dev_command` is superseded"
+"""The beginning of Dagster's warning that another command replaces `dagster dev`."""
+
+
+def ui(
+    port: Annotated[int, typer.Option(help=f"Port on {HOST}.")] = 3000,
+) -> None:
+    """Start Dagster's UI on 127.0.0.1. It has no sign-in: put a proxy in front of it to share it."""
+    _require_free(port)
+    from lending_pipelines.runs import instance_home
+
+    settings = Settings.from_environment()
+    instance_home(settings)
+    if file := find_settings_file(os.environ):
+        os.environ[VARIABLE] = str(file)
+    whose = f"{settings.lender_name}, {settings.home}" if settings.lender_name else str(settings.home)
+    typer.echo(f"Dagster for {whose}: http://{HOST}:{port} (ready in a few seconds, Ctrl-C ends it)")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), f"ignore:{_MESSAGE}")))
+    dev = ["dagster", "dev", "-m", "lending_pipelines.definitions", "-h", HOST, "-p", str(port)]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", *dev, "--log-level", "warning"])
+
+
+def _require_free(port: int) -> None:
+    """LendingError, with a port that is free, when the port is taken."""
+    if _is_free(port):
+        return
+    free = next((each for each in range(port + 1, min(port + _PORTS_TRIED, 65536)) if _is_free(each)), None)
+    advice = f"run `lending ui --port {free}`" if free else "choose another with --port"
+    raise LendingError(f"port {port} on {HOST} is taken, perhaps by another `lending ui`: {advice}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except (OSError, OverflowError):
+            return False
+    return True

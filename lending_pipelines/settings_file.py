@@ -1,0 +1,82 @@
+"""The settings file: a TOML file with the LENDING_* settings of one home, so that every command finds them.
+
+Which settings there are and what their values mean is in settings.py. The file is `lending.toml` in the current folder
+or the nearest folder above it that has one, or the file that LENDING_SETTINGS names.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from lending_pipelines.errors import LendingError, did_you_mean
+
+NAME = "lending.toml"
+VARIABLE = "LENDING_SETTINGS"
+"""The environment variable that names the file."""
+
+_PATHS = ("home", "conventions", "report_schedules", "logo")
+"""Settings that are paths of this machine: a relative one starts at the file's folder."""
+
+_PATHS_OR_URLS = ("lake", "exports")
+_SQLITE = "sqlite:///"
+
+
+def find_settings_file(environment: Mapping[str, str], folder: Path | None = None) -> Path | None:
+    """The settings file that applies in a folder (default: the current one); None when there is none."""
+    if named := environment.get(VARIABLE):
+        return Path(named).absolute()
+    start = (folder or Path.cwd()).absolute()
+    return next((each / NAME for each in (start, *start.parents) if (each / NAME).is_file()), None)
+
+
+def read_settings_file(file: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """The file's settings as values of environment variables.
+
+    Args:
+        file: The settings file.
+        known: The environment variable of each setting by its name in the file.
+
+    Raises:
+        LendingError: The file cannot be read, or has a setting that does not exist or is no text, number or date.
+    """
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LendingError(f"settings file {file} cannot be read: {error}") from error
+    faults = [f"there is no setting {name!r}; {did_you_mean(name, known)}" for name in given if name not in known]
+    faults += [
+        f'{name} is {value!r}: write {name} = "…"'
+        for name, value in given.items()
+        if name in known and (isinstance(value, bool) or not isinstance(value, str | int | date))
+    ]
+    if faults:
+        raise LendingError(f"settings file {file}: {'; '.join(faults)}")
+    return {known[name]: _absolute(name, str(value), file.parent) for name, value in given.items() if value != ""}
+
+
+def write_settings_file(file: Path, settings: Mapping[str, str]) -> None:
+    """Write a settings file that only its owner may read, as its URLs may hold passwords.
+
+    Raises:
+        LendingError: The file cannot be written.
+    """
+    lines = [
+        "# Settings of lending_pipelines. LENDING_* environment variables win over this file.",
+        *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()),
+    ]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise LendingError(f"settings file {file} cannot be written: {error}") from error
+
+
+def _absolute(name: str, value: str, folder: Path) -> str:
+    if name in _PATHS or (name in _PATHS_OR_URLS and "://" not in value):
+        return str(folder / Path(value).expanduser())
+    if value.startswith(_SQLITE) and not value.startswith(f"{_SQLITE}/") and len(value) > len(_SQLITE):
+        return f"{_SQLITE}{folder / value.removeprefix(_SQLITE)}"
+    return value

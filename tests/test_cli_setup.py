@@ -1,0 +1,179 @@
+"""What a lender does in the first hour: lending init, doctor, source ddl, ui, by the real commands."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from homes import FIRST, LAST, Home, lending
+from typer.testing import CliRunner
+
+from lending_pipelines.cli import app
+from lending_pipelines.sources import SourceError, open_source
+from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.ddl import create_tables, create_views
+
+
+def invoke(*arguments: str, **options):
+    return CliRunner().invoke(app, arguments, **options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the servicing tables in books.db, and nothing set in the environment."""
+    for name in [name for name in os.environ if name.startswith(("LENDING_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect(tmp_path / "books.db") as connection:
+        connection.executescript(create_tables("sqlite"))
+    connection.close()
+    return tmp_path
+
+
+ANSWERS = ("--start-date", "2025-02-01", "--timezone", "Europe/Amsterdam", "--name", "Harbour Lending")
+
+
+def test_the_tables_can_be_made_from_the_ddl_in_postgresql(postgres_url):
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        # The comments have percent signs, which drivers take for parameters.
+        connection.execute(sa.text(create_tables("postgresql").replace(":", "\\:")))
+        inspector = sa.inspect(connection)
+        assert set(inspector.get_table_names()) == set(SERVICING)
+        found = {name: [column["name"] for column in inspector.get_columns(name)] for name in SERVICING}
+        amount = next(c for c in inspector.get_columns("transactions") if c["name"] == "amount")
+    engine.dispose()
+    assert found == {name: list(table.names) for name, table in SERVICING.items()}
+    assert (amount["type"].precision, amount["type"].scale, amount["nullable"]) == (18, 2, False)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "sqlite", "mysql"])
+def test_each_column_of_a_view_template_has_its_meaning(dialect):
+    views = create_views(dialect)
+    assert views.count("CREATE VIEW") == len(SERVICING)
+    (line,) = [line for line in views.splitlines() if "... AS payment_frequency" in line]
+    assert "never NULL; one of " in line
+    filled = views.replace("... AS", "NULL AS").replace("FROM ...", "WHERE 0")
+    if dialect == "sqlite":
+        with sqlite3.connect(":memory:") as connection:
+            connection.executescript(filled)
+            assert connection.execute("SELECT count(*) FROM loans").fetchone() == (0,)
+
+
+def test_init_writes_what_every_command_then_finds(folder):
+    done = invoke("init", "--servicing-url", "sqlite:///books.db", *ANSWERS)
+
+    assert done.exit_code == 0, done.output
+    assert "has 22 of the servicing tables" in done.output
+    assert "lending close --from 2025-02-01 --to 2025-02-07" in done.output
+    (folder / "below").mkdir()
+    os.chdir(folder / "below")
+    doctor = invoke("doctor")
+    assert doctor.exit_code == 0, doctor.output
+    lines = {line[8:32].strip(): line for line in doctor.stdout.splitlines()}
+    assert lines["settings"].endswith(str(folder / "lending.toml"))
+    assert "Europe/Amsterdam" in lines["time zone"]
+    assert set(SERVICING) <= set(lines)
+    os.chdir(folder)
+    assert "exists: edit it" in str(invoke("init", "--servicing-url", "sqlite:///books.db", *ANSWERS).exception)
+
+
+def test_init_asks_for_what_is_not_given(folder):
+    done = invoke("init", input=f"sqlite:///{folder}/books.db\n2025-03-01\nUTC\n\n")
+    assert done.exit_code == 0, done.output
+    text = (folder / "lending.toml").read_text()
+    assert 'start_date = "2025-03-01"' in text
+    assert "name" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgres://u:p@host/db", "write postgresql:// instead of postgres://"),
+        ("sqlite:////nowhere/books.db", "the SQLite file /nowhere/books.db does not exist"),
+        ("books.db", "write sqlite:////absolute/path or postgresql://"),
+    ],
+)
+def test_init_writes_nothing_when_the_database_cannot_be_read(folder, url, told):
+    done = invoke("init", "--servicing-url", url, *ANSWERS)
+    assert told in str(done.exception)
+    assert not (folder / "lending.toml").exists()
+
+
+def test_a_server_that_does_not_answer_is_told_within_10_seconds():
+    # A listener that accepts and says nothing.
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"postgresql://u:secret@127.0.0.1:{listener.getsockname()[1]}/db"
+        started = time.monotonic()
+        with pytest.raises(SourceError, match="cannot be read") as refused, open_source("canonical", url).snapshot():
+            pass
+    assert time.monotonic() - started < 10
+    assert "secret" not in str(refused.value)
+
+
+def test_doctor_tells_all_faults_of_all_tables_and_goes_on(folder):
+    invoke("init", "--servicing-url", "sqlite:///books.db", *ANSWERS)
+    with sqlite3.connect(folder / "books.db") as connection:
+        connection.execute("ALTER TABLE loans RENAME COLUMN annual_rate TO rate")
+        connection.execute("INSERT INTO programs VALUES ('G1', 'Micro')")
+        connection.execute("DROP TABLE tickets")
+        post = "INSERT INTO transactions VALUES (?, ?, ?, '2025-02-01', '2025-02-01 10:00:00', 5, 5, 0, 0, NULL, NULL)"
+        connection.executemany(post, [("T1", "L1", "gift"), ("T2", "L1", "gift"), ("T3", "L1", "loan")])
+    connection.close()
+
+    done = invoke("doctor")
+
+    lines = {line[8:32].strip(): line for line in done.stdout.splitlines()}
+    assert str(done.exception) == "doctor: 2 checks failed, see above"
+    assert lines["loans"].startswith("FAILED")
+    assert "loans.annual_rate: the column is missing" in lines["loans"]
+    assert "transactions.type: 3 rows" in lines["transactions"]
+    assert "transaction_id=T2 has 'gift'" in lines["transactions"]
+    assert lines["programs"].startswith("ok")
+    assert "does not have it; it is optional" in lines["tickets"]
+    assert list(folder.glob(".lending/lake/*")) == []
+
+
+def test_ui_on_a_taken_port_ends_at_once_with_a_port_that_is_free(empty_home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = lending("ui", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"Error: port {port} on 127.0.0.1 is taken")
+    assert "run `lending ui --port " in done.stderr
+    assert not empty_home.folder.exists()
+
+
+def test_ctrl_c_in_a_close_is_one_line_and_the_run_is_canceled(home: Home):
+    import dagster as dg
+
+    command = [Path(sys.executable).parent / "lending", "close", "--from", str(FIRST), "--to", str(LAST), "--force"]
+    before = home.versions()["loan_positions"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "servicing_tables" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+        process.wait(timeout=60)
+
+    again = f"run `lending close --from {FIRST} --to {LAST} --force` to go on"
+    assert f"stopped; nothing of the open table was written; {again}\n" in told
+    assert "Traceback" not in told
+    assert process.returncode != 0
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_runs(limit=1)[0].status == dg.DagsterRunStatus.CANCELED
+    # Whatever had been reached, the table is whole.
+    assert home.versions()["loan_positions"] in (before, before + 1)
+    assert len(home.rows("loan_positions", FIRST, FIRST)) > 0
