@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from lending_pipelines.errors import LendingError, did_you_mean
 
@@ -64,7 +65,7 @@ def write_settings_file(file: Path, settings: Mapping[str, str]) -> None:
     """
     lines = [
         "# Settings of lending_pipelines. LENDING_* environment variables win over this file.",
-        *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()),
+        *(f"{name} = {toml_value(value)}" for name, value in settings.items()),
     ]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +73,16 @@ def write_settings_file(file: Path, settings: Mapping[str, str]) -> None:
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise LendingError(f"settings file {file} cannot be written: {error}") from error
+
+
+def toml_value(value: Any) -> str:
+    """A text, number, date, true or false, list or mapping as TOML writes it, on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{toml_value(str(key))} = {toml_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    # Texts, numbers, true and false are written as in JSON.
+    return value.isoformat() if isinstance(value, date) else json.dumps(value, ensure_ascii=False)
 
 
 def _absolute(name: str, value: str, folder: Path) -> str:

@@ -183,8 +183,8 @@ def test_a_failed_request_is_listed_with_its_reason_and_can_be_asked_again(empty
         ReportRequests(session).fail(broken, "no such day")
 
     listed = invoke("requests").stdout
-    assert [line.split()[0] for line in listed.splitlines()] == [waiting, broken]
-    assert "failed      trial_balance             ann  no such day" in listed
+    assert [line.split()[0] for line in listed.splitlines()] == ["report_id", waiting, broken]
+    assert listed.splitlines()[2].split()[3:] == ["failed", "trial_balance", "ann", "no", "such", "day"]
     assert waiting not in invoke("requests", "--status", "failed").stdout
 
     assert invoke("ask-again", broken).exit_code == 0
@@ -225,13 +225,14 @@ def test_a_tape_is_delivered_by_hand_and_listed_with_its_receipt(home, tmp_path,
     done = invoke("deliver", "By hand", str(LAST))
     assert done.exit_code == 0, done.output
     digest = hashlib.sha256((tmp_path / "inbox" / f"by-hand_{LAST}.csv").read_bytes()).hexdigest()
-    (line,) = invoke("deliveries").stdout.splitlines()
-    assert line.startswith(f"{LAST}  delivered   By hand  {tmp_path}/inbox  ")
+    headers, line = invoke("deliveries").stdout.splitlines()
+    assert headers.split() == ["day", "status", "tape", "destination", "receipt", "or", "reason"]
+    assert line.split()[:5] == [str(LAST), "delivered", "By", "hand", f"{tmp_path}/inbox"]
     assert line.endswith(f"  40 rows  {digest}")
-    assert done.stdout.splitlines() == [line]
+    assert done.stdout.splitlines() == [headers, line]
 
     again = failed(monkeypatch, capsys, "deliver", "By hand", str(LAST))
     assert f"tape 'By hand' of {LAST}: nothing to deliver: no destination configured, already delivered" in again
     not_closed = failed(monkeypatch, capsys, "deliver", "By hand", str(OPEN))
     assert f"{OPEN} is not closed: run `lending close --from {OPEN} --to {OPEN}` first" in not_closed
-    assert f"{OPEN}  pending " in invoke("deliveries", "--status", "pending").stdout
+    assert f"{OPEN}    pending " in invoke("deliveries", "--status", "pending").stdout

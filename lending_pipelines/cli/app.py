@@ -5,17 +5,18 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lending_pipelines.cli import portfolios, tapes
+from lending_pipelines.cli import portfolios, reports, tapes
 from lending_pipelines.cli.doctor import doctor
 from lending_pipelines.cli.init import init
 from lending_pipelines.cli.interrupt import stopped_by_interrupt
+from lending_pipelines.cli.notifications import notifications
 from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
-from lending_pipelines.cli.terminal import Yes, register_session, tell_step
+from lending_pipelines.cli.terminal import Yes, tell_step
 from lending_pipelines.cli.ui import ui
 from lending_pipelines.errors import LendingError
 from lending_pipelines.processes import collect_rarely
@@ -34,6 +35,12 @@ app = typer.Typer(
 app.add_typer(portfolios.portfolio, name="portfolio")
 app.add_typer(portfolios.investor, name="investor")
 app.command()(portfolios.undo_sale)
+app.command()(reports.reports)
+app.command(cls=reports.ReportCommand)(reports.report)
+app.command()(reports.requests)
+app.command()(reports.ask_again)
+app.command()(notifications)
+app.add_typer(tapes.tapes, name="tapes")
 app.command()(status)
 app.command()(init)
 app.command()(doctor)
@@ -45,9 +52,6 @@ for command in tapes.COMMANDS:
 _state = {"verbose": False}
 
 From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
-Status = Annotated[
-    Literal["pending", "generating", "completed", "failed"], typer.Option(help="Only requests with this status.")
-]
 To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")]
 
 
@@ -143,46 +147,6 @@ def close(
 
 
 @app.command()
-def report(
-    report_type: Annotated[str, typer.Argument(help="A report type. A wrong one lists the available types.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the report: name=value.")] = None,
-    output_format: Annotated[str, typer.Option("--format", help="csv, xlsx, pdf, json or parquet.")] = "xlsx",
-) -> None:
-    """Make a report and print its location."""
-    from lending_pipelines.runs import run_report
-
-    made = run_report(report_type, _assignments(settings or []), output_format, progress=tell_step)
-    typer.echo(f"{made['file']}  ({made['dagster/row_count']:,} rows, sha256 {made['sha256']})")
-
-
-@app.command()
-def requests(
-    status: Status | None = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of requests, latest first.")] = 20,
-) -> None:
-    """List report requests and their status."""
-    from lending_pipelines.register import ReportRequests
-
-    with register_session() as session:
-        for asked in ReportRequests(session).recent(status, limit):
-            typer.echo(
-                f"{asked.report_id}  {asked.requested_at:%Y-%m-%d %H:%M}  {asked.status:<10}  {asked.report_type:<24}"
-                f"  {asked.requested_by}  {asked.file_url or asked.error_message or ''}"
-            )
-
-
-@app.command()
-def ask_again(
-    report_id: Annotated[str, typer.Argument(help="The id of a failed request, from `lending requests`.")],
-) -> None:
-    """Set a failed report request to pending again; the sensor report_requests runs it."""
-    from lending_pipelines.register import ReportRequests
-
-    with register_session() as session:
-        ReportRequests(session).ask_again(report_id)
-
-
-@app.command()
 def demo() -> None:
     """Create a demo: sample data, 18 months of closes, delivered tapes and five reports, in a folder of its own."""
     from lending_pipelines.cli.demo import run_demo
@@ -202,14 +166,6 @@ def _synced(metadata: dict[str, Any]) -> str:
 def _warn(finished: "Finished") -> None:
     for warning in finished.warnings:
         typer.echo(f"  warning: {warning}", err=True)
-
-
-def _assignments(settings: list[str]) -> dict[str, str]:
-    pairs = [setting.partition("=") for setting in settings]
-    wrong = [name for name, equals, _ in pairs if not equals]
-    if wrong:
-        raise LendingError(f"--set {wrong[0]}: write a parameter like name=value")
-    return {name: value for name, _, value in pairs}
 
 
 def main() -> None:

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lending_pipelines.cli import completion
 from lending_pipelines.cli.terminal import (
     On,
     Yes,
     confirm,
     describe_loans,
+    echo_as_of,
+    echo_table,
+    held_by,
     known_names,
     register_session,
     tell_step,
@@ -27,11 +31,15 @@ if TYPE_CHECKING:
 portfolio = typer.Typer(help="Create, fill, close, sell and list portfolios.", no_args_is_help=True)
 investor = typer.Typer(help="Create investors and assign loans to them.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The name. A wrong name gets similar names as suggestions.")]
+_NAMED = "The name. A wrong name gets similar names as suggestions."
+Name = Annotated[str, typer.Argument(help=_NAMED, autocompletion=completion.portfolios)]
+InvestorName = Annotated[str, typer.Argument(help=_NAMED, autocompletion=completion.investors)]
 Loans = Annotated[
     Path,
     typer.Argument(help="A file of loan ids, one per line, or a CSV file with a loan_id column."),
 ]
+_NUMBERS = ("priority", "loans", "balance", "price")
+
 Rule = Annotated[Path, typer.Argument(help="A JSON file with the rule.")]
 Text = Annotated[str | None, typer.Option()]
 
@@ -118,14 +126,20 @@ def close_portfolio(name: Name, on: On, yes: Yes = False) -> None:
 
 @portfolio.command("list")
 def list_portfolios() -> None:
-    """List portfolios: status, priority, opened, closed, with or without a rule, name."""
+    """List the portfolios with their loans and balances on the last closed day."""
     from lending_pipelines.register import Portfolios
 
+    day, held = held_by("portfolio_id")
+    rows = []
     with register_session() as session:
         for made in Portfolios(session).all():
+            loans, balance = held.get(made.portfolio_id, (0, "0.00"))
             kind = "dynamic" if made.criteria else "static"
             closed = made.closed_on or "-"
-            typer.echo(f"{made.status:<8}{made.priority:>5}  {made.opened_on}  {closed!s:<10}  {kind:<8}  {made.name}")
+            rows.append([made.name, made.status, made.priority, made.opened_on, closed, kind, f"{loans:,}", balance])
+    echo_table(["name", "status", "priority", "opened", "closed", "kind", "loans", "balance"], rows, _NUMBERS)
+    if rows:
+        echo_as_of(day)
 
 
 @portfolio.command("run-rules")
@@ -143,7 +157,7 @@ def run_rules(
 @portfolio.command("sell")
 def sell_portfolio(
     name: Name,
-    to: Annotated[str, typer.Option(help="Name of the investor who buys it.")],
+    to: Annotated[str, typer.Option(help="Name of the investor who buys it.", autocompletion=completion.investors)],
     on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The closed day at whose end it is sold.")],
     price: Annotated[str, typer.Option(help="The total price, like 98500.00.")],
     yes: Yes = False,
@@ -172,14 +186,14 @@ def list_sales() -> None:
     """List sales, latest first, with the ids for undo-sale."""
     from lending_pipelines.register import Investors, Portfolios, Sales
 
+    rows = []
     with register_session() as session:
         for sale in Sales(session).all():
             sold = Portfolios(session).get(sale.portfolio_id).name
             buyer = Investors(session).get(sale.investor_id).name
             undone = f"undone {sale.undone_at:%Y-%m-%d %H:%M}" if sale.undone_at else "in force"
-            typer.echo(
-                f"{sale.sale_id}  {sale.sale_date}  {sale.price:>18,} {sale.currency}  {undone}  {sold} to {buyer}"
-            )
+            rows.append([sale.sale_id, sale.sale_date, f"{sale.price:,}", sale.currency, undone, sold, buyer])
+    echo_table(["sale_id", "sold on", "price", "currency", "status", "portfolio", "buyer"], rows, _NUMBERS)
 
 
 def undo_sale(sale_id: Annotated[str, typer.Argument(help="The sale's id, from `lending portfolio sales`.")]) -> None:
@@ -211,7 +225,7 @@ def create_investor(
 
 @investor.command("assign")
 def assign_to_investor(
-    name: Name,
+    name: InvestorName,
     loans: Annotated[
         Path, typer.Argument(help="A file of loan ids, or a CSV file with the columns loan_id and purchase_price.")
     ],
@@ -234,12 +248,18 @@ def assign_to_investor(
 
 @investor.command("list")
 def list_investors() -> None:
-    """List the investors."""
+    """List the investors with the loans that they own and their balances on the last closed day."""
     from lending_pipelines.register import Investors
 
+    day, held = held_by("investor_id")
+    rows = []
     with register_session() as session:
         for made in Investors(session).all():
-            typer.echo(f"{made.investor_id}  {made.investor_type:<14}  {made.name}  {made.email or ''}".rstrip())
+            loans, balance = held.get(made.investor_id, (0, "0.00"))
+            rows.append([made.investor_id, made.investor_type, made.name, made.email or "", f"{loans:,}", balance])
+    echo_table(["investor_id", "type", "name", "email", "loans", "balance"], rows, _NUMBERS)
+    if rows:
+        echo_as_of(day)
 
 
 def _criteria(path: Path) -> dict:

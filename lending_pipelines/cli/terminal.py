@@ -1,10 +1,10 @@
 """Shared by the commands: access to the register and the lake, confirmations, and the progress of a run."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -107,6 +107,39 @@ def confirm(what: str, lines: list[str], *, yes: bool) -> None:
         raise LendingError("nothing was changed: answer y, or use --yes in a script") from None
     if not agreed:
         raise LendingError("nothing was changed")
+
+
+def echo_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Collection[str] = ()) -> None:
+    """Print rows under their headers; the columns named in `numbers` are aligned to the right. Nothing without rows."""
+    from tabulate import tabulate
+
+    if rows:
+        sides = ["right" if header in numbers else "left" for header in headers]
+        table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=sides)
+        typer.echo("\n".join(line.rstrip() for line in table.splitlines()))
+
+
+def held_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
+    """The last closed day, and the loans and balances on it by portfolio_id or investor_id, as they are printed."""
+    with opened_lake() as lake:
+        day = max(lake.days("loan_positions"), default=None)
+        if day is None:
+            return None, {}
+        rows = lake.table("loan_positions", day, day)
+        rows = rows.filter(rows[column].notnull()).group_by(owner=column, currency="currency")
+        found = rows.agg(loans=lambda t: t.count(), balance=lambda t: t.principal_outstanding.sum())
+        listed = found.order_by("owner", "currency").to_pyarrow().to_pylist()
+    held: dict[str, tuple[int, str]] = {}
+    for row in listed:
+        loans, balances = held.get(row["owner"], (0, ""))
+        balance = f"{row['balance']:,.2f} {row['currency']}"
+        held[row["owner"]] = (loans + row["loans"], f"{balances} + {balance}" if balances else balance)
+    return day, held
+
+
+def echo_as_of(day: date | None) -> None:
+    """Say of which day the loans and balances of a list are."""
+    typer.echo(f"\nLoans and balances are those of {day}." if day else "\nNo day is closed yet: no loans are counted.")
 
 
 def tell_step(name: str, seconds: float) -> None:

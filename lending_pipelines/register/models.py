@@ -181,6 +181,7 @@ class LoanTapeConfig(Base):
     allow_pii: Mapped[bool] = mapped_column(default=False)
     allow_empty: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+    retired_on: Mapped[date | None]
 
 
 class TapeFault(Base):

@@ -3,8 +3,10 @@
 save_tape_config in tapes/ checks the fields and other contents of a configuration.
 """
 
+import inspect
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -107,6 +109,44 @@ class TapeConfigs:
                     f"tape {config.name!r}: tape {other.name!r} already uses the folder tapes/{slug}: choose another"
                     " name"
                 )
+
+    def all(self) -> list[LoanTapeConfig]:
+        """Every configuration, by name."""
+        return list(self._session.scalars(sa.select(LoanTapeConfig).order_by(LoanTapeConfig.name)))
+
+    def set_active(self, name: str, active: bool) -> None:
+        """Pause a tape, or resume it: a paused tape is neither made nor delivered. RegisterError if it is retired."""
+        config = self.by_name(name)
+        self._require_in_use(config)
+        config.active = active
+
+    def retire(self, name: str, on: date) -> None:
+        """End a tape for good. Its configuration, files and deliveries stay. RegisterError if it is retired."""
+        config = self.by_name(name)
+        self._require_in_use(config)
+        config.active, config.retired_on = False, on
+
+    def replace(self, name: str, portfolio_id: str, settings: Mapping[str, Any]) -> LoanTapeConfig:
+        """Give a tape other settings, those of `create`; RegisterError if it is retired.
+
+        Settings left out get their defaults, except deliver_from, which stays.
+        """
+        config = self.by_name(name)
+        self._require_in_use(config)
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(self.create).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY and name not in ("config_id", "deliver_from")
+        }
+        for setting, value in {**defaults, "required_fields": [], **settings, "portfolio_id": portfolio_id}.items():
+            setattr(config, setting, value)
+        self._session.flush()
+        return config
+
+    @staticmethod
+    def _require_in_use(config: LoanTapeConfig) -> None:
+        if config.retired_on is not None:
+            raise RegisterError(f"tape {config.name!r} was retired on {config.retired_on}: make a new one")
 
     def active(self) -> list[LoanTapeConfig]:
         """The active configurations, by name."""

@@ -7,7 +7,13 @@ the register holds the configurations, which configs.py reads and saves.
 from lending_pipelines.tapes.catalogue import CATALOGUE, TABLES_READ, TapeCatalogueField
 from lending_pipelines.tapes.changes import COLUMNS as CHANGE_COLUMNS
 from lending_pipelines.tapes.changes import Comparison, TapeChanges
-from lending_pipelines.tapes.configs import load_tape_config, save_tape_config, tape_spec
+from lending_pipelines.tapes.configs import (
+    edit_tape_config,
+    load_tape_config,
+    save_tape_config,
+    tape_config_as_toml,
+    tape_spec,
+)
 from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals
 from lending_pipelines.tapes.placement import TapePlacement, tape_folder
 from lending_pipelines.tapes.rows import checked_rows, tape_loans, tape_rows, tape_tables, tape_totals
@@ -33,9 +39,11 @@ __all__ = [
     "TemplateField",
     "checked_rows",
     "control_totals",
+    "edit_tape_config",
     "load_tape_config",
     "next_tape_path",
     "save_tape_config",
+    "tape_config_as_toml",
     "tape_folder",
     "tape_loans",
     "tape_rows",

@@ -12,6 +12,7 @@ from lending_pipelines.delivery import DeliveryError, check_address, check_place
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register import Investors, Portfolios, RegisterError, TapeConfigs, destinations
 from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig
+from lending_pipelines.settings_file import toml_value
 from lending_pipelines.tapes.schedule import ScheduleError, due_days
 from lending_pipelines.tapes.spec import TapeError, TapeSpec
 
@@ -51,7 +52,44 @@ def save_tape_config(session: Session, name: str, portfolio_id: str, **settings:
             template lacks a required value, or a destination is not valid.
         RegisterError: The id, name or folder is taken.
     """
-    config = LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id})
+    _require_sound(LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
+    return TapeConfigs(session).create(name, portfolio_id, **settings)
+
+
+def edit_tape_config(session: Session, name: str, path: str | Path) -> LoanTapeConfig:
+    """Give a tape the settings of a TOML file, as `load_tape_config` reads it; a setting left out gets its default.
+
+    The name stays, as it names the tape's folder, and so does deliver_from unless the file has it.
+
+    Raises:
+        TapeError: As load_tape_config does, or the file has another name.
+        RegisterError: The tape does not exist, or is retired.
+    """
+    TapeConfigs(session).by_name(name)
+    portfolio_id, settings = _read_tape_config(session, path)
+    if (named := settings.pop("name")) != name:
+        raise TapeError(f"tape configuration {path}: name is {named!r}: a tape keeps its name, write name = {name!r}")
+    settings.pop("config_id", None)
+    _require_sound(LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
+    return TapeConfigs(session).replace(name, portfolio_id, settings)
+
+
+def tape_config_as_toml(session: Session, config: LoanTapeConfig) -> str:
+    """The configuration as a TOML file that `edit_tape_config` takes, without settings that have their default."""
+    portfolio = Portfolios(session).get(config.portfolio_id).name
+    settings: dict[str, Any] = {"name": config.name, "portfolio": portfolio}
+    if config.investor_id is not None:
+        settings["investor"] = Investors(session).get(config.investor_id).name
+    for name, parameter in inspect.signature(TapeConfigs.create).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("config_id", "investor_id"):
+            value = getattr(config, name)
+            if value != parameter.default and value not in (None, []):
+                settings[name] = value
+    return "".join(f"{name} = {toml_value(value)}\n" for name, value in settings.items())
+
+
+def _require_sound(config: LoanTapeConfig) -> None:
+    """TapeError with every fault of a configuration."""
     faults = []
     for check in (tape_spec, _check_delivery, _check_flags):
         try:
@@ -60,7 +98,6 @@ def save_tape_config(session: Session, name: str, portfolio_id: str, **settings:
             faults.append(str(error))
     if faults:
         raise TapeError("; ".join(faults))
-    return TapeConfigs(session).create(name, portfolio_id, **settings)
 
 
 def _check_delivery(config: LoanTapeConfig) -> None:
@@ -101,6 +138,12 @@ def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
     error when the file cannot be read, has an unknown key, or names an unknown portfolio or investor, and as
     save_tape_config does.
     """
+    portfolio_id, settings = _read_tape_config(session, path)
+    return save_tape_config(session, settings.pop("name"), portfolio_id, **settings)
+
+
+def _read_tape_config(session: Session, path: str | Path) -> tuple[str, dict[str, Any]]:
+    """The portfolio_id and the settings, `name` among them, of a TOML file."""
     try:
         settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -121,4 +164,4 @@ def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
         faults.append(str(error))
     if faults:
         raise TapeError(f"tape configuration {path}: {'; '.join(faults)}")
-    return save_tape_config(session, settings.pop("name"), portfolio_id, **settings)
+    return portfolio_id, settings
