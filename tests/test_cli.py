@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lending_pipelines.cli import app, main
 from lending_pipelines.cli.demo import MARKER, DemoError, run_demo
+from lending_pipelines.errors import LendingError
 
 LENDING = Path(sys.executable).parent / "lending"
 
@@ -161,6 +162,27 @@ def test_the_demo_touches_no_home_but_its_own(home, monkeypatch):
 
     assert home.versions() == before
     assert not (home.folder / MARKER).exists()
+
+
+def test_the_demo_asks_before_it_deletes_reports_that_it_did_not_make(home, monkeypatch):
+    from lending_pipelines.register import ReportRequests
+
+    monkeypatch.delenv("DAGSTER_HOME")
+    (home.folder / MARKER).touch()
+    with home.register() as session:
+        for who in ("demo", "ann"):
+            report = ReportRequests(session).create("trial_balance", {}, "csv", who)
+            ReportRequests(session).start(report, "run", {})
+            ReportRequests(session).complete(report, file_url=f"/{who}.csv", sha256="0", report_data={})
+    before = home.versions()
+    asked = []
+    monkeypatch.setattr("typer.echo", lambda text, **_: asked.append(text))
+
+    with pytest.raises(LendingError, match="nothing was changed"):
+        run_demo(print, lambda step, seconds: None)
+
+    assert asked[0].endswith("You made 1 reports there:\n  /ann.csv")
+    assert home.versions() == before
 
 
 @pytest.mark.parametrize("variable", ["LENDING_SERVICING_URL", "LENDING_LAKE", "LENDING_REGISTER_URL", "DAGSTER_HOME"])

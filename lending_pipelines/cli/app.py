@@ -147,11 +147,14 @@ def close(
 
 
 @app.command()
-def demo() -> None:
-    """Create a demo: sample data, 18 months of closes, delivered tapes and five reports, in a folder of its own."""
+def demo(yes: Yes = False) -> None:
+    """Create a demo: sample data, 18 months of closes, delivered tapes and five reports, in a folder of its own.
+
+    Asks before it deletes reports that you made in that folder.
+    """
     from lending_pipelines.cli.demo import run_demo
 
-    run_demo(typer.echo, tell_step)
+    run_demo(typer.echo, tell_step, yes=yes)
 
 
 def _synced(metadata: dict[str, Any]) -> str:

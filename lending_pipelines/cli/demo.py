@@ -5,6 +5,7 @@ It calls the same functions as the commands.
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from lending_pipelines.cli.terminal import confirm, register_session
 from lending_pipelines.errors import LendingError
 from lending_pipelines.jobs import deliver_run_config
-from lending_pipelines.register import Investors, Portfolios, Register
+from lending_pipelines.register import Investors, Portfolios, Register, ReportRequests
 from lending_pipelines.runs import Finished, Progress, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.settings import Settings
@@ -44,6 +46,7 @@ REPORTS = {
     "loan_tape": "csv",
 }
 MARKER = "made-by-lending-demo"
+REQUESTED_BY = "demo"
 _OWN = (
     "DAGSTER_HOME",
     "LENDING_LAKE",
@@ -58,7 +61,7 @@ class DemoError(LendingError):
     """The demonstration would change something that it did not create."""
 
 
-def run_demo(say: Callable[[str], None], progress: Progress) -> None:
+def run_demo(say: Callable[[str], None], progress: Progress, *, yes: bool = False) -> None:
     """Create the demonstration in LENDING_HOME and print what was made, where, and how long it took.
 
     Args:
@@ -68,7 +71,7 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
     Raises:
         DemoError: LENDING_HOME has other content, or an environment variable points outside it.
     """
-    settings = _own_home()
+    settings = _own_home(yes=yes)
     started = time.monotonic()
     say(f"1/6  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
     rows = fill_database(SPEC, settings.servicing_url)
@@ -86,7 +89,7 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
     run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
     say("6/6  Reports")
     files = {
-        report_type: run_report(report_type, {}, output_format, requested_by="demo", progress=progress)["file"]
+        report_type: run_report(report_type, {}, output_format, requested_by=REQUESTED_BY, progress=progress)["file"]
         for report_type, output_format in REPORTS.items()
     }
     _summarise(say, settings, closed, files)
@@ -94,16 +97,28 @@ def run_demo(say: Callable[[str], None], progress: Progress) -> None:
     say("`make ui` opens Dagster on http://127.0.0.1:3000 with this data.")
 
 
-def _own_home() -> Settings:
+def _own_home(*, yes: bool) -> Settings:
     if elsewhere := [name for name in _OWN if os.environ.get(name)]:
         raise DemoError(f"the demo creates its own data: unset {', '.join(elsewhere)} first")
     settings = Settings.from_environment()
     if settings.home.exists() and any(settings.home.iterdir()) and not (settings.home / MARKER).exists():
         raise DemoError(f"{settings.home} has other content: set LENDING_HOME to a new folder for the demo")
+    if reports := _own_reports(settings):
+        what = f"The demo deletes {settings.home} and creates it again. You made {len(reports)} reports there:"
+        confirm(what, [f"  {each}" for each in reports], yes=yes)
     shutil.rmtree(settings.home, ignore_errors=True)
     settings.home.mkdir(parents=True)
     (settings.home / MARKER).touch()
     return settings
+
+
+def _own_reports(settings: Settings) -> list[str]:
+    """The reports in the home that the demo did not make."""
+    if not (settings.home / "register.db").exists():
+        return []
+    with register_session() as session:
+        found = ReportRequests(session).recent("completed", sys.maxsize)
+        return [str(report.file_url) for report in found if report.requested_by != REQUESTED_BY]
 
 
 def _register(settings: Settings) -> None:

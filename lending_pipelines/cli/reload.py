@@ -35,7 +35,7 @@ def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
             else:
                 lines += [f"  {table.name}: {line}" for line in outcome or ["no change"]]
     if refused:
-        raise LendingError("nothing was done: " + "; ".join(refused))
+        raise LendingError("nothing was changed: " + "; ".join(refused))
     what = f"Take {', '.join(wanted)} anew from the source. Earlier versions stay readable. Rows:"
     confirm(what, lines, yes=yes)
     return wanted
