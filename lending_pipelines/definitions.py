@@ -19,10 +19,12 @@ from lending_pipelines.resources import (
 )
 from lending_pipelines.schedules import schedules
 from lending_pipelines.sensors import SENSORS
+from lending_pipelines.settings import Settings
 
 
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """All Dagster definitions of this project; `resource_overrides` replace resources by name."""
+    settings = Settings.from_environment()
     lake, exports, conventions = LakeResource(), ExportsResource(), ConventionsResource()
     resources = {
         "source": SourceResource(),
@@ -43,6 +45,8 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
         resources=resources | dict(resource_overrides or {}),
         # One process per step would spend seconds on imports for each step.
         executor=dg.in_process_executor,
+        # Shown on the code location's page in the UI.
+        metadata={"lender": settings.lender_name or "LENDING_NAME is not set", "home": str(settings.home)},
     )
 
 
