@@ -60,7 +60,7 @@ def read_whole(
     """All rows of the table; `months` are those that differed, if that is why."""
     file = f"{folder}/{table.name}.parquet"
     read = stage(reader, table, file)
-    return Reading(staged.read_parquet([file]), read.rows, current, read.unreadable, months)
+    return Reading(_rows(staged, file, table), read.rows, current, read.unreadable, months)
 
 
 def read_new(
@@ -76,12 +76,12 @@ def read_new(
     key = list(table.key)
     new_file, again_file = f"{folder}/{table.name}.new.parquet", f"{folder}/{table.name}.months.parquet"
     first = stage(reader, table, new_file, since=since)
-    new = staged.read_parquet([new_file])
+    new = _rows(staged, new_file, table)
     months = differing_months(totals, lake_totals(table, ibis.union(current.anti_join(new, key), new)))
     if not months:
         return Reading(new, first.rows, None, first.unreadable)
     second = stage(reader, table, again_file, months=months)
-    again = staged.read_parquet([again_file])
+    again = _rows(staged, again_file, table)
     rows = ibis.union(new.filter(~within(month_of(table, new), months)), again)
     covered = current.filter(within(month_of(table, current), months))
     names = tuple(month or "none" for month in months)
@@ -90,3 +90,8 @@ def read_new(
         return read_whole(reader, table, current, staged, folder, names)
     unreadable = (*first.unreadable, *second.unreadable)
     return Reading(rows, first.rows + second.rows, covered, unreadable, names)
+
+
+def _rows(staged: StagedFiles, file: str, table: Table) -> ir.Table:
+    """The rows of a staged file in the table's own types: Spark gives instants without their precision."""
+    return staged.read_parquet([file]).cast(table.schema)

@@ -83,6 +83,19 @@ def test_the_first_sync_writes_everything(database, lake, make_transaction):
     assert lake.table("transactions").order_by("transaction_id").to_pyarrow().to_pylist() == rows
 
 
+def test_a_later_sync_takes_instants_as_spark_reads_them(database, lake, make_transaction, monkeypatch):
+    # Spark reads the instants of a file without their precision.
+    read = lake.engine.read_parquet
+    monkeypatch.setattr(lake.engine, "read_parquet", lambda paths: read(paths).cast({"posted_at": "timestamp"}))
+    rows = [make_transaction(day) for day in (1, 2, 3)]
+    database.insert("transactions", *rows[:2])
+    sync(database, "transactions", lake)
+    database.insert("transactions", rows[2])
+
+    assert sync(database, "transactions", lake).rows_added == 1
+    assert lake.table("transactions").order_by("transaction_id").to_pyarrow().to_pylist() == rows
+
+
 def test_an_empty_table_is_recorded_as_empty(database, lake):
     result = sync(database, "transactions", lake)
 
