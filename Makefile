@@ -32,9 +32,10 @@ quick: .venv/ready-dev ## Run the tests that need no close, server, Java or real
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --hypothesis-profile quick
 
 .PHONY: check
-check: .venv/ready-dev ## Lint, formatting, types, import directions and Dagster's validation
+check: .venv/ready-dev ## Lint, formatting, spelling, types, import directions and Dagster's validation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dagster definitions validate -m lending_pipelines.definitions
