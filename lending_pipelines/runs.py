@@ -183,18 +183,18 @@ def _cancelable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 def _reported(instance: dg.DagsterInstance, run_id: str, progress: Progress) -> Iterator[None]:
     """Report every step that ends while the block runs."""
     ended = threading.Event()
-    told: set[str] = set()
+    reported: set[str] = set()
 
-    def tell() -> None:
+    def report_steps() -> None:
         for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_SUCCESS):
             event = record.get_dagster_event()
-            if event.step_key not in told:
-                told.add(str(event.step_key))
+            if event.step_key not in reported:
+                reported.add(str(event.step_key))
                 progress(str(event.step_key), _seconds(event))
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
-            tell()
+            report_steps()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -203,7 +203,7 @@ def _reported(instance: dg.DagsterInstance, run_id: str, progress: Progress) -> 
     finally:
         ended.set()
         watcher.join()
-        tell()
+        report_steps()
 
 
 def _seconds(event: dg.DagsterEvent) -> float:

@@ -110,7 +110,7 @@ def test_report_prints_where_its_file_is(home):
         (["trial_balance", "--set", "as_of"], "--set as_of: write a parameter like name=value"),
         (
             ["trial_balance", "--set", "asof=latest"],
-            "report trial_balance: there is no parameter asof; did you mean 'as_of'?",
+            "report trial_balance: unknown parameter asof; did you mean 'as_of'?",
         ),
         (["trial_balance", "--format", "docx"], "report trial_balance: unknown format 'docx'; write csv or xlsx"),
         (

@@ -211,8 +211,8 @@ def test_a_portfolio_of_a_program_takes_its_loans_alone(synced, tmp_path):
     with pytest.raises(RegisterError) as refused:
         lending("portfolio", "assign", "Cars", str(file), "--on", "2025-02-01")
     assert str(refused.value) == (
-        f"loan list {file}: line 2: loan CAR-1 is of program G1; the portfolio takes loans of G2 alone; "
-        "line 3: loan CAR-2 is of program G1; the portfolio takes loans of G2 alone"
+        f"loan list {file}: line 2: loan CAR-1 belongs to program G1; the portfolio takes only loans of G2; "
+        "line 3: loan CAR-2 belongs to program G1; the portfolio takes only loans of G2"
     )
     file.write_text("HOME-1\n")
     lending("portfolio", "assign", "Cars", str(file), "--on", "2025-02-01")

@@ -95,9 +95,12 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             covered = generator.covers(parameters, source)
             if covered:
                 require_checks(source, generator.reads, covered, f"report {generator.report_type}")
-            with within(f"report {generator.report_type}"), _as_asked(parameters, covered, source) as asked:
-                book = generator.generate(parameters, asked)
-            if covered and asked is source:
+            with (
+                within(f"report {generator.report_type}"),
+                _source_for(parameters, covered, source) as report_source,
+            ):
+                book = generator.generate(parameters, report_source)
+            if covered and report_source is source:
                 due = restatements_due(source.table, generator.reads, covered, source.conventions)
                 book = replace(book, notes=[*book.notes, *due])
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
@@ -140,7 +143,7 @@ def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:
 
 
 @contextmanager
-def _as_asked(parameters: ReportParameters, covered: list[date], source: LakeReportSource) -> Iterator[ReportSource]:
+def _source_for(parameters: ReportParameters, covered: list[date], source: LakeReportSource) -> Iterator[ReportSource]:
     """The source that the report reads: the lake, or its daily tables recomputed if the parameters require it."""
     known_by = parameters.known_by if isinstance(parameters, KnownAt) else None
     settings = parameters.conventions if isinstance(parameters, UnderConventions) else DEFAULT

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
 from lending_pipelines.metrics import charge_offs
 from lending_pipelines.metrics.money import ZERO, money, wide
-from lending_pipelines.metrics.timeline import FAR
+from lending_pipelines.metrics.timeline import MAX_DATE
 
 
 def charge_off_checks() -> tuple[Check, ...]:
@@ -30,11 +30,11 @@ def booked_otherwise(tables: Tables) -> ir.Table:
 
     What no longer counts differently, because a charge-off or a payment was reversed, is left out.
     """
-    effects = charge_offs.effects(tables["transactions"], FAR)
+    effects = charge_offs.effects(tables["transactions"], MAX_DATE)
     received = money(wide(effects.principal) + effects.interest + effects.fees)
     rows = ibis.union(
         _as_booked(effects, received, "received after a charge-off, but not booked as a recovery"),
-        _as_booked(effects, effects.not_taken, "charged off beyond the principal outstanding"),
+        _as_booked(effects, effects.not_taken, "charged off more than the principal outstanding"),
     )
     return rows.filter(rows.amount > ZERO, rows.in_all > ZERO).drop("in_all")
 

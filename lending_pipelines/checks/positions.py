@@ -15,7 +15,7 @@ from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import charge_offs, instants
 from lending_pipelines.metrics.money import wide
-from lending_pipelines.metrics.timeline import FAR
+from lending_pipelines.metrics.timeline import MAX_DATE
 
 PARTS = (
     "principal_disbursed",
@@ -281,7 +281,7 @@ def movements(transactions: ir.Table) -> ir.Table:
         recovered=total(signed.principal + signed.interest + signed.fees, ("recovery",)),
         total_collected=total(signed.principal + signed.interest + signed.fees, ("repayment", "recovery"), refunded),
     )
-    effects = charge_offs.effects(transactions, FAR)
+    effects = charge_offs.effects(transactions, MAX_DATE)
     changed = {
         "principal_paid": -effects.principal,
         "interest_paid": -effects.interest,

@@ -175,8 +175,8 @@ def sell_portfolio(
         held = Portfolios(session).loan_ids(sold.portfolio_id, on.date())
     what = f"Sell portfolio {name!r} to {to!r} at the end of {on.date()} for {paid:,.2f}:"
     confirm(what, describe_loans(held, on.date(), price=paid), yes=yes)
-    asked = {"portfolio": name, "investor": to, "date": str(on.date()), "price": price}
-    run_job("sell_portfolio", {"ops": {"sell": {"config": asked}}}, progress=tell_step)
+    sale_config = {"portfolio": name, "investor": to, "date": str(on.date()), "price": price}
+    run_job("sell_portfolio", {"ops": {"sell": {"config": sale_config}}}, progress=tell_step)
     with register_session() as session:
         typer.echo(Sales(session).of_portfolio(name).sale_id)
 
@@ -283,7 +283,8 @@ def _require_loans(listed: "LoanList", program_id: str | None = None) -> None:
             others = names.of_other_programs(listed.prices.keys(), program_id)
             listed.refuse(
                 {
-                    loan_id: f"loan {loan_id} is of program {theirs}; the portfolio takes loans of {program_id} alone"
-                    for loan_id, theirs in others.items()
+                    loan_id: f"loan {loan_id} belongs to program {program}; the portfolio takes only loans of"
+                    f" {program_id}"
+                    for loan_id, program in others.items()
                 }
             )

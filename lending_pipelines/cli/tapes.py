@@ -171,7 +171,7 @@ def deliveries(
     from lending_pipelines.register import TapeDeliveries
 
     with register_session() as session:
-        echo_table(_DELIVERY, [_told(session, delivery) for delivery in TapeDeliveries(session).recent(status, limit)])
+        echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in TapeDeliveries(session).recent(status, limit)])
 
 
 def deliver(
@@ -186,10 +186,10 @@ def deliver(
     run_job("deliver_tape", deliver_run_config(tape, on.date(), failed=True), progress=tell_step)
     with register_session() as session:
         found = TapeDeliveries(session).of_day(TapeConfigs(session).by_name(tape).config_id, on.date())
-        echo_table(_DELIVERY, [_told(session, delivery) for delivery in found])
+        echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in found])
 
 
-def _told(session: "Session", delivery: "TapeDelivery") -> list[str]:
+def _as_row(session: "Session", delivery: "TapeDelivery") -> list[str]:
     """A delivery as a row of _DELIVERY: its receipt, or what it waits for."""
     from lending_pipelines.register import TapeConfigs
 

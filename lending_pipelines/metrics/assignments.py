@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.criteria import RuledPortfolio
 from lending_pipelines.metrics import criteria
-from lending_pipelines.metrics.timeline import FAR
+from lending_pipelines.metrics.timeline import MAX_DATE
 
 SOURCES = criteria.SOURCES
 """The tables that a choice looks at beside who holds what."""
@@ -33,7 +33,7 @@ def assignments(
     """
     loans = criteria.terms(read)
     loans = loans.filter(loans.disbursed_on <= last)
-    free = held.group_by("loan_id").agg(free_on=ibis.coalesce(held.removed_on, ibis.literal(FAR)).max())
+    free = held.group_by("loan_id").agg(free_on=ibis.coalesce(held.removed_on, ibis.literal(MAX_DATE)).max())
     loans = loans.left_join(free, "loan_id", rname="{name}_held")
     wanted = ibis.union(*(_wanted(loans, rank, portfolio, first, last) for rank, portfolio in enumerate(portfolios)))
     wanted = wanted.anti_join(held, ["portfolio_id", "loan_id"])

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.facility import ConcentrationLimit, Eligibility, FacilityRules
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import MONEY, RATE
@@ -55,7 +55,7 @@ _TESTS: dict[str, Callable[[ir.Table, Any, ir.DateScalar], ir.BooleanValue]] = {
 }
 
 
-def asked(rules: Eligibility) -> dict[str, Any]:
+def limits_of(rules: Eligibility) -> dict[str, Any]:
     """The rules that ask for something, by name, in the order in which loans are held against them."""
     return {name: value for name, value in rules if value is not None and value is not False and value != ()}
 
@@ -75,7 +75,7 @@ def collateral(
     rows = rows.left_join(modified.mutate(modified=ibis.literal(True)), "loan_id").drop("loan_id_right")
     rows = rows.mutate(modified=rows.modified.fill_null(False))
     broken = [(rows.status != "active", NOT_ACTIVE)]
-    for name, value in asked(rules.eligibility).items():
+    for name, value in limits_of(rules.eligibility).items():
         broken.append((~_TESTS[name](rows, value, ibis.literal(day)).fill_null(False), name))
     rows = rows.mutate(ineligible_by=ibis.cases(*broken, else_=ibis.null("string")))
     rows = rows.mutate(eligible=rows.ineligible_by.isnull().ifelse(rows.principal_outstanding, ZERO))
@@ -121,7 +121,7 @@ def ineligibles(rows: ir.Table) -> ir.Table:
     """`collateral` rows that are ineligible: currency, ineligible_by, loan_count, principal_outstanding, share (of all
     principal outstanding)."""
     sums = rows.group_by("currency", "ineligible_by").agg(
-        loan_count=whole(rows.count()), principal_outstanding=money(rows.principal_outstanding.sum())
+        loan_count=as_count(rows.count()), principal_outstanding=money(rows.principal_outstanding.sum())
     )
     total = money(sums.principal_outstanding.sum().over(ibis.window(group_by="currency")))
     sums = sums.mutate(share=ratio(sums.principal_outstanding, total))
@@ -141,7 +141,7 @@ def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table |
         if limit.only:
             grouped = grouped.filter(grouped.group.isin(limit.only))
         sums = grouped.group_by("currency", "group").agg(
-            loan_count=whole(grouped.count()),
+            loan_count=as_count(grouped.count()),
             eligible=money(grouped.eligible.sum()),
             eligible_in_all=grouped.eligible_in_all.max(),
             excess=money(grouped[f"excess_{number}"].sum()),
@@ -175,8 +175,8 @@ def base(rows: ir.Table, rules: FacilityRules, amounts: ir.Table) -> ir.Table:
     """
     ineligible = rows.ineligible_by.notnull()
     sums = rows.group_by("currency").agg(
-        loan_count=whole(rows.count()),
-        ineligible_loans=whole(ineligible.cast("int64").sum()),
+        loan_count=as_count(rows.count()),
+        ineligible_loans=as_count(ineligible.cast("int64").sum()),
         principal_outstanding=money(rows.principal_outstanding.sum()),
         eligible=money(rows.eligible.sum()),
         net_eligible=money(rows.counted.sum()),

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.metrics import instants, timeline
 from lending_pipelines.metrics.delinquency import delinquent
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.parts import add_up
 from lending_pipelines.metrics.ratios import ratio
 
@@ -94,7 +94,7 @@ def promised_amounts(promises_to_pay: ir.Table, loans: ir.Table, first: date, la
     sums = due.group_by("currency").agg(
         promises_due=due.count(),
         amount_due=money(due.amount.sum()),
-        promises_kept=whole(_flag(kept).sum()),
+        promises_kept=as_count(_flag(kept).sum()),
         amount_kept=money(ibis.coalesce(due.amount.sum(where=kept), ZERO)),
     )
     return sums.mutate(kept_amount_rate=ratio(sums.amount_kept, sums.amount_due))

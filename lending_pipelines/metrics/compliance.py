@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import whole
+from lending_pipelines.metrics.money import as_count
 from lending_pipelines.metrics.ratios import ratio
 
 
@@ -10,7 +10,7 @@ def pass_rates(compliance_checks: ir.Table, *by: str) -> ir.Table:
     """Per `by` (none: one row in all) of the checks: checks, passed_checks, failed_checks, pass_rate (a fraction)."""
     sums = compliance_checks.agg(
         checks=compliance_checks.count(),
-        passed_checks=whole(compliance_checks.passed.cast("int64").sum().fill_null(0)),
+        passed_checks=as_count(compliance_checks.passed.cast("int64").sum().fill_null(0)),
         by=list(by),
     )
     return sums.mutate(

@@ -29,7 +29,9 @@ _COMPARE: dict[Operator, Callable[[ir.Column, list[ir.Scalar]], ir.BooleanColumn
 def terms(read: Callable[[str], ir.Table]) -> ir.Table:
     """Every loan with every field that a rule can be on; `read` gives each of SOURCES by name."""
     loans = read("loans")
-    loans = loans.left_join(read("borrowers").select("borrower_id", "segment"), "borrower_id", rname="{name}_theirs")
+    loans = loans.left_join(
+        read("borrowers").select("borrower_id", "segment"), "borrower_id", rname="{name}_of_borrower"
+    )
     products = read("products").select("product_id", "program_id", "product_type")
     return loans.left_join(products, "product_id", rname="{name}_own").select(*FIELDS)
 

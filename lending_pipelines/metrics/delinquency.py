@@ -170,7 +170,7 @@ def aging_transitions(
     )
     active = moves.filter(moves.status == "active")
     entries = [
-        scopes.one(
+        scopes.sum_scope(
             active.filter(scopes.entered(active, column)).mutate(
                 from_bucket=ibis.literal(TRANSITION_ENTRY),
                 to_bucket="bucket",

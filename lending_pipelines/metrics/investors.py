@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import events, returns
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.metrics.timeline import as_date
 
@@ -103,7 +103,7 @@ def _day_before(day: ir.DateColumn) -> ir.DateColumn:
 def _added_up(flows: ir.Table, *keys: str) -> ir.Table:
     """The flows per key; how many payments are unpriced stays a count."""
     return flows.group_by(*keys).agg(
-        **{kind: money(flows[kind].sum()) for kind in _KINDS}, unpriced=whole(flows.unpriced.sum())
+        **{kind: money(flows[kind].sum()) for kind in _KINDS}, unpriced=as_count(flows.unpriced.sum())
     )
 
 

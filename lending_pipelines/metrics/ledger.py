@@ -149,10 +149,10 @@ def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> 
     keys = ["business_date", "control_for", "currency"]
     on_break = ledger.inner_join(breaks, ["control_for", "currency"])
     on_break = on_break.filter(on_break.on <= on_break.business_date, on_break.business_date < on_break.until)
-    theirs = subledger.semi_join(breaks, keys)
+    owed_by_breaks = subledger.semi_join(breaks, keys)
     sides = ibis.union(
         on_break.select(*keys, "loan_id", ledger="amount", subledger=ZERO),
-        theirs.select(*keys, "loan_id", ledger=ZERO, subledger="amount"),
+        owed_by_breaks.select(*keys, "loan_id", ledger=ZERO, subledger="amount"),
     )
     loans = sides.group_by(*keys, "loan_id").agg(
         ledger=money(sides.ledger.sum()), subledger=money(sides.subledger.sum())

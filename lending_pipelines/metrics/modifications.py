@@ -5,7 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.ratios import ratio
 
 RATES = ("rate", "term")
@@ -71,7 +71,7 @@ def redefaults(outcomes: ir.Table, *by: str) -> ir.Table:
     """
     sums = outcomes.group_by(*by).agg(
         modified_loans=outcomes.count(),
-        redefaulted_loans=whole(outcomes.redefaulted.cast("int64").sum()),
+        redefaulted_loans=as_count(outcomes.redefaulted.cast("int64").sum()),
         exposure=money(outcomes.exposure.sum()),
         redefaulted_exposure=money(ibis.coalesce(outcomes.exposure.sum(where=outcomes.redefaulted), ZERO)),
     )

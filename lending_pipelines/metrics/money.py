@@ -30,8 +30,8 @@ def wide(amount: ir.DecimalValue) -> ir.DecimalValue:
     return amount.cast("decimal(38, 2)")
 
 
-def whole(number: ir.IntegerValue) -> ir.IntegerValue:
-    """The count in the tables' integer type; through a decimal, for the same reason as `money`."""
+def as_count(number: ir.IntegerValue) -> ir.IntegerValue:
+    """A count or sum of counts as int64; cast through a decimal for the same reason as in `money`."""
     return number.cast("decimal(38, 0)").cast("int64")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.tables.schema import MONEY
 
 
@@ -30,4 +30,4 @@ def _padded(part: ir.Table, measures: Mapping[str, str], by: Sequence[str]) -> i
 
 
 def _sum(column: ir.NumericColumn, type_: str) -> ir.NumericScalar:
-    return money(ibis.coalesce(column.sum(), ZERO)) if type_ == MONEY else whole(column.sum().fill_null(0))
+    return money(ibis.coalesce(column.sum(), ZERO)) if type_ == MONEY else as_count(column.sum().fill_null(0))

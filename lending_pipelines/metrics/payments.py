@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import events
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.ratios import with_share
 
 COMPONENTS = ("principal", "interest", "fees")
@@ -41,8 +41,8 @@ def payments(transactions: ir.Table, loans: ir.Table, first: date, last: date) -
 def totals(payments: ir.Table, *keys: str) -> ir.Table:
     """Payments per key: repayment_count, repayments, refunds, reversal_count, reversals, net, and net COMPONENTS."""
     return payments.group_by(*keys).agg(
-        repayment_count=whole((payments.kind == "repayment").cast("int64").sum()),
-        reversal_count=whole((payments.kind == "reversal").cast("int64").sum()),
+        repayment_count=as_count((payments.kind == "repayment").cast("int64").sum()),
+        reversal_count=as_count((payments.kind == "reversal").cast("int64").sum()),
         **{f"{kind}s": _sum(payments.amount, payments.kind == kind) for kind in KINDS},
         net=money(payments.amount.sum()),
         **{name: money(payments[name].sum()) for name in COMPONENTS},

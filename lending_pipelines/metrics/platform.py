@@ -9,7 +9,7 @@ numbers for the others (parts.add_up).
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.parts import add_up
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import MONEY
@@ -99,4 +99,4 @@ def _by_the_end(rows: ir.Table, at: ir.TimestampColumn, days: ir.Table) -> ir.Ta
 
 
 def _number(holds: ir.BooleanColumn) -> ir.IntegerScalar:
-    return whole(holds.cast("int64").sum())
+    return as_count(holds.cast("int64").sum())

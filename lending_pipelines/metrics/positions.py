@@ -28,7 +28,7 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class _Days:
-    """The days asked for, and from when states must be followed to know them."""
+    """The requested days, and the day from which states must be computed for them."""
 
     first: date
     last: date
@@ -42,13 +42,18 @@ def loan_positions(
     conventions: Conventions,
     known_at: datetime | None = None,
 ) -> ir.Table:
-    """The table loan_positions for the days first..last, as known at `known_at` (UTC), or as known now.
+    """The table loan_positions: one row per business_date and loan with disbursed_on ≤ the day.
 
-    `read` gives each of SOURCES by name. One row per business_date and loan with disbursed_on ≤ the day.
+    Args:
+        read: Returns each table of SOURCES by name.
+        first: The first day.
+        last: The last day.
+        conventions: The conventions of the run.
+        known_at: Use only rows posted up to this time (UTC); by default all.
     """
     known = None if known_at is None else ibis.literal(known_at, "timestamp(6)")
-    # A strict count of days remembers when the first miss was, so its states are followed from the start.
-    since = timeline.BEGINNING if conventions.dpd_method == "strict" else first
+    # Strict days past due depend on the first missed due date, so states are computed from the start.
+    since = timeline.MIN_DATE if conventions.dpd_method == "strict" else first
     days = _Days(first, last, since)
     loans = _loans(read, days, known)
     transactions = events.known(read("transactions"), known)
@@ -57,24 +62,24 @@ def loan_positions(
     effects = charge_offs.effects(transactions, last)
     amounts = events.amounts(charge_offs.counted(events.signed(transactions, last), effects), since, last)
     versions = schedules.versions(installments, since, last)
-    asked = _asked_for_more(amounts, versions)
-    followed = ibis.union(asked, _drawn_otherwise(loans, amounts), distinct=True)
+    unpaid = _loans_with_unpaid(amounts, versions)
+    followed = ibis.union(unpaid, _drawn_otherwise(loans, amounts), distinct=True)
     signed = events.signed(transactions, last, lambda rows: rows.semi_join(followed, "loan_id"))
-    theirs = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
-    spell = spells.level(spells.spells(theirs, last), since)
+    counted = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
+    spell = spells.level(spells.spells(counted, last), since)
     due = spells.due_by(spell, versions, installments)
-    relevant = _relevant(installments, amounts, versions, asked, days)
+    candidate_installments = _candidate_installments(installments, amounts, versions, unpaid, days)
     levels = {
         "amounts": amounts,
         "payment": events.last_payments(transactions, amounts, since, last),
         "charge_off": _charged_off(effects, transactions, installments, loans, days),
         "spell": spell,
-        "period": schedules.current(relevant),
+        "period": schedules.current(candidate_installments),
         "rate": _rates(events.known(read("modifications"), known), days),
         **_assignments(read, days),
     }
     states = timeline.states(loans, levels, since, last)
-    spans = _spans(states, due, relevant, conventions)
+    spans = _spans(states, due, candidate_installments, conventions)
     if since < first:
         spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
     return _positions(timeline.days(spans), conventions)
@@ -134,8 +139,8 @@ def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
     return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
 
 
-def _asked_for_more(amounts: ir.Table, versions: ir.Table) -> ir.Table:
-    """The loans whose principal is repaid while their schedule asks for more than they settled (loan_id)."""
+def _loans_with_unpaid(amounts: ir.Table, versions: ir.Table) -> ir.Table:
+    """The loans with repaid principal whose schedule has more due than they have settled (loan_id)."""
     repaid = amounts.filter(principal_outstanding(amounts) <= 0, amounts.principal_charged_off <= 0)
     repaid = repaid.group_by("loan_id").agg(settled=_settled(repaid).min())
     both = repaid.inner_join(versions.group_by("loan_id").agg(due=versions.due_through.max()), "loan_id")
@@ -143,7 +148,7 @@ def _asked_for_more(amounts: ir.Table, versions: ir.Table) -> ir.Table:
 
 
 def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
-    """The loans that were not paid out at once and on disbursed_on (loan_id)."""
+    """The loans not disbursed in full on disbursed_on (loan_id)."""
     drawn = amounts.group_by("loan_id").agg(first=amounts.drawn_first.min(), last=amounts.drawn_last.max())
     drawn = drawn.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     return drawn.filter((drawn["first"] != drawn.disbursed_on) | (drawn["last"] != drawn.disbursed_on)).select(
@@ -151,19 +156,21 @@ def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
     )
 
 
-def _relevant(installments: ir.Table, amounts: ir.Table, versions: ir.Table, asked: ir.Table, days: _Days) -> ir.Table:
+def _candidate_installments(
+    installments: ir.Table, amounts: ir.Table, versions: ir.Table, unpaid: ir.Table, days: _Days
+) -> ir.Table:
     # An active loan has installments to pay: one with principal outstanding, or one that was repaid and owes interest.
     rows = amounts.mutate(settled=ibis.greatest(_settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0)
-    rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(asked, "loan_id"))
+    rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(unpaid, "loan_id"))
     settled = rows.group_by("loan_id").agg(least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any())
-    reached = schedules.within_reach(versions, settled, days.since, "schedules_of_all")
-    return schedules.relevant(schedules.periods(installments, reached), days.since, days.last)
+    reached = schedules.with_candidate_bounds(versions, settled, days.since, "schedules_of_all")
+    return schedules.candidate_installments(schedules.periods(installments, reached), days.since, days.last)
 
 
 def _charged_off(
     effects: ir.Table, transactions: ir.Table, installments: ir.Table, loans: ir.Table, days: _Days
 ) -> ir.Table:
-    """The level of charge-offs: charged_off_on, and what had been earned the day before it."""
+    """The level of charge-offs: charged_off_on, and the interest earned up to the day before."""
     moments = effects.filter(effects.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
     moments = moments.mutate(at=timeline.as_date(moments.charged_off_on - ibis.interval(days=1)))
     earned = _earned_at(moments, transactions, installments, loans, days.last)
@@ -176,21 +183,21 @@ def _charged_off(
 def _earned_at(
     moments: ir.Table, transactions: ir.Table, installments: ir.Table, loans: ir.Table, last: date
 ) -> ir.Table:
-    """`moments` (loan_id, at ≤ last, …) with earned_before_charge_off: what had been earned at the end of that day.
+    """Add earned_before_charge_off to `moments` (loan_id, at ≤ last, …): the interest earned by the end of that day.
 
-    Charge-offs of then are left aside: what counts is whether the loan was disbursed, and whether it was paid off.
+    Charge-offs are ignored: only disbursements and repayments count.
     """
-    # Few loans', read once for two readers.
-    theirs = installments.semi_join(moments, "loan_id").alias("installments_of_charged_off")
-    versions = schedules.versions(theirs, timeline.BEGINNING, last)
+    # Few loans; named so that the engine computes it once for its two readers.
+    installments_of_charged_off = installments.semi_join(moments, "loan_id").alias("installments_of_charged_off")
+    versions = schedules.versions(installments_of_charged_off, timeline.MIN_DATE, last)
     paying = moments.select("loan_id", least=ZERO, most=ZERO, owing=ibis.literal(True)).distinct()
-    reached = schedules.within_reach(versions, paying, timeline.BEGINNING, "schedules_of_charged_off")
-    periods = schedules.periods(theirs, reached)
+    reached = schedules.with_candidate_bounds(versions, paying, timeline.MIN_DATE, "schedules_of_charged_off")
+    periods = schedules.periods(installments_of_charged_off, reached)
     without = transactions.filter(~transactions.type.isin(events.CHARGE_OFFS))
     signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
     standing = spells.at(spells.spells(signed, last), moments)
     amounts = events.amounts_at(signed, moments.select("loan_id", "at"))
-    due = spells.due_by(standing, versions, theirs)
+    due = spells.due_by(standing, versions, installments_of_charged_off)
     standing = standing.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     standing = standing.mutate(begins_on=ibis.coalesce(standing.drawn_on, standing.disbursed_on))
     within = standing.inner_join(periods, "loan_id")
@@ -238,7 +245,7 @@ def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
     ).filter(lambda t: t.rank == 0)
     rates = ibis.union(
         last_of_day.select("loan_id", starts_on="effective_on", modified_rate="after_rate"),
-        first_of_loan.select("loan_id", starts_on=ibis.literal(timeline.BEGINNING), modified_rate="before_rate"),
+        first_of_loan.select("loan_id", starts_on=ibis.literal(timeline.MIN_DATE), modified_rate="before_rate"),
     )
     return timeline.intervals(rates, "starts_on", None, ["modified_rate"], days.since, days.last)
 
@@ -248,7 +255,7 @@ def _officers(assignments: ir.Table, days: _Days) -> ir.Table:
     return level.mutate(officer_known=ibis.literal(True))
 
 
-def _spans(states: ir.Table, due: ir.Table, relevant: ir.Table, conventions: Conventions) -> ir.Table:
+def _spans(states: ir.Table, due: ir.Table, candidate_installments: ir.Table, conventions: Conventions) -> ir.Table:
     """What is the same on every day of a span: amounts owed, status, what is past due since when."""
     summed = (*events.AMOUNTS, "due_before", "principal_before")
     rows = states.left_join(due, ["loan_id", "version", "repaid_on"]).drop(
@@ -282,7 +289,7 @@ def _spans(states: ir.Table, due: ir.Table, relevant: ir.Table, conventions: Con
         )
     )
     paying = rows.filter(rows.active).select("loan_id", "version", "on", settled="payable_by")
-    oldest = schedules.oldest_due(relevant, paying)
+    oldest = schedules.oldest_due(candidate_installments, paying)
     rows = rows.left_join(oldest, ["loan_id", "on"]).drop("loan_id_right", "on_right")
     return delinquency.late_since(rows, conventions)
 
@@ -299,7 +306,7 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
             (rows.status == "closed", rows.interest_settled),
             else_=ibis.coalesce(rows.scheduled_interest, ZERO),
         ),
-        next_due_on=(rows.active & (rows.due_on < timeline.FAR)).ifelse(rows.due_on, ibis.null("date")),
+        next_due_on=(rows.active & (rows.due_on < timeline.MAX_DATE)).ifelse(rows.due_on, ibis.null("date")),
     )
     rows = rows.mutate(
         annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),

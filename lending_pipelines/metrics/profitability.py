@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import returns
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, as_count, money
 from lending_pipelines.metrics.ratios import ratio
 
 SUMS = (
@@ -46,8 +46,8 @@ def loan_profits(positions: ir.Table, fees: ir.Table | None, day: date) -> ir.Ta
 def added_up(profits: ir.Table, *keys: str) -> ir.Table:
     """Σ of SUMS over `loan_profits` per keys, with loan_count, loss_making_loans, moic and total_return of the sums."""
     sums = profits.group_by(*keys).agg(
-        loan_count=whole(profits.count()),
-        loss_making_loans=whole((profits.profit < 0).cast("int64").sum()),
+        loan_count=as_count(profits.count()),
+        loss_making_loans=as_count((profits.profit < 0).cast("int64").sum()),
         **{name: money(profits[name].sum()) for name in SUMS},
     )
     return sums.mutate(

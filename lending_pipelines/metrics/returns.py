@@ -21,7 +21,7 @@ IN = ("repayment", "recovery")
 
 NO_FLOWS = "no cash flows"
 
-FLOWS_AT_ONCE = 200_000
+MAX_FLOWS_PER_BATCH = 200_000
 """The flows of a scope's days that are held in memory at a time; 80 bytes each."""
 
 _IRRS = ibis.dtype("array<struct<business_date: date, irr: float64, irr_with_residual: float64, irr_reason: string>>")
@@ -50,7 +50,7 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
     fixed = {scope: column for scope, column in scopes.DIMENSIONS.items() if scope not in memberships}
     cube = rows.group_by("currency", "since", "on", *fixed.values()).agg(amount=money(rows.amount.sum()))
     parts = [
-        scopes.one(cube, scope, column, ["since", "on"], ["amount"])
+        scopes.sum_scope(cube, scope, column, ["since", "on"], ["amount"])
         for scope, column in (("all", None), *fixed.items())
     ]
     for scope, members in memberships.items():
@@ -60,7 +60,7 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
         leaves = within.filter(within.ends_on <= last)
         leaves = leaves.mutate(since=ibis.greatest(leaves.ends_on, start), amount=-leaves.amount)
         moves = ibis.union(*(t.select("currency", "scope_id", "since", "on", "amount") for t in (joins, leaves)))
-        parts.append(scopes.one(moves, scope, "scope_id", ["since", "on"], ["amount"]))
+        parts.append(scopes.sum_scope(moves, scope, "scope_id", ["since", "on"], ["amount"]))
     return ibis.union(*(part.select("scope", "scope_id", "currency", "since", "on", "amount") for part in parts))
 
 
@@ -116,7 +116,7 @@ def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarra
     day_of_change = np.searchsorted(days, since)
     flows = np.zeros(len(dates), dtype=np.int64)
     answers = []
-    for first in range(0, len(days), at_once := 1 + FLOWS_AT_ONCE // len(dates)):
+    for first in range(0, len(days), at_once := 1 + MAX_FLOWS_PER_BATCH // len(dates)):
         today = days[first : first + at_once]
         changes = np.zeros((len(today), len(dates)), dtype=np.int64)
         changes[0] = flows

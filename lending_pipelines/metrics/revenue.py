@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import events
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, as_count, money
 from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.tables.schema import MONEY, RATE
 
@@ -34,8 +34,8 @@ def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
 
 def held(positions: ir.Table, loans: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
     """The measures of `loans` on every business_date of `positions`, with the keys."""
-    theirs = loans.select(*dict.fromkeys(("loan_id", *keys)))
-    return positions.select("business_date", "loan_id", *measures).inner_join(theirs, "loan_id")
+    attributes = loans.select(*dict.fromkeys(("loan_id", *keys)))
+    return positions.select("business_date", "loan_id", *measures).inner_join(attributes, "loan_id")
 
 
 def by_day(held: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
@@ -172,7 +172,7 @@ def fees(fees: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]
     )
     rows = _dated(events.inner_join(loans.select("loan_id", *_others(keys, events)), "loan_id"), "on", periods)
     sums = rows.group_by("number", *keys).agg(
-        fee_count=whole(rows.fee_count.sum()),
+        fee_count=as_count(rows.fee_count.sum()),
         **{name: money(rows[name].sum()) for name in ("assessed", "waived", "collected")},
     )
     return sums.mutate(net=money(sums.assessed - sums.waived))

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics.delinquency import bucket_rank
-from lending_pipelines.metrics.money import ZERO, money, whole
+from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
@@ -21,7 +21,7 @@ def pooled(transitions: ir.Table) -> ir.Table:
     rates of these sums. Entries are left out."""
     rows = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
     rows = rows.group_by("currency", "from_bucket", "to_bucket").agg(
-        loan_count=whole(rows.loan_count.sum()), opening_principal=money(rows.opening_principal.sum())
+        loan_count=as_count(rows.loan_count.sum()), opening_principal=money(rows.opening_principal.sum())
     )
     out_of = ibis.window(group_by=["currency", "from_bucket"])
     opening = money(rows.opening_principal.sum().over(out_of))
@@ -58,7 +58,7 @@ def direction_rates(transitions: ir.Table, conventions: Conventions, *keys: str)
         return ratio(moved, principal.sum())
 
     return rows.group_by(*keys, "from_bucket").agg(
-        opening_loans=whole(loans.sum()),
+        opening_loans=as_count(loans.sum()),
         opening_principal=money(principal.sum()),
         roll_forward_rate=weighed("worsened", "charged_off"),
         **{f"{direction}_count_rate": counted(direction) for direction in DIRECTIONS},

@@ -1,8 +1,8 @@
 """Repayment schedules over time: the version in force, the installment period of each day, the oldest unpaid due date.
 
-A *period* is the span between two due dates of one schedule version, [starts_on, due_on): what fell due before it, and
-the installment that falls due at its end. The period after the last due date ends at FAR. An installment of nothing
-(0.00 of principal and interest) has no due date.
+A *period* is the time [starts_on, due_on) between two due dates of one schedule version, with the installment due at
+its end and the amount due before it. The period after the last due date ends at MAX_DATE. An installment with 0.00 of
+principal and interest has no due date.
 """
 
 from datetime import date
@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import ZERO, cents, from_cents, money, quotient
-from lending_pipelines.metrics.timeline import BEGINNING, FAR
+from lending_pipelines.metrics.timeline import MAX_DATE, MIN_DATE
 
 
 def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
@@ -33,28 +33,35 @@ def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
         next_on=installments.due_on.min(where=~by_last & (due != 0)),
     )
     higher = ibis.window(group_by="loan_id", order_by=ibis.desc("version"), rows=(None, -1))
-    begun = begun.mutate(in_force_until=ibis.coalesce(begun.in_force_from.min().over(higher), ibis.literal(FAR)))
+    begun = begun.mutate(in_force_until=ibis.coalesce(begun.in_force_from.min().over(higher), ibis.literal(MAX_DATE)))
     return begun.filter(
         begun.in_force_from < begun.in_force_until, begun.in_force_from <= last, begun.in_force_until > first
     )
 
 
-def within_reach(versions: ir.Table, settled: ir.Table, first: date, name: str) -> ir.Table:
-    """The versions with the installments that the days can touch: those with after_on < due_on ≤ until_on.
+def with_candidate_bounds(versions: ir.Table, settled: ir.Table, first: date, name: str) -> ir.Table:
+    """Add bounds to the versions: only installments with after_on < due_on ≤ until_on can matter on the days.
 
-    `versions` as `versions` returns them; `settled` has, of the loans that are to pay installments, loan_id, least and
-    most, the range of what is settled over the days, and owing, whether principal is outstanding. What fell due by
-    `first` is left out, but for loans that have some of it unpaid; so is what comes after the first installment beyond
-    the days, but for loans that owe principal and paid ahead. due_by, principal_by and starts_on then speak of the
-    installments left out before. Adds least and most. `name` is what the engine calls it, and no other table in the
-    same expression.
+    Installments due by `first` are excluded, except for loans that have not settled them all. Installments after the
+    next due date are excluded, except for loans that owe principal and have paid ahead. due_by, principal_by and
+    starts_on then describe the excluded earlier installments.
+
+    Args:
+        versions: The result of `versions`.
+        settled: For the loans with installments to pay: loan_id, least and most (the range of the settled amount over
+            the days), and owing (whether principal is outstanding).
+        first: The first day.
+        name: A name that is unique in the expression, so that the engine computes the result once.
+
+    Returns:
+        The versions with after_on, until_on, least and most.
     """
     rows = versions.left_join(settled, "loan_id").drop("loan_id_right")
     behind = (rows.least < rows.due_by).fill_null(False)
     ahead = (rows.owing & (rows.most > rows.due_through)).fill_null(False)
-    far = ibis.literal(FAR)
+    far = ibis.literal(MAX_DATE)
     rows = rows.mutate(
-        after_on=behind.ifelse(ibis.literal(BEGINNING), ibis.literal(first)),
+        after_on=behind.ifelse(ibis.literal(MIN_DATE), ibis.literal(first)),
         until_on=ahead.ifelse(far, ibis.coalesce(rows.next_on, far)),
         due_by=behind.ifelse(ZERO, rows.due_by),
         principal_by=behind.ifelse(ZERO, rows.principal_by),
@@ -65,18 +72,18 @@ def within_reach(versions: ir.Table, settled: ir.Table, first: date, name: str) 
 
 
 def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
-    """The periods of the schedule versions that are within reach.
+    """The periods of the schedule versions, within their bounds.
 
-    `versions` as `within_reach` returns them. Returns its loan_id, version, in_force_from, in_force_until, least and
-    most, and starts_on (null: disbursement), due_on, and of money: due (principal + interest) and interest of the
-    installment due at the end; due_before and principal_before, what fell due by starts_on.
+    `versions` is the result of `with_candidate_bounds`. Returns its loan_id, version, in_force_from, in_force_until,
+    least and most, and starts_on (null: disbursement), due_on, and of money: due (principal + interest) and interest of
+    the installment due at the end; due_before and principal_before, what fell due by starts_on.
     """
     installments = installments.select("loan_id", "version", "due_on", "number", "principal", "interest")
     reached = versions.inner_join(installments, ["loan_id", "version"])
     reached = reached.filter(reached.due_on > reached.after_on, reached.due_on <= reached.until_on)
     reached = reached.filter((reached.principal != 0) | (reached.interest != 0))
-    tail = versions.filter(versions.until_on == FAR).mutate(
-        due_on=ibis.literal(FAR), number=ibis.literal(0, "int64"), principal=ZERO, interest=ZERO
+    tail = versions.filter(versions.until_on == MAX_DATE).mutate(
+        due_on=ibis.literal(MAX_DATE), number=ibis.literal(0, "int64"), principal=ZERO, interest=ZERO
     )
     rows = ibis.union(reached.select(*tail.columns), tail)
     rows = rows.mutate(due=money(rows.principal + rows.interest))
@@ -102,11 +109,11 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
     )
 
 
-def relevant(periods: ir.Table, first: date, last: date) -> ir.Table:
-    """The periods that the days can touch: those that overlap them, and those whose installments are paid in them.
+def candidate_installments(periods: ir.Table, first: date, last: date) -> ir.Table:
+    """The periods that matter on the days: those that overlap them, and those whose installments are paid in them.
 
-    A day touches few periods of a loan, so everything after this works on a small table. Adds `current` and `payable`,
-    which of the two it is, and `on`.
+    Few periods of a loan remain, so later steps work on a small table. Adds `current` (overlaps), `payable` (paid), and
+    `on` (the first day).
     """
     begins = ibis.greatest(ibis.coalesce(periods.starts_on, periods.in_force_from), periods.in_force_from)
     rows = periods.mutate(
@@ -125,9 +132,9 @@ def _sum(amount: ir.DecimalColumn, where: ir.BooleanColumn) -> ir.DecimalScalar:
     return money(ibis.coalesce(money(amount.sum(where=where)), ZERO))
 
 
-def current(relevant: ir.Table) -> ir.Table:
-    """The level of the period that a day lies in: loan_id, on and the columns of `periods`."""
-    return relevant.filter(relevant.current).select(
+def current(candidate_installments: ir.Table) -> ir.Table:
+    """The level of the period that contains the day: loan_id, on and the columns of `periods`."""
+    return candidate_installments.filter(candidate_installments.current).select(
         "loan_id",
         "on",
         "version",
@@ -140,15 +147,15 @@ def current(relevant: ir.Table) -> ir.Table:
     )
 
 
-def oldest_due(relevant: ir.Table, spans: ir.Table) -> ir.Table:
+def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
     """Per span, the due date of the first installment whose cumulative amount exceeds what is settled.
 
     `spans` has loan_id, version, on, settled. Returns loan_id, on, oldest_due_on; spans whose schedule is fully settled
     are missing. Installments and spans are merged on the amount, largest first, and a running minimum of the due dates
     is taken: one sort instead of a join on an inequality.
     """
-    far = ibis.literal(FAR)
-    installments = relevant.filter(relevant.payable, relevant.due_on < far)
+    far = ibis.literal(MAX_DATE)
+    installments = candidate_installments.filter(candidate_installments.payable, candidate_installments.due_on < far)
     merged = ibis.union(
         installments.select(
             "loan_id",
@@ -185,7 +192,7 @@ def with_earned(rows: ir.Table, on: str, begins_on: str) -> ir.Table:
     rounding is exact; the interest is divided before it is multiplied, so that no product overflows.
     """
     begins = ibis.greatest(ibis.coalesce(rows.starts_on, rows[begins_on]), rows[begins_on])
-    open_end = rows.due_on == ibis.literal(FAR)
+    open_end = rows.due_on == ibis.literal(MAX_DATE)
     # In steps, so that no expression is repeated in those that are made of it.
     steps = rows.mutate(
         cents_before=cents(rows.due_before) - cents(rows.principal_before),

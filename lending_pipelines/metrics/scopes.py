@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import money, whole
+from lending_pipelines.metrics.money import as_count, money
 from lending_pipelines.tables.schema import MONEY
 
 DIMENSIONS = {
@@ -37,12 +37,12 @@ def roll_up(rows: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.
     dimensions = list(DIMENSIONS.values())
     cube = rows.group_by(*keys, "currency", *dimensions).agg(**_sums(rows, measures))
     return ibis.union(
-        *(one(cube, scope, column, keys, measures) for scope, column in (("all", None), *DIMENSIONS.items()))
+        *(sum_scope(cube, scope, column, keys, measures) for scope, column in (("all", None), *DIMENSIONS.items()))
     )
 
 
-def one(rows: ir.Table, scope: str, column: str | None, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
-    """Σ of the measures at one level; `column` holds its scope_id (None: everything, as `*`)."""
+def sum_scope(rows: ir.Table, scope: str, column: str | None, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """Sum the measures at one level; `column` has its scope_id (None: all loans, as `*`)."""
     if column is not None:
         rows = rows.filter(rows[column].notnull())
     rows = rows.mutate(scope=ibis.literal(scope), scope_id=ibis.literal("*") if column is None else rows[column])
@@ -59,6 +59,6 @@ def _sums(rows: ir.Table, measures: Sequence[str]) -> dict[str, ir.Scalar]:
     def total(column: ir.NumericColumn) -> ir.NumericScalar:
         if column.type() == ibis.dtype(MONEY):
             return money(column.sum())
-        return whole(column.sum()) if column.type().is_integer() else column.sum()
+        return as_count(column.sum()) if column.type().is_integer() else column.sum()
 
     return {name: total(rows[name]) for name in measures}

@@ -1,8 +1,8 @@
-"""States over time: how facts that hold from a date on become one row per loan and day.
+"""States over time: turns values that are valid from a date on into one row per loan and day.
 
-A *level* is a table (loan_id, on, value…): each row holds from `on` until the loan's next row in that level. Levels
-are clipped to the days asked for: what began before the first day begins on it. What the values mean is said where the
-levels are made (events.py, schedules.py, positions.py).
+A *level* is a table (loan_id, on, value…): each row is valid from `on` until the loan's next row in that level. Levels
+are clipped to the requested days: a value that began earlier begins on the first day. events.py, schedules.py and
+positions.py make levels and define their values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
-BEGINNING = date(1900, 1, 1)
-"""Before every business date: the start of what has no start."""
+MIN_DATE = date(1900, 1, 1)
+"""Before every business date: the start of an interval without a start."""
 
-FAR = date(9999, 12, 31)
-"""After every business date: the end of what has no end."""
+MAX_DATE = date(9999, 12, 31)
+"""After every business date: the end of an interval without an end."""
 
 
 def as_date(moment: ir.DateValue) -> ir.DateValue:
@@ -28,7 +28,7 @@ def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str]
 
     Returns loan_id, on and the values, null from the end of an interval to the next one's start.
     """
-    far = ibis.literal(FAR)
+    far = ibis.literal(MAX_DATE)
     window = ibis.window(group_by="loan_id", order_by=start)
     ends = ibis.coalesce(rows[end], far) if end else far
     rows = rows.filter(rows[start] <= last).mutate(ends=ends)

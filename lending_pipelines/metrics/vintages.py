@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import charge_offs, delinquency, events, scopes
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, as_count, money
 from lending_pipelines.metrics.portfolios import PAR_DAYS
 from lending_pipelines.metrics.ratios import ratio
 
@@ -50,9 +50,9 @@ def pools(loans: ir.Table, day: date, conventions: Conventions) -> ir.Table:
     rows = loans.group_by(*_POOL).agg(
         first_disbursed_on=loans.disbursed_on.min(),
         last_disbursed_on=loans.disbursed_on.max(),
-        loan_count=whole(loans.count()),
-        active_loans=whole((loans.status == "active").cast("int64").sum()),
-        charged_off_loans=whole((loans.status == "charged_off").cast("int64").sum()),
+        loan_count=as_count(loans.count()),
+        active_loans=as_count((loans.status == "active").cast("int64").sum()),
+        charged_off_loans=as_count((loans.status == "charged_off").cast("int64").sum()),
         original_principal=money(loans.principal_disbursed.sum()),
         principal_outstanding=money(loans.principal_outstanding.sum()),
         charged_off=money(loans.principal_charged_off.sum()),
@@ -109,7 +109,7 @@ def curves(
 def _ages(loans: ir.Table, day: date, months: int) -> ir.Table:
     """A row per pool and age that it has reached: currency, pool, months_on_book, loan_count, original_principal."""
     rows = loans.group_by(*_POOL).agg(
-        loan_count=whole(loans.count()),
+        loan_count=as_count(loans.count()),
         original_principal=money(loans.principal_disbursed.sum()),
         youngest=loans.disbursed_on.max(),
     )
@@ -138,7 +138,7 @@ def _seen(positions: ir.Table, members: ir.Table, conventions: Conventions) -> i
     rows = rows.inner_join(members, "loan_id")
     rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.business_date))
     return rows.group_by(*_POOL, "months_on_book").agg(
-        observed_loans=whole(rows.count()),
+        observed_loans=as_count(rows.count()),
         principal_outstanding=money(rows.principal_outstanding.sum()),
         **_late(rows, conventions),
     )

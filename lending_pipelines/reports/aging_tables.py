@@ -56,7 +56,7 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
         *_names(_BUCKETS)
     )
     totals = columns.totals_by_currency(rows, _BUCKETS)
-    return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"there is no active loan on {day}")
+    return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"no loan is active on {day}")
 
 
 def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: ReportTable) -> list[str]:
@@ -67,8 +67,8 @@ def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: 
     aged = {row["currency"]: row["principal_outstanding"] for row in aging.totals}
     return [
         f"{currency}: aging adds up to {aged.get(currency, _NOTHING):,}, the portfolio balance is {balance:,}. The"
-        f" difference of {balance - aged.get(currency, _NOTHING):,} is the principal of loans that are not active:"
-        " credit balances of overpaid loans, where it is negative."
+        f" difference of {balance - aged.get(currency, _NOTHING):,} is the principal of loans that are not active;"
+        " if negative, credit balances of overpaid loans."
         for currency, balance in balances.items()
         if balance != aged.get(currency, _NOTHING)
     ]
@@ -94,7 +94,7 @@ def by_portfolio(source: ReportSource, day: date, scope: tuple[str, str]) -> Rep
         _PORTFOLIO_BUCKETS,
         columns.frame(rows.order_by(*order).select(*_names(_PORTFOLIO_BUCKETS))),
         columns.totals_by_currency(rows, _PORTFOLIO_BUCKETS),
-        no_data=f"there is no active loan on {day}",
+        no_data=f"no loan is active on {day}",
     )
 
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 from pydantic import Field
 
 from lending_pipelines.metrics import growth, revenue
-from lending_pipelines.metrics.money import money, whole
+from lending_pipelines.metrics.money import as_count, money
 from lending_pipelines.reports import in_period
 from lending_pipelines.reports.book import Chart, ChartKind, Kind, ReportColumn, ReportTable
-from lending_pipelines.reports.in_period import CURRENCY, Asked
+from lending_pipelines.reports.in_period import CURRENCY, PeriodSelection
 from lending_pipelines.reports.parameters import KnownAt, ReportParameters, UnderConventions
 from lending_pipelines.reports.periods import Period, month_name, with_previous
 from lending_pipelines.reports.protocol import ReportSource
@@ -45,13 +45,13 @@ _EXTREMES = (
 )
 
 GROWTH_NOTE = (
-    "Growth of a whole month, quarter or year is against the calendar one before it; of a running one, against the same"
-    " number of days from the start of the one before it; of another range of days, against the same number of days"
-    " before it. It is blank against zero or less. Days shows when a month is incomplete."
+    "Growth of a full month, quarter or year compares with the previous one; growth of a period in progress compares"
+    " with the same number of days from the start of the previous one; growth of other ranges compares with the same"
+    " number of days before. It is blank when the earlier value is zero or less. Days shows when a month is incomplete."
 )
 NOTE = (
-    f"{GROWTH_NOTE} Peak and lowest are of whole months. A blank month is before the first loan, or days of it that it"
-    " needs are not closed."
+    f"{GROWTH_NOTE} Peak and lowest use full months. A month is blank before the first loan, and when its opening or"
+    " closing day is not closed."
 )
 
 
@@ -59,7 +59,7 @@ class Trend(ReportParameters):
     """How far a trend goes back."""
 
     trend_months: int = Field(
-        6, ge=2, le=120, description="Months of the trend, as 6 or 12; the last is the one in which the period ends."
+        6, ge=2, le=120, description="Number of months of the trend, like 6 or 12, up to the month of the period's end."
     )
 
 
@@ -75,7 +75,7 @@ Over = Callable[[Sequence[Period]], ir.Table]
 class Analytics:
     """The tables of a report that look at more than its period; `monthly` and `trend` have one per currency."""
 
-    asked: Asked
+    selection: PeriodSelection
     comparisons: Sequence[ReportTable]
     monthly: Mapping[str, ReportTable]
     trend: Mapping[str, ReportTable]
@@ -89,7 +89,7 @@ class Analytics:
     @property
     def notes(self) -> list[str]:
         """What a reader must know of them."""
-        previous = self.asked.period.previous
+        previous = self.selection.period.previous
         return [f"The previous period is {previous.first} to {previous.last}.", NOTE]
 
     def blocks(self, summary: ReportTable, **breakdowns: ReportTable) -> dict[str, Any]:
@@ -101,11 +101,11 @@ class Analytics:
         compared = [line for table in self.comparisons for line in _plain(table)]
         extremes = {row["currency"]: row for row in _plain(self.extremes)}
         return {
-            "period": self.asked.period.block(),
+            "period": self.selection.period.block(),
             "performance_metrics": {
                 row["currency"]: {name: row[name] for name in ratios}
                 | self._grown(lines := [line for line in compared if line["currency"] == row["currency"]])
-                | {"previous_period": self.asked.period.previous.block(), "comparison": lines}
+                | {"previous_period": self.selection.period.previous.block(), "comparison": lines}
                 for row in _plain(summary)
             },
             **{name: _plain(table) for name, table in breakdowns.items()},
@@ -124,7 +124,7 @@ class Analytics:
 
 
 def analytics(
-    asked: Asked,
+    selection: PeriodSelection,
     source: ReportSource,
     over: Over,
     measures: Sequence[ReportColumn],
@@ -138,25 +138,27 @@ def analytics(
     headline, volume = measures[0].name, _VOLUME[0].name
 
     def with_volume(periods: Sequence[Period]) -> ir.Table:
-        return in_period.beside(over(periods), _volumes(asked, source, periods), "number", "currency")
+        return in_period.beside(over(periods), _volumes(selection, source, periods), "number", "currency")
 
-    months, trend_months = asked.period.months, asked.period.trend(parameters.trend_months)
-    values = _Values([asked.period, *months, *trend_months], with_volume)
+    months, trend_months = selection.period.months, selection.period.trend(parameters.trend_months)
+    values = _Values([selection.period, *months, *trend_months], with_volume)
     trend = values.of(trend_months, headline, volume)
     printed = (*measures, GROWTH, *_VOLUME, _VOLUME_GROWTH)
     return Analytics(
-        asked,
-        _comparisons(values, asked.period, (*measures, *_VOLUME), none),
-        _by_currency("Monthly breakdown", values.of(months, headline, volume), printed, asked),
-        _by_currency("Trend", trend, printed, asked),
+        selection,
+        _comparisons(values, selection.period, (*measures, *_VOLUME), none),
+        _by_currency("Monthly breakdown", values.of(months, headline, volume), printed, selection),
+        _by_currency("Trend", trend, printed, selection),
         _extremes(trend, headline),
     )
 
 
-def monthly_breakdown(asked: Asked, over: Over, measures: Sequence[ReportColumn]) -> dict[str, ReportTable]:
+def monthly_breakdown(
+    selection: PeriodSelection, over: Over, measures: Sequence[ReportColumn]
+) -> dict[str, ReportTable]:
     """The period's months per currency, with the growth of the first of the measures."""
-    months = _Values(asked.period.months, over).of(asked.period.months, measures[0].name)
-    return _by_currency("Monthly breakdown", months, (*measures, GROWTH), asked)
+    months = _Values(selection.period.months, over).of(selection.period.months, measures[0].name)
+    return _by_currency("Monthly breakdown", months, (*measures, GROWTH), selection)
 
 
 def month_charts(title: str, kind: ChartKind, tables: Mapping[str, ReportTable], *measures: str) -> list[Chart]:
@@ -180,12 +182,12 @@ def earliest_opening(periods: Sequence[Period]) -> date:
     return min(period.opening for period in with_previous(periods))
 
 
-def _volumes(asked: Asked, source: ReportSource, periods: Sequence[Period]) -> ir.Table:
+def _volumes(selection: PeriodSelection, source: ReportSource, periods: Sequence[Period]) -> ir.Table:
     """The volume of the loans disbursed in each period, per currency; null in periods before the first loan."""
-    spans = asked.periods(periods, asked.begins_in_time)
-    values = revenue.loan_volume(source.table("loans"), asked.loans, spans.filter(spans.known), ("currency",))
+    spans = selection.periods(periods, selection.begins_in_time)
+    values = revenue.loan_volume(source.table("loans"), selection.loans, spans.filter(spans.known), ("currency",))
     names = [column.name for column in _VOLUME]
-    return asked.each(values, spans, names).select("number", "currency", *names)
+    return selection.each(values, spans, names).select("number", "currency", *names)
 
 
 class _Values:
@@ -212,14 +214,14 @@ class _Values:
 
 
 def _by_currency(
-    title: str, months: ir.Table, measures: Sequence[ReportColumn], asked: Asked
+    title: str, months: ir.Table, measures: Sequence[ReportColumn], selection: PeriodSelection
 ) -> dict[str, ReportTable]:
     printed = (*_MONTH, *measures)
     return {
         currency: in_period.table(
             f"{title} {currency}", printed, months.filter(months.currency == currency).order_by("month"), ""
         )
-        for currency in asked.currencies
+        for currency in selection.currencies
     }
 
 
@@ -257,7 +259,7 @@ def _comparisons(values: _Values, period: Period, measures: Sequence[ReportColum
 
 
 def _difference(now: ir.NumericColumn, before: ir.NumericColumn) -> ir.NumericColumn:
-    return money(now - before) if now.type().is_decimal() else whole(now - before)
+    return money(now - before) if now.type().is_decimal() else as_count(now - before)
 
 
 def _extremes(trend: ir.Table, headline: str) -> ReportTable:
@@ -271,7 +273,7 @@ def _extremes(trend: ir.Table, headline: str) -> ReportTable:
 
     peak, lowest = first_by(whole[headline].desc(), "peak"), first_by(whole[headline].asc(), "lowest")
     rows = peak.inner_join(lowest, "currency").order_by("currency")
-    return in_period.table("Peak and lowest month", _EXTREMES, rows, "no whole month of the trend is known")
+    return in_period.table("Peak and lowest month", _EXTREMES, rows, "no full month of the trend is known")
 
 
 def _months(table: ReportTable) -> list[dict[str, Any]]:

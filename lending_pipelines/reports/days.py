@@ -22,7 +22,7 @@ def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> dat
         days = source.days(daily[0])
         if not days:
             raise LendingError(
-                f"{daily[0]} has no days yet: close some with lending close --from 2025-01-01 --to 2025-01-31"
+                f"{daily[0]} has no days yet: run lending close --from 2025-01-01 --to 2025-01-31 with your dates"
             )
         wanted = days[-1]
     else:
@@ -67,6 +67,6 @@ def _require(wanted: date, table: str, days: Sequence[date]) -> None:
         return
     nearest = " and ".join(day.isoformat() for day in (*days[max(at - 1, 0) : at], *days[at : at + 1]))
     raise LendingError(
-        f"{table} has no {wanted}: {f'the nearest days present are {nearest}' if nearest else 'it has no days yet'};"
-        f" close it with lending close --from {wanted} --to {wanted}"
+        f"{table} has no {wanted}: {f'the nearest closed days are {nearest}' if nearest else 'it has no days yet'};"
+        f" run lending close --from {wanted} --to {wanted}"
     )

@@ -51,9 +51,11 @@ def table(
     notes: list[str] = []
     if _looks_back(rules):
         positions = source.table("loan_positions")
-        asked = in_period.Asked(_period(day, rules), loans, "", tuple(source.days("loan_positions")), positions)
-        notes = asked.missing_days("charged off")
-        book = book.left_join(_charge_off_rates(asked), "currency")
+        selection = in_period.PeriodSelection(
+            _period(day, rules), loans, "", tuple(source.days("loan_positions")), positions
+        )
+        notes = selection.missing_days("charged off")
+        book = book.left_join(_charge_off_rates(selection), "currency")
     rows = [
         (
             row["currency"],
@@ -86,14 +88,14 @@ def _period(day: date, rules: FacilityRules) -> Period:
     return Period("custom", months_before(day, rules.covenant_months) + timedelta(days=1), day)
 
 
-def _charge_off_rates(asked: in_period.Asked) -> ir.Table:
+def _charge_off_rates(selection: in_period.PeriodSelection) -> ir.Table:
     """currency, charge_off_rate, net_charge_off_rate; no rows when it is not known what was charged off."""
-    positions, period = asked.positions, asked.period
+    positions, period = selection.positions, selection.period
     within = positions.filter(positions.business_date.between(period.opening, period.last))
-    held = revenue.held(within, asked.loans, ["currency"], revenue.LOSSES)
+    held = revenue.held(within, selection.loans, ["currency"], revenue.LOSSES)
     daily = revenue.by_day(held, ["currency"], revenue.LOSSES)
-    known = asked.changes_known(period)
-    rows = revenue.losses(daily, asked.periods([period], asked.changes_known), ["currency"])
+    known = selection.changes_known(period)
+    rows = revenue.losses(daily, selection.periods([period], selection.changes_known), ["currency"])
     return rows.filter(ibis.literal(known)).select(
         "currency",
         "net_charge_off_rate",

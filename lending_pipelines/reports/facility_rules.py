@@ -97,7 +97,7 @@ def _lines(rules: FacilityRules) -> Iterator[tuple[str, str, str]]:
 def _file(text: str) -> Any:
     path = Path(text)
     if path.suffix not in (".toml", ".json"):
-        raise LendingError(f"rules {text!r}: write {DEFAULT}, the path of a .toml or .json file, or JSON in braces")
+        raise LendingError(f"rules {text!r}: write {DEFAULT}, the path of a .toml or .json file, or a JSON object")
     try:
         content = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
@@ -111,7 +111,7 @@ def _json(content: str, where: str) -> Any:
     try:
         return json.loads(content, parse_float=Decimal)
     except json.JSONDecodeError as error:
-        raise LendingError(f"{where}: this is no JSON: {error}") from error
+        raise LendingError(f"{where}: not valid JSON: {error}") from error
 
 
 def _problem(problem: Any) -> str:
@@ -121,12 +121,12 @@ def _problem(problem: Any) -> str:
     part = _PARTS.get(names[0], FacilityRules) if len(names) > 1 else FacilityRules
     match problem["type"]:
         case "extra_forbidden":
-            return f"there is no rule {rule}; {did_you_mean(names[-1], part.model_fields)}"
+            return f"unknown rule {rule}; {did_you_mean(names[-1], part.model_fields)}"
         case "literal_error":
             known = get_args(part.model_fields[names[-1]].annotation)
             return f"{rule} is {problem['input']!r}; {did_you_mean(str(problem['input']), known)}"
         case "missing":
-            return f"{rule} is not given"
+            return f"{rule} is missing"
         case "value_error":
             return problem["msg"].removeprefix("Value error, ")
         case _:

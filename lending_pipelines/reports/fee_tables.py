@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics import revenue
 from lending_pipelines.reports import in_period, no_data
 from lending_pipelines.reports.book import ReportColumn, ReportTable
-from lending_pipelines.reports.in_period import Asked
+from lending_pipelines.reports.in_period import PeriodSelection
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource
 
@@ -25,8 +25,8 @@ AMOUNTS = (
 SUMS = [column.name for column in (COUNT, *AMOUNTS)]
 
 NOTE = (
-    "Fees count on the days on which they were assessed, waived and paid; net is assessed − waived. Fees of loans that"
-    " were not disbursed by the last day are not in it."
+    "Fees count on the days on which they were assessed, waived and paid; net is assessed − waived. Fees of loans not"
+    " disbursed by the last day are left out."
 )
 
 
@@ -34,23 +34,23 @@ NOTE = (
 class Fees:
     """The fees of the loans of `asked`; `present` unless the source has none at all."""
 
-    asked: Asked
+    selection: PeriodSelection
     rows: ir.Table
     present: bool
 
     def spans(self, periods: Sequence[Period]) -> ir.Table:
         """Those of the periods whose fees are known, as metrics/revenue.py wants them."""
-        spans = self.asked.periods(periods, self.asked.begins_in_time)
+        spans = self.selection.periods(periods, self.selection.begins_in_time)
         return spans.filter(spans.known)
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency: SUMS; null in periods before the first loan."""
-        values = revenue.fees(self.rows, self.asked.loans, self.spans(periods), ("currency",))
-        return self.asked.each(values, self.asked.periods(periods, self.asked.begins_in_time), SUMS)
+        values = revenue.fees(self.rows, self.selection.loans, self.spans(periods), ("currency",))
+        return self.selection.each(values, self.selection.periods(periods, self.selection.begins_in_time), SUMS)
 
     def by(self, *keys: str) -> ir.Table:
         """SUMS of the period per currency and keys, where there are fees."""
-        return revenue.fees(self.rows, self.asked.loans, self.spans([self.asked.period]), ("currency", *keys))
+        return revenue.fees(self.rows, self.selection.loans, self.spans([self.selection.period]), ("currency", *keys))
 
 
 def summary(rows: ir.Table, printed: Sequence[ReportColumn], none: str) -> ReportTable:
@@ -58,9 +58,11 @@ def summary(rows: ir.Table, printed: Sequence[ReportColumn], none: str) -> Repor
     return in_period.table("Summary", printed, rows.filter(rows.known).order_by("currency"), none)
 
 
-def fees_of(asked: Asked, source: ReportSource, fee_type: str | None = None) -> Fees:
+def fees_of(selection: PeriodSelection, source: ReportSource, fee_type: str | None = None) -> Fees:
     """The fees of the source, or those of one type; of no loans when the source has none at all."""
     fees = source.table("fees")
     present = no_data.has_rows(source, "fees")
     rows = fees if fee_type is None else fees.filter(fees.fee_type == fee_type)
-    return Fees(asked if present else replace(asked, loans=asked.loans.filter(ibis.literal(False))), rows, present)
+    return Fees(
+        selection if present else replace(selection, loans=selection.loans.filter(ibis.literal(False))), rows, present
+    )

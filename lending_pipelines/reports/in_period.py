@@ -1,6 +1,6 @@
-"""What a report on a period is about: its loans, and which of its periods the daily tables know.
+"""The selection of a report on a period: its loans, and the periods for which daily tables exist.
 
-A report's numbers are in metrics/ and its tables in its own module; which days a period has is in periods.py.
+metrics/ computes a report's numbers; its own module makes the tables; periods.py defines the days of a period.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,10 +40,10 @@ class LoansInPeriod(ScopeFilters, InPeriod):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The period asked for, and the loans that are in the scopes on its last day.
+class PeriodSelection:
+    """The selected period, and the loans in the selected scopes on its last day.
 
-    `loans` are their rows of loan_positions on that day, with product_name. Earlier periods are of the same loans.
+    `loans` are their rows of loan_positions on that day, with product_name. Earlier periods use the same loans.
     """
 
     period: Period
@@ -54,7 +54,7 @@ class Asked:
 
     @cached_property
     def begun(self) -> date | None:
-        """When the first of the loans was disbursed; None without loans."""
+        """The date of the first disbursement; None without loans."""
         return self.loans.disbursed_on.min().to_pyarrow().as_py()
 
     @cached_property
@@ -65,48 +65,49 @@ class Asked:
 
     @property
     def title(self) -> str:
-        """The scopes and the period, for a title."""
+        """The scopes and the period as a title."""
         return f"{self.scope}, {self.period.display}"
 
     def none(self, what: str) -> str:
         """Why a table has no rows: there are no loans, or no `what`."""
         if self.begun is None:
             return f"no loan was disbursed by {self.period.last}"
-        return f"there is no {what} from {self.period.first} to {self.period.last}"
+        return f"no {what} from {self.period.first} to {self.period.last}"
 
     def begins_in_time(self, period: Period) -> bool:
         """Whether any of the loans was disbursed by the period's end."""
         return self.begun is not None and self.begun <= period.last
 
     def changes_known(self, period: Period) -> bool:
-        """Whether the daily tables say what changed: they hold its last day, and the day before it if it had loans."""
+        """Whether changes can be computed: the last day, and the day before the period if it had loans, are closed."""
         opened = period.opening in self.closed or (self.begun is not None and self.begun > period.opening)
         return self.begins_in_time(period) and period.last in self.closed and opened
 
     def missing_days(self, changes: str) -> list[str]:
-        """Notes on days of the period that are not closed, and on the `changes` that are not known for that reason."""
+        """Notes on days of the period that are not closed, and on the `changes` that are unknown because of them."""
         if self.begun is None:
             return []
         notes = []
         if not self.changes_known(self.period):
-            notes.append(f"{self.period.opening} is not closed: what was {changes} since then is not known.")
+            notes.append(f"{self.period.opening} is not closed: the amounts {changes} since then are unknown.")
         begins, held = self._held(self.period)
         if missing := (self.period.last - begins).days + 1 - held:
-            notes.append(f"{missing} days of the period are not closed: averages are of the others.")
+            notes.append(f"{missing} days of the period are not closed: averages use the other days.")
         return notes
 
     def periods(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
-        """The periods as metrics/revenue.py wants them, by their number in the sequence.
+        """The periods as the input of metrics/revenue.py, numbered in order.
 
-        Besides: whether the period is `known`, and of months: month (2025-01), length in days, whether it is `whole`.
+        Also has whether the period is `known`, and for months: month (2025-01), length in days, and whether it is a
+        full month (`whole`).
         """
         rows = [self._row(number, period, known(period)) for number, period in enumerate(periods)]
         return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
 
     def each(self, values: ir.Table, periods: ir.Table, added: Iterable[str]) -> ir.Table:
-        """`values` (number, currency, …) with a row for every one of the `periods` and currency of the loans.
+        """`values` (number, currency, …) with one row for each of the `periods` and currency of the loans.
 
-        Where nothing happened the amounts and counts `added` are 0; in a period that is not known everything is null.
+        Without events the amounts and counts in `added` are 0; in a period that is not known all values are null.
         """
         currencies = ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())}))
         grid = periods.select("number", "month", "whole", "known", "length").cross_join(currencies)
@@ -134,18 +135,18 @@ class Asked:
         }
 
     def _held(self, period: Period) -> tuple[date, int]:
-        """The period's first day with loans, and how many days from then on are closed."""
+        """The period's first day with loans, and the number of closed days from then on."""
         begins = max(period.first, self.begun) if self.begun else period.first
         return begins, sum(begins <= day <= period.last for day in self.closed)
 
 
-def asked(parameters: LoansInPeriod, source: ReportSource) -> Asked:
-    """What is asked for; LendingError when the period's last day is not closed or a scope is not there."""
+def select(parameters: LoansInPeriod, source: ReportSource) -> PeriodSelection:
+    """Select the period and loans. Raises LendingError if the period's last day is not closed or a scope is unknown."""
     period = period_of(parameters, source)
     names = source.table("products").select("product_id", "name")
     loans = scopes.chosen_loans(parameters, source, period.last).left_join(names, "product_id")
     loans = loans.mutate(product_name=ibis.coalesce(loans.name, loans.product_id)).drop("name", "product_id_right")
-    return Asked(
+    return PeriodSelection(
         period,
         loans,
         scopes.chosen_title(parameters, source, period.last),
@@ -155,7 +156,7 @@ def asked(parameters: LoansInPeriod, source: ReportSource) -> Asked:
 
 
 def period_of(parameters: InPeriod, source: ReportSource) -> Period:
-    """The period asked for; LendingError when its last day is not closed, unless no loan was disbursed by then."""
+    """The selected period. Raises LendingError if its last day is not closed and a loan was disbursed by then."""
     period = days.period(parameters, source)
     begun = source.table("loans").disbursed_on.min().to_pyarrow().as_py()
     if begun is not None and begun <= period.last:
@@ -164,7 +165,7 @@ def period_of(parameters: InPeriod, source: ReportSource) -> Period:
 
 
 def beside(rows: ir.Table, others: ir.Table, *keys: str) -> ir.Table:
-    """The rows with the further columns of `others`, null where it has no row with the same keys."""
+    """Add the columns of `others` to the rows; null where it has no row with the same keys."""
     return rows.left_join(others, keys, rname="{name}_of_others").drop(*(f"{key}_of_others" for key in keys))
 
 
@@ -180,7 +181,7 @@ def table(
     none: str,
     totals: Sequence[Mapping[str, Any]] = (),
 ) -> ReportTable:
-    """The printed columns of the rows, which are in order."""
+    """A table of the printed columns; the rows must be in order."""
     frame = columns.frame(rows.select(*(column.name for column in printed)))
     return ReportTable(title, tuple(printed), frame, tuple(totals), no_data=none)
 
@@ -194,7 +195,7 @@ def top_table(
     none: str,
     totals: Sequence[Mapping[str, Any]] = (),
 ) -> ReportTable:
-    """The first `top` rows of each currency in that order; where there are more, `cut` says how many."""
+    """The first `top` rows of each currency in that order; if there are more, `cut` says how many."""
     ranked = rows.mutate(rank=ibis.row_number().over(group_by="currency", order_by=list(order)))
     listed = ranked.filter(ranked["rank"] < top).order_by("currency", "rank")
     return replace(table(title, printed, listed, none, totals), cut=cut(rows, top))
@@ -203,31 +204,31 @@ def top_table(
 def first_table(
     title: str, printed: Sequence[ReportColumn], rows: ir.Table, order: Sequence[ir.Value], most: int, none: str
 ) -> ReportTable:
-    """The first `most` rows in that order, whatever their currency; where there are more, `cut` says how many."""
+    """The first `most` rows in that order, over all currencies; if there are more, `cut` says how many."""
     total = int(rows.count().to_pyarrow().as_py())
     listed = table(title, printed, rows.order_by(list(order)).limit(most), none)
     return replace(listed, cut=first_of(most, total) if total > most else "")
 
 
 def cut(rows: ir.Table, top: int) -> str:
-    """What a list of the first `top` rows of each currency says; empty where it has all of them."""
+    """The note on a list limited to `top` rows per currency; empty if nothing is cut."""
     counted = rows.group_by("currency").agg(rows=rows.count()).order_by("currency").to_pyarrow().to_pylist()
     return "; ".join(first_of(top, row["rows"], row["currency"]) for row in counted if row["rows"] > top)
 
 
 def first_of(most: int, total: int, currency: str = "") -> str:
-    """What a list that is cut says: `first 20 of 133 in USD`."""
+    """The note on a limited list: `first 20 of 133 in USD`."""
     return f"first {most:,} of {total:,}{f' in {currency}' if currency else ''}"
 
 
 def headlines(summary: ReportTable) -> dict[str, dict[str, Any]]:
-    """The rows of the summary by currency, ready for JSON."""
+    """The rows of the summary by currency, as JSON values."""
     names = [column.name for column in summary.columns if column.name != "currency"]
     return {row["currency"]: columns.headline(row, names) for row in summary.arrow().to_pylist()}
 
 
 def totals_from(summary: ReportTable, *names: str) -> list[dict[str, Any]]:
-    """The values of the summary by currency, as totals of a table that breaks them down."""
+    """The values of the summary by currency, as totals of a breakdown."""
     return [{name: row[name] for name in ("currency", *names)} for row in summary.arrow().to_pylist()]
 
 

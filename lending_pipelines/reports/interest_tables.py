@@ -11,11 +11,11 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import revenue
-from lending_pipelines.metrics.money import ZERO, whole
+from lending_pipelines.metrics.money import ZERO, as_count
 from lending_pipelines.metrics.ratios import ratio, with_share
 from lending_pipelines.reports import columns, in_period
 from lending_pipelines.reports.book import ReportColumn, ReportTable
-from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, Asked
+from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, PeriodSelection
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.position_changes import Measured, PositionChanges
 from lending_pipelines.tables.schema import RATE
@@ -49,18 +49,18 @@ SUMS = tuple(column.name for column in (*AMOUNTS, YIELD[0]))
 MEASURED = Measured(revenue.interest, revenue.INTEREST, SUMS, ("earned", "collected", "variance", "effective_rate"))
 
 NOTE = (
-    "Earned and collected are changes of interest earned and interest paid over the period; variance is collected −"
-    " earned. Effective rate: earned, annualised by 365 days, ÷ the average of the principal outstanding on the closed"
-    " days. The contractual rate is weighted by principal outstanding."
+    "Earned and collected are the changes of interest earned and interest paid over the period; variance is collected −"
+    " earned. Effective rate: earned, annualised by 365 days, ÷ the average principal outstanding on the closed days."
+    " The contractual rate is weighted by principal outstanding."
 )
 
 
 class InterestParameters(in_period.LoansInPeriod):
     """What every report on interest asks."""
 
-    rate_band: int = Field(5, ge=1, le=100, description="Width of a band of rates, in percentage points.")
+    rate_band: int = Field(5, ge=1, le=100, description="Width of the rate bands, in percentage points.")
     top_loans: int = Field(
-        1000, ge=1, le=1_000_000, description="How many loans are listed per currency, largest variance first."
+        1000, ge=1, le=1_000_000, description="Maximum number of loans listed per currency, largest variance first."
     )
 
 
@@ -68,25 +68,27 @@ class InterestParameters(in_period.LoansInPeriod):
 class Interest:
     """Interest of the loans asked for; the days from `since` on are read."""
 
-    asked: Asked
+    selection: PeriodSelection
     since: date
     rate_band: int
 
     @cached_property
     def changes(self) -> PositionChanges:
         """Interest over periods, by currency, product and rate band."""
-        loans = self.asked.loans.mutate(rate_from=revenue.rate_from(self.asked.loans.annual_rate, self.rate_band))
+        loans = self.selection.loans.mutate(
+            rate_from=revenue.rate_from(self.selection.loans.annual_rate, self.rate_band)
+        )
         return PositionChanges(
-            self.asked, loans, MEASURED, self.since, (*(column.name for column in PRODUCT), "rate_from")
+            self.selection, loans, MEASURED, self.since, (*(column.name for column in PRODUCT), "rate_from")
         )
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency: interest and active_loans; null in periods whose changes are not known."""
-        spans = self.asked.periods(periods, self.asked.changes_known)
+        spans = self.selection.periods(periods, self.selection.changes_known)
         active = revenue.active_loans(
-            self.asked.positions, self.changes.loans, spans.filter(spans.known), ("currency",)
+            self.selection.positions, self.changes.loans, spans.filter(spans.known), ("currency",)
         )
-        active = self.asked.each(active, spans, [ACTIVE.name]).select("number", "currency", ACTIVE.name)
+        active = self.selection.each(active, spans, [ACTIVE.name]).select("number", "currency", ACTIVE.name)
         return in_period.beside(self.changes.over(periods), active, "number", "currency")
 
     def by(self, *keys: str) -> ir.Table:
@@ -119,7 +121,7 @@ class Interest:
         rows = self.changes.by_loan(*keys, "disbursed_on", "matures_on")
         rows = rows.mutate(
             contract_days=rows.matures_on.delta(rows.disbursed_on, unit="day"),
-            days_on_book=ibis.literal(self.asked.period.last).delta(rows.disbursed_on, unit="day"),
+            days_on_book=ibis.literal(self.selection.period.last).delta(rows.disbursed_on, unit="day"),
         )
         order = [ibis.desc(ibis.coalesce(rows.variance.abs(), ZERO)), rows.loan_id]
         printed = (CURRENCY, *_LOAN, *_DURATION, *AMOUNTS, *YIELD)
@@ -127,11 +129,11 @@ class Interest:
 
     def notes(self) -> list[str]:
         """What a reader must know, missing days included."""
-        return [NOTE, *self.asked.missing_days("earned and collected")]
+        return [NOTE, *self.selection.missing_days("earned and collected")]
 
     @property
     def _none(self) -> str:
-        return self.asked.none("interest")
+        return self.selection.none("interest")
 
     @cached_property
     def _totals(self) -> list[dict[str, Any]]:
@@ -141,6 +143,6 @@ class Interest:
 def _at_end(loans: ir.Table, keys: Sequence[str]) -> ir.Table:
     outstanding = loans.principal_outstanding.cast("float64")
     return loans.group_by(*keys).agg(
-        active_loans=whole((loans.status == "active").cast("int64").sum()),
+        active_loans=as_count((loans.status == "active").cast("int64").sum()),
         contract_rate=ratio((loans.annual_rate.cast("float64") * outstanding).sum(), outstanding.sum()),
     )

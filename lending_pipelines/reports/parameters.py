@@ -60,7 +60,7 @@ class ReportParameters(BaseModel):
 class AsOf(ReportParameters):
     """A report on one business date."""
 
-    as_of: str = Field(LATEST, description="Business date as 2025-01-31, or latest: the last day that was closed.")
+    as_of: str = Field(LATEST, description="Business date like 2025-01-31, or latest: the last closed day.")
 
     @field_validator("as_of")
     @classmethod
@@ -73,15 +73,15 @@ class InPeriod(AsOf):
 
     period: PeriodName = Field(
         "current_month",
-        description="current_month: the month of as_of, up to it; previous_month: the whole month before it; month,"
-        " quarter, year: the one that the parameter of that name gives, or that of as_of, up to as_of; custom:"
+        description="current_month: the month of as_of, up to as_of; previous_month: the full month before; month,"
+        " quarter, year: the period in the parameter of that name, or that of as_of, up to as_of; custom:"
         " from_date to to_date.",
     )
-    month: str = Field(UNSET, description="Month of period month as 2025-08; unset: that of as_of.")
-    quarter: str = Field(UNSET, description="Calendar quarter of period quarter as 2025Q3; unset: that of as_of.")
-    year: str = Field(UNSET, description="Calendar year of period year as 2025; unset: that of as_of.")
-    from_date: str = Field(UNSET, description="First day of a custom period as 2025-01-01; unset otherwise.")
-    to_date: str = Field(UNSET, description="Last day of a custom period as 2025-01-31; unset otherwise.")
+    month: str = Field(UNSET, description="The month for period month, like 2025-08; unset: the month of as_of.")
+    quarter: str = Field(UNSET, description="The quarter for period quarter, like 2025Q3; unset: that of as_of.")
+    year: str = Field(UNSET, description="The year for period year, like 2025; unset: the year of as_of.")
+    from_date: str = Field(UNSET, description="First day of a custom period, like 2025-01-01; otherwise unset.")
+    to_date: str = Field(UNSET, description="Last day of a custom period, like 2025-01-31; otherwise unset.")
 
     @field_validator("from_date", "to_date")
     @classmethod
@@ -94,23 +94,23 @@ class InPeriod(AsOf):
         name, text = str(info.field_name), str(value)
         pattern, example = CALENDAR[name]
         if text != UNSET and not re.fullmatch(pattern, text):
-            raise ValueError(f"write a {name} as {example}, or {UNSET}")
+            raise ValueError(f"write a {name} like {example}, or {UNSET}")
         return text
 
     @model_validator(mode="after")
     def _calendar_period_of_its_period_alone(self) -> "InPeriod":
         for name in CALENDAR:
             if name != self.period and getattr(self, name) != UNSET:
-                raise ValueError(f"{name} belongs to period {name}: leave it {UNSET} for {self.period}")
+                raise ValueError(f"{name} is for period {name} only: write {UNSET} with period {self.period}")
         return self
 
     @model_validator(mode="after")
     def _bounds_of_custom_alone(self) -> "InPeriod":
         bounds = (self.from_date, self.to_date)
         if self.period != "custom" and bounds != (UNSET, UNSET):
-            raise ValueError(f"from_date and to_date belong to period custom: leave them {UNSET} for {self.period}")
+            raise ValueError(f"from_date and to_date are for period custom only: write {UNSET} with {self.period}")
         if self.period == "custom" and UNSET in bounds:
-            raise ValueError("period custom needs from_date and to_date, each as 2025-01-31")
+            raise ValueError("period custom needs from_date and to_date, each like 2025-01-31")
         if self.period == "custom" and self.from_date > self.to_date:
             raise ValueError(f"from_date {self.from_date} is after to_date {self.to_date}")
         return self
@@ -127,8 +127,8 @@ class KnownAt(ReportParameters):
 
     known_at: str = Field(
         NOW,
-        description="Instant in UTC as 2025-01-31T18:00, or now: only what the servicing system had learned by then"
-        " counts. Portfolios and investors count as they stand today.",
+        description="UTC time like 2025-01-31T18:00, or now: only rows that the servicing system had recorded by then"
+        " count. Portfolios and investors are the current ones.",
     )
 
     @field_validator("known_at")
@@ -139,7 +139,7 @@ class KnownAt(ReportParameters):
         try:
             instant = datetime.fromisoformat(text)
         except ValueError:
-            raise ValueError(f"write an instant in UTC as 2025-01-31T18:00, or {NOW}") from None
+            raise ValueError(f"write a UTC time like 2025-01-31T18:00, or {NOW}") from None
         return instant.astimezone(UTC).replace(tzinfo=None).isoformat() if instant.tzinfo else instant.isoformat()
 
     @property
@@ -153,7 +153,7 @@ class UnderConventions(ReportParameters):
 
     conventions: str = Field(
         DEFAULT,
-        description="default, or settings for this report alone, as par_operator=>; bucket_edges=1,30,60."
+        description="default, or settings for this report only, like par_operator=>; bucket_edges=1,30,60."
         f" Settings: {', '.join(CHOSEN)}.",
     )
 
@@ -176,7 +176,7 @@ class ScopeFilters(ReportParameters):
     product: str = Field(ALL, description="Product id or name, or ALL.")
     branch: str = Field(ALL, description="Branch id or name, or ALL.")
     investor: str = Field(ALL, description="Investor id or name, or ALL.")
-    vintage: str = Field(ALL, description="Calendar quarter of disbursement as 2025Q3, or ALL.")
+    vintage: str = Field(ALL, description="Calendar quarter of disbursement like 2025Q3, or ALL.")
 
     @property
     def chosen_scopes(self) -> dict[str, str]:
@@ -191,7 +191,7 @@ class OneScope(ScopeFilters):
     @model_validator(mode="after")
     def _at_most_one(self) -> "OneScope":
         if len(self.chosen_scopes) > 1:
-            raise ValueError(f"choose one of {', '.join(self.chosen_scopes)} and leave the others at {ALL}")
+            raise ValueError(f"choose only one of {', '.join(self.chosen_scopes)} and set the others to {ALL}")
         return self
 
 
@@ -208,7 +208,7 @@ class PersonalData(ReportParameters):
 class History(ReportParameters):
     """How far back a history goes."""
 
-    history: int = Field(12, ge=1, le=400, description="Points of history, the business date included.")
+    history: int = Field(12, ge=1, le=400, description="Number of points of history, including the business date.")
     history_step: Literal["month", "day"] = Field(
         "month", description="month: the last closed day of each calendar month; day: each closed day."
     )
@@ -246,7 +246,7 @@ def _problem(model: type[ReportParameters], problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     match problem["type"]:
         case "extra_forbidden":
-            return f"there is no parameter {name}; {did_you_mean(name, model.model_fields)}"
+            return f"unknown parameter {name}; {did_you_mean(name, model.model_fields)}"
         case "literal_error":
             return f"{name} is {problem['input']!r}: write {problem['ctx']['expected']}"
         case _:

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import revenue
-from lending_pipelines.reports.in_period import Asked
+from lending_pipelines.reports.in_period import PeriodSelection
 from lending_pipelines.reports.periods import Period
 
 
@@ -33,7 +33,7 @@ class PositionChanges:
     `loans` are those of `asked`, with every column of `keys` by which they are added up.
     """
 
-    asked: Asked
+    selection: PeriodSelection
     loans: ir.Table
     measured: Measured
     since: date
@@ -41,9 +41,9 @@ class PositionChanges:
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency; null in periods whose changes are not known."""
-        spans = self.asked.periods(periods, self.asked.changes_known)
+        spans = self.selection.periods(periods, self.selection.changes_known)
         values = self.measured.function(self._by_day, spans.filter(spans.known), ("currency",))
-        return self.asked.each(values, spans, self.measured.sums)
+        return self.selection.each(values, spans, self.measured.sums)
 
     def by(self, *keys: str) -> ir.Table:
         """A row per currency and keys of the period."""
@@ -52,13 +52,13 @@ class PositionChanges:
     def by_loan(self, *keys: str) -> ir.Table:
         """A row per loan of the period, with its currency and other columns."""
         every = ("currency", "loan_id", *keys)
-        days = self.days(self.asked.period.opening)
+        days = self.days(self.selection.period.opening)
         return self._of_period(revenue.held(days, self.loans, every, self.measured.positions), every)
 
     def days(self, first: date) -> ir.Table:
         """loan_positions from that day to the period's end."""
-        positions = self.asked.positions
-        return positions.filter(positions.business_date.between(first, self.asked.period.last))
+        positions = self.selection.positions
+        return positions.filter(positions.business_date.between(first, self.selection.period.last))
 
     @cached_property
     def _by_day(self) -> ir.Table:
@@ -68,8 +68,8 @@ class PositionChanges:
         return ibis.memtable(revenue.by_day(held, keys, self.measured.positions).to_pyarrow())
 
     def _of_period(self, days: ir.Table, keys: Sequence[str]) -> ir.Table:
-        spans = self.asked.periods([self.asked.period], lambda period: True)
+        spans = self.selection.periods([self.selection.period], lambda period: True)
         rows = self.measured.function(days, spans, keys)
-        if self.asked.changes_known(self.asked.period):
+        if self.selection.changes_known(self.selection.period):
             return rows
         return rows.mutate(**{name: ibis.null(rows[name].type()) for name in self.measured.changes})

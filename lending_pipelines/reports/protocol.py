@@ -103,7 +103,7 @@ def _without_personal(tables: Sequence[ReportTable]) -> tuple[list[ReportTable],
             names = ", ".join(column.name for column in table.personal)
             left_out += [f"{names} of {table.title}"] * (not table.frame.empty)
             if len(table.personal) == len(table.columns):
-                raise LendingError(f"every column asked for is personal data ({names}): set allow_pii=true")
+                raise LendingError(f"all requested columns are personal data ({names}): set allow_pii=true")
             table = replace(table, columns=tuple(column for column in table.columns if not column.personal))
         kept.append(table)
     note = f"Personal data is left out: {'; '.join(left_out)}. Set allow_pii=true to print it."

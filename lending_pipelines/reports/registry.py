@@ -19,7 +19,7 @@ def _generators() -> dict[str, ReportGeneratorProtocol[Any]]:
         if generator is None:
             continue
         if generator.report_type in found:
-            raise LendingError(f"{module.__name__}: report type {generator.report_type} exists already; name it anew")
+            raise LendingError(f"{module.__name__}: report type {generator.report_type} already exists: rename it")
         found[generator.report_type] = generator
     return found
 
@@ -34,4 +34,4 @@ def get(report_type: str) -> ReportGeneratorProtocol[Any]:
     try:
         return _generators()[report_type]
     except KeyError:
-        raise LendingError(f"there is no report {report_type!r}; {did_you_mean(report_type, report_types())}") from None
+        raise LendingError(f"unknown report {report_type!r}; {did_you_mean(report_type, report_types())}") from None

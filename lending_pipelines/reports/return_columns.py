@@ -11,10 +11,10 @@ IRRS = ("irr_with_residual", "irr")
 """The IRR columns in the order of printing: while loans are live, the one with residual is the rate to read first."""
 
 NOTES = (
-    "IRR with residual is XIRR of disbursements and refunds (out) and repayments and recoveries (in) up to the day,"
-    " with what is still owed as a last inflow on the day. IRR is the same of the cash alone. A blank rate has its"
-    " reason beside it.",
+    "IRR with residual is the XIRR of disbursements and refunds (out) and repayments and recoveries (in) up to the day,"
+    " with the amount still owed as the last inflow. IRR uses the cash flows only. A blank rate has its reason beside"
+    " it.",
     "Residual: principal outstanding + interest receivable. Profit: collected + residual - disbursed. Total return:"
     " profit ÷ disbursed. MOIC: collected ÷ disbursed.",
-    "Money of different currencies is never added up.",
+    "Amounts of different currencies are never added.",
 )

@@ -80,7 +80,7 @@ def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise LendingError(f"{scope} {wanted!r} is the name of {', '.join(sorted(matches))}: give the id")
+        raise LendingError(f"{scope} name {wanted!r} is not unique: write one of the ids {', '.join(sorted(matches))}")
     candidates = {*names, *(name for name in names.values() if name)}
     instead = did_you_mean(wanted, candidates) if candidates else f"no {scope} has loans on that day"
     raise LendingError(f"there is no {scope} {wanted!r} on {day}; {instead}")

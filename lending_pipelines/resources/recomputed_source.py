@@ -81,17 +81,17 @@ class RecomputedSource:
             case "aging_transitions":
                 openings = {delinquency.opening_day(day, self._conventions) for day in self._days}
                 both = self._stage.enter_context(self._source.staged(self._positions({*openings, *self._days})))
-                return self._asked(delinquency.aging_transitions(both, *days, self._conventions))
+                return self._requested_days(delinquency.aging_transitions(both, *days, self._conventions))
             case "portfolio_snapshots":
                 held = self.table("loan_positions")
                 return portfolios.portfolio_snapshots(held, self.table, *days, self._conventions)
             case "trial_balance":
                 lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
-                return self._asked(ledger.trial_balance(lines, accounts, *days))
+                return self._requested_days(ledger.trial_balance(lines, accounts, *days))
             case "ledger_tieouts":
                 held, balances = self.table("loan_positions"), self.table("trial_balance")
                 lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
-                return self._asked(ledger.ledger_tieouts(held, balances, lines, accounts, *days))
+                return self._requested_days(ledger.ledger_tieouts(held, balances, lines, accounts, *days))
             case _:
                 return None
 
@@ -100,5 +100,5 @@ class RecomputedSource:
         rows = positions.loan_positions(self.table, min(days), max(days), self._conventions)
         return rows.filter(rows.business_date.isin(sorted(days)))
 
-    def _asked(self, rows: ir.Table) -> ir.Table:
+    def _requested_days(self, rows: ir.Table) -> ir.Table:
         return rows.filter(rows.business_date.isin(self._days))

@@ -22,8 +22,8 @@ from lending_pipelines.settings import Settings
 from lending_pipelines.tapes.parts import POSITIONS
 from lending_pipelines.tapes.schedule import due_days
 
-AT_ONCE = 4
-"""So many tapes are under way at most: a backlog is worked off, the oldest day first, and leaves the machine free."""
+MAX_CONCURRENT_DELIVERIES = 4
+"""The maximum number of tapes delivered at the same time. A backlog is processed from the oldest day."""
 
 DELIVERY_TAG = "lending/tape_delivery"
 
@@ -32,13 +32,13 @@ DELIVERY_TAG = "lending/tape_delivery"
     job=deliver_tape,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Delivers tapes that are due once their day is closed and its checks pass, tries again what did not"
-    " arrive, and tells a tape's owner when it is late.",
+    description="Delivers due tapes once their day is closed and its checks pass, retries failed deliveries, and"
+    " notifies a tape's owner when it is late.",
 )
 def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResource) -> Iterator[dg.RunRequest]:
-    """One run per tape and day that is ready; what is not ready waits, and says what for."""
+    """One run per tape and day that is ready. Others wait; the reason is recorded in the register."""
     now = utc_now()
-    free = AT_ONCE
+    free = MAX_CONCURRENT_DELIVERIES
     for config, deliveries in _to_deliver(register.register, now, context.log):
         if free == 0:
             break
@@ -47,7 +47,7 @@ def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResou
             continue
         day = deliveries[0].business_date
         waits_for, fails = _unready(context.instance, day)
-        _tell(register.register, deliveries, waits_for, at_once=fails or _is_late(config, day, now))
+        _notify_waiting(register.register, deliveries, waits_for, at_once=fails or _is_late(config, day, now))
         due = any(each.next_attempt_at is None or each.next_attempt_at <= now for each in deliveries)
         if not waits_for and due:
             free -= 1
@@ -126,7 +126,9 @@ def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:
     return None
 
 
-def _tell(register: Register, deliveries: list[TapeDelivery], waits_for: str | None, *, at_once: bool) -> None:
+def _notify_waiting(
+    register: Register, deliveries: list[TapeDelivery], waits_for: str | None, *, at_once: bool
+) -> None:
     """Keep what they wait for; tell the tape's owner, once, when it is late or will not come by itself."""
     reason = waits_for or next((each.error_message for each in deliveries if each.attempts), None)
     to_be_told = at_once and reason and not any(each.delayed_at or each.correction for each in deliveries)

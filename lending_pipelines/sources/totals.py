@@ -50,8 +50,12 @@ def month_of(table: Table, rows: ir.Table) -> ir.StringColumn:
 
 def differing_months(source: pa.Table, lake: pa.Table) -> list[str | None]:
     """The months whose totals are not the same on both sides, the earliest first."""
-    ours, theirs = ({row["month"]: row for row in totals.to_pylist()} for totals in (lake, source))
-    differing = {month for month in ours.keys() | theirs.keys() if ours.get(month) != theirs.get(month)}
+    lake_totals, source_totals = ({row["month"]: row for row in totals.to_pylist()} for totals in (lake, source))
+    differing = {
+        month
+        for month in lake_totals.keys() | source_totals.keys()
+        if lake_totals.get(month) != source_totals.get(month)
+    }
     return sorted(differing, key=lambda month: month or "")
 
 

@@ -3,9 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, whole
+from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, as_count, money
 from lending_pipelines.metrics.payment_history import month_ends
-from lending_pipelines.metrics.timeline import FAR
+from lending_pipelines.metrics.timeline import MAX_DATE
 from lending_pipelines.tables.schema import count, day
 from lending_pipelines.tables.schema import money as amount
 from lending_pipelines.tapes.parts import Part, TapeContext, month_later, with_columns
@@ -27,14 +27,14 @@ def _installments(loans: ir.Table, context: TapeContext) -> ir.Table:
     due = rows.principal + rows.interest
     # An installment of zero, as in a moratorium, has no due date.
     counts = due != 0
-    settled = counts & (rows.due_on < ibis.coalesce(rows.oldest_due_on, ibis.literal(FAR)))
+    settled = counts & (rows.due_on < ibis.coalesce(rows.oldest_due_on, ibis.literal(MAX_DATE)))
     sums = rows.group_by("loan_id").agg(
         scheduled_principal=rows.principal.sum(where=period),
         scheduled_interest=rows.interest.sum(where=period),
         scheduled_fees=rows.fees.sum(where=period),
         scheduled_12m=due.sum(where=year),
         next_scheduled=due.sum(where=coming),
-        installments_remaining=whole((counts & (rows.due_on > context.day)).cast("int64").sum()),
+        installments_remaining=as_count((counts & (rows.due_on > context.day)).cast("int64").sum()),
         settled_through=rows.due_on.max(where=settled),
     )
     sums = sums.mutate(**{name: money(ibis.coalesce(money(sums[name]), ZERO)) for name in _SUMS})

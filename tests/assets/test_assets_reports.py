@@ -96,7 +96,7 @@ def test_the_csv_of_the_trial_balance_holds_the_lakes_rows_to_the_cent(home):
 def test_a_report_without_rows_says_why_in_the_register(home):
     """The sample's close makes no snapshots of managers."""
     run_report("manager_performance", {}, "json")
-    assert home.requests()[0].report_data == {"no_data": "manager_snapshots has no days: managers are not followed"}
+    assert home.requests()[0].report_data == {"no_data": "manager_snapshots has no days: it is not computed"}
 
 
 def test_a_csv_of_several_tables_is_a_zip_of_them(home):
@@ -133,8 +133,8 @@ def test_a_report_comes_in_the_format_asked_for(home, output_format, suffix, ope
         ({"as_of": "14.3.2025"}, "as_of is '14.3.2025': write a date like 2025-01-31, or latest"),
         ({"by": "portfolios"}, "by is 'portfolios': write 'portfolio', 'program', "),
         ({"history": "0"}, "history is '0': Input should be greater than or equal to 1"),
-        ({"portfolo": "ALL"}, "there is no parameter portfolo; did you mean 'portfolio'?"),
-        ({"portfolio": "A", "product": "B"}, "choose one of portfolio, product and leave the others at ALL"),
+        ({"portfolo": "ALL"}, "unknown parameter portfolo; did you mean 'portfolio'?"),
+        ({"portfolio": "A", "product": "B"}, "choose only one of portfolio, product and set the others to ALL"),
     ],
 )
 def test_a_wrong_parameter_is_refused_with_what_to_write_before_anything_runs(home, parameters, told):
@@ -155,7 +155,7 @@ def test_a_wrong_parameter_is_refused_with_what_to_write_before_anything_runs(ho
         ),
         (
             {"as_of": "2025-01-31"},
-            rf"has no 2025-01-31: the nearest days present are {FIRST}; close it with lending close",
+            rf"has no 2025-01-31: the nearest closed days are {FIRST}; run lending close",
         ),
     ],
 )

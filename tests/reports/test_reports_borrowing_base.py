@@ -112,7 +112,7 @@ def test_the_certificate_by_hand(lake):
     ]
     # the 50 in EUR are of one product: 27.50 of them count
     assert (_lines(book, "EUR")["Borrowing base"], _lines(book, "EUR")["Availability"]) == (money("22.00"), None)
-    assert book.notes[-1] == "No data: what is outstanding in EUR was not given; availability is blank."
+    assert book.notes[-1] == "No data: the outstanding amount in EUR was not given; availability is blank."
     assert [chart.title for chart in book.charts] == ["Borrowing base EUR", "Borrowing base USD"]
 
 
@@ -153,7 +153,7 @@ def test_covenants_with_headroom(lake):
         "availability": "600.00",
         "breached": ["PAR 30", "Net charge off rate", "Weighted avg rate"],
     }
-    assert "29 days of the period are not closed: averages are of the others." in book.notes
+    assert "29 days of the period are not closed: averages use the other days." in book.notes
 
 
 def test_a_rate_that_is_not_known_is_not_met(lake):
@@ -162,7 +162,7 @@ def test_a_rate_that_is_not_known_is_not_met(lake):
     found = {row["covenant"]: row for row in rows(book, "Covenants") if row["currency"] == "USD"}
     assert (found["Charge off rate"]["actual"], found["Charge off rate"]["headroom"]) == (None, None)
     assert found["Charge off rate"]["status"] == "no data"
-    assert "2025-01-28 is not closed: what was charged off since then is not known." in book.notes
+    assert "2025-01-28 is not closed: the amounts charged off since then are unknown." in book.notes
 
 
 def test_the_days_covered_are_those_looked_back_on(lake):
@@ -176,7 +176,7 @@ def test_one_portfolio_and_rules_that_ask_for_nothing(lake):
     nothing = {"max_days_past_due": None, "exclude_non_accrual": False}
     book = _report(lake, {"concentration_limits": [], "covenants": [], "eligibility": nothing}, portfolio="harbour")
     assert book.title == "Borrowing base: portfolio F1, Harbour"
-    assert table(book, "Concentrations").no_data == "the rules limit no concentration"
+    assert table(book, "Concentrations").no_data == "the rules have no concentration limit"
     assert table(book, "Covenants").no_data == "the rules have no covenants"
     assert _lines(book, "USD")["Eligible"] == money("1110.00")
 
@@ -203,7 +203,7 @@ def test_without_loans_there_is_no_base_but_what_is_drawn_is_said(lake):
 
 def test_modifications_that_the_source_has_not_are_not_taken_for_none(lake):
     book = _report(lake, {"eligibility": {"exclude_modified": True}})
-    assert "No data: the source has no modifications; no loan is known to be modified." in book.notes
+    assert "No data: the source has no modifications, so no loan counts as modified." in book.notes
 
 
 # the rules
@@ -259,10 +259,10 @@ def test_the_page_on_rules_shows_every_one(tmp_path):
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"advance_rat": 0.8}, "rules: there is no rule advance_rat; did you mean 'advance_rate'?"),
+        ({"advance_rat": 0.8}, "rules: unknown rule advance_rat; did you mean 'advance_rate'?"),
         (
             {"eligibility": {"max_day_past_due": 30}},
-            "there is no rule eligibility.max_day_past_due; did you mean 'max_days_past_due'",
+            "unknown rule eligibility.max_day_past_due; did you mean 'max_days_past_due'",
         ),
         (
             {"concentration_limits": [{"by": "products", "max_share": 0.1}]},
@@ -302,7 +302,7 @@ def test_rules_that_cannot_be_read(tmp_path):
     (tmp_path / "half.toml").write_text("advance_rate = ", encoding="utf-8")
     with pytest.raises(LendingError, match=r"half.toml cannot be read: Invalid value"):
         facility_rules.load(str(tmp_path / "half.toml"))
-    with pytest.raises(LendingError, match="rules: this is no JSON: Expecting"):
+    with pytest.raises(LendingError, match="rules: not valid JSON: Expecting"):
         facility_rules.load('{"advance_rate"}')
     with pytest.raises(LendingError, match=r"rules 'strict': write default, the path of a \.toml or \.json file"):
         facility_rules.load("strict")

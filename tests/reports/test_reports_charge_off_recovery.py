@@ -81,7 +81,7 @@ def test_without_the_day_before_nothing_of_it_is_known():
     without = [row for row in POSITIONS if row["business_date"] != JAN_31]
     book = generate(revenue_lake(loan_positions=without), "charge_off_recovery")
     assert [amounts(row)[:3] for row in rows(book, "Summary")] == [["None"] * 3] * 2
-    assert "2025-01-31 is not closed: what was charged off and recovered since then is not known." in book.notes
+    assert "2025-01-31 is not closed: the amounts charged off and recovered since then are unknown." in book.notes
 
 
 def kinds(**transactions_by_type):

@@ -168,7 +168,7 @@ def test_what_the_source_does_not_keep_is_blank_not_zero(lake, report):
     assert _counts(early) == [4, 2, None, None, None]
     assert _rates(early) == [1 / 2, None, None, 1 / 2]
     assert table(book, "Promises due by currency").no_data == "the source has no promises_to_pay"
-    assert "No data: the source has no promises_to_pay; what is counted from it is blank." in book.notes
+    assert "No data: the source has no promises_to_pay; columns computed from it are blank." in book.notes
 
 
 def test_cures_need_both_days(lake, report):
@@ -191,7 +191,7 @@ def test_a_source_without_collections_says_so(lake, report):
 
 def test_a_period_before_the_book_began_has_no_data(report):
     book = report("collection_performance", period="custom", from_date="2020-01-01", to_date="2020-01-31")
-    assert {t.no_data for t in book.tables[:3]} == {"there was no collections work from 2020-01-01 to 2020-01-31"}
+    assert {t.no_data for t in book.tables[:3]} == {"no collections activity from 2020-01-01 to 2020-01-31"}
 
 
 def test_the_whole_lender_is_counted_as_one_counts_the_rows(closed_home, home_source):

@@ -88,7 +88,7 @@ def test_every_failure_is_listed_the_latest_first(report):
 def test_the_checks_of_a_branchs_loans(report):
     book = report("compliance_summary", branch="south")
     assert _counts(rows(book, "By rule"), "rule_code") == {"KYC-1": (2, 1, 1, 0.5)}
-    assert book.notes[0] == "Checks of the lender as a whole, on no loan, are left out."
+    assert book.notes[0] == "Checks that concern no loan are left out."
     with pytest.raises(LendingError, match="no branch 'Nort' on 2025-02-28; did you mean 'North'"):
         report("compliance_summary", branch="Nort")
 
@@ -104,7 +104,7 @@ def test_nothing_failed_nothing_checked_and_no_checks_at_all_are_different(lake,
     assert table(passed, "Failures").no_data == "every check passed"
     quiet = report("compliance_summary", period="custom", from_date="2020-01-01", to_date="2020-01-31")
     for title in ("By rule", "By category", "Failures"):
-        assert table(quiet, title).no_data == "nothing was checked from 2020-01-01 to 2020-01-31"
+        assert table(quiet, title).no_data == "no check was made from 2020-01-01 to 2020-01-31"
     lake.rows["compliance_checks"] = []
     without = report("compliance_summary")
     assert {t.no_data for t in without.tables} == {"the source has no compliance_checks"}

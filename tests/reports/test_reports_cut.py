@@ -100,7 +100,7 @@ def test_groups_of_a_concentration_limit_that_are_left_out_are_counted(source):
         ("borrower", "USD", None),
     ]
     assert table(book, "Concentrations").cut == "by borrower, first 1 of 3 in USD"
-    assert any("the groups by borrower" in note for note in book.notes)
+    assert any("groups by borrower" in note for note in book.notes)
     named = generate(source, "borrowing_base", rules=rules, top_groups=1, allow_pii=True)
     assert [row["group"] for row in rows(named, "Concentrations")][2:] == ["B3", "B0"]
 
@@ -112,5 +112,5 @@ def test_the_balance_that_is_not_aged_is_told(source, report_type):
     told = [note for note in book.notes if "aging adds up to" in note]
     assert told == [
         "USD: aging adds up to 300.00, the portfolio balance is 287.50. The difference of -12.50 is the principal of"
-        " loans that are not active: credit balances of overpaid loans, where it is negative."
+        " loans that are not active; if negative, credit balances of overpaid loans."
     ]

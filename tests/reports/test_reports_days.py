@@ -29,8 +29,8 @@ def test_a_missing_day_names_the_nearest_and_the_command():
     with pytest.raises(LendingError) as raised:
         business_date(source, ("trial_balance",), "2025-02-01")
     assert str(raised.value) == (
-        "trial_balance has no 2025-02-01: the nearest days present are 2025-01-30 and 2025-02-03;"
-        " close it with lending close --from 2025-02-01 --to 2025-02-01"
+        "trial_balance has no 2025-02-01: the nearest closed days are 2025-01-30 and 2025-02-03;"
+        " run lending close --from 2025-02-01 --to 2025-02-01"
     )
 
 

@@ -122,7 +122,8 @@ def test_a_scope_narrows_the_loans_too(report, rows):
     book = report("delinquency_aging", portfolio="P1")
     assert [row["loan_id"] for row in rows(book, "Largest overdue loans")] == ["L2"]
     assert (
-        table(book, "Cure rates").no_data == "no loan was late one month before 2025-02-28, or that day is not closed"
+        table(book, "Cure rates").no_data
+        == "no loan was past due one month before 2025-02-28, or that day is not closed"
     )
 
 
@@ -134,11 +135,11 @@ def test_a_day_without_loans_says_no_data(lake, report):
     ]
     book = report("delinquency_aging")
     assert {t.title: t.no_data for t in book.tables if t.frame.empty} == {
-        "Aging": "there is no active loan on 2025-02-28",
-        "Aging by portfolio": "there is no active loan on 2025-02-28",
+        "Aging": "no loan is active on 2025-02-28",
+        "Aging by portfolio": "no loan is active on 2025-02-28",
         "Transitions": "no loan was active one month before 2025-02-28, or that day is not closed",
         "Transition rates by count": "no loan was active one month before 2025-02-28, or that day is not closed",
         "Transition rates by balance": "no loan was active one month before 2025-02-28, or that day is not closed",
-        "Cure rates": "no loan was late one month before 2025-02-28, or that day is not closed",
-        "Largest overdue loans": "no loan is overdue on 2025-02-28",
+        "Cure rates": "no loan was past due one month before 2025-02-28, or that day is not closed",
+        "Largest overdue loans": "no loan is past due on 2025-02-28",
     }

@@ -34,7 +34,7 @@ def test_a_month_whose_days_are_not_closed_is_not_known_and_neither_is_the_growt
     lines = rows(book, "Against the previous period")
     assert {row["change"] for row in lines if row["measure"] != "Loan volume"} == {None}
     assert [table.no_data for table in book.tables if table.title == "Peak and lowest month"] == [
-        "no whole month of the trend is known"
+        "no full month of the trend is known"
     ]
 
 

@@ -70,7 +70,7 @@ def test_without_the_day_before_what_was_earned_is_not_known_and_not_zero():
     usd = rows(book, "Summary")[1]
     assert amounts(usd) == ["None", "None", "None", "13.00", "1400.00"]
     assert usd["effective_rate"] is None
-    assert "2025-01-31 is not closed: what was earned and collected since then is not known." in book.notes
+    assert "2025-01-31 is not closed: the amounts earned and collected since then are unknown." in book.notes
 
 
 def test_loans_younger_than_the_period_need_no_day_before_and_are_annualised_by_their_own_days():
@@ -79,7 +79,7 @@ def test_loans_younger_than_the_period_need_no_day_before_and_are_annualised_by_
     assert amounts(usd) == ["6.00", "0.00", "-6.00", "6.00", "500.00"]
     # From 10 to 28 February are 19 days, of which two are closed.
     assert usd["effective_rate"] == pytest.approx(6 * 365 / 19 / 500)
-    assert book.notes[1:] == ["17 days of the period are not closed: averages are of the others."]
+    assert book.notes[1:] == ["17 days of the period are not closed: averages use the other days."]
 
 
 def test_the_days_covered_are_the_closed_ones_and_the_one_before():

@@ -62,7 +62,7 @@ def test_an_entry_that_arrived_after_the_close_is_noted(lake, report):
     late = {**lake.rows["journal_lines"][0], "entry_id": "E9", "entry_date": date(2025, 2, 3), "debit": Decimal("5.00")}
     lake.rows["journal_lines"].append(late)
     notes = report("general_ledger").notes
-    assert "in 1100 by 5.00: entries arrived after the close" in notes[1]
+    assert "in 1100 by 5.00: entries were posted after the close" in notes[1]
     assert "lending close --from 2025-02-28 --to 2025-02-28 --force" in notes[1]
 
 
@@ -87,12 +87,12 @@ def test_an_unknown_account_gets_near_names(report):
 
 def test_a_period_without_entries_keeps_its_balances(report, rows):
     book = report("general_ledger", from_date="2025-02-25")
-    assert table(book, "Lines").no_data == "there are no entries from 2025-02-25 to 2025-02-28"
+    assert table(book, "Lines").no_data == "no entries from 2025-02-25 to 2025-02-28"
     assert {row["opening_balance"] - row["closing_balance"] for row in rows(book, "Accounts")} == {Decimal("0.00")}
 
 
 def test_too_many_lines_are_refused_with_their_number(report):
-    with pytest.raises(LendingError, match="7 lines from 2025-02-01 to 2025-02-28 are more than max_lines 6"):
+    with pytest.raises(LendingError, match="7 lines from 2025-02-01 to 2025-02-28 exceed max_lines 6"):
         report("general_ledger", max_lines=6)
 
 

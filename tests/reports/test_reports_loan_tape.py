@@ -53,9 +53,7 @@ def test_no_loans_says_why(report):
 
 
 def test_an_unknown_day_is_an_error(report):
-    with pytest.raises(
-        LendingError, match=r"loan_positions has no 2025-03-01: the nearest days present are 2025-02-28"
-    ):
+    with pytest.raises(LendingError, match=r"loan_positions has no 2025-03-01: the nearest closed days are 2025-02-28"):
         report("loan_tape", as_of="2025-03-01")
 
 

@@ -80,7 +80,7 @@ def test_managers_of_a_branch_and_role(report):
 
 def test_a_day_without_snapshots_is_an_error_that_names_the_nearest(report):
     with pytest.raises(
-        LendingError, match="manager_snapshots has no 2025-02-10: the nearest days present are 2025-01-31"
+        LendingError, match="manager_snapshots has no 2025-02-10: the nearest closed days are 2025-01-31"
     ):
         report("manager_performance", as_of="2025-02-10")
 
@@ -89,7 +89,7 @@ def test_where_managers_have_no_snapshots_it_says_no_data(lake, report, home_sou
     del lake.rows["manager_snapshots"]
     without = report("manager_performance")
     assert without.as_of == FEB
-    assert {t.no_data for t in without.tables} == {"manager_snapshots has no days: managers are not followed"}
+    assert {t.no_data for t in without.tables} == {"manager_snapshots has no days: it is not computed"}
     generator = get("manager_performance")
     assert generator.covers(generator.parameters(), home_source) == []
     assert all(t.frame.empty and t.no_data for t in generator.generate(generator.parameters(), home_source).tables)

@@ -22,7 +22,7 @@ REPORTS = report_types()
 IN_PERIODS = [name for name in REPORTS if issubclass(get(name).parameters, InPeriod)]
 OF_LOANS = [name for name in REPORTS if issubclass(get(name).parameters, ScopeFilters)]
 BEFORE = {"period": "custom", "from_date": "1999-01-01", "to_date": "1999-03-31"}
-BEGIN = "has no days yet: close some with lending close --from"
+BEGIN = "has no days yet: run lending close --from"
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_no_payments_no_table_and_no_book_are_told_apart():
 
 
 def test_a_last_day_that_is_not_closed_and_an_unknown_product_are_refused():
-    with pytest.raises(LendingError, match="loan_positions has no 2025-02-20: the nearest days present are 2025-02-14"):
+    with pytest.raises(LendingError, match="loan_positions has no 2025-02-20: the nearest closed days are 2025-02-14"):
         generate(revenue_lake(), "payment_activity", period="custom", from_date="2025-02-01", to_date="2025-02-20")
     with pytest.raises(LendingError, match="no product 'Ratenkredt' on 2025-02-28; did you mean 'Ratenkredit'"):
         generate(revenue_lake(), "payment_activity", product="Ratenkredt")

@@ -144,15 +144,15 @@ def test_a_trend_goes_back_by_whole_months_over_the_new_year():
     [
         ({"period": "custom"}, "needs from_date and to_date"),
         ({"period": "custom", "from_date": "2024-03-01", "to_date": "2024-02-01"}, "is after to_date"),
-        ({"period": "quarter", "from_date": "2024-03-01"}, "belong to period custom"),
+        ({"period": "quarter", "from_date": "2024-03-01"}, "are for period custom only"),
         ({"period": "custom", "from_date": "March", "to_date": "2024-02-01"}, "write a date like 2025-01-31, or unset"),
         ({"period": "decade"}, "'current_month', 'previous_month', 'month', 'quarter', 'year' or 'custom'"),
-        ({"period": "month", "month": "2024-13"}, "month is '2024-13': write a month as 2025-08, or unset"),
-        ({"period": "month", "month": "Aug 2024"}, "write a month as 2025-08, or unset"),
-        ({"period": "quarter", "quarter": "2024-Q1"}, "write a quarter as 2025Q3, or unset"),
-        ({"period": "year", "year": "24"}, "write a year as 2025, or unset"),
-        ({"month": "2024-02"}, "month belongs to period month: leave it unset for current_month"),
-        ({"period": "quarter", "year": "2024"}, "year belongs to period year: leave it unset for quarter"),
+        ({"period": "month", "month": "2024-13"}, "month is '2024-13': write a month like 2025-08, or unset"),
+        ({"period": "month", "month": "Aug 2024"}, "write a month like 2025-08, or unset"),
+        ({"period": "quarter", "quarter": "2024-Q1"}, "write a quarter like 2025Q3, or unset"),
+        ({"period": "year", "year": "24"}, "write a year like 2025, or unset"),
+        ({"month": "2024-02"}, "month is for period month only: write unset with period current_month"),
+        ({"period": "quarter", "year": "2024"}, "year is for period year only: write unset with period quarter"),
     ],
 )
 def test_a_wrong_period_is_refused_with_what_to_write(values, problem):

@@ -68,7 +68,7 @@ def test_a_borrower_is_left_out_and_printed_when_allowed(report):
 
 
 def test_a_tape_of_personal_data_alone_is_refused(report):
-    with pytest.raises(LendingError, match=r"every column asked for is personal data \(borrower_id\): set allow_pii"):
+    with pytest.raises(LendingError, match=r"all requested columns are personal data \(borrower_id\): set allow_pii"):
         report("loan_tape", fields=["borrower_id"])
 
 

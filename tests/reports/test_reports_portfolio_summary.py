@@ -40,7 +40,7 @@ def test_the_breakdown_is_by_portfolio_with_totals_per_currency(report, rows):
         ("EUR", Decimal("300.00")),
         ("USD", Decimal("300.00")),
     ]
-    assert "Loans in no portfolio count in the summary and in no row of the breakdown." in book.notes
+    assert "Loans without a portfolio are in the summary but not in the breakdown." in book.notes
 
 
 def test_a_breakdown_that_nothing_has_says_no_data(report):

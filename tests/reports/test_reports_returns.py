@@ -219,7 +219,7 @@ def test_an_investor_earns_on_the_price_paid(sold):
         "residual": Decimal("1020.00"),
     }
     assert table(book, "By investor EUR").no_data == "no loan in EUR was sold to an investor"
-    assert any("on the prices paid" in note for note in book.notes)
+    assert any("use the prices paid" in note for note in book.notes)
 
 
 def test_returns_are_broken_down_as_asked(sold):

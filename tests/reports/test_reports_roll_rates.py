@@ -91,7 +91,7 @@ def test_three_months_go_from_the_first_day_to_the_last(quarter):
 def test_an_unknown_scope_and_a_day_that_is_not_closed(report):
     with pytest.raises(LendingError, match="no portfolio 'P9'"):
         report("roll_rates", portfolio="P9")
-    with pytest.raises(LendingError, match="has no 2025-02-27: the nearest days present are"):
+    with pytest.raises(LendingError, match="has no 2025-02-27: the nearest closed days are"):
         report("roll_rates", as_of="2025-02-27")
 
 

@@ -162,7 +162,7 @@ def test_the_latest_pools_alone_are_followed_by_age(lake):
 def test_nothing_closed_of_an_age_is_no_data_and_no_chart(lake):
     lake.rows["loan_positions"] = [row for row in lake.rows["loan_positions"] if row["business_date"] == APR]
     book = generate(lake, "vintage_analysis")
-    assert table(book, "30+ days past due, of original USD").no_data.startswith("no pool is of an age at which")
+    assert table(book, "30+ days past due, of original USD").no_data.startswith("no pool has an age at which")
     assert "Cumulative net loss USD" in [chart.title for chart in book.charts]
     assert "30+ days past due, of original USD" not in [chart.title for chart in book.charts]
 

@@ -60,13 +60,13 @@ _CONCENTRATIONS = (
     ReportColumn("excess", "Excess", "money"),
 )
 _NOTES = (
-    "A loan is ineligible by the first rule that it breaks, in the order of the rules; a loan of which a rule's fact is"
-    " not recorded breaks the rule. Loans that are not active come first.",
-    "Excess concentration: what of a group exceeds its limit. Loans fill the limit the least late first, then by loan"
-    " id; limits apply one after the other, and what one left out is not left out again.",
-    "Cumulative net loss: (charged off - recovered) ÷ disbursed. Charge-off rates are annualised over the months of"
-    " the rules, of the loans of the day, ÷ average daily principal outstanding; net: less recoveries.",
-    "Each currency has a borrowing base of its own; balances of different currencies are never added up.",
+    "A loan is listed with the first rule that it breaks, in the order of the rules. A loan without the data that a"
+    " rule needs breaks the rule. Loans that are not active come first.",
+    "Excess concentration: the part of a group above its limit. Loans fill the limit by days past due, lowest first,"
+    " then by loan id. Limits apply one after the other; an amount excluded by one limit is not excluded again.",
+    "Cumulative net loss: (charged off - recovered) ÷ disbursed. Charge-off rates cover the months in the rules and the"
+    " loans of the day, annualised, ÷ average daily principal outstanding; net rates are after recoveries.",
+    "Each currency has its own borrowing base; balances of different currencies are never added.",
 )
 
 
@@ -75,14 +75,14 @@ class BorrowingBaseParameters(PersonalData, UnderConventions, KnownAt, OneScope,
 
     rules: str = Field(
         facility_rules.DEFAULT,
-        description="The facility's rules: default, the path of a .toml or .json file, or JSON as"
-        ' {"advance_rate": 0.8, "eligibility": {"max_days_past_due": 60}}. The report prints them all.',
+        description="The facility's rules: default, the path of a .toml or .json file, or JSON like"
+        ' {"advance_rate": 0.8, "eligibility": {"max_days_past_due": 60}}. The report prints all rules.',
     )
     outstanding: str = Field(
-        UNSET, description="What is drawn, by currency, as USD 250000.00, EUR 90000; unset: availability is not known."
+        UNSET, description="The drawn amount by currency, like USD 250000.00, EUR 90000. unset: availability is blank."
     )
     top_groups: int = Field(
-        10, ge=1, le=1000, description="How many groups per concentration limit and currency are listed, the largest."
+        10, ge=1, le=1000, description="Maximum number of groups listed per concentration limit and currency."
     )
 
     @field_validator("outstanding")
@@ -103,7 +103,7 @@ def amounts(text: str) -> dict[str, Decimal]:
         except (ValueError, InvalidOperation):
             once = False
         if not once:
-            raise ValueError(f"write an amount once per currency as USD 250000.00, EUR 90000, or {UNSET}")
+            raise ValueError(f"write one amount per currency like USD 250000.00, EUR 90000, or {UNSET}")
         found[currency] = drawn
     return found
 
@@ -178,12 +178,12 @@ def _certificate(row: Mapping[str, Any], rules: FacilityRules) -> ReportTable:
         ("Principal outstanding", "all loans", row["loan_count"], row["principal_outstanding"]),
         ("Less: ineligible", "loans that break a rule", row["ineligible_loans"], row["ineligible"]),
         ("Eligible", "principal outstanding - ineligible", row["eligible_loans"], row["eligible"]),
-        ("Less: excess concentrations", "what exceeds a limit", None, row["excess"]),
+        ("Less: excess concentrations", "amounts above a limit", None, row["excess"]),
         ("Net eligible", "eligible - excess concentrations", None, row["net_eligible"]),
         ("Borrowing base", f"advance rate {rules.advance_rate} × net eligible", None, row["borrowing_base"]),
-        ("Commitment", "by the rules; blank: none", None, row["commitment"]),
+        ("Commitment", "from the rules; blank: none", None, row["commitment"]),
         ("Maximum advance", "the lower of borrowing base and commitment", None, row["maximum_advance"]),
-        ("Outstanding", "as given; blank: not given", None, row["outstanding"]),
+        ("Outstanding", "from the parameter; blank: not given", None, row["outstanding"]),
         ("Availability", "maximum advance - outstanding; negative: overadvanced", None, row["availability"]),
     ]
     frame = pd.DataFrame(lines, columns=[column.name for column in _CERTIFICATE])
@@ -192,7 +192,7 @@ def _certificate(row: Mapping[str, Any], rules: FacilityRules) -> ReportTable:
 
 def _ineligible(collateral: ir.Table, rules: FacilityRules, day: date) -> ReportTable:
     """In the order in which the rules apply."""
-    values = {borrowing_base.NOT_ACTIVE: "", **borrowing_base.asked(rules.eligibility)}
+    values = {borrowing_base.NOT_ACTIVE: "", **borrowing_base.limits_of(rules.eligibility)}
     order = {name: place for place, name in enumerate(values)}
     rows = borrowing_base.ineligibles(collateral).to_pyarrow().to_pylist()
     rows.sort(key=lambda row: (row["currency"], order[row["ineligible_by"]]))
@@ -209,7 +209,7 @@ def _concentrations(
     """The largest groups per limit and currency, and a note when ids of persons are left out."""
     found = borrowing_base.concentrations(collateral, rules, parameters.top_groups)
     if found is None:
-        return _table("Concentrations", _CONCENTRATIONS, [], "the rules limit no concentration"), []
+        return _table("Concentrations", _CONCENTRATIONS, [], "the rules have no concentration limit"), []
     ordered = found.order_by("limit_number", "currency", found.eligible.desc(), "group")
     limits = rules.concentration_limits
     printed = [
@@ -217,9 +217,9 @@ def _concentrations(
         for row in ordered.to_pyarrow().to_pylist()
     ]
     persons = [] if allows_pii(parameters) else sorted({row["by"] for row in printed} & {*_PERSONS})
-    note = f"Personal data is left out: the groups by {' and '.join(persons)}. Set allow_pii=true to print it."
+    note = f"Personal data is left out: groups by {' and '.join(persons)}. Set allow_pii=true to print it."
     printed = [row | {"group": None} if row["by"] in persons else row for row in printed]
-    table = _table("Concentrations", _CONCENTRATIONS, printed, "no loan is eligible in a group that is limited")
+    table = _table("Concentrations", _CONCENTRATIONS, printed, "no eligible loan is in a limited group")
     return replace(table, cut=_cut(printed)), [note] if persons else []
 
 
@@ -236,9 +236,9 @@ def _cut(printed: Sequence[Mapping[str, Any]]) -> str:
 def _missing(rules: FacilityRules, source: ReportSource, lent: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What could not be known, and why."""
     if unknown := [row["currency"] for row in lent if row["outstanding"] is None]:
-        yield f"No data: what is outstanding in {', '.join(unknown)} was not given; availability is blank."
+        yield f"No data: the outstanding amount in {', '.join(unknown)} was not given; availability is blank."
     if rules.eligibility.exclude_modified and not no_data.has_rows(source, "modifications"):
-        yield "No data: the source has no modifications; no loan is known to be modified."
+        yield "No data: the source has no modifications, so no loan counts as modified."
 
 
 def _table(title: str, printed: Sequence[ReportColumn], rows: list[dict[str, Any]], none: str) -> ReportTable:

@@ -51,7 +51,7 @@ class ChargeOffRecoveryParameters(UnderConventions, KnownAt, in_period.LoansInPe
     """The form of charge_off_recovery."""
 
     top_loans: int = Field(
-        1000, ge=1, le=1_000_000, description="How many loans are listed per currency, largest charge-off first."
+        1000, ge=1, le=1_000_000, description="Maximum number of loans listed per currency, largest charge-off first."
     )
 
 
@@ -72,29 +72,29 @@ class ChargeOffRecovery:
 
     def generate(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        since, observed = _since(asked.period), _observed(parameters, source, asked.period)
-        held = asked.positions.filter(asked.positions.business_date.between(since, observed))
-        asked = replace(asked, positions=revenue.with_written_off(held, source.table("transactions"), observed))
+        selection = in_period.select(parameters, source)
+        since, observed = _since(selection.period), _observed(parameters, source, selection.period)
+        held = selection.positions.filter(selection.positions.business_date.between(since, observed))
+        selection = replace(selection, positions=revenue.with_written_off(held, source.table("transactions"), observed))
         losses = _Losses(
-            PositionChanges(asked, asked.loans, _LOSSES, since, tuple(c.name for c in PRODUCT)),
+            PositionChanges(selection, selection.loans, _LOSSES, since, tuple(c.name for c in PRODUCT)),
             observed,
             source.conventions.recovery_dating,
         )
-        none = asked.none("charge-off and no recovery")
+        none = selection.none("charge-off and no recovery")
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), losses.by().order_by("currency"), none)
-        monthly = analytics.monthly_breakdown(asked, losses.over, _MEASURES)
+        monthly = analytics.monthly_breakdown(selection, losses.over, _MEASURES)
         return report_book(
             self,
             parameters,
             source,
-            asked.period.last,
-            asked.title,
+            selection.period.last,
+            selection.title,
             [summary, _products(losses, summary, none), *monthly.values(), _loans(losses, parameters.top_loans, none)],
             analytics.month_charts(
                 "Charge-offs and recoveries", "bar", monthly, "charge_offs", "write_offs", "recoveries"
             ),
-            notes=[_note(losses), *asked.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
+            notes=[_note(losses), *selection.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
             summary=in_period.headlines(summary),
         )
 
@@ -109,12 +109,12 @@ class _Losses:
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency."""
-        spans = self.changes.asked.periods(periods, self.changes.asked.changes_known)
+        spans = self.changes.selection.periods(periods, self.changes.selection.changes_known)
         return self._rated(self.changes.over(periods), spans.filter(spans.known), ("number", "currency"))
 
     def by(self, *keys: str) -> ir.Table:
         """A row per currency and keys of the period."""
-        spans = self.changes.asked.periods([self.changes.asked.period], self.changes.asked.changes_known)
+        spans = self.changes.selection.periods([self.changes.selection.period], self.changes.selection.changes_known)
         return self._rated(self.changes.by(*keys), spans.filter(spans.known), ("number", "currency", *keys))
 
     def _rated(self, rows: ir.Table, spans: ir.Table, keys: Sequence[str]) -> ir.Table:
@@ -122,8 +122,8 @@ class _Losses:
         if self.recovery_dating == "receipt":
             rows = rows.mutate(recovered_of_rate=rows.recoveries)
         else:
-            asked = self.changes.asked
-            followed = revenue.recovered_since(asked.positions, asked.loans, spans, keys[1:], self.observed)
+            selection = self.changes.selection
+            followed = revenue.recovered_since(selection.positions, selection.loans, spans, keys[1:], self.observed)
             rows = rows.left_join(followed, keys, rname="{name}_followed")
             known = rows.charged_off.notnull()
             rows = rows.mutate(
@@ -158,12 +158,12 @@ def _loans(losses: _Losses, top: int, none: str) -> ReportTable:
 def _note(losses: _Losses) -> str:
     dated = {
         "receipt": "the recoveries received in the period",
-        "charge_off": f"what was recovered by {losses.observed} on the loans charged off in the period",
+        "charge_off": f"the amounts recovered by {losses.observed} on loans charged off in the period",
     }[losses.recovery_dating]
     return (
-        "Charged off is principal, net of reversals. It is split into charge-offs and write-offs by the type of the"
-        " transaction. Recoveries are of all components. Net charge-off rate: net charged off, annualised by 365 days,"
-        " ÷ the average of the principal outstanding on the closed days."
+        "Charged off is principal, net of reversals, split into charge-offs and write-offs by transaction type."
+        " Recoveries include all components. Net charge-off rate: net charged off, annualised by 365 days,"
+        " ÷ the average principal outstanding on the closed days."
         f" Recovery rate: {dated} ÷ charged off."
     )
 

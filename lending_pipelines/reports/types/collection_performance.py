@@ -44,8 +44,8 @@ _AMOUNTS = (
 
 _NOTE = (
     "Contact rate: right-party contacts ÷ contacts. PTP rate: promises ÷ right-party contacts. Kept rate: promises kept"
-    " by the last day ÷ promises due in the period. Cure rate: of the loans that were assigned and late the day before"
-    " the period, those current on its last day."
+    " by the last day ÷ promises due in the period. Cure rate: loans current on the last day of the period ÷ loans that"
+    " were assigned and past due on the day before the period."
 )
 
 
@@ -77,7 +77,7 @@ class CollectionPerformance:
             if no_data.has_rows(source, name)
         }
         work = _work(tables, source, period, covered)
-        none = no_data.reason(source, _WORK, f"there was no collections work from {period.first} to {period.last}")
+        none = no_data.reason(source, _WORK, f"no collections activity from {period.first} to {period.last}")
         everything = collections.performance(work).to_pyarrow().to_pylist()
         totals = [row for row in everything if any(row[name] for name in collections.MEASURES)]
         performance = [
@@ -155,7 +155,7 @@ def _missing(tables: Mapping[str, ir.Table], covered: Sequence[date], period: Pe
     """What could not be counted, and why."""
     for name in _WORK:
         if name not in tables:
-            yield f"No data: the source has no {name}; what is counted from it is blank."
+            yield f"No data: the source has no {name}; columns computed from it are blank."
     for day in (period.opening, period.last):
         if day not in covered:
             yield f"No data: {day} is not closed; cure rates are blank."

@@ -11,7 +11,7 @@ from lending_pipelines.metrics.money import NO_AMOUNT
 from lending_pipelines.metrics.ratios import with_share
 from lending_pipelines.reports import analytics, fee_tables, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, Asked
+from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, PeriodSelection
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.position_changes import PositionChanges
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -32,8 +32,8 @@ _COMPONENTS = (
     ReportColumn("collected", "Collected", "money"),
 )
 _NOTE = (
-    "Revenue is interest earned and fees assessed less those waived; collected is what was paid of both. A total is"
-    " blank when one of its parts is not known."
+    "Revenue is interest earned plus fees assessed less fees waived; collected is the amount paid of both. A total is"
+    " blank when one of its parts is unknown."
 )
 
 
@@ -52,25 +52,27 @@ class CombinedRevenue:
 
     def generate(self, parameters: analytics.AnalyticsParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        both = _Revenue(asked, analytics.first_opening(asked.period, parameters), fee_tables.fees_of(asked, source))
-        none = asked.none("revenue")
-        over_time = analytics.analytics(asked, source, both.over, _MEASURES, parameters, none)
+        selection = in_period.select(parameters, source)
+        both = _Revenue(
+            selection, analytics.first_opening(selection.period, parameters), fee_tables.fees_of(selection, source)
+        )
+        none = selection.none("revenue")
+        over_time = analytics.analytics(selection, source, both.over, _MEASURES, parameters, none)
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), both.by().order_by("currency"), none)
         products, composition = _products(both, summary, none), _composition(both, summary, none)
         return report_book(
             self,
             parameters,
             source,
-            asked.period.last,
-            asked.title,
+            selection.period.last,
+            selection.title,
             [summary, composition, products, *over_time.tables],
             analytics.month_charts("Revenue", "stacked", over_time.trend, "interest", "fee_revenue"),
             notes=[
                 _NOTE,
                 fee_tables.NOTE,
                 *([] if both.fees.present else ["The source has no fees."]),
-                *asked.missing_days("earned and collected"),
+                *selection.missing_days("earned and collected"),
                 *over_time.notes,
             ],
             summary=in_period.headlines(summary),
@@ -81,9 +83,9 @@ class CombinedRevenue:
 class _Revenue:
     """Interest beside fees."""
 
-    def __init__(self, asked: Asked, since: date, fees: fee_tables.Fees):
+    def __init__(self, selection: PeriodSelection, since: date, fees: fee_tables.Fees):
         keys = tuple(column.name for column in PRODUCT)
-        self.interest = PositionChanges(asked, asked.loans, interest_tables.MEASURED, since, keys)
+        self.interest = PositionChanges(selection, selection.loans, interest_tables.MEASURED, since, keys)
         self.fees = fees
 
     def over(self, periods: Sequence[Period]) -> ir.Table:

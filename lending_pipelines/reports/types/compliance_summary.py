@@ -32,10 +32,10 @@ class ComplianceSummaryParameters(PersonalData, ScopeFilters, InPeriod):
     """The form of compliance_summary."""
 
     trend_months: int = Field(
-        12, ge=1, le=120, description="Pass rates by month go back so many months from the period's last day."
+        12, ge=1, le=120, description="Number of months of pass rates, up to the period's last day."
     )
     max_failures: int = Field(
-        10_000, ge=1, le=1_000_000, description="How many failures are listed one by one, the latest first."
+        10_000, ge=1, le=1_000_000, description="Maximum number of failures listed, latest first."
     )
 
 
@@ -88,7 +88,7 @@ def _rates(
     keys = [column.name for column in by]
     rates = pass_rates(checks, *keys).order_by(*keys)
     everything = pass_rates(checks).to_pyarrow().to_pylist()
-    why = f"nothing was checked from {periods[0].first} to {periods[-1].last}"
+    why = f"no check was made from {periods[0].first} to {periods[-1].last}"
     return in_period.table(
         title,
         (*by, *_RATES),
@@ -111,7 +111,7 @@ def _charts(rates: ReportTable, kind: ChartKind) -> list[Chart]:
 
 
 def _notes(parameters: ComplianceSummaryParameters) -> list[str]:
-    return ["Checks of the lender as a whole, on no loan, are left out."] if parameters.chosen_scopes else []
+    return ["Checks that concern no loan are left out."] if parameters.chosen_scopes else []
 
 
 generator = ComplianceSummary()

@@ -33,7 +33,7 @@ class DelinquencyAgingParameters(PersonalData, UnderConventions, KnownAt, Histor
     """The form of delinquency_aging."""
 
     top_loans: int = Field(
-        20, ge=1, le=1000, description="How many overdue loans are listed per currency, largest past-due amount first."
+        20, ge=1, le=1000, description="Maximum number of past due loans listed per currency, largest amount first."
     )
 
 
@@ -43,7 +43,7 @@ class DelinquencyAging:
     report_type = "delinquency_aging"
     title = "Delinquency aging"
     description = (
-        "Delinquency buckets, in all and by portfolio, transition and cure rates, history, largest overdue loans."
+        "Delinquency buckets in total and by portfolio, transition and cure rates, history, largest past due loans."
     )
     reads = ("aging_buckets", "portfolio_snapshots", "loan_positions", "aging_transitions")
     parameters = DelinquencyAgingParameters
@@ -78,9 +78,9 @@ class DelinquencyAging:
             tables,
             [_chart(table) for table in history],
             notes=[
-                "A transition goes from the bucket one step before the day to the bucket on the day; rates out of each"
-                " opening bucket add up to 100 %.",
-                "A cure is a transition from a late bucket to current.",
+                "A transition goes from the bucket one step before the day to the bucket on the day; the rates from"
+                " each opening bucket add up to 100 %.",
+                "A cure is a transition from a past due bucket to current.",
                 *aging_tables.off_balance(source, day, scope, aging),
             ],
             summary={
@@ -94,7 +94,7 @@ def _movements(source: ReportSource, day: date, scope: tuple[str, str]) -> list[
     conventions = source.conventions
     rows = aging_tables.transitions_of(source, day, scope)
     none = f"no loan was active one {conventions.transition_step} before {day}, or that day is not closed"
-    no_late = f"no loan was late one {conventions.transition_step} before {day}, or that day is not closed"
+    no_late = f"no loan was past due one {conventions.transition_step} before {day}, or that day is not closed"
     return [
         aging_tables.transitions(rows, conventions, none),
         aging_tables.transition_matrix(rows, "count_rate", "Transition rates by count", conventions, none),
@@ -107,7 +107,7 @@ def _overdue(source: ReportSource, day: date, scope: tuple[str, str], top: int) 
     positions = source.table("loan_positions")
     late = scopes.loans_of(positions.filter(positions.business_date == day, delinquent(positions.days_past_due)), scope)
     order = [late.past_due_amount.desc(), late.loan_id]
-    none = f"no loan is overdue on {day}"
+    none = f"no loan is past due on {day}"
     return in_period.top_table("Largest overdue loans", _OVERDUE, late, order, top, none)
 
 

@@ -32,17 +32,19 @@ class FeeRevenue:
 
     def generate(self, parameters: FeeRevenueParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        fees = fee_tables.fees_of(asked, source)
-        none = no_data.reason(source, ("fees",), asked.none("fee"))
-        summary = fee_tables.summary(fees.over([asked.period]), (CURRENCY, *_MEASURES), none)
-        monthly = analytics.monthly_breakdown(fees.asked, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2]))
+        selection = in_period.select(parameters, source)
+        fees = fee_tables.fees_of(selection, source)
+        none = no_data.reason(source, ("fees",), selection.none("fee"))
+        summary = fee_tables.summary(fees.over([selection.period]), (CURRENCY, *_MEASURES), none)
+        monthly = analytics.monthly_breakdown(
+            fees.selection, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2])
+        )
         return report_book(
             self,
             parameters,
             source,
-            asked.period.last,
-            asked.title,
+            selection.period.last,
+            selection.title,
             [
                 summary,
                 _by("By type", fees, summary, none, *_TYPE),

@@ -35,12 +35,12 @@ class GeneralLedgerParameters(PersonalData, KnownAt):
     """The form of general_ledger."""
 
     from_date: str = Field(
-        MONTH_START, description="First day as 2025-01-01, or month_start: the first day of to_date's month."
+        MONTH_START, description="First day like 2025-01-01, or month_start: the first day of to_date's month."
     )
-    to_date: str = Field(LATEST, description="Last day as 2025-01-31, or latest: the last day that was closed.")
+    to_date: str = Field(LATEST, description="Last day like 2025-01-31, or latest: the last closed day.")
     account: str = Field(ALL, description="Account code or name, or ALL.")
     max_lines: int = Field(
-        200_000, ge=1, le=1_000_000, description="More lines than this are refused: choose a shorter period."
+        200_000, ge=1, le=1_000_000, description="Maximum number of lines; with more, the report fails."
     )
 
     @field_validator("from_date")
@@ -104,7 +104,7 @@ def _account(source: ReportSource, wanted: str) -> str | None:
     if len(codes) == 1:
         return codes[0]
     if codes:
-        raise LendingError(f"account {wanted!r} is the name of {', '.join(sorted(codes))}: give the code")
+        raise LendingError(f"account name {wanted!r} is not unique: write one of the codes {', '.join(sorted(codes))}")
     candidates = {text for row in accounts for text in row.values()}
     raise LendingError(f"there is no account {wanted!r}; {did_you_mean(wanted, candidates)}")
 
@@ -146,7 +146,7 @@ def _lines(
     lines = journal.filter(journal.entry_date >= first)
     if (count := lines.count().to_pyarrow().as_py()) > most:
         raise LendingError(
-            f"report general_ledger: {count} lines from {first} to {last} are more than max_lines {most}:"
+            f"report general_ledger: {count} lines from {first} to {last} exceed max_lines {most}:"
             " choose one account or a shorter period, or raise max_lines"
         )
     opening = balances.select("account_code", "currency", "name", "opening_balance")
@@ -161,7 +161,7 @@ def _lines(
         _LINES,
         columns.frame(printed.select(*(column.name for column in _LINES))),
         columns.totals_by_currency(lines, _LINES, ("debit", "credit")),
-        no_data=no_data.reason(source, ["journal_lines"], f"there are no entries from {first} to {last}"),
+        no_data=no_data.reason(source, ["journal_lines"], f"no entries from {first} to {last}"),
     )
 
 
@@ -179,7 +179,7 @@ def _differences(balances: ir.Table, trial: ir.Table, last: date) -> list[str]:
     names = ", ".join(f"{row['account']} by {row['gap']}" for row in found[:_ACCOUNTS_NAMED])
     cut = f" ({in_period.first_of(_ACCOUNTS_NAMED, len(found))})" if len(found) > _ACCOUNTS_NAMED else ""
     return [
-        f"The journal differs from the trial balance of {last} in {names}{cut}: entries arrived after the close;"
+        f"The journal differs from the trial balance of {last} in {names}{cut}: entries were posted after the close;"
         f" close the day again with lending close --from {last} --to {last} --force."
     ]
 

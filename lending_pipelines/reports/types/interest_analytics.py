@@ -28,18 +28,20 @@ class InterestAnalytics:
 
     def generate(self, parameters: InterestAnalyticsParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        since = analytics.first_opening(asked.period, parameters)
-        interest = interest_tables.Interest(asked, since, parameters.rate_band)
-        over_time = analytics.analytics(asked, source, interest.over, _MEASURES, parameters, asked.none("interest"))
+        selection = in_period.select(parameters, source)
+        since = analytics.first_opening(selection.period, parameters)
+        interest = interest_tables.Interest(selection, since, parameters.rate_band)
+        over_time = analytics.analytics(
+            selection, source, interest.over, _MEASURES, parameters, selection.none("interest")
+        )
         products, rates = interest.by_product(), interest.by_rate()
         loans = interest.by_loan(parameters.top_loans)
         return report_book(
             self,
             parameters,
             source,
-            asked.period.last,
-            asked.title,
+            selection.period.last,
+            selection.title,
             [interest.summary, products, rates, *over_time.tables, loans],
             [
                 *analytics.month_charts("Interest", "bar", over_time.trend, "earned", "collected"),

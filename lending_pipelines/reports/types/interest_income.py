@@ -28,14 +28,14 @@ class InterestIncome:
 
     def generate(self, parameters: InterestIncomeParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        interest = interest_tables.Interest(asked, asked.period.opening, parameters.rate_band)
+        selection = in_period.select(parameters, source)
+        interest = interest_tables.Interest(selection, selection.period.opening, parameters.rate_band)
         return report_book(
             self,
             parameters,
             source,
-            asked.period.last,
-            asked.title,
+            selection.period.last,
+            selection.title,
             [interest.summary, interest.by_product(), interest.by_rate(), interest.by_loan(parameters.top_loans)],
             notes=interest.notes(),
             summary=in_period.headlines(interest.summary),

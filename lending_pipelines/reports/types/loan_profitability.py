@@ -42,8 +42,8 @@ _LOAN = columns.lake_columns(
     "annual_rate",
 )
 _NOTES = (
-    "Interest earned is scheduled interest for the time elapsed. Fees earned: assessed less waived. Charge-off loss:"
-    " principal charged off - recovered, negative where more was recovered.",
+    "Interest earned is scheduled interest for the elapsed time. Fees earned: assessed less waived. Charge-off loss:"
+    " principal charged off - recovered, negative if more was recovered.",
     *return_columns.NOTES,
 )
 
@@ -52,9 +52,9 @@ class LoanProfitabilityParameters(PersonalData, UnderConventions, KnownAt, Scope
     """The form of loan_profitability."""
 
     order: Literal["loan_id", "least_profitable", "most_profitable"] = Field(
-        "loan_id", description="How the loans of a currency are ordered: by loan_id or by profit."
+        "loan_id", description="Order of the loans of a currency: by loan_id or by profit."
     )
-    top_loans: int = Field(0, ge=0, description="How many loans are listed per currency, in that order; 0: all.")
+    top_loans: int = Field(0, ge=0, description="Maximum number of loans listed per currency, in that order; 0: all.")
 
 
 class LoanProfitability:

@@ -54,15 +54,15 @@ class LoanTapeParameters(PersonalData, UnderConventions, KnownAt, ScopeFilters, 
     status: Literal["ALL", "active", "closed", "charged_off"] = Field("ALL", description="Loans of one status, or ALL.")
     fields: list[str] = Field(
         _INVESTOR_FIELDS,
-        description="Columns of loan_positions and of the payment history, in the order in which they are written."
+        description="Columns of loan_positions and of the payment history, in output order."
         f" Payment history: {', '.join(_HISTORY)}.",
     )
     history_months: int = Field(
         0,
         ge=0,
         le=120,
-        description="Whole months for which two more tables list, loan by loan, what was paid in the month and how late"
-        " the loan was at its end; 0: none.",
+        description="Number of full months for two more tables: payments in each month, and days past due bucket at its"
+        " end, loan by loan; 0: none.",
     )
 
     @field_validator("fields")
@@ -70,10 +70,10 @@ class LoanTapeParameters(PersonalData, UnderConventions, KnownAt, ScopeFilters, 
     def _known(cls, fields: list[str]) -> list[str]:
         known = [*_POSITIONS.names, *_HISTORY]
         if not fields:
-            raise ValueError("name at least one field, loan_id for one")
+            raise ValueError("name at least one field, for example loan_id")
         for name in fields:
             if name not in known:
-                raise ValueError(f"there is no field {name!r}; {did_you_mean(name, known)}")
+                raise ValueError(f"unknown field {name!r}; {did_you_mean(name, known)}")
         if repeated := sorted({name for name in fields if fields.count(name) > 1}):
             raise ValueError(f"write {', '.join(repeated)} once")
         return fields
@@ -84,7 +84,7 @@ class LoanTape:
 
     report_type = "loan_tape"
     title = "Loan tape"
-    description = "Loan by loan on a day, with the chosen fields, payment and delinquency history, totals per currency."
+    description = "Loan by loan on a day, with chosen fields, payment and delinquency history, totals per currency."
     reads = ("loan_positions", "portfolio_snapshots")
     parameters = LoanTapeParameters
 
@@ -160,8 +160,8 @@ def _notes(parameters: LoanTapeParameters, source: ReportSource, ends: Sequence[
     return [
         *notes,
         "Payment history: principal, interest and fees collected in each month, less refunds. Delinquency history: the"
-        " bucket of an active loan at the end of each month, or else its status. Both are blank before the loan was"
-        " disbursed and where a month end is not closed.",
+        " bucket of an active loan at the end of each month, otherwise its status. Both are blank before disbursement"
+        " and where a month end is not closed.",
         *([f"Month ends that are not closed: {', '.join(map(str, missing))}."] if missing else []),
     ]
 

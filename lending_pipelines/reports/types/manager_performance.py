@@ -35,14 +35,14 @@ _CATEGORIES = (
 )
 
 _ADDED = ("active_loans", "total_loans", "total_disbursed", "total_outstanding", "total_collected")
-_NOTE = "A team leader has the loans of the team: totals add up the loan officers alone."
+_NOTE = "A team leader's row includes the loans of the team; totals sum the loan officers only."
 
 
 class ManagerPerformanceParameters(PersonalData, AsOf):
     """The form of manager_performance."""
 
     role: Literal["ALL", "loan_officer", "team_leader"] = Field(
-        "ALL", description="loan_officer, team_leader or ALL; a team leader has the loans of the team."
+        "ALL", description="loan_officer, team_leader or ALL. A team leader's row includes the team's loans."
     )
     branch: str = Field(ALL, description="Branch id of the managers, or ALL.")
 
@@ -70,9 +70,7 @@ class ManagerPerformance:
             source.table(_SNAPSHOTS) if covered else ibis.memtable(TABLES[_SNAPSHOTS].arrow_schema.empty_table())
         )
         chosen = _chosen(parameters, snapshots.filter(snapshots.business_date == day))
-        none = (
-            f"no such manager has loans on {day}" if covered else f"{_SNAPSHOTS} has no days: managers are not followed"
-        )
+        none = f"no such manager has loans on {day}" if covered else f"{_SNAPSHOTS} has no days: it is not computed"
         managers = _managers(chosen, source, none)
         return report_book(
             self,

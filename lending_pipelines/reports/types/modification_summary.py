@@ -53,17 +53,15 @@ class ModificationSummaryParameters(UnderConventions, KnownAt, ScopeFilters, InP
         60,
         ge=1,
         le=3650,
-        description="A modified loan that is so many days past due, or charged off, has re-defaulted.",
+        description="Days past due from which a modified loan counts as re-defaulted; charged-off loans always do.",
     )
     redefault_months: int = Field(
         12,
         ge=1,
         le=120,
-        description="Re-default is looked for among loans modified in so many months up to the last day.",
+        description="Re-default is measured on loans modified in this number of months up to the last day.",
     )
-    max_listed: int = Field(
-        1000, ge=1, le=100_000, description="How many modifications are listed one by one, the latest first."
-    )
+    max_listed: int = Field(1000, ge=1, le=100_000, description="Maximum number of modifications listed, latest first.")
 
 
 class ModificationSummary:
@@ -161,10 +159,10 @@ def _charts(redefaults: Sequence[ReportTable]) -> list[Chart]:
 
 def _notes(parameters: ModificationSummaryParameters) -> list[str]:
     return [
-        "Terms before and after are those of the modifications that record both: rates and terms averaged, payments and"
-        " principal added up.",
+        "Terms before and after use the modifications that record both: rates and terms are averaged, payments and"
+        " principal are summed.",
         f"Re-default: of the loans modified in the {parameters.redefault_months} months up to the last day, by their"
-        f" latest modification, those charged off or {parameters.redefault_days} or more days past due on it.",
+        f" latest modification, those charged off or {parameters.redefault_days} or more days past due on that day.",
     ]
 
 

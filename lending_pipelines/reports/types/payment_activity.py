@@ -54,10 +54,10 @@ class PaymentActivity:
 
     def generate(self, parameters: PaymentActivityParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        period = asked.period
-        paid = payments.payments(source.table("transactions"), asked.loans, period.first, period.last)
-        none = no_data.reason(source, ("transactions",), asked.none("payment"))
+        selection = in_period.select(parameters, source)
+        period = selection.period
+        paid = payments.payments(source.table("transactions"), selection.loans, period.first, period.last)
+        none = no_data.reason(source, ("transactions",), selection.none("payment"))
         summary = _table("Summary", paid, none)
         daily = [
             _table(f"By day {currency}", paid, none, _DAY, only=currency) for currency in summary.frame["currency"]
@@ -67,7 +67,7 @@ class PaymentActivity:
             parameters,
             source,
             period.last,
-            asked.title,
+            selection.title,
             [
                 summary,
                 _components(paid, none),

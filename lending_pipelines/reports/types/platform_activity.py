@@ -32,8 +32,8 @@ _PAYMENTS = (
     ReportColumn("amount", "Amount", "money"),
 )
 _NOTES = (
-    "Balances and volume are in units of their asset type and never added up over several.",
-    "A payment has the status that it has now; the gateway does not say when it came to it.",
+    "Balances and volume are in units of their asset type and never added across asset types.",
+    "A payment has its current status; the gateway does not say when the status changed.",
 )
 
 
@@ -41,7 +41,7 @@ class PlatformActivityParameters(History, AsOf):
     """The form of platform_activity."""
 
     new_user_days: int = Field(
-        30, ge=1, le=3660, description="New users are those who joined in so many days, ending on the business date."
+        30, ge=1, le=3660, description="New users joined within this number of days up to the business date."
     )
 
 
@@ -103,14 +103,14 @@ def _assets(kept: Mapping[str, ir.Table], source: ReportSource, day: date) -> Re
         parts.append(platform.opened(kept["wallets"], on))
     if "wallets" in kept and "wallet_transactions" in kept:
         parts.append(platform.balances(kept["wallet_transactions"], kept["wallets"], on))
-    none = no_data.reason(source, ("wallets", "tickets"), f"there were no wallets and no tickets by {day}")
+    none = no_data.reason(source, ("wallets", "tickets"), f"no wallets and no tickets by {day}")
     return in_period.table("By asset type", _ASSETS, platform.by_asset_type(*parts).order_by("asset_type"), none)
 
 
 def _payments(source: ReportSource, day: date) -> ReportTable:
     on = instants.calendar([day], source.conventions.timezone)
     payments = platform.payments(source.table("gateway_payments"), on).order_by("currency", "status")
-    none = no_data.reason(source, ["gateway_payments"], f"nothing was paid through the gateway by {day}")
+    none = no_data.reason(source, ["gateway_payments"], f"no payments through the gateway by {day}")
     return in_period.table("Gateway payments", _PAYMENTS, payments, none)
 
 

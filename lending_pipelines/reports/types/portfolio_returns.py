@@ -34,9 +34,9 @@ _PRICED = (
     *columns.lake_columns("portfolio_snapshots", "moic", *return_columns.IRRS, "irr_reason"),
 )
 _NOTE_ON_PRICES = (
-    "An investor's returns are on the prices paid. Profit: collected while a loan was owned + resold for + residual of"
-    " the loans still owned - purchase price. MOIC: (collected + resold for) ÷ purchase price. With a price that is not"
-    " recorded there is no profit, rate or multiple, and no total of them."
+    "An investor's returns use the prices paid. Profit: collected while the loan was owned + resold for + residual of"
+    " loans still owned - purchase price. MOIC: (collected + resold for) ÷ purchase price. If a price is not recorded,"
+    " profit, rate and multiple are blank, and so are their totals."
 )
 
 
@@ -45,8 +45,8 @@ class PortfolioReturnsParameters(UnderConventions, KnownAt, History, OneScope, A
 
     by: Literal["ALL", "portfolio", "program", "vintage", "investor"] = Field(
         "ALL",
-        description="How all loans are broken down: portfolio, program or vintage, on the money lent; investor, on the"
-        " prices paid; ALL: by each of them. A single portfolio, program, … is not broken down.",
+        description="Breakdown of all loans: portfolio, program or vintage, from the money lent; investor, from the"
+        " prices paid; ALL: each of them. A single portfolio, program, … has no breakdown.",
     )
 
 

@@ -53,7 +53,7 @@ class PortfolioSummaryParameters(UnderConventions, KnownAt, History, OneScope, A
     """The form of portfolio_summary."""
 
     by: Literal["portfolio", "program", "product", "branch", "investor", "vintage"] = Field(
-        "portfolio", description="How all loans are broken down; one portfolio, program, … is not broken down further."
+        "portfolio", description="Breakdown of all loans. A single portfolio, program, … has no breakdown."
     )
 
 
@@ -90,8 +90,8 @@ class PortfolioSummary:
             scopes.scope_title(source, day, scope),
             [summary, *breakdown, aging, *history],
             [chart for table in history for chart in _charts(table)],
-            notes=["Balances of different currencies are never added up."]
-            + [f"Loans in no {parameters.by} count in the summary and in no row of the breakdown." for _ in breakdown]
+            notes=["Balances of different currencies are never added."]
+            + [f"Loans without a {parameters.by} are in the summary but not in the breakdown." for _ in breakdown]
             + off_balance(source, day, scope, aging),
             summary={
                 row["currency"]: columns.headline(

@@ -42,23 +42,23 @@ class ProcessingFees:
 
     def generate(self, parameters: analytics.AnalyticsParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the last day or a scope is not there."""
-        asked = in_period.asked(parameters, source)
-        fees = fee_tables.fees_of(asked, source, "processing")
-        none = no_data.reason(source, ("fees",), asked.none("processing fee"))
+        selection = in_period.select(parameters, source)
+        fees = fee_tables.fees_of(selection, source, "processing")
+        none = no_data.reason(source, ("fees",), selection.none("processing fee"))
         contracts = source.table("loans")
 
         def over(periods: Sequence[Period]) -> ir.Table:
             return _with_sizes(fees.over(periods), fees, contracts, periods)
 
-        over_time = analytics.analytics(fees.asked, source, over, _MEASURES, parameters, none)
-        summary = fee_tables.summary(over([asked.period]), (CURRENCY, *_AMOUNTS, *_SIZES), none)
+        over_time = analytics.analytics(fees.selection, source, over, _MEASURES, parameters, none)
+        summary = fee_tables.summary(over([selection.period]), (CURRENCY, *_AMOUNTS, *_SIZES), none)
         products = _products(fees, contracts, summary, none)
         return report_book(
             self,
             parameters,
             source,
-            asked.period.last,
-            asked.title,
+            selection.period.last,
+            selection.title,
             [summary, products, *over_time.tables],
             analytics.month_charts("Processing fees", "bar", over_time.trend, "assessed", "collected"),
             notes=[fee_tables.NOTE, *over_time.notes],
@@ -75,7 +75,7 @@ def _with_sizes(
     A row with no fee assessed has 0 loans charged, and no sizes.
     """
     by = ("number", "currency", *keys)
-    sizes = revenue.fee_sizes(fees.rows, contracts, fees.asked.loans, fees.spans(periods), by[1:])
+    sizes = revenue.fee_sizes(fees.rows, contracts, fees.selection.loans, fees.spans(periods), by[1:])
     rows = in_period.beside(rows, sizes, *by)
     return rows.mutate(
         loan_count=rows.fee_count.notnull().ifelse(ibis.coalesce(rows.loan_count, 0), ibis.null("int64"))
@@ -84,7 +84,7 @@ def _with_sizes(
 
 def _products(fees: fee_tables.Fees, contracts: ir.Table, summary: ReportTable, none: str) -> ReportTable:
     keys = [column.name for column in PRODUCT]
-    rows = _with_sizes(fees.by(*keys), fees, contracts, [fees.asked.period], *keys)
+    rows = _with_sizes(fees.by(*keys), fees, contracts, [fees.selection.period], *keys)
     printed = (CURRENCY, *PRODUCT, *_AMOUNTS, SHARE, *_SIZES)
     totals = in_period.totals_from(summary, *fee_tables.SUMS, _LOANS.name)
     return in_period.table(

@@ -19,24 +19,22 @@ _HISTORIES = {
     "Net flow rates": "Net flow rates",
 }
 _NOTES = (
-    "A row of a matrix adds up to 100 %: the loans active in a bucket on the opening day, by where they were on the"
-    " closing day, exits included. By balance: weighted by principal outstanding on the opening day.",
-    "Cured: from a late bucket to current. Improved: to a bucket less late. Rolled forward: to a bucket later, or"
-    " charged off.",
-    "Net flow rate: principal in the next bucket on the closing day ÷ principal in the bucket on the opening day; it"
-    " means most where buckets are as wide as the step.",
-    "The history is of the last closed day of each month, each with its transition step; together, it is weighted by"
-    " the loans or the principal of each opening day.",
+    "The rows of a matrix add up to 100 %: the loans active in a bucket on the opening day, by their state on the"
+    " closing day, including exits. By balance: weighted by principal outstanding on the opening day.",
+    "Cured: from a past due bucket to current. Improved: to a less delinquent bucket. Rolled forward: to a more"
+    " delinquent bucket, or charged off.",
+    "Net flow rate: principal in the next bucket on the closing day ÷ principal in the bucket on the opening day. It is"
+    " most useful if buckets are as wide as the step.",
+    "The history has the last closed day of each month with its transition step; the pooled rates are weighted by the"
+    " loans or the principal of each opening day.",
 )
 
 
 class RollRatesParameters(UnderConventions, KnownAt, OneScope, AsOf):
     """The form of roll_rates."""
 
-    months: int = Field(1, ge=1, le=60, description="Months from the opening day of the matrix to as_of.")
-    history: int = Field(
-        12, ge=1, le=120, description="Month ends up to as_of whose transitions are shown in turn and together."
-    )
+    months: int = Field(1, ge=1, le=60, description="Months from the matrix's opening day to as_of.")
+    history: int = Field(12, ge=1, le=120, description="Number of month ends up to as_of, shown one by one and pooled.")
 
 
 class RollRates:
@@ -130,7 +128,7 @@ def _directions(moved: ir.Table, by: str, conventions: Conventions, none: str) -
 
 
 def _together(past: ir.Table, conventions: Conventions) -> list[ReportTable]:
-    none = f"no closed day up to the business date has another one {conventions.transition_step} before it"
+    none = f"no closed day up to the business date has a closed day one {conventions.transition_step} before it"
     return [
         aging_tables.transition_matrix(
             roll_rates.pooled(past), f"{by}_rate", f"History together by {by}", conventions, none

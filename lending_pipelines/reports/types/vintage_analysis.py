@@ -43,13 +43,13 @@ _POOLS = (
 )
 _SUMS = tuple(column.name for column in _POOLS if column.kind in ("money", "count") and column is not _AGE)
 _NOTES = (
-    "A pool holds the loans disbursed in one month, quarter or year, for ever. Months on book are calendar months from"
-    " the month of disbursement, which is 0; a pool is followed up to the age that its youngest loan has reached.",
-    "Cumulative net loss: principal charged off - recoveries so far ÷ original principal (all that was disbursed)."
+    "A pool has the loans disbursed in one month, quarter or year and never changes. Months on book are calendar months"
+    " since the month of disbursement, which is 0. A pool is shown up to the age of its youngest loan.",
+    "Cumulative net loss: (principal charged off - recoveries) to date ÷ original principal (all disbursed)."
     " Losses are counted to the end of the month of that age, or to the business date.",
-    "Days past due are those of the last closed day of each month, of principal outstanding; blank where that month of"
-    " some loan of the pool is not closed.",
-    "Balances of different currencies are never added up.",
+    "Past due principal is that of the last closed day of each month; blank where that month is not closed for some"
+    " loan of the pool.",
+    "Balances of different currencies are never added.",
 )
 
 
@@ -57,16 +57,16 @@ class VintageAnalysisParameters(UnderConventions, KnownAt, ScopeFilters, AsOf):
     """The form of vintage_analysis."""
 
     cohort: Literal["month", "quarter", "year"] = Field(
-        "quarter", description="The calendar time in which the loans of one pool were disbursed."
+        "quarter", description="The period of disbursement that defines a pool."
     )
-    months: int = Field(36, ge=1, le=360, description="Months on book up to which pools are followed.")
+    months: int = Field(36, ge=1, le=360, description="Maximum months on book shown.")
     pools: int = Field(
-        12, ge=1, le=60, description="How many pools per currency are followed by age, the latest; all are listed."
+        12, ge=1, le=60, description="Number of latest pools per currency shown by age; all pools are listed."
     )
     late_share_of: Literal["original", "outstanding"] = Field(
         "original",
-        description="Past-due principal by age is shown as a share of the pool's original principal, or of"
-        " its principal outstanding at that age.",
+        description="Whether past due principal by age is a share of the pool's original principal or of its principal"
+        " outstanding at that age.",
     )
 
 
@@ -187,7 +187,7 @@ def _matrix(curves: ReportTable, currency: str, measure: ReportColumn) -> Report
     wide = frame[frame["currency"] == currency].pivot(index=_AGE.name, columns="pool", values=measure.name)
     wide = wide.rename_axis(columns=None).dropna(how="all")
     printed = (_AGE, *(ReportColumn(pool, pool, "rate") for pool in wide.columns))
-    none = "no pool is of an age at which the month of each of its loans is closed"
+    none = "no pool has an age at which the month is closed for all its loans"
     return ReportTable(f"{measure.label} {currency}", printed, wide.reset_index(), no_data=none)
 
 

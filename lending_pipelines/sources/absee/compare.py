@@ -34,13 +34,13 @@ def differences(tape: Tape) -> dict[str, str]:
     ]
     days = [(month, month.days_delinquent, late) for month, _, late in pairs if month.days_delinquent is not None]
     found = {
-        "charge_offs": _told(amounts, [row for row in amounts if row[1] != row[2]], "charged off"),
-        "days_past_due": _told(days, [row for row in days if abs(row[1] - row[2]) > DAYS_APART], "days past due"),
+        "charge_offs": _difference(amounts, [row for row in amounts if row[1] != row[2]], "charged off"),
+        "days_past_due": _difference(days, [row for row in days if abs(row[1] - row[2]) > DAYS_APART], "days past due"),
     }
     return {subject: sentence for subject, sentence in found.items() if sentence}
 
 
-def _told(compared: Sequence[tuple], apart: Sequence[tuple], what: str) -> str:
+def _difference(compared: Sequence[tuple], apart: Sequence[tuple], what: str) -> str:
     if not compared:
         return ""
     sentence = f"{len(apart):,} of {len(compared):,} loan-months differ"
