@@ -4,7 +4,7 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.assets.describe import OWNERS, described
+from lending_pipelines.assets.describe import ENGINE, OWNERS, described
 from lending_pipelines.metrics import assignments
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register import Portfolios, membership, ownership
@@ -24,7 +24,7 @@ def _assignment(name: str) -> dict:
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="assignments",
     owners=[*OWNERS, "team:capital-markets"],
-    kinds={"duckdb"},
+    kinds={ENGINE},
 )
 def portfolio_assignments(
     context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource

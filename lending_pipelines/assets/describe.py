@@ -6,12 +6,16 @@ from typing import Any
 import dagster as dg
 
 from lending_pipelines.partitions import BUSINESS_DATES
+from lending_pipelines.settings import Settings
 from lending_pipelines.tables import TABLES, Column
 
 # Backfill policies run a range of days as one run; Dagster marks them as beta.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 OWNERS = ["team:data"]
+
+ENGINE = Settings.from_environment().engine
+"""The compute engine, shown as the kind of assets."""
 
 
 def table_metadata(name: str) -> dict[str, Any]:
@@ -31,7 +35,7 @@ def described(name: str, group: str, owner: str = "team:data") -> dict[str, Any]
         "metadata": table_metadata(name),
         "group_name": group,
         "owners": [owner],
-        "kinds": {"duckdb", "deltalake"},
+        "kinds": {ENGINE, "deltalake"},
     }
 
 

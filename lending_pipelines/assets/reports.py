@@ -4,7 +4,6 @@ Every request has a row in the register's `reports`: pending, generating, then c
 the reason. A report is exported only if the blocking checks pass on all dates that it covers.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,6 @@ from pydantic import Field, create_model
 
 from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
-from lending_pipelines.exports import charts
 from lending_pipelines.exports.export import export
 from lending_pipelines.lake.limits import within
 from lending_pipelines.places import PlacedFile
@@ -176,7 +174,6 @@ def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, A
         "as_of": str(book.as_of),
         "data_versions": dg.MetadataValue.json(book.data_versions),
         **tables,
-        **_chart(book),
     }
 
 
@@ -187,13 +184,3 @@ def _preview(table: ReportTable) -> str:
     rows = table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False, disable_numparse=True)
     cut = f"\n\nFirst {PREVIEW_ROWS} of {len(table.frame):,} rows." if len(table.frame) > PREVIEW_ROWS else ""
     return f"{rows}{cut}"
-
-
-def _chart(book: ReportBook) -> dict[str, dg.MetadataValue]:
-    """The first chart that has rows to draw, as a picture in the materialisation."""
-    tables = {table.title: table for table in book.tables}
-    drawn = next((chart for chart in book.charts if not tables[chart.table].frame.empty), None)
-    if drawn is None:
-        return {}
-    picture = b64encode(charts.png(drawn, tables[drawn.table])).decode()
-    return {f"chart: {drawn.title}": dg.MetadataValue.md(f"![{drawn.title}](data:image/png;base64,{picture})")}

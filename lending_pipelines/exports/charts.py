@@ -74,13 +74,6 @@ def svg(chart: Chart, table: ReportTable) -> str:
     return str(vl_convert.vegalite_to_svg(altair_chart(chart, table).to_dict()))
 
 
-def png(chart: Chart, table: ReportTable) -> bytes:
-    """The chart as PNG, about 1,000 pixels wide."""
-    import vl_convert
-
-    return bytes(vl_convert.vegalite_to_png(altair_chart(chart, table).to_dict(), scale=1.5))
-
-
 def _values(chart: Chart, table: ReportTable, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     rows = table.arrow().select([chart.x, *chart.y]).to_pylist()
     return [

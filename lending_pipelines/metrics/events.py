@@ -20,8 +20,8 @@ RECOVERED_PAYMENT = "recovered_payment"
 
 RECOVERIES = ("recovery", RECOVERED_PAYMENT)
 
-LONGEST_CHAIN = 4
-"""How many reversals in a row, each of the one before, are followed to what the first of them reverses."""
+LONGEST_CHAIN = 2
+"""The longest chain of reversals that counts: the reversal of a reversal. Checks reject longer ones."""
 
 AMOUNTS = (
     "principal_disbursed",

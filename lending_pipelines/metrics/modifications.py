@@ -15,6 +15,17 @@ AMOUNTS = ("payment", "principal")
 """The terms that are added up over the modifications that record them before and after."""
 
 
+def latest_first(modifications: ir.Table, *keys: str) -> ir.IntegerColumn:
+    """The rank of a modification in its group, 0 for the latest: by effective_on, then posted_at, then id.
+
+    Args:
+        modifications: Rows of the table modifications.
+        *keys: The columns that define a group in addition to loan_id.
+    """
+    order = [ibis.desc(modifications[name]) for name in ("effective_on", "posted_at", "modification_id")]
+    return ibis.row_number().over(ibis.window(group_by=["loan_id", *keys], order_by=order))
+
+
 def terms_by_type(modifications: ir.Table, loans: ir.Table) -> ir.Table:
     """Volume and terms per type and currency of the loan.
 
@@ -40,10 +51,7 @@ def outcomes(modifications: ir.Table, positions: ir.Table, last: date, redefault
     redefaulted: the loan is charged off, or active and at least `redefault_days` past due. `positions` is
     loan_positions; a loan that it does not have on that day has no row.
     """
-    latest = ibis.row_number().over(
-        ibis.window(group_by="loan_id", order_by=[ibis.desc(modifications.effective_on), ibis.desc("modification_id")])
-    )
-    of_loans = modifications.mutate(place=latest).filter(lambda rows: rows.place == 0)
+    of_loans = modifications.mutate(place=latest_first(modifications)).filter(lambda rows: rows.place == 0)
     held = positions.filter(positions.business_date == last)
     late = (held.status == "active") & (held.days_past_due >= redefault_days)
     held = held.select(

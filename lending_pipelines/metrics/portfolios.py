@@ -48,6 +48,25 @@ def portfolio_snapshots(
     )
 
 
+def rate_weight(positions: ir.Table) -> ir.DecimalColumn:
+    """annual_rate × principal outstanding of each position, to be summed for `weighted_rate`.
+
+    The product is exact, in hundred-millionths: Spark rounds products of many decimals.
+    """
+    rate = (positions.annual_rate.cast("float64") * RATE_UNIT).round().cast("int64")
+    return rate * positions.principal_outstanding.cast("decimal(38, 2)")
+
+
+def weighted_rate(weight: ir.DecimalValue, balance: ir.DecimalValue) -> ir.DecimalValue:
+    """The average rate from sums of `rate_weight` and of principal outstanding.
+
+    It is null for a balance of zero, and where credit balances bring the balance so near to zero that the quotient is
+    not a rate.
+    """
+    rate = weight.cast("float64") / RATE_UNIT / balance.cast("float64").nullif(0)
+    return (rate.abs() < MOST_RATE).ifelse(rate, ibis.null("float64")).cast(RATE)
+
+
 def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
     """What adds up over loans, and the ratios of it."""
     active = positions.status == "active"
@@ -56,10 +75,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         "total_balance": outstanding,
         "delinquent_amount": delinquency.delinquent(positions.days_past_due).ifelse(outstanding, ZERO),
         "loan_count": active.cast("int64"),
-        # Summed to the last decimal: rounded to cents it would be no average of small balances.
-        # In whole hundred-millionths, because Spark rounds products of many decimals.
-        "rate_weight": (positions.annual_rate.cast("float64") * RATE_UNIT).round().cast("int64")
-        * outstanding.cast("decimal(38, 2)"),
+        "rate_weight": rate_weight(positions),
         "total_disbursed": positions.principal_disbursed,
         "charged_off": positions.principal_charged_off,
     }
@@ -73,11 +89,8 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
     as_they_are = ("interest_receivable", "past_due_amount", "total_collected", "recovered")
     rows = positions.mutate(**sums)
     rows = scopes.roll_up(rows, ["business_date"], [*sums, *as_they_are])
-    balance = rows.total_balance.cast("float64").nullif(0)
-    rate = rows.rate_weight.cast("float64") / RATE_UNIT / balance
     return rows.mutate(
-        # Credit balances can bring the divisor so near zero that the quotient is no rate: it is null then.
-        weighted_avg_rate=(rate.abs() < MOST_RATE).ifelse(rate, ibis.null("float64")).cast(RATE),
+        weighted_avg_rate=weighted_rate(rows.rate_weight, rows.total_balance),
         bucket_breakdown=_breakdown(rows, conventions),
         **{f"par_{days}": ratio(rows[f"late_{days}"], rows.total_balance) for days in PAR_DAYS},
     )

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import charge_offs, delinquency, events, schedules, scopes, spells, timeline
 from lending_pipelines.metrics.events import principal_outstanding
+from lending_pipelines.metrics.modifications import latest_first
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, wide
 from lending_pipelines.tables import DERIVED
 
@@ -234,10 +235,7 @@ def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
         modifications.after_rate.notnull(),
         modifications.before_rate.isnull() | (modifications.before_rate != modifications.after_rate),
     )
-    order = ibis.window(
-        group_by=["loan_id", "effective_on"], order_by=[ibis.desc("posted_at"), ibis.desc("modification_id")]
-    )
-    last_of_day = changes.mutate(rank=ibis.row_number().over(order)).filter(lambda t: t.rank == 0)
+    last_of_day = changes.mutate(rank=latest_first(changes, "effective_on")).filter(lambda t: t.rank == 0)
     first_of_loan = changes.mutate(
         rank=ibis.row_number().over(
             ibis.window(group_by="loan_id", order_by=["effective_on", "posted_at", "modification_id"])

@@ -90,3 +90,23 @@ def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventi
         "from_bucket",
         net_flow_rate=ratio(ibis.coalesce(rows.principal_outstanding, ZERO), rows.opening_principal),
     )
+
+
+def cure_rates(late: ir.Table, *keys: str) -> ir.Table:
+    """Cure rates by key from transitions out of past due buckets.
+
+    Returns the keys, opening_loans, opening_principal, cured_loans, cured_principal, cure_count_rate and
+    cure_balance_rate.
+    """
+    cured = late.to_bucket == "current"
+    sums = late.group_by(*keys).agg(
+        opening_loans=late.loan_count.sum(),
+        opening_principal=late.opening_principal.sum(),
+        cured_loans=ibis.coalesce(late.loan_count.sum(where=cured), 0),
+        cured_principal=ibis.coalesce(late.opening_principal.sum(where=cured), ibis.literal(0, "decimal(38, 2)")),
+    )
+    opening = sums.opening_principal.cast("float64").nullif(0)
+    return sums.mutate(
+        cure_count_rate=sums.cured_loans / sums.opening_loans,
+        cure_balance_rate=sums.cured_principal.cast("float64") / opening,
+    )

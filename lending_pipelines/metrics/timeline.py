@@ -23,6 +23,11 @@ def as_date(moment: ir.DateValue) -> ir.DateValue:
     return moment.cast("timestamp").cast("date")
 
 
+def calendar_months(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
+    """The number of calendar months from the month of one date to the month of another."""
+    return ((end.year() - start.year()) * 12 + end.month() - start.month()).cast("int64")
+
+
 def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str], first: date, last: date) -> ir.Table:
     """The level of intervals [start, end), an empty end meaning open; a later interval ends an earlier one.
 

@@ -15,6 +15,7 @@ from lending_pipelines.metrics import charge_offs, delinquency, events, scopes
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, as_count, money
 from lending_pipelines.metrics.portfolios import PAR_DAYS
 from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.metrics.timeline import calendar_months
 
 Cohort = Literal["month", "quarter", "year"]
 
@@ -36,8 +37,7 @@ def pooled(positions: ir.Table, cohort: Cohort) -> ir.Table:
 
 def months_on_book(disbursed_on: ir.DateColumn, day: ir.DateValue) -> ir.IntegerColumn:
     """Calendar months from the month of disbursement to the day's; 0 for a day before it."""
-    months = (day.year() - disbursed_on.year()) * 12 + day.month() - disbursed_on.month()
-    return ibis.greatest(months, 0).cast("int64")
+    return ibis.greatest(calendar_months(disbursed_on, day), 0)
 
 
 def pools(loans: ir.Table, day: date, conventions: Conventions) -> ir.Table:

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import delinquency
+from lending_pipelines.metrics import delinquency, roll_rates
 from lending_pipelines.reports import columns, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.protocol import ReportSource
@@ -145,9 +145,9 @@ def transition_matrix(rows: ir.Table, rate: str, title: str, conventions: Conven
 def cures(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
     """The rates from each late bucket to current, and from all late buckets together in the totals."""
     late = rows.filter(rows.from_bucket.isin(conventions.buckets[1:]))
-    each = _cures(late, "currency", "from_bucket")
+    each = roll_rates.cure_rates(late, "currency", "from_bucket")
     printed = each.order_by("currency", delinquency.bucket_rank(each.from_bucket, conventions)).select(*_names(_CURES))
-    totals = _cures(late, "currency").order_by("currency").to_pyarrow().to_pylist()
+    totals = roll_rates.cure_rates(late, "currency").order_by("currency").to_pyarrow().to_pylist()
     return ReportTable(
         "Cure rates",
         _CURES,
@@ -176,21 +176,6 @@ def bucket_history(source: ReportSource, covered: Sequence[date], scope: tuple[s
     )
     return ReportTable(
         f"Bucket history {currency}", printed, columns.frame(history.order_by("business_date").select(*_names(printed)))
-    )
-
-
-def _cures(late: ir.Table, *keys: str) -> ir.Table:
-    cured = late.to_bucket == "current"
-    sums = late.group_by(*keys).agg(
-        opening_loans=late.loan_count.sum(),
-        opening_principal=late.opening_principal.sum(),
-        cured_loans=ibis.coalesce(late.loan_count.sum(where=cured), 0),
-        cured_principal=ibis.coalesce(late.opening_principal.sum(where=cured), ibis.literal(0, "decimal(38, 2)")),
-    )
-    opening = sums.opening_principal.cast("float64").nullif(0)
-    return sums.mutate(
-        cure_count_rate=sums.cured_loans / sums.opening_loans,
-        cure_balance_rate=sums.cured_principal.cast("float64") / opening,
     )
 
 

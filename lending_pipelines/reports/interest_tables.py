@@ -12,7 +12,8 @@ from pydantic import Field
 
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.money import ZERO, as_count
-from lending_pipelines.metrics.ratios import ratio, with_share
+from lending_pipelines.metrics.portfolios import rate_weight, weighted_rate
+from lending_pipelines.metrics.ratios import with_share
 from lending_pipelines.reports import columns, in_period
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, PeriodSelection
@@ -141,8 +142,8 @@ class Interest:
 
 
 def _at_end(loans: ir.Table, keys: Sequence[str]) -> ir.Table:
-    outstanding = loans.principal_outstanding.cast("float64")
+    loans = loans.mutate(rate_weight=rate_weight(loans))
     return loans.group_by(*keys).agg(
         active_loans=as_count((loans.status == "active").cast("int64").sum()),
-        contract_rate=ratio((loans.annual_rate.cast("float64") * outstanding).sum(), outstanding.sum()),
+        contract_rate=weighted_rate(loans.rate_weight.sum(), loans.principal_outstanding.sum()).cast("float64"),
     )

@@ -7,10 +7,11 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.delinquency import delinquent
+from lending_pipelines.metrics.timeline import calendar_months
 from lending_pipelines.tables import TABLES, Column
 from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES
 from lending_pipelines.tables.schema import count, ratio
-from lending_pipelines.tapes.parts import Part, TapeContext, months_between, with_columns
+from lending_pipelines.tapes.parts import Part, TapeContext, with_columns
 
 
 def _by_key(table: str, here: str, there: str, fields: Mapping[str, str]) -> Part:
@@ -38,7 +39,7 @@ def original_term_months(loans: ir.Table) -> ir.IntegerColumn:
             for name, period in PAYMENT_FREQUENCIES.items()
             if period
         ),
-        else_=months_between(loans.disbursed_on, loans.matures_on),
+        else_=calendar_months(loans.disbursed_on, loans.matures_on),
     )
 
 
@@ -47,9 +48,9 @@ def _terms(loans: ir.Table, context: TapeContext) -> ir.Table:
     value = loans.collateral_value.nullif(0).cast("float64")
     return loans.mutate(
         original_term_months=original_term_months(loans),
-        months_on_book=months_between(loans.disbursed_on, today),
-        remaining_months=ibis.greatest(months_between(today, loans.matures_on), 0),
-        months_past_due=delinquent(loans.days_past_due).ifelse(months_between(loans.oldest_due_on, today), 0),
+        months_on_book=calendar_months(loans.disbursed_on, today),
+        remaining_months=ibis.greatest(calendar_months(today, loans.matures_on), 0),
+        months_past_due=delinquent(loans.days_past_due).ifelse(calendar_months(loans.oldest_due_on, today), 0),
         original_ltv=loans.original_principal.cast("float64") / value,
         current_ltv=loans.principal_outstanding.cast("float64") / value,
     )

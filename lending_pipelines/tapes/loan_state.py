@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.metrics import charge_offs, events
 from lending_pipelines.metrics.delinquency import delinquent
+from lending_pipelines.metrics.modifications import latest_first
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money
 from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import count, day, flag, text
@@ -22,8 +23,7 @@ def _modifications(loans: ir.Table, context: TapeContext) -> ir.Table:
     every = context.read("modifications")
     has_rows = every.count().as_scalar() > 0
     rows = every.filter(every.effective_on <= context.day).semi_join(context.positions, "loan_id")
-    latest = ibis.window(group_by="loan_id", order_by=[ibis.desc("effective_on"), ibis.desc("modification_id")])
-    rows = rows.mutate(place=ibis.row_number().over(latest))
+    rows = rows.mutate(place=latest_first(rows))
     inside = rows.effective_on >= context.day.replace(day=1)
     longer = (rows.type == "term_extension") & inside
     sums = rows.group_by("loan_id").agg(

@@ -55,8 +55,3 @@ def month_later(day: date) -> date:
     length = calendar.monthrange(first.year, first.month)[1]
     at_end = (day + timedelta(days=1)).day == 1
     return first.replace(day=length if at_end else min(day.day, length))
-
-
-def months_between(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
-    """The number of calendar months from the month of one date to the month of another."""
-    return ((end.year() - start.year()) * 12 + end.month() - start.month()).cast("int64")
