@@ -181,7 +181,7 @@ TOLD = {
     ],
     "transactions.charge_offs_as_booked": [
         "loan_id=8, problem=30.00 of 2024-02-09 received after a charge-off, but not booked as a recovery",
-        "loan_id=9, problem=40.00 of 2024-02-08 charged off beyond the principal outstanding",
+        "loan_id=9, problem=40.00 of 2024-02-08 charged off more than the principal outstanding",
     ],
     "transactions.repaid_after_disbursement": ["transaction_id=T23, loan_id=23"],
     "loan_positions.schedule_covers_principal": ["loan_id=21"],

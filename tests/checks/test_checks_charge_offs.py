@@ -25,7 +25,7 @@ def test_what_is_charged_off_beyond_the_principal_and_what_is_received_afterward
     book(world, "T5", "write_off", FEB_1, "600")
     book(world, "T6", "repayment", FEB_2, "50")
     assert sorted(problems(world)) == [
-        "140.00 of 2025-02-01 charged off beyond the principal outstanding",
+        "140.00 of 2025-02-01 charged off more than the principal outstanding",
         "50.00 of 2025-02-02 received after a charge-off, but not booked as a recovery",
     ]
     assert (
