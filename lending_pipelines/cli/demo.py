@@ -67,6 +67,7 @@ def run_demo(say: Callable[[str], None], progress: Progress, *, yes: bool = Fals
     Args:
         say: Prints a line.
         progress: Called for each finished step.
+        yes: Do not ask before reports in LENDING_HOME are deleted.
 
     Raises:
         DemoError: LENDING_HOME has other content, or an environment variable points outside it.

@@ -171,7 +171,9 @@ def deliveries(
     from lending_pipelines.register import TapeDeliveries
 
     with register_session() as session:
-        echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in TapeDeliveries(session).recent(status, limit)])
+        echo_table(
+            _DELIVERY, [_as_row(session, delivery) for delivery in TapeDeliveries(session).recent(status, limit)]
+        )
 
 
 def deliver(
