@@ -11,6 +11,7 @@ import pytest
 
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine, EngineError, open_engine
+from lending_pipelines.lake.limits import AmountTooLarge
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import TABLES
 
@@ -108,7 +109,8 @@ def test_a_number_that_does_not_fit_fails_and_leaves_the_previous_version(engine
     lake.replace_days("loan_positions", positions(DAYS[:1]), DAYS[0], DAYS[0])
     too_wide = positions(DAYS[:1]).mutate(principal_outstanding=ibis.literal("1" + "0" * 20))
 
-    with pytest.raises(Exception, match=r"NUMERIC_VALUE_OUT_OF_RANGE|CAST_INVALID_INPUT"):
+    # 10^20 is beyond the largest amount.
+    with pytest.raises(AmountTooLarge, match=r"^loan_positions.*9,999,999,999,999,999\.99"):
         lake.replace_days("loan_positions", too_wide, DAYS[0], DAYS[0])
 
     assert (outstanding(lake), lake.version("loan_positions")) == ({DAYS[0]: 1}, 0)
