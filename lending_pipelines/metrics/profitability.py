@@ -17,6 +17,7 @@ SUMS = (
     "interest_earned",
     "fees_earned",
     "principal_charged_off",
+    "principal_written_off",
     "recovered",
     "charge_off_loss",
     "total_collected",
@@ -27,7 +28,7 @@ SUMS = (
 
 
 def loan_profits(positions: ir.Table, fees: ir.Table | None, day: date) -> ir.Table:
-    """The rows of loan_positions of a day with what each loan brought in.
+    """The rows of loan_positions of a day, with principal_written_off, and what each loan brought in.
 
     Adds what `returns.total_returns` adds, fees_earned (fees assessed less waived by the day; null without a table of
     `fees`) and charge_off_loss (principal charged off - recovered).

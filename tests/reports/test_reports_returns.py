@@ -96,6 +96,8 @@ def lake():
                 _flow(3, "L2", "disbursement", BEGAN, "1000.00"),
                 _flow(4, "L2", "recovery", JAN, "250.00"),
                 _flow(5, "L2", "recovery", date(2026, 2, 1), "9.00"),  # after the day
+                _flow(8, "L2", "charge_off", DEC, "700.00"),
+                _flow(9, "L2", "write_off", JAN, "300.00"),
                 _flow(6, "L3", "disbursement", BEGAN, "1000.00"),
                 _flow(7, "=Ø", "disbursement", BEGAN, "400.00"),
             ],
@@ -338,3 +340,14 @@ def test_a_vintage_of_one_loan_earns_what_the_loan_does(home_source):
         for name in ("irr", "irr_with_residual", "moic", "total_return"):
             expected = alone[row["scope_id"]][name]
             assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-9)), (row, name)
+
+
+def test_write_offs_are_apart_from_charge_offs_in_loans_and_sums(lake):
+    # Of the 1,000.00 of L2, 700.00 were charged off in December and the other 300.00 written off in January.
+    book = generate(lake, "loan_profitability")
+    loans = {row["loan_id"]: row for row in rows(book, "Loans")}
+    assert picked([loans["L2"], loans["L1"]], "principal_charged_off", "principal_written_off") == [
+        ("1000.00", "300.00"),
+        ("0.00", "0.00"),
+    ]
+    assert picked(rows(book, "Summary"), "currency", "principal_written_off") == [("EUR", "0.00"), ("USD", "300.00")]

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from lending_pipelines.metrics import events, profitability, returns
+from lending_pipelines.metrics import events, profitability, returns, revenue
 from lending_pipelines.reports import columns, days, in_period, no_data, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
@@ -16,7 +16,9 @@ from lending_pipelines.reports.protocol import ReportSource, report_book
 _BROUGHT = (
     *columns.lake_columns("loan_positions", "principal_disbursed", "interest_earned"),
     ReportColumn("fees_earned", "Fees earned", "money"),
-    *columns.lake_columns("loan_positions", "principal_charged_off", "recovered"),
+    *columns.lake_columns("loan_positions", "principal_charged_off"),
+    ReportColumn("principal_written_off", "Of it write-offs", "money"),
+    *columns.lake_columns("loan_positions", "recovered"),
     ReportColumn("charge_off_loss", "Charge-off loss", "money"),
     *columns.lake_columns("loan_positions", "total_collected"),
     *return_columns.EARNED,
@@ -75,7 +77,9 @@ class LoanProfitability:
         day = self.covers(parameters, source)[0]
         where = scopes.chosen_title(parameters, source, day)
         fees = source.table("fees") if no_data.has_rows(source, "fees") else None
-        profits = profitability.loan_profits(scopes.chosen_loans(parameters, source, day), fees, day)
+        loans = scopes.chosen_loans(parameters, source, day)
+        loans = revenue.with_written_off(loans, source.table("transactions"), day)
+        profits = profitability.loan_profits(loans, fees, day)
         none = f"there is no loan of {where} on {day}"
         summary = _summary(profits, none)
         products = [_by_product(profits, source, currency, none) for currency in summary.frame["currency"]]
