@@ -1,6 +1,7 @@
 """The command `lending`: what it prints, what it leaves, and one line and status 1 for what the user can mend."""
 
 import hashlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,7 @@ def test_the_demo_asks_before_it_deletes_reports_that_it_did_not_make(home, monk
     before = home.versions()
     asked = []
     monkeypatch.setattr("typer.echo", lambda text, **_: asked.append(text))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
 
     with pytest.raises(LendingError, match="nothing was changed"):
         run_demo(print, lambda step, seconds: None)
@@ -223,7 +225,7 @@ def test_tapes_are_configured_from_a_file_that_is_checked_first(home, tmp_path, 
 
     file.write_text(f'name = "Other"\nportfolio = "{PORTFOLIO}"\nrequired_fields = ["loan_id", "statuss"]\n')
     refused = failed(monkeypatch, capsys, "tape-config", str(file))
-    assert refused == "Error: tape 'Other': there is no field 'statuss': did you mean 'status'?\n"
+    assert refused == "Error: tape 'Other': unknown field 'statuss': did you mean 'status'?\n"
 
 
 def test_tape_fields_and_templates_are_listed():
@@ -257,4 +259,4 @@ def test_a_tape_is_delivered_by_hand_and_listed_with_its_receipt(home, tmp_path,
     assert f"tape 'By hand' of {LAST}: nothing to deliver: no destination configured, already delivered" in again
     not_closed = failed(monkeypatch, capsys, "deliver", "By hand", str(OPEN))
     assert f"{OPEN} is not closed: run `lending close --from {OPEN} --to {OPEN}` first" in not_closed
-    assert f"{OPEN}    pending " in invoke("deliveries", "--status", "pending").stdout
+    assert f"{OPEN}  pending " in invoke("deliveries", "--status", "pending").stdout

@@ -47,17 +47,22 @@ def test_the_help_of_a_report_says_what_a_parameter_may_be():
 
 def test_portfolios_and_investors_are_listed_with_loans_and_balances_of_the_last_closed_day(home: Home):
     rows = home.rows("loan_positions", LAST, LAST)
-    in_portfolio = [row for row in rows if row["portfolio_id"]]
-    balance = sum((row["principal_outstanding"] for row in in_portfolio), Decimal(0))
+
+    def held(column: str) -> str:
+        """The number of loans and their balance in each currency, as they are printed."""
+        found = [row for row in rows if row[column]]
+        balances = {row["currency"]: Decimal(0) for row in sorted(found, key=lambda row: row["currency"])}
+        for row in found:
+            balances[row["currency"]] += row["principal_outstanding"]
+        return f"{len(found)}  " + " + ".join(f"{amount:,} {currency}" for currency, amount in balances.items())
+
     headers, line, _, day = lending("portfolio", "list").splitlines()
     assert headers.split() == ["name", "status", "priority", "opened", "closed", "kind", "loans", "balance"]
     assert line.startswith(PORTFOLIO)
-    assert line.endswith(f"{len(in_portfolio)}  {balance:,.2f} {rows[0]['currency']}")
+    assert line.endswith(held("portfolio_id"))
     assert day == f"Loans and balances are those of {LAST}."
 
-    owned = [row["principal_outstanding"] for row in rows if row["investor_id"]]
-    line = lending("investor", "list").splitlines()[1]
-    assert f"{len(owned)}  {sum(owned, Decimal(0)):,.2f} " in line
+    assert lending("investor", "list").splitlines()[1].endswith(held("investor_id"))
 
 
 def test_tapes_are_listed_shown_edited_paused_resumed_and_retired(home: Home, tmp_path, monkeypatch):

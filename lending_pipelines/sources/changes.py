@@ -79,8 +79,8 @@ def in_future(table: Table, rows: ir.Table, now: datetime) -> list[str]:
     """A warning for each timestamp column with values after `now` (UTC), with the rows."""
     told = []
     columns = [column.name for column in table.columns if column.type.startswith("timestamp")]
-    lates = [rows.filter(rows[column] > now) for column in columns]
-    for column, late, number in zip(columns, lates, counts(*lates), strict=True):
+    late_rows = [rows.filter(rows[column] > now) for column in columns]
+    for column, late, number in zip(columns, late_rows, counts(*late_rows), strict=True):
         if number:
             told.append(
                 f"{table.name}: {number} rows have {column} in the future ({_keys(table, late, number, column)})"
