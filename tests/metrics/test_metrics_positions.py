@@ -82,10 +82,9 @@ def test_a_reversal_undoes_from_its_own_day(book):
     usual(book)
     paid = pay(book, "2025-02-10")
     undone = book.reverse(paid, "2025-02-20")
-    redone = book.reverse(undone, "2025-02-25")
-    book.reverse(redone, "2025-03-01")
-    outstanding = column(book.positions("2025-02-09", "2025-03-02"), "principal_outstanding")
-    days = ("02-09", "02-10", "02-19", "02-20", "02-24", "02-25", "02-28", "03-01")
+    book.reverse(undone, "2025-02-25")
+    outstanding = column(book.positions("2025-02-09", "2025-02-26"), "principal_outstanding")
+    days = ("02-09", "02-10", "02-19", "02-20", "02-24", "02-25", "02-26")
     assert [outstanding[f"2025-{on}"] for on in days] == [
         "1000.00",
         "500.00",
@@ -94,7 +93,6 @@ def test_a_reversal_undoes_from_its_own_day(book):
         "1000.00",
         "500.00",
         "500.00",
-        "1000.00",
     ]
 
 
