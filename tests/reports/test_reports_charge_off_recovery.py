@@ -74,7 +74,7 @@ def test_loans_are_those_with_something_charged_off_or_recovered():
         "700.00",
     ]
     quiet = generate(revenue_lake(), "charge_off_recovery", product="B")
-    assert table(quiet, "Loans").no_data == ("there is no charge-off and no recovery from 2025-02-01 to 2025-02-28")
+    assert table(quiet, "Loans").no_data == ("no charge-off and no recovery from 2025-02-01 to 2025-02-28")
 
 
 def test_without_the_day_before_nothing_of_it_is_known():

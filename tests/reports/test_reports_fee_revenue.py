@@ -62,7 +62,7 @@ def test_a_period_without_fees_is_zero_where_the_source_has_some():
     days = {"period": "custom", "from_date": "2025-02-27", "to_date": "2025-02-28"}
     book = generate(revenue_lake(), "fee_revenue", **days)
     assert [amounts(row) for row in rows(book, "Summary")] == [[0, "0.00", "0.00", "0.00", "0.00"]] * 2
-    assert table(book, "By type").no_data == "there is no fee from 2025-02-27 to 2025-02-28"
+    assert table(book, "By type").no_data == "no fee from 2025-02-27 to 2025-02-28"
 
 
 def test_only_the_last_day_is_covered():

@@ -81,7 +81,7 @@ def test_no_payments_no_table_and_no_book_are_told_apart():
 
     only_february = {"period": "custom", "from_date": "2025-02-06", "to_date": "2025-02-14"}
     lake = revenue_lake(transactions=[row for row in revenue_lake().rows["transactions"] if row["loan_id"] == "L2"])
-    assert reasons(lake, **only_february) == {"there is no payment from 2025-02-06 to 2025-02-14"}
+    assert reasons(lake, **only_february) == {"no payment from 2025-02-06 to 2025-02-14"}
     assert reasons(revenue_lake(transactions=[])) == {"the source has no transactions"}
     before = {"period": "custom", "from_date": "2024-12-01", "to_date": "2024-12-31"}
     assert reasons(revenue_lake(), **before) == {"no loan was disbursed by 2024-12-31"}
