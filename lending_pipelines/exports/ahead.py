@@ -1,4 +1,4 @@
-"""Work on a few items at once, results in order: how formatting keeps up with reading."""
+"""Processes a few items in parallel with results in order, so that formatting keeps up with reading."""
 
 import os
 from collections import deque
@@ -13,10 +13,10 @@ Result = TypeVar("Result")
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
 ) -> Generator[Result, None, None]:
-    """`work` of each item, in the order of the items, by `workers` threads (as many as processors if not said).
+    """Apply `work` to each item with `workers` threads, by default one per processor; results in the items' order.
 
-    The items are read by the caller's thread, and only one more than there are workers is held, so memory stays flat.
-    One worker: the work is never done twice at once, and in order.
+    The caller's thread reads the items, at most one more than there are workers, so memory use is constant. One worker
+    processes the items one after the other.
     """
     workers = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:

@@ -1,6 +1,6 @@
-"""Charts: one Altair spec per chart, drawn as SVG for PDF and as PNG for Dagster, and ready for a browser.
+"""Charts: one Altair spec per chart, drawn as SVG for PDF.
 
-A spec carries its data. Money is drawn as floating point; the numbers themselves are in the tables.
+A spec contains its data. Amounts are drawn as floats; the exact numbers are in the tables.
 """
 
 import textwrap
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import altair as alt
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#B2A100")
-"""Told apart by colour-blind readers: Okabe and Ito 2008, its yellow darkened to be seen on white."""
+"""Colours that colour-blind readers can distinguish: Okabe and Ito 2008, with a darker yellow for white paper."""
 
-# Lines are told apart in black and white too.
+# Dashes distinguish lines in black and white.
 _DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 1, 2, 1, 2])
 _MOST_TICKS = 13
 _MOST_POINTS = 60
-# d3 writes G for a thousand millions.
+# d3 writes G for a billion.
 _SHORT = "replace(format(datum.value, '.3~s'), 'G', 'B')"
 _TICKS: dict[Kind, Mapping[str, Any]] = {
     "money": {"labelExpr": _SHORT},
@@ -27,7 +27,7 @@ _TICKS: dict[Kind, Mapping[str, Any]] = {
     "rate": {"format": "~%"},
     "percent": {"labelExpr": "format(datum.value, '~g') + '%'"},
 }
-# The first is in vl-convert, the second in typst: what is drawn does not depend on the fonts of the machine.
+# The first font is in vl-convert, the second in typst, so charts do not depend on the machine's fonts.
 _FONTS = "Liberation Sans, Libertinus Serif, sans-serif"
 
 
@@ -89,10 +89,10 @@ def _values(chart: Chart, table: ReportTable, labels: Mapping[str, str]) -> list
 
 
 def _x(alt: Any, chart: Chart, table: ReportTable, kind: Kind, label: str) -> Any:
-    """Time is to scale under a line; bars stand in the order of the rows, whatever they are of."""
+    """A temporal axis for lines; an ordinal axis in row order for bars."""
     if chart.kind == "line" and kind in ("date", "instant"):
         days = table.arrow()[chart.x].drop_null().unique().to_pylist()
-        # The days of the table as ticks, so that a month's end is not read off between two months' beginnings.
+        # Use the table's days as ticks, so that month ends are not placed between month starts.
         ticks = [alt.DateTime(year=d.year, month=d.month, date=d.day, utc=True) for d in days]
         axis = alt.Axis(format="%Y-%m-%d", labelOverlap="parity", labelSeparation=6, grid=False)
         if len(days) <= _MOST_TICKS:

@@ -1,7 +1,7 @@
 """CSV: UTF-8, a header of column names, ISO dates, plain decimals, text in quotes, an empty field for null.
 
-Totals are left out, so that adding up a column gives its total. A book of one table is one file; one of more tables is
-a zip of a file per table and cover.csv.
+Totals are left out, so that the sum of a column is its total. A book of one table is one file; a book of several tables
+is a zip with a file per table and cover.csv.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from lending_pipelines.exports.sheet import Sheet, sheets_of
 from lending_pipelines.exports.zipped import write_tables
 from lending_pipelines.reports.book import Cover, Kind, ReportBook
 
-# Six decimals, as rates have: more would be printed with an exponent.
+# Six decimals as in rates; more would be printed with an exponent.
 _FRACTION = pa.decimal128(38, 6)
 
 
 def write_book(book: ReportBook, sink: Any) -> int:
-    """Write a book; the number of rows written."""
+    """Write a book. Returns the number of rows written."""
     if len(book.tables) == 1:
         return write_sheet(next(sheets_of(book)), sink)
     with StableZip(sink) as archive:
@@ -33,7 +33,7 @@ def write_book(book: ReportBook, sink: Any) -> int:
 
 
 def write_sheet(sheet: Sheet, sink: Any) -> int:
-    """Write one table, slice by slice; the number of rows written."""
+    """Write one table in slices. Returns the number of rows written."""
     header = [quoted(column.name) for column in sheet.columns]
     schema = pa.schema(
         [

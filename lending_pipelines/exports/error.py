@@ -1,7 +1,7 @@
-"""The error of everything that is exported."""
+"""The error class of exports."""
 
 from lending_pipelines.errors import LendingError
 
 
 class ExportError(LendingError):
-    """What is to be exported cannot be written, or a file of rows not be read, as asked."""
+    """A report or rows cannot be written, or a file of rows cannot be read."""

@@ -1,4 +1,4 @@
-"""Writes a report book, or a stream of rows, as a file of a format at a place."""
+"""Writes a report book or a stream of rows to a location in a file format."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
 
 
 def _write_xlsx_book(book: ReportBook, sink: Any) -> int:
-    from lending_pipelines.exports import xlsx  # openpyxl takes a sixth of a second, which no other command needs.
+    from lending_pipelines.exports import xlsx  # openpyxl takes a sixth of a second to import, and only xlsx needs it.
 
     return xlsx.write_book(book, sink)
 
@@ -31,18 +31,20 @@ _BOOK_WRITERS = {
     "json": json.write_book,
     "parquet": parquet.write_book,
 }
-# Formats that hold one table a file.
+# Formats with one table per file.
 _ZIPPED = ("csv", "parquet")
 
 
 def export(book: ReportBook, output_format: str, url: str) -> PlacedFile:
-    """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .pdf, …
+    """Write the book to `url` plus the suffix of the format, if it is not there: .csv, .xlsx, .pdf, …
 
-    A book of more than one table is a zip in CSV and Parquet. Equal books make equal bytes. ExportError when
-    the format is unknown or the place cannot be written.
+    A book of several tables is a zip in CSV and Parquet. Equal books give equal bytes.
+
+    Raises:
+        ExportError: The format is unknown or the location cannot be written.
     """
     if output_format not in _BOOK_WRITERS:
-        raise ExportError(f"a report cannot be written as {output_format!r}: choose {', '.join(_BOOK_WRITERS)}")
+        raise ExportError(f"unknown report format {output_format!r}: write one of {', '.join(_BOOK_WRITERS)}")
     zipped = output_format in _ZIPPED and len(book.tables) > 1
     with placing(_suffixed(url, "zip" if zipped else output_format)) as sink:
         rows = _BOOK_WRITERS[output_format](book, sink)
@@ -57,15 +59,22 @@ def export_rows(
     cover: Cover,
     shape: xml.XmlShape | None = None,
 ) -> PlacedFile:
-    """Write rows as they are read, in flat memory, at `url` plus the suffix of the format: .csv, .xlsx, .parquet, .xml.
+    """Write rows while they are read, in constant memory, to `url` plus the suffix: .csv, .xlsx, .parquet, .xml.
 
-    The reader's columns are those of `columns`, by name and in order. The cover is a worksheet in XLSX and metadata in
-    Parquet; CSV and XML have no place for it, what must travel with it goes in a manifest. XML needs a `shape`.
-    ExportError as in `export`.
+    Args:
+        reader: The rows; its columns are those of `columns`, in order.
+        columns: The columns.
+        output_format: The format.
+        url: The location without suffix.
+        cover: A worksheet in XLSX and metadata in Parquet. CSV and XML have no cover.
+        shape: The structure of the XML; required for XML only.
+
+    Raises:
+        ExportError: The format is unknown or the location cannot be written.
     """
     names = [column.name for column in columns]
     if reader.schema.names != names:
-        raise ExportError(f"{url}: the rows have the columns {reader.schema.names}, not {names}")
+        raise ExportError(f"{url}: the rows have the columns {reader.schema.names}, expected {names}")
     sheet = Sheet(cover.title, tuple(columns), reader.schema, iter(reader))
     writers: dict[str, Any] = {
         "csv": lambda sink: csv.write_sheet(sheet, sink),
@@ -75,7 +84,7 @@ def export_rows(
     if shape:
         writers["xml"] = lambda sink: xml.write_sheet(sheet, shape, sink)
     if output_format not in writers:
-        raise ExportError(f"rows cannot be written as {output_format!r}: choose {', '.join(writers)}")
+        raise ExportError(f"unknown row format {output_format!r}: write one of {', '.join(writers)}")
     with placing(_suffixed(url, output_format)) as sink:
         rows = writers[output_format](sink)
     return sink.placed(rows)

@@ -1,7 +1,7 @@
-"""Spreadsheet formula injection: which text a spreadsheet would run as a formula, and how it is made harmless.
+"""Spreadsheet formula injection: finds text that a spreadsheet would run as a formula, and makes it harmless.
 
 Source: OWASP, CSV Injection: = + - @ tab, carriage return and line feed, and the full-width = + - @; here also after
-leading blanks and invisible characters. Only text is touched: a negative number is no formula.
+leading blanks and invisible characters. Only text is changed: a negative number is not a formula.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Literal characters, because the same pattern is read by re and by Arrow's RE2.
+# Literal characters, because both re and Arrow's RE2 read the pattern.
 _BLANKS = "\\x00-\\x20\u00a0\u200b\ufeff"
 FORMULA = f"^(?:[\t\r\n]|[{_BLANKS}]*[=+@＝＋－＠-])"
 """The pattern of such text, for re and for Arrow."""
@@ -18,17 +18,17 @@ _COMPILED = re.compile(FORMULA)
 
 
 def is_formula(text: str) -> bool:
-    """Whether a spreadsheet could take the text for a formula."""
+    """Whether a spreadsheet could treat the text as a formula."""
     return _COMPILED.match(text) is not None
 
 
 def quoted(text: str) -> str:
-    """The text, with a single quote before it when it could be taken for a formula."""
+    """The text, with a leading single quote if a spreadsheet could treat it as a formula."""
     return f"'{text}" if is_formula(text) else text
 
 
 def quoted_column(values: pa.Array) -> pa.Array:
-    """`quoted` for a whole column of strings."""
+    """`quoted` for a column of strings."""
     suspect = pc.fill_null(pc.match_substring_regex(values, FORMULA), False)
     if not pc.any(suspect).as_py():
         return values

@@ -1,7 +1,7 @@
 """JSON: a book as one object whose structure does not change, one row a line, described in docs/report-formats.md.
 
-The JSON type follows from a column's kind alone: money is decimal text, exact in every language; other numbers are
-numbers, days and instants ISO text, flags true or false, and what is not there is null.
+The JSON type depends only on a column's kind: amounts are decimal text, exact in every language; other numbers are
+numbers, dates and timestamps ISO text, flags true or false, and missing values null.
 """
 
 import json
@@ -17,7 +17,7 @@ from lending_pipelines.reports.book import Kind, ReportBook, ReportColumn
 
 
 def write_book(book: ReportBook, sink: Any) -> int:
-    """Write a book; the number of rows written. ExportError when a block is not ready for JSON or takes a name."""
+    """Write a book. Returns the number of rows. Raises ExportError when a block is not JSON or its name is taken."""
     rows = 0
     try:
         opening = _text(_about(book))
@@ -32,7 +32,7 @@ def write_book(book: ReportBook, sink: Any) -> int:
 
 
 def _about(book: ReportBook) -> dict[str, Any]:
-    """Everything but the tables."""
+    """The document without the tables."""
     about = {
         "report_type": book.report_type,
         "title": book.title,

@@ -1,4 +1,4 @@
-"""Names that titles become: worksheets and files, valid and told apart."""
+"""Names of worksheets and files from titles, valid and unique."""
 
 import re
 import unicodedata
@@ -14,13 +14,13 @@ def sheet_names(titles: Iterable[str]) -> list[str]:
 
 
 def file_names(titles: Iterable[str]) -> list[str]:
-    """A file name without suffix per title: words in lower case, joined by underscores."""
+    """A file name without suffix per title: lower-case words joined by underscores."""
     return _told_apart((_file_name(title) for title in titles), lambda name, room: name[: _FILE_CHARACTERS - room])
 
 
 def _sheet_name(title: str) -> str:
     name = re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", title).strip().strip("'").strip() or "Sheet"
-    # Excel keeps this name for itself.
+    # Excel reserves this name.
     return f"{name}_" if name.casefold() == "history" else name
 
 
@@ -29,7 +29,7 @@ def _file_name(title: str) -> str:
 
 
 def _shorten(name: str, room: int) -> str:
-    """The name in at most 31 UTF-16 units less `room`, with no half character at its end."""
+    """The name in at most 31 UTF-16 units minus `room`, without a partial character at its end."""
     units = name.encode("utf-16-le")[: 2 * (_SHEET_UNITS - room)]
     return units.decode("utf-16-le", errors="ignore").rstrip(" '")
 

@@ -18,7 +18,7 @@ _GROUP_ROWS = 122_880
 
 
 def write_book(book: ReportBook, sink: Any) -> int:
-    """Write a book; the number of rows written."""
+    """Write a book. Returns the number of rows written."""
     if len(book.tables) == 1:
         return write_sheet(next(sheets_of(book)), book.cover, sink)
     with StableZip(sink) as archive:
@@ -26,14 +26,14 @@ def write_book(book: ReportBook, sink: Any) -> int:
 
 
 def write_sheet(sheet: Sheet, cover: Cover, sink: Any) -> int:
-    """Write one table, in row groups of equal size; the number of rows written."""
+    """Write one table in row groups of equal size. Returns the number of rows written."""
     about = json.dumps({"title": cover.title, **{name: dict(values) for name, values in cover.sections.items()}})
     fields = [
         field.with_metadata({"kind": column.kind, "label": column.label})
         for field, column in zip(sheet.schema, sheet.columns, strict=True)
     ]
     schema = pa.schema(fields, {"cover": about})
-    # Amounts as integers, plain: half the time and two thirds of the bytes of a dictionary of them.
+    # Plain integers for amounts take half the time and two thirds of the bytes of a dictionary encoding.
     named = [field.name for field in schema if not pa.types.is_decimal(field.type)]
     with pq.ParquetWriter(
         sink, schema, compression="zstd", store_decimal_as_integer=True, use_dictionary=named
@@ -43,5 +43,5 @@ def write_sheet(sheet: Sheet, cover: Cover, sink: Any) -> int:
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
             return batch.num_rows
 
-        # In a thread of its own, while the next batch is read.
+        # Writes in another thread while the next batch is read.
         return sum(in_order(write, sheet.slices(_GROUP_ROWS), workers=1))

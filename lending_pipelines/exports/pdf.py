@@ -19,7 +19,7 @@ from lending_pipelines.exports.printed import clean, printed, total_row
 from lending_pipelines.reports.book import Kind, ReportBook, ReportTable
 
 PRINTED_ROWS = 2000
-"""The rows of a table that are printed; how many are left out is said above them."""
+"""The maximum number of printed rows per table. A note above the table says how many are left out."""
 
 _TEMPLATE = resources.files("lending_pipelines.exports").joinpath("report.typ")
 _NUMBERS: tuple[Kind, ...] = ("money", "rate", "ratio", "percent", "count")
@@ -30,13 +30,13 @@ _NO_FONT = re.compile(r'the text `"(.+?)"` could not be displayed')
 
 
 def write_book(book: ReportBook, sink: Any) -> int:
-    """Write a book; the number of rows printed. ExportError when Typst refuses the document."""
+    """Write a book and return the number of rows printed. Raises ExportError when Typst rejects the document."""
     sink.write(_typeset(document_of(book)))
     return sum(min(len(table.frame), PRINTED_ROWS) for table in book.tables)
 
 
 def document_of(book: ReportBook) -> dict[str, Any]:
-    """What the template draws, ready for JSON: every number printed as text, every table in parts that fit."""
+    """The template's input as JSON values: all numbers as text, wide tables split into parts."""
     grids = [upright(_grid(table)) for table in book.tables]
     landscape = any(fitting(grid, PORTRAIT) is None for grid in grids)
     title = clean(book.title)
@@ -88,7 +88,7 @@ def _table(table: ReportTable, grid: Grid, book: ReportBook, landscape: bool) ->
 
 
 def _left_out(table: ReportTable) -> str:
-    """What is said of rows that are not printed; nothing when all are."""
+    """The note on rows that are not printed; empty if all are."""
     rows = len(table.frame)
     if rows <= PRINTED_ROWS:
         return ""
@@ -104,7 +104,7 @@ def _lines(values: Mapping[str, str]) -> list[list[str]]:
 
 
 def _typeset(document: Mapping[str, Any]) -> bytes:
-    """The PDF: with the fonts of the typst package, else with those of the machine too, else not for archives."""
+    """The PDF with the fonts of the typst package; if they lack a character, with the machine's fonts or not PDF/A."""
     lacking: list[str] = []
     for system_fonts in (False, True):
         try:
@@ -116,7 +116,7 @@ def _typeset(document: Mapping[str, Any]) -> bytes:
 
 
 def _letters(refusal: str) -> list[str]:
-    """The characters that no font has, from what Typst says of them: as they are, or as `\\u{e47}`."""
+    """The characters that no font has, read from Typst's message: as they are, or as `\\u{e47}`."""
     texts = "".join(_NO_FONT.findall(refusal))
     return sorted({*re.sub(r"\\u\{([0-9a-f]+)\}", lambda code: chr(int(code[1], 16)), texts)})
 

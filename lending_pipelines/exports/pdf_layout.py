@@ -1,7 +1,7 @@
-"""How a table fits on paper: font size, column widths, and what is done with a table that is too wide for the page.
+"""Fits a table on paper: font size, column widths, and the layout of tables wider than the page.
 
-A table of few rows is turned over, so that its columns stand below one another; one of many rows is split into parts
-that each repeat the key columns. Widths are estimated from the letters of the font in report.typ.
+A wide table with few rows is transposed; one with many rows is split into parts that each repeat the key columns.
+Widths are estimated from the letter widths of the font in report.typ.
 """
 
 import heapq
@@ -36,7 +36,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as text, totals below its rows. `right`: columns that stand on the right; `whole`: never wrapped."""
+    """A table as text, totals below its rows. `right`: right-aligned columns; `whole`: columns that are not wrapped."""
 
     labels: list[str]
     right: list[bool]
@@ -45,7 +45,7 @@ class Grid:
     totals: list[list[str]]
 
     def columns(self, numbers: Sequence[int]) -> "Grid":
-        """Some of the columns."""
+        """A grid of some of the columns."""
         return Grid(
             [self.labels[n] for n in numbers],
             [self.right[n] for n in numbers],
@@ -55,7 +55,7 @@ class Grid:
         )
 
     def turned(self) -> "Grid":
-        """The table with its columns as rows; the first column that tells the rows apart becomes the header."""
+        """The transposed table; the first column that distinguishes the rows becomes the header."""
         lines = [list(line) for line in zip(self.labels, *self.rows, *self.totals, strict=True)]
         header = lines.pop(next((n for n, line in enumerate(lines) if len(set(line)) == len(line)), 0))
         return Grid(header, [False, *[True] * (len(header) - 1)], [False] * len(header), lines, [])
@@ -71,7 +71,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Part:
-    """What is printed side by side: a grid whose words fit the widths of its look. `caption` tells parts apart."""
+    """A grid that fits on the page with the widths of its look. `caption` distinguishes the parts of a table."""
 
     grid: Grid
     look: Look
@@ -79,18 +79,18 @@ class Part:
 
 
 def upright(grid: Grid) -> Grid:
-    """The grid, turned when it has few rows and is too wide for a page in portrait."""
+    """The grid, transposed if it has few rows and is too wide for a portrait page."""
     few = len(grid.rows) + len(grid.totals) <= _FEW_ROWS
     return grid.turned() if few and fitting(grid, PORTRAIT) is None else grid
 
 
 def fitting(grid: Grid, room: float) -> Look | None:
-    """The most comfortable look in which all columns stand side by side; None when there is none."""
+    """The most comfortable look in which all columns fit side by side; None if there is none."""
     return next((look for look in _looks(grid) if sum(look.widths) <= room), None)
 
 
 def parts(grid: Grid, room: float) -> list[Part]:
-    """The grid in as few parts as it takes, each with the key columns."""
+    """The grid in as few parts as possible, each with the key columns."""
     whole = fitting(grid, room)
     if whole is not None:
         return [_part(grid, whole, range(len(whole.widths)))]
@@ -105,7 +105,7 @@ def parts(grid: Grid, room: float) -> list[Part]:
 
 
 def breakable(text: str, points: float, size: float) -> str:
-    """The text with invisible places to break in words that are wider than a line, and nowhere else."""
+    """The text with zero-width break points in words that are wider than a line."""
     room = points / size + _ROUNDING
     if len(text) < room or ems(text) <= room:
         return text
@@ -114,7 +114,7 @@ def breakable(text: str, points: float, size: float) -> str:
 
 
 def ems(text: str) -> float:
-    """The width of the text in ems, about; rather too wide than too narrow."""
+    """The approximate width of the text in ems, rather too large than too small."""
     return sum(_EMS.get(letter) or _em(letter) for letter in text)
 
 
@@ -135,7 +135,7 @@ def _looks(grid: Grid) -> Iterator[Look]:
 
 
 def _ems_of_column(grid: Grid, n: int, widest: float) -> float:
-    """The width of a column: numbers whole, text and headers no wider than `widest` and wrapped."""
+    """The width of a column: numbers are not wrapped; text and headers are wrapped at `widest`."""
     cells = max((ems(text) for text in _longest(row[n] for row in grid.rows)), default=0.0)
     natural = max(cells, *(_BOLD * ems(row[n]) for row in grid.totals), 1.0)
     words = max(map(ems, grid.labels[n].split()), default=0.0)
@@ -148,7 +148,7 @@ def _longest(texts: Iterable[str]) -> list[str]:
 
 
 def _split(grid: Grid, look: Look, room: float) -> tuple[list[int], list[list[int]]]:
-    """The key columns, and the others in groups that fit beside them."""
+    """The key columns, and the other columns in groups that fit next to them."""
     keys = _keys(grid, look.widths, room / 3)
     free = room - sum(look.widths[n] for n in keys)
     groups: list[list[int]] = [[]]
@@ -160,7 +160,7 @@ def _split(grid: Grid, look: Look, room: float) -> tuple[list[int], list[list[in
 
 
 def _keys(grid: Grid, widths: Sequence[float], room: float) -> list[int]:
-    """The columns that say what a row is of: the text before the first number, as far as there is room for it."""
+    """The columns that identify a row: the text columns before the first number, as far as they fit."""
     text = next((n for n, right in enumerate(grid.right) if right), len(grid.right))
     roomy = sum(width <= room for width in accumulate(widths[:text]))
     return list(range(max(1, min(roomy, len(widths) - 1))))

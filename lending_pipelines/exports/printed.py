@@ -1,6 +1,6 @@
-"""Values as people read them on paper: what a kind of column looks like, and what stands in the place of nothing.
+"""Values as printed on paper: the text of each kind of column, and of missing values.
 
-How wide a value is belongs in pdf_layout.py; what a spreadsheet shows is its number format, in xlsx_styles.py.
+Widths are computed in pdf_layout.py; number formats of spreadsheets are in xlsx_styles.py.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from lending_pipelines.reports.book import Kind, ReportColumn
 
 MISSING = "–"
-"""Printed for a value that there is not: an empty cell could be a mistake of the printer."""
+"""Printed for a missing value, because an empty cell could be a printing error."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -27,19 +27,19 @@ def printed(value: Any, kind: Kind) -> str:
 
 
 def clean(text: str) -> str:
-    """The text on one line, with � for control characters and what is no character."""
+    """The text on one line, with � for control characters and invalid characters."""
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.split("\n")).replace("\t", " "))
 
 
 def total_row(columns: Sequence[ReportColumn], total: Mapping[str, Any]) -> dict[str, Any]:
-    """The total by column name, with `Total EUR` in the first column unless the total says what stands there."""
+    """The total by column name, with `Total EUR` in the first column unless the total has its own label."""
     first = columns[0].name
     label = " ".join(("Total", total.get("currency", ""))).strip()
     return {**total, first: label if first == "currency" else total.get(first, label)}
 
 
 def _number(pattern: str) -> Callable[[Any], str]:
-    # A typographic minus is as wide as a digit's plus, and no line breaks after it.
+    # A typographic minus has the width of a digit, and lines do not break after it.
     return lambda value: pattern.format(value).replace("-", "−")
 
 

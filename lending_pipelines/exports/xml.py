@@ -31,7 +31,7 @@ class XmlShape:
 def write_sheet(sheet: Sheet, shape: XmlShape, sink: Any) -> int:
     """Write one table; the number of rows written. ExportError when a column is not text."""
     if wrong := [field.name for field in sheet.schema if not pa.types.is_string(field.type)]:
-        raise ExportError(f"{sheet.title}: column {wrong[0]} is no text, as every column of an XML file is")
+        raise ExportError(f"{sheet.title}: column {wrong[0]} is not text; XML files have text columns only")
     sink.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<{shape.root} xmlns="{shape.namespace}">\n'.encode())
     rows = 0
     for count, lines in in_order(lambda batch: (batch.num_rows, _elements(batch, shape.row)), sheet.slices()):

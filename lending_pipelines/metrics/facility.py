@@ -68,7 +68,7 @@ class Covenant(_Rules):
     @model_validator(mode="after")
     def _one_bound(self) -> "Covenant":
         if (self.max is None) == (self.min is None):
-            raise ValueError(f"covenant {self.metric}: give either max or min")
+            raise ValueError(f"covenant {self.metric}: write either max or min, not both")
         return self
 
     @property

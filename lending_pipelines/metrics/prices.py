@@ -20,7 +20,7 @@ def split_price(price: Decimal, principal: Mapping[str, Decimal]) -> dict[str, D
     PriceError when the price is negative or has fractions of a cent, or no loan has anything outstanding.
     """
     if price < 0 or price != price.quantize(CENT):
-        raise PriceError(f"a price of {price} cannot be split: write an amount to the cent that is not negative")
+        raise PriceError(f"a price of {price} cannot be split: write an amount of at least 0 with at most two decimals")
     weights = {loan_id: max(amount, Decimal(0)) for loan_id, amount in principal.items()}
     total = sum(weights.values(), Decimal(0))
     if not total:

@@ -159,7 +159,7 @@ def test_what_is_asked_wrongly_is_refused_with_what_to_write(selling):
         ({"investor": "Secnd Fund"}, f"there is no investor 'Secnd Fund': did you mean '{BUYER}'?"),
         ({"day": "14 March"}, "date is '14 March': write the business date of the sale like 2025-03-31"),
         ({"price": "1,000"}, "price is '1,000': write an amount like 98500.00"),
-        ({"price": "0.001"}, "a price of 0.001 cannot be split: write an amount to the cent"),
+        ({"price": "0.001"}, "a price of 0.001 cannot be split: write an amount of at least 0"),
         ({"day": OPEN}, f"{OPEN} is not closed: run `lending close --from {OPEN} --to {OPEN}` first"),
         ({"portfolio": PORTFOLIO}, "has loans in EUR, USD on 2025-03-14: a sale has one currency"),
     ):

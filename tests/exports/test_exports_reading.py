@@ -73,10 +73,10 @@ def test_xml_escapes_leaves_out_null_and_is_the_same_for_any_batches(tmp_path):
 
 def test_what_is_no_text_or_has_no_shape_is_not_written_as_xml(tmp_path):
     columns = [ReportColumn("n", "N", "count")]
-    with pytest.raises(ExportError, match="column n is no text"):
+    with pytest.raises(ExportError, match="column n is not text"):
         _write([{"n": 1}], columns, "xml", tmp_path)
     table = pa.table({"id": ["A"]})
-    with pytest.raises(ExportError, match="rows cannot be written as 'xml'"):
+    with pytest.raises(ExportError, match="unknown row format 'xml'"):
         export_rows(table.to_reader(), TEXT[:1], "xml", str(tmp_path / "x"), COVER)
     assert list(tmp_path.iterdir()) == []
 

@@ -150,11 +150,11 @@ def test_columns_must_be_those_of_the_rows(tmp_path):
 
 
 def test_an_unknown_format_names_the_known_ones(tmp_path):
-    with pytest.raises(ExportError, match="cannot be written as 'xls': choose csv, xlsx, parquet"):
+    with pytest.raises(ExportError, match="unknown row format 'xls': write one of csv, xlsx, parquet"):
         export_rows(two_batches(), COLUMNS, "xls", str(tmp_path / "tape"), COVER)
     table = ReportTable("T", COLUMNS, two_batches().read_all().to_pandas())
     book = ReportBook("r", "R", {}, {}, date(2025, 1, 31), {}, [table])
-    with pytest.raises(ExportError, match="cannot be written as 'doc': choose csv, xlsx, pdf, json, parquet"):
+    with pytest.raises(ExportError, match="unknown report format 'doc': write one of csv, xlsx, pdf, json, parquet"):
         export(book, "doc", str(tmp_path / "tape"))
 
 

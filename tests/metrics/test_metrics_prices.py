@@ -28,8 +28,8 @@ def test_a_price_by_hand():
 @pytest.mark.parametrize(
     ("price", "principal", "refusal"),
     [
-        ("-1", "10", "write an amount to the cent that is not negative"),
-        ("1.001", "10", "write an amount to the cent that is not negative"),
+        ("-1", "10", "write an amount of at least 0 with at most two decimals"),
+        ("1.001", "10", "write an amount of at least 0 with at most two decimals"),
         ("1", "0", "no loan has principal outstanding"),
         ("1", "-10", "no loan has principal outstanding"),
     ],

@@ -269,7 +269,7 @@ def test_the_page_on_rules_shows_every_one(tmp_path):
             "concentration_limits.by is 'products'; did you mean 'product'",
         ),
         ({"covenants": [{"metric": "par_31", "max": 0.1}]}, "covenants.metric is 'par_31'; did you mean 'par_30'"),
-        ({"covenants": [{"metric": "par_30"}]}, "covenant par_30: give either max or min"),
+        ({"covenants": [{"metric": "par_30"}]}, "covenant par_30: write either max or min"),
         ({"covenants": [{"max": 0.1}]}, "covenants.metric is missing"),
         ({"advance_rate": 85}, "advance_rate is 85: Input should be less than or equal to 1"),
         ({"commitment": {"USD": -1}}, "commitment.USD is -1: Input should be greater than or equal to 0"),
