@@ -163,10 +163,12 @@ def _tables(settings: Settings) -> Iterator[Diagnosis]:
                 elif isinstance(outcome, LendingError):
                     yield Diagnosis("FAILED", table.name, str(outcome))
                 else:
-                    refused = [line for line in outcome if line.startswith("refused")]
+                    rejected = [line for line in outcome if line.startswith("rejected")]
                     rows = next((line.partition(" ")[0] for line in outcome if " added" in line), "0")
                     yield Diagnosis(
-                        "FAILED" if refused else "ok", table.name, "; ".join(refused) or f"{rows} rows without a fault"
+                        "FAILED" if rejected else "ok",
+                        table.name,
+                        "; ".join(rejected) or f"{rows} rows without a fault",
                     )
         except LendingError as error:
             yield Diagnosis("FAILED", "servicing database", str(error))

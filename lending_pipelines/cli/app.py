@@ -114,7 +114,7 @@ def sync(
             f"{', '.join(refused)}"
         )
     if incomplete := [table for table, metadata in finished.metadata.items() if "refused_rows" in metadata]:
-        raise LendingError(f"sync: rows of {', '.join(incomplete)} are refused, see the warnings above")
+        raise LendingError(f"sync: rows of {', '.join(incomplete)} were rejected, see the warnings above")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What `lending sync --reload` shows and asks before it takes servicing tables anew."""
+"""What `lending sync --reload` shows and asks before it reloads servicing tables."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ EVERY = "all"
 
 
 def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
-    """The tables to take anew, once the user has seen what would change and agreed.
+    """The tables to reload, once the user has seen what would change and agreed.
 
     Raises:
-        LendingError: There is no such table, one of them would be refused, or the answer is no.
+        LendingError: There is no such table, one of them would be rejected, or the answer is no.
     """
     from lending_pipelines.conventions import Conventions
     from lending_pipelines.sources import open_source, preview_reload
@@ -26,16 +26,16 @@ def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
     source = open_source(settings.source, settings.servicing_url)
     conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
     lines: list[str] = []
-    refused: list[str] = []
+    rejected: list[str] = []
     with opened_lake() as lake:
         tables = [SERVICING[name] for name in wanted]
         for table, outcome in preview_reload(source, tables, lake, conventions):
             if isinstance(outcome, LendingError):
-                refused.append(str(outcome))
+                rejected.append(str(outcome))
             else:
                 lines += [f"  {table.name}: {line}" for line in outcome or ["no change"]]
-    if refused:
-        raise LendingError("nothing was changed: " + "; ".join(refused))
-    what = f"Take {', '.join(wanted)} anew from the source. Earlier versions stay readable. Rows:"
+    if rejected:
+        raise LendingError("nothing was changed: " + "; ".join(rejected))
+    what = f"Reload {', '.join(wanted)} from the source. Earlier versions stay readable. Rows:"
     confirm(what, lines, yes=yes)
     return wanted

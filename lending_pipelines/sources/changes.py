@@ -49,7 +49,7 @@ def warnings(table: Table, reading: Reading, found: Changes) -> list[str]:
     told = []
     vanished, number = found.gone, found.rows_gone
     if reading.orphans is not None:
-        # Refused rows are reported as such.
+        # Rejected rows are reported as such.
         vanished = vanished.anti_join(reading.orphans.rows, list(table.key))
         [number] = counts(vanished)
     if number:

@@ -1,6 +1,6 @@
 """Finds rows whose owner does not exist, such as payments of an unknown loan, before a table is committed.
 
-Which references name an owner is in tables/references.py. Such a row is refused by itself; the other rows of its table
+Which references name an owner is in tables/references.py. Such a row is rejected by itself; the other rows of its table
 are taken in. References that only describe a row are judged after the sync, in checks/.
 """
 

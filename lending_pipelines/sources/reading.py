@@ -40,10 +40,10 @@ class Reading:
     months: tuple[str, ...] = ()
     """The months that were read again, as their totals differed."""
     orphans: Orphans | None = None
-    """Rows that were read and refused by themselves: they are not in `rows`."""
+    """Rows that were read and rejected by themselves: they are not in `rows`."""
 
     def without(self, orphans: Orphans | None) -> "Reading":
-        """The reading without rows that are refused by themselves."""
+        """The reading without rows that are rejected by themselves."""
         if orphans is None:
             return self
         return replace(self, rows=self.rows.anti_join(orphans.rows, orphans.rows.columns), orphans=orphans)

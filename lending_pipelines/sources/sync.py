@@ -128,8 +128,8 @@ def sync_tables(
 
     A table with a watermark is read from the lake's watermark less OVERLAP on, with the months that differ from the
     source's totals; any other, or every table when `full`, is read whole. The first sync writes a table even when it
-    is empty. Tables named in `reload` are taken anew: they are read whole, and one that the source no longer has is
-    emptied instead of refused. What the lake had stays readable (`Lake.superseded`).
+    is empty. Tables named in `reload` are reloaded: they are read in full, and one that the source no longer has is
+    emptied instead of rejected. What the lake had stays readable (`Lake.superseded`).
 
     Yields:
         Each table with what was done, or with the error for which it is refused: SourceError when it cannot be read,
@@ -160,22 +160,22 @@ def sync_tables(
 def preview_reload(
     source: Source, tables: Iterable[Table], lake: Lake, conventions: Conventions
 ) -> Generator[tuple[Table, list[str] | LendingError], None, None]:
-    """What taking tables anew would change, without a commit.
+    """What reloading tables would change, without a commit.
 
     Yields:
         Each table with a line for the rows added, changed and gone, each with the first keys; or with the error for
-        which it would be refused.
+        which it would be rejected.
 
     Raises:
         SourceError: The source cannot be opened.
     """
-    anew: dict[str, ir.Table] = {}
+    reloaded: dict[str, ir.Table] = {}
     with source.snapshot() as reader, ExitStack() as scratch:
         for table in tables:
             version = lake.version(table.name) if lake.has(table.name) else None
             one = _TableSync(reader, table, lake, version, conventions, reload=True)
             try:
-                yield table, one.preview(scratch.enter_context(lake.engine.scratch()), anew)
+                yield table, one.preview(scratch.enter_context(lake.engine.scratch()), reloaded)
             except (SourceError, SyncError) as error:
                 yield table, error
 
@@ -225,10 +225,10 @@ class _TableSync:
             refused_rows=reading.orphans.findings if reading.orphans else (),
         )
 
-    def preview(self, folder: str, anew: dict[str, ir.Table]) -> list[str]:
+    def preview(self, folder: str, reloaded: dict[str, ir.Table]) -> list[str]:
         """What `run` would change, as lines with the first keys; nothing is committed.
 
-        `anew` holds the rows of tables previewed before, and gets this table's, which stay in the folder.
+        `reloaded` holds the rows of tables previewed before, and gets this table's, which stay in the folder.
         """
         if self._name in self._reader.absent:
             self._require_optional()
@@ -237,12 +237,14 @@ class _TableSync:
         reading = self._read(folder, full=True)
         self._refuse_broken(reading)
         reading = reading.without(
-            find_orphans(self._table, reading.rows, lambda name: anew[name] if name in anew else self._rows_of(name))
+            find_orphans(
+                self._table, reading.rows, lambda name: reloaded[name] if name in reloaded else self._rows_of(name)
+            )
         )
-        anew[self._name] = reading.rows
+        reloaded[self._name] = reading.rows
         lines = listed(self._table, changes(self._table, reading, self._held()))
         orphans = reading.orphans.findings if reading.orphans else ()
-        return [*lines, *(f"refused: {self._name}.{each}" for each in orphans)]
+        return [*lines, *(f"rejected: {self._name}.{each}" for each in orphans)]
 
     def _held(self) -> ir.Table:
         return self._nothing() if self._current is None else self._current
