@@ -1,12 +1,12 @@
-"""Charge-offs: how much of the principal they take, since when a loan is charged off, what is recovered afterwards.
+"""Charge-offs: the principal that they remove, the charge-off date of a loan, and later recoveries.
 
-As things stand on a day, without what was reversed by then and in the order of days, the charge-offs of a day last:
+As known on a day, without transactions reversed by then, in order of days, charge-offs last within a day:
 
-- A charge-off or write-off takes at most the principal that is outstanding.
-- Once there is a charge-off of an earlier day, principal received beyond what is outstanding is a recovery, and so is
-  all that is received after a day at whose end nothing was outstanding, whatever the source calls it.
+- A charge-off or write-off counts up to the principal outstanding.
+- After the day of a charge-off, principal received above the principal outstanding is a recovery. After a day at whose
+  end no principal is outstanding, everything received is a recovery, whatever type the source gives it.
 
-Few loans have charge-offs, and what one does depends on all that came before: a function follows each such loan.
+Few loans have charge-offs, and each depends on everything before it, so a Python function processes these loans.
 """
 
 from collections import defaultdict
@@ -29,11 +29,11 @@ _RELEVANT = ("disbursement", "capitalization", "waiver", "repayment", "refund", 
 
 
 def effects(transactions: ir.Table, last: date) -> ir.Table:
-    """What charge-offs change about a loan's transactions by `last`, day by day.
+    """The effects of charge-offs on a loan's transactions by `last`, day by day.
 
-    Returns, of loans with charge-offs, loan_id and on (a day that changes anything); of money what changes on it:
-    principal, interest and fees that become recoveries, and not_taken, what charge-offs do not take of their principal;
-    and charged_off_on, the day since which the loan is wholly charged off (null: it is not).
+    Returns, for loans with charge-offs: loan_id; on (a day with an effect); principal, interest and fees that become
+    recoveries on it; not_taken, the principal of charge-offs above the principal outstanding; and charged_off_on, the
+    day from which the loan is fully charged off (null: it is not).
     """
     charged_off = transactions.filter(transactions.type.isin(events.CHARGE_OFFS)).select("loan_id").distinct()
     rows = events.signed(transactions, last, lambda rows: rows.semi_join(charged_off, "loan_id"))
@@ -60,7 +60,7 @@ def effects(transactions: ir.Table, last: date) -> ir.Table:
 
 
 def level(effects: ir.Table, first: date, last: date) -> ir.Table:
-    """The level of wholly charged-off loans over the days first..last: loan_id, on, charged_off_on."""
+    """The level of fully charged-off loans over the days first..last: loan_id, on, charged_off_on."""
     following = ibis.window(group_by="loan_id", order_by="on")
     until = ibis.coalesce(effects.on.lead().over(following), ibis.literal(last + timedelta(days=1)))
     rows = effects.mutate(until=until).filter(lambda row: row.until > first)
@@ -68,7 +68,7 @@ def level(effects: ir.Table, first: date, last: date) -> ir.Table:
 
 
 def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
-    """The transactions of `events.signed` as they count, with rows for what `effects` change about them."""
+    """The transactions of `events.signed`, with rows added for the `effects` of charge-offs."""
     own = {
         "on": effects.on,
         "root_on": effects.on,

@@ -1,4 +1,4 @@
-"""How late a loan is, and how lateness is distributed and moves: days past due, buckets, aging, transitions."""
+"""Delinquency: days past due, buckets, aging, and transitions between buckets."""
 
 from datetime import date, timedelta
 
@@ -21,10 +21,10 @@ _MOVED = ["loan_count", "opening_principal"]
 
 
 def late_since(spans: ir.Table, conventions: Conventions) -> ir.Table:
-    """The spans with `late_since`, the date from which days past due are counted (null: nothing is unpaid).
+    """Add `late_since`, the date from which days past due are counted (null: nothing is unpaid), to the spans.
 
-    rolling: the oldest unpaid due date. strict: the oldest unpaid due date met since anything was last not past due.
-    OTS counts from one payment period later; for a loan without a period that is a month. `spans` has loan_id, on,
+    rolling: the oldest unpaid due date. strict: the oldest unpaid due date since the loan was last not past due. OTS
+    counts from one payment period later; a loan without a period uses a month. `spans` has loan_id, on,
     past_due_amount, oldest_due_on and payment_frequency.
     """
     if conventions.dpd_method == "strict":
@@ -56,7 +56,7 @@ def _interval(period: Period) -> ir.IntervalScalar:
 
 
 def days_past_due(on: ir.DateColumn, late_since: ir.DateColumn) -> ir.IntegerColumn:
-    """Days from `late_since` to the day, 0 when it lies ahead or is null."""
+    """Days from `late_since` to the day; 0 if it is in the future or null."""
     return ibis.coalesce(ibis.greatest(on.delta(late_since, unit="day"), 0), 0)
 
 
@@ -66,7 +66,7 @@ def delinquent(days_past_due: ir.IntegerColumn) -> ir.BooleanColumn:
 
 
 def late(days_past_due: ir.IntegerColumn, days: int, conventions: Conventions) -> ir.BooleanColumn:
-    """Whether PAR of so many days counts the loan."""
+    """Whether PAR with this number of days includes the loan."""
     return days_past_due >= days if conventions.par_operator == ">=" else days_past_due > days
 
 
@@ -78,7 +78,7 @@ def bucket(days_past_due: ir.IntegerColumn, conventions: Conventions) -> ir.Stri
 
 
 def aging_buckets(positions: ir.Table) -> ir.Table:
-    """The table aging_buckets: active loans by bucket on each day of `positions`, per scope; empty buckets left out."""
+    """The table aging_buckets: active loans by bucket on each day of `positions`, per scope, without empty buckets."""
     rows = scopes.roll_up(
         positions.filter(positions.status == "active").mutate(loan_count=ibis.literal(1, "int64")),
         ["business_date", "bucket"],
@@ -90,9 +90,9 @@ def aging_buckets(positions: ir.Table) -> ir.Table:
 
 
 def buckets_of(positions: ir.Table, key: str) -> ir.Table:
-    """Active loans by bucket within each key and currency: the columns of aging_buckets, of positions of one day.
+    """Active loans by bucket within each key and currency, with the columns of aging_buckets, for one day's positions.
 
-    A null key is a group of its own.
+    Null keys form their own group.
     """
     active = positions.filter(positions.status == "active")
     rows = active.group_by(key, "currency", "bucket").agg(
@@ -105,7 +105,7 @@ def buckets_of(positions: ir.Table, key: str) -> ir.Table:
 
 
 def bucket_rank(bucket: ir.StringColumn, conventions: Conventions) -> ir.IntegerColumn:
-    """Where a bucket stands: entries, the buckets in order of lateness, exits."""
+    """The sort position of a bucket: entries, then buckets by days past due, then exits."""
     known = (TRANSITION_ENTRY, *conventions.buckets, *TRANSITION_EXITS)
     return ibis.cases(*((bucket == label, rank) for rank, label in enumerate(known)), else_=len(known))
 
@@ -123,7 +123,7 @@ def opening_day(day: date, conventions: Conventions, months: int | None = None) 
 
 
 def _opening_days(day: ir.DateColumn, conventions: Conventions, months: int | None) -> ir.DateColumn:
-    """`opening_day` in the engines."""
+    """`opening_day` as an expression."""
     if months is None and conventions.transition_step in _DAYS:
         return as_date(day - ibis.interval(days=_DAYS[conventions.transition_step]))
     step = ibis.interval(months=months or 1)

@@ -1,7 +1,7 @@
-"""What happened to a loan's money: transactions signed by type, added up over time, and what is still in force.
+"""Transactions signed by type, cumulative amounts over time, and the transactions that are in force.
 
-A reversal is the negative of what it reverses, from its own effective_on; a reversed reversal restores it. What
-charge-offs change about the other transactions is in charge_offs.py.
+A reversal has the opposite amounts of its transaction, from its own effective_on; reversing a reversal restores the
+transaction. Effects of charge-offs on other transactions are in charge_offs.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from lending_pipelines.metrics.money import ZERO, money, wide
 CHARGE_OFFS = ("charge_off", "write_off")
 
 RECOVERED_PAYMENT = "recovered_payment"
-"""The type of the rows that turn what a repayment or refund paid into a recovery (made in charge_offs.py)."""
+"""The type of the rows that move a repayment or refund to recoveries (made in charge_offs.py)."""
 
 RECOVERIES = ("recovery", RECOVERED_PAYMENT)
 
@@ -35,7 +35,7 @@ AMOUNTS = (
     "interest_waived",
     "interest_capitalized",
 )
-"""The cumulative amounts that `amounts` yields."""
+"""The cumulative amounts that `amounts` returns."""
 
 PRINCIPAL = (
     "principal_disbursed",
@@ -44,29 +44,34 @@ PRINCIPAL = (
     "principal_charged_off",
     "principal_forgiven",
 )
-"""Those of AMOUNTS that make principal_outstanding."""
+"""The AMOUNTS that make up principal_outstanding."""
 
 _UNSIGNED = ("principal", "interest", "fees", "amount")
 _SIGNED = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
 
 
 def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
-    """The rows that the servicing system had learned of by `known_at`, or all."""
+    """The rows that the servicing system had recorded by `known_at`; all rows if it is None."""
     return rows if known_at is None else rows.filter(rows.posted_at <= known_at)
 
 
 def signed(transactions: ir.Table, last: date, only: Callable[[ir.Table], ir.Table] = lambda rows: rows) -> ir.Table:
-    """Transactions effective by `last`, reversals resolved; of them the rows that `only` leaves.
+    """Transactions effective by `last`, with reversals resolved.
 
-    Returns loan_id, type and channel (of the root: what is done or undone), on (own effective_on), root_on (the
-    root's), is_reversal, sign (+1 or -1), principal, interest, fees, amount (unsigned). `only` is better than narrowing
-    the answer where all of it is wanted too: an engine then reads what is narrowed, and does not keep everything.
+    Args:
+        transactions: The table transactions.
+        last: The last day.
+        only: A filter. Filter with it instead of on the result: the engine can then push the filter down.
+
+    Returns:
+        loan_id, type and channel (of the root, the transaction done or reversed), on (own effective_on), root_on (the
+        root's effective_on), is_reversal, sign (+1 or -1), and unsigned principal, interest, fees and amount.
     """
     return ibis.union(_plain(only(transactions), last), only(reversals(transactions, last)))
 
 
 def _plain(transactions: ir.Table, last: date) -> ir.Table:
-    """What is no reversal, as `signed` returns it."""
+    """The transactions that are not reversals, with the columns of `signed`."""
     return (
         transactions.filter(transactions.type != "reversal", transactions.effective_on <= last)
         .select(
@@ -84,7 +89,7 @@ def _plain(transactions: ir.Table, last: date) -> ir.Table:
 
 
 def reversals(transactions: ir.Table, last: date) -> ir.Table:
-    """The reversals among what `signed` returns."""
+    """The reversals, with the columns of `signed`."""
     rows = transactions.filter(transactions.type == "reversal")
     roots = transactions.filter(transactions.type != "reversal").select(
         "type", "channel", root_on="effective_on", root_id="transaction_id"
@@ -98,9 +103,9 @@ def reversals(transactions: ir.Table, last: date) -> ir.Table:
 
 
 def _chains(reversals: ir.Table) -> ir.Table:
-    """What each reversal leads to: transaction_id, root_id, sign, a row per step, of which one reaches the root.
+    """The roots of reversals: transaction_id, root_id and sign, with one row per step; one step reaches the root.
 
-    A reversal of what is no reversal has one row, of sign -1; a reversal of that one too, and another of sign +1.
+    The reversal of a transaction has sign -1, the reversal of that reversal +1.
     """
     # Distinct, so that the engine computes it once for all its readers.
     links = reversals.select(via="transaction_id", root_id="reverses_id").distinct()
@@ -115,9 +120,9 @@ def _chains(reversals: ir.Table) -> ir.Table:
 
 
 def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
-    """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the last repayment's date.
+    """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the date of the last repayment.
 
-    Also drawn_first and drawn_last, between which the disbursements of the row's own days lie (null: none).
+    Also drawn_first and drawn_last: the first and last disbursement on the days of the row (null: none).
     """
     drawn = signed.type == "disbursement"
     changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
@@ -127,7 +132,7 @@ def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
         drawn_last=signed.on.max(where=drawn),
     )
     if first == last:
-        # Every change was moved to the one day: nothing to add up in order.
+        # Every change counts on the one day, so there is no running sum.
         return changes
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
     return changes.select(
@@ -148,7 +153,7 @@ def amounts_at(signed: ir.Table, moments: ir.Table) -> ir.Table:
 
 
 def totals(signed: ir.Table, names: Sequence[str] = AMOUNTS) -> dict[str, ir.DecimalScalar]:
-    """Σ of those of AMOUNTS over the rows of a group."""
+    """The sums of the named AMOUNTS over the rows of a group."""
 
     def total(value: ir.DecimalColumn, *types: str) -> ir.DecimalScalar:
         return money(ibis.coalesce(money((value * signed.sign).sum(where=signed.type.isin(types))), ZERO))
@@ -172,7 +177,7 @@ def totals(signed: ir.Table, names: Sequence[str] = AMOUNTS) -> dict[str, ir.Dec
 
 
 def principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
-    """What is left of the principal, from the columns PRINCIPAL."""
+    """The outstanding principal, from the columns PRINCIPAL."""
     return money(
         wide(rows.principal_disbursed)
         + rows.principal_capitalized
@@ -183,10 +188,10 @@ def principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
 
 
 def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest", "latest"], first: date) -> ir.Table:
-    """The level of the earliest or latest date with events still in force: loan_id, on, root_on, value.
+    """The level of the earliest or latest date with events in force: loan_id, on, root_on, value.
 
-    `value` is what an event counts, signed; a date whose events were all reversed is no longer in force, and root_on is
-    null when none is left. Meant for the few loans that have such events: it compares every change of a loan with all.
+    `value` is the signed amount of an event. A date whose events are all reversed is not in force; root_on is null when
+    none is. Use it only for the few loans with such events: it compares every change of a loan with all others.
     """
     events = signed.select("loan_id", "root_on", on=ibis.greatest(signed.on, ibis.literal(first)), value=value)
     moments = events.select("loan_id", "on").distinct()
@@ -203,7 +208,7 @@ def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest"
 def last_payments(transactions: ir.Table, amounts: ir.Table, first: date, last: date) -> ir.Table:
     """The level of the last repayment in force: loan_id, on, last_payment_on, last_payment_amount (of that day).
 
-    `amounts` is the level of cumulative amounts, whose payment_on is right for loans without a reversed repayment.
+    `amounts` is the level of cumulative amounts; its payment_on is correct for loans without a reversed repayment.
     """
     undone = reversals(transactions, last)
     reversed_loans = undone.filter(undone.type == "repayment", undone.sign < 0).select("loan_id").distinct()

@@ -1,8 +1,8 @@
-"""What investors earned on the loans that they bought: prices paid against what came in since.
+"""Returns of investors on the loans that they bought: prices paid and cash received.
 
-A loan is an investor's from its assignment's day on: what comes in on that day or later is the investor's. Its price is
-struck on the balance at the end of the day before, and paid on that day; it counts from the day of the assignment on. A
-price is money in for an investor who sells on.
+An investor owns a loan from the day of its assignment and receives its cash flows from that day. The price refers to
+the balance at the end of the day before and is paid on that day; it counts from the day of the assignment. An investor
+who resells a loan receives the price.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.metrics.timeline import as_date
 
 SOURCES = ("loans", "transactions", "loan_ownership")
-"""The tables that an investor's returns need beside loan_positions."""
+"""The tables that an investor's returns need in addition to loan_positions."""
 
 NO_PRICE = "purchase price not recorded"
 _KEYS = ("business_date", "scope_id", "currency")
@@ -88,7 +88,7 @@ def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
     left = held.drop("purchase_price").inner_join(next_owner, ["loan_id", "removed_on"])
     resold = _payment(left, _day_before(left.removed_on), left.removed_on, resold_for=left.sale_price)
     signed = events.signed(read("transactions"), last)
-    # What is paid out to a borrower is the lender's to pay, whoever owns the loan.
+    # The lender pays disbursements, whoever owns the loan.
     paid = returns.cash_flows(signed.filter(signed.type != "disbursement")).inner_join(held, "loan_id")
     paid = paid.filter(paid.on >= paid.assigned_on, paid.removed_on.isnull() | (paid.on < paid.removed_on))
     collected = _payment(paid, paid.on, paid.on, collected=paid.amount)

@@ -1,4 +1,4 @@
-"""The general ledger: the trial balance of every day, and whether control accounts tie out to loan positions."""
+"""The general ledger: the daily trial balance, and tie-outs of control accounts with loan positions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.timeline import days
 
 LOANS_SHOWN = 20
-"""How many loans of a break a tie-out lists, the largest first."""
+"""The maximum number of loans that a tie-out lists for a break, largest first."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Control:
     total: Callable[[ir.Table], ir.DecimalColumn]
 
 
-# Fees receivable has no total: positions carry no fees due.
+# Fees receivable has no total, because positions have no fees due.
 CONTROLS: dict[str, Control] = {
     "principal": Control(1, lambda positions: positions.principal_outstanding),
     "interest_receivable": Control(1, lambda positions: positions.interest_receivable),
@@ -99,7 +99,7 @@ def ledger_tieouts(
 
 
 def _controls(gl_accounts: ir.Table) -> ir.Table:
-    """account_code, control_for and control_sign of the accounts that control something."""
+    """account_code, control_for and control_sign of the control accounts."""
     accounts = gl_accounts.filter(gl_accounts.control_for.isin(list(CONTROLS)))
     signs = ((accounts.control_for == name, control.sign) for name, control in CONTROLS.items())
     return accounts.select("account_code", "control_for", control_sign=ibis.cases(*signs).cast("int8"))
@@ -117,7 +117,7 @@ def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
 
 
 def _kept_by_loan(journal_lines: ir.Table, controls: ir.Table, last: date) -> ir.Table:
-    """The controls but those whose accruals are posted for many loans at once: they say nothing about one loan."""
+    """The controls except those with accruals posted for many loans at once, which cannot be split by loan."""
     lines = journal_lines.filter(journal_lines.entry_date <= last).inner_join(controls, "account_code")
     accrued = lines.filter(lines.control_for.isin(_ACCRUED), lines.loan_id.isnull())
     return controls.anti_join(accrued, "control_for")
@@ -145,7 +145,7 @@ def _ledger_by_loan(journal_lines: ir.Table, controls: ir.Table, first: date, la
 
 
 def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> ir.Table:
-    """Per break, the JSON list of the loans that differ."""
+    """The JSON list of differing loans per break."""
     keys = ["business_date", "control_for", "currency"]
     on_break = ledger.inner_join(breaks, ["control_for", "currency"])
     on_break = on_break.filter(on_break.on <= on_break.business_date, on_break.business_date < on_break.until)
@@ -160,7 +160,7 @@ def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> 
     loans = loans.mutate(difference=money(loans.ledger - loans.subledger)).filter(lambda t: t["difference"] != 0)
     largest = ibis.window(group_by=keys, order_by=[ibis.desc(loans["difference"].abs()), "loan_id"])
     loans = loans.mutate(rank=ibis.row_number().over(largest)).filter(lambda t: t.rank < LOANS_SHOWN)
-    # Sorted as an array: Spark orders no aggregate of text.
+    # Sorted as an array, because Spark does not order text aggregates.
     entry = {"loan_id": loans.loan_id.nullif(""), **{name: loans[name] for name in _SIDES}}
     listed = loans.group_by(*keys).agg(ranked=ibis.struct({"rank": loans.rank, **entry}).collect())
     entries = listed.ranked.sort().map(lambda ranked: ibis.struct({name: ranked[name] for name in entry}))

@@ -14,10 +14,10 @@ from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.tables.schema import RATE
 
 RATE_UNIT = 10**8
-"""A rate of 1 in its last decimal."""
+"""A rate of 1 in units of its last decimal."""
 
 MOST_RATE = 1000
-"""An average rate as high as this, 100,000 %, is none."""
+"""Average rates of 100,000 % or more are not meaningful and become null."""
 
 SOURCES = (
     "loans",
@@ -28,7 +28,7 @@ SOURCES = (
     "portfolio_membership",
     "loan_ownership",
 )
-"""The tables that a snapshot needs beside loan_positions."""
+"""The tables that a snapshot needs in addition to loan_positions."""
 
 PAR_DAYS = (30, 60, 90)
 _KEYS = ("business_date", "scope", "scope_id", "currency")
@@ -37,7 +37,7 @@ _KEYS = ("business_date", "scope", "scope_id", "currency")
 def portfolio_snapshots(
     positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
 ) -> ir.Table:
-    """The table portfolio_snapshots for the days first..last of `positions`; `read` gives each of SOURCES by name."""
+    """The table portfolio_snapshots for the days first..last of `positions`; `read` returns each of SOURCES by name."""
     totals = _totals(positions, conventions)
     residuals = totals.select(*_KEYS, residual=money(wide(totals.total_balance) + totals.interest_receivable))
     irrs = returns.irr_by_day(_flow_changes(read, first, last), residuals)
@@ -68,7 +68,7 @@ def weighted_rate(weight: ir.DecimalValue, balance: ir.DecimalValue) -> ir.Decim
 
 
 def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
-    """What adds up over loans, and the ratios of it."""
+    """The sums over loans, and their ratios."""
     active = positions.status == "active"
     outstanding = positions.principal_outstanding
     sums: dict[str, ir.Value] = {
@@ -97,7 +97,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
 
 
 def _breakdown(rows: ir.Table, conventions: Conventions) -> ir.StringColumn:
-    """JSON: per bucket {count, balance}, empty ones included."""
+    """JSON: {count, balance} per bucket, including empty ones."""
     buckets = {
         bucket: ibis.struct({"count": rows[f"count_{number}"], "balance": rows[f"balance_{number}"]})
         for number, bucket in enumerate(conventions.buckets)

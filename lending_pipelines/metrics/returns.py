@@ -1,6 +1,6 @@
-"""What was earned on the money lent: dated cash flows, the rates of return on them, and what came back in relation.
+"""Returns on the money lent: dated cash flows, their rates of return, and multiples.
 
-How a rate is found is in xirr.py.
+xirr.py computes rates.
 """
 
 from datetime import date
@@ -22,10 +22,10 @@ IN = ("repayment", "recovery")
 NO_FLOWS = "no cash flows"
 
 MAX_FLOWS_PER_BATCH = 200_000
-"""The flows of a scope's days that are held in memory at a time; 80 bytes each."""
+"""The maximum number of flows of a scope's days in memory at a time; 80 bytes each."""
 
 _IRRS = ibis.dtype("array<struct<business_date: date, irr: float64, irr_with_residual: float64, irr_reason: string>>")
-# An array of one, because Spark takes no struct from a function.
+# An array of one element, because Spark does not accept a struct from a function.
 _LOAN_IRRS = ibis.dtype("array<struct<irr: float64, irr_with_residual: float64, irr_reason: string>>")
 
 

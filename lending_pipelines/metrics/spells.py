@@ -1,7 +1,7 @@
-"""Spells of a loan: since when its principal is outstanding, and since when it is repaid.
+"""Spells of a loan: the time since its principal is outstanding, and the time since it is repaid.
 
-Interest is earned from the first day of the spell in which principal is outstanding, and what falls due after the
-principal was repaid asks for nothing. Only few loans must be followed for it (positions.py says which).
+Interest is earned from the first day of the spell with principal outstanding, and installments after the repayment of
+the principal are not due. Only few loans need spells (positions.py selects them).
 """
 
 from datetime import date, timedelta
@@ -14,10 +14,10 @@ from lending_pipelines.metrics.money import ZERO, money
 
 
 def spells(counted: ir.Table, last: date) -> ir.Table:
-    """The spells of the loans whose transactions are `counted`: loan_id, on, until (exclusive), drawn_on, repaid_on.
+    """The spells of the loans in `counted` transactions: loan_id, on, until (exclusive), drawn_on, repaid_on.
 
-    drawn_on is the last day on which a disbursement left principal outstanding where there was none the day before;
-    repaid_on the first day since which no principal is outstanding (null: some is). Spells run to the end of `last`.
+    drawn_on is the last day on which a disbursement left principal outstanding and none was outstanding the day before;
+    repaid_on the first day from which no principal is outstanding (null: some is). Spells end at the end of `last`.
     """
     order = ibis.window(group_by="loan_id", order_by="on")
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
@@ -51,18 +51,18 @@ def level(spells: ir.Table, first: date) -> ir.Table:
 
 
 def at(spells: ir.Table, moments: ir.Table) -> ir.Table:
-    """`moments` (loan_id, at, …) with drawn_on and repaid_on at the end of the day `at`.
+    """Add drawn_on and repaid_on at the end of the day `at` to `moments` (loan_id, at, …).
 
-    A moment before its loan's first transaction is left out.
+    Moments before the loan's first transaction are left out.
     """
     rows = moments.inner_join(spells, "loan_id")
     return rows.filter(rows.on <= rows["at"], rows["at"] < rows.until).drop("on", "until")
 
 
 def due_by(days: ir.Table, versions: ir.Table, installments: ir.Table) -> ir.Table:
-    """What of each schedule version fell due by a day: loan_id, version, repaid_on, due_when_repaid.
+    """The amounts of each schedule version due by a day: loan_id, version, repaid_on, due_when_repaid.
 
-    `days` has loan_id and repaid_on; a version of which nothing fell due has no row.
+    `days` has loan_id and repaid_on. A version with nothing due has no row.
     """
     days = days.filter(days.repaid_on.notnull()).select("loan_id", "repaid_on").distinct()
     rows = days.inner_join(versions.select("loan_id", "version"), "loan_id")
