@@ -145,7 +145,7 @@ def test_the_same_rows_are_the_same_bytes_however_they_are_handed_over(tmp_path,
 
 
 def test_columns_must_be_those_of_the_rows(tmp_path):
-    with pytest.raises(ExportError, match=r"the rows have the columns \['loan', 'balance', 'on'\], expected \['loan'\]"):
+    with pytest.raises(ExportError, match=r"the columns \['loan', 'balance', 'on'\], expected \['loan'\]"):
         export_rows(two_batches(), COLUMNS[:1], "csv", str(tmp_path / "tape"), COVER)
 
 
