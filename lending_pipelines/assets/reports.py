@@ -15,11 +15,12 @@ from pydantic import Field, create_model
 
 from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
-from lending_pipelines.exports.export import export
+from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
 from lending_pipelines.lake.limits import within
 from lending_pipelines.places import PlacedFile
-from lending_pipelines.register import Register, ReportRequests
+from lending_pipelines.register import Register, ReportRequests, Sales
 from lending_pipelines.register.models import OutputFormat
+from lending_pipelines.reports import headlines, sold
 from lending_pipelines.reports.book import ReportBook, ReportTable
 from lending_pipelines.reports.parameters import DEFAULT, KnownAt, ReportParameters, UnderConventions, parse_parameters
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
@@ -93,16 +94,22 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             covered = generator.covers(parameters, source)
             if covered:
                 require_checks(source, generator.reads, covered, f"report {generator.report_type}")
+            before = _previous(generator, parameters, source) if request["output_format"] in WITH_FIRST_PAGE else None
+            needed = sorted({*covered, *(before.covered if before else ())})
             with (
                 within(f"report {generator.report_type}"),
-                _source_for(parameters, covered, source) as report_source,
+                _source_for(parameters, needed, source) as report_source,
             ):
                 book = generator.generate(parameters, report_source)
+                if before is not None:
+                    book = headlines.compared(book, generator, before, report_source)
             if covered and report_source is source:
                 due = restatements_due(source.table, generator.reads, covered, source.conventions)
-                book = replace(book, notes=[*book.notes, *due])
+                book = replace(book, notes=[*book.notes, *due], alerts=[*book.alerts, *due])
+            with register.register.session() as session:
+                book = sold.marked(book, [sold.SoldPortfolio(*sale) for sale in Sales(session).in_force()])
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
-            file = export(book, request["output_format"], exports.place(path))
+            file = export(book, request["output_format"], exports.place(path), exports.lender())
         with register.register.session() as session:
             ReportRequests(session).complete(
                 report_id, file.url, file.sha256, {**book.summary, "no_data": book.no_data}
@@ -151,6 +158,20 @@ def _source_for(parameters: ReportParameters, covered: list[date], source: LakeR
         return
     with recomputed(source, covered, conventions, known_by) as anew:
         yield anew
+
+
+def _previous(
+    generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: LakeReportSource
+) -> headlines.Previous | None:
+    """The period to compare with; None where a blocking check fails on it."""
+    before = headlines.previous(generator, parameters, source)
+    if before is None or not before.covered:
+        return before
+    try:
+        require_checks(source, generator.reads, list(before.covered), "the previous period")
+    except ChecksFailed:
+        return None
+    return before
 
 
 def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:

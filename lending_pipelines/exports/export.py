@@ -1,42 +1,46 @@
 """Writes a report book or a stream of rows to a location in a file format."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from lending_pipelines.exports import csv, json, parquet, pdf, xml
 from lending_pipelines.exports.error import ExportError
+from lending_pipelines.exports.lender import UNNAMED, Lender
 from lending_pipelines.exports.sheet import Sheet
 from lending_pipelines.places import PlacedFile, placing
 from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
 
 
-def _write_xlsx_book(book: ReportBook, sink: Any) -> int:
-    from lending_pipelines.exports import xlsx  # openpyxl takes a sixth of a second to import, and only xlsx needs it.
+def _write_xlsx_book(book: ReportBook, sink: Any, lender: Lender) -> int:
+    from lending_pipelines.exports import xlsx  # openpyxl takes a sixth of a second, which no other command needs.
 
-    return xlsx.write_book(book, sink)
+    return xlsx.write_book(book, sink, lender)
 
 
 def _write_xlsx_sheet(cover: Cover, sheet: Sheet, sink: Any) -> int:
     from lending_pipelines.exports import xlsx
 
-    return xlsx.write_workbook(cover, [sheet], [sheet.title], (), sink)
+    return xlsx.write_workbook(cover, sheet, sink)
 
 
-_BOOK_WRITERS = {
-    "csv": csv.write_book,
+_BOOK_WRITERS: dict[str, Callable[[ReportBook, Any, Lender], int]] = {
+    "csv": lambda book, sink, _: csv.write_book(book, sink),
     "xlsx": _write_xlsx_book,
     "pdf": pdf.write_book,
-    "json": json.write_book,
-    "parquet": parquet.write_book,
+    "json": lambda book, sink, _: json.write_book(book, sink),
+    "parquet": lambda book, sink, _: parquet.write_book(book, sink),
 }
-# Formats with one table per file.
+WITH_FIRST_PAGE = ("xlsx", "pdf")
+"""The formats with a first page: the lender, headline numbers with their change, and a chart."""
+
+# Formats that hold one table a file.
 _ZIPPED = ("csv", "parquet")
 
 
-def export(book: ReportBook, output_format: str, url: str) -> PlacedFile:
-    """Write the book to `url` plus the suffix of the format, if it is not there: .csv, .xlsx, .pdf, …
+def export(book: ReportBook, output_format: str, url: str, lender: Lender = UNNAMED) -> PlacedFile:
+    """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .pdf, …
 
     A book of several tables is a zip in CSV and Parquet. Equal books give equal bytes.
 
@@ -47,7 +51,7 @@ def export(book: ReportBook, output_format: str, url: str) -> PlacedFile:
         raise ExportError(f"unknown report format {output_format!r}: write one of {', '.join(_BOOK_WRITERS)}")
     zipped = output_format in _ZIPPED and len(book.tables) > 1
     with placing(_suffixed(url, "zip" if zipped else output_format)) as sink:
-        rows = _BOOK_WRITERS[output_format](book, sink)
+        rows = _BOOK_WRITERS[output_format](book, sink, lender)
     return sink.placed(rows)
 
 

@@ -8,9 +8,13 @@ import heapq
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import accumulate
+from typing import Literal
+
+Line = Literal["row", "marked", "heading", "bound"]
+"""What a line of a table is: a row, a row that stands out, a section's heading, or its opening or closing."""
 
 PORTRAIT, LANDSCAPE = 493.0, 740.0
 """Points between the margins of a page."""
@@ -21,6 +25,7 @@ INSET = 4.0
 # Font size in points and the widest column of text in ems, from comfortable to tight.
 _LOOKS = ((8.5, 36.0), (8.5, 20.0), (7.5, 20.0), (7.0, 13.0))
 _FEW_ROWS = 3
+_FEW_COLUMNS = 3
 _HEADER_LINES = 2
 _BOLD = 1.1
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -36,13 +41,22 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as text, totals below its rows. `right`: right-aligned columns; `whole`: columns that are not wrapped."""
+    """A table as text, totals below its rows.
+
+    Attributes:
+        right: Columns that stand on the right.
+        whole: Columns that are never wrapped.
+        lines: What each of the rows is; empty where all are rows.
+        fills: How dark each cell is, from 0 to 1; empty where none is shaded.
+    """
 
     labels: list[str]
     right: list[bool]
     whole: list[bool]
     rows: list[list[str]]
     totals: list[list[str]]
+    lines: list[Line] = field(default_factory=list)
+    fills: list[list[float | None]] = field(default_factory=list)
 
     def columns(self, numbers: Sequence[int]) -> "Grid":
         """A grid of some of the columns."""
@@ -52,7 +66,16 @@ class Grid:
             [self.whole[n] for n in numbers],
             [[row[n] for n in numbers] for row in self.rows],
             [[row[n] for n in numbers] for row in self.totals],
+            self.lines,
+            [[row[n] for n in numbers] for row in self.fills],
         )
+
+    @property
+    def plain(self) -> list[list[str]]:
+        """The rows that are no headings."""
+        if not self.lines:
+            return self.rows
+        return [row for row, line in zip(self.rows, self.lines, strict=True) if line != "heading"]
 
     def turned(self) -> "Grid":
         """The transposed table; the first column that distinguishes the rows becomes the header."""
@@ -79,8 +102,8 @@ class Part:
 
 
 def upright(grid: Grid) -> Grid:
-    """The grid, transposed if it has few rows and is too wide for a portrait page."""
-    few = len(grid.rows) + len(grid.totals) <= _FEW_ROWS
+    """The grid, turned when it has few rows and is too wide for a page in portrait."""
+    few = len(grid.rows) + len(grid.totals) <= _FEW_ROWS and len(grid.labels) > _FEW_COLUMNS
     return grid.turned() if few and fitting(grid, PORTRAIT) is None else grid
 
 
@@ -135,8 +158,8 @@ def _looks(grid: Grid) -> Iterator[Look]:
 
 
 def _ems_of_column(grid: Grid, n: int, widest: float) -> float:
-    """The width of a column: numbers are not wrapped; text and headers are wrapped at `widest`."""
-    cells = max((ems(text) for text in _longest(row[n] for row in grid.rows)), default=0.0)
+    """The width of a column: numbers whole, text and headers no wider than `widest` and wrapped."""
+    cells = max((ems(text) for text in _longest(row[n] for row in grid.plain)), default=0.0)
     natural = max(cells, *(_BOLD * ems(row[n]) for row in grid.totals), 1.0)
     words = max(map(ems, grid.labels[n].split()), default=0.0)
     header = _BOLD * max(words, ems(grid.labels[n]) / _HEADER_LINES)
@@ -177,7 +200,9 @@ def _part(grid: Grid, look: Look, columns: Sequence[int], caption: str = "") -> 
         breakable(label, (width - 2 * INSET) / _BOLD, look.size)
         for label, width in zip(chosen.labels, widths, strict=True)
     ]
-    broken = replace(chosen, labels=labels, rows=[*map(row, chosen.rows)], totals=[*map(row, chosen.totals)])
+    lines = chosen.lines or ["row"] * len(chosen.rows)
+    rows = [cells if line == "heading" else row(cells) for cells, line in zip(chosen.rows, lines, strict=True)]
+    broken = replace(chosen, labels=labels, rows=rows, totals=[*map(row, chosen.totals)])
     return Part(broken, Look(look.size, widths), caption)
 
 

@@ -1,22 +1,32 @@
 """What every format writes: a title, typed columns and their rows in batches."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from lending_pipelines.reports.book import ReportBook, ReportColumn
+from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 
 SLICE_ROWS = 16_384
 """Rows that text formats work on at once: few enough to stay near the processor, so that memory stays flat."""
+
+_STILL_ONE = 1e-9
 
 
 @dataclass(frozen=True)
 class Sheet:
     """One table on its way to a file. `batches` can be read once; their columns are named as `columns`, in order.
 
-    `totals` are rows of values by column name. `no_data` is written in the place of the rows when there are none.
+    Attributes:
+        totals: Rows of values by column name.
+        no_data: Written in the place of the rows when there are none.
+        banner: Lines above the header of a worksheet: the title, as-of and units. Without them the header is first.
+        widths: How many letters wide the largest value of a column is, by column name, where that is known.
+        sums: Per total, the columns whose total is the sum of the rows of its currency.
+        marked, heatmap: As in ReportTable.
     """
 
     title: str
@@ -25,6 +35,16 @@ class Sheet:
     batches: Iterator[pa.RecordBatch]
     totals: tuple[Mapping[str, Any], ...] = ()
     no_data: str | None = None
+    banner: tuple[str, ...] = ()
+    widths: Mapping[str, int] = field(default_factory=dict)
+    sums: tuple[frozenset[str], ...] = ()
+    marked: tuple[str, str] | None = None
+    heatmap: bool = False
+
+    @property
+    def header_row(self) -> int:
+        """The row of a worksheet that holds the labels; a blank one parts it from the banner."""
+        return len(self.banner) + 2 if self.banner else 1
 
     def slices(self, rows: int = SLICE_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows, so many at once and the rest at the end: equal rows are cut alike, whatever the batches are."""
@@ -80,4 +100,61 @@ def sheets_of(book: ReportBook) -> Iterator[Sheet]:
     """The tables of a book, in order."""
     for table in book.tables:
         rows = table.arrow()
-        yield Sheet(table.title, table.columns, rows.schema, iter(rows.to_batches()), table.totals, table.no_data)
+        yield Sheet(
+            table.title,
+            table.columns,
+            rows.schema,
+            iter(rows.to_batches()),
+            table.totals,
+            table.no_data,
+            (table.title, f"{book.title}, as of {book.as_of}", units(table, rows)),
+            {column.name: width for column in table.columns if (width := _letters(column, rows[column.name]))},
+            tuple(frozenset(_summed(table, rows, total)) for total in table.totals),
+            table.marked,
+            table.heatmap,
+        )
+
+
+def units(table: ReportTable, rows: pa.Table) -> str:
+    """What the numbers of a table are in: `Amounts in EUR. Rates in per cent.`"""
+    kinds = {column.kind for column in table.columns}
+    found = []
+    if "money" in kinds:
+        last = table.title.rpartition(" ")[2]
+        currencies = pc.unique(rows["currency"]).drop_null().to_pylist() if "currency" in rows.column_names else []
+        if len(currencies) == 1 or (not currencies and re.fullmatch("[A-Z]{3}", last)):
+            found.append(f"Amounts in {currencies[0] if currencies else last}, to the cent.")
+        elif currencies:
+            found.append("Amounts in the currency of the row, to the cent.")
+        else:
+            found.append("Amounts to the cent.")
+    if kinds & {"rate", "percent"}:
+        found.append("Rates in per cent.")
+    if "ratio" in kinds:
+        found.append("Ratios as multiples.")
+    if "count" in kinds:
+        found.append("Counts in units.")
+    return " ".join(found) or "Text and dates."
+
+
+def _letters(column: ReportColumn, values: pa.ChunkedArray) -> int:
+    """How wide the largest amount is when it is written with separators; 0 for what is no amount."""
+    if column.kind not in ("money", "count"):
+        return 0
+    ends = pc.min_max(values).as_py()
+    pattern = "{:,.2f}" if column.kind == "money" else "{:,}"
+    # A total may be longer than each of the rows.
+    return 4 + max((len(pattern.format(end)) for end in ends.values() if end is not None), default=4)
+
+
+def _summed(table: ReportTable, rows: pa.Table, total: Mapping[str, Any]) -> Iterator[str]:
+    """The columns of a total that are the sum of the rows of its currency, to the cent."""
+    by_currency = "currency" in total and "currency" in rows.column_names
+    chosen = rows.filter(pc.equal(rows["currency"], total["currency"])) if by_currency else rows
+    for column in table.columns:
+        value = total.get(column.name)
+        if column.kind not in ("money", "count", "rate") or value is None:
+            continue
+        added = pc.sum(chosen[column.name]).as_py()
+        if added is not None and (abs(added - value) < _STILL_ONE if column.kind == "rate" else added == value):
+            yield column.name

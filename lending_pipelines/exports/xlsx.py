@@ -6,7 +6,7 @@ in the next, and the cover says so.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from io import BytesIO
@@ -14,23 +14,33 @@ from typing import Any
 
 import pyarrow as pa
 from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Alignment, Border, Font, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._writer import WorksheetWriter
+from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.writer.excel import ExcelWriter
 
 from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
-from lending_pipelines.exports.injection import is_formula
+from lending_pipelines.exports.first_page import first_charts, headline_figures
+from lending_pipelines.exports.lender import UNNAMED, Lender
 from lending_pipelines.exports.names import sheet_names
 from lending_pipelines.exports.printed import total_row
 from lending_pipelines.exports.sheet import Sheet, Unwritten, sheets_of
-from lending_pipelines.exports.xlsx_charts import add_charts
-from lending_pipelines.exports.xlsx_rows import clean, rows_xml
-from lending_pipelines.exports.xlsx_styles import BOLD, TableStyles, landscape, lay_out, total_style
-from lending_pipelines.reports.book import Chart, Cover, ReportBook
+from lending_pipelines.exports.xlsx_charts import ON_COVER, ChartedTable, add_charts, draw
+from lending_pipelines.exports.xlsx_cover import write_cover
+from lending_pipelines.exports.xlsx_rows import clean, row_xml, rows_xml
+from lending_pipelines.exports.xlsx_styles import (
+    TableStyles,
+    head_and_foot,
+    header_height,
+    lay_out,
+    stand_out,
+    total_style,
+)
+from lending_pipelines.reports.book import Chart, Cover, ReportBook, ReportTable
 
+# What a formula compares with: anything else could be a pattern, or end its text.
+_CODE = re.compile("[A-Za-z0-9]*")
 _LAST_ROW = 1_048_576
 # Excel does not open the ZIP64 format that Python writes above 2 GiB; the rest of a worksheet fits in 1 MiB.
 _LARGEST_XML = 2**31 - 2**20
@@ -40,21 +50,24 @@ _DEFLATE_LEVEL = 2
 _CREATED = datetime(2000, 1, 1)
 
 
-def write_book(book: ReportBook, sink: Any) -> int:
+def write_book(book: ReportBook, sink: Any, lender: Lender = UNNAMED) -> int:
     """Write a book; the number of rows written."""
-    return write_workbook(book.cover, sheets_of(book), [table.title for table in book.tables], book.charts, sink)
-
-
-def write_workbook(
-    cover: Cover, sheets: Iterable[Sheet], titles: Sequence[str], charts: Sequence[Chart], sink: Any
-) -> int:
-    """Write a cover and the sheets, each in as many worksheets as it needs; the number of rows written.
-
-    A chart stands beside the first worksheet of its table and draws the rows there.
-    """
     with _Archive(sink, _DEFLATE_LEVEL) as archive:
-        workbook = _Workbook(cover, titles, archive)
-        total = sum(workbook.add(sheet, [chart for chart in charts if chart.table == sheet.title]) for sheet in sheets)
+        workbook = _Workbook(book.cover, [table.title for table in book.tables], archive, lender)
+        tables = {table.title: table for table in book.tables}
+        total = 0
+        for sheet in sheets_of(book):
+            charts = [chart for chart in book.charts if chart.table == sheet.title]
+            total += workbook.add(sheet, tables[sheet.title], charts)
+        workbook.finish(book.cover, book)
+    return total
+
+
+def write_workbook(cover: Cover, sheet: Sheet, sink: Any) -> int:
+    """Write a cover and a sheet, in as many worksheets as it needs; the number of rows written."""
+    with _Archive(sink, _DEFLATE_LEVEL) as archive:
+        workbook = _Workbook(cover, [sheet.title], archive)
+        total = workbook.add(sheet)
         workbook.finish(cover)
     return total
 
@@ -71,7 +84,7 @@ class _Archive(StableZip):
 class _Workbook:
     """A workbook on its way into an archive: `add` the sheets in the order of `titles`, then `finish`."""
 
-    def __init__(self, cover: Cover, titles: Sequence[str], archive: _Archive) -> None:
+    def __init__(self, cover: Cover, titles: Sequence[str], archive: _Archive, lender: Lender = UNNAMED) -> None:
         self._workbook = Workbook(write_only=True)
         properties = self._workbook.properties
         properties.creator, properties.title = "lending_pipelines", clean(cover.title)
@@ -81,16 +94,26 @@ class _Workbook:
         self._names = iter(sheet_names(self._titles))
         self._cover = self._workbook.create_sheet(next(self._names))
         self._split: dict[str, str] = {}
+        self._links: dict[str, str] = {}
+        self._charted: dict[str, ChartedTable] = {}
+        self._lender = lender
+        about = cover.sections.get("Report", {})
+        day = about.get("As of", "")
+        self._margins = (lender.name, cover.title, f"as of {day}" if day else "", about.get("Generated by", ""))
+        head_and_foot(self._cover, *self._margins)
 
-    def add(self, sheet: Sheet, charts: Sequence[Chart]) -> int:
-        """Write the sheet; the number of its rows."""
+    def add(self, sheet: Sheet, table: ReportTable | None = None, charts: Sequence[Chart] = ()) -> int:
+        """Write the sheet; the number of its rows. The charts are drawn from the rows of its first worksheet."""
         unwritten = Unwritten(sheet.slices())
         sample = unwritten.first()
         parts: dict[str, int] = {}
         while not parts or unwritten.first() is not None:
             worksheet = self._workbook.create_sheet(self._further(sheet.title) if parts else next(self._names))
-            lay_out(worksheet, sheet.columns, sample)
-            parts[worksheet.title] = self._write(worksheet, sheet, unwritten, () if parts else charts)
+            lay_out(worksheet, sheet, sample)
+            head_and_foot(worksheet, *self._margins)
+            first = not parts
+            parts[worksheet.title] = self._write(worksheet, sheet, unwritten, (table if first else None), charts)
+            self._links.setdefault(sheet.title, worksheet.title)
         if len(parts) > 1:
             last = 0
             for name, rows in parts.items():
@@ -98,12 +121,16 @@ class _Workbook:
                 last += rows
         return sum(parts.values())
 
-    def finish(self, cover: Cover) -> None:
+    def finish(self, cover: Cover, book: ReportBook | None = None) -> None:
         """Write the cover and all that a workbook has beside its worksheets."""
         if self._split:
             why = f"A worksheet holds {_LAST_ROW - 1:,} rows at most, fewer when they are long."
             cover = Cover(cover.title, {**cover.sections, "Worksheets": {"Split": why, **self._split}})
-        _write_cover(self._cover, cover)
+        figures = headline_figures(book) if book else []
+        previous = book.previous.name if book and book.previous else ""
+        write_cover(self._cover, cover, self._links, figures, previous, book.alerts if book else (), self._lender)
+        for number, (chart, table) in enumerate(first_charts(book) if book else []):
+            self._cover.add_chart(draw(self._charted[table.title], chart, ON_COVER), f"G{5 + 18 * number}")
         ExcelWriter(self._workbook, self._archive).save()
 
     def _further(self, title: str) -> str:
@@ -111,18 +138,33 @@ class _Workbook:
         self._titles.append(title)
         return sheet_names(self._titles)[-1]
 
-    def _write(self, worksheet: Any, sheet: Sheet, unwritten: Unwritten, charts: Sequence[Chart]) -> int:
+    def _write(
+        self, worksheet: Any, sheet: Sheet, unwritten: Unwritten, table: ReportTable | None, charts: Sequence[Chart]
+    ) -> int:
         """Write one worksheet with as many of the rows as it holds; their number."""
         worksheet._id = len(self._workbook.worksheets)
         styles = TableStyles.of(worksheet, sheet.columns, sheet.schema)
+        header = sheet.header_row
+        end = get_column_letter(len(sheet.columns))
         with self._archive.open(self._archive.member(worksheet.path[1:]), "w") as member:
             member.write(_around_rows(worksheet)[0])
-            member.write(rows_xml([pa.array([column.label]) for column in sheet.columns], styles.header, 1))
-            rows = _write_rows(member, unwritten, styles, _LAST_ROW - 1 - len(sheet.totals))
+            member.write(_banner(sheet, styles))
+            labels = [pa.array([column.label]) for column in sheet.columns]
+            member.write(row_xml(labels, styles.header, header, height=header_height(worksheet, sheet)))
+            rows = _write_rows(member, unwritten, styles, header + 1, _LAST_ROW - header - len(sheet.totals))
             if unwritten.first() is None:
-                member.write(_below(worksheet, sheet, styles, rows))
-            worksheet.auto_filter.ref = f"A1:{get_column_letter(len(sheet.columns))}{rows + 1}"
-            add_charts(worksheet, charts, sheet.columns, rows)
+                # A total of several worksheets is no sum of the cells of one.
+                sums = sheet.sums if table is not None else ()
+                member.write(_below(worksheet, sheet, styles, rows, sums))
+            worksheet.auto_filter.ref = f"A{header}:{end}{header + rows}"
+            stand_out(worksheet, sheet, header + rows)
+            if table is not None:
+                self._charted[sheet.title] = ChartedTable(worksheet, table, header, rows)
+                covered = add_charts(self._charted[sheet.title], charts)
+                if covered:
+                    worksheet.print_area = f"A1:{end}{header + max(rows, 1) + len(sheet.totals)},{covered}"
+            if sheet.banner:
+                worksheet._hyperlinks.append(Hyperlink(ref="A2", location=f"'{self._cover.title}'!A1"))
             member.write(_around_rows(worksheet)[1])
         return rows
 
@@ -135,12 +177,21 @@ def _around_rows(worksheet: Any) -> tuple[bytes, bytes]:
     return before + b"<sheetData>", b"</sheetData>" + after
 
 
-def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, most: int) -> int:
-    """Write at most so many rows from the second of the worksheet on, fewer when they are long; their number."""
+def _banner(sheet: Sheet, styles: TableStyles) -> bytes:
+    """The lines above the header: the title, then the others."""
+    looks = (styles.banner[0], *[styles.banner[1]] * len(sheet.banner))
+    return b"".join(
+        rows_xml([pa.array([line])], [look], number).to_pybytes()
+        for number, (line, look) in enumerate(zip(sheet.banner, looks, strict=False), start=1)
+    )
+
+
+def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, first: int, most: int) -> int:
+    """Write at most so many rows from row `first` of the worksheet on, fewer when they are long; their number."""
 
     def made(given: tuple[int, pa.RecordBatch]) -> tuple[int, pa.Buffer]:
         before, rows = given
-        return rows.num_rows, rows_xml(rows.columns, styles.cells, before + 2)
+        return rows.num_rows, rows_xml(rows.columns, styles.cells, before + first)
 
     written = size = 0
     with closing(in_order(made, unwritten.ahead(most))) as ready:
@@ -154,45 +205,35 @@ def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, most: in
     return written
 
 
-def _below(worksheet: Any, sheet: Sheet, styles: TableStyles, rows: int) -> bytes:
+def _below(worksheet: Any, sheet: Sheet, styles: TableStyles, rows: int, sums: Sequence[frozenset[str]]) -> bytes:
     """The totals, and before them why there are no rows when there are none."""
     xml = b""
+    first = sheet.header_row + 1
     if not rows and sheet.no_data:
-        xml += rows_xml([pa.array([f"no data: {sheet.no_data}"])], [styles.note], 2).to_pybytes()
+        xml += rows_xml([pa.array([f"no data: {sheet.no_data}"])], [styles.note], first).to_pybytes()
         rows = 1
-    names = [column.name for column in sheet.columns]
-    for number, total in enumerate(sheet.totals, start=rows + 2):
+    for number, total in enumerate(sheet.totals):
         values = total_row(sheet.columns, total)
         looks = [total_style(worksheet, column.kind, values.get(column.name)) for column in sheet.columns]
-        xml += rows_xml([pa.array([values.get(name)]) for name in names], looks, number).to_pybytes()
+        cells = [pa.array([values.get(column.name)]) for column in sheet.columns]
+        summed = sums[number] if sums else frozenset()
+        formulas = {
+            place: _sum(sheet, place, total.get("currency"), first, rows)
+            for place, column in enumerate(sheet.columns)
+            if column.name in summed and _CODE.fullmatch(total.get("currency") or "")
+        }
+        xml += row_xml(cells, looks, first + rows + number, formulas)
     return xml
 
 
-def _write_cover(worksheet: Any, cover: Cover) -> None:
-    worksheet.column_dimensions["A"].width = 34
-    worksheet.column_dimensions["B"].width = 100
-    worksheet.sheet_view.showGridLines = False
-    landscape(worksheet)
-    title = _text(worksheet, cover.title)
-    title.font = Font(name="Calibri", bold=True, size=16)
-    worksheet.append([title])
-    for section, values in cover.sections.items():
-        if not values:
-            continue
-        worksheet.append([])
-        heading = _text(worksheet, section)
-        heading.font = BOLD
-        heading.border = Border(bottom=Side(style="thin"))
-        worksheet.append([heading])
-        for name, value in values.items():
-            cell = _text(worksheet, value)
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
-            worksheet.append([_text(worksheet, name), cell])
+def _sum(sheet: Sheet, place: int, currency: str | None, first: int, rows: int) -> str:
+    """The formula of a total: the sum of a column's rows, those of a currency where it has one."""
+    names = [column.name for column in sheet.columns]
 
+    def cells(at: int) -> str:
+        letter = get_column_letter(at + 1)
+        return f"{letter}${first}:{letter}${first + rows - 1}"
 
-def _text(worksheet: Any, text: str) -> Any:
-    cell = WriteOnlyCell(worksheet, clean(text))
-    # openpyxl takes a leading = for a formula and #N/A for an error.
-    cell.data_type = "s"
-    cell.quotePrefix = is_formula(text)
-    return cell
+    if currency is None or "currency" not in names:
+        return f"SUM({cells(place)})"
+    return f'SUMIFS({cells(place)},${cells(names.index("currency"))},"{currency}")'

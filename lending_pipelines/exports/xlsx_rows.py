@@ -6,8 +6,9 @@ Source: ECMA-376 part 1, 18.3.1; Microsoft, Excel specifications and limits.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 import pyarrow as pa
@@ -42,6 +43,34 @@ def rows_xml(arrays: Sequence[pa.Array], styles: Sequence[CellStyle], first: int
     )
     rows = pc.binary_join_element_wise('<row r="', numbers, '">', *cells, "</row>", "", null_handling="skip")
     return pc.binary_join(pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), rows), "")[0].as_buffer()
+
+
+def row_xml(
+    arrays: Sequence[pa.Array],
+    styles: Sequence[CellStyle],
+    row: int,
+    formulas: Mapping[int, str] = MappingProxyType({}),
+    height: float = 0.0,
+) -> bytes:
+    """One row as a `<row>` element.
+
+    Args:
+        arrays: One value per column.
+        styles: The style of each.
+        row: The number of the row.
+        formulas: The formulas of numbers, by place, written beside their values.
+        height: In points; 0: as Excel has it.
+    """
+    cells = []
+    for place, (values, style) in enumerate(zip(arrays, styles, strict=True)):
+        cell = _cells(values, style)[0].as_py()
+        if cell is None:
+            continue
+        if place in formulas and 't="' not in cell:
+            cell = cell.replace("><v>", f"><f>{escape(formulas[place])}</f><v>", 1)
+        cells.append(f'<c r="{get_column_letter(place + 1)}{row}"{cell}')
+    high = f' ht="{height}" customHeight="1"' if height else ""
+    return f'<row r="{row}"{high}>{"".join(cells)}</row>'.encode()
 
 
 def clean(text: str) -> str:

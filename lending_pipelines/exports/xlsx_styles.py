@@ -4,15 +4,20 @@ It is said once, for the tables of a report and for a tape of a million loans al
 xlsx_rows.
 """
 
+import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 
+from lending_pipelines.exports.sheet import Sheet
 from lending_pipelines.reports.book import Kind, ReportColumn
 
 FORMATS: dict[Kind, str] = {
@@ -39,6 +44,14 @@ _WIDTHS: dict[Kind, int] = {
     "instant": 20,
     "flag": 8,
 }
+PORTRAIT, LANDSCAPE = "portrait", "landscape"
+_PAPER_A4 = "9"
+# Points between the margins of A4, and the points of a unit of width.
+_ROOM = {PORTRAIT: 523.0, LANDSCAPE: 770.0}
+_UNIT = 5.6
+# Text of 11 points is printed at 7 points at least.
+_SMALLEST_SCALE = 0.64
+_COMFORTABLE_SCALE = 0.8
 _RIGHT, _CENTER, _LEFT = (
     Alignment(horizontal="right"),
     Alignment(horizontal="center"),
@@ -46,9 +59,18 @@ _RIGHT, _CENTER, _LEFT = (
 )
 _ALIGNED: dict[Kind, Alignment] = {"text": _LEFT, "date": _CENTER, "instant": _CENTER, "flag": _CENTER}
 _WIDEST = 60
-_HEADER_FILL = PatternFill("solid", fgColor="1F3864")
-_HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
+_HEADER_LINES = 3
+_LINE = 15.0
+_HEADER_LETTERS = 80
+HEADER_FILL = PatternFill("solid", fgColor="1F3864")
+HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 BOLD = Font(name="Calibri", bold=True)
+ALERT = Font(name="Calibri", bold=True, color="A61B1B")
+LINK = Font(name="Calibri", color="0563C1", underline="single")
+_TITLE = Font(name="Calibri", bold=True, size=14)
+_QUIET = Font(name="Calibri", color="595959")
+_ALERT_FILL = PatternFill(bgColor="F8DADA")
+_HEAT = ColorScaleRule(start_type="num", start_value=0, start_color="FFFFFF", end_type="max", end_color="E69F00")
 _ABOVE = Border(top=Side(style="thin"))
 
 
@@ -62,22 +84,24 @@ class CellStyle:
 
 @dataclass(frozen=True)
 class TableStyles:
-    """The styles of a table's cells: of its header and its rows by column, and that of a note in their place."""
+    """The styles of a table's cells: its header and rows by column, a note, and its banner."""
 
     header: list[CellStyle]
     cells: list[CellStyle]
     note: CellStyle
+    banner: list[CellStyle]
 
     @classmethod
     def of(cls, worksheet: Any, columns: Sequence[ReportColumn], schema: pa.Schema) -> "TableStyles":
         """The styles of a table's cells, made known to the worksheet's workbook."""
         return cls(
-            [_style(worksheet, font=_HEADER_FONT, fill=_HEADER_FILL, alignment=_aligned(c.kind)) for c in columns],
+            [_style(worksheet, font=HEADER_FONT, fill=HEADER_FILL, alignment=_wrapped(c.kind)) for c in columns],
             [
                 _style(worksheet, number_format=_format(column.kind, field.type), alignment=_aligned(column.kind))
                 for column, field in zip(columns, schema, strict=True)
             ],
             _style(worksheet),
+            [_style(worksheet, font=_TITLE), _style(worksheet, font=_QUIET)],
         )
 
 
@@ -87,23 +111,101 @@ def total_style(worksheet: Any, kind: Kind, value: Any) -> CellStyle:
     return _style(worksheet, number_format=FORMATS[kind], font=BOLD, border=_ABOVE, alignment=alignment)
 
 
-def lay_out(worksheet: Any, columns: Sequence[ReportColumn], sample: pa.RecordBatch | None) -> None:
-    """Widths, the frozen header, how it prints; text columns are as wide as the first of their values need."""
-    for number, column in enumerate(columns, start=1):
-        values = () if sample is None or column.kind != "text" else sample.column(number - 1).slice(0, 1000).to_pylist()
-        # Three more than the label: the filter's arrow covers its end.
-        needed = max(_WIDTHS[column.kind], len(column.label) + 3, *(len(str(value)) + 2 for value in values), 0)
-        worksheet.column_dimensions[get_column_letter(number)].width = min(needed, _WIDEST)
-    worksheet.freeze_panes = "A2"
-    worksheet.print_title_rows = "1:1"
-    landscape(worksheet)
+def lay_out(worksheet: Any, sheet: Sheet, sample: pa.RecordBatch | None) -> None:
+    """Widths, what is frozen, and how it prints: a size that can be read, the keys and the header on every page."""
+    widths = [
+        _width(column, sheet, None if sample is None else sample.column(number))
+        for number, column in enumerate(sheet.columns)
+    ]
+    for number, width in enumerate(widths, start=1):
+        worksheet.column_dimensions[get_column_letter(number)].width = width
+    keys = _keys(sheet, widths)
+    header = sheet.header_row
+    worksheet.freeze_panes = f"{get_column_letter(keys + 1)}{header + 1}"
+    worksheet.print_title_rows = f"{header}:{header}"
+    wide = sum(widths) * _UNIT
+    if wide * _COMFORTABLE_SCALE <= _ROOM[PORTRAIT]:
+        fit(worksheet, PORTRAIT)
+    elif wide * _SMALLEST_SCALE <= _ROOM[LANDSCAPE] or sample is None:
+        fit(worksheet, LANDSCAPE)
+    else:
+        _paper(worksheet, LANDSCAPE)
+        worksheet.page_setup.scale = round(100 * _SMALLEST_SCALE)
+        worksheet.page_setup.pageOrder = "overThenDown"
+        worksheet.print_title_cols = f"A:{get_column_letter(keys)}"
 
 
-def landscape(worksheet: Any) -> None:
-    """Print across, on pages as wide as the worksheet."""
-    worksheet.page_setup.orientation = "landscape"
+def header_height(worksheet: Any, sheet: Sheet) -> float:
+    """The height of the header in points, as many lines as its longest label is wrapped into."""
+    lines = 1
+    for number, column in enumerate(sheet.columns, start=1):
+        letters = worksheet.column_dimensions[get_column_letter(number)].width - 2
+        lines = max(lines, len(textwrap.wrap(column.label, max(int(letters), 1))))
+    return _LINE * lines
+
+
+def fit(worksheet: Any, orientation: str) -> None:
+    """Print on pages as wide as the worksheet."""
+    _paper(worksheet, orientation)
     worksheet.page_setup.fitToHeight = 0
     worksheet.sheet_properties.pageSetUpPr.fitToPage = True
+
+
+def head_and_foot(worksheet: Any, left: str, title: str, right: str, about: str) -> None:
+    """What stands above and below every printed page; the pages are numbered."""
+    header, footer = worksheet.oddHeader, worksheet.oddFooter
+    header.left.text, header.center.text, header.right.text = (_plain(text) for text in (left, title, right))
+    footer.left.text, footer.right.text = _plain(about), "Page &P of &N"
+
+
+def stand_out(worksheet: Any, sheet: Sheet, last: int) -> None:
+    """Colour the rows that stand out, and the cells of a heat map by their size; `last` is the last row."""
+    first, end = sheet.header_row + 1, get_column_letter(len(sheet.columns))
+    names = [column.name for column in sheet.columns]
+    if sheet.marked and last >= first:
+        column = get_column_letter(names.index(sheet.marked[0]) + 1)
+        rule = FormulaRule(formula=[f'${column}{first}="{sheet.marked[1]}"'], font=ALERT, fill=_ALERT_FILL)
+        worksheet.conditional_formatting.add(f"A{first}:{end}{last}", rule)
+    rates = [get_column_letter(n) for n, column in enumerate(sheet.columns, start=1) if column.kind == "rate"]
+    if sheet.heatmap and rates and last >= first:
+        worksheet.conditional_formatting.add(f"{rates[0]}{first}:{rates[-1]}{last}", _HEAT)
+
+
+def _paper(worksheet: Any, orientation: str) -> None:
+    worksheet.page_setup.orientation = orientation
+    worksheet.page_setup.paperSize = _PAPER_A4
+    margins = worksheet.page_margins
+    margins.left = margins.right = 0.5
+    margins.top = margins.bottom = 0.75
+
+
+def _width(column: ReportColumn, sheet: Sheet, sample: pa.Array | None) -> float:
+    """As wide as the words of the label, the largest number, or the first texts need."""
+    # Three more than a word: the filter's arrow covers its end.
+    label = max((len(word) for word in column.label.split()), default=0) + 3
+    label = max(label, math.ceil(len(column.label) / _HEADER_LINES) + 3)
+    if column.kind != "text":
+        return max(sheet.widths.get(column.name, _WIDTHS[column.kind]), label)
+    values = () if sample is None else sample.slice(0, 1000).to_pylist()
+    totals = (total.get(column.name) for total in sheet.totals)
+    return min(max(_WIDTHS["text"], label, *(len(str(value)) + 2 for value in (*values, *totals)), 0), _WIDEST)
+
+
+def _keys(sheet: Sheet, widths: Sequence[float]) -> int:
+    """How many columns say what a row is of: the text before the first number, on a third of the page at most."""
+    text = next((n for n, column in enumerate(sheet.columns) if column.kind != "text"), len(sheet.columns))
+    room = _ROOM[LANDSCAPE] / _SMALLEST_SCALE / _UNIT / 3
+    return max(1, min(text, sum(width <= room for width in accumulate(widths)), len(widths) - 1))
+
+
+def _plain(text: str) -> str:
+    """Text for a header or footer, where & begins a code; at most 80 letters."""
+    return (text if len(text) <= _HEADER_LETTERS else f"{text[:_HEADER_LETTERS]}…").replace("&", "&&")
+
+
+def _wrapped(kind: Kind) -> Alignment:
+    aligned = _aligned(kind)
+    return Alignment(horizontal=aligned.horizontal, vertical="bottom", indent=aligned.indent, wrap_text=True)
 
 
 def _aligned(kind: Kind) -> Alignment:

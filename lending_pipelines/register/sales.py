@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.investors import Investors
 from lending_pipelines.register.loan_ids import batches
-from lending_pipelines.register.models import LoanAssignment, Portfolio, PortfolioLoan, PortfolioSale
+from lending_pipelines.register.models import Investor, LoanAssignment, Portfolio, PortfolioLoan, PortfolioSale
 from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.types import utc_now
 
@@ -114,6 +114,17 @@ class Sales:
         sale.undone_at = now
         self._session.flush()
         return sale
+
+    def in_force(self) -> list[tuple[str, str, str, date]]:
+        """Portfolio id, portfolio name, investor name and date of every sale that is not undone, in order of date."""
+        query = (
+            sa.select(Portfolio.portfolio_id, Portfolio.name, Investor.name, PortfolioSale.sale_date)
+            .join(PortfolioSale, PortfolioSale.portfolio_id == Portfolio.portfolio_id)
+            .join(Investor, Investor.investor_id == PortfolioSale.investor_id)
+            .where(PortfolioSale.undone_at.is_(None))
+            .order_by(PortfolioSale.sale_date, Portfolio.name)
+        )
+        return [row._tuple() for row in self._session.execute(query)]
 
     def of_portfolio(self, name: str) -> PortfolioSale:
         """The sale in force of the portfolio with that name. Raises RegisterError when there is none."""

@@ -19,6 +19,7 @@ _NOTHING = Decimal("0.00")
 _BUCKETS = columns.lake_columns(
     "aging_buckets", "currency", "bucket", "loan_count", "principal_outstanding", "past_due_amount", "balance_share"
 )
+_SUMS = tuple(column.name for column in _BUCKETS if column.kind in ("money", "count"))
 _PORTFOLIO_BUCKETS = (
     _BUCKETS[0],
     *columns.lake_columns("loan_positions", "portfolio_id"),
@@ -52,10 +53,11 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
     """The buckets of a scope on a day, in order of lateness, with totals per currency."""
     aging = source.table("aging_buckets")
     rows = scopes.rows_of(aging.filter(aging.business_date == day), scope)
+    totals = columns.totals_by_currency(rows, _BUCKETS, (*_SUMS, "balance_share"))
+    rows = _with_empty(rows, ("currency",), source.conventions)
     printed = rows.order_by("currency", delinquency.bucket_rank(rows.bucket, source.conventions)).select(
         *_names(_BUCKETS)
     )
-    totals = columns.totals_by_currency(rows, _BUCKETS)
     return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"no loan is active on {day}")
 
 
@@ -84,6 +86,8 @@ def by_portfolio(source: ReportSource, day: date, scope: tuple[str, str]) -> Rep
     rows = delinquency.buckets_of(loans, "portfolio_id")
     rows = rows.left_join(scopes.names_of(source, day, "portfolio"), [("portfolio_id", "scope_id")])
     rows = rows.mutate(name=rows.portfolio_id.isnull().ifelse("in no portfolio", rows.name))
+    totals = columns.totals_by_currency(rows, _PORTFOLIO_BUCKETS)
+    rows = _with_empty(rows, ("currency", "portfolio_id", "name"), source.conventions)
     order = (
         "currency",
         ibis.asc("portfolio_id", nulls_first=False),
@@ -93,7 +97,7 @@ def by_portfolio(source: ReportSource, day: date, scope: tuple[str, str]) -> Rep
         "Aging by portfolio",
         _PORTFOLIO_BUCKETS,
         columns.frame(rows.order_by(*order).select(*_names(_PORTFOLIO_BUCKETS))),
-        columns.totals_by_currency(rows, _PORTFOLIO_BUCKETS),
+        totals,
         no_data=f"no loan is active on {day}",
     )
 
@@ -177,6 +181,18 @@ def bucket_history(source: ReportSource, covered: Sequence[date], scope: tuple[s
     return ReportTable(
         f"Bucket history {currency}", printed, columns.frame(history.order_by("business_date").select(*_names(printed)))
     )
+
+
+def _with_empty(rows: ir.Table, keys: Sequence[str], conventions: Conventions) -> ir.Table:
+    """The rows of _BUCKETS with every bucket of the conventions per keys; those that no loan is in hold zero."""
+    buckets = ibis.memtable({"every_bucket": list(conventions.buckets)})
+    grid = rows.select(*keys).distinct().cross_join(buckets)
+    same = [grid[key].identical_to(rows[key]) for key in keys]
+    found = grid.left_join(rows, [*same, grid.every_bucket == rows.bucket], rname="{name}_found")
+    zeros = {
+        name: ibis.coalesce(found[name], ibis.literal(0).cast(found[name].type())) for name in (*_SUMS, "balance_share")
+    }
+    return found.mutate(bucket=found.every_bucket, **zeros)
 
 
 def _names(printed: Sequence[ReportColumn]) -> list[str]:

@@ -16,7 +16,8 @@ Kind = Literal["text", "money", "rate", "ratio", "percent", "count", "date", "in
 """What a column holds. money: Decimal in the row's currency. rate: a fraction shown as a percentage (0.125 is 12.5 %).
 ratio: a plain multiple (MOIC). percent: a number that is already times 100. count: a whole number. instant: UTC."""
 
-ChartKind = Literal["line", "bar", "stacked"]
+ChartKind = Literal["line", "bar", "stacked", "waterfall"]
+"""How a chart is drawn. waterfall: an amount per row; the amounts of `Chart.deductions` go down from the one before."""
 
 _ARROW_TYPES: dict[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -39,11 +40,33 @@ class ReportColumn:
 
 
 @dataclass(frozen=True)
-class ReportTable:
-    """One titled table. `totals` are rows of values by column name, one per currency where there is money.
+class Section:
+    """A run of consecutive rows of a table that paper shows under a heading of its own.
 
-    `no_data` is the reason why there are no rows, printed in their place; None where there are rows, also when given.
-    `cut` says which of the rows are listed, as `first 20 of 133 in USD`; empty where all are.
+    `before` and `after` are rows printed above and below them, by column name: an opening and a closing balance.
+    """
+
+    title: str
+    rows: int
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """One titled table.
+
+    Attributes:
+        totals: Rows of values by column name, one per currency where there is money. A rate that has a total is a
+            share: its printed values add up to the printed total.
+        no_data: Why there are no rows, printed in their place; None where there are rows, also when given.
+        cut: Which of the rows are listed, as `first 20 of 133 in USD`; empty where all are.
+        printed_rows: How many rows are printed on paper; None for all that fit the format, 0 for none. Other formats
+            have all rows.
+        heatmap: Whether paper and workbooks shade the rates of the table by their size.
+        marked: A column and a value; the rows that have it there stand out.
+        sections: Consecutive parts of the rows, in order and covering all of them; empty for none.
+        unprinted: Columns that paper leaves out because titles or other columns say the same. Other formats have them.
     """
 
     title: str
@@ -52,8 +75,15 @@ class ReportTable:
     totals: tuple[Mapping[str, Any], ...] = ()
     no_data: str | None = None
     cut: str = ""
+    printed_rows: int | None = None
+    heatmap: bool = False
+    marked: tuple[str, str] | None = None
+    sections: tuple[Section, ...] = ()
+    unprinted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.sections and sum(section.rows for section in self.sections) != len(self.frame):
+            raise ValueError(f"table {self.title!r}: its sections do not cover its rows")
         if missing := [name for name in self.names if name not in self.frame.columns]:
             raise ValueError(f"table {self.title!r}: the frame lacks {', '.join(missing)}")
         if self.frame.empty and not self.no_data:
@@ -88,13 +118,17 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of one table's columns `y` over its column `x`."""
+    """A chart of one table's columns `y` over its column `x`.
+
+    `deductions` are the values of `x` whose amount a waterfall takes away.
+    """
 
     title: str
     table: str
     kind: ChartKind
     x: str
     y: tuple[str, ...]
+    deductions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,12 +140,27 @@ class Cover:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """The headline numbers of the previous period: `rows` like those of `ReportBook.headlines`, `name` for people."""
+
+    name: str
+    rows: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class ReportBook:
     """A finished report.
 
-    `parameters` are as they were asked for, `as_of` the business date that they came to; `data_versions` the Delta
-    versions of the tables read. `summary` holds the headline numbers, ready for JSON (money as decimal text); `blocks`
-    are the report's own parts of its JSON, by name, ready for JSON too.
+    Attributes:
+        parameters: As they were asked for.
+        as_of: The business date that they came to.
+        data_versions: The Delta versions of the tables read.
+        charts: The first of them that has rows to draw is the chart of the first page.
+        summary: The headline numbers, ready for JSON: money as decimal text.
+        blocks: The report's own parts of its JSON, by name, ready for JSON.
+        headlines: The numbers of the first page: a row per currency, or one row without a column `currency`.
+        previous: The same numbers one period before; None where that period has none.
+        alerts: What a reader must know before the numbers, such as that the portfolio is sold.
     """
 
     report_type: str
@@ -125,6 +174,9 @@ class ReportBook:
     notes: Sequence[str] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     blocks: Mapping[str, Any] = field(default_factory=dict)
+    headlines: ReportTable | None = None
+    previous: Comparison | None = None
+    alerts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         names = {table.title: set(table.names) for table in self.tables}
@@ -152,12 +204,12 @@ class ReportBook:
                     "As of": self.as_of.isoformat(),
                     "Generated by": f"lending_pipelines {version('lending_pipelines')}",
                 },
-                "Parameters": self.parameters,
                 "Tables": {
                     table.title: f"no data: {table.no_data}" if table.frame.empty else f"{len(table.frame)} rows"
                     for table in self.tables
                 },
                 "Notes": {str(number): note for number, note in enumerate(self.notes, start=1)},
+                "Parameters": self.parameters,
                 "Conventions": self.conventions,
                 "Data versions": {name: str(number) for name, number in sorted(self.data_versions.items())},
             },

@@ -18,6 +18,7 @@ from lending_pipelines.reports.periods import Period, months_before
 from lending_pipelines.reports.protocol import ReportSource
 
 _LOOKING_BACK = ("charge_off_rate", "net_charge_off_rate")
+BREACHED = "breached"
 _COLUMNS = (
     ReportColumn("currency", "Currency", "text"),
     ReportColumn("covenant", "Covenant", "text"),
@@ -37,7 +38,7 @@ def covered(source: ReportSource, day: date, rules: FacilityRules) -> list[date]
 def table(
     source: ReportSource, day: date, scope: tuple[str, str], loans: ir.Table, rules: FacilityRules
 ) -> tuple[ReportTable, list[str]]:
-    """Every covenant per currency, and notes on what the daily tables do not tell.
+    """Every covenant per currency, those that are breached first, and notes on what the daily tables do not tell.
 
     Lateness and losses to date are those of portfolio_snapshots; charge-off rates are of the days up to this one, of
     `loans`, which are the scope's rows of loan_positions.
@@ -69,15 +70,26 @@ def table(
         for row in book.order_by("currency").to_pyarrow().to_pylist()
         for covenant in rules.covenants
     ]
+    rows.sort(key=lambda row: row[-1] != BREACHED)
     frame = pd.DataFrame(rows, columns=[column.name for column in _COLUMNS])
     none = f"there are no loans on {day}" if rules.covenants else "the rules have no covenants"
-    return ReportTable("Covenants", _COLUMNS, frame, no_data=none), notes
+    return ReportTable("Covenants", _COLUMNS, frame, no_data=none, marked=("status", BREACHED)), notes
+
+
+def alerts(covenants: ReportTable) -> list[str]:
+    """A line for every covenant that is breached."""
+    return [
+        f"Covenant breached in {row['currency']}: {row['covenant']} is {row['actual']:.2%}, {row['bound']}"
+        f" {row['limit']:.2%} is allowed."
+        for row in covenants.arrow().to_pylist()
+        if row["status"] == BREACHED
+    ]
 
 
 def breached(covenants: ReportTable, currency: str) -> list[str]:
     """The covenants that are breached in a currency."""
     rows = covenants.arrow().to_pylist()
-    return [row["covenant"] for row in rows if (row["currency"], row["status"]) == (currency, "breached")]
+    return [row["covenant"] for row in rows if (row["currency"], row["status"]) == (currency, BREACHED)]
 
 
 def _looks_back(rules: FacilityRules) -> bool:

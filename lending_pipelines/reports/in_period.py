@@ -11,6 +11,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 import pyarrow as pa
 
 from lending_pipelines.metrics.money import ZERO
@@ -23,6 +24,9 @@ from lending_pipelines.tables.schema import MONEY
 
 READS = ("loan_positions", "portfolio_snapshots", "loans", "products")
 """The tables that every report on a period reads."""
+
+PRINTED_LOANS = 40
+"""How many rows of a long list of loans are printed on paper."""
 
 CURRENCY = ReportColumn("currency", "Currency", "text")
 PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), ReportColumn("product_name", "Product", "text"))
@@ -181,8 +185,11 @@ def table(
     none: str,
     totals: Sequence[Mapping[str, Any]] = (),
 ) -> ReportTable:
-    """A table of the printed columns; the rows must be in order."""
+    """A table of the printed columns; the rows must be in order. Totals of all rows include the sum of the shares."""
     frame = columns.frame(rows.select(*(column.name for column in printed)))
+    if totals and SHARE in printed:
+        shares = {} if frame.empty else frame.groupby("currency")[SHARE.name].sum(min_count=1).to_dict()
+        totals = [{**total, SHARE.name: _number(shares.get(total["currency"]))} for total in totals]
     return ReportTable(title, tuple(printed), frame, tuple(totals), no_data=none)
 
 
@@ -230,6 +237,10 @@ def headlines(summary: ReportTable) -> dict[str, dict[str, Any]]:
 def totals_from(summary: ReportTable, *names: str) -> list[dict[str, Any]]:
     """The values of the summary by currency, as totals of a breakdown."""
     return [{name: row[name] for name in ("currency", *names)} for row in summary.arrow().to_pylist()]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
 
 
 def _zero(column: ir.Column) -> ir.Value:

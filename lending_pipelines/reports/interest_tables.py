@@ -1,7 +1,7 @@
 """Interest of a period as more than one report prints it: in all, by product, by band of rates and by loan."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -126,7 +126,8 @@ class Interest:
         )
         order = [ibis.desc(ibis.coalesce(rows.variance.abs(), ZERO)), rows.loan_id]
         printed = (CURRENCY, *_LOAN, *_DURATION, *AMOUNTS, *YIELD)
-        return in_period.top_table("By loan", printed, rows, order, top, self._none, self._totals)
+        listed = in_period.top_table("By loan", printed, rows, order, top, self._none, self._totals)
+        return replace(listed, printed_rows=in_period.PRINTED_LOANS)
 
     def notes(self) -> list[str]:
         """What a reader must know, missing days included."""

@@ -70,6 +70,8 @@ def report_book(
     notes: Sequence[str] = (),
     summary: Mapping[str, Any] | None = None,
     blocks: Mapping[str, Any] | None = None,
+    headlines: ReportTable | None = None,
+    alerts: Sequence[str] = (),
 ) -> ReportBook:
     """The report's book, stamped with where its numbers come from; `about` follows the report's title on its cover.
 
@@ -92,6 +94,8 @@ def report_book(
         [*notes, *cut, *left_out],
         summary or {},
         blocks or {},
+        headlines,
+        alerts=alerts,
     )
 
 

@@ -51,17 +51,21 @@ def among_chosen(rows: ir.Table, parameters: ScopeFilters, source: ReportSource,
 
 
 def chosen_title(parameters: ScopeFilters, source: ReportSource, day: date) -> str:
-    """The scopes asked for, for a title: `all loans`, or `product A1, Auto; branch B2, North`."""
+    """The scopes asked for, for a title: `all loans`, or `product Auto; branch North`."""
     chosen = scopes_of(parameters, source, day) or [EVERYTHING]
     return "; ".join(scope_title(source, day, scope) for scope in chosen)
 
 
 def scope_title(source: ReportSource, day: date, scope: tuple[str, str]) -> str:
-    """The scope for a title: `all loans`, or `portfolio P1, Consumer North`."""
+    """The scope for a title: `all loans`, or `portfolio Consumer North`; with the id where names are alike."""
     if scope == EVERYTHING:
         return "all loans"
-    name = _names(source, day, scope[0]).get(scope[1])
-    return f"{scope[0]} {scope[1]}" + (f", {name}" if name and name != scope[1] else "")
+    names = _names(source, day, scope[0])
+    name = names.get(scope[1])
+    if not name:
+        return f"{scope[0]} {scope[1]}"
+    alike = sum(other == name for other in names.values())
+    return f"{scope[0]} {name}" + (f" ({scope[1]})" if alike > 1 else "")
 
 
 def names_of(source: ReportSource, day: date, scope: str) -> ir.Table:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from lending_pipelines.exports.charts import PALETTE, altair_chart, svg
+from lending_pipelines.exports.charts import GREY, PALETTE, altair_chart, coloured, steps, svg
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 COLUMNS = (
@@ -31,7 +31,7 @@ def spec(kind, x, *y, title="Title"):
 
 
 def test_the_data_is_every_value_of_every_series():
-    [values] = spec("line", "on", "balance", "late")["datasets"].values()
+    values = next(iter(spec("line", "on", "balance", "late")["datasets"].values()))
     assert values == [
         {"x": "2025-01-31", "series": "Balance", "place": 0, "value": 100.1},
         {"x": "2025-01-31", "series": "Late [=1]", "place": 1, "value": None},
@@ -41,7 +41,7 @@ def test_the_data_is_every_value_of_every_series():
 
 
 def test_lines_over_dates_are_to_scale_in_utc_with_the_days_as_ticks():
-    found = spec("line", "on", "balance")
+    found = spec("line", "on", "balance")["layer"][0]
     assert found["mark"]["type"] == "line"
     assert (found["encoding"]["x"]["type"], found["encoding"]["x"]["scale"]) == ("temporal", {"type": "utc"})
     assert found["encoding"]["x"]["axis"]["values"] == [
@@ -51,7 +51,8 @@ def test_lines_over_dates_are_to_scale_in_utc_with_the_days_as_ticks():
 
 
 def test_bars_stand_in_the_order_of_the_rows_and_series_in_that_of_the_chart():
-    stacked, bars = (spec(kind, "bucket", "late", "balance")["encoding"] for kind in ("stacked", "bar"))
+    stacked = spec("stacked", "bucket", "late", "balance")["layer"][0]["encoding"]
+    bars = spec("bar", "bucket", "late", "balance")["encoding"]
     for encoding in (stacked, bars):
         assert (encoding["x"]["type"], encoding["x"]["sort"]) == ("nominal", None)
         assert encoding["color"]["scale"] == {"domain": ["Late [=1]", "Balance"], "range": list(PALETTE[:2])}
@@ -61,7 +62,7 @@ def test_bars_stand_in_the_order_of_the_rows_and_series_in_that_of_the_chart():
 
 
 def test_a_line_over_a_count_is_to_scale():
-    assert spec("line", "age", "par")["encoding"]["x"]["type"] == "quantitative"
+    assert spec("line", "age", "par")["layer"][0]["encoding"]["x"]["type"] == "quantitative"
 
 
 def test_axes_show_money_short_and_rates_as_percentages():
@@ -96,3 +97,47 @@ def test_a_chart_is_always_the_same_picture(kind):
     chart = Chart("Title", "T", kind, "on", ("balance", "late"))
     assert svg(chart, TABLE).startswith("<svg")
     assert svg(chart, TABLE) == svg(chart, TABLE)
+
+
+def test_six_lines_have_a_colour_and_a_name_and_the_others_are_grey():
+    # Eight lines end at 0, 1, … 7: the six that end highest are c2 to c7.
+    columns = (COLUMNS[0], *(ReportColumn(f"c{n}", f"Line {n}", "rate") for n in range(8)))
+    rows = [(date(2025, 1, 31), *[9.0] * 8), (date(2025, 2, 28), *map(float, range(8)))]
+    table = ReportTable("T", columns, pd.DataFrame(rows, columns=[c.name for c in columns], dtype=object))
+    chart = Chart("Lines", "T", "line", "on", tuple(f"c{n}" for n in range(8)))
+
+    colours = coloured(chart, table)
+    assert [name for name, colour in colours.items() if colour == GREY] == ["c0", "c1"]
+    assert len(set(colours.values())) == 7
+    drawn = svg(chart, table)
+    assert all(f">Line {n}<" in drawn for n in range(2, 8))
+    assert not any(f">Line {n}<" in drawn for n in (0, 1))
+
+
+def test_a_stack_is_named_at_its_end():
+    drawn = svg(Chart("C", "T", "stacked", "on", ("balance", "late")), TABLE)
+    assert ">Balance<" in drawn
+    assert ">Late [=1]<" in drawn
+
+
+def test_a_waterfalls_deductions_go_down_from_the_amount_before_them_and_every_bar_is_named():
+    columns = (ReportColumn("item", "Item", "text"), ReportColumn("amount", "Amount", "money"))
+    lines = [
+        ("All", "100.00"),
+        ("Less: late", "30.00"),
+        ("Eligible", "70.00"),
+        ("Limit", None),
+        ("Less: drawn", "80.00"),
+    ]
+    rows = [(item, None if amount is None else Decimal(amount)) for item, amount in lines]
+    table = ReportTable("T", columns, pd.DataFrame(rows, columns=["item", "amount"], dtype=object))
+    chart = Chart("Base", "T", "waterfall", "item", ("amount",), ("Less: late", "Less: drawn"))
+
+    assert steps(chart, table) == [
+        ("All", 0.0, 100.0),
+        ("Less: late", 70.0, 100.0),
+        ("Eligible", 0.0, 70.0),
+        ("Less: drawn", -10.0, 70.0),
+    ]
+    drawn = svg(chart, table)
+    assert all(f">{word}<" in drawn for word in ("All", "late", "Eligible", "drawn", "100", "−30", "−80"))

@@ -83,7 +83,9 @@ def test_the_whole_structure_as_documented(tmp_path):
         "summary": {"EUR": {"amount": "1.10"}},
         "notes": ["Mind this."],
         "no_data": None,
-        "charts": [{"title": "Amounts", "table": "Loans", "kind": "line", "x": "due_on", "y": ["amount"]}],
+        "charts": [
+            {"title": "Amounts", "table": "Loans", "kind": "line", "x": "due_on", "y": ["amount"], "deductions": []}
+        ],
         "period": {"months": 3},
         "tables": [
             {

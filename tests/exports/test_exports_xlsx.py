@@ -62,8 +62,8 @@ def test_cells_are_typed_and_formatted(tmp_path):
     file, book = workbook(tmp_path / "x", table("Loans", "Ørsted 漢字", None))
     assert file.rows == 2
     sheet = book["Loans"]
-    assert [cell.value for cell in sheet[1]] == [column.label for column in COLUMNS]
-    assert [(cell.value, cell.data_type, cell.number_format) for cell in sheet[2]] == [
+    assert [cell.value for cell in sheet[5]] == [column.label for column in COLUMNS]
+    assert [(cell.value, cell.data_type, cell.number_format) for cell in sheet[6]] == [
         ("Ørsted 漢字", "s", "@"),
         ("USD", "s", "@"),
         (-1234567.8, "n", "#,##0.00;[Red]-#,##0.00"),
@@ -76,35 +76,35 @@ def test_cells_are_typed_and_formatted(tmp_path):
         (datetime(2025, 2, 1, 4, 5, 6), "d", "yyyy-mm-dd hh:mm:ss"),
         (True, "b", "General"),
     ]
-    assert sheet["A3"].value is None
+    assert sheet["A7"].value is None
 
 
 def test_the_sheet_is_ready_to_work_with(tmp_path):
     sheet = workbook(tmp_path / "x", table("Loans", "a", "b" * 200))[1]["Loans"]
-    assert sheet.freeze_panes == "A2"
-    assert sheet.auto_filter.ref == "A1:K3"
-    assert sheet["A1"].font.b
+    assert sheet.freeze_panes == "C6"
+    assert sheet.auto_filter.ref == "A5:K7"
+    assert sheet["A5"].font.b
     assert sheet.column_dimensions["A"].width == 60
     assert sheet.column_dimensions["C"].width >= len("-1,234,567.80")
-    assert sheet.print_title_rows == "$1:$1"
+    assert sheet.print_title_rows == "$5:$5"
 
 
 def test_totals_are_bold_values_below_the_filter(tmp_path):
     totals = ({"currency": "EUR", "amount": Decimal("1.10")}, {"currency": "USD", "amount": Decimal("-2.20")})
     sheet = workbook(tmp_path / "x", table("Loans", "a", totals=totals))[1]["Loans"]
-    assert sheet.auto_filter.ref == "A1:K2"
-    assert [(row[0].value, row[1].value, row[2].value, row[3].value) for row in sheet.iter_rows(min_row=3)] == [
+    assert sheet.auto_filter.ref == "A5:K6"
+    assert [(row[0].value, row[1].value, row[2].value, row[3].value) for row in sheet.iter_rows(min_row=7)] == [
         ("Total EUR", "EUR", 1.1, None),
         ("Total USD", "USD", -2.2, None),
     ]
-    assert sheet["C3"].font.b
-    assert (sheet["C4"].data_type, sheet["C4"].number_format) == ("n", "#,##0.00;[Red]-#,##0.00")
+    assert sheet["C7"].font.b
+    assert (sheet["C8"].data_type, sheet["C8"].number_format) == ("n", "#,##0.00;[Red]-#,##0.00")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =cmd|'/c calc'!A1", "#N/A", "=A1:A2"])
 def test_text_is_never_a_formula_nor_an_error(tmp_path, text):
     book = workbook(tmp_path / "x", table("Loans", text, totals=({"name": text},)))[1]
-    for cell in (book["Loans"]["A2"], book["Loans"]["A3"]):
+    for cell in (book["Loans"]["A6"], book["Loans"]["A7"]):
         assert (cell.value, cell.data_type) == (text, "s")
         assert cell.quotePrefix == (text != "#N/A")
     assert (book["Cover"]["A1"].value, book["Cover"]["A1"].data_type) == ("=Test", "s")
@@ -114,21 +114,21 @@ def test_text_is_never_a_formula_nor_an_error(tmp_path, text):
 
 
 def test_a_negative_amount_is_a_number(tmp_path):
-    cell = workbook(tmp_path / "x", table("Loans", "a"))[1]["Loans"]["C2"]
+    cell = workbook(tmp_path / "x", table("Loans", "a"))[1]["Loans"]["C6"]
     assert (cell.data_type, cell.quotePrefix) == ("n", False)
 
 
 def test_control_characters_and_endless_text_stay_visible(tmp_path):
     sheet = workbook(tmp_path / "x", table("Loans", "a\x00b", "c" * 40_000))[1]["Loans"]
-    assert sheet["A2"].value == "a\ufffdb"
-    assert len(sheet["A3"].value) == 32_767
-    assert sheet["A3"].value.endswith("…")
+    assert sheet["A6"].value == "a\ufffdb"
+    assert len(sheet["A7"].value) == 32_767
+    assert sheet["A7"].value.endswith("…")
 
 
 def test_an_empty_table_says_no_data(tmp_path):
     file, book = workbook(tmp_path / "x", table("Loans", no_data="no loan is overdue"))
     assert file.rows == 0
-    assert [cell.value for cell in book["Loans"][2]] == ["no data: no loan is overdue", *[None] * 10]
+    assert [cell.value for cell in book["Loans"][6]] == ["no data: no loan is overdue", *[None] * 10]
 
 
 def test_the_cover_says_where_the_numbers_come_from(tmp_path):
@@ -153,11 +153,11 @@ def test_charts_draw_the_cells_of_their_table(tmp_path):
     book = workbook(tmp_path / "x", *tables, charts=charts)[1]
     line, stack = book["Dén's table"]._charts
     assert [series.val.numRef.f for series in line.series] == [
-        "'Dén''s table'!$C$2:$C$3",
-        "'Dén''s table'!$E$2:$E$3",
+        "'Dén''s table'!$C$6:$C$7",
+        "'Dén''s table'!$E$6:$E$7",
     ]
-    assert [series.tx.strRef.f for series in line.series] == ["'Dén''s table'!C1", "'Dén''s table'!E1"]
-    assert line.series[0].cat.numRef.f == "'Dén''s table'!$I$2:$I$3"
+    assert [series.tx.strRef.f for series in line.series] == ["'Dén''s table'!C5", "'Dén''s table'!E5"]
+    assert line.series[0].cat.numRef.f == "'Dén''s table'!$I$6:$I$7"
     assert (stack.grouping, stack.overlap) == ("stacked", 100)
     assert not line.x_axis.delete
     assert book["Empty"]._charts == []
@@ -168,3 +168,57 @@ def test_the_same_book_is_the_same_bytes(tmp_path):
     one = workbook(tmp_path / "one", table("Loans", "a"), charts=charts)[0]
     two = workbook(tmp_path / "two", table("Loans", "a"), charts=charts)[0]
     assert one.sha256 == two.sha256
+
+
+def _sums(tmp_path, *totals):
+    """The workbook's totals as formulas, and as the values kept beside them."""
+    columns = (ReportColumn("loan", "Loan", "text"), COLUMNS[1], ReportColumn("amount", "Amount", "money"))
+    rows = [("a", "USD", Decimal("1.10")), ("b", "EUR", Decimal("5.00")), ("c", "USD", Decimal("2.20"))]
+    frame = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+    workbook(tmp_path / "x", ReportTable("Loans", columns, frame, totals))
+    formulas, values = (openpyxl.load_workbook(tmp_path / "x.xlsx", data_only=only)["Loans"] for only in (False, True))
+    return [(formulas[f"C{row}"].value, values[f"C{row}"].value) for row in range(9, 9 + len(totals))]
+
+
+def test_a_total_of_a_currency_is_a_formula_with_its_value(tmp_path):
+    totals = ({"currency": "EUR", "amount": Decimal("5.00")}, {"currency": "USD", "amount": Decimal("3.30")})
+    assert _sums(tmp_path, *totals) == [
+        ('=SUMIFS(C$6:C$8,$B$6:B$8,"EUR")', 5),
+        ('=SUMIFS(C$6:C$8,$B$6:B$8,"USD")', 3.3),
+    ]
+
+
+def test_a_total_of_more_than_the_listed_rows_is_a_value(tmp_path):
+    assert _sums(tmp_path, {"currency": "USD", "amount": Decimal("99.00")}) == [(99, 99)]
+
+
+def test_every_sheet_says_what_it_is_of_when_and_in_what_unit(tmp_path):
+    book = workbook(tmp_path / "x", table("Loans", "a"))[1]
+    assert [book["Loans"][f"A{row}"].value for row in (1, 2, 3)] == [
+        "Loans",
+        "=Test, as of 2025-01-31",
+        "Amounts in USD, to the cent. Rates in per cent. Ratios as multiples. Counts in units.",
+    ]
+    for sheet in book:
+        assert sheet.oddHeader.right.text == "as of 2025-01-31"
+        assert sheet.oddFooter.right.text == "Page &P of &N"
+        assert str(sheet.page_setup.paperSize) == "9"
+
+
+def test_a_wide_table_keeps_its_size_on_paper_and_repeats_its_keys(tmp_path):
+    columns = (COLUMNS[0], *(ReportColumn(f"c{n}", f"C {n}", "money") for n in range(30)))
+    frame = pd.DataFrame([["a", *[Decimal("1.00")] * 30]], columns=[c.name for c in columns], dtype=object)
+    book = workbook(tmp_path / "x", ReportTable("Wide", columns, frame), table("Loans", "a"))[1]
+    wide = book["Wide"]
+    assert (wide.page_setup.scale, wide.print_title_cols, wide.sheet_properties.pageSetUpPr.fitToPage) == (
+        64,
+        "$A:$A",
+        None,
+    )
+    assert book["Cover"].sheet_properties.pageSetUpPr.fitToPage
+
+
+def test_the_cover_links_to_each_table(tmp_path):
+    cover = workbook(tmp_path / "x", table("Dén's table", "a"))[1]["Cover"]
+    [link] = [cell.hyperlink for row in cover.iter_rows() for cell in row if cell.hyperlink]
+    assert (cover[link.ref].value, link.location) == ("Dén's table", "'Dén''s table'!A1")

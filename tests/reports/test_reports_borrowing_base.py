@@ -104,10 +104,11 @@ def test_the_certificate_by_hand(lake):
         ("Eligible", 2, "1000.00"),
         ("Less: excess concentrations", None, "50.00"),
         ("Net eligible", None, "950.00"),
+        ("Less: not advanced", None, "190.00"),
         ("Borrowing base", None, "760.00"),
         ("Commitment", None, "700.00"),
         ("Maximum advance", None, "700.00"),
-        ("Outstanding", None, "800.00"),
+        ("Less: outstanding", None, "800.00"),
         ("Availability", None, "-100.00"),
     ]
     # the 50 in EUR are of one product: 27.50 of them count
@@ -175,7 +176,7 @@ def test_the_days_covered_are_those_looked_back_on(lake):
 def test_one_portfolio_and_rules_that_ask_for_nothing(lake):
     nothing = {"max_days_past_due": None, "exclude_non_accrual": False}
     book = _report(lake, {"concentration_limits": [], "covenants": [], "eligibility": nothing}, portfolio="harbour")
-    assert book.title == "Borrowing base: portfolio F1, Harbour"
+    assert book.title == "Borrowing base: portfolio Harbour"
     assert table(book, "Concentrations").no_data == "the rules have no concentration limit"
     assert table(book, "Covenants").no_data == "the rules have no covenants"
     assert _lines(book, "USD")["Eligible"] == money("1110.00")

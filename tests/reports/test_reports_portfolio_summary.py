@@ -72,7 +72,7 @@ def test_a_history_of_days_holds_each_closed_day(report, rows):
 @pytest.mark.parametrize("wanted", ["P1", "p1", "Consumer North", "consumer north"])
 def test_a_portfolio_is_found_by_id_or_name(report, rows, wanted):
     book = report("portfolio_summary", portfolio=wanted)
-    assert book.title == "Portfolio summary: portfolio P1, Consumer North"
+    assert book.title == "Portfolio summary: portfolio Consumer North"
     assert titles(book) == ["Summary", "Aging", "History USD"]
     assert [row["total_balance"] for row in rows(book, "Summary")] == [Decimal("300.00")]
     assert [row["bucket"] for row in rows(book, "Aging")] == ["current", "30-59"]

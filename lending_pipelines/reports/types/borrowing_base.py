@@ -16,7 +16,16 @@ from pydantic import Field, field_validator
 from lending_pipelines.known_names import KnownNames
 from lending_pipelines.metrics import borrowing_base
 from lending_pipelines.metrics.facility import FacilityRules
-from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, in_period, no_data, scopes
+from lending_pipelines.reports import (
+    columns,
+    days,
+    facility_covenants,
+    facility_rules,
+    headlines,
+    in_period,
+    no_data,
+    scopes,
+)
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import (
     UNSET,
@@ -40,6 +49,7 @@ _CERTIFICATE = (
     ReportColumn("loan_count", "Loans", "count"),
     ReportColumn("amount", "Amount", "money"),
 )
+_DEDUCTIONS = ("Less: ineligible", "Less: excess concentrations", "Less: not advanced", "Less: outstanding")
 _INELIGIBLE = (
     _CURRENCY,
     ReportColumn("rule", "Rule", "text"),
@@ -58,6 +68,17 @@ _CONCENTRATIONS = (
     ReportColumn("max_share", "Limit", "rate"),
     ReportColumn("limit_amount", "Limit amount", "money"),
     ReportColumn("excess", "Excess", "money"),
+)
+_HEADLINES = (
+    _CURRENCY,
+    ReportColumn("availability", "Availability", "money"),
+    ReportColumn("borrowing_base", "Borrowing base", "money"),
+    ReportColumn("outstanding", "Outstanding", "money"),
+    ReportColumn("net_eligible", "Net eligible", "money"),
+    ReportColumn("principal_outstanding", "Principal outstanding", "money"),
+    ReportColumn("ineligible", "Ineligible", "money"),
+    ReportColumn("excess", "Excess concentrations", "money"),
+    ReportColumn("breaches", "Covenants breached", "count"),
 )
 _NOTES = (
     "A loan is listed with the first rule that it breaks, in the order of the rules. A loan without the data that a"
@@ -144,13 +165,18 @@ class BorrowingBase:
             scopes.scope_title(source, day, scope),
             [
                 *certificates,
+                covenants,
                 _ineligible(collateral, rules, day),
                 concentrations,
-                covenants,
                 facility_rules.table(rules),
             ],
-            [Chart(table.title, table.title, "bar", "item", ("amount",)) for table in certificates],
+            [Chart(table.title, table.title, "waterfall", "item", ("amount",), _DEDUCTIONS) for table in certificates],
             notes=[*_NOTES, *unknown, *masked, *_missing(rules, source, lent)],
+            headlines=headlines.of_rows(
+                _HEADLINES,
+                [row | {"breaches": len(facility_covenants.breached(covenants, row["currency"]))} for row in lent],
+            ),
+            alerts=facility_covenants.alerts(covenants),
             summary={
                 row["currency"]: columns.headline(row, ("net_eligible", "borrowing_base", "availability"))
                 | {"breached": facility_covenants.breached(covenants, row["currency"])}
@@ -180,14 +206,25 @@ def _certificate(row: Mapping[str, Any], rules: FacilityRules) -> ReportTable:
         ("Eligible", "principal outstanding - ineligible", row["eligible_loans"], row["eligible"]),
         ("Less: excess concentrations", "amounts above a limit", None, row["excess"]),
         ("Net eligible", "eligible - excess concentrations", None, row["net_eligible"]),
+        (
+            "Less: not advanced",
+            f"(1 − {rules.advance_rate}) × net eligible",
+            None,
+            _difference(row, "net_eligible", "borrowing_base"),
+        ),
         ("Borrowing base", f"advance rate {rules.advance_rate} × net eligible", None, row["borrowing_base"]),
         ("Commitment", "from the rules; blank: none", None, row["commitment"]),
         ("Maximum advance", "the lower of borrowing base and commitment", None, row["maximum_advance"]),
-        ("Outstanding", "from the parameter; blank: not given", None, row["outstanding"]),
+        ("Less: outstanding", "from the parameter; blank: not given", None, row["outstanding"]),
         ("Availability", "maximum advance - outstanding; negative: overadvanced", None, row["availability"]),
     ]
     frame = pd.DataFrame(lines, columns=[column.name for column in _CERTIFICATE])
     return ReportTable(f"Borrowing base {row['currency']}", _CERTIFICATE, frame.astype({"loan_count": "Int64"}))
+
+
+def _difference(row: Mapping[str, Any], larger: str, smaller: str) -> Decimal | None:
+    """One amount less another; None where one is not known."""
+    return None if row[larger] is None or row[smaller] is None else row[larger] - row[smaller]
 
 
 def _ineligible(collateral: ir.Table, rules: FacilityRules, day: date) -> ReportTable:

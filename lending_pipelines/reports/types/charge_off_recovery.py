@@ -11,7 +11,7 @@ from pydantic import Field
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.money import ZERO
 from lending_pipelines.metrics.ratios import ratio
-from lending_pipelines.reports import analytics, columns, days, in_period
+from lending_pipelines.reports import analytics, columns, days, headlines, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
@@ -95,6 +95,7 @@ class ChargeOffRecovery:
                 "Charge-offs and recoveries", "bar", monthly, "charge_offs", "write_offs", "recoveries"
             ),
             notes=[_note(losses), *selection.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
+            headlines=headlines.of_table(summary),
             summary=in_period.headlines(summary),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import collections
-from lending_pipelines.reports import columns, days, in_period, no_data, scopes
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
@@ -97,6 +97,7 @@ class CollectionPerformance:
             [*performance, _amounts(tables, source, period)],
             _charts(performance[-1]),
             notes=[_NOTE, *_missing(tables, covered, period)],
+            headlines=headlines.of_totals(performance[-1]),
             summary=next((columns.headline(row, row) for row in totals), {}),
         )
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.money import NO_AMOUNT
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import analytics, fee_tables, in_period, interest_tables
+from lending_pipelines.reports import analytics, fee_tables, headlines, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE, PeriodSelection
 from lending_pipelines.reports.periods import Period
@@ -75,6 +75,7 @@ class CombinedRevenue:
                 *selection.missing_days("earned and collected"),
                 *over_time.notes,
             ],
+            headlines=headlines.of_table(summary),
             summary=in_period.headlines(summary),
             blocks=over_time.blocks(summary, revenue_composition=composition, product_breakdown=products),
         )

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics.compliance import pass_rates
-from lending_pipelines.reports import columns, days, in_period, no_data, scopes
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ChartKind, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, PersonalData, ScopeFilters
 from lending_pipelines.reports.periods import Period
@@ -73,6 +73,7 @@ class ComplianceSummary:
             [by_rule, by_category, by_month, failures],
             [*_charts(by_category, "bar"), *_charts(by_month, "line")],
             notes=_notes(parameters),
+            headlines=headlines.of_totals(by_rule),
             summary=next((columns.headline(row, [c.name for c in _RATES]) for row in by_rule.totals), {}),
         )
 

@@ -5,7 +5,7 @@ from datetime import date
 from pydantic import Field
 
 from lending_pipelines.metrics.delinquency import delinquent
-from lending_pipelines.reports import aging_tables, columns, days, in_period, scopes
+from lending_pipelines.reports import aging_tables, columns, days, headlines, in_period, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, PersonalData, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -83,6 +83,18 @@ class DelinquencyAging:
                 "A cure is a transition from a past due bucket to current.",
                 *aging_tables.off_balance(source, day, scope, aging),
             ],
+            headlines=headlines.of_snapshots(
+                source,
+                day,
+                scope,
+                "total_balance",
+                "loan_count",
+                "delinquent_amount",
+                "past_due_amount",
+                "par_30",
+                "par_60",
+                "par_90",
+            ),
             summary={
                 row["currency"]: columns.headline(row, ("loan_count", "principal_outstanding", "past_due_amount"))
                 for row in aging.totals

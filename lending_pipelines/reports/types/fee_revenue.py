@@ -3,7 +3,7 @@
 from datetime import date
 
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import analytics, columns, days, fee_tables, in_period, no_data
+from lending_pipelines.reports import analytics, columns, days, fee_tables, headlines, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
@@ -53,6 +53,7 @@ class FeeRevenue:
             ],
             analytics.month_charts("Fees", "bar", monthly, "net", "collected"),
             notes=[fee_tables.NOTE, analytics.GROWTH_NOTE],
+            headlines=headlines.of_table(summary),
             summary=in_period.headlines(summary),
         )
 

@@ -4,11 +4,12 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 from pydantic import Field, field_validator
 
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.reports import columns, days, in_period, no_data
-from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data
+from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable, Section
 from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, PersonalData, iso_day
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
@@ -53,6 +54,10 @@ class GeneralLedgerParameters(PersonalData, KnownAt):
     def _to(cls, text: str) -> str:
         return iso_day(text, LATEST)
 
+    def span(self, last: date) -> tuple[date, date]:
+        """The first and last day, where `last` is the last day that the report covers."""
+        return last.replace(day=1) if self.from_date == MONTH_START else date.fromisoformat(self.from_date), last
+
 
 class GeneralLedger:
     """Prints journal_lines by account; balances are debit − credit, as in trial_balance."""
@@ -69,8 +74,7 @@ class GeneralLedger:
 
     def generate(self, parameters: GeneralLedgerParameters, source: ReportSource) -> ReportBook:
         """The report; LendingError when the day or account is not there, or when there are more lines than allowed."""
-        last = self.covers(parameters, source)[0]
-        first = last.replace(day=1) if parameters.from_date == MONTH_START else date.fromisoformat(parameters.from_date)
+        first, last = parameters.span(self.covers(parameters, source)[0])
         if first > last:
             raise LendingError(f"report {self.report_type}: from_date {first} is after to_date {last}")
         journal, trial = _up_to(source, last, _account(source, parameters.account))
@@ -85,6 +89,7 @@ class GeneralLedger:
             f"{first} to {last}",
             [accounts, lines],
             notes=["Balances are debit − credit: a credit balance is negative.", *_differences(balances, trial, last)],
+            headlines=headlines.of_totals(accounts),
             summary={
                 row["currency"]: columns.headline(row, ("opening_balance", "debit", "credit", "closing_balance"))
                 for row in accounts.totals
@@ -156,12 +161,36 @@ def _lines(
     )
     lines = lines.mutate(balance=lines.opening_balance + (lines.debit - lines.credit).sum().over(so_far))
     printed = lines.order_by("currency", "account_code", "entry_date", "entry_id", "line_no")
+    frame = columns.frame(printed.select(*(column.name for column in _LINES)))
     return ReportTable(
         "Lines",
         _LINES,
-        columns.frame(printed.select(*(column.name for column in _LINES))),
+        frame,
         columns.totals_by_currency(lines, _LINES, ("debit", "credit")),
+        sections=_sections(balances, frame),
+        unprinted=("account_code", "name", "currency"),
         no_data=no_data.reason(source, ["journal_lines"], f"no entries from {first} to {last}"),
+    )
+
+
+def _sections(balances: ir.Table, lines: pd.DataFrame) -> tuple[Section, ...]:
+    """A section per account and currency with lines, between its opening and its closing balance."""
+    counted = lines.groupby(["currency", "account_code"]).size().to_dict()
+    accounts = balances.order_by("currency", "account_code").to_pyarrow().to_pylist()
+    return tuple(
+        Section(
+            f"{row['account_code']} {row['name'] or ''}, {row['currency']}",
+            int(counted[row["currency"], row["account_code"]]),
+            {"entry_id": "Opening balance", "balance": row["opening_balance"]},
+            {
+                "entry_id": "Closing balance",
+                "debit": row["debit"],
+                "credit": row["credit"],
+                "balance": row["closing_balance"],
+            },
+        )
+        for row in accounts
+        if (row["currency"], row["account_code"]) in counted
     )
 
 

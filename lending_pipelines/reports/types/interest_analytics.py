@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import analytics, in_period, interest_tables
+from lending_pipelines.reports import analytics, headlines, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
@@ -48,6 +48,7 @@ class InterestAnalytics:
                 *analytics.month_charts("Effective rate", "line", over_time.trend, "effective_rate"),
             ],
             notes=[*interest.notes(), *over_time.notes],
+            headlines=headlines.of_table(interest.summary),
             summary=in_period.headlines(interest.summary),
             blocks=over_time.blocks(interest.summary, product_breakdown=products, interest_rate_analysis=rates),
         )

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import in_period, interest_tables
+from lending_pipelines.reports import headlines, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -38,6 +38,7 @@ class InterestIncome:
             selection.title,
             [interest.summary, interest.by_product(), interest.by_rate(), interest.by_loan(parameters.top_loans)],
             notes=interest.notes(),
+            headlines=headlines.of_table(interest.summary),
             summary=in_period.headlines(interest.summary),
         )
 

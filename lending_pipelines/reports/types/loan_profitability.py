@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import events, profitability, returns, revenue
-from lending_pipelines.reports import columns, days, in_period, no_data, return_columns, scopes
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -92,6 +92,7 @@ class LoanProfitability:
             [summary, *products, _loans(profits, source, parameters, none, day)],
             [_chart(table) for table in products],
             notes=[*_NOTES, *([] if fees is not None else ["No data: the source has no fees; fees earned are blank."])],
+            headlines=headlines.of_table(summary),
             summary={
                 row["currency"]: columns.headline(row, ("loan_count", "loss_making_loans", "profit", "total_return"))
                 for row in summary.arrow().to_pylist()
@@ -132,7 +133,15 @@ def _loans(
     rows = ranked.inner_join(found, "loan_id").order_by("currency", "rank")
     totals = columns.totals_by_currency(profits, _BROUGHT)
     cut = in_period.cut(profits, parameters.top_loans) if parameters.top_loans else ""
-    return ReportTable("Loans", printed, _frame(rows, printed), totals, no_data=none, cut=cut)
+    return ReportTable(
+        "Loans",
+        printed,
+        _frame(rows, printed),
+        totals,
+        no_data=none,
+        cut=cut,
+        printed_rows=in_period.PRINTED_LOANS,
+    )
 
 
 def _frame(rows: ir.Table, printed: tuple[ReportColumn, ...]):

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.metrics import payment_history
-from lending_pipelines.reports import columns, days, scopes
+from lending_pipelines.reports import columns, days, headlines, scopes
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -116,6 +116,7 @@ class LoanTape:
             where,
             [tape, *(_months(loans, source, ends, none) if parameters.history_months else ())],
             notes=_notes(parameters, source, ends),
+            headlines=_headlines(loans, tape),
             summary={"loans": len(tape.frame), "totals": [columns.headline(row, row) for row in tape.totals]},
         )
 
@@ -130,6 +131,18 @@ def _tape(
     if not _HISTORY.keys().isdisjoint(fields):
         loans = payment_history.with_history(loans, source.table("loan_positions"), day)
     return ReportTable(title, printed, columns.frame(loans.order_by("loan_id").select(*fields)), totals, no_data=none)
+
+
+def _headlines(loans: ir.Table, tape: ReportTable) -> ReportTable | None:
+    """The number of loans and the totals of the tape, per currency."""
+    counts = dict(loans.group_by("currency").agg(loans=loans.count()).to_pyarrow().to_pandas().itertuples(index=False))
+    names = [column.name for column in tape.columns if any(column.name in total for total in tape.totals)]
+    printed = (
+        ReportColumn("currency", "Currency", "text"),
+        ReportColumn("loans", "Loans", "count"),
+        *(column for column in tape.columns if column.name in names and column.kind == "money"),
+    )
+    return headlines.of_rows(printed, [{**total, "loans": counts[total["currency"]]} for total in tape.totals])
 
 
 def _months(loans: ir.Table, source: ReportSource, ends: Sequence[date], none: str) -> list[ReportTable]:

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from lending_pipelines.reports import columns, days, in_period
+from lending_pipelines.reports import columns, days, headlines, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, AsOf, PersonalData
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -80,6 +80,7 @@ class ManagerPerformance:
             "",
             [managers, _categories(chosen, none)],
             notes=[_NOTE],
+            headlines=headlines.of_totals(managers),
             summary={
                 row["currency"]: columns.headline(row, ("active_loans", "total_outstanding")) for row in managers.totals
             },

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import modifications
-from lending_pipelines.reports import columns, days, in_period, no_data, scopes
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, KnownAt, ScopeFilters, UnderConventions
 from lending_pipelines.reports.periods import Period
@@ -95,6 +95,7 @@ class ModificationSummary:
             [by_type, *redefaults, listed],
             _charts(redefaults),
             notes=_notes(parameters),
+            headlines=headlines.of_totals(by_type),
             summary={
                 row["currency"]: columns.headline(row, ("modifications", "principal_change")) for row in by_type.totals
             },

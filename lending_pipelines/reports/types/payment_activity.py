@@ -1,12 +1,13 @@
 """payment_activity: the repayments of a period by day, channel and component; refunds and reversals apart."""
 
+from dataclasses import replace
 from datetime import date
 
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import payments
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import columns, days, in_period, no_data
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
@@ -73,10 +74,11 @@ class PaymentActivity:
                 _components(paid, none),
                 _table("By channel", paid, none, _CHANNEL),
                 *daily,
-                _table("By day and channel", paid, none, _DAY, _CHANNEL),
+                replace(_table("By day and channel", paid, none, _DAY, _CHANNEL), printed_rows=0),
             ],
             [_chart(table) for table in daily],
             notes=[_NOTE],
+            headlines=headlines.of_table(summary),
             summary=in_period.headlines(summary),
         )
 

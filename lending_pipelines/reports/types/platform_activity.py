@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import instants, platform
-from lending_pipelines.reports import columns, days, in_period, no_data
+from lending_pipelines.reports import columns, days, headlines, in_period, no_data
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -75,6 +75,7 @@ class PlatformActivity:
             [activity, assets, _payments(source, day)],
             _charts(activity),
             notes=[*_NOTES, *(f"No data: the source has no {name}." for name in _PLATFORM if name not in kept)],
+            headlines=headlines.of_rows(activity.columns[1:], activity.arrow().to_pylist()[-1:]),
             summary=_summary(activity, assets),
         )
 

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.metrics import investors, returns
-from lending_pipelines.reports import columns, days, return_columns, scopes
+from lending_pipelines.reports import columns, days, headlines, return_columns, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, AsOf, History, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -94,8 +94,19 @@ class PortfolioReturns:
             day,
             scopes.scope_title(source, day, scope),
             [summary, *breakdown, *history],
-            [chart for table in (*breakdown, *history) for chart in _charts(table)],
+            [chart for table in (*history, *breakdown) for chart in _charts(table)],
             notes=[*return_columns.NOTES, *([] if priced is None else [_NOTE_ON_PRICES])],
+            headlines=headlines.of_table(
+                summary,
+                "total_disbursed",
+                "total_collected",
+                "residual",
+                "profit",
+                "moic",
+                "total_return",
+                return_columns.IRRS[0],
+                "charged_off",
+            ),
             summary={
                 row["currency"]: columns.headline(row, (*return_columns.IRRS, "moic", "total_return", "profit"))
                 for row in summary.arrow().to_pylist()
@@ -149,10 +160,10 @@ def _charts(table: ReportTable) -> list[Chart]:
     if table.frame.empty:
         return []
     if name == "By vintage":
-        return [Chart(f"Return by vintage, {currency}", table.title, "bar", "scope_id", return_columns.IRRS)]
+        return [Chart(f"Return by vintage, {currency}", table.title, "bar", "scope_id", return_columns.IRRS[:1])]
     if name == "History":
         return [
-            Chart(f"IRR, {currency}", table.title, "line", "business_date", return_columns.IRRS),
+            Chart(f"IRR with residual, {currency}", table.title, "line", "business_date", return_columns.IRRS[:1]),
             Chart(f"MOIC, {currency}", table.title, "line", "business_date", ("moic",)),
         ]
     return []

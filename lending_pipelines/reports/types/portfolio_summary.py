@@ -7,7 +7,7 @@ from typing import Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from lending_pipelines.reports import columns, days, return_columns, scopes
+from lending_pipelines.reports import columns, days, headlines, return_columns, scopes
 from lending_pipelines.reports.aging_tables import by_lateness, off_balance
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, UnderConventions
@@ -93,6 +93,15 @@ class PortfolioSummary:
             notes=["Balances of different currencies are never added."]
             + [f"Loans without a {parameters.by} are in the summary but not in the breakdown." for _ in breakdown]
             + off_balance(source, day, scope, aging),
+            headlines=headlines.of_table(
+                summary,
+                "total_balance",
+                "loan_count",
+                "past_due_amount",
+                *_PAR,
+                "weighted_avg_rate",
+                return_columns.IRRS[0],
+            ),
             summary={
                 row["currency"]: columns.headline(
                     row, ("loan_count", "total_balance", "past_due_amount", *_PAR, *return_columns.IRRS)
@@ -104,7 +113,8 @@ class PortfolioSummary:
 
 def _summary(rows: ir.Table, day: date) -> ReportTable:
     rows = rows.select(*(column.name for column in _COLUMNS)).order_by("currency")
-    return ReportTable("Summary", _COLUMNS, columns.frame(rows), no_data=f"there are no loans on {day}")
+    none = f"there are no loans on {day}"
+    return ReportTable("Summary", _COLUMNS, columns.frame(rows), no_data=none, unprinted=("scope", "scope_id", "name"))
 
 
 def _breakdown(today: ir.Table, by: str, day: date) -> ReportTable:
@@ -115,6 +125,7 @@ def _breakdown(today: ir.Table, by: str, day: date) -> ReportTable:
         columns.frame(rows.select(*(column.name for column in _COLUMNS)).order_by("scope_id", "currency")),
         columns.totals_by_currency(rows, _COLUMNS),
         no_data=f"no loan has its {by} recorded on {day}",
+        unprinted=("scope",),
     )
 
 

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import analytics, days, fee_tables, in_period, no_data
+from lending_pipelines.reports import analytics, days, fee_tables, headlines, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
 from lending_pipelines.reports.periods import Period
@@ -62,6 +62,7 @@ class ProcessingFees:
             [summary, products, *over_time.tables],
             analytics.month_charts("Processing fees", "bar", over_time.trend, "assessed", "collected"),
             notes=[fee_tables.NOTE, *over_time.notes],
+            headlines=headlines.of_table(summary),
             summary=in_period.headlines(summary),
             blocks=over_time.blocks(summary, product_breakdown=products),
         )

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, roll_rates
-from lending_pipelines.reports import aging_tables, columns, days, scopes
+from lending_pipelines.reports import aging_tables, columns, days, headlines, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, OneScope, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -76,6 +76,18 @@ class RollRates:
             ],
             [_chart(table) for table in histories],
             notes=_NOTES,
+            headlines=headlines.of_snapshots(
+                source,
+                day,
+                scope,
+                "total_balance",
+                "loan_count",
+                "delinquent_amount",
+                "past_due_amount",
+                "par_30",
+                "par_60",
+                "par_90",
+            ),
             summary={
                 "opening_day": str(opening),
                 "history_days": len(past_days),

@@ -1,9 +1,14 @@
 """trial_balance: every account's debits, credits and balance on a day."""
 
 from datetime import date
+from typing import Any
 
-from lending_pipelines.reports import columns, days, no_data
-from lending_pipelines.reports.book import ReportBook, ReportTable
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics.money import ZERO
+from lending_pipelines.reports import columns, days, headlines, no_data
+from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
@@ -17,6 +22,20 @@ _COLUMNS = columns.lake_columns(
     "credit_total",
     "debit_balance",
     "credit_balance",
+)
+_TYPES = (
+    ReportColumn("currency", "Currency", "text"),
+    *(
+        ReportColumn(name, label, "money")
+        for name, label in (
+            ("asset", "Assets"),
+            ("liability", "Liabilities"),
+            ("equity", "Equity"),
+            ("income", "Income"),
+            ("expense", "Expenses"),
+            ("difference", "Debits − credits"),
+        )
+    ),
 )
 
 
@@ -59,6 +78,7 @@ class TrialBalance:
                 for row in totals
                 if row["debit_total"] != row["credit_total"]
             ],
+            headlines=headlines.of_rows(_TYPES, _by_type(rows), [column.name for column in _TYPES[1:]]),
             summary={
                 row["currency"]: columns.headline(
                     row, ("debit_total", "credit_total", "debit_balance", "credit_balance")
@@ -66,6 +86,21 @@ class TrialBalance:
                 for row in totals
             },
         )
+
+
+def _by_type(rows: ir.Table) -> list[dict[str, Any]]:
+    """Per currency the balance of each type of account, credit balances positive where they are the normal side."""
+    debit = rows.debit_balance - rows.credit_balance
+    sums = {
+        name: ibis.coalesce(debit.sum(where=rows.account_type == name), ZERO)
+        for name in ("asset", "liability", "equity", "income", "expense")
+    }
+    totals = rows.group_by("currency").agg(**sums, difference=debit.sum()).order_by("currency")
+    return (
+        totals.mutate(liability=-totals.liability, equity=-totals.equity, income=-totals.income)
+        .to_pyarrow()
+        .to_pylist()
+    )
 
 
 generator = TrialBalance()

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from lending_pipelines.metrics import vintages
-from lending_pipelines.reports import columns, days, scopes
+from lending_pipelines.reports import columns, days, headlines, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -109,6 +109,13 @@ class VintageAnalysis:
                 if not table.frame.empty
             ],
             notes=_NOTES,
+            headlines=headlines.of_totals(
+                pools,
+                "original_principal",
+                "principal_outstanding",
+                "loan_count",
+                *(c.name for c in (*_LOSSES[:3], *_LATE)),
+            ),
             summary={
                 row["currency"]: columns.headline(row, ("original_principal", "net_loss")) for row in pools.totals
             },
@@ -164,7 +171,7 @@ def _curves(parameters: VintageAnalysisParameters, source: ReportSource, day: da
     rows = rows.order_by("currency", "pool", "months_on_book").select(*(column.name for column in printed))
     none = f"no loan was disbursed by {day}"
     cut = _cut(pools, parameters)
-    return ReportTable("By months on book", printed, columns.frame(rows), no_data=none, cut=cut)
+    return ReportTable("By months on book", printed, columns.frame(rows), no_data=none, cut=cut, printed_rows=0)
 
 
 def _cut(pools: ReportTable, parameters: VintageAnalysisParameters) -> str:
@@ -188,7 +195,7 @@ def _matrix(curves: ReportTable, currency: str, measure: ReportColumn) -> Report
     wide = wide.rename_axis(columns=None).dropna(how="all")
     printed = (_AGE, *(ReportColumn(pool, pool, "rate") for pool in wide.columns))
     none = "no pool has an age at which the month is closed for all its loans"
-    return ReportTable(f"{measure.label} {currency}", printed, wide.reset_index(), no_data=none)
+    return ReportTable(f"{measure.label} {currency}", printed, wide.reset_index(), no_data=none, heatmap=True)
 
 
 generator = VintageAnalysis()

@@ -1,0 +1,95 @@
+"""A report's first page, in every format that has one: headline numbers with their change, and the chart.
+
+Which numbers and charts a report has is decided in reports/. How they are drawn belongs in pdf.py and xlsx_cover.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from lending_pipelines.exports.printed import printed
+from lending_pipelines.reports.book import Chart, Kind, ReportBook, ReportTable
+
+_POINTS: tuple[Kind, ...] = ("rate", "percent")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A headline number, now and in the previous period; None where it is not known."""
+
+    label: str
+    kind: Kind
+    now: Any
+    before: Any
+
+    @property
+    def change(self) -> str:
+        """The change for people: `+3.2%` of an amount or count, `+0.42 pp` of a rate; empty when it is not known.
+
+        `unchanged` where both are printed alike. An amount that was zero or less before has no percentage: its change
+        is the difference.
+        """
+        if not isinstance(self.now, int | float | Decimal) or self.before is None:
+            return ""
+        difference = self.now - self.before
+        if self.value == self.previous:
+            return "unchanged"
+        if self.kind in _POINTS:
+            points = float(difference) * (100 if self.kind == "rate" else 1)
+            return f"{points:+z,.2f} pp".replace("-", "−")
+        if self.kind == "ratio" or self.before <= 0:
+            sign = "+" if difference > 0 else ""
+            return f"{sign}{printed(difference, self.kind)}"
+        return f"{float(difference) / float(self.before):+z,.1%}".replace("-", "−")
+
+    @property
+    def value(self) -> str:
+        """The number for people."""
+        return printed(self.now, self.kind)
+
+    @property
+    def previous(self) -> str:
+        """The number of the previous period for people; empty when it is not known."""
+        return "" if self.before is None else printed(self.before, self.kind)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The headline numbers of a currency, or of the report where it has none."""
+
+    currency: str
+    figures: Sequence[Figure]
+
+
+def headline_figures(book: ReportBook) -> list[Figures]:
+    """The headline numbers, by currency."""
+    if book.headlines is None:
+        return []
+    earlier = {row.get("currency"): row for row in book.previous.rows} if book.previous else {}
+    return [
+        Figures(
+            row.get("currency") or "",
+            [
+                Figure(
+                    column.label, column.kind, row[column.name], earlier.get(row.get("currency"), {}).get(column.name)
+                )
+                for column in book.headlines.columns
+                if column.name != "currency"
+            ],
+        )
+        for row in book.headlines.arrow().to_pylist()
+    ]
+
+
+def first_charts(book: ReportBook) -> list[tuple[Chart, ReportTable]]:
+    """The first chart that has rows to draw, with its table, and the same chart of a second currency."""
+    tables = {table.title: table for table in book.tables}
+    drawn = [(chart, tables[chart.table]) for chart in book.charts if not tables[chart.table].frame.empty]
+    currencies = [found.currency for found in headline_figures(book)]
+    return [found for found in drawn if _family(found[0], currencies) == _family(drawn[0][0], currencies)][:2]
+
+
+def _family(chart: Chart, currencies: Sequence[str]) -> str:
+    """A chart's title without its currency."""
+    return next((chart.title.removesuffix(end) for end in currencies if end and chart.title.endswith(end)), chart.title)

@@ -1,0 +1,144 @@
+"""The numbers of a report's first page, and the same numbers one period before.
+
+Which numbers a report heads with is in its own module. How they are drawn belongs in exports/.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.reports import days, scopes
+from lending_pipelines.reports.book import Comparison, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.columns import lake_columns
+from lending_pipelines.reports.parameters import CALENDAR, UNSET, AsOf, History, InPeriod, ReportParameters
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
+
+MOST = 8
+"""The most headline numbers of a currency."""
+
+
+@runtime_checkable
+class Spanning(Protocol):
+    """Parameters of a report from one date to another."""
+
+    def span(self, last: date) -> tuple[date, date]:
+        """The first and last day, where `last` is the last day that the report covers."""
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The previous period of a report: its name for people, its parameters, and the business dates that it covers."""
+
+    name: str
+    parameters: ReportParameters
+    covered: Sequence[date]
+
+
+def of_rows(
+    columns: Iterable[ReportColumn], rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()
+) -> ReportTable | None:
+    """Headline numbers from rows of values by column name, one row per currency.
+
+    Args:
+        columns: Columns of the rows; `currency` and those of `names` are taken.
+        rows: Values by column name.
+        names: The numbers, in the order of printing; without names, all columns that hold no text.
+
+    Returns:
+        A table of at most MOST numbers; None without rows.
+    """
+    by_name = {column.name: column for column in columns}
+    names = names or [name for name, column in by_name.items() if column.kind != "text"]
+    chosen = [by_name[name] for name in names][:MOST]
+    if "currency" in by_name:
+        chosen.insert(0, by_name["currency"])
+    wanted = [{column.name: row.get(column.name) for column in chosen} for row in rows]
+    if not wanted:
+        return None
+    frame = pd.DataFrame(wanted, columns=[column.name for column in chosen], dtype=object)
+    return ReportTable("Headline numbers", tuple(chosen), frame)
+
+
+def of_table(table: ReportTable, *names: str) -> ReportTable | None:
+    """Headline numbers from the rows of a summary; `names` as in `of_rows`."""
+    return of_rows(table.columns, table.arrow().to_pylist(), names)
+
+
+def of_totals(table: ReportTable, *names: str) -> ReportTable | None:
+    """Headline numbers from the totals of a table; `names` as in `of_rows`."""
+    return of_rows(table.columns, table.totals, names)
+
+
+def of_snapshots(source: ReportSource, day: date, scope: tuple[str, str], *names: str) -> ReportTable | None:
+    """Headline numbers from portfolio_snapshots of a scope on a day."""
+    snapshots = source.table("portfolio_snapshots")
+    rows = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope).order_by("currency")
+    columns = lake_columns("portfolio_snapshots", "currency", *names)
+    return of_rows(columns, rows.select("currency", *names).to_pyarrow().to_pylist(), names)
+
+
+def previous(
+    generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource
+) -> Previous | None:
+    """The period that a report's headline numbers are compared with; None where it has none or it is not closed.
+
+    It is the previous period of a report on a period, and of a report on a day the last closed day of an earlier month,
+    or the closed day before it where the report's history goes by days.
+    """
+    try:
+        found = _previous(generator, parameters, source)
+        if found is None:
+            return None
+        name, values = found
+        earlier = type(parameters)(**{**parameters.model_dump(), **values})
+        return Previous(name, earlier, generator.covers(earlier, source))
+    except LendingError:
+        return None
+
+
+def compared(
+    book: ReportBook, generator: ReportGeneratorProtocol[Any], before: Previous, source: ReportSource
+) -> ReportBook:
+    """The book with the headline numbers of the previous period."""
+    if book.headlines is None:
+        return book
+    earlier = generator.generate(before.parameters, source).headlines
+    rows = tuple(earlier.arrow().to_pylist()) if earlier else ()
+    return replace(book, previous=Comparison(before.name, rows)) if rows else book
+
+
+def _previous(
+    generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource
+) -> tuple[str, dict[str, Any]] | None:
+    """The name of the previous period and the parameters that it differs in."""
+    if isinstance(parameters, InPeriod):
+        period = days.period(parameters, source).previous
+        span = {"from_date": period.first.isoformat(), "to_date": period.last.isoformat()}
+        return period.display, {**dict.fromkeys(CALENDAR, UNSET), "period": "custom", **span}
+    if isinstance(parameters, AsOf):
+        day = _day_before(parameters, source, generator.covers(parameters, source)[-1:])
+        return None if day is None else (day.isoformat(), {"as_of": day.isoformat()})
+    if isinstance(parameters, Spanning):
+        first, last = parameters.span(generator.covers(parameters, source)[-1])
+        period = Period("current_month" if first == last.replace(day=1) else "custom", first, last).previous
+        return period.display, {"from_date": period.first.isoformat(), "to_date": period.last.isoformat()}
+    return None
+
+
+def _day_before(parameters: AsOf, source: ReportSource, covered: Sequence[date]) -> date | None:
+    """The closed day that a report on a day is compared with."""
+    by_day = isinstance(parameters, History) and parameters.history_step == "day"
+    return next(
+        (
+            day
+            for last in covered
+            for day in reversed(source.days("loan_positions"))
+            if day < last and (by_day or (day.year, day.month) < (last.year, last.month))
+        ),
+        None,
+    )
