@@ -75,7 +75,7 @@ def test_a_portfolio_is_found_by_id_or_name(report, rows, wanted):
     assert book.title == "Portfolio summary: portfolio Consumer North"
     assert titles(book) == ["Summary", "Aging", "History USD"]
     assert [row["total_balance"] for row in rows(book, "Summary")] == [Decimal("300.00")]
-    assert [row["bucket"] for row in rows(book, "Aging")] == ["current", "30-59"]
+    assert [row["bucket"] for row in rows(book, "Aging") if row["loan_count"]] == ["current", "30-59"]
 
 
 def test_an_unknown_portfolio_gets_near_names(report):
