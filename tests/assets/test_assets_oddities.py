@@ -202,4 +202,4 @@ def test_each_oddity_is_told_once_by_name_and_key(closed):
 
 
 def test_tables_that_the_database_does_not_have_are_told_in_one_line(closed):
-    assert closed.absent == [f"no data: the source has no {', '.join(oddities.ABSENT)}"]
+    assert closed.absent == [f"no data: the source does not have {', '.join(oddities.ABSENT)}"]
