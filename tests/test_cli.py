@@ -107,7 +107,7 @@ def test_report_prints_where_its_file_is(home):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["trial_balanc"], "there is no report 'trial_balanc'; did you mean 'trial_balance'?"),
+        (["trial_balanc"], "unknown report 'trial_balanc'; did you mean 'trial_balance'?"),
         (["trial_balance", "--set", "as_of"], "--set as_of: write a parameter like name=value"),
         (
             ["trial_balance", "--set", "asof=latest"],

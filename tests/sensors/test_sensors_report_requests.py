@@ -78,7 +78,7 @@ def test_a_pending_row_is_one_run_and_completes(home, tick):
 @pytest.mark.parametrize(
     ("report_type", "parameters", "reason"),
     [
-        ("trail_balance", {}, "there is no report 'trail_balance'; did you mean 'trial_balance'?"),
+        ("trail_balance", {}, "unknown report 'trail_balance'; did you mean 'trial_balance'?"),
         ("trial_balance", {"as_off": "latest"}, "unknown parameter as_off; did you mean 'as_of'?"),
         ("trial_balance", {"as_of": "March"}, "write a date like 2025-01-31, or latest"),
     ],
