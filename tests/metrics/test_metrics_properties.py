@@ -181,12 +181,24 @@ def _check_aging_totals(aging, positions):
                 key = (row["business_date"], scope, scope_id, row["currency"], row["bucket"])
                 for n, value in enumerate((1, row["principal_outstanding"], row["past_due_amount"])):
                     expected[key][n] += value
+    totals = defaultdict(Decimal)
     for row in aging:
-        scope = (row["business_date"], row["scope"], row["scope_id"], row["currency"])
+        totals[_scope(row)] += row["principal_outstanding"]
+    for row in aging:
+        scope = _scope(row)
         found[*scope, row["bucket"]] = [row["loan_count"], row["principal_outstanding"], row["past_due_amount"]]
-        shares[scope] += row["balance_share"]
+        # Loans that owe interest alone have no share of a balance of nothing.
+        if totals[scope]:
+            shares[scope] += row["balance_share"]
+        else:
+            assert row["balance_share"] is None
     assert found == expected
+    assert shares
     assert all(share == pytest.approx(1) for share in shares.values())
+
+
+def _scope(row):
+    return row["business_date"], row["scope"], row["scope_id"], row["currency"]
 
 
 def _zeros():
@@ -196,11 +208,17 @@ def _zeros():
 def _check_transitions(moves, positions):
     """Rates out of a bucket add up to 1, and the loans moved are all those that were active on the opening day."""
     counts, balances, opening, closing = (defaultdict(float) for _ in range(4))
+    totals = defaultdict(Decimal)
+    for row in moves:
+        totals[*_scope(row), row["from_bucket"]] += row["opening_principal"]
     for row in moves:
         if row["from_bucket"] != "new":
-            key = (row["business_date"], row["scope"], row["scope_id"], row["currency"], row["from_bucket"])
+            key = (*_scope(row), row["from_bucket"])
             counts[key] += row["count_rate"]
-            balances[key] += row["balance_rate"]
+            if totals[key]:
+                balances[key] += row["balance_rate"]
+            else:
+                assert row["balance_rate"] is None
         if row["scope"] == "all":
             opening[row["business_date"], row["from_date"]] += row["loan_count"] * (row["from_bucket"] != "new")
             stays = row["to_bucket"] not in ("closed", "charged_off", "sold", "pending")
