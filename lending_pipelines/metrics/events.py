@@ -46,6 +46,9 @@ PRINCIPAL = (
 )
 """The AMOUNTS that make up principal_outstanding."""
 
+INTEREST_SETTLED = ("interest_paid", "interest_waived", "interest_capitalized")
+"""The AMOUNTS that settle interest."""
+
 _UNSIGNED = ("principal", "interest", "fees", "amount")
 _SIGNED = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
 
@@ -185,6 +188,11 @@ def principal_outstanding(rows: ir.Table) -> ir.DecimalColumn:
         - rows.principal_charged_off
         - rows.principal_forgiven
     )
+
+
+def interest_settled(rows: ir.Table) -> ir.DecimalColumn:
+    """The settled interest, from the columns INTEREST_SETTLED."""
+    return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
 
 
 def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest", "latest"], first: date) -> ir.Table:

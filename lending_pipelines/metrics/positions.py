@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import charge_offs, delinquency, events, schedules, scopes, spells, timeline
-from lending_pipelines.metrics.events import principal_outstanding
+from lending_pipelines.metrics.events import interest_settled, principal_outstanding
 from lending_pipelines.metrics.modifications import latest_first
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, wide
 from lending_pipelines.tables import DERIVED
@@ -69,6 +69,7 @@ def loan_positions(
     counted = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
     spell = spells.level(spells.spells(counted, last), since)
     due = spells.due_by(spell, versions, installments)
+    before_drawing = spells.due_before_drawing(spell, versions, installments)
     candidate_installments = _candidate_installments(installments, amounts, versions, unpaid, days)
     levels = {
         "amounts": amounts,
@@ -80,7 +81,7 @@ def loan_positions(
         **_assignments(read, days),
     }
     states = timeline.states(loans, levels, since, last)
-    spans = _spans(states, due, candidate_installments, conventions)
+    spans = _spans(states, due, before_drawing, candidate_installments, conventions)
     if since < first:
         spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
     return _positions(timeline.days(spans), conventions)
@@ -133,11 +134,7 @@ def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScal
 
 
 def _settled(rows: ir.Table) -> ir.DecimalColumn:
-    return money(wide(rows.principal_paid) + rows.principal_forgiven + _interest_settled(rows))
-
-
-def _interest_settled(rows: ir.Table) -> ir.DecimalColumn:
-    return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
+    return money(wide(rows.principal_paid) + rows.principal_forgiven + interest_settled(rows))
 
 
 def _loans_with_unpaid(amounts: ir.Table, versions: ir.Table) -> ir.Table:
@@ -199,6 +196,7 @@ def _earned_at(
     standing = spells.at(spells.spells(signed, last), moments)
     amounts = events.amounts_at(signed, moments.select("loan_id", "at"))
     due = spells.due_by(standing, versions, installments_of_charged_off)
+    before_drawing = spells.due_before_drawing(standing, versions, installments_of_charged_off)
     standing = standing.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     standing = standing.mutate(begins_on=ibis.coalesce(standing.drawn_on, standing.disbursed_on))
     within = standing.inner_join(periods, "loan_id")
@@ -209,16 +207,22 @@ def _earned_at(
         within.due_on > within["at"],
     )
     within = schedules.with_earned(within, "at", "begins_on")
-    within = within.left_join(due, ["loan_id", "version", "repaid_on"])
-    within = within.select("loan_id", "at", "scheduled_interest", "due_when_repaid")
+    within = within.left_join(due, ["loan_id", "version", "repaid_on"], rname="{name}_of_due")
+    within = within.left_join(before_drawing, ["loan_id", "version", "drawn_on"], rname="{name}_of_drawing")
+    within = within.select(
+        "loan_id",
+        "at",
+        "due_when_repaid",
+        earned=money(wide(within.scheduled_interest) - spells.not_earned(within)),
+    )
     rows = moments.inner_join(amounts, ["loan_id", "at"]).left_join(within, ["loan_id", "at"])
     return rows.select(
         "loan_id",
         "charged_off_on",
         earned_before_charge_off=ibis.cases(
             (rows.principal_disbursed <= 0, ZERO),
-            (_closed(rows), _interest_settled(rows)),
-            else_=ibis.coalesce(rows.scheduled_interest, ZERO),
+            (_closed(rows), interest_settled(rows)),
+            else_=ibis.coalesce(rows.earned, ZERO),
         ),
     )
 
@@ -253,17 +257,27 @@ def _officers(assignments: ir.Table, days: _Days) -> ir.Table:
     return level.mutate(officer_known=ibis.literal(True))
 
 
-def _spans(states: ir.Table, due: ir.Table, candidate_installments: ir.Table, conventions: Conventions) -> ir.Table:
+def _spans(
+    states: ir.Table,
+    due: ir.Table,
+    before_drawing: ir.Table,
+    candidate_installments: ir.Table,
+    conventions: Conventions,
+) -> ir.Table:
     """What is the same on every day of a span: amounts owed, status, what is past due since when."""
     summed = (*events.AMOUNTS, "due_before", "principal_before")
     rows = states.left_join(due, ["loan_id", "version", "repaid_on"]).drop(
         "loan_id_right", "version_right", "repaid_on_right"
     )
+    rows = rows.left_join(before_drawing, ["loan_id", "version", "drawn_on"]).drop(
+        "loan_id_right", "version_right", "drawn_on_right"
+    )
     rows = rows.mutate(**{name: ibis.coalesce(rows[name], ZERO) for name in summed})
     rows = rows.mutate(
         principal_outstanding=principal_outstanding(rows),
         settled=_settled(rows),
-        interest_settled=_interest_settled(rows),
+        interest_settled=interest_settled(rows),
+        not_earned=spells.not_earned(rows),
         scheduled_due=rows.due_before,
         status=ibis.cases(
             (rows.principal_disbursed <= 0, "pending"),
@@ -302,7 +316,7 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
             (rows.status == "pending", ZERO),
             (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
             (rows.status == "closed", rows.interest_settled),
-            else_=ibis.coalesce(rows.scheduled_interest, ZERO),
+            else_=money(wide(ibis.coalesce(rows.scheduled_interest, ZERO)) - rows.not_earned),
         ),
         next_due_on=(rows.active & (rows.due_on < timeline.MAX_DATE)).ifelse(rows.due_on, ibis.null("date")),
     )

@@ -111,7 +111,7 @@ class Reference:
             - row["principal_forgiven"]
         )
         row["total_collected"] = row["principal_paid"] + row["interest_paid"] + row["fees_paid"] + row["recovered"]
-        interest_settled = row["interest_paid"] + total(("waiver", "capitalization"), "interest")
+        interest_settled = self.interest_settled(events)
         row["settled"] = row["principal_paid"] + row["principal_forgiven"] + interest_settled
 
         schedule = self.schedule(loan, on)
@@ -147,7 +147,10 @@ class Reference:
         elif row["status"] == "closed":
             row["interest_earned"] = interest_settled
         else:
-            row["interest_earned"] = self.earned(loan, on, drawn_on or loan["disbursed_on"])
+            before = [event for event in events if drawn_on and event[0] < drawn_on]
+            again = drawn_on and self.disbursed(before) > 0
+            settled_before = self.interest_settled(before) if again else ZERO
+            row["interest_earned"] = settled_before + self.earned(loan, on, drawn_on or loan["disbursed_on"])
         row["interest_receivable"] = max(ZERO, row["interest_earned"] - interest_settled) if active else ZERO
 
         payments = self.dates_in_force(events, ("repayment",))
@@ -277,10 +280,21 @@ class Reference:
                 return item["due_on"]
         return None
 
+    def interest_settled(self, events):
+        settled = -self.charge_offs(events)["interest"]
+        for _, root, sign in events:
+            if root["type"] in ("repayment", "waiver", "capitalization"):
+                settled += sign * root["interest"]
+            elif root["type"] == "refund":
+                settled -= sign * root["interest"]
+        return settled
+
     def earned(self, loan, on, drawn_on):
         """Scheduled interest × the elapsed share of each period; none begins before principal is drawn."""
         earned, start = Decimal(0), drawn_on
         for item in self.schedule(loan, on):
+            if item["due_on"] < drawn_on:
+                continue
             if on >= item["due_on"]:
                 earned += item["interest"]
             elif on > start:

@@ -110,8 +110,10 @@ def test_a_loan_that_is_drawn_again_earns_from_then_on(book):
     positions = book.positions("2025-06-09", "2025-07-10")
     assert positions["2025-06-09", "L1"]["status"] == "closed"
     earned = column(positions, "interest_earned")
-    # 3.00 over the 30 days from 10 June: 0.10 a day
-    assert [earned[on] for on in ("2025-06-10", "2025-06-20", "2025-07-10")] == ["0.00", "1.00", "3.00"]
+    # The 1.00 that was settled before, and 3.00 over the 30 days from 10 June: 0.10 a day
+    assert [earned[on] for on in ("2025-06-10", "2025-06-20", "2025-07-10")] == ["1.00", "2.00", "4.00"]
+    receivable = column(positions, "interest_receivable")
+    assert [receivable[on] for on in ("2025-06-10", "2025-06-20", "2025-07-10")] == ["0.00", "1.00", "3.00"]
 
 
 def test_no_interest_is_earned_before_the_loan_is_paid_out():

@@ -82,3 +82,26 @@ def test_a_charged_off_loan_has_earned_what_it_had_the_day_before(book):
     assert earned["rest"]["2025-02-24"] == earned["rest"]["2025-02-25"] == "3.00"
     assert {positions["2025-03-10", loan]["status"] for loan in ("kept", "twice", "rest")} == {"charged_off"}
     assert positions["2025-03-10", "undone"]["status"] == "active"
+
+
+def test_no_interest_is_earned_from_before_the_principal_was_drawn(book):
+    # 10.00 was due on 10 February, 5.00 is due on 10 March: from 24 February 14 days.
+    usual(book, "again")
+    pay(book, "2025-01-20", "1000", "3.50", "again")
+    book.txn("again", "disbursement", "2025-02-24", "400")
+    book.loan("late", "2025-01-10", "1000", [("2025-02-10", "500", "10"), ("2025-03-10", "500", "5")], disbursed=False)
+    book.txn("late", "disbursement", "2025-02-24", "1000")
+    usual(book, "off")
+    pay(book, "2025-01-20", "1000", "3.50", "off")
+    book.txn("off", "disbursement", "2025-02-24", "400")
+    book.txn("off", "charge_off", "2025-03-04", "400")
+    positions = book.positions("2025-01-20", "2025-03-10")
+    earned = {loan: column(positions, "interest_earned", loan) for loan in ("again", "late", "off")}
+    days = ("2025-02-23", "2025-02-24", "2025-03-03", "2025-03-10")
+    # What the loan settled before, and 5 × 7 ÷ 14 more.
+    assert [earned["again"][on] for on in days] == ["3.50", "3.50", "6.00", "8.50"]
+    assert [earned["late"][on] for on in days] == ["0.00", "0.00", "2.50", "5.00"]
+    # Charged off on 4 March: the interest earned by 3 March.
+    assert [earned["off"][on] for on in days] == ["3.50", "3.50", "6.00", "6.00"]
+    receivable = column(positions, "interest_receivable", "again")
+    assert (receivable["2025-02-24"], receivable["2025-03-03"]) == ("0.00", "2.50")
