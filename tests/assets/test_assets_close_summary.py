@@ -107,14 +107,36 @@ def test_a_source_that_cannot_be_read_is_a_failed_night(morning):
     assert "cannot be read" in found["last close"]
 
 
-def test_a_blocking_check_that_fails_is_a_failed_night(morning):
+def test_a_rejected_row_that_the_close_needs_is_a_failed_night(morning):
     morning.pay("L-nobody", OPEN, "2025-03-16 09:00:00", 5)
     with pytest.raises(runs.RunFailed):
         runs.run_job("daily_close", days=(OPEN, OPEN))
 
     verdict, found = status()
     assert verdict == "failed"
-    assert {"last close", "transactions.references_exist"} <= found.keys()
+    assert "L-nobody" in found["transactions.synced"]
+    assert "last close" in found
+
+
+@pytest.mark.parametrize(("severity", "verdict"), [("ERROR", "failed"), ("WARN", "warnings")])
+def test_a_failed_check_counts_by_its_severity_until_it_passes(morning, severity, verdict):
+    def evaluate(passed):
+        with dg.DagsterInstance.get() as instance:
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey("loan_positions"),
+                    check_name="roll_forward",
+                    passed=passed,
+                    metadata={},
+                    severity=dg.AssetCheckSeverity[severity],
+                    description="1 row does not roll forward",
+                )
+            )
+
+    evaluate(False)
+    assert status() == (verdict, {"loan_positions.roll_forward": "1 row does not roll forward"})
+    evaluate(True)
+    assert status() == ("good", {})
 
 
 def test_a_backdated_payment_and_a_break_are_warnings_of_the_night(morning, monkeypatch):

@@ -166,7 +166,7 @@ def test_one_process_runs_spark_on_one_master(engine, tmp_path):
     from lending_pipelines.lake.engines.spark import SparkEngine
 
     assert engine.backend.to_pyarrow(ibis.memtable({"a": [1]})).num_rows == 1
-    with pytest.raises(EngineError, match=r"already runs Spark on local\[2\], not on spark://elsewhere:7077"):
+    with pytest.raises(EngineError, match=r"already runs Spark on local\[2\] and cannot use spark://elsewhere:7077"):
         _ = SparkEngine(str(tmp_path), "spark://elsewhere:7077").backend
 
 
