@@ -28,7 +28,7 @@ test: .venv/ready-dev ## Run every test (minutes)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: quick
-quick: .venv/ready-dev ## Run the tests that need no close, server, Java or real data (a minute or two)
+quick: .venv/ready-dev ## Run the tests that need no close, server, Java or real data (four minutes)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --hypothesis-profile quick
 
 .PHONY: check
