@@ -74,6 +74,10 @@ def of_totals(table: ReportTable, *names: str) -> ReportTable | None:
     return of_rows(table.columns, table.totals, names)
 
 
+DELINQUENCY = ("total_balance", "loan_count", "delinquent_amount", "past_due_amount", "par_30", "par_60", "par_90")
+"""The columns of portfolio_snapshots that head reports on delinquency."""
+
+
 def of_snapshots(source: ReportSource, day: date, scope: tuple[str, str], *names: str) -> ReportTable | None:
     """Headline numbers from portfolio_snapshots of a scope on a day."""
     snapshots = source.table("portfolio_snapshots")

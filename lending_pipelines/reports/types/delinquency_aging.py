@@ -83,18 +83,7 @@ class DelinquencyAging:
                 "A cure is a transition from a past due bucket to current.",
                 *aging_tables.off_balance(source, day, scope, aging),
             ],
-            headlines=headlines.of_snapshots(
-                source,
-                day,
-                scope,
-                "total_balance",
-                "loan_count",
-                "delinquent_amount",
-                "past_due_amount",
-                "par_30",
-                "par_60",
-                "par_90",
-            ),
+            headlines=headlines.of_snapshots(source, day, scope, *headlines.DELINQUENCY),
             summary={
                 row["currency"]: columns.headline(row, ("loan_count", "principal_outstanding", "past_due_amount"))
                 for row in aging.totals
