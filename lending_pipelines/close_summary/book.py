@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import ibis
-
 from lending_pipelines.lake import Lake
 from lending_pipelines.metrics.movements import movements
 from lending_pipelines.tables import DERIVED
@@ -48,9 +46,9 @@ def summarize_book(lake: Lake, day: date, before: date | None) -> BookSummary:
         day,
         before,
         moved.to_pyarrow().to_pylist(),
-        {name: (_rows(lake, name, before), _rows(lake, name, day) or 0) for name in _daily(lake)},
+        {name: _rows(lake, name, before, day) for name in _daily(lake)},
         len(tieouts),
-        sorted(broken, key=lambda row: -abs(row["difference"])),
+        sorted(broken, key=lambda row: (-abs(row["difference"]), -row["difference"], row["control_for"])),
     )
 
 
@@ -58,8 +56,12 @@ def _daily(lake: Lake) -> list[str]:
     return [name for name, table in DERIVED.items() if table.daily and lake.has(name)]
 
 
-def _rows(lake: Lake, name: str, day: date | None) -> int | None:
-    return None if day is None else lake.table(name, day, day).count().to_pyarrow().as_py()
+def _rows(lake: Lake, name: str, before: date | None, day: date) -> tuple[int | None, int]:
+    """The rows of a daily table on both days."""
+    table = lake.table(name, before or day, day)
+    counted = table.group_by("business_date").agg(rows=table.count()).to_pyarrow().to_pylist()
+    rows = {row["business_date"]: row["rows"] for row in counted}
+    return rows.get(before, 0) if before else None, rows.get(day, 0)
 
 
 def _tieouts(lake: Lake, day: date) -> list[dict[str, Any]]:
@@ -67,4 +69,4 @@ def _tieouts(lake: Lake, day: date) -> list[dict[str, Any]]:
         return []
     rows = lake.table("ledger_tieouts", day, day)
     columns = [name for name in rows.columns if name != "loans"]
-    return rows.select(columns).order_by(ibis.desc("difference")).to_pyarrow().to_pylist()
+    return rows.select(columns).to_pyarrow().to_pylist()

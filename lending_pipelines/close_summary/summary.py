@@ -23,7 +23,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run that closed days; `started_at` is UTC, and `seconds` is None while it runs."""
+    """The last run that was to close days.
+
+    `started_at` is UTC, and `seconds` counts until now while it runs; both are None before it has started.
+    """
 
     run_id: str
     status: RunStatus
