@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lending_pipelines.tables import DERIVED, RECORDS, SERVICING, Column, Table
+from lending_pipelines.tables.rules import ROW_RULES
+from lending_pipelines.tables.schema import MONEY
 
 PAGE = Path(__file__).with_name("tables.md")
 
@@ -16,6 +18,10 @@ This page is written by `.venv/bin/python docs/write_tables.py` from `lending_pi
 
 Money is decimal(18, 2) in the row's currency. Rates are annual fractions: 0.125 is 12.5 %. Dates end in `_on` (and
 `_date`), instants end in `_at` and are UTC. What the derived numbers mean is in [definitions](definitions.md).
+
+Keys are unique. A column that may not be null has a value in every row. Counts are not negative, and amounts are not
+unless the table says so. The sync rejects a servicing table whose rows break these rules or a rule named below;
+a negative amount in any other column of a servicing table is a warning.
 
 Columns marked *personal* identify a person, are about one person alone, or are free text. Tapes and reports hold them
 only with `allow_pii`.
@@ -66,11 +72,22 @@ def _table(table: Table) -> Iterator[str]:
         yield f"| {column.name} | {column.type} | {'yes' if column.nullable else ''} | {_meaning(column)} |"
     yield ""
 
+    if rules := ROW_RULES.get(table.name):
+        yield f"Rules of a row: {'; '.join(rule.text for rule in rules)}.\n"
+
 
 def _meaning(column: Column) -> str:
-    values = f"one of {', '.join(column.values)}" if column.values else ""
-    personal = "personal" if column.personal else ""
-    return "; ".join(part for part in (column.description, values, personal) if part)
+    values = ""
+    if column.values and not column.of_buckets:
+        values = f"one of {', '.join(column.values)}"
+    parts = (column.description, values, _sign(column), "between 0 and 1" * column.share, "personal" * column.personal)
+    return "; ".join(part for part in parts if part)
+
+
+def _sign(column: Column) -> str:
+    if column.sign == "by convention":
+        return "negative only with the convention negative_journal_lines"
+    return "may be negative" * (column.type == MONEY and column.sign == "any")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from lending_pipelines.checks.days import Days
 from lending_pipelines.metrics.scopes import DIMENSIONS
+from lending_pipelines.tables import TABLES
+from lending_pipelines.tables.rules import rejecting_rules
 
 TOLERANCE = 1e-9
 """Ratios that differ by less count as equal; amounts must be equal to the cent."""
@@ -42,6 +44,12 @@ def any_of(conditions: Iterable[ir.BooleanValue]) -> ir.BooleanValue:
 def broken(*conditions: ir.BooleanValue) -> ir.BooleanValue:
     """True where any condition is true or null: a rule that cannot be evaluated counts as broken."""
     return any_of(condition.fill_null(True) for condition in conditions)
+
+
+def breaking(rows: ir.Table, table: str, *columns: str, negative_journal_lines: bool = False) -> ir.BooleanValue:
+    """True for the rows of a servicing table that break one of its rules on these columns (tables/rules.py)."""
+    rules = rejecting_rules(TABLES[table], negative_journal_lines=negative_journal_lines)
+    return broken(*(rule.broken(rows) for rule in rules if rule.column in columns))
 
 
 def differs(left: ir.Value, right: ir.Value) -> ir.BooleanValue:

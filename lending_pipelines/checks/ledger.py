@@ -5,7 +5,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import broken, calendar, differences
+from lending_pipelines.checks.compare import breaking, broken, calendar, differences
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
 from lending_pipelines.conventions import Conventions
@@ -180,8 +180,5 @@ def unbalanced_entries(tables: Tables) -> ir.Table:
 def lines_not_one_sided(tables: Tables, *, negative: bool) -> ir.Table:
     """Lines with a debit and a credit, or with a negative amount if `negative` is false."""
     lines = tables["journal_lines"]
-    problems = [(lines.debit != 0) & (lines.credit != 0)]
-    if not negative:
-        problems += [lines.debit < 0, lines.credit < 0]
-    wrong = lines.filter(broken(*problems))
+    wrong = lines.filter(breaking(lines, "journal_lines", "debit", "credit", negative_journal_lines=negative))
     return wrong.select("entry_id", "line_no", "account_code", "entry_date", "debit", "credit", "loan_id")

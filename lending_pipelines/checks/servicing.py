@@ -5,7 +5,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.compare import any_of, broken
+from lending_pipelines.checks.compare import any_of, breaking
 from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.references import REFERENCES
@@ -102,8 +102,7 @@ def rates_like_percentages(tables: Tables, *, table: str) -> ir.Table:
 def amounts_not_split(tables: Tables) -> ir.Table:
     """Transactions whose amount differs from the sum of its components, or with a negative component."""
     rows = tables["transactions"]
-    negative = any_of(rows[name] < 0 for name in ("amount", *_SPLIT))
-    return _shown(rows.filter(broken(rows.amount != rows.principal + rows.interest + rows.fees, negative)))
+    return _shown(rows.filter(breaking(rows, "transactions", "amount", *_SPLIT)))
 
 
 def reversals_not_mirroring(tables: Tables) -> ir.Table:

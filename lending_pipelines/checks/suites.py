@@ -1,4 +1,4 @@
-"""Great Expectations suites, one per table, from the columns of tables/: required values, unique keys, sets and ranges.
+"""Great Expectations suites, one per table: the rules on its columns (tables/rules.py), and its unique key.
 
 Great Expectations validates all rows of a small table, and of a large one the representatives that decide its rules
 (representatives.py), in a separate process. If an expectation fails, the engine counts the offending rows of the
@@ -21,50 +21,13 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.expectations import messages as gx
 from lending_pipelines.expectations.messages import Expectation, Suite, Verdict
 from lending_pipelines.tables import DERIVED, TABLES, Table
-from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
-from lending_pipelines.tables.schema import MONEY
+from lending_pipelines.tables.rules import ColumnRule, NotNegative, OneOf, Required, Share, column_rules
 
 SUITE = "great_expectations"
 """The name of the check of every table's suite."""
 
 Validate = Callable[[Suite], Verdict]
 """Validates a suite with Great Expectations."""
-
-SIGNED = frozenset(
-    {
-        # A borrower may overpay, be refunded more than was paid, or have a credit balance.
-        ("loan_positions", "principal_paid"),
-        ("loan_positions", "interest_paid"),
-        ("loan_positions", "fees_paid"),
-        ("loan_positions", "principal_outstanding"),
-        ("loan_positions", "settled"),
-        ("loan_positions", "total_collected"),
-        ("portfolio_snapshots", "total_balance"),
-        ("portfolio_snapshots", "total_collected"),
-        ("trial_balance", "balance"),
-        ("ledger_tieouts", "ledger_balance"),
-        ("ledger_tieouts", "subledger_balance"),
-        ("ledger_tieouts", "difference"),
-        ("wallet_transactions", "amount"),
-    }
-)
-"""The amounts that may be negative; all other amounts and counts may not."""
-
-SIGNED_WITH_RED_STORNO = frozenset(
-    {
-        ("journal_lines", "debit"),
-        ("journal_lines", "credit"),
-        ("trial_balance", "debit_total"),
-        ("trial_balance", "credit_total"),
-    }
-)
-"""The amounts that may be negative if the convention negative_journal_lines allows it."""
-
-_SHARES = ("balance_share", "count_rate", "balance_rate")
-"""Ratios between 0 and 1. PAR can exceed 1, because credit balances of overpaid loans lower its denominator."""
-
-_ROUNDING = 1e-9
-"""How far a share, which is a float, may exceed 1."""
 
 
 @dataclass(frozen=True)
@@ -135,25 +98,9 @@ class SuiteCheck:
         )
 
     def _rules(self, rows: ir.Table) -> Iterator[Rule]:
-        for column in self.schema.columns:
-            value = rows[column.name]
-            about = {"column": column.name}
-            if not column.nullable:
-                yield Rule(Expectation("ExpectColumnValuesToNotBeNull", about), column.name, value.isnull())
-            allowed = self._allowed(column.name, column.values)
-            if allowed:
-                in_set = Expectation("ExpectColumnValuesToBeInSet", about | {"value_set": list(allowed)})
-                yield Rule(in_set, column.name, value.notin(allowed))
-            if column.name in _SHARES:
-                share = about | {"min_value": 0, "max_value": 1 + _ROUNDING}
-                outside = (value < 0) | (value > 1 + _ROUNDING)
-                yield Rule(Expectation("ExpectColumnValuesToBeBetween", share), column.name, outside)
-            signed = (self.table, column.name) in self._signed
-            if column.type == "int64" or (column.type == MONEY and not signed):
-                # A negative amount in a servicing table may have a reason; in a derived table it is an error.
-                severity: gx.Severity = "critical" if self.table in DERIVED else "warning"
-                least = Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0}, severity)
-                yield Rule(least, column.name, value < 0)
+        buckets, red_storno = self.conventions.buckets, self.conventions.negative_journal_lines
+        for rule in column_rules(self.schema, buckets=buckets, negative_journal_lines=red_storno):
+            yield Rule(_expectation(rule), rule.column, rule.broken(rows))
         yield self._unique(rows)
 
     def _unique(self, rows: ir.Table) -> Rule:
@@ -162,22 +109,6 @@ class SuiteCheck:
         if len(key) == 1:
             unique = Expectation("ExpectColumnValuesToBeUnique", {"column": key[0]})
         return Rule(unique, key[0], rows.count().over(group_by=key) > 1)
-
-    @property
-    def _signed(self) -> frozenset[tuple[str, str]]:
-        return SIGNED | SIGNED_WITH_RED_STORNO if self.conventions.negative_journal_lines else SIGNED
-
-    def _allowed(self, column: str, values: tuple[str, ...]) -> tuple[str, ...]:
-        buckets = self.conventions.buckets
-        match column:
-            case "bucket":
-                return buckets
-            case "from_bucket":
-                return (*buckets, TRANSITION_ENTRY)
-            case "to_bucket":
-                return (*buckets, *TRANSITION_EXITS)
-            case _:
-                return values
 
     def _suite(self, rows: ir.Table, rules: list[Rule]) -> Suite:
         def columns(kind: str) -> list[str]:
@@ -201,6 +132,20 @@ class SuiteCheck:
         marked = marked.filter(any_of(marked[name] for name in marks))
         reasons = [marked[name].ifelse(f"{rule.expectation}; ", "") for name, rule in zip(marks, broken, strict=True)]
         return marked.select(*key, *columns, why=sum(reasons, ibis.literal("")))
+
+
+def _expectation(rule: ColumnRule) -> Expectation:
+    about: dict[str, Any] = {"column": rule.column}
+    match rule:
+        case Required():
+            return Expectation("ExpectColumnValuesToNotBeNull", about)
+        case OneOf(values=values):
+            return Expectation("ExpectColumnValuesToBeInSet", about | {"value_set": list(values)})
+        case Share(highest=highest):
+            return Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0, "max_value": highest})
+        case NotNegative(rejected=rejected):
+            severity: gx.Severity = "critical" if rejected else "warning"
+            return Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0}, severity)
 
 
 def suite_checks(conventions: Conventions, validate: Validate) -> tuple[SuiteCheck, ...]:

@@ -1,27 +1,18 @@
-"""What the rows of a servicing table must satisfy before the lake takes them: set-based checks over staged rows.
+"""Judges the staged rows of a servicing table before the lake takes them, and names those that break a rule.
 
-These are the rules without which a row has no meaning. Whether meaningful rows are plausible, and agree with each
-other across tables, is judged after the sync, in checks/.
+The rules on one row are those of tables/rules.py. The rules here compare rows: keys are unique, and what a reversal
+reverses exists. Whether rows agree with each other across tables is judged after the sync, in checks/.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.sources.finding import SHOWN, Finding, example
-from lending_pipelines.tables import Column, Table
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """A row breaks the rule where `broken` is true; only a rule on nulls is true for a null."""
-
-    column: str
-    problem: str
-    broken: Callable[[ir.Table], ir.BooleanValue]
-    on_nulls: bool = False
+from lending_pipelines.tables import Table
+from lending_pipelines.tables.rules import rejecting_rules
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,12 @@ def findings(
             columns say is judged.
     """
     doubtful = {finding.column for finding in unreadable}
-    # A null in a doubtful column may be a value that could not be read.
-    rules = [rule for rule in _rules(table, conventions) if not (rule.on_nulls and rule.column in doubtful)]
+    rules = [
+        rule
+        for rule in rejecting_rules(table, negative_journal_lines=conventions.negative_journal_lines)
+        # A null in a doubtful column may be a value that could not be read.
+        if not (rule.on_nulls and rule.column in doubtful)
+    ]
     faults = [
         *(Fault(rule.column, rule.problem, staged.filter(rule.broken(staged))) for rule in rules),
         *_duplicate_keys(table, staged, doubtful),
@@ -67,56 +62,6 @@ def findings(
     counts = counted.to_pyarrow().to_pylist()[0]
     found = ((fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults))
     return [*unreadable, *(finding(table, fault, count) for fault, count in found if count)]
-
-
-def _rules(table: Table, conventions: Conventions) -> Iterator[_Rule]:
-    for column in table.columns:
-        if not column.nullable:
-            yield _required(column)
-        if column.values:
-            yield _one_of(column)
-    yield from _TABLE_RULES.get(table.name, ())
-    if table.name == "journal_lines" and not conventions.negative_journal_lines:
-        advice = "; where the ledger corrects entries so (red storno), set the convention negative_journal_lines = true"
-        yield from (_not_negative(side, advice) for side in ("debit", "credit"))
-
-
-def _required(column: Column) -> _Rule:
-    return _Rule(column.name, "have no value", lambda rows: rows[column.name].isnull(), on_nulls=True)
-
-
-def _one_of(column: Column) -> _Rule:
-    problem = f"have a value that is not one of {', '.join(column.values)}"
-    return _Rule(column.name, problem, lambda rows: rows[column.name].notin(column.values))
-
-
-def _not_negative(name: str, advice: str = "") -> _Rule:
-    return _Rule(name, f"are negative{advice}", lambda rows: rows[name] < 0)
-
-
-_TABLE_RULES: dict[str, tuple[_Rule, ...]] = {
-    "transactions": (
-        _Rule(
-            "amount",
-            "are not principal + interest + fees",
-            lambda t: t.amount != t.principal + t.interest + t.fees,
-        ),
-        *map(_not_negative, ("principal", "interest", "fees")),
-        _Rule(
-            "reverses_id",
-            "are reversals without reverses_id",
-            lambda t: (t.type == "reversal") & t.reverses_id.isnull(),
-            on_nulls=True,
-        ),
-    ),
-    "journal_lines": (
-        _Rule(
-            "debit",
-            "have both a debit and a credit",
-            lambda t: (t.debit != 0) & (t.credit != 0),
-        ),
-    ),
-}
 
 
 def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[Fault]:

@@ -13,6 +13,9 @@ import pyarrow as pa
 MONEY = "decimal(18, 2)"
 RATE = "decimal(12, 8)"
 
+Sign = Literal["any", "not negative", "by convention"]
+"""Whether a value may be negative; `by convention` only if the convention negative_journal_lines allows it."""
+
 Load = Literal["append", "merge", "replace"]
 """How the sync reads a servicing table: new rows by posted_at, changed rows by updated_at, or the full table."""
 
@@ -21,6 +24,7 @@ Load = Literal["append", "merge", "replace"]
 class Column:
     """One column: its Ibis type, its meaning and unit, whether it may be null, and its allowed values if fixed.
 
+    `of_buckets`: the delinquency buckets of the conventions are allowed too. `share`: the value is between 0 and 1.
     `personal`: the column identifies a borrower or a member of staff, describes one person, or is free text that may
     name someone. Tapes and reports include it only with allow_pii. The staff ids of managers and collectors are not
     personal, because reports on their work are about them.
@@ -32,6 +36,9 @@ class Column:
     nullable: bool = False
     values: tuple[str, ...] = ()
     personal: bool = False
+    sign: Sign = "any"
+    of_buckets: bool = False
+    share: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,14 @@ def text(
     return Column(name, "string", description, nullable, tuple(values), personal)
 
 
-def money(name: str, description: str = "", *, nullable: bool = False) -> Column:
+def bucket(name: str, description: str = "", *, or_one_of: Iterable[str] = ()) -> Column:
+    """A delinquency bucket of the conventions, or one of the given values."""
+    return Column(name, "string", description, values=tuple(or_one_of), of_buckets=True)
+
+
+def money(name: str, description: str = "", *, nullable: bool = False, sign: Sign = "not negative") -> Column:
     """An amount in the row's currency, with two decimals."""
-    return Column(name, MONEY, description, nullable)
+    return Column(name, MONEY, description, nullable, sign=sign)
 
 
 def rate(name: str, description: str = "", *, nullable: bool = False) -> Column:
@@ -107,9 +119,14 @@ def ratio(name: str, description: str = "", *, nullable: bool = True) -> Column:
     return Column(name, "float64", description, nullable)
 
 
+def share(name: str, description: str = "") -> Column:
+    """A ratio between 0 and 1, as a double; null where it is not defined."""
+    return Column(name, "float64", description, nullable=True, share=True)
+
+
 def count(name: str, description: str = "", *, nullable: bool = False, personal: bool = False) -> Column:
-    """An integer."""
-    return Column(name, "int64", description, nullable, personal=personal)
+    """An integer, 0 or more."""
+    return Column(name, "int64", description, nullable, personal=personal, sign="not negative")
 
 
 def day(name: str, description: str = "", *, nullable: bool = False, personal: bool = False) -> Column:

@@ -1,0 +1,181 @@
+"""What each row of a table must satisfy. Each rule is written here once, or follows from a column in this package.
+
+The sync rejects a table that breaks a rule with `rejected`, the checks and the Great Expectations suites evaluate the
+rules on the lake, and docs/tables.md prints them. Each kind of rule has the `column` that a message names; `rejected`,
+whether the sync rejects the table; `on_nulls`, whether a null in the column can break it; `problem`, what is wrong with
+a row, to be read after the number of rows; and `broken`, true for the rows that break it. Rules between rows or between
+tables are in sources/rules.py and checks/.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import ibis.expr.types as ir
+
+from lending_pipelines.tables.derived import DERIVED
+from lending_pipelines.tables.schema import Column, Table
+
+_ROUNDING = 1e-9
+"""How far a ratio, which is a float, may be outside its range."""
+
+
+@dataclass(frozen=True)
+class Required:
+    """The column has a value."""
+
+    column: str
+    rejected: ClassVar[bool] = True
+    on_nulls: ClassVar[bool] = True
+    problem: ClassVar[str] = "have no value"
+
+    def broken(self, rows: ir.Table) -> ir.BooleanValue:
+        """True for the rows that break the rule."""
+        return rows[self.column].isnull()
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The column's value is one of a set."""
+
+    column: str
+    values: tuple[str, ...]
+    rejected: ClassVar[bool] = True
+    on_nulls: ClassVar[bool] = False
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a row."""
+        return f"have a value that is not one of {', '.join(self.values)}"
+
+    def broken(self, rows: ir.Table) -> ir.BooleanValue:
+        """True for the rows that break the rule; null where the column is."""
+        return rows[self.column].notin(self.values)
+
+
+@dataclass(frozen=True)
+class NotNegative:
+    """The amount or count is 0 or more.
+
+    `rejected` is false for most amounts of servicing tables: a negative one may have a reason, and is a warning.
+    """
+
+    column: str
+    rejected: bool = True
+    advice: str = ""
+    on_nulls: ClassVar[bool] = False
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a row."""
+        return f"are negative{self.advice}"
+
+    def broken(self, rows: ir.Table) -> ir.BooleanValue:
+        """True for the rows that break the rule; null where the column is."""
+        return rows[self.column] < 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """The ratio is between 0 and 1."""
+
+    column: str
+    rejected: ClassVar[bool] = True
+    on_nulls: ClassVar[bool] = False
+    problem: ClassVar[str] = "are not between 0 and 1"
+    highest: ClassVar[float] = 1 + _ROUNDING
+
+    def broken(self, rows: ir.Table) -> ir.BooleanValue:
+        """True for the rows that break the rule; null where the column is."""
+        value = rows[self.column]
+        return (value < 0) | (value > self.highest)
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A rule between columns of one row; `column` is the one that a message names."""
+
+    column: str
+    text: str
+    """The rule in a sentence."""
+    problem: str
+    condition: Callable[[ir.Table], ir.BooleanValue]
+    on_nulls: bool = False
+    rejected: ClassVar[bool] = True
+
+    def broken(self, rows: ir.Table) -> ir.BooleanValue:
+        """True for the rows that break the rule."""
+        return self.condition(rows)
+
+
+ColumnRule = Required | OneOf | NotNegative | Share
+Rule = ColumnRule | RowRule
+
+ROW_RULES: dict[str, tuple[RowRule, ...]] = {
+    "transactions": (
+        RowRule(
+            "amount",
+            "amount = principal + interest + fees",
+            "are not principal + interest + fees",
+            lambda t: t.amount != t.principal + t.interest + t.fees,
+        ),
+        RowRule(
+            "reverses_id",
+            "a reversal has a reverses_id",
+            "are reversals without reverses_id",
+            lambda t: (t.type == "reversal") & t.reverses_id.isnull(),
+            on_nulls=True,
+        ),
+    ),
+    "journal_lines": (
+        RowRule(
+            "debit",
+            "at most one of debit and credit is not 0",
+            "have both a debit and a credit",
+            lambda t: (t.debit != 0) & (t.credit != 0),
+        ),
+    ),
+}
+"""The rules between the columns of a row, by table."""
+
+_NEVER_NEGATIVE = {"transactions": ("principal", "interest", "fees"), "journal_lines": ("debit", "credit")}
+"""The amounts of servicing tables whose negative values the sync rejects."""
+
+_RED_STORNO = "; where the ledger corrects entries so (red storno), set the convention negative_journal_lines = true"
+
+
+def column_rules(table: Table, *, buckets: tuple[str, ...], negative_journal_lines: bool) -> Iterator[ColumnRule]:
+    """The rules that follow from the table's columns.
+
+    Args:
+        table: The table.
+        buckets: The delinquency buckets of the conventions, for columns that hold them.
+        negative_journal_lines: The convention: whether the ledger's debits and credits may be negative.
+    """
+    for column in table.columns:
+        if not column.nullable:
+            yield Required(column.name)
+        if values := ((*buckets, *column.values) if column.of_buckets else column.values):
+            yield OneOf(column.name, values)
+        if column.share:
+            yield Share(column.name)
+        if column.sign == "not negative" or (column.sign == "by convention" and not negative_journal_lines):
+            yield _not_negative(table, column)
+
+
+def rejecting_rules(table: Table, *, negative_journal_lines: bool) -> Iterator[Rule]:
+    """The rules of a servicing table without which its rows have no meaning: the sync rejects a table that breaks one.
+
+    Args:
+        table: The servicing table.
+        negative_journal_lines: The convention: whether debits and credits may be negative.
+    """
+    for rule in column_rules(table, buckets=(), negative_journal_lines=negative_journal_lines):
+        if rule.rejected:
+            yield rule
+    yield from ROW_RULES.get(table.name, ())
+
+
+def _not_negative(table: Table, column: Column) -> NotNegative:
+    enforced = table.name in DERIVED or column.name in _NEVER_NEGATIVE.get(table.name, ())
+    return NotNegative(column.name, enforced, _RED_STORNO if column.sign == "by convention" else "")
