@@ -1,4 +1,4 @@
-"""Writes tables.md from lending_pipelines.tables; a test holds the page to it. Run it after changing a table."""
+"""Writes tables.md from lending_pipelines.tables. Run it after changing a table; a test compares the page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,38 +12,42 @@ PAGE = Path(__file__).with_name("tables.md")
 _OPENING = """\
 # Tables
 
-Every table of the lake, column by column. Dagster shows the same on each asset's page.
+This page lists every table of the lake with its columns. Dagster shows the same descriptions on each asset's page.
 
-This page is written by `.venv/bin/python docs/write_tables.py` from `lending_pipelines/tables/`: change it there.
+`.venv/bin/python docs/write_tables.py` writes this page from `lending_pipelines/tables/`. Edit the tables there.
 
-Money is decimal(18, 2) in the row's currency. Rates are annual fractions: 0.125 is 12.5 %. Dates end in `_on` (and
-`_date`), instants end in `_at` and are UTC. What the derived numbers mean is in [definitions](definitions.md).
+Money is decimal(18, 2) in the row's currency. Rates are annual fractions: 0.125 is 12.5 %. Names of dates end in `_on`
+or `_date`. Names of timestamps end in `_at`; timestamps are in UTC. The [definitions](definitions.md) explain the
+derived numbers.
 
-Keys are unique. A column that may not be null has a value in every row. Counts are not negative, and amounts are not
-unless the table says so. The sync rejects a servicing table whose rows break these rules or a rule named below;
-a negative amount in any other column of a servicing table is a warning.
+Keys are unique. Only a column marked *may be null* can be empty. Counts are never negative. Amounts are negative only
+where the table says so. The sync rejects a servicing table whose rows break these rules or a rule named below. In any
+other column of a servicing table, a negative amount is a warning.
 
-Columns marked *personal* identify a person, are about one person alone, or are free text. Tapes and reports hold them
+Columns marked *personal* identify a person, describe one person, or contain free text. Tapes and reports include them
 only with `allow_pii`.
 """
 
 _SERVICING = """\
 ## Servicing tables
 
-What is read from the servicing system: the contract that every source offers. The sync brings a table in by how it
-changes. *Append*: rows are events, which are only ever added, found by their `posted_at`; a mistake is undone by a
-reversal, and an event that changes later is refused. *Merge*: rows change, found by their `updated_at`. *Replace*: the
-whole table is read each time.
+These tables are read from the servicing system. Every source provides them. The sync mode of a table depends on how its
+rows change:
 
-Two clocks: `effective_on` is the business date on which an event counts, `posted_at` is when the servicing system
-learned of it. A system that does not know gives 00:00 UTC of the day after `effective_on`.
+- *Append*: rows are events. New rows are found by their `posted_at`. A mistake is corrected by a reversal. The sync
+  reports an event that changes later.
+- *Merge*: rows can change. New and changed rows are found by their `updated_at`.
+- *Replace*: every sync reads the complete table.
+
+Events have two dates. `effective_on` is the business date on which the event counts. `posted_at` is the time when the
+servicing system recorded it; a system that does not store it uses 00:00 UTC of the day after `effective_on`.
 """
 
 _DERIVED = """\
 ## Derived tables
 
-What the close makes. Tables with a `business_date` hold one set of rows a day and are replaced day by day.
-`closed_days` records which days were made.
+The close writes these tables. Tables with a `business_date` have one set of rows per day, and a close replaces the rows
+of its days. `closed_days` lists the days that were closed.
 """
 
 
@@ -73,7 +77,7 @@ def _table(table: Table) -> Iterator[str]:
     yield ""
 
     if rules := ROW_RULES.get(table.name):
-        yield f"Rules of a row: {'; '.join(rule.text for rule in rules)}.\n"
+        yield f"Rules for each row: {'; '.join(rule.text for rule in rules)}.\n"
 
 
 def _meaning(column: Column) -> str:
