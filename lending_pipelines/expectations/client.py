@@ -1,4 +1,4 @@
-"""Starts the validating process and sends it requests: one process for this Python process, run after run."""
+"""Starts the validating process and sends requests to it. All runs of this Python process share one."""
 
 import pickle
 import subprocess
@@ -18,7 +18,7 @@ _numbers = count()
 
 
 class ValidationError(LendingError):
-    """Great Expectations did not answer, or could not evaluate an expectation."""
+    """Great Expectations did not answer or could not evaluate an expectation."""
 
 
 class Expectations:
@@ -29,11 +29,11 @@ class Expectations:
         self._send("start", None)
 
     def validate(self, suite: Suite) -> Verdict:
-        """Validate the suite's rows. ValidationError when that is not possible."""
+        """Validate the suite's rows. ValidationError if this fails."""
         return self._receive(self._send("validate", suite))
 
     def site(self) -> str:
-        """The folder of the run's Data Docs, on this machine, until the next run starts."""
+        """The local folder of the run's Data Docs. The next run replaces it."""
         return self._receive(self._send("site", None))
 
     def _send(self, method: str, argument: Any) -> int:
@@ -49,7 +49,7 @@ class Expectations:
     def _receive(self, number: int) -> Any:
         assert self._process.stdout
         answered = -1
-        # Nobody waits for the answer to "start": it comes seconds later, when the process has imported its libraries.
+        # "start" is not awaited. Its answer comes seconds later, after the process has imported its libraries.
         while answered != number:
             try:
                 answered, succeeded, answer = pickle.load(self._process.stdout)
@@ -80,14 +80,14 @@ def validate_alone(suite: Suite) -> Verdict:
 
 
 def start() -> subprocess.Popen[bytes]:
-    """The validating process, started if there is none.
+    """The validating process. It is started if it does not run.
 
-    Returns at once: the process imports Great Expectations while this one goes on. It ends with this process, however
-    that ends, because its requests then end.
+    Returns at once, while the process still imports Great Expectations. The process ends when this one ends, because
+    its input then closes.
     """
     if not _processes or _processes[-1].poll() is not None:
         command = [sys.executable, "-m", "lending_pipelines.expectations.worker"]
-        # In a process group of its own, Ctrl-C in a terminal does not reach it.
+        # In a separate process group, it does not receive Ctrl-C from the terminal.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         _processes[:] = [process]
     return _processes[-1]

@@ -1,4 +1,4 @@
-"""What goes to the validating process and what comes back: plain data, pickled."""
+"""The requests to the validating process and its answers: plain data, pickled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 Severity = Literal["critical", "warning"]
-"""Great Expectations' severities that are used: critical where a number would be wrong, else warning."""
+"""The severities in use: critical if a number would be wrong, else warning."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One expectation of Great Expectations, by its class name and arguments."""
+    """One expectation, by its Great Expectations class and arguments."""
 
     kind: str
     arguments: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Suite:
-    """The expectations of one table and the rows to validate, with the columns that identify a row."""
+    """The expectations of one table, the rows to validate, and the columns that identify a row."""
 
     table: str
     expectations: tuple[Expectation, ...]
@@ -37,7 +37,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Failure:
-    """An expectation that the rows do not meet, by its position in the suite, and the first values observed."""
+    """A failed expectation, by its position in the suite, and the first values that failed."""
 
     position: int
     observed: tuple[Any, ...]
@@ -45,9 +45,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What Great Expectations found: how many expectations it evaluated, those that failed, and its page.
+    """The result of a suite: the number of evaluated expectations, the failures, and its page.
 
-    `page` is the page's path inside the Data Docs.
+    `page` is a path inside the Data Docs.
     """
 
     evaluated: int

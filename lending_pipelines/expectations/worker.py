@@ -1,7 +1,7 @@
-"""The validating process: imports Great Expectations, then answers requests from standard input until it ends.
+"""The validating process: imports Great Expectations, then answers requests from standard input until it closes.
 
-Run as `python -m lending_pipelines.expectations.worker` by client.py alone. A request is a pickled (number, method,
-argument), its answer a pickled (number, True, value) or (number, False, message).
+Only client.py runs it, as `python -m lending_pipelines.expectations.worker`. A request is a pickled (number, method,
+argument). Its answer is a pickled (number, True, value) or (number, False, message).
 """
 
 import logging
@@ -17,13 +17,13 @@ from lending_pipelines.expectations.messages import Failure, Suite, Verdict
 from lending_pipelines.processes import collect_rarely
 
 OBSERVED = 5
-"""How many offending values an answer shows."""
+"""The number of failed values in an answer."""
 
 _SITE = "data_docs"
 
 
 class Validator:
-    """One context of Great Expectations, with a site of Data Docs in a temporary folder, for one run at a time."""
+    """A Great Expectations context with Data Docs in a temporary folder, for one run at a time."""
 
     def __init__(self) -> None:
         import great_expectations as gx
@@ -34,7 +34,7 @@ class Validator:
         self.start()
 
     def start(self, argument: None = None) -> None:
-        """Begin a run: a new context and an empty site."""
+        """Begin a run with a new context and empty Data Docs."""
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
         self._runs += 1
@@ -48,7 +48,7 @@ class Validator:
         self._unpublished: list[Any] = []
 
     def validate(self, suite: Suite) -> Verdict:
-        """Validate the suite's rows by a checkpoint. RuntimeError when an expectation could not be evaluated."""
+        """Validate the suite's rows with a checkpoint. RuntimeError if an expectation could not be evaluated."""
         checkpoint = self._checkpoint(suite)
         ((identifier, result),) = checkpoint.run({"dataframe": suite.rows.to_pandas()}).run_results.items()
         for item in result.results:
@@ -67,9 +67,9 @@ class Validator:
         return Verdict(len(result.results), failures, page)
 
     def site(self, argument: None = None) -> str:
-        """Write the pages of the validations that have none yet, and the index; the folder of the site.
+        """Write the missing pages and the index. Returns the folder.
 
-        All at once: each call of Great Expectations compiles 33 templates before it writes its first page.
+        All pages are written together, because each call of Great Expectations compiles 33 templates first.
         """
         if self._unpublished:
             self._context.build_data_docs(site_names=[_SITE], resource_identifiers=self._unpublished)
@@ -93,7 +93,7 @@ class Validator:
                 added.delete(name)
             self._tables.delete_asset(name)
         asset = self._tables.add_dataframe_asset(name)
-        # `add` takes two thirds of the time of `add_or_update`, which compares what there is.
+        # `add` takes two thirds of the time of `add_or_update`, which compares with existing objects.
         validation = gx.ValidationDefinition(
             name=name,
             data=asset.add_batch_definition_whole_dataframe(name),
@@ -113,7 +113,7 @@ class Validator:
 
 
 def _raised(exception_info: dict[str, Any]) -> str | None:
-    """The exception of an expectation. Great Expectations gives one, or a dictionary of them by metric."""
+    """The exception of an expectation, or None. Great Expectations returns one exception, or a dictionary by metric."""
     for info in (exception_info, *(value for value in exception_info.values() if isinstance(value, dict))):
         if info.get("raised_exception"):
             return str(info["exception_message"])
@@ -130,7 +130,7 @@ def _site(folder: str) -> Any:
 
 
 def _answer(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer each request until the requests end, which they do when the parent process ends."""
+    """Answer requests until the input closes, which happens when the parent process ends."""
     validator = Validator()
     while True:
         try:
@@ -149,13 +149,13 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Answer the parent process's requests. What libraries print goes to standard error."""
+    """Answer the parent process's requests. Output printed by libraries goes to standard error."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     collect_rarely()
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    # Great Expectations imports these where they are installed. This process uses neither.
+    # Great Expectations imports these if they are installed. This process does not need them.
     for name in ("pyspark", "boto3"):
         sys.modules[name] = None  # type: ignore[assignment]
     _answer(sys.stdin.buffer, answers)

@@ -154,14 +154,14 @@ class Lake:
     def append(self, name: str, rows: ir.Table) -> Written:
         """Add the rows whose key is not in the table, in one commit. Concurrent runs may add the same rows."""
         table = TABLES[name]
-        return self._rework(table, lambda held: rows.anti_join(held, list(table.key)), replaced=lambda file: False)
+        return self._rework(table, lambda stored: rows.anti_join(stored, list(table.key)), replaced=lambda file: False)
 
     def merge(self, name: str, rows: ir.Table) -> Written:
         """Update the rows whose key is in the table and add the others, in one commit."""
         table = TABLES[name]
 
-        def merged(held: ir.Table) -> ir.Table:
-            return ibis.union(held.anti_join(rows, list(table.key)).select(*table.names), rows.select(*table.names))
+        def merged(stored: ir.Table) -> ir.Table:
+            return ibis.union(stored.anti_join(rows, list(table.key)).select(*table.names), rows.select(*table.names))
 
         return self._rework(table, merged, replaced=lambda file: True)
 
@@ -181,8 +181,8 @@ class Lake:
         def holds(file: DataFile) -> bool:
             return bool(self._read(table, [file]).semi_join(touched, key).count().to_pyarrow().as_py())
 
-        def corrected(held: ir.Table) -> ir.Table:
-            return ibis.union(held.anti_join(touched, key).select(*table.names), rows.select(*table.names))
+        def corrected(stored: ir.Table) -> ir.Table:
+            return ibis.union(stored.anti_join(touched, key).select(*table.names), rows.select(*table.names))
 
         return self._rework(table, corrected, replaced=holds, all_read=False, note=CORRECTED)
 
@@ -195,7 +195,7 @@ class Lake:
         table = TABLES[name]
         key = list(table.key)
         last = self.version(name) if version is None else version
-        found: ir.Table | None = None
+        earlier: ir.Table | None = None
         for commit in reversed(self._open(table, last).history()):
             at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).replace(tzinfo=None)
             if commit.get(_NOTE) != CORRECTED or at <= since:
@@ -203,8 +203,8 @@ class Lake:
             before, after = self._replaced_in(table, commit["version"])
             rows = before.difference(after) if table.load == "append" else before.anti_join(after, key)
             # If several corrections changed a row, the first one after `since` replaced the row known at `since`.
-            found = rows if found is None else ibis.union(found, rows.anti_join(found, key))
-        return found
+            earlier = rows if earlier is None else ibis.union(earlier, rows.anti_join(earlier, key))
+        return earlier
 
     def note(self, name: str) -> str:
         """The note of the table's latest commit; empty if it has none."""

@@ -55,19 +55,19 @@ def within_table(table: Table, rows: ir.Table, backend: BaseBackend) -> Iterator
         with within(table.name):
             yield
     except AmountTooLarge as error:
-        raise AmountTooLarge(_told(table, rows, backend) or str(error)) from error.__cause__
+        raise AmountTooLarge(_described(table, rows, backend) or str(error)) from error.__cause__
 
 
-def _told(table: Table, rows: ir.Table, backend: BaseBackend) -> str:
+def _described(table: Table, rows: ir.Table, backend: BaseBackend) -> str:
     """The first amounts out of range by column and key, or nothing when none is to be seen in the rows themselves."""
     try:
-        found = backend.to_pyarrow(_beyond(table, rows)).to_pylist()
+        offending = backend.to_pyarrow(_beyond(table, rows)).to_pylist()
     except Exception:
         # The wider expression overflows too, or the engine does not know it: the general message remains.
         return ""
     faults = [
         f"{table.name}.{name} is {row[name]:,} ({', '.join(f'{key}={row[key]}' for key in table.key)})"
-        for row in found
+        for row in offending
         for name in row
         if isinstance(row[name], Decimal) and abs(row[name]) > LARGEST
     ]

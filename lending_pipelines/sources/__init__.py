@@ -1,7 +1,7 @@
-"""Where servicing data comes from: one folder per servicing system, and the sync that brings its tables into the lake.
+"""Servicing data: one folder per servicing system, and the sync that copies its tables into the lake.
 
-An adapter translates a system into the servicing tables and nothing more; what the numbers mean is decided in metrics/.
-To add a servicing system, add a folder here whose package has an `Adapter` (protocol.py says what that is).
+An adapter converts a system's data to the servicing tables. It contains no definitions of numbers; those are in
+metrics/. To add a servicing system, add a folder whose package has an `Adapter` (see protocol.py).
 """
 
 from lending_pipelines.sources.protocol import Reader, Source, SourceError

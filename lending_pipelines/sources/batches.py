@@ -1,6 +1,7 @@
-"""Record batches of a servicing table from the columns of values that an adapter reads, and all faults found in them.
+"""Converts the columns that an adapter reads to record batches of a servicing table, and collects all conversion
+errors.
 
-How a value converts is in convert.py. What rows must satisfy once their types are right is in rules.py.
+convert.py converts one value. rules.py checks the rows after the conversion.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from lending_pipelines.tables import Column, Table
 from lending_pipelines.tables.schema import MONEY, RATE
 
 MOST_COUNTED = 1000
-"""After so many offending rows the rest of a column is not looked at."""
+"""The rest of a column is skipped after this number of rows with errors."""
 
 _WANTED = {
     MONEY: "amounts with at most 2 decimals, up to 9,999,999,999,999,999.99",
@@ -27,11 +28,11 @@ _WANTED = {
     "boolean": "true or false",
     "string": "text",
 }
-"""What a column's values must be, by its type."""
+"""The values that a column accepts, by its type."""
 
 
 class UnreadableValues(SourceError):
-    """A table has values that its columns cannot hold, or lacks columns."""
+    """A table has values that cannot be converted, or lacks columns."""
 
     def __init__(self, source: str, table: Table, findings: Sequence[Finding]):
         self.findings = tuple(findings)
@@ -48,18 +49,18 @@ def record_batches(
     missing: Collection[str] = (),
     faults: Sequence[Finding] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """A record batch of the table's types for each group of rows.
+    """Yield a record batch of the table's types for each group of rows.
 
     Args:
         source: The adapter's name.
         table: The servicing table.
-        groups: Columns of values in the table's order, a group of rows at a time.
-        missing: Columns that the source does not have; nulls are read in their place.
-        faults: What the adapter found by itself.
+        groups: Groups of rows, each as the columns of values in the table's order.
+        missing: Columns that the source does not have. They are filled with nulls.
+        faults: Errors that the adapter found itself.
 
     Raises:
-        UnreadableValues: After the last group, with every fault of every column. Until then a value that cannot be
-            converted is null, so that the sync can judge the rest of its row.
+        UnreadableValues: After the last group, with every error of every column. A value that cannot be converted is
+            null in its batch, so that the sync can still check the rest of the row.
     """
     columns = [_ColumnReader(table, column) for column in table.columns]
     for group in groups:
@@ -71,7 +72,7 @@ def record_batches(
 
 
 class _ColumnReader:
-    """Converts one column, group after group, and keeps its faults."""
+    """Converts the groups of one column and collects its errors."""
 
     def __init__(self, table: Table, column: Column):
         self._key = table.key
@@ -81,7 +82,7 @@ class _ColumnReader:
         self._empty = _Faults()
 
     def read(self, group: Mapping[str, Values]) -> pa.Array:
-        """The column of a group of rows, null where a value cannot be converted."""
+        """The column of a group of rows; a value that cannot be converted is null."""
         values = group[self._column.name]
         if self._refused.count >= MOST_COUNTED:
             return pa.nulls(len(values), self._type)
@@ -91,7 +92,7 @@ class _ColumnReader:
             return self._one_by_one(group, values.to_pylist() if isinstance(values, pa.Array) else values)
 
     def findings(self, missing: Collection[str]) -> Iterator[Finding]:
-        """The faults of the values that were read."""
+        """The errors of the values read so far."""
         if self._column.name in missing:
             yield Finding(self._column.name, "the column is missing")
         if self._refused.count:
@@ -101,7 +102,7 @@ class _ColumnReader:
                 yield self._empty.finding(self._column.name, "have no value")
 
     def _one_by_one(self, group: Mapping[str, Values], values: Sequence[Any]) -> pa.Array:
-        """Values of several types, each of which may convert by itself."""
+        """Convert each value separately, because some may not convert."""
         converted = []
         for row, value in enumerate(values):
             try:
@@ -110,7 +111,7 @@ class _ColumnReader:
                 converted.append(pa.nulls(1, self._type))
                 self._refused.add(self._example(group, row, value))
             else:
-                # The rules cannot tell these from the values that became null.
+                # The rules cannot tell a missing value from one that could not be converted.
                 if value is None and not self._column.nullable:
                     self._empty.add(self._example(group, row))
         return pa.concat_arrays(converted)
@@ -121,7 +122,7 @@ class _ColumnReader:
 
 @dataclass
 class _Faults:
-    """The rows with one fault: how many, and the first few."""
+    """The rows with one error: their number and the first few."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)

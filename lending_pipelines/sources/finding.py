@@ -1,26 +1,26 @@
-"""What is wrong with a column of a servicing table: the form in which conversion and rules report faults."""
+"""An error in a column of a servicing table, as conversion and rules report it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 SHOWN = 5
-"""How many offending rows a finding names."""
+"""The number of rows that a finding lists."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault of a column: what is wrong, the number of rows that have it, and the first few of them."""
+    """An error in a column: the problem, the number of rows, and the first few rows."""
 
     column: str
     problem: str
-    """What is wrong, to be read after the number of rows: `are negative`."""
+    """The problem, worded to follow the number of rows: `are negative`."""
     rows: int = 0
-    """0 for a fault of the column itself."""
+    """0 for an error of the column itself."""
     examples: tuple[str, ...] = ()
-    """The key of each row, with the value found."""
+    """The key of each row with the value of the column."""
     at_least: bool = False
-    """Whether there may be more rows than were counted."""
+    """Whether there can be more rows than `rows`."""
 
     def __str__(self) -> str:
         if not self.rows:
@@ -30,11 +30,11 @@ class Finding:
 
 
 def example(key: Mapping[str, Any], *value: Any) -> str:
-    """One row as a finding names it: its key, and the value found in the column."""
-    found = f" has {shown(value[0])}" if value else ""
-    return ", ".join(f"{name}={cell}" for name, cell in key.items()) + found
+    """One row of a finding: its key and the value of the column."""
+    content = f" has {shown(value[0])}" if value else ""
+    return ", ".join(f"{name}={cell}" for name, cell in key.items()) + content
 
 
 def shown(value: Any) -> str:
-    """A value as it is printed: text in quotes, so that `'7'` and `7` are told apart."""
+    """A value as printed. Text is in quotes, to tell `'7'` from `7`."""
     return repr(value) if isinstance(value, str | bytes) else str(value)

@@ -1,7 +1,7 @@
 """Finds rows whose owner does not exist, such as payments of an unknown loan, before a table is committed.
 
-Which references name an owner is in tables/references.py. Such a row is rejected by itself; the other rows of its table
-are taken in. References that only describe a row are judged after the sync, in checks/.
+tables/references.py lists the references to owners. Only such rows are rejected; the sync commits the other rows of the
+table. References that only describe a row are checked after the sync, in checks/.
 """
 
 from collections.abc import Callable
@@ -21,19 +21,19 @@ class Orphans:
     """The rows of a reading whose owner does not exist."""
 
     rows: ir.Table
-    """Their keys, each once."""
+    """Their distinct keys."""
     findings: tuple[Finding, ...]
-    """For each reference the number of rows, and the first few with the id that does not exist."""
+    """For each reference: the number of rows, and the first few with the missing id."""
 
 
 def find_orphans(table: Table, rows: ir.Table, parent_rows: Callable[[str], ir.Table | None]) -> Orphans | None:
-    """The rows that name an owner that its table does not have; None when there are none.
+    """Find the rows whose owner is missing from its table. None if there are none.
 
     Args:
         table: The servicing table.
         rows: The rows that were read.
-        parent_rows: Gives the rows of another table in the lake; None when it was never synced. An optional table
-            without rows is one that the source does not keep: nothing is compared with it.
+        parent_rows: Returns the rows of another table in the lake, or None if it was never synced. References to an
+            optional table without rows are not checked, because the source does not keep that table.
     """
     faults: list[tuple[Fault, int]] = []
     for column, (parent, key) in owners(table.name).items():

@@ -1,4 +1,4 @@
-"""What a source adapter is. How rows are checked and committed is the sync's business."""
+"""The interface of a source adapter. The sync validates and commits the rows."""
 
 from collections.abc import Collection, Generator, Mapping
 from contextlib import AbstractContextManager
@@ -12,54 +12,55 @@ from lending_pipelines.tables import Table
 
 
 class SourceError(LendingError):
-    """A source cannot be opened or read, or holds what its tables may not hold."""
+    """A source cannot be opened or read, or has invalid data."""
 
 
 class Reader(Protocol):
-    """A servicing system at one moment, read only: all tables are of that moment."""
+    """A read-only snapshot of a servicing system: all tables show the same state."""
 
     name: str
-    """The adapter's name, with which its errors begin."""
+    """The adapter's name; its error messages start with it."""
 
     @property
     def absent(self) -> frozenset[str]:
-        """The servicing tables that this system does not have at all: "no data", as opposed to unreadable."""
+        """The servicing tables that this system does not have. They have no data, unlike tables that cannot be read."""
 
     def read(
         self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
     ) -> Generator[pa.RecordBatch, None, None]:
-        """Stream the table's rows as record batches of `table.arrow_schema`; nothing for an absent table.
+        """Stream the table's rows as record batches of `table.arrow_schema`. An absent table has none.
 
         Args:
             table: A servicing table.
-            since: Only rows whose watermark is at or after it. Giving more rows is harmless.
-            months: Only rows whose watermark lies in one of these months, as `month_totals` names them.
+            since: Read only rows whose watermark is at or after it. Additional rows do no harm.
+            months: Read only rows whose watermark is in one of these months, named as in `month_totals`.
 
         Raises:
-            SourceError: The table cannot be read; the message names the adapter and the table.
+            SourceError: The table cannot be read. The message names the adapter and the table.
         """
 
     def month_totals(self, table: Table) -> pa.Table | None:
-        """What the source's rows add up to, per month of the watermark: see totals.py for the columns.
+        """The totals of the source's rows per month of the watermark; totals.py defines the columns.
 
-        None when this source cannot add up: the sync then reads the table whole and compares every row.
+        None if this source cannot compute totals. The sync then reads the complete table and compares every row.
         """
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
-        """What a reader of the synced table should know, by name: rows left out and why, say."""
+        """Remarks for readers of the synced table, by name, such as rows left out and the reason."""
 
 
 class Source(Protocol):
     """One servicing system.
 
-    The package of an adapter has it as `Adapter`, a class that takes the source's URL. Making it connects to nothing.
+    The package of an adapter exports it as `Adapter`, a class that takes the source's URL. The constructor does not
+    connect.
     """
 
     name: str
-    """The adapter's name: that of its folder."""
+    """The adapter's name, which is also its folder."""
 
     def snapshot(self) -> AbstractContextManager[Reader]:
-        """Open the source at the present moment; everything is closed after the block, also after an error.
+        """Open the source in its current state. Everything is closed after the block, also after an error.
 
         Raises:
             SourceError: The source cannot be opened.

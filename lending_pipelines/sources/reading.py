@@ -1,6 +1,6 @@
-"""Reads of a source what the lake lacks: what is new by the watermark, then the months that do not agree.
+"""Reads from a source the rows that the lake lacks: new rows by the watermark, then months whose totals differ.
 
-Nothing is judged or committed here.
+This module validates and commits nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from lending_pipelines.tables import Table
 
 
 class StagedFiles(Protocol):
-    """Reads staged files, on the backend of the lake's own tables."""
+    """Reads staged files with the backend that also reads the lake's tables."""
 
     def read_parquet(self, paths: list[str]) -> ir.Table:
         """The rows of the files, lazily."""
@@ -27,23 +27,23 @@ class StagedFiles(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """What one reading of a table gave."""
+    """The result of reading one table."""
 
     rows: ir.Table
-    """The source's rows that were read, each once."""
+    """The rows read from the source, without duplicates."""
     rows_read: int
-    """How many rows the source gave, those that it gave twice included."""
+    """The number of rows read, including duplicates."""
     covered: ir.Table | None
-    """The lake's rows for which `rows` is all that the source has: those not in `rows` are gone. None: unknown."""
+    """The lake's rows that were compared: those not in `rows` are gone from the source. None if unknown."""
     unreadable: tuple[Finding, ...]
-    """The faults of values that cannot be read; they are null in `rows`."""
+    """The errors of values that cannot be read. These values are null in `rows`."""
     months: tuple[str, ...] = ()
-    """The months that were read again, as their totals differed."""
+    """The months that were read again because their totals differed."""
     orphans: Orphans | None = None
-    """Rows that were read and rejected by themselves: they are not in `rows`."""
+    """Rows that were rejected because their owner does not exist. They are not in `rows`."""
 
     def without(self, orphans: Orphans | None) -> "Reading":
-        """The reading without rows that are rejected by themselves."""
+        """The reading without the rejected rows."""
         if orphans is None:
             return self
         return replace(self, rows=self.rows.anti_join(orphans.rows, orphans.rows.columns), orphans=orphans)
@@ -57,7 +57,7 @@ def read_whole(
     folder: str,
     months: tuple[str, ...] = (),
 ) -> Reading:
-    """All rows of the table; `months` are those that differed, if that is why."""
+    """Read all rows of the table. `months` are the months whose totals differed, if that is the reason."""
     file = f"{folder}/{table.name}.parquet"
     read = stage(reader, table, file)
     return Reading(_rows(staged, file, table), read.rows, current, read.unreadable, months)
@@ -66,9 +66,9 @@ def read_whole(
 def read_new(
     reader: Reader, table: Table, current: ir.Table, since: datetime, staged: StagedFiles, folder: str
 ) -> Reading:
-    """The rows from `since` on, and all rows of the months whose totals then still differ from the lake's.
+    """Read the rows from `since` on, then all rows of the months whose totals still differ from the lake's.
 
-    The whole table is read where the source cannot add up, or where reading the months did not settle the difference.
+    Reads the complete table if the source cannot compute totals, or if totals still differ after the months were read.
     """
     totals = reader.month_totals(table)
     if totals is None:
@@ -93,5 +93,5 @@ def read_new(
 
 
 def _rows(staged: StagedFiles, file: str, table: Table) -> ir.Table:
-    """The rows of a staged file in the table's own types: Spark gives instants without their precision."""
+    """The rows of a staged file with the table's types. Spark returns timestamps without their precision."""
     return staged.read_parquet([file]).cast(table.schema)

@@ -1,4 +1,4 @@
-"""Finds the source adapters: every package in this folder is one, so a new adapter needs no registration."""
+"""Finds the source adapters. Every package in this folder is one, so a new adapter needs no registration."""
 
 import importlib
 import pkgutil
@@ -8,12 +8,12 @@ from lending_pipelines.sources.protocol import Source, SourceError
 
 
 def source_names() -> list[str]:
-    """The names of the adapters, in order."""
+    """The names of the adapters, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(sources.__path__) if module.ispkg)
 
 
 def open_source(name: str, url: str) -> Source:
-    """The adapter with that name for that URL. Raises SourceError when the adapter or the URL is not valid."""
+    """The adapter with that name, for that URL. SourceError if the adapter is unknown or the URL is not valid."""
     if name not in source_names():
         raise SourceError(f"unknown source adapter {name!r}: set LENDING_SOURCE to one of {', '.join(source_names())}")
     return importlib.import_module(f"{sources.__name__}.{name}").Adapter(url)

@@ -1,7 +1,7 @@
-"""Judges the staged rows of a servicing table before the lake takes them, and names those that break a rule.
+"""Validates the staged rows of a servicing table before the commit, and lists the rows that break a rule.
 
-The rules on one row are those of tables/rules.py. The rules here compare rows: keys are unique, and what a reversal
-reverses exists. Whether rows agree with each other across tables is judged after the sync, in checks/.
+tables/rules.py has the rules for a single row. The rules here compare rows: keys are unique, and a reversed transaction
+exists. Checks across tables run after the sync, in checks/.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from lending_pipelines.tables.rules import rejecting_rules
 
 @dataclass(frozen=True)
 class Fault:
-    """What may be wrong with a column, and the rows with that fault."""
+    """A possible error in a column, and the rows that have it."""
 
     column: str
     problem: str
@@ -31,21 +31,21 @@ def findings(
     conventions: Conventions,
     unreadable: Sequence[Finding] = (),
 ) -> list[Finding]:
-    """Every fault of the staged rows.
+    """Every error of the staged rows.
 
     Args:
         table: The servicing table.
         staged: The rows that were read.
-        current: What the lake holds; None when it has nothing.
-        conventions: Say which journal lines are allowed.
-        unreadable: Faults found while reading. Values that could not be read are null in `staged`: only what the other
-            columns say is judged.
+        current: The lake's rows, or None if it has none.
+        conventions: They decide which journal lines are allowed.
+        unreadable: Errors found during reading. Values that could not be read are null in `staged`, so nulls of these
+            columns are not reported.
     """
     doubtful = {finding.column for finding in unreadable}
     rules = [
         rule
         for rule in rejecting_rules(table, negative_journal_lines=conventions.negative_journal_lines)
-        # A null in a doubtful column may be a value that could not be read.
+        # A null in a column with unreadable values may be one of them.
         if not (rule.on_nulls and rule.column in doubtful)
     ]
     faults = [
@@ -53,15 +53,15 @@ def findings(
         *_duplicate_keys(table, staged, doubtful),
         *_unknown_reversed(table, staged, current, doubtful),
     ]
-    # One query counts all faults, one pass over the rows those of the rules. Only faults that exist are looked at.
+    # One query counts all errors. Only errors that occur get a second query.
     counted = staged.agg(
         rows=staged.count(), **{f"fault_{n}": rule.broken(staged).sum() for n, rule in enumerate(rules)}
     )
     for n, fault in enumerate(faults[len(rules) :], len(rules)):
         counted = counted.cross_join(fault.rows.agg(**{f"fault_{n}": fault.rows.count()}))
     counts = counted.to_pyarrow().to_pylist()[0]
-    found = ((fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults))
-    return [*unreadable, *(finding(table, fault, count) for fault, count in found if count)]
+    counted = ((fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults))
+    return [*unreadable, *(finding(table, fault, count) for fault, count in counted if count)]
 
 
 def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[Fault]:
@@ -82,7 +82,7 @@ def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, 
 
 
 def finding(table: Table, fault: Fault, count: int) -> Finding:
-    """A fault that `count` rows have, with the first few of them."""
+    """An error of `count` rows, with the first few of them."""
     value = [fault.column] if fault.column in table.names and fault.column not in table.key else []
     first = fault.rows.select(*table.key, *value).order_by(*table.key).limit(SHOWN).to_pyarrow().to_pylist()
     examples = tuple(

@@ -1,4 +1,4 @@
-"""Puts a source's rows on disk before they are judged: a stream in, one Parquet file out, a few batches in memory."""
+"""Writes a source's rows to one Parquet file on disk before they are validated. Only a few batches are in memory."""
 
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -19,7 +19,7 @@ ROW_GROUP_ROWS = 131_072
 
 @dataclass(frozen=True)
 class Staged:
-    """What was written: the number of rows, and the columns' faults. A value that cannot be read is null."""
+    """The result: the number of rows, and the errors of the columns. A value that cannot be read is null."""
 
     rows: int
     unreadable: tuple[Finding, ...]
@@ -32,13 +32,14 @@ def stage(
     since: datetime | None = None,
     months: Collection[str | None] | None = None,
 ) -> Staged:
-    """Write the table's rows, or those asked for, to the file (a path or an fsspec URL).
+    """Write the table's rows, or the selected ones, to the file (a path or an fsspec URL).
 
-    SourceError when a batch has other columns.
+    Raises:
+        SourceError: A batch has different columns.
     """
     rows = 0
     unreadable: list[Finding] = []
-    # Closed at once when a batch is refused: a source may hold a connection while it streams.
+    # Close the stream at once if a batch is rejected, because a source may keep a connection while it streams.
     with (
         closing(reader.read(table, since, months)) as batches,
         fsspec.open(file, "wb") as sink,
@@ -52,7 +53,7 @@ def stage(
 
 
 def _read_to_the_end(batches: Iterator[pa.RecordBatch], unreadable: list[Finding]) -> Iterator[pa.RecordBatch]:
-    """The batches; faults that the adapter raises after the last one are added to the list."""
+    """The batches. Errors that the adapter raises after the last batch are added to `unreadable`."""
     try:
         yield from batches
     except UnreadableValues as error:
@@ -60,28 +61,28 @@ def _read_to_the_end(batches: Iterator[pa.RecordBatch], unreadable: list[Finding
 
 
 def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches put together until they fill a row group: small groups make slow files."""
-    held: list[pa.RecordBatch] = []
+    """Combine batches to full row groups. Files with small row groups are slow."""
+    group: list[pa.RecordBatch] = []
     for batch in batches:
-        if held and batch.schema != held[0].schema:
-            yield pa.Table.from_batches(held)
-            held = []
-        held.append(batch)
-        if sum(b.num_rows for b in held) >= ROW_GROUP_ROWS:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
+        if group and batch.schema != group[0].schema:
+            yield pa.Table.from_batches(group)
+            group = []
+        group.append(batch)
+        if sum(b.num_rows for b in group) >= ROW_GROUP_ROWS:
+            yield pa.Table.from_batches(group)
+            group = []
+    if group:
+        yield pa.Table.from_batches(group)
 
 
 def _check_schema(reader: Reader, table: Table, rows: pa.Table) -> None:
     expected = {field.name: field.type for field in table.arrow_schema}
-    found = {field.name: field.type for field in rows.schema}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    columns = {field.name: field.type for field in rows.schema}
+    for name in sorted(expected.keys() | columns.keys()):
+        if expected.get(name) != columns.get(name):
             raise SourceError(
                 f"{reader.name}: {table.name}.{name} must be {expected.get(name, 'left out')}, "
-                f"but the adapter returns {found.get(name, 'no such column')}"
+                f"but the adapter returns {columns.get(name, 'no such column')}"
             )
-    if list(expected) != list(found):
+    if list(expected) != list(columns):
         raise SourceError(f"{reader.name}: {table.name} must have its columns in the order {', '.join(expected)}")

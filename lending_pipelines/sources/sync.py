@@ -34,18 +34,18 @@ an earlier posted_at than rows already read. What was read before is recognised 
 """
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far the source's clock may be ahead of ours before its instants lie in the future."""
+"""How far the source's clock may be ahead before a timestamp counts as in the future."""
 
 ABSENT, OFFERED = "absent", "offered"
 """Notes of a table's first commit: whether the source had the table."""
 
 
 class SyncError(LendingError):
-    """A source's rows cannot be read or break a rule of their table; nothing was committed."""
+    """The source's rows cannot be read or break a rule. Nothing was committed."""
 
 
 class _Written(Protocol):
-    """What the lake says of a commit."""
+    """The result of a commit."""
 
     @property
     def version(self) -> int: ...
@@ -56,11 +56,11 @@ class _Engine(StagedFiles, Protocol):
 
 
 class Lake(Protocol):
-    """What the sync needs of the lake; each write is one atomic commit."""
+    """The interface of the lake for the sync. Each write is one atomic commit."""
 
     @property
     def engine(self) -> _Engine:
-        """Reads the staged files, on the backend of the lake's own tables."""
+        """Reads the staged files with the backend that also reads the lake's tables."""
 
     def has(self, name: str) -> bool:
         """Whether the table has ever been written."""
@@ -78,42 +78,42 @@ class Lake(Protocol):
         """Add the rows whose key the table does not have."""
 
     def merge(self, name: str, rows: ir.Table) -> _Written:
-        """Put the rows in the place of those that have their key, and add the others."""
+        """Update the rows whose key exists, and add the others."""
 
     def replace(self, name: str, rows: ir.Table, note: str = "") -> _Written:
         """Replace all rows."""
 
     def correct(self, name: str, rows: ir.Table, gone: ir.Table) -> _Written:
-        """Put the rows in the place of those with their key, and take out those with a key in `gone`."""
+        """Update or add `rows` by key, and delete the rows with a key in `gone`."""
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What one sync of one table did."""
+    """The result of syncing one table."""
 
     rows_read: int = 0
-    """Rows that the source gave."""
+    """Rows read from the source."""
     rows_added: int = 0
-    """Rows whose key the lake did not have."""
+    """Rows whose key was not in the lake."""
     rows_updated: int = 0
-    """Rows whose key the lake had with other content."""
+    """Rows whose key was in the lake with different values."""
     rows_removed: int = 0
     """Rows of the lake that the source no longer has."""
     watermark: datetime | None = None
     """The latest posted_at or updated_at in the lake that is not in the future; None without one, or without rows."""
     version: int = 0
-    """The table's Delta version, a new one only if something changed."""
+    """The table's Delta version. It is new only if rows changed."""
     seconds: float = 0.0
     months_read_again: tuple[str, ...] = ()
-    """The months in which source and lake did not agree."""
+    """The months whose totals in source and lake differed."""
     absent: bool = False
-    """Whether the source does not have the table: there is no data, and the lake's table is empty."""
+    """Whether the source does not have the table. The lake's table is then empty."""
     warnings: tuple[str, ...] = ()
-    """What a user must know: rows that vanished or changed, and instants in the future, by key."""
+    """Warnings about rows that disappeared or changed, and about timestamps in the future, with keys."""
     refused_rows: tuple[Finding, ...] = ()
-    """The rows that were not taken in because their owner does not exist, for each reference."""
+    """The rows that were rejected because their owner does not exist, by reference."""
     notes: Mapping[str, int | str] = field(default_factory=dict)
-    """What the source says of the table."""
+    """The source's remarks about the table."""
 
 
 def sync_tables(
@@ -124,31 +124,38 @@ def sync_tables(
     full: bool = False,
     reload: Collection[str] = (),
 ) -> Generator[tuple[Table, SyncResult | LendingError], None, None]:
-    """Bring tables in, all of one moment of the source, each by how it changes (`table.load`).
+    """Sync tables from one snapshot of the source, each by its mode (`table.load`).
 
-    A table with a watermark is read from the lake's watermark less OVERLAP on, with the months that differ from the
-    source's totals; any other, or every table when `full`, is read whole. The first sync writes a table even when it
-    is empty. Tables named in `reload` are reloaded: they are read in full, and one that the source no longer has is
-    emptied instead of rejected. What the lake had stays readable (`Lake.superseded`).
+    A table with a watermark is read from the lake's watermark less OVERLAP, and months whose totals differ are read
+    again. Other tables are read completely. The first sync writes a table even if it is empty.
+
+    Args:
+        source: The servicing system.
+        tables: The servicing tables, in order.
+        lake: The lake.
+        conventions: They decide which journal lines are allowed.
+        full: Read every table completely.
+        reload: Names of tables to read completely and to accept as they are: a table that the source no longer has is
+            emptied instead of rejected. `Lake.superseded` still returns the earlier rows.
 
     Yields:
-        Each table with what was done, or with the error for which it is refused: SourceError when it cannot be read,
-        SyncError when its rows break a rule. A refused table keeps what the lake had.
+        Each table with its result, or with the error for which it is rejected: SourceError if it cannot be read,
+        SyncError if its rows break a rule. A rejected table keeps its earlier rows.
 
     Raises:
         SourceError: The source cannot be opened.
     """
     tables = list(tables)
-    # Before the snapshot is taken: what another sync brings in meanwhile is not what the source no longer has.
+    # Read the versions before the snapshot. Otherwise rows that another sync adds in between would count as gone.
     versions = {table.name: lake.version(table.name) if lake.has(table.name) else None for table in tables}
     lost_rows: set[str] = set()
     with source.snapshot() as reader:
         for table in tables:
-            # Rows whose owner is gone are found only when all of them are read.
-            whole = full or any(parent in lost_rows for parent, _ in owners(table.name).values())
+            # Rows whose owner is gone are found only if the complete table is read.
+            read_all = full or any(parent in lost_rows for parent, _ in owners(table.name).values())
             try:
-                one = _TableSync(reader, table, lake, versions[table.name], conventions, table.name in reload)
-                result = one.run(whole)
+                table_sync = _TableSync(reader, table, lake, versions[table.name], conventions, table.name in reload)
+                result = table_sync.run(read_all)
             except (SourceError, SyncError) as error:
                 yield table, error
             else:
@@ -160,11 +167,11 @@ def sync_tables(
 def preview_reload(
     source: Source, tables: Iterable[Table], lake: Lake, conventions: Conventions
 ) -> Generator[tuple[Table, list[str] | LendingError], None, None]:
-    """What reloading tables would change, without a commit.
+    """The changes that a reload would make, without a commit.
 
     Yields:
-        Each table with a line for the rows added, changed and gone, each with the first keys; or with the error for
-        which it would be rejected.
+        Each table with one line each for added, changed and gone rows, with the first keys; or with the error for which
+        it would be rejected.
 
     Raises:
         SourceError: The source cannot be opened.
@@ -173,15 +180,15 @@ def preview_reload(
     with source.snapshot() as reader, ExitStack() as scratch:
         for table in tables:
             version = lake.version(table.name) if lake.has(table.name) else None
-            one = _TableSync(reader, table, lake, version, conventions, reload=True)
+            table_sync = _TableSync(reader, table, lake, version, conventions, reload=True)
             try:
-                yield table, one.preview(scratch.enter_context(lake.engine.scratch()), reloaded)
+                yield table, table_sync.preview(scratch.enter_context(lake.engine.scratch()), reloaded)
             except (SourceError, SyncError) as error:
                 yield table, error
 
 
 class _TableSync:
-    """The sync of one table at one moment of the source."""
+    """The sync of one table from one snapshot."""
 
     def __init__(
         self,
@@ -199,7 +206,7 @@ class _TableSync:
         self._now = datetime.now(UTC).replace(tzinfo=None) + CLOCK_SKEW
 
     def run(self, full: bool) -> SyncResult:
-        """Read, judge and commit the table."""
+        """Read, validate and commit the table."""
         if self._name in self._reader.absent:
             return self._absent()
         started = time.monotonic()
@@ -207,32 +214,33 @@ class _TableSync:
             reading = self._read(folder, full or self._reload)
             self._refuse_broken(reading)
             reading = reading.without(find_orphans(self._table, reading.rows, self._rows_of))
-            found = changes(self._table, reading, self._held())
-            told = warnings(self._table, reading, found)
-            version = self._commit(reading, found)
-        now_held = self._lake.table(self._name, version=version) if found or self._current is None else self._current
+            diff = changes(self._table, reading, self._lake_rows())
+            warned = warnings(self._table, reading, diff)
+            version = self._commit(reading, diff)
+        rows_after = self._lake.table(self._name, version=version) if diff or self._current is None else self._current
         return SyncResult(
             rows_read=reading.rows_read,
-            rows_added=found.rows_added,
-            rows_updated=found.rows_changed,
-            rows_removed=found.rows_gone,
-            watermark=self._watermark(now_held),
+            rows_added=diff.rows_added,
+            rows_updated=diff.rows_changed,
+            rows_removed=diff.rows_gone,
+            watermark=self._watermark(rows_after),
             version=version,
             seconds=time.monotonic() - started,
             months_read_again=reading.months,
-            warnings=(*told, *in_future(self._table, now_held, self._now)),
+            warnings=(*warned, *in_future(self._table, rows_after, self._now)),
             notes=self._reader.notes(self._table),
             refused_rows=reading.orphans.findings if reading.orphans else (),
         )
 
     def preview(self, folder: str, reloaded: dict[str, ir.Table]) -> list[str]:
-        """What `run` would change, as lines with the first keys; nothing is committed.
+        """The changes that `run` would make, as lines with the first keys. Nothing is committed.
 
-        `reloaded` holds the rows of tables previewed before, and gets this table's, which stay in the folder.
+        `reloaded` has the rows of the tables previewed before. This method adds the rows of its table; their file stays
+        in the folder.
         """
         if self._name in self._reader.absent:
             self._require_optional()
-            [rows] = counts(self._held())
+            [rows] = counts(self._lake_rows())
             return [f"{rows:,} gone (the source does not have the table)"] if rows else []
         reading = self._read(folder, full=True)
         self._refuse_broken(reading)
@@ -242,11 +250,11 @@ class _TableSync:
             )
         )
         reloaded[self._name] = reading.rows
-        lines = listed(self._table, changes(self._table, reading, self._held()))
+        lines = listed(self._table, changes(self._table, reading, self._lake_rows()))
         orphans = reading.orphans.findings if reading.orphans else ()
         return [*lines, *(f"rejected: {self._name}.{each}" for each in orphans)]
 
-    def _held(self) -> ir.Table:
+    def _lake_rows(self) -> ir.Table:
         return self._nothing() if self._current is None else self._current
 
     def _rows_of(self, name: str) -> ir.Table | None:
@@ -268,12 +276,12 @@ class _TableSync:
                 + "; ".join(f"{self._name}.{finding}" for finding in broken)
             )
 
-    def _commit(self, reading: Reading, found: Changes) -> int:
+    def _commit(self, reading: Reading, diff: Changes) -> int:
         if self._current is None:
             return self._lake.replace(self._name, reading.rows, note=OFFERED).version
-        if found.rows_gone or (found.rows_changed and (self._reload or self._table.load == "append")):
-            return self._lake.correct(self._name, ibis.union(found.added, found.changed), found.gone).version
-        if found:
+        if diff.rows_gone or (diff.rows_changed and (self._reload or self._table.load == "append")):
+            return self._lake.correct(self._name, ibis.union(diff.added, diff.changed), diff.gone).version
+        if diff:
             write = {"append": self._lake.append, "merge": self._lake.merge, "replace": self._lake.replace}
             return write[self._table.load](self._name, reading.rows).version
         if self._lake.note(self._name) == ABSENT:

@@ -1,7 +1,7 @@
-"""Month totals: what a table with a watermark adds up to per month, in the source and in the lake.
+"""Month totals: the totals of a table with a watermark per month, in the source and in the lake.
 
-Two sides that agree hold the same number of rows, the same sums of every number and the same latest change in that
-month. Months in which they differ are read again.
+If both sides have the same number of rows, the same sum of each numeric column and the same latest watermark in a
+month, the month counts as equal. Other months are read again.
 """
 
 import ibis.expr.datatypes as dt
@@ -12,21 +12,21 @@ from lending_pipelines.tables import Column, Table
 from lending_pipelines.tables.schema import count, instant, text
 
 MONTH_FORMAT = "%Y-%m"
-"""How a month is written, for strftime."""
+"""The format of a month, for strftime."""
 
 
 def totals_table(table: Table) -> Table:
-    """The columns of a table's month totals: month, rows, latest, and the sum of each numeric column by its name.
+    """The columns of a table's month totals: month, rows, latest, and the sum of each numeric column under its name.
 
-    `month` is the UTC month of the watermark, such as 2025-03; null for rows without one. `latest` is the greatest
-    watermark.
+    `month` is the UTC month of the watermark, such as 2025-03, or null for rows without a watermark. `latest` is the
+    latest watermark.
     """
     columns = (text("month", nullable=True), count("rows"), instant("latest", nullable=True))
     return Table(table.name, f"Month totals of {table.name}.", ("month",), (*columns, *summed(table)))
 
 
 def summed(table: Table) -> list[Column]:
-    """The numeric columns of a table, in types that hold their sums; a sum of nothing is 0."""
+    """The numeric columns of a table, with types that can hold their sums. The sum of no rows is 0."""
     return [
         Column(column.name, f"decimal(38, {_scale(column)})")
         for column in table.columns
@@ -37,10 +37,10 @@ def summed(table: Table) -> list[Column]:
 def lake_totals(table: Table, rows: ir.Table) -> pa.Table:
     """The month totals of rows in the lake."""
     sums = {column.name: rows[column.name].sum().fill_null(0) for column in summed(table)}
-    found = rows.group_by(month=month_of(table, rows)).aggregate(
+    totals = rows.group_by(month=month_of(table, rows)).aggregate(
         rows=rows.count(), latest=rows[table.watermark].max(), **sums
     )
-    return found.cast(totals_table(table).schema).to_pyarrow()
+    return totals.cast(totals_table(table).schema).to_pyarrow()
 
 
 def month_of(table: Table, rows: ir.Table) -> ir.StringColumn:
@@ -49,7 +49,7 @@ def month_of(table: Table, rows: ir.Table) -> ir.StringColumn:
 
 
 def differing_months(source: pa.Table, lake: pa.Table) -> list[str | None]:
-    """The months whose totals are not the same on both sides, the earliest first."""
+    """The months whose totals differ, in order."""
     lake_totals, source_totals = ({row["month"]: row for row in totals.to_pylist()} for totals in (lake, source))
     differing = {
         month
@@ -60,7 +60,7 @@ def differing_months(source: pa.Table, lake: pa.Table) -> list[str | None]:
 
 
 def within(month: ir.StringColumn, months: list[str | None]) -> ir.BooleanValue:
-    """Whether a month is one of `months`, of which None stands for no month."""
+    """Whether a month is in `months`. None in `months` stands for rows without a month."""
     named = month.isin([name for name in months if name is not None]).fill_null(False)
     return named | month.isnull() if None in months else named
 

@@ -169,8 +169,8 @@ class _Backend(Backend):
     def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
         rows = expr.as_table()
         with self.frame(rows, limit, params) as frame:
-            found = frame.toArrow()
-        return expr.__pyarrow_result__(found.cast(rows.schema().to_pyarrow()))
+            result = frame.toArrow()
+        return expr.__pyarrow_result__(result.cast(rows.schema().to_pyarrow()))
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         self._session.createDataFrame(op.data.to_pyarrow(op.schema)).createOrReplaceTempView(op.name)

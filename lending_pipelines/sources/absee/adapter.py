@@ -1,4 +1,4 @@
-"""Offers a tape as servicing tables, each built from tape.py's loans and months when it is asked for."""
+"""Provides a tape as servicing tables. Each table is built from tape.py's loans and months when it is read."""
 
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ BATCH_ROWS = 10_000
 
 
 class AbsEeTape:
-    """The tape in one folder: a path or an fsspec URL. It is read once and kept, and so of one moment."""
+    """The tape in one folder: a path or an fsspec URL. The files are read once, so all tables show the same state."""
 
     name = "absee"
     absent = frozenset(SERVICING) - {
@@ -38,13 +38,13 @@ class AbsEeTape:
 
     @contextmanager
     def snapshot(self) -> Iterator["AbsEeTape"]:
-        """The tape as it is when a table is first asked for."""
+        """The tape. Its files are read with the first table."""
         yield AbsEeTape(self._url)
 
     def read(
         self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
     ) -> Generator[pa.RecordBatch, None, None]:
-        """The table's rows; SourceError when the tape cannot be read or makes no sense."""
+        """The table's rows. SourceError if the tape cannot be read or is inconsistent."""
         if table.name in self.absent:
             return
         with self._naming(table):
@@ -54,13 +54,13 @@ class AbsEeTape:
             yield from record_batches(self.name, table, _columns(table, rows))
 
     def month_totals(self, table: Table) -> None:
-        """None: a tape is small, and every sync compares it whole."""
+        """None: a tape is small, and every sync compares it completely."""
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
-        """What a reader of the table should know.
+        """Remarks for readers of the table.
 
-        For loans, how many were skipped. For transactions, the costs in dollars that no transaction holds, and where
-        the tape's own charge-offs and days past due differ from what follows from the transactions.
+        For loans: the number of skipped loans. For transactions: costs in dollars that no transaction contains, and
+        differences between the tape's charge-offs and days past due and those computed from the transactions.
         """
         with self._naming(table):
             if table.name == "loans":
@@ -103,11 +103,11 @@ class AbsEeTape:
 
 
 def _columns(table: Table, rows: Iterator[dict]) -> Iterator[list[list]]:
-    """The table's columns of the rows, a batch at a time."""
+    """The table's columns, in batches of rows."""
     while batch := list(islice(rows, BATCH_ROWS)):
         yield [[row.get(name) for row in batch] for name in table.names]
 
 
 def _asked(watermark: datetime, since: datetime | None, months: Collection[str | None] | None) -> bool:
-    """Whether a row with that watermark is asked for."""
+    """Whether a row with that watermark is selected."""
     return (since is None or watermark >= since) and (months is None or watermark.strftime(MONTH_FORMAT) in months)

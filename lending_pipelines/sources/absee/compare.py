@@ -1,7 +1,8 @@
-"""Compares what the tape itself reports of charge-offs and delinquency with what follows from its transactions.
+"""Compares the charge-offs and delinquency that the tape reports with those computed from its transactions.
 
-The tape gives no payment dates and no due dates: payments count at the period end and installments fall due at month
-ends (terms.py). Days past due therefore differ from the servicer's by up to a month. What differs by more is counted.
+The tape has no payment dates and no due dates: payments count at the period end, and installments fall due at month
+ends (terms.py). Days past due can therefore differ from the servicer's by up to a month. Larger differences are
+counted.
 """
 
 from bisect import bisect_right
@@ -15,14 +16,14 @@ from lending_pipelines.sources.absee.tape import Tape, TapeLoan, TapeMonth
 from lending_pipelines.sources.absee.terms import installments
 
 DAYS_APART = 31
-"""Days past due that are at most so far apart agree."""
+"""Days past due that differ by at most this number count as equal."""
 
 SHOWN = 5
-"""How many loan-months a note names."""
+"""The number of loan-months that a note lists."""
 
 
 def differences(tape: Tape) -> dict[str, str]:
-    """What is reported and what follows from the transactions, where they differ: a sentence by subject."""
+    """The differences between reported and computed values: one sentence per subject."""
     rows = {loan_id: list(group) for loan_id, group in groupby(transactions(tape), lambda row: row["loan_id"])}
     pairs = [
         pair
@@ -33,11 +34,11 @@ def differences(tape: Tape) -> dict[str, str]:
         (month, month.charged_off, charged_off) for month, charged_off, _ in pairs if month.charged_off is not None
     ]
     days = [(month, month.days_delinquent, late) for month, _, late in pairs if month.days_delinquent is not None]
-    found = {
+    sentences = {
         "charge_offs": _difference(amounts, [row for row in amounts if row[1] != row[2]], "charged off"),
         "days_past_due": _difference(days, [row for row in days if abs(row[1] - row[2]) > DAYS_APART], "days past due"),
     }
-    return {subject: sentence for subject, sentence in found.items() if sentence}
+    return {subject: sentence for subject, sentence in sentences.items() if sentence}
 
 
 def _difference(compared: Sequence[tuple], apart: Sequence[tuple], what: str) -> str:
@@ -56,7 +57,7 @@ def _difference(compared: Sequence[tuple], apart: Sequence[tuple], what: str) ->
 def _compared(
     loan: TapeLoan, months: Sequence[TapeMonth], rows: Sequence[dict]
 ) -> Iterator[tuple[TapeMonth, Decimal, int]]:
-    """Each month with the principal charged off in it and the days past due at its end, by the transactions."""
+    """Each month with its computed charge-offs and the computed days past due at its end."""
     schedule = list(installments([loan]))
     due_on = [row["due_on"] for row in schedule]
     due = list(accumulate(row["principal"] + row["interest"] for row in schedule))
@@ -73,7 +74,7 @@ def _compared(
 
 
 def _days_past_due(due_on: Sequence[date], due: Sequence[Decimal], settled: Decimal, on: date) -> int:
-    """Days since the oldest installment that is due and not settled in full."""
+    """Days since the due date of the oldest installment that is not fully settled."""
     oldest = bisect_right(due, settled)
     if oldest == len(due_on) or due_on[oldest] >= on:
         return 0

@@ -1,28 +1,28 @@
-"""The transactions of a taped loan: what must have happened for its balance to be what each month reports.
+"""The transactions of a loan on a tape, derived from the balances and cash that each month reports.
 
-The tape gives balances and cash, not transactions. Month by month, with `fall` = last reported balance − endBalance:
+The tape reports balances and cash, not transactions. Below, `fall` is the last reported balance − endBalance.
 
-- **repayment** of totalPaid on the period end. Its principal is the fall where cash can explain it (0 ≤ fall ≤
-  totalPaid), else principalCollected as far as it lies between 0 and totalPaid; the rest is interest. A repayment in
-  excess of the balance leaves a credit balance, as on the tape.
-- What the repayment's principal leaves unexplained: a rise is a **capitalization**. A fall is a **charge_off** of what
-  the tape reports as charged off. Of the rest, a fall to zero follows the zero balance code: prepaid or matured, or a
-  servicing transfer, is a **waiver**; a sale or a repurchase is a **repayment** of the price, which is the balance
-  where no other is reported; a loan charged off, or for which the tape reports neither a code nor what was charged off,
-  is a **charge_off**. Any other fall is a **waiver** of principal.
-- A loan whose balance falls to zero owes nothing more: what its schedule asked for by then and was not paid, which is
-  interest, is a **waiver**, unless the loan is charged off.
-- A month whose endBalance is not reported changes no balance, unless it has a zero balance code: the loan ends then.
-- A credit balance that returns to zero is a capitalization too, as *fees*, not as interest earned. It was most likely
-  refunded; but the tape's totalPaid does not count the cash going out, so a refund would make cash differ from it. The
-  tape's negative principalCollected values are such returns: they are rises of the balance, like any other.
-- **recovery**, whether the loan is charged off or not: recovered + repossessedProceeds, which are negative where costs
-  of repossession or returned proceeds are reported. Amounts are never negative, so recoveries are net of costs to date:
-  after each month they add up to max(0, everything reported so far). Where that falls, the latest recoveries are undone
-  by a **reversal** each, and what remains of the last is booked again. Costs above all recoveries of a loan are in no
-  transaction and are counted in the notes.
+- **repayment** of totalPaid on the period end. Its principal is `fall` if the cash can explain it (0 ≤ fall ≤
+  totalPaid), else principalCollected, limited to 0..totalPaid. The rest is interest. A repayment above the balance
+  leaves a credit balance, as on the tape.
+- A rise of the balance that the repayment does not explain is a **capitalization**. An unexplained fall is a
+  **charge_off** up to the amount that the tape reports as charged off. If the balance falls to zero, the zero balance
+  code decides the rest: prepaid, matured or servicing transfer is a **waiver**; sale or repurchase is a **repayment**
+  of the price, or of the balance if no price is reported; charged off, or neither a code nor a charged-off amount, is a
+  **charge_off**. Any other fall is a **waiver** of principal.
+- A loan whose balance falls to zero owes nothing more. Unpaid interest that is due by then is a **waiver**, unless the
+  loan is charged off.
+- A month without endBalance does not change the balance, unless it has a zero balance code. With a code, the loan ends.
+- A credit balance that returns to zero is a **capitalization** of *fees*, not of earned interest. It was most likely
+  refunded, but totalPaid does not count outgoing cash, so a refund would make cash differ from the tape. Negative
+  values of principalCollected are such returns; they are rises of the balance like any other.
+- **recovery** of recovered + repossessedProceeds, whether the loan is charged off or not. Both are negative where the
+  tape reports repossession costs or returned proceeds. Transaction amounts are never negative, so recoveries are net of
+  costs to date: after each month their total is max(0, everything reported so far). If this total falls, each of the
+  latest recoveries is undone by a **reversal**, and the remaining part of the last one is booked again. Costs above all
+  recoveries of a loan are in no transaction; the notes count them.
 
-Every transaction follows from its month and earlier ones only: a longer tape adds transactions and changes none.
+A transaction depends only on its own and earlier months. A longer tape adds transactions and changes none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,17 +35,17 @@ from lending_pipelines.sources.absee.terms import installments, posted_at
 ZERO = Decimal(0)
 
 _SOLD = ("2", "3")
-"""Zero balance codes of a loan whose price the trust received: a third-party sale, a repurchase."""
+"""Zero balance codes of a loan for which the trust received a price: third-party sale, repurchase."""
 
 _CHARGED_OFF = "4"
 
 _NO_LOSS = ("1", *_SOLD, "5")
-"""Zero balance codes of a loan that ended otherwise than by a loss."""
+"""Zero balance codes of a loan that ended without a loss."""
 
 
 @dataclass
 class _Recoveries:
-    """A loan's recoveries in force, the latest last, and everything reported, costs deducted."""
+    """A loan's recoveries that are not reversed, in order, and the total reported so far, net of costs."""
 
     reported: Decimal = ZERO
     in_force: list[dict] = field(default_factory=list)
@@ -56,13 +56,13 @@ class _Recoveries:
 
 
 def transactions(tape: Tape) -> Iterator[dict]:
-    """Every transaction of the loans kept, by loan and in order of time; they differ in their ids."""
+    """Every transaction of the loans, by loan and in order of time. Their ids are unique."""
     for loan in tape.loans:
         yield from _loan_transactions(loan, tape.months.get(loan.asset_number, ()))
 
 
 def costs_above_recoveries(tape: Tape) -> Decimal:
-    """The costs that the tape reports beyond all recoveries of their loan: no transaction can hold them."""
+    """The reported costs above all recoveries of their loan. No transaction contains them."""
     reported = (
         sum((_proceeds(month) for month in tape.months.get(loan.asset_number, ())), ZERO) for loan in tape.loans
     )
@@ -98,7 +98,7 @@ def _principal_paid(balance: Decimal, month: TapeMonth) -> Decimal:
 
 
 def _explain(month: TapeMonth, balance: Decimal, fall: Decimal) -> Iterator[dict]:
-    """The transactions that explain the part of a fall in the balance that no payment does; a rise is negative."""
+    """The transactions for the part of a fall in the balance that payments do not explain. A rise is negative."""
     if fall < 0:
         credit_returned = min(-fall, max(ZERO, -balance))
         yield _month_transaction(month, "capitalization", interest=-fall - credit_returned, fees=credit_returned)
@@ -118,7 +118,7 @@ def _explain(month: TapeMonth, balance: Decimal, fall: Decimal) -> Iterator[dict
 
 
 def _waive_rest(loan: TapeLoan, month: TapeMonth, settled: Decimal) -> Iterator[dict]:
-    """The waiver of what the schedule asked for by the month's end and the loan did not pay when it ended."""
+    """The waiver of the unpaid amount that was due by the month's end, when the loan ended."""
     due = sum(
         (row["principal"] + row["interest"] for row in installments([loan]) if row["due_on"] <= month.period_end), ZERO
     )
@@ -127,7 +127,7 @@ def _waive_rest(loan: TapeLoan, month: TapeMonth, settled: Decimal) -> Iterator[
 
 
 def settles(rows: Iterable[dict]) -> Decimal:
-    """What the transactions settle of the schedule: docs/definitions.md, settled."""
+    """The amount of the schedule that the transactions settle: see settled in docs/definitions.md."""
     return sum(
         (
             row["principal"] + row["interest"] if row["type"] in ("repayment", "waiver") else row["interest"]
@@ -139,20 +139,20 @@ def settles(rows: Iterable[dict]) -> Decimal:
 
 
 def _ends_as_loss(month: TapeMonth) -> bool:
-    """Whether a balance that falls to zero without payment is charged off whole."""
+    """Whether a balance that falls to zero without payment is charged off completely."""
     if month.closing_balance != 0 or month.zero_balance_code in _NO_LOSS:
         return False
     return month.zero_balance_code == _CHARGED_OFF or month.charged_off is None
 
 
 def _recover(month: TapeMonth, recoveries: _Recoveries, proceeds: Decimal) -> Iterator[dict]:
-    """Bring the recoveries in force to what was reported to date, net of costs, but not below zero."""
+    """Adjust the recoveries to the total reported to date, net of costs and at least 0."""
     recoveries.reported += proceeds
     target = max(ZERO, recoveries.reported)
     while recoveries.booked > target:
         yield _reversal(month, recoveries.in_force.pop())
     if missing := target - recoveries.booked:
-        # The tape does not say which part of a recovery is principal: it is taken as such.
+        # The tape does not say which part of a recovery is principal. All of it is booked as principal.
         row = _month_transaction(month, "recovery", principal=missing)
         recoveries.in_force.append(row)
         yield row
@@ -173,7 +173,7 @@ def _month_transaction(month: TapeMonth, type_: str, of: str = "", **split: Deci
 def _transaction(
     loan_id: str, type_: str, effective_on, principal: Decimal = ZERO, interest: Decimal = ZERO, fees: Decimal = ZERO
 ) -> dict:
-    """A transaction. A loan has one of a type in a month; the ids of those that may be more say what they are of."""
+    """A transaction. A loan has one of each type per month; ids of types that can occur more often have a suffix."""
     return {
         "transaction_id": f"{loan_id}-{effective_on}-{type_}",
         "loan_id": loan_id,

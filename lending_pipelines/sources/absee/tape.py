@@ -1,8 +1,7 @@
-"""Reads the two files of an ABS-EE tape as they are: loans at the cut-off, and what was reported of them each month.
+"""Reads the two files of an ABS-EE tape: loans at the cut-off, and the monthly reports of each loan.
 
-Loans have Schedule AL's field names. Months have Schedule AL's names or shorter ones; the fields that only some filers
-report may be left out. What the fields mean as servicing tables is decided in terms.py (loans and schedules) and
-events.py (transactions).
+Loans have Schedule AL's field names. Months have Schedule AL's names or shorter ones. Fields that only some filers
+report are optional. terms.py converts the fields to loans and schedules, events.py to transactions.
 """
 
 import calendar
@@ -22,16 +21,16 @@ _Row = TypeVar("_Row")
 
 
 SHOWN = 20
-"""How many faults of a tape an error names; it counts the others."""
+"""The number of errors that a message lists; the others are counted."""
 
 
 class TapeError(Exception):
-    """What is wrong with the tape: which file, loan and field. The adapter says for which table it was read."""
+    """An error in the tape, with file, loan and field. The adapter adds the table that was read."""
 
 
 @dataclass(frozen=True)
 class TapeLoan:
-    """A loan as the trust held it at the cut-off."""
+    """A loan as reported at the cut-off."""
 
     asset_number: str
     cut_off: date
@@ -51,7 +50,7 @@ class TapeLoan:
 
 @dataclass(frozen=True)
 class TapeMonth:
-    """What was reported of a loan for a month; None is not reported."""
+    """The report of a loan for a month. None means not reported."""
 
     asset_number: str
     period_end: date
@@ -67,7 +66,7 @@ class TapeMonth:
 
     @property
     def closing_balance(self) -> Decimal | None:
-        """The balance at the month's end: zero where a zero balance code says so and no balance is reported."""
+        """The balance at the month's end: zero if there is a zero balance code and no balance."""
         if self.end_balance is None and self.zero_balance_code:
             return Decimal(0)
         return self.end_balance
@@ -75,7 +74,7 @@ class TapeMonth:
 
 @dataclass(frozen=True)
 class Tape:
-    """Loans with a balance at the cut-off, in order, each with its months in order; and how many loans had none."""
+    """The loans with a balance at the cut-off, each with its months in order, and the number of loans without one."""
 
     loans: tuple[TapeLoan, ...]
     months: dict[str, tuple[TapeMonth, ...]]
@@ -83,11 +82,11 @@ class Tape:
 
 
 def read_tape(folder: str) -> Tape:
-    """The tape in a folder (a path or fsspec URL) with loans.csv.gz and monthly.csv.gz.
+    """Read the tape from a folder (a path or fsspec URL) with loans.csv.gz and monthly.csv.gz.
 
     Raises:
-        TapeError: Names the file that cannot be read or lacks a field, and all that is wrong in the two files: the
-            loan and field of each value that cannot be read, and the loans whose months do not fit.
+        TapeError: A file cannot be read or lacks a field, values cannot be read, or the months of loans do not fit. The
+            message lists all errors of both files with loan and field.
     """
     loans, wrong_loans = _read_csv(f"{folder.rstrip('/')}/loans.csv.gz", _LOAN_FIELDS, TapeLoan)
     reported, wrong_months = _read_csv(f"{folder.rstrip('/')}/monthly.csv.gz", _MONTH_FIELDS, TapeMonth)
@@ -128,7 +127,7 @@ def _decimal(places: int) -> Callable[[str], Decimal]:
     return parse
 
 
-def _whole(value: str) -> int:
+def _whole_number(value: str) -> int:
     return int(_decimal(0)(value))
 
 
@@ -160,12 +159,12 @@ ZERO_BALANCE_CODES = {
     "5": "servicing transfer",
     "99": "unavailable",
 }
-"""Schedule AL, Item 3(f)(24)(ii): why a loan has no balance any more."""
+"""Schedule AL, Item 3(f)(24)(ii): the reason why a loan has no balance any more."""
 
 
 @dataclass(frozen=True)
 class _Field:
-    """A field of a file: the names that it may have, how its text is read, and whether it may be left out."""
+    """A field of a file: its possible names, its parser, and whether it is optional."""
 
     names: tuple[str, ...]
     parse: Callable[[str], Any]
@@ -182,10 +181,10 @@ _LOAN_FIELDS: Mapping[str, _Field] = {
     "originated_on": _field("originationDate", parse=_month_start),
     "matures_on": _field("loanMaturityDate", parse=lambda value: month_end(_month_start(value))),
     "original_amount": _field("originalLoanAmount", parse=_money),
-    "original_term": _field("originalLoanTerm", parse=_whole),
+    "original_term": _field("originalLoanTerm", parse=_whole_number),
     "new_used_code": _field("vehicleNewUsedCode", parse=_text),
     "vehicle_value": _field("vehicleValueAmount", parse=_optional(_money)),
-    "credit_score": _field("obligorCreditScore", parse=_optional(_whole)),
+    "credit_score": _field("obligorCreditScore", parse=_optional(_whole_number)),
     "location": _field("obligorGeographicLocation", parse=_text),
     "rate": _field("reportingPeriodInterestRatePercentage", parse=_decimal(8)),
     "balance": _field("reportingPeriodActualEndBalanceAmount", parse=_money),
@@ -203,13 +202,13 @@ _MONTH_FIELDS: Mapping[str, _Field] = {
     "charged_off": _field("chargedOff", "chargedoffPrincipalAmount", parse=_money, optional=True),
     "zero_balance_code": _field("zeroBalanceCode", parse=_zero_balance_code, optional=True),
     "repurchase_amount": _field("repurchaseAmount", parse=_money, optional=True),
-    "days_delinquent": _field("currentDelinquencyStatus", parse=_whole, optional=True),
+    "days_delinquent": _field("currentDelinquencyStatus", parse=_whole_number, optional=True),
 }
-"""Per attribute of a loan or a month: its field in the file."""
+"""The field of the file for each attribute of a loan or a month."""
 
 
 def _read_csv(path: str, fields: Mapping[str, _Field], kind: type[_Row]) -> tuple[list[_Row], list[str]]:
-    """The rows of a file that can be read, and what is wrong with each value that cannot."""
+    """The readable rows of a file, and the error of each value that cannot be read."""
     try:
         with fsspec.open(path, "rb", compression="infer") as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
             reader = csv.DictReader(text)
@@ -234,7 +233,7 @@ def _read_csv(path: str, fields: Mapping[str, _Field], kind: type[_Row]) -> tupl
 def _parse(
     row: dict[str, str], columns: Mapping[str, str], fields: Mapping[str, _Field]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The values of a row by attribute, and what is wrong with those that cannot be read."""
+    """The values of a row by attribute, and the errors of those that cannot be read."""
     values, faults = {}, []
     for attribute, name in columns.items():
         try:
@@ -247,7 +246,7 @@ def _parse(
 
 
 def _misfits(loans: Mapping[str, TapeLoan], months: Mapping[str, tuple[TapeMonth, ...]]) -> Iterator[str]:
-    """What is wrong with the months of each loan."""
+    """The errors in the months of each loan."""
     for number, reported in months.items():
         if number not in loans:
             yield f"monthly.csv.gz reports assetNumber={number}, which loans.csv.gz does not have"

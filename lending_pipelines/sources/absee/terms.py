@@ -1,11 +1,12 @@
-"""What a tape says of loans and their parties, as rows of the servicing tables: everything but transactions.
+"""Converts a tape's loans to rows of the servicing tables, except transactions.
 
-- Product = the risk category, program = the vehicle's new or used code, branch = the obligor's state or territory.
-- The tape does not name obligors: each loan is its own borrower, of the loan's risk category as segment.
-- `principal`, `term_count` and `matures_on` are the contract's; `disbursed_on` is the cut-off, on which the trust
-  bought the loan at its balance of that day.
-- Schedule, version 1: month ends after the cut-off, the level payment reported at the cut-off, interest = opening
-  balance × rate ÷ 12 (to the cent, half-even), until the balance is paid; the last payment adjusts.
+- Product: the risk category. Program: the vehicle's new or used code. Branch: the obligor's state or territory.
+- The tape does not name obligors. Each loan has its own borrower, with the loan's risk category as segment.
+- `principal`, `term_count` and `matures_on` are the contract's. `disbursed_on` is the cut-off, when the trust bought
+  the loan at its balance.
+- Schedule, version 1: month ends after the cut-off, with the level payment reported at the cut-off. Interest is the
+  opening balance × rate ÷ 12, to the cent, half-even. The schedule ends when the balance is paid; the last payment is
+  adjusted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ CENT = Decimal("0.01")
 MONTHS_A_YEAR = 12
 
 _PROGRAMS = {"1": ("new", "New vehicles"), "2": ("used", "Used vehicles")}
-"""Schedule AL, Item 3(c)(4): the vehicle was new or used when the loan was made."""
+"""Schedule AL, Item 3(c)(4): whether the vehicle was new or used when the loan was made."""
 
 
 def branches(loans: Iterable[TapeLoan]) -> Iterator[dict]:
@@ -39,13 +40,13 @@ def borrowers(loans: Iterable[TapeLoan]) -> Iterator[dict]:
 
 
 def programs(loans: Iterable[TapeLoan]) -> Iterator[dict]:
-    """One program per new or used code in use."""
+    """One program per new or used code that occurs."""
     for program_id, name in sorted({_program(loan) for loan in loans}):
         yield {"program_id": program_id, "name": name}
 
 
 def products(loans: Iterable[TapeLoan]) -> Iterator[dict]:
-    """One product per risk category, of the program of its loans."""
+    """One product per risk category of each program."""
     for category, program_id in sorted({(loan.risk_category, _program(loan)[0]) for loan in loans}):
         yield {
             "product_id": category,
@@ -83,7 +84,9 @@ def loan_rows(loans: Iterable[TapeLoan]) -> Iterator[dict]:
 
 
 def installments(loans: Iterable[TapeLoan]) -> Iterator[dict]:
-    """Version 1 of every loan's schedule. TapeError when a payment does not cover the interest: it never ends."""
+    """Version 1 of every loan's schedule. TapeError if a payment does not cover the interest, because the loan never
+    ends.
+    """
     for loan in loans:
         opening, due_on, number = loan.balance, loan.cut_off, 0
         while opening > 0:
@@ -110,7 +113,7 @@ def installments(loans: Iterable[TapeLoan]) -> Iterator[dict]:
 
 
 def posted_at(effective_on: date) -> datetime:
-    """When the system learned of it: the tape cannot say, which the contract puts at 00:00 UTC of the day after."""
+    """The posting time. The tape has none, so it is 00:00 UTC of the day after."""
     return datetime.combine(effective_on + timedelta(days=1), time())
 
 

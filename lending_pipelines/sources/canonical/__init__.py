@@ -1,4 +1,4 @@
-"""The source `canonical`: a database that has the servicing tables as they are written in the contract."""
+"""The source `canonical`: a database that has the servicing tables under their own names and columns."""
 
 from lending_pipelines.sources.canonical.database import CanonicalDatabase as Adapter
 

@@ -1,7 +1,7 @@
-"""Reads servicing tables, named and shaped as in tables/, from any database that SQLAlchemy reaches. Read only.
+"""Reads the servicing tables of any SQLAlchemy database, named and defined as in tables/. Read only.
 
-All tables of a snapshot are of one moment. How rows come over is the extractor's business: postgresql.py for
-PostgreSQL, rows.py for every other.
+All tables of a snapshot show the same state. postgresql.py extracts rows from PostgreSQL, rows.py from any other
+database.
 """
 
 from collections.abc import Collection, Generator, Iterator, Mapping
@@ -21,7 +21,7 @@ from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
 
 CONNECT_SECONDS = 5
-"""How long a server may take to answer a new connection."""
+"""The time that a server has to answer a new connection."""
 
 
 class CanonicalDatabase:
@@ -33,7 +33,7 @@ class CanonicalDatabase:
         try:
             self._engine = sa.create_engine(
                 _url_to_read(sa.make_url(url)),
-                # Nothing stays open between snapshots.
+                # Close connections between snapshots.
                 poolclass=sa.NullPool,
                 execution_options={"postgresql_readonly": True},
             )
@@ -44,7 +44,7 @@ class CanonicalDatabase:
 
     @contextmanager
     def snapshot(self) -> Iterator["DatabaseSnapshot"]:
-        """Open a read-only transaction in which every table is of one moment; it ends with the block."""
+        """Open a read-only transaction for the block. All tables are read in it."""
         begin = {"postgresql": _begin_postgresql, "sqlite": _begin_sqlite}.get(self._engine.dialect.name, _begin)
         try:
             connection = self._engine.connect()
@@ -59,7 +59,7 @@ class CanonicalDatabase:
                 raise self._unreadable(error) from error
             yield DatabaseSnapshot(self.name, connection, absent, shared)
         finally:
-            # A server that is gone has ended the transaction already, and what was read is known by then.
+            # If the server is gone, the transaction has ended already, and the caller has its rows or its error.
             with suppress(sa.exc.SQLAlchemyError):
                 connection.close()
 
@@ -73,7 +73,7 @@ class CanonicalDatabase:
 
 
 class DatabaseSnapshot:
-    """The database at one moment: what `connection`'s transaction sees, which other connections share by `shared`."""
+    """The database in one transaction, `connection`. Other connections join it by the snapshot id `shared`."""
 
     def __init__(self, name: str, connection: sa.Connection, absent: frozenset[str], shared: str | None):
         self.name = name
@@ -85,11 +85,11 @@ class DatabaseSnapshot:
     def read(
         self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
     ) -> Generator[pa.RecordBatch, None, None]:
-        """The table's rows by one SELECT, streamed.
+        """Stream the table's rows with one SELECT.
 
         Raises:
             SourceError: The table cannot be read.
-            UnreadableValues: At the end: columns are missing, or values cannot be what their column must hold.
+            UnreadableValues: After the last row: columns are missing, or values do not fit their column.
         """
         if table.name in self.absent:
             return
@@ -105,19 +105,19 @@ class DatabaseSnapshot:
             ) from error
 
     def month_totals(self, table: Table) -> pa.Table | None:
-        """The totals by one SELECT; None where the database, or what is in it, cannot be added up."""
+        """The totals with one SELECT. None if the database, or a value in it, does not allow it."""
         if self._dialect not in totals.DIALECTS:
             return None
         try:
-            # A savepoint: an error would otherwise end PostgreSQL's transaction.
+            # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
             with self._connection.begin_nested():
-                found = self._connection.execute(totals.select_totals(table, self._dialect)).all()
-            return totals.as_arrow(table, found)
+                rows = self._connection.execute(totals.select_totals(table, self._dialect)).all()
+            return totals.as_arrow(table, rows)
         except (sa.exc.SQLAlchemyError, pa.ArrowInvalid, pa.ArrowTypeError):
             return None
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
-        """Nothing to say: the tables are taken as they are."""
+        """No notes: the tables are read unchanged."""
         return {}
 
     def _extract(self, select: sa.Select) -> Iterator[list[Values]]:
@@ -126,8 +126,8 @@ class DatabaseSnapshot:
         return rows.fetch(self._connection, select)
 
     def _missing_columns(self, table: Table) -> list[str]:
-        found = {column["name"] for column in sa.inspect(self._connection).get_columns(table.name)}
-        return [name for name in table.names if name not in found]
+        columns = {column["name"] for column in sa.inspect(self._connection).get_columns(table.name)}
+        return [name for name in table.names if name not in columns]
 
     def _select(
         self,
@@ -150,20 +150,20 @@ class DatabaseSnapshot:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Start the transaction that every SELECT of the snapshot is in."""
+    """Start the transaction for all SELECTs of the snapshot."""
     connection.begin()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # The driver starts transactions for writing alone, and SQLite's begins with its first SELECT.
+    # The driver starts transactions only for writes, and SQLite's snapshot begins with its first SELECT.
     connection.exec_driver_sql("BEGIN")
     connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema")
 
 
 def _begin_postgresql(connection: sa.Connection) -> str:
-    """Start the transaction; the name of its snapshot, for other connections."""
+    """Start the transaction and return its snapshot id, for other connections."""
     connection.execution_options(isolation_level="REPEATABLE READ")
-    # An instant without a zone is one in UTC, and the transaction waits while other connections read.
+    # Timestamps without a zone are UTC. The transaction is idle while other connections read, so it must not time out.
     connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
     connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     return connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
@@ -174,12 +174,12 @@ def _place(engine: sa.Engine) -> str:
 
 
 def _url_to_read(url: sa.URL) -> sa.URL:
-    """The URL with the driver that is installed, opening a SQLite file read only.
+    """The URL with the installed driver. A SQLite file is opened read only.
 
-    A SQLite path that does not exist is then an error, not a new database.
+    A SQLite path that does not exist is then an error instead of a new database.
     """
     if url.drivername == "postgresql":
-        # SQLAlchemy takes another driver than the one that dagster-postgres brings.
+        # SQLAlchemy's default driver is not the one that dagster-postgres installs.
         url = url.set(drivername="postgresql+psycopg2")
     if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
@@ -190,7 +190,7 @@ def _url_to_read(url: sa.URL) -> sa.URL:
 
 
 def _missing_file(url: sa.URL) -> Path | None:
-    """The file of a SQLite URL as `_url_to_read` makes it, if there is none."""
+    """The file of a URL from `_url_to_read`, if it is SQLite and the file does not exist."""
     if url.get_backend_name() != "sqlite" or not url.database or not url.database.startswith("file:"):
         return None
     file = Path(unquote(url.database.removeprefix("file:")).partition("?")[0])

@@ -1,7 +1,6 @@
-"""Finds ids that a database takes for equal although they are spelled differently, such as 'L1' and 'l1' in citext.
+"""Finds ids that a database treats as equal although their spelling differs, such as 'L1' and 'l1' in citext.
 
-The lake compares ids by their spelling. Rows that are of one loan to the database must spell its id alike, or they
-would be of two loans here.
+The lake compares ids exactly. If the database treats different spellings as one loan, the lake would have two loans.
 """
 
 from datetime import datetime
@@ -16,14 +15,14 @@ from lending_pipelines.tables.sql import servicing_metadata
 
 _PROBLEM = "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
 _EXACT = {"postgresql": "C", "sqlite": "BINARY"}
-"""The collation in which text compares by its spelling."""
+"""The collation in which text is compared exactly."""
 
 
 def spelled_differently(connection: sa.Connection, table: Table, since: datetime | None) -> list[Finding]:
-    """The table's ids that have another spelling than an equal id of the table, or of the table that they refer to.
+    """The ids whose spelling differs from an equal id in the same table or in the table that they refer to.
 
-    Only columns whose type or collation compares by more than the spelling are looked at: citext, a nondeterministic
-    collation of PostgreSQL, and NOCASE and RTRIM of SQLite. `since` is as in Source.read.
+    Only columns with a type or collation that ignores differences are read: citext, a nondeterministic collation of
+    PostgreSQL, and NOCASE and RTRIM of SQLite. `since` is the same as in Reader.read.
     """
     stored = servicing_metadata().tables
     exact = _EXACT.get(connection.dialect.name, "")
@@ -37,13 +36,13 @@ def spelled_differently(connection: sa.Connection, table: Table, since: datetime
         recent = (_recent(query, column.table, table.watermark, since) for query in queries)
         pairs = [pair for query in recent for pair in connection.execute(query)]
         if pairs:
-            examples = tuple(f"{one!r} and {other!r}" for one, other in pairs[:SHOWN])
+            examples = tuple(f"{spelling!r} and {other!r}" for spelling, other in pairs[:SHOWN])
             findings.append(Finding(name, _PROBLEM, len(pairs), examples, at_least=len(pairs) >= SHOWN))
     return findings
 
 
 def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
-    """The id columns in which the database may take different spellings for equal."""
+    """The id columns in which the database may treat different spellings as equal."""
     ids = {*table.key, *REFERENCES.get(table.name, {})}
     text = [column.name for column in table.columns if column.name in ids and column.type == "string"]
     types = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table.name)}
@@ -53,7 +52,8 @@ def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
             collations = set(connection.scalars(unordered))
             return [name for name in text if name in types and is_loose(types[name], collations)]
         case "sqlite":
-            # SQLite does not tell a column's collation; where no statement names one, all compare by spelling.
+            # SQLite does not report a column's collation. If no CREATE statement names one, all columns compare
+            # exactly.
             named = sa.text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%collate%'")
             return [name for name in text if name in types] if connection.scalar(named) else []
         case _:
@@ -61,21 +61,21 @@ def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
 
 
 def is_loose(type_: sa.types.TypeEngine, collations: set[str]) -> bool:
-    """Whether a type of PostgreSQL compares by more than the spelling; `collations` are the nondeterministic ones."""
+    """Whether a PostgreSQL type ignores differences in spelling. `collations` are the nondeterministic ones."""
     while isinstance(type_, postgresql.DOMAIN):
         type_ = type_.data_type
     return isinstance(type_, postgresql.CITEXT) or getattr(type_, "collation", None) in collations
 
 
 def within(column: sa.Column, exact: str) -> sa.Select:
-    """Pairs of spellings of one id in the column."""
+    """Pairs of different spellings of one id within the column."""
     spelling = _spelling(column, exact)
     first, last = sa.func.min(spelling), sa.func.max(spelling)
     return sa.select(first, last).group_by(column).having(first != last)
 
 
 def against(column: sa.Column, parent: sa.Column, exact: str) -> sa.Select:
-    """Pairs of spellings of one id in the column and in the parent's key."""
+    """Pairs of different spellings of one id, in the column and in the parent's key."""
     spelling, other = _spelling(column, exact), _spelling(parent, exact)
     return (
         sa.select(spelling, other)

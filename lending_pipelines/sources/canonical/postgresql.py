@@ -1,6 +1,7 @@
-"""Extraction from PostgreSQL: one SELECT by the server's binary COPY, decoded to Arrow in C (ADBC) as it streams in.
+"""Reads from PostgreSQL: one SELECT by binary COPY, decoded to Arrow in C (ADBC) as a stream.
 
-Which rows are read, and what their values must be, is decided elsewhere: here they only come over, unrounded.
+This module only transfers values without rounding. database.py decides which rows are read; convert.py checks the
+values.
 """
 
 from collections.abc import Iterator
@@ -14,17 +15,17 @@ import sqlalchemy as sa
 from lending_pipelines.sources.convert import Values
 
 BATCH_BYTES = 16 * 1024**2
-"""What a batch takes in memory, about: some 130,000 transactions."""
+"""The approximate memory of a batch: about 130,000 transactions."""
 
 
 class ReadFailed(Exception):
-    """The server cannot be reached, refuses the SELECT, or breaks off before its end."""
+    """The server cannot be reached, rejects the SELECT, or stops before its end."""
 
 
 def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[Values]]:
-    """The SELECT's columns, a batch at a time, by a connection of its own that sees an exported snapshot. Read only.
+    """The SELECT's columns in batches, read by a separate read-only connection that uses an exported snapshot.
 
-    ReadFailed when not every row could be read.
+    ReadFailed if not every row could be read.
     """
     from adbc_driver_postgresql import dbapi
 
@@ -32,7 +33,7 @@ def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[
         with dbapi.connect(_address(engine)) as connection, connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-            # An instant without a zone is one in UTC, to whatever the server may be set.
+            # Timestamps without a zone are UTC, regardless of the server's setting.
             cursor.execute("SET LOCAL TIME ZONE 'UTC'")
             fields = cursor.adbc_execute_schema(_sql(select, engine))
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
@@ -42,7 +43,7 @@ def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[
                     columns = zip(select.selected_columns, fields, batch.columns, strict=True)
                     yield [_exact(column, field, values) for column, field, values in columns]
     except (dbapi.Error, pa.ArrowException, OSError) as error:
-        # Once rows stream, the driver's errors come out as Arrow's.
+        # After the first rows, the driver's errors are raised as Arrow errors.
         raise ReadFailed(str(error)) from error
 
 
@@ -54,16 +55,16 @@ def _address(engine: sa.Engine) -> str:
 
 
 def _sql(select: sa.Select, engine: sa.Engine) -> str:
-    # COPY takes no parameters: SQLAlchemy writes the watermark, the only one, by its type.
+    # COPY has no parameters. SQLAlchemy writes the watermark, the only one, as a literal of its type.
     return str(select.compile(engine, compile_kwargs={"literal_binds": True}))
 
 
 def _decodable(select: sa.Select, fields: pa.Schema) -> sa.Select:
-    """The SELECT with text in place of types that the driver does not hand out as PostgreSQL means them.
+    """The SELECT with a cast to text for types that the driver does not decode correctly.
 
-    These are `money` (the driver gives its smallest unit, such as cents), `char(n)` (it keeps the padding, which does
-    not count in comparisons), and what has no plain Arrow type, such as NUMERIC and UUID. ADBC would hand out NUMERIC
-    as text too, but writes it more slowly than the server does.
+    These are `money` (the driver returns cents), `char(n)` (it keeps the padding, which does not count in comparisons),
+    and types without a plain Arrow type, such as NUMERIC and UUID. ADBC returns NUMERIC as text too, but slower than
+    the server does.
     """
     return select.with_only_columns(
         *(_as_text(column, field) for column, field in zip(select.selected_columns, fields, strict=True))
@@ -79,12 +80,12 @@ def _as_text(column: sa.ColumnElement, field: pa.Field) -> sa.ColumnElement:
 
 
 def _server_type(field: pa.Field) -> str:
-    """The column's type in PostgreSQL; for a domain the type that it is made of."""
+    """The column's type in PostgreSQL. For a domain, its base type."""
     return field.metadata[b"POSTGRESQL:type"].decode()
 
 
 def _exact(column: sa.ColumnElement, field: pa.Field, values: pa.Array) -> Values:
-    """The values as they are in the database; as Python's own where a batch has some that Arrow does not know."""
+    """The values as in the database. A batch with values that Arrow cannot convert is returned as Python objects."""
     if _server_type(field) in ("numeric", "money"):
         return _numbers(column.type, values)
     if pa.types.is_date(field.type) or pa.types.is_timestamp(field.type):
@@ -97,14 +98,14 @@ def _numbers(wanted: sa.types.TypeEngine, texts: pa.Array) -> Values:
         try:
             return texts.cast(pa.decimal128(wanted.precision, wanted.scale))
         except pa.ArrowInvalid:
-            # It has other decimals, or is no number: for the conversion to judge, row by row.
+            # Some values have more decimals or are not numbers. convert.py checks them row by row.
             pass
     numbers = (text if text is None else Decimal(text) for text in texts.to_pylist())
     return [number if number is None or number.is_finite() else str(number) for number in numbers]
 
 
 def _in_calendar(instants: pa.Array) -> Values:
-    """Dates and instants; PostgreSQL's infinity, which the driver lets overflow, as text."""
+    """Dates and timestamps. PostgreSQL's infinity, which overflows in the driver, becomes text."""
     kind = date if pa.types.is_date(instants.type) else datetime
     first, last = (pa.scalar(end, instants.type) for end in (kind.min, kind.max))
     outside = pc.or_(pc.less(instants, first), pc.greater(instants, last))

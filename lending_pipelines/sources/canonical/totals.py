@@ -1,6 +1,6 @@
-"""Month totals in SQL: one SELECT that adds a stored table up per month of its watermark, and its rows as Arrow.
+"""Month totals in SQL: one SELECT with the totals of a table per month of its watermark, and its result as Arrow.
 
-Exact: amounts are added up as whole numbers of their last decimal, since SQLite's are floats.
+Sums are exact: amounts are summed as whole numbers in units of their last decimal, because SQLite uses floats.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ STORED = servicing_metadata().tables
 """The servicing tables in SQL."""
 
 DIALECTS = ("postgresql", "sqlite")
-"""The databases whose functions are known here; others cannot add up."""
+"""The databases whose functions this module uses. Other databases have no month totals."""
 
 
 def month(table: Table, dialect: str) -> sa.ColumnElement[str]:
-    """The UTC month of the watermark as text, null where the watermark is no instant."""
+    """The UTC month of the watermark as text; null if the watermark is not a timestamp."""
     watermark = _stored(table, table.watermark)
     if dialect == "postgresql":
         return sa.func.to_char(watermark, "YYYY-MM", type_=sa.Text)
@@ -31,7 +31,7 @@ def month(table: Table, dialect: str) -> sa.ColumnElement[str]:
 
 
 def select_totals(table: Table, dialect: str) -> sa.Select:
-    """The SELECT of the columns of `totals_table`, sums in units of their last decimal."""
+    """The SELECT for the columns of `totals_table`, with sums in units of the last decimal."""
     of = month(table, dialect)
     units = (_units(table, name, scale, dialect) for name, scale in _scales(table).items())
     sums = (sa.func.coalesce(sa.func.sum(each), 0) for each in units)
@@ -39,17 +39,17 @@ def select_totals(table: Table, dialect: str) -> sa.Select:
     return sa.select(of, sa.func.count(), latest, *sums).group_by(of)
 
 
-def as_arrow(table: Table, found: Sequence[Sequence[Any]]) -> pa.Table:
+def as_arrow(table: Table, rows: Sequence[Sequence[Any]]) -> pa.Table:
     """The rows of `select_totals` as a table of `totals_table`.
 
     Raises:
-        pa.ArrowInvalid, pa.ArrowTypeError: A total is no value of its column.
+        pa.ArrowInvalid, pa.ArrowTypeError: A total does not fit its column.
     """
     schema = totals_table(table).arrow_schema
     scales = _scales(table)
     arrays = []
     for number, field in enumerate(schema):
-        values = [row[number] for row in found]
+        values = [row[number] for row in rows]
         if field.name in scales:
             values = [Decimal(value).scaleb(-scales[field.name]) for value in values]
         arrays.append(to_arrow(values, field.type))
@@ -57,7 +57,7 @@ def as_arrow(table: Table, found: Sequence[Sequence[Any]]) -> pa.Table:
 
 
 def _scales(table: Table) -> dict[str, int]:
-    """The number of decimals of each column that is added up."""
+    """The number of decimals of each summed column."""
     schema = totals_table(table).arrow_schema
     return {column.name: schema.field(column.name).type.scale for column in summed(table)}
 
