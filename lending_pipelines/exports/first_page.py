@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from lending_pipelines.exports.charts import drawable
 from lending_pipelines.exports.printed import printed
 from lending_pipelines.reports.book import Chart, Kind, ReportBook, ReportTable
 
@@ -63,29 +64,27 @@ class Figures:
 
 
 def headline_figures(book: ReportBook) -> list[Figures]:
-    """The headline numbers, by currency."""
+    """The headline numbers that are known now or before, by currency."""
     if book.headlines is None:
         return []
     earlier = {row.get("currency"): row for row in book.previous.rows} if book.previous else {}
-    return [
-        Figures(
-            row.get("currency") or "",
-            [
-                Figure(
-                    column.label, column.kind, row[column.name], earlier.get(row.get("currency"), {}).get(column.name)
-                )
-                for column in book.headlines.columns
-                if column.name != "currency"
-            ],
-        )
-        for row in book.headlines.arrow().to_pylist()
-    ]
+    found = []
+    for row in book.headlines.arrow().to_pylist():
+        before = earlier.get(row.get("currency"), {})
+        figures = [
+            Figure(column.label, column.kind, row[column.name], before.get(column.name))
+            for column in book.headlines.columns
+            if column.name != "currency"
+        ]
+        known = [figure for figure in figures if figure.now is not None or figure.before is not None]
+        found.append(Figures(row.get("currency") or "", known))
+    return found
 
 
 def first_charts(book: ReportBook) -> list[tuple[Chart, ReportTable]]:
-    """The first chart that has rows to draw, with its table, and the same chart of a second currency."""
+    """The first chart that has something to draw, with its table, and the same chart of a second currency."""
     tables = {table.title: table for table in book.tables}
-    drawn = [(chart, tables[chart.table]) for chart in book.charts if not tables[chart.table].frame.empty]
+    drawn = [(chart, tables[chart.table]) for chart in book.charts if drawable(chart, tables[chart.table])]
     currencies = [found.currency for found in headline_figures(book)]
     return [found for found in drawn if _family(found[0], currencies) == _family(drawn[0][0], currencies)][:2]
 

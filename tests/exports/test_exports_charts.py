@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from lending_pipelines.exports.charts import GREY, PALETTE, altair_chart, coloured, steps, svg
+from lending_pipelines.exports.charts import GREY, NARROW, PALETTE, altair_chart, coloured, drawable, steps, svg
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 COLUMNS = (
@@ -73,17 +73,57 @@ def test_axes_show_money_short_and_rates_as_percentages():
 
 
 def test_a_day_is_that_day_west_of_greenwich():
+    days = ReportTable("T", COLUMNS, TABLE.frame.assign(on=[date(2025, 2, 1), date(2025, 2, 28)]))
+    chart = Chart("C", "T", "line", "on", ("balance",))
     draw = "import json, sys, vl_convert; print(vl_convert.vegalite_to_svg(json.load(sys.stdin)))"
     drawn = subprocess.run(
         [sys.executable, "-c", draw],
-        input=json.dumps(spec("line", "on", "balance")),
+        input=json.dumps(altair_chart(chart, days).to_dict()),
         env=os.environ | {"TZ": "America/Los_Angeles"},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert ">2025-01-31<" in drawn
+    assert ">2025-02-01<" in drawn
     assert ">2025-02-28<" in drawn
+
+
+def test_month_ends_are_named_by_their_month():
+    for kind in ("line", "bar"):
+        drawn = svg(Chart("C", "T", kind, "on", ("balance",)), TABLE)
+        assert ">2025-01<" in drawn
+        assert ">2025-02<" in drawn
+
+
+def test_bars_with_long_names_lie_on_their_side_and_those_of_periods_stand():
+    frame = TABLE.frame.assign(bucket=["Working capital loan", "Vehicle loan"])
+    long = ReportTable("T", COLUMNS, frame)
+    flat = altair_chart(Chart("C", "T", "bar", "bucket", ("balance",)), long).to_dict()["encoding"]
+    assert (flat["y"]["field"], flat["y"]["sort"], flat["x"]["field"]) == ("x", None, "value")
+    assert ">Working capital loan<" in svg(Chart("C", "T", "bar", "bucket", ("balance",)), long)
+    months = ReportTable("T", COLUMNS, TABLE.frame.assign(bucket=["2025-01-31", "2025-02-28"]))
+    assert (
+        altair_chart(Chart("C", "T", "bar", "bucket", ("balance",)), months).to_dict()["encoding"]["x"]["field"] == "x"
+    )
+
+
+def test_a_chart_of_zeros_is_not_drawable():
+    zeros = ReportTable("T", COLUMNS, TABLE.frame.assign(balance=Decimal("0.00"), late=None))
+    chart = Chart("C", "T", "bar", "on", ("balance", "late"))
+    assert not drawable(chart, zeros)
+    assert drawable(chart, TABLE)
+
+
+def test_names_of_lines_that_end_early_stand_at_the_right_edge_apart():
+    # The second line ends a month before the first, at the same height: its name would stand on the first line.
+    frame = TABLE.frame.assign(balance=Decimal("5.00"), late=[Decimal("5.00"), None])
+    table = ReportTable("T", COLUMNS, frame)
+    layers = altair_chart(Chart("C", "T", "line", "on", ("balance", "late")), table, NARROW).to_dict()
+    names = layers["layer"][-1]
+    assert names["encoding"]["x"] == {"value": NARROW[0]}
+    heights = sorted(row["value"] for row in layers["datasets"][names["data"]["name"]])
+    # 14 pixels of 170 are 14/170 of the largest value, 5.
+    assert heights == [5.0, pytest.approx(5.0 + 5 * 14 / 170)]
 
 
 def test_a_title_of_200_letters_is_wrapped():
