@@ -77,7 +77,11 @@ def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
     Returns number, keys, charged_off (gross), recoveries (received in the period), net_charged_off, average_balance,
     net_charge_off_rate (annualised ÷ average_balance; null when that is 0).
     """
-    days = _within(daily, periods)
+    return losses_of(_within(daily, periods), keys)
+
+
+def losses_of(days: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """The columns of `losses` from days that already have the number and the columns of their period."""
     return _net(days.group_by("number", *keys).agg(**_losses(days)))
 
 

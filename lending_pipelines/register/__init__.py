@@ -1,10 +1,13 @@
-"""The register: the database of portfolios, investors, tape configurations, deliveries, report requests, notifications.
+"""The register: the database of portfolios, investors, tape configurations, deliveries, report requests, alerts,
+notifications.
 
 It is SQLite or PostgreSQL and separate from the servicing database. models.py and the migrations define its schema.
 Each repository (one file per noun) enforces the rules of its tables. Loan numbers are computed in metrics/; the fields
 of tapes and the parameters of reports are defined in tapes/ and reports/.
 """
 
+from lending_pipelines.register.alert_rules import AlertRules
+from lending_pipelines.register.alerts import Alerts
 from lending_pipelines.register.database import Register, RegisterError
 from lending_pipelines.register.intervals import membership, ownership
 from lending_pipelines.register.investors import Investors
@@ -18,6 +21,8 @@ from lending_pipelines.register.tape_deliveries import TapeDeliveries, destinati
 from lending_pipelines.register.tape_faults import TapeFaults
 
 __all__ = [
+    "AlertRules",
+    "Alerts",
     "Investors",
     "LoanList",
     "Notifications",

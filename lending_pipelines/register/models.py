@@ -35,6 +35,7 @@ NotificationType = Literal[
     "restatement",
 ]
 Priority = Literal["low", "normal", "high", "critical"]
+NotificationChannel = Literal["email", "webhook"]
 
 
 class Base(DeclarativeBase):
@@ -53,12 +54,13 @@ class Base(DeclarativeBase):
         str: sa.Text(),
         datetime: UtcDateTime(),
         Decimal: Money(),
+        float: sa.Double(),
         dict[str, Any]: sa.JSON(none_as_null=True),
         list[Any]: sa.JSON(none_as_null=True),
     }
 
 
-def _one_of(name: str, values: Any) -> sa.Enum:
+def one_of(name: str, values: Any) -> sa.Enum:
     """A text column with a CHECK constraint of that name that allows the values of a Literal."""
     return sa.Enum(*get_args(values), name=name, native_enum=False, create_constraint=True, length=40)
 
@@ -75,7 +77,7 @@ class Portfolio(Base):
     name: Mapped[str] = mapped_column(unique=True)
     description: Mapped[str] = mapped_column(default="")
     program_id: Mapped[str | None]
-    status: Mapped[PortfolioStatus] = mapped_column(_one_of("status", PortfolioStatus), default="open")
+    status: Mapped[PortfolioStatus] = mapped_column(one_of("status", PortfolioStatus), default="open")
     criteria: Mapped[dict[str, Any] | None]
     priority: Mapped[int] = mapped_column(default=0)
     opened_on: Mapped[date]
@@ -92,7 +94,7 @@ class PortfolioLoan(Base):
     loan_id: Mapped[str] = mapped_column(primary_key=True, index=True)
     assigned_on: Mapped[date] = mapped_column(primary_key=True)
     removed_on: Mapped[date | None]
-    method: Mapped[AssignmentMethod] = mapped_column(_one_of("method", AssignmentMethod))
+    method: Mapped[AssignmentMethod] = mapped_column(one_of("method", AssignmentMethod))
 
 
 class Investor(Base):
@@ -102,7 +104,7 @@ class Investor(Base):
 
     investor_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]
-    investor_type: Mapped[InvestorType] = mapped_column(_one_of("investor_type", InvestorType))
+    investor_type: Mapped[InvestorType] = mapped_column(one_of("investor_type", InvestorType))
     bank_account: Mapped[str | None]
     phone: Mapped[str | None]
     email: Mapped[str | None]
@@ -164,13 +166,13 @@ class LoanTapeConfig(Base):
     name: Mapped[str] = mapped_column(unique=True)
     portfolio_id: Mapped[str] = mapped_column(sa.ForeignKey("portfolios.portfolio_id"))
     investor_id: Mapped[str | None] = mapped_column(sa.ForeignKey("investors.investor_id"))
-    tape_format: Mapped[TapeFormat] = mapped_column(_one_of("tape_format", TapeFormat))
+    tape_format: Mapped[TapeFormat] = mapped_column(one_of("tape_format", TapeFormat))
     tape_schedule: Mapped[str]
     required_fields: Mapped[list[Any]]
     recipient_email: Mapped[str | None]
     delivery_url: Mapped[str | None]
     business_day_convention: Mapped[BusinessDayConvention] = mapped_column(
-        _one_of("business_day_convention", BusinessDayConvention), default="unadjusted"
+        one_of("business_day_convention", BusinessDayConvention), default="unadjusted"
     )
     holiday_calendar: Mapped[str | None]
     deliver_from: Mapped[date] = mapped_column(default=date.today)
@@ -217,10 +219,10 @@ class TapeDelivery(Base):
     delivery_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     config_id: Mapped[str] = mapped_column(sa.ForeignKey("loan_tape_configs.config_id"))
     business_date: Mapped[date]
-    channel: Mapped[DeliveryChannel] = mapped_column(_one_of("channel", DeliveryChannel))
+    channel: Mapped[DeliveryChannel] = mapped_column(one_of("channel", DeliveryChannel))
     destination: Mapped[str]
     correction: Mapped[int] = mapped_column(default=0)
-    status: Mapped[DeliveryStatus] = mapped_column(_one_of("status", DeliveryStatus), default="pending", index=True)
+    status: Mapped[DeliveryStatus] = mapped_column(one_of("status", DeliveryStatus), default="pending", index=True)
     sha256: Mapped[str | None]
     rows: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -239,10 +241,10 @@ class Report(Base):
 
     report_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     report_type: Mapped[str]
-    status: Mapped[ReportStatus] = mapped_column(_one_of("status", ReportStatus), default="pending", index=True)
+    status: Mapped[ReportStatus] = mapped_column(one_of("status", ReportStatus), default="pending", index=True)
     parameters: Mapped[dict[str, Any]]
     report_data: Mapped[dict[str, Any] | None]
-    output_format: Mapped[OutputFormat] = mapped_column(_one_of("output_format", OutputFormat))
+    output_format: Mapped[OutputFormat] = mapped_column(one_of("output_format", OutputFormat))
     file_url: Mapped[str | None]
     sha256: Mapped[str | None]
     requested_by: Mapped[str]
@@ -253,13 +255,18 @@ class Report(Base):
 
 
 class Notification(Base):
-    """A message to a person or team, and whether it was emailed and read."""
+    """A message to a person or team, and whether it was sent, read and acted on.
+
+    One with an `alert_id` is about an alert; `snapshot` names the row of the table that it is about. `message_id` and
+    `sending_at` are recorded immediately before the message is handed over, `emailed_at` when the server or the webhook
+    has accepted it. One with `sending_at` alone may or may not have arrived, and is not sent again.
+    """
 
     __tablename__ = "notifications"
 
     notification_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    notification_type: Mapped[NotificationType] = mapped_column(_one_of("notification_type", NotificationType))
-    priority: Mapped[Priority] = mapped_column(_one_of("priority", Priority))
+    notification_type: Mapped[NotificationType] = mapped_column(one_of("notification_type", NotificationType))
+    priority: Mapped[Priority] = mapped_column(one_of("priority", Priority))
     recipient: Mapped[str] = mapped_column(index=True)
     subject: Mapped[str]
     body: Mapped[str]
@@ -269,3 +276,12 @@ class Notification(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     emailed_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
+    acted_at: Mapped[datetime | None]
+    alert_id: Mapped[str | None] = mapped_column(index=True)
+    snapshot: Mapped[dict[str, Any] | None]
+    channel: Mapped[NotificationChannel] = mapped_column(one_of("channel", NotificationChannel), default="email")
+    message_id: Mapped[str | None] = mapped_column(index=True)
+    sending_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    error_message: Mapped[str | None]

@@ -1,0 +1,76 @@
+"""The numbers that a rule can watch: the numeric columns of the daily tables that have a row per subject."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lending_pipelines.tables import DERIVED, OPTIONAL, Column, Table
+from lending_pipelines.tables.derived import SCOPES
+from lending_pipelines.tables.schema import MONEY, RATE
+
+Kind = Literal["money", "count", "fraction", "percent", "score"]
+
+_SUBJECT_KEYS = ("business_date", "scope", "scope_id", "manager_id", "currency")
+_SIZES = ("total_balance", "total_outstanding", "principal_outstanding", "opening_principal")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A numeric column of a daily table.
+
+    `keys` are the table's other keys, to which a rule gives a value. `scopes` are the subjects for which the table has
+    rows. `size` is the column with the subject's principal outstanding. A fraction of 0.15 is 15 %, a
+    percent of 15 too; a score has no unit.
+    """
+
+    table: str
+    column: str
+    type: str
+    kind: Kind
+    keys: tuple[str, ...]
+    scopes: tuple[str, ...]
+    size: str | None
+
+    @property
+    def per_manager(self) -> bool:
+        """Whether the table has a row per manager instead of a row per scope."""
+        return self.scopes == ("manager",)
+
+
+def _metrics(table: Table) -> list[Metric]:
+    if not table.daily or "currency" not in table.key:
+        return []
+    if "scope" in table.names:
+        scopes = table.column("scope").values or SCOPES
+    elif "manager_id" in table.names:
+        scopes = ("manager",)
+    else:
+        scopes = ("all",)
+    keys = tuple(name for name in table.key if name not in _SUBJECT_KEYS)
+    size = next((name for name in _SIZES if name in table.names), None)
+    return [
+        Metric(table.name, column.name, column.type, kind, keys, tuple(scopes), size)
+        for column in table.columns
+        if (kind := _kind(column)) is not None
+    ]
+
+
+def _kind(column: Column) -> Kind | None:
+    if column.type == MONEY:
+        return "money"
+    if column.type == "int64":
+        return "count"
+    if column.type == RATE:
+        return "fraction"
+    if column.type == "float64":
+        if column.description.startswith("0 to 100"):
+            return "score"
+        return "percent" if column.description.startswith("percent") else "fraction"
+    return None
+
+
+METRICS: dict[str, Metric] = {
+    f"{metric.table}.{metric.column}": metric
+    for table in (*DERIVED.values(), *OPTIONAL.values())
+    for metric in _metrics(table)
+}
+"""Every number that a rule can watch, by its table.column."""

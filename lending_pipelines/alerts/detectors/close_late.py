@@ -1,0 +1,47 @@
+"""The close of a day is late, or failed."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from lending_pipelines.alerts import words
+from lending_pipelines.alerts.findings import Finding, Judged, Source, Verdict
+from lending_pipelines.alerts.rules import AlertRule
+
+TABLE = "late_closes"
+"""A row while days are not closed: business_date (the last that has ended), first_open, days_open, hours since the end
+of first_open, and failure, why the last close failed (null: it did not)."""
+
+
+def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
+    """A finding while a close failed, or is more hours after the end of its day than the threshold."""
+    rows = source.table(TABLE)
+    found = rows.filter(rows.business_date.isin(days)).to_pyarrow().to_pylist()
+    return {
+        rule.name: Judged(tuple(days), tuple(finding for row in found if (finding := _finding(rule, row))))
+        for rule in rules
+    }
+
+
+def _finding(rule: AlertRule, row: dict[str, Any]) -> Finding | None:
+    hours, failure, first = row["hours"], row["failure"], row["first_open"]
+    if failure is None and hours <= rule.limit:
+        return None
+    days = "1 day is" if row["days_open"] == 1 else f"{row['days_open']} days are"
+    text = f"{days} not closed, from {first}: {hours:,.0f} hours after its end, and {rule.limit:,.0f} are allowed."
+    if failure is not None:
+        text = f"The close failed and {days} not closed, from {first}: {failure}"
+    details = {"advice": words.message(rule, "daily_close", f"{hours:,.0f}", f"{rule.limit:,.0f}", first)}
+    return Finding(
+        rule.name,
+        row["business_date"],
+        "close",
+        "daily_close",
+        rule.topic,
+        rule.severity,
+        float(hours),
+        float(rule.limit),
+        "",
+        text,
+        details,
+    )

@@ -1,0 +1,131 @@
+"""The rows of a metric, as detectors of thresholds and changes compare them. Reading is here, comparing is not."""
+
+import operator as operators
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import reduce
+from typing import Any
+
+from lending_pipelines.alerts.catalogue import Metric
+from lending_pipelines.alerts.findings import Finding, Source
+from lending_pipelines.alerts.rules import AlertRule, Operator
+
+_DECIMALS = 9
+_OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
+    "<": operators.lt,
+    "<=": operators.le,
+    ">": operators.gt,
+    ">=": operators.ge,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The number of one subject on one day; `size` is its principal outstanding, where the table has it."""
+
+    day: date
+    kind: str
+    subject: str
+    currency: str
+    value: Decimal | None
+    size: Decimal | None
+    name: str | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The subject and currency."""
+        return (self.kind, self.subject, self.currency)
+
+    def finding(self, rule: AlertRule, value: Decimal | None, text: str = "", **details: Any) -> Finding:
+        """The rule's finding about this row; without a value it is not known whether the rule holds."""
+        return Finding(
+            rule=rule.name,
+            business_date=self.day,
+            kind=self.kind,
+            subject=self.subject,
+            topic=rule.topic,
+            severity=None if value is None else rule.severity,
+            value=None if value is None else float(value),
+            threshold=float(rule.limit),
+            currency=self.currency,
+            text=text,
+            details=details,
+        )
+
+
+def holds(value: Decimal, operator: Operator | None, limit: Decimal) -> bool:
+    """Whether the comparison holds. Ratios are compared to nine decimals: 0.1 + 0.2 is 0.3."""
+    return _OPERATORS[operator or ">"](value, round(limit, _DECIMALS))
+
+
+class MetricRows:
+    """The rows of all metrics of one table on some days, read once."""
+
+    def __init__(self, source: Source, table: str, rules: Sequence[AlertRule], days: Iterable[date]) -> None:
+        """Raises LendingError when the table was never written."""
+        made = set(source.days(table))
+        self.days = sorted(made.intersection(days))
+        metrics = [rule.measured for rule in rules]
+        rows = source.table(table)
+        wanted = {"business_date", "currency", "scope", "scope_id", "manager_id", "name"}
+        wanted |= {metric.column for metric in metrics} | {metric.size for metric in metrics if metric.size}
+        wanted |= {key for metric in metrics for key in metric.keys}
+        rows = rows.select([name for name in rows.columns if name in wanted])
+        if self.days:
+            rows = rows.filter(rows.business_date.isin(self.days))
+            scopes = sorted({rule.scope for rule in rules})
+            if "scope" in rows.columns:
+                rows = rows.filter(rows.scope.isin(scopes))
+            alternatives = [_where(rows, rule) for rule in rules if rule.where]
+            if alternatives and len(alternatives) == len(rules):
+                rows = rows.filter(reduce(operators.or_, alternatives))
+            self._rows: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
+        else:
+            self._rows = []
+
+    def of(self, rule: AlertRule) -> Iterator[Row]:
+        """The rows that a rule watches, small subjects left out."""
+        metric = rule.measured
+        for row in self._rows:
+            if not _concerns(rule, metric, row):
+                continue
+            value, size = row[metric.column], row[metric.size] if metric.size else None
+            if rule.minimum is not None and (size is None or size < rule.minimum):
+                continue
+            kind, subject = _subject(metric, row)
+            yield Row(row["business_date"], kind, subject, row["currency"], exact(value), size, row.get("name"))
+
+
+def _where(rows: Any, rule: AlertRule) -> Any:
+    return reduce(operators.and_, (rows[name] == value for name, value in rule.where.items()))
+
+
+def _concerns(rule: AlertRule, metric: Metric, row: dict[str, Any]) -> bool:
+    if not metric.per_manager and "scope" in row and row["scope"] != rule.scope:
+        return False
+    if any(row[name] != value for name, value in rule.where.items()):
+        return False
+    return not rule.subjects or _subject(metric, row)[1] in rule.subjects
+
+
+def _subject(metric: Metric, row: dict[str, Any]) -> tuple[str, str]:
+    if metric.per_manager:
+        return "manager", row["manager_id"]
+    return (row["scope"], row["scope_id"]) if "scope" in row else ("all", "*")
+
+
+def exact(value: Any) -> Decimal | None:
+    """A number as a Decimal, doubles to nine decimals; None for null and NaN."""
+    if value is None or value != value:
+        return None
+    return value if isinstance(value, Decimal) else round(Decimal(value), _DECIMALS)
+
+
+def by_table(rules: Sequence[AlertRule]) -> dict[str, list[AlertRule]]:
+    """The rules by the table that they read."""
+    tables: dict[str, list[AlertRule]] = {}
+    for rule in rules:
+        tables.setdefault(rule.measured.table, []).append(rule)
+    return tables

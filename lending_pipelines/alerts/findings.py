@@ -1,0 +1,112 @@
+"""What detectors return: findings of days, the days that could be judged, and rules that could not be judged.
+
+A finding is what a rule says of one subject on one day. How findings of several days become alerts is in life.py.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+
+from lending_pipelines.alerts.rules import AlertRule, Severity
+from lending_pipelines.conventions import Conventions
+
+SEVERITIES: tuple[Severity, ...] = ("warning", "critical")
+"""From the least to the most severe."""
+
+
+class Source(Protocol):
+    """The tables that detectors read."""
+
+    @property
+    def conventions(self) -> Conventions:
+        """The conventions of the run."""
+
+    def table(self, name: str) -> ir.Table:
+        """A table, lazy. Raises LendingError when it was never written."""
+
+    def days(self, name: str) -> Collection[date]:
+        """The business dates for which a daily table was made."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule holds for a subject on a day; or, without a severity, it is not known whether it does.
+
+    `kind` and `subject` name the subject: a scope and its id, a servicing table, a tape. `currency` is empty where the
+    number has none. `value` and `threshold` are in the metric's unit. `text` says in one sentence what is found.
+    `details` are JSON values: loans, names and the earlier value. `ended`: it held on the day and ended on it.
+    """
+
+    rule: str
+    business_date: date
+    kind: str
+    subject: str
+    topic: str
+    severity: Severity | None
+    value: float | None
+    threshold: float | None
+    currency: str = ""
+    text: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    ended: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """The topic and subject: findings with the same key belong to the same alert."""
+        return (self.topic, self.kind, self.subject, self.currency)
+
+    def over(self) -> "Finding":
+        """The same finding, ended on its day."""
+        return replace(self, ended=True)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The days for which a rule was judged, and what it found on them."""
+
+    days: tuple[date, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Why a rule could not be judged on some or all of the days."""
+
+    reason: str
+
+
+Verdict = Judged | Unjudged
+
+
+class Detector(Protocol):
+    """One kind of rule, for a range of days at once."""
+
+    def __call__(self, source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
+        """What each rule, by its name, finds on the days. LendingError when no rule of the kind can be judged."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The verdict of every evaluated rule, by the rule's name."""
+
+    verdicts: Mapping[str, Verdict]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings."""
+        return [
+            found for verdict in self.verdicts.values() if isinstance(verdict, Judged) for found in verdict.findings
+        ]
+
+    @property
+    def judged(self) -> dict[str, tuple[date, ...]]:
+        """The judged days of each rule that could be judged."""
+        return {name: verdict.days for name, verdict in self.verdicts.items() if isinstance(verdict, Judged)}
+
+    @property
+    def unjudged(self) -> dict[str, str]:
+        """Why the other rules could not be judged."""
+        return {name: verdict.reason for name, verdict in self.verdicts.items() if isinstance(verdict, Unjudged)}

@@ -1,0 +1,79 @@
+"""The rules in the register: saving, reading, and checking the names that they use."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.orm import Session
+
+from lending_pipelines.alerts.rules import AlertRule, AlertRuleError, default_rules
+from lending_pipelines.errors import did_you_mean
+from lending_pipelines.known_names import KnownNames
+from lending_pipelines.register import AlertRules, Investors, Portfolios, TapeConfigs
+
+_FIELDS = {
+    "manager": "officer_id",
+    "branch": "branch_id",
+    "program": "program_id",
+    "product": "product_id",
+}
+
+
+def save_rules(session: Session, rules: Iterable[AlertRule]) -> tuple[int, int]:
+    """Save rules by name. Returns how many were added and how many changed."""
+    return AlertRules(session).save((_columns(rule), rule.settings()) for rule in rules)
+
+
+def saved_rules(session: Session) -> dict[str, AlertRule]:
+    """The rules of the register by rule_id. A register that never had rules gets the shipped ones."""
+    if not AlertRules(session).all():
+        save_rules(session, default_rules())
+    return {row.rule_id: AlertRule.model_validate(row.settings) for row in AlertRules(session).all()}
+
+
+def require_names(session: Session, rules: Sequence[AlertRule], names: KnownNames) -> None:
+    """Raise AlertRuleError for the subjects that rules name and that do not exist, all of them at once."""
+    registered = {
+        "portfolio": {each.portfolio_id: each.name for each in Portfolios(session).all()},
+        "investor": {each.investor_id: each.name for each in Investors(session).all()},
+        "tape": {each.name: each.name for each in TapeConfigs(session).all()},
+    }
+    faults: list[str] = []
+    for rule in rules:
+        path = f"rule {rule.name!r}: subjects"
+        if rule.scope in _FIELDS:
+            faults += names.faults([(path, _FIELDS[rule.scope], rule.subjects)])
+        kind = "tape" if rule.detector == "tape_late" else rule.scope
+        if kind in registered:
+            faults += [
+                f"{path}: there is no {kind} {given!r}{_near(given, registered[kind])}"
+                for given in rule.subjects
+                if given not in registered[kind]
+            ]
+        if kind == "all" and rule.subjects:
+            faults.append(f"{path}: scope all has no subjects; write a scope such as branch")
+    if faults:
+        raise AlertRuleError(*faults)
+
+
+def _near(given: str, known: dict[str, str]) -> str:
+    """The end of a message about an id that does not exist; names of things are accepted as hints."""
+    by_name = {name: identity for identity, name in known.items()}
+    if given in by_name:
+        return f": that is the name of {by_name[given]!r}, write the id"
+    return f"; {did_you_mean(given, known)}"
+
+
+def _columns(rule: AlertRule) -> dict[str, object]:
+    plain = (
+        "name",
+        "detector",
+        "metric",
+        "scope",
+        "operator",
+        "severity",
+        "minimum",
+        "window_days",
+        "message",
+        "active",
+    )
+    limit = None if rule.threshold is None else format(rule.limit, "f")
+    return {**{name: getattr(rule, name) for name in plain}, "threshold": limit}

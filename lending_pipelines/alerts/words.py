@@ -1,0 +1,57 @@
+"""Numbers, subjects and findings in words."""
+
+from datetime import date
+from decimal import Decimal
+from string import Template
+
+from lending_pipelines.alerts.catalogue import Kind
+from lending_pipelines.alerts.rules import AlertRule, Operator
+
+_COMPARED: dict[Operator, str] = {"<": "below", "<=": "at or below", ">": "above", ">=": "at or above"}
+_ACRONYMS = {"par": "PAR", "irr": "IRR", "moic": "MOIC"}
+_KINDS = {"all": "the whole book", "manager": "manager", "leader": "team leader"}
+
+
+def number(value: float | Decimal | None, kind: Kind, currency: str = "") -> str:
+    """A number in its unit: 16.20 %, 1,000.50 USD, 45.00."""
+    if value is None:
+        return "unknown"
+    match kind:
+        case "money":
+            return f"{value:,.2f} {currency}".rstrip()
+        case "count":
+            return f"{value:,.0f}"
+        case "fraction":
+            return f"{float(value) * 100:,.2f} %"
+        case "percent":
+            return f"{value:,.2f} %"
+        case _:
+            return f"{value:,.2f}"
+
+
+def label(column: str) -> str:
+    """The name of a column for people: PAR 30, health score."""
+    return " ".join(_ACRONYMS.get(word, word) for word in column.split("_"))
+
+
+def capitalized(text: str) -> str:
+    """The text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def subject(kind: str, identity: str, name: str | None = None) -> str:
+    """A subject for people: portfolio Consumer 2024, manager S-12, the whole book."""
+    if kind == "all":
+        return _KINDS["all"]
+    shown = f"{name} ({identity})" if name and name != identity else identity
+    return f"{kind.replace('_', ' ')} {shown}"
+
+
+def compared(operator: Operator | None) -> str:
+    """An operator in words."""
+    return _COMPARED[operator or ">"]
+
+
+def message(rule: AlertRule, about: str, value: str, threshold: str, day: date) -> str:
+    """The rule's own message, filled; empty without one."""
+    return Template(rule.message).safe_substitute(subject=about, value=value, threshold=threshold, day=day)

@@ -1,0 +1,129 @@
+"""Numbers that only alert rules watch: full installments missed, shares of a scope, and charge-off rates by day.
+
+What a rule makes of them is in alerts/detectors/; the numbers of reports and tables are in the other modules.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.metrics import revenue, schedules
+from lending_pipelines.metrics.money import as_count, money
+from lending_pipelines.metrics.ratios import annualised, ratio
+from lending_pipelines.metrics.scopes import DIMENSIONS
+
+SCOPE_COLUMNS: dict[str, str | None] = {"all": None, "manager": "officer_id", **DIMENSIONS}
+"""Scope → the column of loan_positions that holds its scope_id; None for all loans."""
+
+
+def in_scope(positions: ir.Table, scope: str) -> ir.Table:
+    """The positions that belong to a scope, with scope_id; `*` for all loans."""
+    column = SCOPE_COLUMNS[scope]
+    if column is None:
+        return positions.mutate(scope_id=ibis.literal("*"))
+    return positions.filter(positions[column].notnull()).mutate(scope_id=positions[column])
+
+
+def missed_installments(positions: ir.Table, installments: ir.Table, first: date, last: date) -> ir.Table:
+    """The installments of active loans that are due and of which nothing is settled, on each day.
+
+    Args:
+        positions: Rows of loan_positions on the days first..last.
+        installments: The servicing table.
+        first: The first day.
+        last: The last day.
+
+    Returns:
+        The positions of the loans that missed at least one installment in full, with `missed`, their number.
+    """
+    late = positions.filter(positions.status == "active", positions.past_due_amount > 0)
+    loans = late.select("loan_id").distinct()
+    own = installments.semi_join(loans, "loan_id")
+    due = own.mutate(due=money(own.principal + own.interest))
+    due = due.filter(due.due > 0)
+    before = ibis.window(group_by=["loan_id", "version"], order_by=["due_on", "number"], rows=(None, -1))
+    due = due.mutate(due_before=ibis.coalesce(due.due.sum().over(before), ibis.literal(0)))
+    versions = schedules.versions(own, first, last).select("loan_id", "version", "in_force_from", "in_force_until")
+    due = due.select("loan_id", "version", "due_on", "due_before").inner_join(versions, ["loan_id", "version"])
+    held = late.select("business_date", "loan_id", "settled")
+    rows = held.inner_join(due, "loan_id")
+    rows = rows.filter(
+        rows.in_force_from <= rows.business_date,
+        rows.in_force_until > rows.business_date,
+        rows.due_on <= rows.business_date,
+        rows.due_before >= ibis.greatest(rows.settled, ibis.literal(0)),
+    )
+    counted = rows.group_by("business_date", "loan_id").agg(missed=as_count(rows.count()))
+    return late.inner_join(counted, ["business_date", "loan_id"])
+
+
+def shares(positions: ir.Table, scope: str, by: str) -> ir.Table:
+    """Each group's share of the active principal outstanding of its scope, per day and currency.
+
+    Args:
+        positions: Rows of loan_positions.
+        scope: The scope.
+        by: The column of loan_positions that loans are grouped by. Loans without a value count in the total only.
+
+    Returns:
+        business_date, scope_id, currency, group_id, principal, total and share (a fraction).
+    """
+    rows = in_scope(positions.filter(positions.status == "active"), scope)
+    keys = ["business_date", "scope_id", "currency"]
+    groups = rows.group_by(*keys, group_id=rows[by]).agg(principal=money(rows.principal_outstanding.sum()))
+    groups = groups.mutate(total=money(groups.principal.sum().over(group_by=keys)))
+    groups = groups.filter(groups.group_id.notnull())
+    return groups.mutate(share=ratio(groups.principal, groups.total))
+
+
+def charge_off_rates(positions: ir.Table, scope: str, spans: Sequence[tuple[date, date]]) -> ir.Table:
+    """Annualised charge-off rates over the days after `opening` up to `last`, of the loans that a scope has on `last`.
+
+    They equal those of the report borrowing_base. Rates are null where `opening` is not closed, unless the scope's
+    first loan was disbursed after it.
+
+    Args:
+        positions: loan_positions from the earliest opening on.
+        scope: The scope.
+        spans: The opening and last day of each period.
+
+    Returns:
+        business_date (the last day), scope_id, currency, charge_off_rate and net_charge_off_rate.
+    """
+    periods = ibis.memtable(
+        pa.table(
+            {
+                "number": pa.array(range(len(spans)), pa.int64()),
+                "opening": pa.array([opening for opening, _ in spans], pa.date32()),
+                "last": pa.array([last for _, last in spans], pa.date32()),
+            }
+        )
+    )
+    on_last = in_scope(positions, scope).inner_join(periods, positions.business_date == periods["last"])
+    loans = on_last.select("number", "opening", "last", "loan_id", "scope_id", "currency", "disbursed_on")
+    keys = ["number", "scope_id"]
+    held = positions.select("business_date", "loan_id", *revenue.LOSSES).inner_join(loans, "loan_id")
+    held = held.filter(held.business_date >= held.opening, held.business_date <= held["last"])
+    begun = loans.group_by(*keys).agg(begun=loans.disbursed_on.min())
+    closed = held.group_by(*keys).agg(
+        closed_days=held.business_date.nunique(where=held.business_date > held.opening),
+        opened=held.business_date.min() == held.opening.max(),
+    )
+    daily = held.group_by(*keys, "currency", "business_date", "opening", "last").agg(
+        **{name: money(held[name].sum()) for name in revenue.LOSSES}
+    )
+    rows = daily.inner_join(begun, keys).inner_join(closed, keys)
+    rows = rows.mutate(first=(rows.opening + ibis.interval(days=1)).cast("date"))
+    rows = rows.mutate(days=rows["last"].delta(ibis.greatest(rows["first"], rows.begun), unit="day") + 1)
+    rows = rows.filter(rows.opened | (rows.begun > rows.opening))
+    losses = revenue.losses_of(rows, ["scope_id", "currency", "last"])
+    return losses.select(
+        "scope_id",
+        "currency",
+        "net_charge_off_rate",
+        business_date=losses["last"],
+        charge_off_rate=annualised(losses.charged_off, losses.average_balance, losses.days),
+    )

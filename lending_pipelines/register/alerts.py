@@ -1,0 +1,98 @@
+"""Alerts as rows: listing them, and the steps that people take. When alerts open and resolve is in alerts/life.py."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertRuleRow, AlertState
+from lending_pipelines.register.database import RegisterError
+from lending_pipelines.register.types import utc_now
+
+
+class Alerts:
+    """The alerts, within one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def listed(
+        self,
+        *,
+        states: Sequence[AlertState] = (),
+        severity: str | None = None,
+        subject: str | None = None,
+        rule: str | None = None,
+        limit: int = 1000,
+    ) -> list[Alert]:
+        """Alerts of these states (none named: all), critical ones first, the latest opening first."""
+        query = sa.select(Alert).join(AlertRuleRow, AlertRuleRow.rule_id == Alert.rule_id)
+        if states:
+            query = query.where(Alert.state.in_(states))
+        if severity:
+            query = query.where(Alert.severity == severity)
+        if subject:
+            query = query.where(Alert.subject_id == subject)
+        if rule:
+            query = query.where(AlertRuleRow.name == rule)
+        order = (Alert.severity, Alert.opened_on.desc(), Alert.topic, Alert.subject_id)
+        return list(self._session.scalars(query.order_by(*order).limit(limit)))
+
+    def get(self, alert_id: str) -> Alert:
+        """The alert whose id begins so. Raises RegisterError when none does, or several do."""
+        here = Alert.alert_id.startswith(alert_id, autoescape=True)
+        found = list(self._session.scalars(sa.select(Alert).where(here).limit(2)))
+        if len(found) != 1:
+            what = "there is no alert" if not found or not alert_id else "several alerts begin with"
+            raise RegisterError(f"{what} {alert_id!r}: `lending alerts` lists them")
+        return found[0]
+
+    def events(self, alert_id: str) -> list[AlertEvent]:
+        """The steps of an alert, in order."""
+        query = sa.select(AlertEvent).where(AlertEvent.alert_id == alert_id)
+        return list(self._session.scalars(query.order_by(AlertEvent.business_date, AlertEvent.number)))
+
+    def last_judged(self) -> date | None:
+        """The last business date on which any rule was judged."""
+        return self._session.scalar(sa.select(sa.func.max(AlertDay.business_date)))
+
+    def acknowledge(self, alert_id: str, by: str, reason: str) -> Alert:
+        """Record that somebody works on an alert. Raises RegisterError when it is resolved or a text is missing."""
+        return self._take_step(alert_id, "acknowledged", by, reason, None)
+
+    def snooze(self, alert_id: str, by: str, reason: str, until: date) -> Alert:
+        """Record that nobody is to be notified of an alert up to a business date, unless it gets worse.
+
+        Raises RegisterError when the alert is resolved, a text is missing, or the date has been judged already.
+        """
+        last = self.last_judged()
+        if last is not None and until <= last:
+            raise RegisterError(f"snooze until {until}: {last} is judged already; write a later date")
+        return self._take_step(alert_id, "snoozed", by, reason, until)
+
+    def _take_step(self, alert_id: str, step: str, by: str, reason: str, until: date | None) -> Alert:
+        alert = self.get(alert_id)
+        if alert.state == "resolved":
+            raise RegisterError(f"alert {alert.alert_id} was resolved on {alert.resolved_on}: no step is left to take")
+        if missing := [name for name, text in (("by", by), ("reason", reason)) if not text.strip()]:
+            raise RegisterError(f"{' and '.join(missing)} must not be empty: write who takes the step and why")
+        self._session.add(
+            AlertEvent(
+                alert_id=alert.alert_id,
+                business_date=self.last_judged() or alert.last_on,
+                number=len(self.events(alert.alert_id)),
+                step=step,
+                severity=alert.severity,
+                value=alert.value,
+                by=by.strip(),
+                reason=reason.strip(),
+                until=until,
+                at=utc_now(),
+            )
+        )
+        alert.acknowledged_by, alert.reason, alert.snoozed_until = by.strip(), reason.strip(), until
+        alert.state = "snoozed" if until else "acknowledged"
+        alert.changed_at = utc_now()
+        self._session.flush()
+        return alert
