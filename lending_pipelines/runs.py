@@ -86,6 +86,7 @@ def run_job(
     run_config: Mapping[str, Any] | None = None,
     days: tuple[date, date] | None = None,
     progress: Progress = lambda step, seconds: None,
+    assets: Sequence[str] | None = None,
 ) -> Finished:
     """Run a job to its end, for a range of business dates if it is partitioned.
 
@@ -94,6 +95,7 @@ def run_job(
         run_config: Its run config.
         days: The first and the last business date.
         progress: Called for each finished step.
+        assets: Only these assets of the job; None for all.
 
     Returns:
         The finished run.
@@ -117,6 +119,7 @@ def run_job(
             instance=instance,
             tags=tags,
             run_id=run_id,
+            asset_selection=None if assets is None else [dg.AssetKey(asset) for asset in assets],
             raise_on_error=False,
         )
         if not result.success:

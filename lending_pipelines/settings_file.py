@@ -1,7 +1,7 @@
 """The settings file: a TOML file with the LENDING_* settings of one home, so that every command finds them.
 
-Which settings there are and what their values mean is in settings.py. The file is `lending.toml` in the current folder
-or the nearest folder above it that has one, or the file that LENDING_SETTINGS names.
+Which settings there are and what their values mean is in settings.py. The file is the one that LENDING_SETTINGS names,
+or `lending.toml` in the folder that LENDING_HOME names, in the current folder, or in the nearest folder above it.
 """
 
 import json
@@ -29,7 +29,8 @@ def find_settings_file(environment: Mapping[str, str], folder: Path | None = Non
     if named := environment.get(VARIABLE):
         return Path(named).absolute()
     start = (folder or Path.cwd()).absolute()
-    return next((each / NAME for each in (start, *start.parents) if (each / NAME).is_file()), None)
+    home = [Path(environment["LENDING_HOME"]).absolute()] if environment.get("LENDING_HOME") else []
+    return next((each / NAME for each in (*home, start, *start.parents) if (each / NAME).is_file()), None)
 
 
 def read_settings_file(file: Path, known: Mapping[str, str]) -> dict[str, str]:

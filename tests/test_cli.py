@@ -1,19 +1,16 @@
 """The command `lending`: what it prints, what it leaves, and one line and status 1 for what the user can mend."""
 
 import hashlib
-import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from homes import FIRST, LAST, OPEN, PORTFOLIO, Home
+from homes import FIRST, LAST, OPEN, PORTFOLIO
 from typer.testing import CliRunner
 
 from lending_pipelines.cli import app, main
-from lending_pipelines.cli.demo import MARKER, DemoError, run_demo
-from lending_pipelines.errors import LendingError
 
 LENDING = Path(sys.executable).parent / "lending"
 
@@ -152,50 +149,6 @@ def test_verbose_adds_the_trace_of_what_failed_in_the_run(home, monkeypatch):
     assert "unknown source adapter 'no_such_adapter': set LENDING_SOURCE to one of absee, canonical" in done.stderr
     # Where it happened, which only the run knows.
     assert "in open_source" in done.stderr
-
-
-def test_the_demo_touches_no_home_but_its_own(home, monkeypatch):
-    monkeypatch.delenv("DAGSTER_HOME")
-    before = home.versions()
-
-    with pytest.raises(DemoError, match="has other content: set LENDING_HOME to a new folder"):
-        run_demo(print, lambda step, seconds: None)
-
-    assert home.versions() == before
-    assert not (home.folder / MARKER).exists()
-
-
-def test_the_demo_asks_before_it_deletes_reports_that_it_did_not_make(home, monkeypatch):
-    from lending_pipelines.register import ReportRequests
-
-    monkeypatch.delenv("DAGSTER_HOME")
-    (home.folder / MARKER).touch()
-    with home.register() as session:
-        for who in ("demo", "ann"):
-            report = ReportRequests(session).create("trial_balance", {}, "csv", who)
-            ReportRequests(session).start(report, "run", {})
-            ReportRequests(session).complete(report, file_url=f"/{who}.csv", sha256="0", report_data={})
-    before = home.versions()
-    asked = []
-    monkeypatch.setattr("typer.echo", lambda text, **_: asked.append(text))
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-
-    with pytest.raises(LendingError, match="nothing was changed"):
-        run_demo(print, lambda step, seconds: None)
-
-    assert asked[0].endswith("You made 1 reports there:\n  /ann.csv")
-    assert home.versions() == before
-
-
-@pytest.mark.parametrize("variable", ["LENDING_SERVICING_URL", "LENDING_LAKE", "LENDING_REGISTER_URL", "DAGSTER_HOME"])
-def test_the_demo_is_refused_while_a_variable_points_elsewhere(empty_home: Home, monkeypatch, variable):
-    monkeypatch.delenv("DAGSTER_HOME")
-    monkeypatch.setenv(variable, "elsewhere")
-
-    with pytest.raises(DemoError, match=f"the demo creates its own data: unset {variable} first"):
-        run_demo(print, lambda step, seconds: None)
-
-    assert not empty_home.folder.exists()
 
 
 def test_a_failed_request_is_listed_with_its_reason_and_can_be_asked_again(empty_home, monkeypatch, capsys):

@@ -41,6 +41,15 @@ def test_the_variable_names_a_file_elsewhere(tmp_path):
     assert Settings.from_environment({"LENDING_SETTINGS": str(file)}).lake_url == "s3://bucket/lake"
 
 
+def test_the_file_of_the_home_that_the_environment_names_comes_before_that_of_the_folder(tmp_path, monkeypatch):
+    for folder, lender in ((tmp_path, "Harbour"), (tmp_path / "demo", "Lakeside")):
+        folder.mkdir(exist_ok=True)
+        (folder / NAME).write_text(f'name = "{lender}"\n')
+    monkeypatch.chdir(tmp_path)
+    assert Settings.from_environment({}).lender_name == "Harbour"
+    assert Settings.from_environment({"LENDING_HOME": "demo"}).lender_name == "Lakeside"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

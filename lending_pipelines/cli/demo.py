@@ -1,43 +1,35 @@
 """The demonstration: an invented lender in its own home, closed over its full history, with reports and tapes.
 
-It calls the same functions as the commands.
+It calls the same functions as the commands. Its folder and days are in demo_home.py, what is wrong on purpose in
+demo_faults.py.
 """
 
-import os
-import shutil
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import sqlalchemy as sa
 
-from lending_pipelines.cli.terminal import confirm, register_session
+from lending_pipelines.cli.demo_faults import backdate_payment, correct_ledger_by_hand
+from lending_pipelines.cli.demo_home import REQUESTED_BY
+from lending_pipelines.cli.terminal import opened_lake
 from lending_pipelines.errors import LendingError
 from lending_pipelines.jobs import deliver_run_config
-from lending_pipelines.register import Investors, Portfolios, Register, ReportRequests
-from lending_pipelines.runs import Finished, Progress, run_job, run_report
+from lending_pipelines.register import Investors, Portfolios, Register
+from lending_pipelines.runs import Finished, Progress, RunFailed, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables.sql import servicing_metadata
 from lending_pipelines.tapes import save_tape_config
 
-SPEC = SampleSpec(loans=3000, first=date(2025, 1, 1), last=date(2026, 6, 30), seed=1)
-DYNAMIC, BUYER = "Auto 2025", "Cedar Pension Fund"
-CRITERIA = {
-    "all": [
-        {"field": "product_id", "op": "eq", "value": "P-AUTO"},
-        {"field": "currency", "op": "eq", "value": "USD"},
-        {"field": "disbursed_on", "op": "between", "value": ["2025-01-01", "2025-12-31"]},
-    ]
-}
-SALE = {"portfolio": DYNAMIC, "investor": BUYER, "date": str(SPEC.last), "price": "1500000.00"}
-TAPES = {
-    "Seasoned 2024 monthly": SPEC.last,
-    "Harbour quarterly": SPEC.last,
-    "Auto 2025 yearly": date(2025, 12, 31),
-}
+FUND, BUYER = "Harbour Income Fund", "Cedar Pension Fund"
+HARVEST = "Harvest loans"
 REPORTS = {
     "portfolio_summary": "pdf",
     "delinquency_aging": "xlsx",
@@ -45,107 +37,123 @@ REPORTS = {
     "trial_balance": "xlsx",
     "loan_tape": "csv",
 }
-MARKER = "made-by-lending-demo"
-REQUESTED_BY = "demo"
-_OWN = (
-    "DAGSTER_HOME",
-    "LENDING_LAKE",
-    "LENDING_EXPORTS",
-    "LENDING_SERVICING_URL",
-    "LENDING_REGISTER_URL",
-    "LENDING_SOURCE",
-)
+_SOLD_AT = Decimal("0.98")
+"""The price of the portfolio that is sold, as a share of its balance."""
+
+Say = Callable[[str], None]
 
 
-class DemoError(LendingError):
-    """The demonstration would change something that it did not create."""
+@dataclass(frozen=True)
+class _Plan:
+    """The portfolios and tapes of the demonstration, by its days."""
+
+    first: date
+    last: date
+
+    @property
+    def auto(self) -> str:
+        """The portfolio with a rule: vehicle loans of the last full year."""
+        return f"Auto {self.last.year - 1}"
+
+    @property
+    def tapes(self) -> dict[str, date]:
+        """Each tape with the last day on which it is due. The first one is late."""
+        last = pd.Timestamp(self.last)
+        return {
+            "Harvest monthly": pd.offsets.MonthEnd().rollback(last).date(),
+            "Harbour quarterly": pd.offsets.QuarterEnd().rollback(last).date(),
+            f"{self.auto} yearly": date(self.last.year - 1, 12, 31),
+        }
 
 
-def run_demo(say: Callable[[str], None], progress: Progress, *, yes: bool = False) -> None:
-    """Create the demonstration in LENDING_HOME and print what was made, where, and how long it took.
+@dataclass(frozen=True)
+class _Portfolios:
+    """The ids of the two portfolios, and of the loans in the first."""
+
+    harvest: str
+    auto: str
+    harvest_loans: list[str]
+
+
+def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress) -> None:
+    """Create the demonstration in a new home and print what was made, where, and how long it took.
 
     Args:
+        settings: The settings of the home.
+        spec: The sample.
         say: Prints a line.
         progress: Called for each finished step.
-        yes: Do not ask before reports in LENDING_HOME are deleted.
-
-    Raises:
-        DemoError: LENDING_HOME has other content, or an environment variable points outside it.
     """
-    settings = _own_home(yes=yes)
     started = time.monotonic()
-    say(f"1/6  A lender of {SPEC.loans:,} loans, {SPEC.first} to {SPEC.last}")
-    rows = fill_database(SPEC, settings.servicing_url)
+    plan = _Plan(spec.first, spec.last)
+    say(f"1/6  A lender of {spec.loans:,} loans, {spec.first} to {spec.last}")
+    rows = fill_database(spec, settings.servicing_url)
     say(f"     {sum(rows.values()):,} rows in {len(rows)} tables")
     say("2/6  Two portfolios (one with a rule), two investors and three loan tapes")
-    _register(settings)
+    portfolios = _register(settings, plan)
+    with _servicing(settings) as connection:
+        wrong = [correct_ledger_by_hand(connection, spec.last, portfolios.harvest_loans[0])]
     say("3/6  The daily close of all days, in one run")
-    closed = run_job("daily_close", days=(SPEC.first, SPEC.last), progress=progress)
+    closed = run_job("daily_close", days=(spec.first, spec.last), progress=progress)
     for warning in closed.warnings:
         say(f"     warning: {warning}")
-    say("4/6  Delivery of the last tapes to folders")
-    for tape, day in TAPES.items():
-        run_job("deliver_tape", deliver_run_config(tape, day, failed=True), progress=progress)
+    say("4/6  Delivery of the last tapes to folders, and a payment that makes one of them late")
+    late, *on_time = plan.tapes
+    for tape in on_time:
+        run_job("deliver_tape", deliver_run_config(tape, plan.tapes[tape], failed=True), progress=progress)
+    with _servicing(settings) as connection:
+        loan_id = _repaying(portfolios.harvest, plan.tapes[late])
+        wrong.append(backdate_payment(connection, loan_id, plan.tapes[late]))
+    run_job("sync", progress=progress, assets=["transactions"])
+    wrong.append(_deliver_late(late, plan.tapes[late], progress))
     say("5/6  The sale of a portfolio at the end of the last day")
-    run_job("sell_portfolio", {"ops": {"sell": {"config": SALE}}}, progress=progress)
+    run_job("sell_portfolio", {"ops": {"sell": {"config": _sale(portfolios.auto, plan)}}}, progress=progress)
     say("6/6  Reports")
     files = {
         report_type: run_report(report_type, {}, output_format, requested_by=REQUESTED_BY, progress=progress)["file"]
         for report_type, output_format in REPORTS.items()
     }
-    _summarise(say, settings, closed, files)
+    _summarise(say, settings, plan, closed, files)
+    say("\nWrong on purpose, so that you see what it looks like:")
+    for line in wrong:
+        say(f"  {line}")
+    say(f"`LENDING_HOME={settings.home} lending status` shows them, and the asset close_summary in the UI.")
     say(f"\nDone in {time.monotonic() - started:.0f} s.")
     say("`make ui` opens Dagster on http://127.0.0.1:3000 with this data.")
 
 
-def _own_home(*, yes: bool) -> Settings:
-    if elsewhere := [name for name in _OWN if os.environ.get(name)]:
-        raise DemoError(f"the demo creates its own data: unset {', '.join(elsewhere)} first")
-    settings = Settings.from_environment()
-    if settings.home.exists() and any(settings.home.iterdir()) and not (settings.home / MARKER).exists():
-        raise DemoError(f"{settings.home} has other content: set LENDING_HOME to a new folder for the demo")
-    if reports := _own_reports(settings):
-        what = f"The demo deletes {settings.home} and creates it again. You made {len(reports)} reports there:"
-        confirm(what, [f"  {each}" for each in reports], yes=yes)
-    shutil.rmtree(settings.home, ignore_errors=True)
-    settings.home.mkdir(parents=True)
-    (settings.home / MARKER).touch()
-    return settings
+@contextmanager
+def _servicing(settings: Settings) -> Iterator[sa.Connection]:
+    """A transaction in the servicing database."""
+    engine = sa.create_engine(settings.servicing_url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
-def _own_reports(settings: Settings) -> list[str]:
-    """The reports in the home that the demo did not make."""
-    if not (settings.home / "register.db").exists():
-        return []
-    with register_session() as session:
-        found = ReportRequests(session).recent("completed", sys.maxsize)
-        return [str(report.file_url) for report in found if report.requested_by != REQUESTED_BY]
-
-
-def _register(settings: Settings) -> None:
-    """Add a portfolio of the first product's loans, half of them sold to a fund, and a portfolio with a rule.
+def _register(settings: Settings, plan: _Plan) -> _Portfolios:
+    """Add a portfolio of harvest loans, half of them sold to a fund, and a portfolio with a rule.
 
     Also adds the investor who buys the second portfolio, and monthly, quarterly and yearly tapes.
     """
     loans = servicing_metadata().tables["loans"]
-    engine = sa.create_engine(settings.servicing_url)
-    with engine.connect() as connection:
-        query = sa.select(loans.c.loan_id).where(loans.c.disbursed_on <= SPEC.first).order_by(loans.c.loan_id)
-        first_product = sa.select(sa.func.min(loans.c.product_id)).scalar_subquery()
-        loan_ids = connection.execute(query.where(loans.c.product_id == first_product)).scalars().all()
-    engine.dispose()
+    with _servicing(settings) as connection:
+        query = sa.select(loans.c.loan_id).where(loans.c.disbursed_on <= plan.first).order_by(loans.c.loan_id)
+        loan_ids = connection.execute(query.where(loans.c.product_id == "P-AGRI")).scalars().all()
     register = Register(settings.register_url)
     register.upgrade()
     with register.session() as session:
-        portfolio = Portfolios(session).create("Seasoned 2024", SPEC.first).portfolio_id
-        Portfolios(session).assign(portfolio, loan_ids, SPEC.first)
-        investor = Investors(session).create("Harbour Income Fund", "fund").investor_id
-        Investors(session).assign(investor, [(loan_id, None) for loan_id in loan_ids[::2]], date(2025, 7, 1))
-        auto = Portfolios(session).create(DYNAMIC, SPEC.first, criteria=CRITERIA).portfolio_id
+        portfolio = Portfolios(session).create(HARVEST, plan.first).portfolio_id
+        Portfolios(session).assign(portfolio, loan_ids, plan.first)
+        investor = Investors(session).create(FUND, "fund").investor_id
+        Investors(session).assign(investor, [(loan_id, None) for loan_id in loan_ids[::2]], plan.first)
+        auto = Portfolios(session).create(plan.auto, plan.first, criteria=_rule(plan)).portfolio_id
         Investors(session).create(BUYER, "institutional")
         monthly, quarterly, yearly = (
             (tape, {"deliver_from": day, "delivery_url": str(settings.home / "delivered" / tape)})
-            for tape, day in TAPES.items()
+            for tape, day in plan.tapes.items()
         )
         save_tape_config(session, monthly[0], portfolio, tape_schedule="monthly", **monthly[1])
         of_fund = {"investor_id": investor, "tape_schedule": "quarterly", "tape_format": "xlsx"}
@@ -153,9 +161,48 @@ def _register(settings: Settings) -> None:
         by_standard = {"template": "sec_schedule_al_auto_loans", "tape_format": "xml", "tape_schedule": "0 0 31 12 *"}
         save_tape_config(session, yearly[0], auto, **by_standard, **yearly[1])
     register.dispose()
+    return _Portfolios(portfolio, auto, list(loan_ids))
 
 
-def _summarise(say: Callable[[str], None], settings: Settings, closed: Finished, files: dict[str, str]) -> None:
+def _rule(plan: _Plan) -> dict[str, Any]:
+    year = plan.last.year - 1
+    return {
+        "all": [
+            {"field": "product_id", "op": "eq", "value": "P-AUTO"},
+            {"field": "currency", "op": "eq", "value": "USD"},
+            {"field": "disbursed_on", "op": "between", "value": [f"{year}-01-01", f"{year}-12-31"]},
+        ]
+    }
+
+
+def _repaying(portfolio_id: str, day: date) -> str:
+    """The first loan of a portfolio that no investor has bought and that owed at least 1,000.00 on a day."""
+    with opened_lake() as lake:
+        rows = lake.table("loan_positions", day, day)
+        rows = rows.filter(rows.portfolio_id == portfolio_id, rows.investor_id.isnull(), rows.status == "active")
+        return rows.filter(rows.principal_outstanding >= 1000).loan_id.min().to_pyarrow().as_py()
+
+
+def _deliver_late(tape: str, day: date, progress: Progress) -> str:
+    """Try to deliver a tape that is out of date. Returns what was done."""
+    try:
+        run_job("deliver_tape", deliver_run_config(tape, day, failed=True), progress=progress)
+    except RunFailed:
+        return f"Tape: {tape!r} of {day} is late: it waits until that day is closed again."
+    raise LendingError(f"tape {tape!r} of {day} was delivered, although its day is out of date")
+
+
+def _sale(portfolio_id: str, plan: _Plan) -> dict[str, str]:
+    """The sale of the portfolio with a rule, for a share of its balance."""
+    with opened_lake() as lake:
+        rows = lake.table("loan_positions", plan.last, plan.last)
+        rows = rows.filter(rows.portfolio_id == portfolio_id)
+        balance = rows.principal_outstanding.sum().to_pyarrow().as_py()
+    price = (balance * _SOLD_AT).quantize(Decimal("0.01"))
+    return {"portfolio": plan.auto, "investor": BUYER, "date": str(plan.last), "price": str(price)}
+
+
+def _summarise(say: Say, settings: Settings, plan: _Plan, closed: Finished, files: dict[str, str]) -> None:
     say(f"\n{'table':<24}{'rows':>12}{'seconds':>10}")
     for table, metadata in closed.metadata.items():
         if "seconds" in metadata:
@@ -167,7 +214,7 @@ def _summarise(say: Callable[[str], None], settings: Settings, closed: Finished,
     tapes = list(Path(settings.exports_url).glob("tapes/**/*.manifest.json"))
     say(f"\nlake      {settings.lake_url}")
     say(f"tapes     {len(tapes)} in {settings.exports_url}/tapes")
-    for tape, day in TAPES.items():
+    for tape, day in list(plan.tapes.items())[1:]:
         say(f"delivered {tape:<28} of {day} to {settings.home / 'delivered' / tape}")
     for report_type, file in files.items():
         say(f"report    {report_type:<20} {file}")

@@ -124,7 +124,7 @@ class Sales:
             .where(PortfolioSale.undone_at.is_(None))
             .order_by(PortfolioSale.sale_date, Portfolio.name)
         )
-        return [row._tuple() for row in self._session.execute(query)]
+        return [(*row,) for row in self._session.execute(query)]
 
     def of_portfolio(self, name: str) -> PortfolioSale:
         """The sale in force of the portfolio with that name. Raises RegisterError when there is none."""

@@ -49,6 +49,7 @@ class Accruals:
     """Totals per product, currency and day, from the day before the spec's first day to its last."""
 
     def __init__(self, spec: SampleSpec) -> None:
+        self._last_moment = spec.last_moment
         self._days = np.arange(spec.first_day - 1, spec.last_day + 1)
         self._totals = np.zeros((4, len(PRODUCTS) * len(CURRENCIES), len(self._days)), dtype=np.int64)
 
@@ -87,7 +88,7 @@ class Accruals:
             entry=np.repeat(np.arange(1, days * groups + 1), kinds),
             account=np.tile(accounts, days * groups),
             day=day,
-            posted=moment(day + 1, 7_200),
+            posted=np.minimum(moment(day + 1, 7_200), self._last_moment),
             debit=lines.reshape(-1),
             currency=np.tile(np.repeat(np.arange(groups) % len(CURRENCIES), kinds), days),
         ).table("A", "interest accrual")

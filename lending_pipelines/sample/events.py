@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from lending_pipelines.sample.columns import (
-    DAY_MICROSECONDS,
     Ints,
     days,
     ids,
@@ -130,12 +129,7 @@ def posting_times(events: Events, spec: SampleSpec, random: np.random.Generator)
     seconds = np.where(same_day, random.integers(7 * 3600, 22 * 3600, size), random.integers(600, 19_800, size))
     backdated = (random.random(size) < _BACKDATED_SHARE) & (events.kind == REPAYMENT) & ~events.undone
     lag = np.where(backdated, random.integers(3, 26, size), np.where(same_day, 0, 1))
-    return np.minimum(moment(events.day + lag, seconds), last_moment(spec))
-
-
-def last_moment(spec: SampleSpec) -> int:
-    """05:45 UTC on the morning after the last day: nothing is known later."""
-    return (spec.last_day + 1) * DAY_MICROSECONDS + 20_700 * 1_000_000
+    return np.minimum(moment(events.day + lag, seconds), spec.last_moment)
 
 
 def transactions_table(

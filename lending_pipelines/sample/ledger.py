@@ -1,6 +1,7 @@
 """The sample lender's general ledger: its accounts, the entry of each transaction, and funding and running costs.
 
-Fees are income when cash comes in. The daily accrual of interest is in accruals.py.
+A warehouse facility funds the loans: disbursements are drawn on it, and collections repay it. Capital and a term loan
+pay for the running costs. Fees are income when cash comes in. The daily accrual of interest is in accruals.py.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from lending_pipelines.sample.lender import CURRENCIES
 from lending_pipelines.sample.spec import SampleSpec
 from lending_pipelines.tables.servicing import TRANSACTION_TYPES
 
-ASSETS, BANK, SETTLEMENT, PRINCIPAL, INTEREST_RECEIVABLE = "1000", "1010", "1020", "1100", "1200"
-LIABILITIES, BORROWINGS, UNEARNED = "2000", "2100", "2200"
+ASSETS, BANK, PRINCIPAL, INTEREST_RECEIVABLE = "1000", "1010", "1100", "1200"
+LIABILITIES, TERM_LOAN, FACILITY, UNEARNED = "2000", "2100", "2110", "2200"
 EQUITY, CAPITAL = "3000", "3100"
 INCOME, INTEREST_INCOME, FEE_INCOME, FEES_CAPITALIZED, RECOVERIES = "4000", "4100", "4200", "4210", "4300"
 EXPENSES, CHARGED_OFF, INTEREST_LOST, INTEREST_WAIVED, FORGIVEN = "5000", "5100", "5110", "5120", "5130"
@@ -24,11 +25,11 @@ STAFF_COSTS, OTHER_COSTS, FUNDING_COSTS = "5200", "5210", "5220"
 _ACCOUNTS = (
     (ASSETS, "Assets", "asset", None, None),
     (BANK, "Operating bank account", "asset", ASSETS, None),
-    (SETTLEMENT, "Loan settlement account", "asset", ASSETS, "cash"),
     (PRINCIPAL, "Loans to borrowers, principal", "asset", ASSETS, "principal"),
     (INTEREST_RECEIVABLE, "Interest receivable", "asset", ASSETS, "interest_receivable"),
     (LIABILITIES, "Liabilities", "liability", None, None),
-    (BORROWINGS, "Borrowings", "liability", LIABILITIES, None),
+    (TERM_LOAN, "Term loan", "liability", LIABILITIES, None),
+    (FACILITY, "Warehouse facility, drawn less repaid", "liability", LIABILITIES, "cash"),
     (UNEARNED, "Interest received and not yet earned", "liability", LIABILITIES, None),
     (EQUITY, "Equity", "equity", None, None),
     (CAPITAL, "Paid-in capital", "equity", EQUITY, None),
@@ -50,10 +51,10 @@ CODES = [account[0] for account in _ACCOUNTS]
 
 # By transaction type, the lines of its entry: account, and the debit as multiples of (principal, interest, fees).
 _POSTINGS = {
-    "disbursement": [(PRINCIPAL, 1, 0, 0), (SETTLEMENT, -1, 0, 0)],
+    "disbursement": [(PRINCIPAL, 1, 0, 0), (FACILITY, -1, 0, 0)],
     "capitalization": [(PRINCIPAL, 0, 1, 1), (INTEREST_RECEIVABLE, 0, -1, 0), (FEES_CAPITALIZED, 0, 0, -1)],
     "repayment": [
-        (SETTLEMENT, 1, 1, 1),
+        (FACILITY, 1, 1, 1),
         (PRINCIPAL, -1, 0, 0),
         (INTEREST_RECEIVABLE, 0, -1, 0),
         (FEE_INCOME, 0, 0, -1),
@@ -70,12 +71,12 @@ _POSTINGS = {
         (PRINCIPAL, -1, 0, 0),
         (INTEREST_RECEIVABLE, 0, -1, 0),
     ],
-    "recovery": [(SETTLEMENT, 1, 1, 1), (RECOVERIES, -1, -1, -1)],
+    "recovery": [(FACILITY, 1, 1, 1), (RECOVERIES, -1, -1, -1)],
     "refund": [
         (PRINCIPAL, 1, 0, 0),
         (INTEREST_RECEIVABLE, 0, 1, 0),
         (FEE_INCOME, 0, 0, 1),
-        (SETTLEMENT, -1, -1, -1),
+        (FACILITY, -1, -1, -1),
     ],
 }
 _POSTINGS["write_off"] = _POSTINGS["charge_off"]
@@ -160,7 +161,10 @@ def transaction_entries(events: Events, posted: Ints, numbers: Ints, loan_ids: p
 
 
 def house_entries(spec: SampleSpec) -> pa.Table:
-    """Funding at the start of the history, and running costs and interest on borrowings on each month's last day."""
+    """Capital and a term loan at the start of the history; running costs and interest on each month's last day.
+
+    The term loan is the total of these costs, so that the bank account ends with the capital.
+    """
     random = spec.random("house")
     start = np.datetime64(spec.history_day, "D").astype("datetime64[M]")
     months = np.arange(start, np.datetime64(spec.last_day + 1, "D").astype("datetime64[M]"))
@@ -169,14 +173,15 @@ def house_entries(spec: SampleSpec) -> pa.Table:
     scale = spec.loans * 100_000
     for currency, share in enumerate((95, 5)):
         capital = scale * share // 100
-        lines.append(
-            (spec.history_day, currency, [(BANK, capital * 4), (CAPITAL, -capital), (BORROWINGS, -3 * capital)])
-        )
+        spent = 0
         for end in ends.tolist():
             staff, other = (int(capital * random.uniform(0.002, 0.003)) for _ in range(2))
-            funding = capital * 3 * 5 // 1200
-            costs = [(STAFF_COSTS, staff), (OTHER_COSTS, other), (FUNDING_COSTS, funding)]
-            lines.append((end, currency, [*costs, (BANK, -staff - other - funding)]))
+            interest = capital * 3 * 5 // 1200
+            costs = [(STAFF_COSTS, staff), (OTHER_COSTS, other), (FUNDING_COSTS, interest)]
+            lines.append((end, currency, [*costs, (BANK, -staff - other - interest)]))
+            spent += staff + other + interest
+        funding = [(BANK, capital + spent), (CAPITAL, -capital), (TERM_LOAN, -spent)]
+        lines.append((spec.history_day, currency, funding))
     flat = [
         (number, CODES.index(account), day, debit, currency)
         for number, (day, currency, entry) in enumerate(sorted(lines), start=1)

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.sample.columns import DAY_MICROSECONDS
 
 EPOCH = date(1970, 1, 1)
 EARLIEST = date(1980, 1, 1)
@@ -24,7 +25,7 @@ class SampleError(LendingError):
 class SampleSpec:
     """A sample of `loans` loans whose ledger ties out on every day of [first, last]; the same spec gives the same rows.
 
-    The data is as it stood on the morning after `last`. SampleError says which value cannot be used.
+    The data is as it stood when `last` ended, in UTC. SampleError says which value cannot be used.
     """
 
     loans: int
@@ -53,6 +54,11 @@ class SampleSpec:
     def last_day(self) -> int:
         """The last day, in days since 1970."""
         return (self.last - EPOCH).days
+
+    @property
+    def last_moment(self) -> int:
+        """The last second of the last day, in microseconds since 1970: nothing is known later."""
+        return (self.last_day + 1) * DAY_MICROSECONDS - 1_000_000
 
     @property
     def history_day(self) -> int:

@@ -214,15 +214,27 @@ def test_modifications_move_the_terms_that_their_type_says(rows):
         assert (row["after_principal"] < row["before_principal"]) == (row["type"] == "principal_forgiveness")
 
 
+def test_no_account_has_its_balance_on_the_wrong_side(rows):
+    """Assets and expenses end in debit, liabilities, equity and income in credit, in each currency."""
+    types = {row["account_code"]: row["account_type"] for row in rows["gl_accounts"]}
+    balances: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for line in rows["journal_lines"]:
+        balances[line["account_code"], line["currency"]] += line["debit"] - line["credit"]
+    for (account, currency), balance in balances.items():
+        assert balance >= 0 if types[account] in ("asset", "expense") else balance <= 0, (account, currency, balance)
+    # 1,500 loans: 1,500,000.00 of capital, 95 % of it in USD. It is what is left in the bank (1010).
+    assert (balances["1010", "USD"], balances["1010", "EUR"]) == (Decimal(1_425_000), Decimal(75_000))
+
+
 def test_nothing_is_known_or_counts_after_the_end(rows):
-    morning = datetime.combine(SPEC.last + timedelta(days=1), time(6))
+    end = datetime.combine(SPEC.last + timedelta(days=1), time())
     for name, column in [("transactions", "effective_on"), ("journal_lines", "entry_date")]:
         assert max(row[column] for row in rows[name]) == SPEC.last
     for name, table in SERVICING.items():
         for column in table.columns:
             values = [row[column.name] for row in rows[name] if row[column.name] is not None]
             if column.type == "timestamp(6)":
-                assert max(values) < morning, (name, column.name)
+                assert max(values) < end, (name, column.name)
             if column.type == "date" and column.name not in ("due_on", "first_due_on", "matures_on"):
                 assert max(values, default=SPEC.last) <= SPEC.last, (name, column.name)
     assert all(row["updated_at"] >= row["posted_at"] for row in rows["loans"])

@@ -1,0 +1,87 @@
+"""What is wrong on purpose in the demonstration, so that a newcomer sees what faults look like.
+
+Each function writes rows into the servicing database as a servicing system would, and returns a line that says what it
+did. All other rows come from sample/.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from lending_pipelines.sample.ledger import FACILITY, OTHER_COSTS, PRINCIPAL
+from lending_pipelines.tables.sql import servicing_metadata
+
+_CORRECTED, _PAID = Decimal("275.00"), Decimal("150.00")
+_BACKDATED_BY = timedelta(days=10)
+
+
+def correct_ledger_by_hand(connection: sa.Connection, last: date, loan_id: str) -> str:
+    """Post an entry against a loan's principal that no transaction explains, two days before the last day.
+
+    Returns:
+        What was done.
+    """
+    day = last - timedelta(days=2)
+    posted_at = datetime.combine(day, time(16))
+    _post(connection, "M000000001", loan_id, posted_at, day, OTHER_COSTS, PRINCIPAL, _CORRECTED, memo="correction")
+    return f"Ledger: an entry of {day} takes {_CORRECTED} off the principal of {loan_id}, and no transaction does."
+
+
+def backdate_payment(connection: sa.Connection, loan_id: str, tape_day: date) -> str:
+    """Post a payment now, with its journal entry, that counts from before the tape's day.
+
+    Returns:
+        What was done.
+    """
+    transaction_id, day = "T-BACKDATED", tape_day - _BACKDATED_BY
+    # A payment that is to be news must be posted after the close.
+    posted_at = datetime.now(UTC).replace(tzinfo=None)
+    row = {
+        "transaction_id": transaction_id,
+        "loan_id": loan_id,
+        "type": "repayment",
+        "effective_on": day,
+        "posted_at": posted_at,
+        "amount": _PAID,
+        "principal": _PAID,
+        "interest": Decimal(0),
+        "fees": Decimal(0),
+        "channel": "cash",
+    }
+    connection.execute(servicing_metadata().tables["transactions"].insert(), row)
+    entry = {"transaction_id": transaction_id, "memo": "repayment"}
+    _post(connection, "J-BACKDATED", loan_id, posted_at, day, FACILITY, PRINCIPAL, _PAID, **entry)
+    return f"Payment: {_PAID} on {loan_id} was posted after the close, with {day} as its date."
+
+
+def _post(
+    connection: sa.Connection,
+    entry_id: str,
+    loan_id: str,
+    posted_at: datetime,
+    day: date,
+    debited: str,
+    credited: str,
+    amount: Decimal,
+    **columns: Any,
+) -> None:
+    """Insert a journal entry of two lines in the loan's currency."""
+    tables = servicing_metadata().tables
+    loans = tables["loans"]
+    currency = connection.scalar(sa.select(loans.c.currency).where(loans.c.loan_id == loan_id))
+    common = {
+        "entry_id": entry_id,
+        "entry_date": day,
+        "posted_at": posted_at,
+        "currency": currency,
+        "loan_id": loan_id,
+        **columns,
+    }
+    lines = [(debited, amount, Decimal(0)), (credited, Decimal(0), amount)]
+    rows = [
+        {**common, "line_no": number, "account_code": account, "debit": debit, "credit": credit}
+        for number, (account, debit, credit) in enumerate(lines, start=1)
+    ]
+    connection.execute(tables["journal_lines"].insert(), rows)
