@@ -1,13 +1,13 @@
-"""JSON text of values in the engines, written by the engine's own JSON function."""
+"""Converts values to JSON text with the engine's own JSON function."""
 
 import ibis
 import ibis.expr.types as ir
 
 
 def as_json(value: ir.Value) -> ir.StringValue:
-    """The value (a struct, or an array of them) as JSON: text escaped, decimals as numbers to the last digit.
+    """A struct, or an array of structs, as JSON: text is escaped, and decimals are exact numbers.
 
-    Both engines have it under this name. Spark leaves out fields that are null unless its session says otherwise.
+    Both engines have a function of this name. Spark leaves out null fields unless its session is configured otherwise.
     """
 
     @ibis.udf.scalar.builtin(name="to_json", signature=((value.type(),), "json"))

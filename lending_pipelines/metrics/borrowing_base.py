@@ -1,6 +1,6 @@
-"""The borrowing base: what of a book is eligible, what of it is concentrated, and what may be borrowed against it.
+"""The borrowing base: the eligible principal of a book, its excess concentrations, and the amount that can be borrowed.
 
-The rules are in facility.py.
+facility.py defines the rules.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from lending_pipelines.metrics.timeline import as_date
 from lending_pipelines.tables.schema import MONEY, RATE
 
 NOT_ACTIVE = "not_active"
-"""The reason of loans that are closed, charged off or pending; it comes before every rule."""
+"""The reason for loans that are closed, charged off or pending. It takes precedence over every rule."""
 
 NOT_RECORDED = "not recorded"
 
-# Wide enough for every amount, narrow enough that the product with a share is exact on every engine.
+# Wide enough for every amount, and narrow enough for an exact product with a share on every engine.
 _AMOUNT, _SHARE = "decimal(20, 4)", "decimal(5, 4)"
 _GROUPS = {
     "borrower": "borrower_id",
@@ -56,17 +56,19 @@ _TESTS: dict[str, Callable[[ir.Table, Any, ir.DateScalar], ir.BooleanValue]] = {
 
 
 def limits_of(rules: Eligibility) -> dict[str, Any]:
-    """The rules that ask for something, by name, in the order in which loans are held against them."""
+    """The rules with a limit, by name, in the order in which loans are tested."""
     return {name: value for name, value in rules if value is not None and value is not False and value != ()}
 
 
 def collateral(
     positions: ir.Table, loans: ir.Table, modifications: ir.Table, rules: FacilityRules, day: date
 ) -> ir.Table:
-    """The rows of loan_positions of a day with what the facility makes of each loan.
+    """Test each loan of a day against the facility's rules.
 
-    Adds region, ineligible_by (the first rule that it breaks, NOT_ACTIVE, or null), eligible (its principal outstanding
-    if it is eligible, else 0), per concentration limit `excess_<n>`, and counted (eligible less every excess).
+    Returns:
+        The rows of loan_positions of the day with these columns: region; ineligible_by, the first rule that the loan
+        breaks, NOT_ACTIVE, or null; eligible, the principal outstanding if it is eligible, else 0; `excess_<n>` for
+        each concentration limit; and counted, eligible less every excess.
     """
     modified = modifications.filter(modifications.effective_on <= day).select("loan_id").distinct()
     rows = positions.left_join(loans.select("loan_id", "region", "credit_score", "collateral_value"), "loan_id").drop(
@@ -88,10 +90,10 @@ def collateral(
 
 
 def _limited(rows: ir.Table, limit: ConcentrationLimit, excess: str) -> ir.Table:
-    """The rows with what of each loan exceeds the limit, and counted without it.
+    """Apply a concentration limit: add the excess of each loan, and subtract it from `counted`.
 
-    Loans fill their group's limit in order of days past due, the least late first, and then of loan_id; what is over
-    is the excess. What an earlier limit left out is not counted again.
+    Loans fill the limit of their group in order of days past due, fewest first, then by loan_id. The amount above the
+    limit is the excess. An amount excluded by an earlier limit does not count.
     """
     group = _group(rows, limit)
     order = [rows.days_past_due, rows.loan_id]
@@ -118,8 +120,11 @@ def share_of(amount: ir.DecimalValue, share: Decimal) -> ir.DecimalValue:
 
 
 def ineligibles(rows: ir.Table) -> ir.Table:
-    """`collateral` rows that are ineligible: currency, ineligible_by, loan_count, principal_outstanding, share (of all
-    principal outstanding)."""
+    """Sum the ineligible loans of `collateral` by reason.
+
+    Returns:
+        currency, ineligible_by, loan_count, principal_outstanding, and share, the part of all principal outstanding.
+    """
     sums = rows.group_by("currency", "ineligible_by").agg(
         loan_count=as_count(rows.count()), principal_outstanding=money(rows.principal_outstanding.sum())
     )
@@ -129,15 +134,16 @@ def ineligibles(rows: ir.Table) -> ir.Table:
 
 
 def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table | None:
-    """The `top` largest groups of every limit and currency of `collateral` rows, and each that is over its limit.
+    """The `top` largest groups of each limit and currency in `collateral`, and all groups above their limit.
 
-    Returns limit_number, currency, group, loan_count, eligible, share (of what is eligible), limit_amount, excess, and
-    groups, the number of groups that there are; None when the rules have no limits.
+    Returns:
+        limit_number, currency, group, loan_count, eligible, share (of eligible principal), limit_amount, excess, and
+        groups, the number of all groups. None if the rules have no limits.
     """
-    held = rows.filter(rows.ineligible_by.isnull())
+    eligible_rows = rows.filter(rows.ineligible_by.isnull())
     parts = []
     for number, limit in enumerate(rules.concentration_limits):
-        grouped = held.mutate(group=_group(held, limit))
+        grouped = eligible_rows.mutate(group=_group(eligible_rows, limit))
         if limit.only:
             grouped = grouped.filter(grouped.group.isin(limit.only))
         sums = grouped.group_by("currency", "group").agg(
@@ -166,12 +172,18 @@ def concentrations(rows: ir.Table, rules: FacilityRules, top: int) -> ir.Table |
 
 
 def base(rows: ir.Table, rules: FacilityRules, amounts: ir.Table) -> ir.Table:
-    """What may be borrowed per currency against `collateral` rows; `amounts` has currency, commitment, outstanding.
+    """The borrowing base per currency from `collateral`.
 
-    Returns currency, loan_count, principal_outstanding, ineligible_loans, ineligible, eligible_loans, eligible, excess,
-    net_eligible, borrowing_base (advance rate × net_eligible), commitment, maximum_advance (the lower of the two),
-    outstanding, availability (maximum_advance - outstanding; null when the latter is), utilisation (outstanding ÷
-    maximum_advance). A currency with an amount and no loans has a base of 0.
+    Args:
+        rows: The result of `collateral`.
+        rules: The facility's rules.
+        amounts: currency, commitment, outstanding.
+
+    Returns:
+        currency, loan_count, principal_outstanding, ineligible_loans, ineligible, eligible_loans, eligible, excess,
+        net_eligible, borrowing_base (advance rate × net_eligible), commitment, maximum_advance (the lower of the two),
+        outstanding, availability (maximum_advance − outstanding, null if outstanding is null), and utilisation
+        (outstanding ÷ maximum_advance). A currency with an amount but no loans has a base of 0.
     """
     ineligible = rows.ineligible_by.notnull()
     sums = rows.group_by("currency").agg(

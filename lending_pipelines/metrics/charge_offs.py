@@ -29,11 +29,12 @@ _RELEVANT = ("disbursement", "capitalization", "waiver", "repayment", "refund", 
 
 
 def effects(transactions: ir.Table, last: date) -> ir.Table:
-    """The effects of charge-offs on a loan's transactions by `last`, day by day.
+    """The effects of charge-offs on a loan's transactions by `last`, for each day with an effect.
 
-    Returns, for loans with charge-offs: loan_id; on (a day with an effect); principal, interest and fees that become
-    recoveries on it; not_taken, the principal of charge-offs above the principal outstanding; and charged_off_on, the
-    day from which the loan is fully charged off (null: it is not).
+    Returns:
+        For loans with charge-offs: loan_id; on, the day; principal, interest and fees that become recoveries on that
+        day; not_taken, the principal of charge-offs above the principal outstanding; and charged_off_on, the day from
+        which the loan is fully charged off (null if it is not).
     """
     charged_off = transactions.filter(transactions.type.isin(events.CHARGE_OFFS)).select("loan_id").distinct()
     rows = events.signed(transactions, last, lambda rows: rows.semi_join(charged_off, "loan_id"))
@@ -98,7 +99,7 @@ def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
 
 @dataclass
 class _Booked:
-    """Σ of what is in force of one day and type, in cents; `number` is how many transactions are."""
+    """The sums in cents of the transactions in force of one day and type; `number` is their count."""
 
     number: int = 0
     principal: int = 0
@@ -108,7 +109,7 @@ class _Booked:
 
 @dataclass(frozen=True)
 class _Effect:
-    """What charge-offs have changed by a day, in cents, and since when the loan is wholly charged off."""
+    """The effects of charge-offs by a day in cents, and the day from which the loan is fully charged off."""
 
     principal: int = 0
     interest: int = 0
@@ -124,7 +125,7 @@ _DATES, _COUNTS = "array<date>", "array<int64>"
     signature=((_DATES, _DATES, "array<string>", _COUNTS, _COUNTS, _COUNTS, _COUNTS), _EFFECTS),
 )
 def _follow(on, root_on, type, sign, principal, interest, fees):
-    """Per row (a loan): its transactions → what its charge-offs change on each day on which they change anything."""
+    """For each row (a loan): the effects of its charge-offs on its transactions, for each day with an effect."""
     loans = zip(*(column.to_pylist() for column in (on, root_on, type, sign, principal, interest, fees)), strict=True)
     return pa.array([list(_changes(sorted(zip(*loan, strict=True)))) for loan in loans], type=_EFFECTS.to_pyarrow())
 
@@ -155,7 +156,7 @@ def _changes(transactions: list[tuple]) -> Iterator[dict]:
 
 
 def _as_they_stand(booked: dict[date, dict[str, _Booked]]) -> _Effect:
-    """The effect of a loan's charge-offs, its transactions followed from the first day to the last."""
+    """The effects of a loan's charge-offs, from its transactions in order of days."""
     outstanding, principal, interest, fees, not_taken = 0, 0, 0, 0, 0
     since, any_before = None, False
     for day in sorted(booked):

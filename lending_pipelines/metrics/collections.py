@@ -1,7 +1,7 @@
-"""Collections: whom collectors reached, what was promised and kept, and which late loans became current again.
+"""Collections: contacts of collectors, promises made and kept, and past due loans that became current again.
 
-Each kind of work is a table of its own (`contacts`, `promises`, `cures`), so that a source that keeps only some of them
-has no numbers for the others, rather than zeros. `performance` adds them up per collector and queue.
+Each activity has its own table (`contacts`, `promises`, `cures`), so that missing data of a source is null, not zero.
+`performance` sums them per collector and queue.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ MEASURES = (
     "late_loans",
     "cured_loans",
 )
-"""What is counted."""
+"""The counts of `performance`."""
 
 RATES = {
     "contact_rate": ("right_party_contacts", "contacts"),
@@ -33,22 +33,28 @@ RATES = {
     "kept_rate": ("promises_kept", "promises_due"),
     "cure_rate": ("cured_loans", "late_loans"),
 }
-"""Rate → what it is a share of what: fractions, null where the latter is 0."""
+"""The numerator and denominator of each rate. Rates are fractions, and null if the denominator is 0."""
 
 _WORKER = ("collector_id", "queue")
 _ONE = ibis.literal(1, "int64")
 
 
 def contacts(collection_contacts: ir.Table, first: date, last: date, timezone: str) -> ir.Table:
-    """The attempts made in the days first..last of the zone: collector_id, queue, contacts, right_party_contacts."""
+    """Contact attempts on the days first..last of the time zone, per collector and queue.
+
+    Returns:
+        collector_id, queue, contacts, right_party_contacts.
+    """
     made = collection_contacts.filter(instants.on_days(collection_contacts.contacted_at, first, last, timezone))
     return made.select(*_WORKER, contacts=_ONE, right_party_contacts=_flag(made.outcome == "right_party"))
 
 
 def promises(promises_to_pay: ir.Table, first: date, last: date) -> ir.Table:
-    """The promises made or due in the days first..last: collector_id, queue, promises, promises_due, promises_kept.
+    """Promises made or due on the days first..last, per collector and queue.
 
-    Of those due, kept are the ones kept by the last day.
+    Returns:
+        collector_id, queue, promises (made), promises_due, and promises_kept, the due promises that were kept by the
+        last day.
     """
     made = promises_to_pay.promised_on.between(first, last)
     due = promises_to_pay.due_on.between(first, last)
@@ -58,11 +64,16 @@ def promises(promises_to_pay: ir.Table, first: date, last: date) -> ir.Table:
 
 
 def cures(collection_assignments: ir.Table, positions: ir.Table, opening: date, last: date) -> ir.Table:
-    """The loans assigned at the end of the day `opening` that were late then: collector_id, queue, late_loans,
-    cured_loans.
+    """Past due loans that became current again, per collector and queue.
 
-    Cured are those active and not past due at the end of `last`, as in the cure rates of aging_transitions. `positions`
-    is loan_positions with both days.
+    Args:
+        collection_assignments: The table collection_assignments.
+        positions: loan_positions of both days.
+        opening: The day at whose end the loans are assigned and past due.
+        last: The day at whose end cured loans are active and not past due, as in the cure rates of aging_transitions.
+
+    Returns:
+        collector_id, queue, late_loans, cured_loans.
     """
     assigned = timeline.intervals(collection_assignments, "assigned_on", "released_on", _WORKER, opening, opening)
     late = positions.filter(positions.business_date == opening, delinquent(positions.days_past_due))
@@ -75,18 +86,21 @@ def cures(collection_assignments: ir.Table, positions: ir.Table, opening: date, 
 
 
 def performance(work: Sequence[ir.Table], *by: str) -> ir.Table:
-    """Σ of MEASURES, and RATES, per `by` (of collector_id and queue; none: one row in all).
+    """Sum MEASURES and compute RATES.
 
-    `work` are tables of `contacts`, `promises` and `cures`; what belongs to one that is not given is null.
+    Args:
+        work: The results of `contacts`, `promises` and `cures`. The measures of a missing one are null.
+        *by: collector_id, queue or both. Without any, the result is one row.
     """
     sums = add_up(work, dict.fromkeys(MEASURES, "int64"), *by)
     return sums.mutate(**{rate: ratio(sums[part], sums[of]) for rate, (part, of) in RATES.items()})
 
 
 def promised_amounts(promises_to_pay: ir.Table, loans: ir.Table, first: date, last: date) -> ir.Table:
-    """The promises due in the days first..last and those of them kept by the last day, per currency of the loan.
+    """The promises due on the days first..last, and those of them kept by the last day, per currency of the loan.
 
-    Columns: currency, promises_due, amount_due, promises_kept, amount_kept, kept_amount_rate (a share of amount_due).
+    Returns:
+        currency, promises_due, amount_due, promises_kept, amount_kept, and kept_amount_rate (amount_kept ÷ amount_due).
     """
     due = promises_to_pay.filter(promises_to_pay.due_on.between(first, last))
     due = due.left_join(loans.select("loan_id", "currency"), "loan_id")

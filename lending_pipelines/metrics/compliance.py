@@ -1,4 +1,4 @@
-"""Compliance: how many checks of the lender's rules passed."""
+"""Compliance: the number of passed checks of the lender's rules."""
 
 import ibis.expr.types as ir
 
@@ -7,7 +7,11 @@ from lending_pipelines.metrics.ratios import ratio
 
 
 def pass_rates(compliance_checks: ir.Table, *by: str) -> ir.Table:
-    """Per `by` (none: one row in all) of the checks: checks, passed_checks, failed_checks, pass_rate (a fraction)."""
+    """Count checks per `by`; without it, the result is one row.
+
+    Returns:
+        The columns `by`, checks, passed_checks, failed_checks, pass_rate (a fraction).
+    """
     sums = compliance_checks.agg(
         checks=compliance_checks.count(),
         passed_checks=as_count(compliance_checks.passed.cast("int64").sum().fill_null(0)),

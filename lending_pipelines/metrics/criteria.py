@@ -1,5 +1,7 @@
-"""The rules of dynamic portfolios as predicates. What a rule may say is in lending_pipelines.criteria; what follows
-from it, in assignments.py."""
+"""Evaluates the rules of dynamic portfolios as Ibis predicates.
+
+lending_pipelines.criteria defines what a rule can say. assignments.py decides which loans join a portfolio.
+"""
 
 from collections.abc import Callable
 from functools import reduce
@@ -11,7 +13,7 @@ import ibis.expr.types as ir
 from lending_pipelines.criteria import FIELDS, Condition, Group, Operator, Value
 
 SOURCES = ("loans", "borrowers", "products")
-"""The tables that a rule looks at."""
+"""The tables that a rule reads."""
 
 _COMPARE: dict[Operator, Callable[[ir.Column, list[ir.Scalar]], ir.BooleanColumn]] = {
     "eq": lambda field, values: field == values[0],
@@ -27,7 +29,7 @@ _COMPARE: dict[Operator, Callable[[ir.Column, list[ir.Scalar]], ir.BooleanColumn
 
 
 def terms(read: Callable[[str], ir.Table]) -> ir.Table:
-    """Every loan with every field that a rule can be on; `read` gives each of SOURCES by name."""
+    """Every loan with all fields that a rule can use; `read` returns each of SOURCES by name."""
     loans = read("loans")
     loans = loans.left_join(
         read("borrowers").select("borrower_id", "segment"), "borrower_id", rname="{name}_of_borrower"
@@ -37,7 +39,7 @@ def terms(read: Callable[[str], ir.Table]) -> ir.Table:
 
 
 def predicate(rule: Group | Condition, loans: ir.Table) -> ir.BooleanColumn:
-    """Whether a loan of `loans` (see `terms`) is meant; one that lacks a field meets no condition on it."""
+    """Whether a loan of `terms` matches the rule. A loan without a value for a field matches no condition on it."""
     return _holds(rule, loans).fill_null(False)
 
 
@@ -48,5 +50,5 @@ def _holds(rule: Group | Condition, loans: ir.Table) -> ir.BooleanColumn:
 
 
 def _literal(value: Value, field: str) -> ir.Scalar:
-    # Cast besides: Ibis takes the narrowest decimal that a literal fits.
+    # Also cast the literal, because Ibis uses the narrowest decimal type that fits it.
     return ibis.literal(value, FIELDS[field].type)

@@ -134,11 +134,18 @@ def _opening_days(day: ir.DateColumn, conventions: Conventions, months: int | No
 def aging_transitions(
     positions: ir.Table, first: date, last: date, conventions: Conventions, months: int | None = None
 ) -> ir.Table:
-    """The table aging_transitions for the days first..last, over the transition step or that many months.
+    """The table aging_transitions for the days first..last.
 
-    `positions` holds those days and their `opening_day`s; a day whose opening day is not there has no rows. A loan
-    counts in the scopes that it was in on the opening day; `new` are the loans active in a scope on the day that were
-    not active in it on the opening day; `sold` are those that went to an investor in between.
+    A loan counts in the scopes that it belonged to on the opening day. `new` counts loans that are active in a scope on
+    the day but were not on the opening day. `sold` counts loans that were sold to an investor in between.
+
+    Args:
+        positions: loan_positions of the days and of their opening days (`opening_day`). A day whose opening day is
+            missing has no rows.
+        first: The first day.
+        last: The last day.
+        conventions: They define the buckets and the transition step.
+        months: Months between opening day and day, instead of the transition step.
     """
     days = positions.filter(positions.business_date >= first, positions.business_date <= last)
     opening_days = positions.select(from_date="business_date").distinct()

@@ -67,8 +67,9 @@ def signed(transactions: ir.Table, last: date, only: Callable[[ir.Table], ir.Tab
         only: A filter. Filter with it instead of on the result: the engine can then push the filter down.
 
     Returns:
-        loan_id, type and channel (of the root, the transaction done or reversed), on (own effective_on), root_on (the
-        root's effective_on), is_reversal, sign (+1 or -1), and unsigned principal, interest, fees and amount.
+        loan_id; type and channel of the root, which is the transaction made or reversed; on, the row's own
+        effective_on; root_on, the root's effective_on; is_reversal; sign (+1 or −1); and unsigned principal, interest,
+        fees and amount.
     """
     return ibis.union(_plain(only(transactions), last), only(reversals(transactions, last)))
 
@@ -135,7 +136,7 @@ def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
         drawn_last=signed.on.max(where=drawn),
     )
     if first == last:
-        # Every change counts on the one day, so there is no running sum.
+        # All changes count on the one day, so no running sum is needed.
         return changes
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
     return changes.select(

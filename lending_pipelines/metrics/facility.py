@@ -1,7 +1,7 @@
 """The rules of a borrowing facility as configuration: eligibility, concentration limits, advance rate, covenants.
 
-What the rules make of a book is in borrowing_base.py; where they are read from is the caller's. The defaults are
-those of an ordinary consumer-loan facility and stand in for an agreement, which names its own.
+borrowing_base.py applies the rules. The caller reads them from a file. The defaults are those of a typical
+consumer-loan facility; replace them with the terms of the agreement.
 """
 
 from decimal import Decimal
@@ -26,7 +26,7 @@ class _Rules(BaseModel):
 
 
 class Eligibility(_Rules):
-    """Which active loans may be borrowed against. A loan of which a rule's fact is not recorded breaks the rule."""
+    """The rules for eligible loans. A loan without a recorded value for a rule is not eligible."""
 
     currencies: tuple[str, ...] = Field((), description="The loan's currency is one of these; none named: any.")
     max_days_past_due: int | None = Field(30, ge=0, description="Days past due, at most.")
@@ -49,7 +49,7 @@ class Eligibility(_Rules):
 
 
 class ConcentrationLimit(_Rules):
-    """How much of what is eligible one borrower, product, … may be; loans without one are a group of their own."""
+    """The largest share of eligible principal of one group, such as a borrower. Loans without a value form a group."""
 
     by: Grouping = Field(description="What loans are grouped by.")
     max_share: Decimal = Field(
@@ -59,7 +59,7 @@ class ConcentrationLimit(_Rules):
 
 
 class Covenant(_Rules):
-    """A trigger on the whole book of the facility: one of `max` and `min`."""
+    """A limit on the book of the facility: either `max` or `min`."""
 
     metric: Metric = Field(description="What is watched.")
     max: Decimal | None = Field(None, description="It is breached above this.")
@@ -73,11 +73,11 @@ class Covenant(_Rules):
 
     @property
     def limit(self) -> float:
-        """The bound that is given."""
+        """The value of the limit."""
         return float(self.min or 0) if self.max is None else float(self.max)
 
     def headroom(self, actual: float | None) -> float | None:
-        """How far the actual value is within the limit; negative when it is breached, null when it is not known."""
+        """The distance of the actual value to the limit: negative if it is breached, null if the value is unknown."""
         if actual is None:
             return None
         return actual - self.limit if self.max is None else self.limit - actual
@@ -89,7 +89,7 @@ class Covenant(_Rules):
 
 
 class FacilityRules(_Rules):
-    """What a facility lends against which loans."""
+    """All rules of a facility."""
 
     advance_rate: Decimal = Field(
         Decimal("0.85"), gt=0, le=1, decimal_places=4, description="The share of net eligible principal that is lent."

@@ -1,7 +1,7 @@
-"""The lender's days as instants: a day ends at midnight in the lender's time zone, and instants are stored in UTC.
+"""Business dates as timestamps: a day ends at midnight in the lender's time zone, and timestamps are stored in UTC.
 
-Every comparison of an instant with a business date goes through here, so that both engines get plain UTC instants and
-need no time zones of their own.
+Every comparison of a timestamp with a business date uses this module. Both engines then get plain UTC timestamps and
+need no time zones.
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ import pyarrow as pa
 
 
 def ends_at(day: date, timezone: str) -> datetime:
-    """The instant at which the day ends in the zone, in UTC without a zone; the next day begins at it."""
+    """The end of the day in the time zone, as a UTC timestamp without a zone. The next day begins at it."""
     midnight = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(timezone))
     return midnight.astimezone(UTC).replace(tzinfo=None)
 
 
 def calendar(days: Iterable[date], timezone: str) -> ir.Table:
-    """A row for each day: business_date, and ends_at, the instant at which it ends in the zone (UTC)."""
+    """A row per day: business_date, and ends_at, the end of the day in the time zone, in UTC."""
     dates = sorted(set(days))
     columns = {
         "business_date": pa.array(dates, pa.date32()),
@@ -30,6 +30,6 @@ def calendar(days: Iterable[date], timezone: str) -> ir.Table:
 
 
 def on_days(instant: ir.TimestampColumn, first: date, last: date, timezone: str) -> ir.BooleanColumn:
-    """Whether the instant (UTC) lies in the days first..last of the zone."""
+    """Whether the UTC timestamp is in the days first..last of the time zone."""
     begins, ends = ends_at(first - timedelta(days=1), timezone), ends_at(last, timezone)
     return (instant >= ibis.literal(begins, "timestamp(6)")) & (instant < ibis.literal(ends, "timestamp(6)"))

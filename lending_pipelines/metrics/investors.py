@@ -25,14 +25,23 @@ _KINDS = ("purchase_price", "collected", "resold_for")
 
 
 def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
-    """What each investor earned by each of the days first..last, per currency.
+    """The returns of each investor by each of the days first..last, per currency.
 
-    `positions` is loan_positions of those days; `read` gives each of SOURCES by name. Returns business_date,
-    investor_id, currency, name, loan_count (owned on the day), purchase_price (paid by then), collected (repayments -
-    refunds + recoveries while owned), resold_for, residual (principal outstanding + interest receivable of the loans
-    owned on the day), profit (collected + resold_for + residual - purchase_price), irr, irr_with_residual (XIRR of
-    prices out and the rest in), irr_reason, and moic ((collected + resold_for) ÷ purchase_price). An investor with a
-    loan whose price, paid or received, is not recorded has collected and residual, and no profit, rate or multiple.
+    An investor with a loan whose purchase or resale price is not recorded has collected and residual, but no profit,
+    rate or multiple.
+
+    Args:
+        positions: loan_positions of the days.
+        read: Returns each table of SOURCES by name.
+        first: The first day.
+        last: The last day.
+
+    Returns:
+        business_date, investor_id, currency, name, loan_count (owned on the day), purchase_price (paid by then),
+        collected (repayments − refunds + recoveries while owned), resold_for, residual (principal outstanding +
+        interest receivable of the loans owned on the day), profit (collected + resold_for + residual − purchase_price),
+        irr, irr_with_residual (XIRR of paid prices and received cash), irr_reason, and moic ((collected + resold_for) ÷
+        purchase_price).
     """
     flows = _flows(read, last)
     day = positions.select("business_date").distinct()
@@ -77,22 +86,22 @@ def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first
 
 
 def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
-    """What every investor paid and received up to the last day, by kind: scope_id, currency, on, since, …
+    """The cash flows of every investor up to the last day by kind: scope_id, currency, on, since, …
 
-    `on` is the date of the cash, `since` the first business date that counts it.
+    `on` is the date of the cash. `since` is the first business date that counts it.
     """
     currencies = read("loans").select("loan_id", "currency")
-    held = read("loan_ownership").inner_join(currencies, "loan_id").filter(lambda t: t.assigned_on <= last)
-    bought = _payment(held, _day_before(held.assigned_on), held.assigned_on, purchase_price=held.purchase_price)
-    next_owner = held.select("loan_id", removed_on="assigned_on", sale_price="purchase_price")
-    left = held.drop("purchase_price").inner_join(next_owner, ["loan_id", "removed_on"])
+    owned = read("loan_ownership").inner_join(currencies, "loan_id").filter(lambda t: t.assigned_on <= last)
+    bought = _payment(owned, _day_before(owned.assigned_on), owned.assigned_on, purchase_price=owned.purchase_price)
+    next_owner = owned.select("loan_id", removed_on="assigned_on", sale_price="purchase_price")
+    left = owned.drop("purchase_price").inner_join(next_owner, ["loan_id", "removed_on"])
     resold = _payment(left, _day_before(left.removed_on), left.removed_on, resold_for=left.sale_price)
     signed = events.signed(read("transactions"), last)
-    # The lender pays disbursements, whoever owns the loan.
-    paid = returns.cash_flows(signed.filter(signed.type != "disbursement")).inner_join(held, "loan_id")
+    # The lender pays disbursements, also of loans owned by an investor.
+    paid = returns.cash_flows(signed.filter(signed.type != "disbursement")).inner_join(owned, "loan_id")
     paid = paid.filter(paid.on >= paid.assigned_on, paid.removed_on.isnull() | (paid.on < paid.removed_on))
     collected = _payment(paid, paid.on, paid.on, collected=paid.amount)
-    # A row a date, before the days multiply the rows.
+    # Sum per date before the join with days multiplies the rows.
     return _added_up(ibis.union(bought, resold, collected), "scope_id", "currency", "on", "since")
 
 
@@ -101,14 +110,14 @@ def _day_before(day: ir.DateColumn) -> ir.DateColumn:
 
 
 def _added_up(flows: ir.Table, *keys: str) -> ir.Table:
-    """The flows per key; how many payments are unpriced stays a count."""
+    """Sum the flows per key; the number of payments without a price stays a count."""
     return flows.group_by(*keys).agg(
         **{kind: money(flows[kind].sum()) for kind in _KINDS}, unpriced=as_count(flows.unpriced.sum())
     )
 
 
 def _payment(rows: ir.Table, on: ir.DateColumn, since: ir.DateColumn, **amount: ir.DecimalColumn) -> ir.Table:
-    """The rows as flows of one kind; one without an amount counts as unpriced."""
+    """The rows as flows of one kind. A row without an amount counts as unpriced."""
     ((kind, value),) = amount.items()
     nothing = dict.fromkeys(_KINDS, ZERO)
     return rows.select(
@@ -122,7 +131,7 @@ def _payment(rows: ir.Table, on: ir.DateColumn, since: ir.DateColumn, **amount: 
 
 
 def _changes(flows: ir.Table, first: date) -> ir.Table:
-    """The flows as returns.irr_by_day takes them: prices out, the rest in."""
+    """The flows as input of returns.irr_by_day: prices paid are negative, the others positive."""
     return flows.select(
         "scope_id",
         "currency",

@@ -17,8 +17,9 @@ LOANS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Control:
-    """What is controlled: the sign in which it is shown (1: debit − credit, −1: credit − debit), whatever the type of
-    its accounts, and the same total of a row of loan_positions."""
+    """A total that a ledger account controls: its sign (1: debit − credit, −1: credit − debit), regardless of the
+    account's type, and the same total from a row of loan_positions.
+    """
 
     sign: int
     total: Callable[[ir.Table], ir.DecimalColumn]
@@ -72,10 +73,11 @@ def ledger_tieouts(
     first: date,
     last: date,
 ) -> ir.Table:
-    """The table ledger_tieouts for the days first..last: control accounts against loan positions.
+    """The table ledger_tieouts for the days first..last: control accounts compared with loan positions.
 
-    Only controls that the chart of accounts has; `loans` lists, largest first, the loans whose own ledger balance
-    differs (loan_id null: ledger lines that name no loan), as JSON objects with ledger, subledger and difference.
+    Only controls with an account in the chart of accounts are compared. `loans` is JSON: objects with loan_id, ledger,
+    subledger and difference of the loans whose own ledger balance differs, largest difference first. loan_id is null
+    for ledger lines without a loan.
     """
     subledger = _subledger_by_loan(positions, gl_accounts)
     keys = ["business_date", "control_for", "currency"]
@@ -106,7 +108,7 @@ def _controls(gl_accounts: ir.Table) -> ir.Table:
 
 
 def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
-    """business_date, control_for, currency, loan_id, amount: of the controls that the chart of accounts has."""
+    """business_date, control_for, currency, loan_id and amount, for the controls in the chart of accounts."""
     parts = [
         positions.select(
             "business_date", "currency", "loan_id", control_for=ibis.literal(control), amount=what.total(positions)

@@ -1,4 +1,4 @@
-"""Modifications of loan terms: how many of each type, the terms before and after, and how many loans went bad again."""
+"""Modifications of loan terms: number per type, terms before and after, and loans that defaulted again."""
 
 from datetime import date
 
@@ -9,10 +9,10 @@ from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.ratios import ratio
 
 RATES = ("rate", "term")
-"""The terms that are averaged over the modifications that record them before and after."""
+"""The terms that are averaged over modifications with values before and after."""
 
 AMOUNTS = ("payment", "principal")
-"""The terms that are added up over the modifications that record them before and after."""
+"""The terms that are summed over modifications with values before and after."""
 
 
 def latest_first(modifications: ir.Table, *keys: str) -> ir.IntegerColumn:
@@ -27,11 +27,12 @@ def latest_first(modifications: ir.Table, *keys: str) -> ir.IntegerColumn:
 
 
 def terms_by_type(modifications: ir.Table, loans: ir.Table) -> ir.Table:
-    """Volume and terms per type and currency of the loan.
+    """Number and terms of modifications per type and currency of the loan.
 
-    Columns: type, currency, modifications, loans, the averages before_rate, after_rate (annual fractions), before_term,
-    after_term (payments), the sums before_payment, after_payment, before_principal, after_principal (money), and
-    principal_change. A term that no modification of the type records both before and after is null.
+    Returns:
+        type; currency; modifications; loans; the averages before_rate and after_rate (annual fractions), before_term
+        and after_term (payments); the sums before_payment, after_payment, before_principal and after_principal (money);
+        and principal_change. A term is null if no modification of the type has values before and after.
     """
     rows = modifications.left_join(loans.select("loan_id", "currency"), "loan_id")
     measures: dict[str, ir.Value] = {"modifications": rows.count(), "loans": rows.loan_id.nunique()}
@@ -45,22 +46,28 @@ def terms_by_type(modifications: ir.Table, loans: ir.Table) -> ir.Table:
 
 
 def outcomes(modifications: ir.Table, positions: ir.Table, last: date, redefault_days: int) -> ir.Table:
-    """Where each modified loan stands on `last`, by its latest modification in `modifications`.
+    """The state of each modified loan on `last`, by its latest modification.
 
-    Columns: loan_id, type, modified_month (`2025-01`), currency, exposure (principal outstanding and charged off),
-    redefaulted: the loan is charged off, or active and at least `redefault_days` past due. `positions` is
-    loan_positions; a loan that it does not have on that day has no row.
+    Args:
+        modifications: Rows of the table modifications.
+        positions: loan_positions. A loan without a position on that day has no row.
+        last: The day.
+        redefault_days: The days past due from which an active loan counts as redefaulted.
+
+    Returns:
+        loan_id, type, modified_month (`2025-01`), currency, exposure (principal outstanding and charged off), and
+        redefaulted: whether the loan is charged off, or active and at least `redefault_days` past due.
     """
     of_loans = modifications.mutate(place=latest_first(modifications)).filter(lambda rows: rows.place == 0)
-    held = positions.filter(positions.business_date == last)
-    late = (held.status == "active") & (held.days_past_due >= redefault_days)
-    held = held.select(
+    on_last = positions.filter(positions.business_date == last)
+    late = (on_last.status == "active") & (on_last.days_past_due >= redefault_days)
+    on_last = on_last.select(
         "loan_id",
         "currency",
-        exposure=money(held.principal_outstanding + held.principal_charged_off),
-        redefaulted=(held.status == "charged_off") | late,
+        exposure=money(on_last.principal_outstanding + on_last.principal_charged_off),
+        redefaulted=(on_last.status == "charged_off") | late,
     )
-    rows = of_loans.inner_join(held, "loan_id")
+    rows = of_loans.inner_join(on_last, "loan_id")
     return rows.select(
         "loan_id",
         "type",
@@ -72,10 +79,11 @@ def outcomes(modifications: ir.Table, positions: ir.Table, last: date, redefault
 
 
 def redefaults(outcomes: ir.Table, *by: str) -> ir.Table:
-    """How many of the modified loans went bad again, per `by`, currency among them.
+    """Redefaulted loans per `by`, which includes currency.
 
-    Columns: `by`, modified_loans, redefaulted_loans, redefault_rate, exposure, redefaulted_exposure (money),
-    redefault_exposure_rate.
+    Returns:
+        The columns `by`, modified_loans, redefaulted_loans, redefault_rate, exposure, redefaulted_exposure (money),
+        redefault_exposure_rate.
     """
     sums = outcomes.group_by(*by).agg(
         modified_loans=outcomes.count(),

@@ -1,7 +1,7 @@
-"""Money and counts in the engines: exact to the last cent, and of one type each.
+"""Types of money and counts in the engines, exact to the cent.
 
-Engines widen sums and differences, check products of narrow decimals for overflow, and divide as floats. What an amount
-means is said where it is computed; ratios, which are floats, are in ratios.py.
+Engines widen the type of sums and differences, check products of narrow decimals for overflow, and divide as floats.
+ratios.py has ratios, which are floats.
 """
 
 from decimal import Decimal
@@ -18,25 +18,25 @@ _CENT = ibis.literal(Decimal("0.01"), MONEY)
 
 
 def money(amount: ir.DecimalValue) -> ir.DecimalValue:
-    """The amount in the tables' money type; an amount out of its range is an error.
+    """The amount in the tables' money type. An amount out of range is an error.
 
-    Through a wider type, because Ibis drops a cast to the type that it believes the amount to have already.
+    The cast uses a wider type first, because Ibis drops a cast to the type that it has inferred.
     """
     return wide(amount).cast(MONEY)
 
 
 def wide(amount: ir.DecimalValue) -> ir.DecimalValue:
-    """The amount in a type in which the sums of many amounts do not overflow before the last is subtracted."""
+    """The amount in a wider type. Sums of many amounts do not overflow before another sum is subtracted."""
     return amount.cast("decimal(38, 2)")
 
 
 def as_count(number: ir.IntegerValue) -> ir.IntegerValue:
-    """A count or sum of counts as int64; cast through a decimal for the same reason as in `money`."""
+    """A count or sum of counts as int64. It is cast through a decimal for the same reason as in `money`."""
     return number.cast("decimal(38, 0)").cast("int64")
 
 
 def cents(amount: ir.DecimalValue) -> ir.IntegerValue:
-    """The amount in whole cents; every amount of the tables fits."""
+    """The amount in whole cents. Every amount of the tables fits."""
     return (amount.cast("decimal(20, 2)") * 100).cast("int64")
 
 
@@ -46,10 +46,10 @@ def from_cents(cents: ir.IntegerValue) -> ir.DecimalValue:
 
 
 def quotient(number: ir.IntegerValue, divisor: ir.IntegerValue) -> ir.IntegerValue:
-    """How many times the divisor goes into the number, exact for every int64; neither is negative.
+    """The whole part of number ÷ divisor, exact for every int64; both are at least 0.
 
-    Engines divide as floats, which are exact below 2**53 only: the first quotient is near, and what it leaves is so
-    small that dividing it is exact.
+    Engines divide as floats, which are exact only below 2**53. The first quotient is close; the quotient of the
+    remainder is small enough to be exact.
     """
     dividend = number - number % divisor
     near = (dividend / divisor).round().cast("int64")

@@ -1,4 +1,4 @@
-"""Movements: how the principal outstanding of one day became that of a later day, by currency (roll-forward)."""
+"""Movements (roll-forward): the change of principal outstanding from one day to a later day, by currency."""
 
 from datetime import date
 
@@ -14,12 +14,11 @@ FLOWS = {
     "charged_off": ("principal_charged_off", -1),
     "forgiven": ("principal_forgiven", -1),
 }
-"""What changes principal outstanding: the column of loan_positions that adds it up since the loan began, and its sign.
-"""
+"""The flows that change principal outstanding: the cumulative column of loan_positions, and its sign."""
 
 
 def movements(positions: ir.Table, before: date, day: date) -> ir.Table:
-    """How principal outstanding moved from the end of `before` to the end of `day`.
+    """The change of principal outstanding from the end of `before` to the end of `day`.
 
     Args:
         positions: loan_positions of both days.
@@ -28,8 +27,8 @@ def movements(positions: ir.Table, before: date, day: date) -> ir.Table:
 
     Returns:
         A row per currency: currency; opening and closing, the principal outstanding; disbursed, capitalized, repaid,
-        charged_off and forgiven, each with the sign with which it changes the balance; opening_loans and
-        closing_loans, the number of active loans; opening_past_due and closing_past_due.
+        charged_off and forgiven, each with the sign of its effect on the balance; opening_loans and closing_loans, the
+        number of active loans; opening_past_due and closing_past_due.
     """
     opens, closes = positions.business_date == ibis.literal(before), positions.business_date == ibis.literal(day)
 

@@ -1,4 +1,4 @@
-"""Adding up tables that count different things: what none of them counts is null, never zero."""
+"""Sums tables with different measures. A measure that no table has is null, not zero."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +10,14 @@ from lending_pipelines.tables.schema import MONEY
 
 
 def add_up(parts: Sequence[ir.Table], measures: Mapping[str, str], *by: str) -> ir.Table:
-    """Σ of the measures over all parts per `by` (none: one row in all).
+    """Sum the measures over all parts.
 
-    `measures` are names with their types, int64 or money's; each part has the columns `by` and some of the measures. A
-    measure is 0 where the parts that have it have no row, and null everywhere when no part has it.
+    A measure is 0 if the parts that have it have no row for a group. It is null everywhere if no part has it.
+
+    Args:
+        parts: Tables with the columns `by` and some of the measures.
+        measures: Names with their types, int64 or money's.
+        *by: The columns of a group. Without any, the result is one row.
     """
     counted = {name for part in parts for name in part.columns}
     rows = ibis.union(*(_padded(part, measures, by) for part in parts))

@@ -1,7 +1,7 @@
-"""Payment history: how late a loan was, and what it paid, at the ends of the months up to a day.
+"""Payment history: the delinquency and the payments of a loan at the month ends up to a day.
 
-It is read from loan_positions of those month ends. A month end that is not in the lake is no data: `X` in the string,
-null in an amount, and null in a count that it would belong to. It never counts as a month without lateness.
+The history is read from loan_positions. A month end that is not closed has no data: `X` in the string, null amounts,
+and null counts if they depend on it. It never counts as a month without delinquency.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from lending_pipelines.tables.schema import money as amount
 YEAR, MONTHS = 12, 24
 
 _CODES = "0123456EL"
-"""What a month end's state is written as, by its number: by 30 days of lateness, then closed, then charged off.
+"""The codes of month ends: by steps of 30 days past due, then closed, then charged off.
 
-Source: the codes of the Metro 2 payment history profile, most recent month first: 0 up to 29 days past due, 1 30-59, 2
-60-89, 3 90-119, 4 120-149, 5 150-179, 6 180 and more, E a zero balance, L charged off, B no history yet.
+They are the codes of the Metro 2 payment history profile, most recent month first: 0 up to 29 days past due, 1 30-59, 2
+60-89, 3 90-119, 4 120-149, 5 150-179, 6 180 and more, E zero balance, L charged off, B no history yet.
 """
 _CLOSED, _CHARGED_OFF, _LATEST = _CODES.index("E"), _CODES.index("L"), 6
 _NOT_YET, _NO_DATA = "B", "X"
@@ -56,7 +56,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def month_ends(day: date, count: int) -> list[date]:
-    """The last `count` ends of months up to the day, the latest first."""
+    """The last `count` month ends up to the day, latest first."""
     after = day + timedelta(days=1)
     ends = [after.replace(day=1) - timedelta(days=1)]
     while len(ends) < count:
@@ -65,23 +65,23 @@ def month_ends(day: date, count: int) -> list[date]:
 
 
 def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
-    """The loans with COLUMNS.
+    """Add COLUMNS to the loans.
 
     Args:
-        loans: Rows of loan_positions on the day, a row a loan; they may have further columns.
-        positions: loan_positions, with the month ends that are closed.
-        day: The business date; the last month end up to it is the first of the history.
+        loans: Rows of loan_positions on the day, one per loan. They can have further columns.
+        positions: loan_positions with the closed month ends.
+        day: The business date. The history starts at the last month end up to it.
     """
     ends = month_ends(day, MONTHS + 1)
     rows = _at_ends(loans, positions, ends)
-    states = {f"state {n}": rows.state.max(where=rows.business_date == end) for n, end in enumerate(ends[:MONTHS])}
+    statuses = {f"state {n}": rows.state.max(where=rows.business_date == end) for n, end in enumerate(ends[:MONTHS])}
     paid = {f"paid {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends[: YEAR + 1])}
-    months = rows.group_by("loan_id").agg(**states, **paid, late_on=rows.business_date.max(where=rows.late))
+    months = rows.group_by("loan_id").agg(**statuses, **paid, late_on=rows.business_date.max(where=rows.late))
     loans = _beside(loans, months)
     late_now = delinquent(loans.days_past_due).ifelse(ibis.literal(day), ibis.null("date"))
     return loans.mutate(
         delinquency_history=_string(loans, ends),
-        history_months=sum((loans[name].notnull().cast("int64") for name in states), ibis.literal(0, "int64")),
+        history_months=sum((loans[name].notnull().cast("int64") for name in statuses), ibis.literal(0, "int64")),
         **{
             f"times_{days}_{span}m": _times(loans, ends[:span], days)
             for days in (30, 60, 90)
@@ -89,31 +89,32 @@ def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
         },
         **_paid(loans, ends),
         last_late_on=ibis.coalesce(late_now, loans.late_on),
-    ).drop(*states, *paid, "late_on")
+    ).drop(*statuses, *paid, "late_on")
 
 
 def by_month(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.Table:
-    """What each loan paid in each month, and how it stood at the month's end.
+    """The payments of each loan in each month, and its state at the month's end.
 
     Args:
-        loans: Rows of loan_positions on a day, a row a loan.
-        positions: loan_positions, with the month ends that are closed.
-        ends: The ends of consecutive months, the latest first, and after them the end of the month before.
+        loans: Rows of loan_positions on a day, one per loan.
+        positions: loan_positions with the closed month ends.
+        ends: The ends of consecutive months, latest first, followed by the end of the month before.
 
     Returns:
         loan_id, currency, and for each month end but the last: `paid <end>`, the principal, interest and fees collected
-        in that month, and `standing <end>`, the bucket of an active loan or else its status. Both are null before the
-        loan was disbursed and where the month end is not closed, paid also where the month end before is not.
+        in the month, and `status <end>`, the bucket of an active loan or else its status. Both are null before the
+        loan was disbursed and if the month end is not closed. `paid <end>` is also null if the previous month end is
+        not closed.
     """
     rows = _at_ends(loans, positions, ends)
     levels = {f"level {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends)}
-    standings = {f"standing {end}": rows.standing.max(where=rows.business_date == end) for end in ends[:-1]}
-    found = _beside(loans, rows.group_by("loan_id").agg(**levels, **standings))
+    statuses = {f"status {end}": rows.status.max(where=rows.business_date == end) for end in ends[:-1]}
+    joined = _beside(loans, rows.group_by("loan_id").agg(**levels, **statuses))
     paid = {
-        f"paid {end}": money(found[f"level {n}"] - _level(found, f"level {n + 1}", ends[n + 1]))
+        f"paid {end}": money(joined[f"level {n}"] - _level(joined, f"level {n + 1}", ends[n + 1]))
         for n, end in enumerate(ends[:-1])
     }
-    return found.select("loan_id", "currency", *standings, **paid)
+    return joined.select("loan_id", "currency", *statuses, **paid)
 
 
 def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.Table:
@@ -123,7 +124,7 @@ def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.T
         "business_date",
         late=delinquent(rows.days_past_due),
         paid=money(rows.principal_paid + rows.interest_paid + rows.fees_paid),
-        standing=(rows.status == "active").ifelse(rows.bucket, rows.status),
+        status=(rows.status == "active").ifelse(rows.bucket, rows.status),
         state=ibis.cases(
             (rows.status == "charged_off", _CHARGED_OFF),
             (rows.status == "closed", _CLOSED),
@@ -133,7 +134,7 @@ def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.T
 
 
 def _beside(loans: ir.Table, months: ir.Table) -> ir.Table:
-    """The loans with the columns of `months`, null where it has no row."""
+    """Add the columns of `months` to the loans; they are null for loans without a row."""
     return loans.left_join(months, "loan_id", rname="{name}_of_months").drop("loan_id_of_months")
 
 
@@ -147,7 +148,9 @@ def _string(loans: ir.Table, ends: list[date]) -> ir.StringColumn:
 
 
 def _times(loans: ir.Table, ends: list[date], days: int) -> ir.IntegerColumn:
-    """How many month ends the loan was `days` to `days` + 29 days late, 90 meaning 90 and more; null where unknown."""
+    """The number of month ends at which the loan was `days` to `days` + 29 days late; 90 means 90 and more. Null if
+    unknown.
+    """
     least, most = days // 30, _LATEST if days == 90 else days // 30
     total: ir.IntegerValue = ibis.literal(0, "int64")
     for n, end in enumerate(ends):
@@ -163,5 +166,5 @@ def _paid(loans: ir.Table, ends: list[date]) -> dict[str, ir.Value]:
 
 
 def _level(loans: ir.Table, name: str, end: date) -> ir.DecimalValue:
-    """What had been paid by a month end: nothing before the loan was disbursed, null where the end is not closed."""
+    """The amount paid by a month end: 0 before the loan was disbursed, null if the month end is not closed."""
     return ibis.coalesce(loans[name], (loans.disbursed_on > end).ifelse(ZERO, NO_AMOUNT))

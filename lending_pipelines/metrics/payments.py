@@ -1,6 +1,6 @@
-"""Payments one by one: the repayments of borrowers, what was refunded, and what of both was undone.
+"""Single payments: repayments of borrowers, refunds, and reversals of both.
 
-What a loan has paid by a day is in loan_positions; what it earns and loses over periods is in revenue.py.
+loan_positions has the cumulative amounts of a loan. revenue.py has the amounts of periods.
 """
 
 from datetime import date
@@ -19,10 +19,17 @@ _NO_CHANNEL = "not recorded"
 
 
 def payments(transactions: ir.Table, loans: ir.Table, first: date, last: date) -> ir.Table:
-    """Repayments, refunds and reversals of either that count in the days first..last, of `loans` (loan_id, currency).
+    """Repayments, refunds and their reversals that count on the days first..last.
 
-    Returns loan_id, currency, paid_on, channel (a reversal's is that of what it undoes), kind (of KINDS), amount and
-    COMPONENTS, all as cash received: what leaves again is negative.
+    Args:
+        transactions: The table transactions.
+        loans: The loans to include: loan_id, currency.
+        first: The first day.
+        last: The last day.
+
+    Returns:
+        loan_id, currency, paid_on, channel (for a reversal, that of the reversed payment), kind (one of KINDS), amount
+        and COMPONENTS. Amounts are cash received: refunds and reversals of repayments are negative.
     """
     rows = events.signed(transactions, last)
     rows = rows.filter(rows.on >= first, rows.type.isin(("repayment", "refund")))
@@ -50,7 +57,7 @@ def totals(payments: ir.Table, *keys: str) -> ir.Table:
 
 
 def by_component(payments: ir.Table) -> ir.Table:
-    """Payments per currency and component: repayments, refunds, reversals, net, share (of the currency's net)."""
+    """Payments per currency and component: repayments, refunds, reversals, net, and share of the currency's net."""
     parts = [
         payments.group_by("currency").agg(
             component=ibis.literal(name),

@@ -1,9 +1,8 @@
-"""The peer lending platform on given days: its users, wallets and tickets, and the payments through its gateway.
+"""The peer lending platform on given days: users, wallets, tickets, and payments through its gateway.
 
-Amounts are kept apart by asset type (a currency or a token) and never added up over several. What happened on a day
-counts at its end, which is midnight in the lender's time zone. `days` is a table of business_date and ends_at
-(instants.calendar). Each kind of activity is a table of its own, so that a source that keeps only some of them has no
-numbers for the others (parts.add_up).
+Amounts are separate for each asset type (a currency or a token) and never summed across types. An event counts from the
+end of its day, midnight in the lender's time zone. `days` is a table of business_date and ends_at (instants.calendar).
+Each activity has its own table, so that missing data of a source is null, not zero (parts.add_up).
 """
 
 import ibis
@@ -16,24 +15,28 @@ from lending_pipelines.tables.schema import MONEY
 
 TICKETS = ("total_tickets", "open_tickets", "completed_tickets", "cancelled_tickets")
 ACTIVITY = ("total_users", "new_users", "active_loans", *TICKETS)
-"""What is counted on a day, over all asset types."""
+"""The counts per day over all asset types."""
 
 ASSETS = {"wallets": "int64", "wallet_balance": MONEY, **dict.fromkeys(TICKETS, "int64"), "total_volume": MONEY}
-"""What is counted or added up on a day per asset type."""
+"""The counts and sums per day and asset type."""
 
 
 def activity(days: ir.Table, *parts: ir.Table) -> ir.Table:
-    """Σ of ACTIVITY per business_date of `days` over `joined`, `active_loans` and `tickets`, as far as given."""
+    """Sum ACTIVITY per business_date of `days`, from the results of `joined`, `active_loans` and `tickets` that are
+    given.
+    """
     return add_up([days.select("business_date"), *parts], dict.fromkeys(ACTIVITY, "int64"), "business_date")
 
 
 def by_asset_type(*parts: ir.Table) -> ir.Table:
-    """Σ of ASSETS per business_date and asset_type over `opened`, `balances` and `tickets`, as far as given."""
+    """Sum ASSETS per business_date and asset_type, from the results of `opened`, `balances` and `tickets` that are
+    given.
+    """
     return add_up(parts, ASSETS, "business_date", "asset_type")
 
 
 def joined(users: ir.Table, days: ir.Table, window_days: int) -> ir.Table:
-    """business_date, total_users (joined by the day), new_users (joined in the `window_days` days ending on it)."""
+    """business_date, total_users (joined by the day), new_users (joined on the `window_days` days up to it)."""
     rows = _by_the_day(users, users.joined_on, days)
     before = as_date(rows.business_date - ibis.interval(days=window_days))
     return rows.group_by("business_date").agg(total_users=rows.count(), new_users=_number(rows.joined_on > before))
@@ -46,10 +49,10 @@ def active_loans(positions: ir.Table, days: ir.Table) -> ir.Table:
 
 
 def tickets(tickets: ir.Table, days: ir.Table) -> ir.Table:
-    """Offers and requests per business_date and asset_type: TICKETS and total_volume, the amount of the completed ones.
+    """Offers and requests per business_date and asset_type: TICKETS, and total_volume, the amount of completed tickets.
 
-    Counted are those opened by the day; open are the ones not closed by it. A ticket that is closed without a date was
-    closed as it was opened.
+    Tickets opened by the day are counted. A ticket is open if it was not closed by the day. A ticket that is closed
+    without a date counts as closed when it was opened.
     """
     closed_on = ibis.coalesce(tickets.closed_on, tickets.opened_on)
     dated = tickets.mutate(ended_on=(tickets.status == "open").ifelse(ibis.null("date"), closed_on))
@@ -66,20 +69,20 @@ def tickets(tickets: ir.Table, days: ir.Table) -> ir.Table:
 
 
 def opened(wallets: ir.Table, days: ir.Table) -> ir.Table:
-    """business_date, asset_type, wallets: those opened by the day."""
+    """business_date, asset_type, wallets (opened by the day)."""
     rows = _by_the_day(wallets, wallets.opened_on, days)
     return rows.group_by("business_date", "asset_type").agg(wallets=rows.count())
 
 
 def balances(wallet_transactions: ir.Table, wallets: ir.Table, days: ir.Table) -> ir.Table:
-    """business_date, asset_type, wallet_balance: Σ of the movements by the day."""
+    """business_date, asset_type, wallet_balance (the sum of the movements by the day)."""
     moved = wallet_transactions.inner_join(wallets.select("wallet_id", "asset_type"), "wallet_id")
     rows = _by_the_end(moved, moved.occurred_at, days)
     return rows.group_by("business_date", "asset_type").agg(wallet_balance=money(rows.amount.sum()))
 
 
 def payments(gateway_payments: ir.Table, days: ir.Table) -> ir.Table:
-    """Payments made by the day per business_date, currency and status (as it is now): payments, amount."""
+    """Payments made by the day per business_date, currency and current status: payments, amount."""
     rows = _by_the_end(gateway_payments, gateway_payments.paid_at, days)
     return rows.group_by("business_date", "currency", "status").agg(
         payments=rows.count(), amount=money(rows.amount.sum())
@@ -87,13 +90,13 @@ def payments(gateway_payments: ir.Table, days: ir.Table) -> ir.Table:
 
 
 def _by_the_day(rows: ir.Table, on: ir.DateColumn, days: ir.Table) -> ir.Table:
-    """Every row once for each of the days by which it happened."""
+    """Each row once for every day on or after its date."""
     pairs = rows.mutate(happened_on=on).cross_join(days)
     return pairs.filter(pairs.happened_on <= pairs.business_date)
 
 
 def _by_the_end(rows: ir.Table, at: ir.TimestampColumn, days: ir.Table) -> ir.Table:
-    """Every row once for each of the days by whose end it happened."""
+    """Each row once for every day that ends after its timestamp."""
     pairs = rows.mutate(happened_at=at).cross_join(days)
     return pairs.filter(pairs.happened_at < pairs.ends_at)
 

@@ -60,8 +60,7 @@ def rate_weight(positions: ir.Table) -> ir.DecimalColumn:
 def weighted_rate(weight: ir.DecimalValue, balance: ir.DecimalValue) -> ir.DecimalValue:
     """The average rate from sums of `rate_weight` and of principal outstanding.
 
-    It is null for a balance of zero, and where credit balances bring the balance so near to zero that the quotient is
-    not a rate.
+    It is null if the balance is zero, or so close to zero because of credit balances that the quotient is not a rate.
     """
     rate = weight.cast("float64") / RATE_UNIT / balance.cast("float64").nullif(0)
     return (rate.abs() < MOST_RATE).ifelse(rate, ibis.null("float64")).cast(RATE)

@@ -24,7 +24,7 @@ SOURCES = (
     "portfolio_membership",
     "loan_ownership",
 )
-"""The tables that a position is made of."""
+"""The tables that positions are computed from."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,11 @@ def loan_positions(
 
 
 def assigned(read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
-    """Whose each loan is over the days first..last: loan_id, on, until, portfolio_id, investor_id, officer_id.
+    """The portfolio, investor and officer of each loan over the days first..last.
 
-    A row is a span of days [on, until) on which loan_positions has these values; `read` gives each of SOURCES by name.
+    Returns:
+        loan_id, on, until, portfolio_id, investor_id, officer_id. A row is a span of days [on, until) on which
+        loan_positions has these values. `read` returns each of SOURCES by name.
     """
     days = _Days(first, last, first)
     spans = timeline.states(_loans(read, days, None), _assignments(read, days), first, last)
@@ -138,7 +140,7 @@ def _settled(rows: ir.Table) -> ir.DecimalColumn:
 
 
 def _loans_with_unpaid(amounts: ir.Table, versions: ir.Table) -> ir.Table:
-    """The loans with repaid principal whose schedule has more due than they have settled (loan_id)."""
+    """Loans with repaid principal whose schedule has a larger amount due than they have settled (loan_id)."""
     repaid = amounts.filter(principal_outstanding(amounts) <= 0, amounts.principal_charged_off <= 0)
     repaid = repaid.group_by("loan_id").agg(settled=_settled(repaid).min())
     both = repaid.inner_join(versions.group_by("loan_id").agg(due=versions.due_through.max()), "loan_id")
@@ -146,7 +148,7 @@ def _loans_with_unpaid(amounts: ir.Table, versions: ir.Table) -> ir.Table:
 
 
 def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
-    """The loans not disbursed in full on disbursed_on (loan_id)."""
+    """Loans not fully disbursed on disbursed_on (loan_id)."""
     drawn = amounts.group_by("loan_id").agg(first=amounts.drawn_first.min(), last=amounts.drawn_last.max())
     drawn = drawn.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     return drawn.filter((drawn["first"] != drawn.disbursed_on) | (drawn["last"] != drawn.disbursed_on)).select(
@@ -157,7 +159,7 @@ def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
 def _candidate_installments(
     installments: ir.Table, amounts: ir.Table, versions: ir.Table, unpaid: ir.Table, days: _Days
 ) -> ir.Table:
-    # An active loan has installments to pay: one with principal outstanding, or one that was repaid and owes interest.
+    # A loan has installments to pay if principal is outstanding, or if it was repaid but still owes interest.
     rows = amounts.mutate(settled=ibis.greatest(_settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0)
     rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(unpaid, "loan_id"))
     settled = rows.group_by("loan_id").agg(least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any())
@@ -185,7 +187,7 @@ def _earned_at(
 
     Charge-offs are ignored: only disbursements and repayments count.
     """
-    # Few loans; named so that the engine computes it once for its two readers.
+    # Few loans. The name makes the engine compute the result once for both of its uses.
     installments_of_charged_off = installments.semi_join(moments, "loan_id").alias("installments_of_charged_off")
     versions = schedules.versions(installments_of_charged_off, timeline.MIN_DATE, last)
     paying = moments.select("loan_id", least=ZERO, most=ZERO, owing=ibis.literal(True)).distinct()
@@ -193,13 +195,13 @@ def _earned_at(
     periods = schedules.periods(installments_of_charged_off, reached)
     without = transactions.filter(~transactions.type.isin(events.CHARGE_OFFS))
     signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
-    standing = spells.at(spells.spells(signed, last), moments)
+    at_charge_off = spells.at(spells.spells(signed, last), moments)
     amounts = events.amounts_at(signed, moments.select("loan_id", "at"))
-    due = spells.due_by(standing, versions, installments_of_charged_off)
-    before_drawing = spells.due_before_drawing(standing, versions, installments_of_charged_off)
-    standing = standing.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
-    standing = standing.mutate(begins_on=ibis.coalesce(standing.drawn_on, standing.disbursed_on))
-    within = standing.inner_join(periods, "loan_id")
+    due = spells.due_by(at_charge_off, versions, installments_of_charged_off)
+    before_drawing = spells.due_before_drawing(at_charge_off, versions, installments_of_charged_off)
+    at_charge_off = at_charge_off.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    at_charge_off = at_charge_off.mutate(begins_on=ibis.coalesce(at_charge_off.drawn_on, at_charge_off.disbursed_on))
+    within = at_charge_off.inner_join(periods, "loan_id")
     within = within.filter(
         within.in_force_from <= within["at"],
         within.in_force_until > within["at"],
@@ -228,13 +230,13 @@ def _earned_at(
 
 
 def _closed(rows: ir.Table) -> ir.BooleanColumn:
-    """Whether a loan is repaid and settled what had fallen due by then (of a loan that is not charged off)."""
+    """Whether a loan is repaid and has settled the amount due by then. The loan is not charged off."""
     settled = ibis.greatest(_settled(rows), ZERO)
     return (principal_outstanding(rows) <= 0) & (ibis.coalesce(rows.due_when_repaid, ZERO) <= settled)
 
 
 def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
-    """The level of annual rates that modifications set; the rate before the first one holds until it."""
+    """The level of annual rates set by modifications. The rate before the first modification is valid until it."""
     changes = modifications.filter(
         modifications.after_rate.notnull(),
         modifications.before_rate.isnull() | (modifications.before_rate != modifications.after_rate),
@@ -264,7 +266,7 @@ def _spans(
     candidate_installments: ir.Table,
     conventions: Conventions,
 ) -> ir.Table:
-    """What is the same on every day of a span: amounts owed, status, what is past due since when."""
+    """The values that are equal on every day of a span: amounts owed, status, and the start of delinquency."""
     summed = (*events.AMOUNTS, "due_before", "principal_before")
     rows = states.left_join(due, ["loan_id", "version", "repaid_on"]).drop(
         "loan_id_right", "version_right", "repaid_on_right"
@@ -307,7 +309,7 @@ def _spans(
 
 
 def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
-    """The columns that change from day to day, and the table's own shape."""
+    """Add the columns that change daily, and convert to the table's columns and types."""
     rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
     rows = schedules.with_earned(rows, "business_date", "earning_from")
     rows = rows.mutate(

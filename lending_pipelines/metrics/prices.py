@@ -1,4 +1,4 @@
-"""How the price of many loans is split over them. What became of it is in investors.py."""
+"""Splits the price of many loans over the loans. investors.py computes the returns."""
 
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
@@ -13,11 +13,20 @@ class PriceError(LendingError):
 
 
 def split_price(price: Decimal, principal: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Each loan's share of a price, by loan_id: pro rata of principal outstanding, and together exactly the price.
+    """Split a price over loans by principal outstanding. The shares add up to the price.
 
-    Shares are rounded down to the cent; what is left, less than a cent a loan, goes to the loan with the largest
-    principal (of equal ones, the first by loan_id). A loan with nothing outstanding, or a credit balance, has 0.00.
-    PriceError when the price is negative or has fractions of a cent, or no loan has anything outstanding.
+    Shares are rounded down to the cent. The remainder, less than a cent per loan, goes to the loan with the largest
+    principal, or to the first of them by loan_id. A loan with no principal outstanding or a credit balance gets 0.00.
+
+    Args:
+        price: The price.
+        principal: The principal outstanding by loan_id.
+
+    Returns:
+        The share of each loan by loan_id.
+
+    Raises:
+        PriceError: The price is negative or has fractions of a cent, or no loan has principal outstanding.
     """
     if price < 0 or price != price.quantize(CENT):
         raise PriceError(f"a price of {price} cannot be split: write an amount of at least 0 with at most two decimals")
@@ -25,10 +34,10 @@ def split_price(price: Decimal, principal: Mapping[str, Decimal]) -> dict[str, D
     total = sum(weights.values(), Decimal(0))
     if not total:
         raise PriceError(f"a price of {price} cannot be split: no loan has principal outstanding")
-    # In whole numbers: a quotient of decimals would be rounded before it is rounded down.
-    cents, whole = int(price / CENT), int(total / CENT)
+    # Use whole numbers: a quotient of decimals is rounded before it can be rounded down.
+    cents, total_cents = int(price / CENT), int(total / CENT)
     shares = {
-        loan_id: (cents * int(weight / CENT) // whole * CENT).quantize(CENT, ROUND_DOWN)
+        loan_id: (cents * int(weight / CENT) // total_cents * CENT).quantize(CENT, ROUND_DOWN)
         for loan_id, weight in weights.items()
     }
     largest = min(weights, key=lambda loan_id: (-weights[loan_id], loan_id))

@@ -1,6 +1,6 @@
-"""What loans brought in and lost: interest, fees, charge-offs and profit, loan by loan and added up.
+"""Profit of loans: interest, fees and charge-offs, per loan and in total.
 
-Rates of return are in returns.py.
+returns.py has rates of return.
 """
 
 from datetime import date
@@ -24,14 +24,20 @@ SUMS = (
     "residual",
     "profit",
 )
-"""The money that `added_up` adds up."""
+"""The amounts that `added_up` sums."""
 
 
 def loan_profits(positions: ir.Table, fees: ir.Table | None, day: date) -> ir.Table:
-    """The rows of loan_positions of a day, with principal_written_off, and what each loan brought in.
+    """Add the profit to the rows of loan_positions of a day.
 
-    Adds what `returns.total_returns` adds, fees_earned (fees assessed less waived by the day; null without a table of
-    `fees`) and charge_off_loss (principal charged off - recovered).
+    Args:
+        positions: loan_positions with principal_written_off.
+        fees: The table fees, or None if the source has none; fees_earned is then null.
+        day: The business date.
+
+    Returns:
+        The rows with the columns of `returns.total_returns`, fees_earned (fees assessed less waived by the day), and
+        charge_off_loss (principal charged off − recovered).
     """
     rows = returns.total_returns(positions, "principal_outstanding", "principal_disbursed")
     rows = rows.mutate(charge_off_loss=money(rows.principal_charged_off - rows.recovered))
@@ -45,7 +51,9 @@ def loan_profits(positions: ir.Table, fees: ir.Table | None, day: date) -> ir.Ta
 
 
 def added_up(profits: ir.Table, *keys: str) -> ir.Table:
-    """Σ of SUMS over `loan_profits` per keys, with loan_count, loss_making_loans, moic and total_return of the sums."""
+    """Sum SUMS of `loan_profits` per key, with loan_count, loss_making_loans, and the moic and total_return of the
+    sums.
+    """
     sums = profits.group_by(*keys).agg(
         loan_count=as_count(profits.count()),
         loss_making_loans=as_count((profits.profit < 0).cast("int64").sum()),

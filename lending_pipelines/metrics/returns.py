@@ -1,4 +1,4 @@
-"""Returns on the money lent: dated cash flows, their rates of return, and multiples.
+"""Returns: dated cash flows, their rates of return, and multiples.
 
 xirr.py computes rates.
 """
@@ -37,12 +37,21 @@ def cash_flows(signed: ir.Table) -> ir.Table:
 
 
 def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.Table], first: date, last: date):
-    """How each scope's set of cash flows changes over the days first..last.
+    """The changes of each scope's cash flows over the days first..last.
 
-    `loans` has loan_id, currency and the columns of the fixed scopes; `memberships` has per scope whose members change
-    (loan_id, scope_id, starts_on, ends_on or null). A scope's flows on a day are those of the loans in it on that day,
-    since their beginning: joining brings a loan's earlier flows in, leaving takes them out. Returns scope, scope_id,
-    currency, since (≥ first, the day from which the change counts), on (of the flow), amount.
+    A scope's cash flows on a day are all past cash flows of the loans in it on that day. A loan that joins adds its
+    earlier cash flows; a loan that leaves removes them.
+
+    Args:
+        flows: The result of `cash_flows`.
+        loans: loan_id, currency, and the columns of the scopes that do not change.
+        memberships: For each scope with changing members: loan_id, scope_id, starts_on, ends_on (or null).
+        first: The first day.
+        last: The last day.
+
+    Returns:
+        scope, scope_id, currency, since (the day from which the change counts, at least `first`), on (the date of the
+        cash flow), amount.
     """
     start = ibis.literal(first)
     rows = flows.inner_join(loans, "loan_id")
@@ -65,10 +74,14 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
 
 
 def irr_by_day(flow_changes: ir.Table, residuals: ir.Table) -> ir.Table:
-    """IRR of every scope on every day, without and with what is still owed as a last inflow.
+    """The IRR of every scope on every day, without and with the residual as a last inflow.
 
-    `flow_changes` as `flows_by_scope` returns it; `residuals` has business_date, scope, scope_id, currency, residual.
-    Returns business_date, scope, scope_id, currency, irr, irr_with_residual, irr_reason.
+    Args:
+        flow_changes: The result of `flows_by_scope`.
+        residuals: business_date, scope, scope_id, currency, residual.
+
+    Returns:
+        business_date, scope, scope_id, currency, irr, irr_with_residual, irr_reason.
     """
     keys = ("scope", "scope_id", "currency")
     changes = flow_changes.group_by(*keys).agg(
@@ -98,7 +111,7 @@ def irr_by_day(flow_changes: ir.Table, residuals: ir.Table) -> ir.Table:
     )
 )
 def _solve(since, on, amount, days, residuals):
-    """Per row (a scope): its flow changes and its days with residuals → the IRRs of its days."""
+    """For each row (a scope): its flow changes and its days with residuals → the IRRs of its days."""
     answers = [
         _irrs(*(value.values.to_numpy(zero_copy_only=False) for value in row))
         for row in zip(since, on, amount, days, residuals, strict=True)
@@ -107,9 +120,9 @@ def _solve(since, on, amount, days, residuals):
 
 
 def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarray, residuals: np.ndarray) -> list[dict]:
-    """The IRRs of a scope's days. Its flows are added up per date once; each day adds its changes to the day before."""
+    """The IRRs of a scope's days. Flows are summed per date once; each day adds its changes to the day before."""
     dates, position = np.unique(on, return_inverse=True)
-    # Whole cents, so that flows that leave a scope cancel those that came in.
+    # Whole cents, so that flows that leave a scope cancel the flows that joined it exactly.
     cents = np.rint(amount * 100).astype(np.int64)
     order = np.argsort(days)
     days, residuals = days[order], residuals[order]
@@ -133,7 +146,7 @@ def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarra
 
 
 def _solve_days(dates: np.ndarray, flows: np.ndarray, days: np.ndarray, last: np.ndarray) -> list[Answer]:
-    """XIRR of each day's row of flows on those dates, with a last one on the day itself."""
+    """The XIRR of each day's row of flows on the dates, with a last flow on the day itself."""
     live = flows != 0
     sizes = np.count_nonzero(live, axis=1) + 1
     ends = np.cumsum(sizes)
@@ -146,11 +159,16 @@ def _solve_days(dates: np.ndarray, flows: np.ndarray, days: np.ndarray, last: np
 
 
 def total_returns(rows: ir.Table, balance: str, disbursed: str) -> ir.Table:
-    """The rows with what came back and is still owed beyond what was lent.
+    """Add the return of each row: cash received and owed, compared with the amount lent.
 
-    `rows` has total_collected, interest_receivable and the columns named: of the principal outstanding and of what was
-    disbursed. Adds residual (principal outstanding + interest receivable), profit (collected + residual - disbursed;
-    both money) and total_return (profit ÷ disbursed).
+    Args:
+        rows: Rows with total_collected, interest_receivable, and the columns named below.
+        balance: The column of the principal outstanding.
+        disbursed: The column of the disbursed amount.
+
+    Returns:
+        The rows with residual (principal outstanding + interest receivable), profit (collected + residual − disbursed;
+        both money) and total_return (profit ÷ disbursed).
     """
     rows = rows.mutate(residual=money(rows[balance] + rows.interest_receivable))
     rows = rows.mutate(profit=money(rows.total_collected + rows.residual - rows[disbursed]))
@@ -158,9 +176,14 @@ def total_returns(rows: ir.Table, balance: str, disbursed: str) -> ir.Table:
 
 
 def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
-    """What every loan of `positions` has earned by each of its days; `flows` as `cash_flows` returns it.
+    """The returns of every loan by each day of `positions`.
 
-    Returns business_date, loan_id, irr, irr_with_residual, irr_reason, moic, and what `total_returns` adds.
+    Args:
+        positions: loan_positions of the days.
+        flows: The result of `cash_flows`.
+
+    Returns:
+        business_date, loan_id, irr, irr_with_residual, irr_reason, moic, and the columns that `total_returns` adds.
     """
     rows = total_returns(positions, "principal_outstanding", "principal_disbursed")
     by_date = flows.group_by("loan_id", "on").agg(amount=flows.amount.sum())
@@ -197,8 +220,7 @@ def loan_returns(positions: ir.Table, flows: ir.Table) -> ir.Table:
 
 @ibis.udf.scalar.pyarrow(signature=(("array<date>", "array<float64>", "array<float64>"), _LOAN_IRRS))
 def _solve_loans(on, without, with_residual):
-    """Per row (a loan on a day): the dates of its flows, and the flows with nothing and with the residual as the last
-    → its IRRs."""
+    """For each row (a loan on a day): the dates and amounts of its flows, without and with the residual → its IRRs."""
     sizes, dates, *sets = (
         values.to_numpy(zero_copy_only=False)
         for values in (pc.list_value_length(on), *map(pc.list_flatten, (on, without, with_residual)))
@@ -208,5 +230,5 @@ def _solve_loans(on, without, with_residual):
 
 
 def _answer(without: Answer, with_residual: Answer) -> dict:
-    """The columns of two rates, of flows without and with their residual."""
+    """The columns of two rates: without and with the residual."""
     return {"irr": without[0], "irr_with_residual": with_residual[0], "irr_reason": without[1] or with_residual[1]}

@@ -1,10 +1,10 @@
-"""What loans earn, pay and lose over periods: interest, fees, charge-offs and recoveries.
+"""Income and losses of loans over periods: interest, fees, charge-offs and recoveries.
 
-`loans` are rows of loan_positions of one day, a row a loan: which loans count, and by which of their columns (`keys`)
-they are added up. `periods` has a row a period: number, opening (the day before it), first, last, days (of it, since
-the first of the loans was disbursed), closed_days (those of them that loan_positions holds). Periods may overlap.
+`loans` are rows of loan_positions of one day, one per loan. They decide which loans count, and provide the columns
+(`keys`) to group by. `periods` has a row per period: number, opening (the day before it), first, last, days (since the
+first of the loans was disbursed), closed_days (the days that loan_positions has). Periods may overlap.
 
-Payments one by one belong in payments.py.
+Single payments are in payments.py.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,42 @@ from lending_pipelines.tables.schema import MONEY, RATE
 
 INTEREST = ("interest_earned", "interest_paid", "interest_receivable", "principal_outstanding")
 LOSSES = ("principal_charged_off", "recovered", "principal_outstanding")
-"""The columns of loan_positions that interest and charge-offs are made of."""
+"""The columns of loan_positions from which interest and charge-offs are computed."""
 
 LOSSES_BY_KIND = (*LOSSES, "principal_written_off")
 """LOSSES, and the column that `with_written_off` adds."""
 
 
 def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
-    """The lower bound of a rate's band, `width` percentage points wide: 5 % of bands of 5 holds 5 % and not 10 %."""
+    """The lower bound of a rate's band, `width` percentage points wide. The band 5 % of width 5 includes 5 % but not 10
+    %.
+    """
     band = (annual_rate.cast("float64") * 100 / width).round(8).floor()
     return (band * width / 100).cast(RATE)
 
 
-def held(positions: ir.Table, loans: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+def loan_days(positions: ir.Table, loans: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
     """The measures of `loans` on every business_date of `positions`, with the keys."""
     attributes = loans.select(*dict.fromkeys(("loan_id", *keys)))
     return positions.select("business_date", "loan_id", *measures).inner_join(attributes, "loan_id")
 
 
-def by_day(held: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
-    """Σ of the measures, which are money, per business_date and keys."""
-    return held.group_by("business_date", *keys).agg(**{name: money(held[name].sum()) for name in measures})
+def by_day(loan_days: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
+    """Sum the measures, which are money, per business_date and keys."""
+    return loan_days.group_by("business_date", *keys).agg(**{name: money(loan_days[name].sum()) for name in measures})
 
 
 def interest(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """Interest of each period, from the days (`by_day`, or `held` where loan_id is a key) with INTEREST.
+    """Interest of each period.
 
-    Returns number, keys, earned, collected, variance (collected − earned), receivable (at its end), average_balance,
-    effective_rate (earned, annualised, ÷ average_balance; null when that is 0).
+    Args:
+        daily: The result of `by_day`, or of `loan_days` if loan_id is a key, with the measures INTEREST.
+        periods: The periods.
+        keys: The columns of a group.
+
+    Returns:
+        number, keys, earned, collected, variance (collected − earned), receivable (at the period's end),
+        average_balance, and effective_rate (earned, annualised, ÷ average_balance; null if that is 0).
     """
     days = _within(daily, periods)
     rows = days.group_by("number", *keys).agg(
@@ -64,7 +72,7 @@ def interest(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Tabl
 
 
 def active_loans(positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """How many of the loans are active at the end of each period: number, keys, active_loans."""
+    """The number of active loans at the end of each period: number, keys, active_loans."""
     active = positions.filter(positions.status == "active").select("business_date", "loan_id")
     rows = active.inner_join(periods.select("number", "last"), active.business_date == periods["last"])
     rows = rows.inner_join(loans.select("loan_id", *keys), "loan_id")
@@ -72,10 +80,16 @@ def active_loans(positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: 
 
 
 def losses(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """Charge-offs of each period, from the days (`by_day`, or `held` where loan_id is a key) with LOSSES.
+    """Charge-offs of each period.
 
-    Returns number, keys, charged_off (gross), recoveries (received in the period), net_charged_off, average_balance,
-    net_charge_off_rate (annualised ÷ average_balance; null when that is 0).
+    Args:
+        daily: The result of `by_day`, or of `loan_days` if loan_id is a key, with the measures LOSSES.
+        periods: The periods.
+        keys: The columns of a group.
+
+    Returns:
+        number, keys, charged_off (gross), recoveries (received in the period), net_charged_off, average_balance, and
+        net_charge_off_rate (annualised ÷ average_balance; null if that is 0).
     """
     return losses_of(_within(daily, periods), keys)
 
@@ -86,7 +100,7 @@ def losses_of(days: ir.Table, keys: Sequence[str]) -> ir.Table:
 
 
 def losses_by_kind(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """`losses` with the two parts of charged_off, charge_offs and write_offs; the days have LOSSES_BY_KIND."""
+    """`losses` with the two parts of charged_off, charge_offs and write_offs, from days with LOSSES_BY_KIND."""
     days = _within(daily, periods)
     sums = {**_losses(days), "write_offs": _change(days, "principal_written_off")}
     rows = _net(days.group_by("number", *keys).agg(**sums))
@@ -94,10 +108,10 @@ def losses_by_kind(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> i
 
 
 def with_written_off(positions: ir.Table, transactions: ir.Table, last: date) -> ir.Table:
-    """The positions of days up to `last` with principal_written_off, the part of principal_charged_off by write-offs.
+    """Add principal_written_off, the part of principal_charged_off from write-offs, to positions of days up to `last`.
 
-    Where the charge-offs and write-offs of a loan add up to more than its principal_charged_off, what is too much is
-    taken from the write-offs: a loan is charged off first and written off later.
+    If a loan's charge-offs and write-offs are larger than its principal_charged_off, the difference is taken from the
+    write-offs, because a loan is charged off first and written off later.
     """
     off = events.signed(transactions, last, lambda rows: rows.filter(rows.type.isin(events.CHARGE_OFFS)))
     off = off.select("loan_id", "type", "on", principal=money(off.principal * off.sign))
@@ -111,17 +125,18 @@ def with_written_off(positions: ir.Table, transactions: ir.Table, last: date) ->
     )
     excess = ibis.greatest(money(levels.booked - levels.taken), ZERO)
     levels = levels.select("business_date", "loan_id", left=ibis.greatest(money(levels.written - excess), ZERO))
-    held = positions.left_join(levels, ["business_date", "loan_id"], rname="{name}_of_levels")
-    held = held.mutate(principal_written_off=ibis.coalesce(held["left"], ZERO))
-    return held.drop("left", "business_date_of_levels", "loan_id_of_levels")
+    rows = positions.left_join(levels, ["business_date", "loan_id"], rname="{name}_of_levels")
+    rows = rows.mutate(principal_written_off=ibis.coalesce(rows["left"], ZERO))
+    return rows.drop("left", "business_date_of_levels", "loan_id_of_levels")
 
 
 def recovered_since(
     positions: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str], observed: date
 ) -> ir.Table:
-    """What was recovered by the day `observed` on the loans charged off in each period: number, keys, recovered_since.
+    """Recoveries by the day `observed` on the loans charged off in each period: number, keys, recovered_since.
 
-    Those are the loans that were charged off at its end and not the day before it. `positions` holds these days.
+    A loan is charged off in a period if it is charged off at its end and was not on the day before its start.
+    `positions` has these days.
     """
     off = positions.filter(positions.status == "charged_off").select("business_date", "loan_id")
     after = periods.inner_join(off, periods["last"] == off.business_date).select("number", "loan_id")
@@ -133,10 +148,17 @@ def recovered_since(
 
 
 def combined(interest: ir.Table, fees: ir.Table, keys: Sequence[str], fees_known: bool) -> ir.Table:
-    """Interest beside fees per keys, from rows of `interest` and `fees`; a key without fees has 0 where they are known.
+    """Interest and fees per key, from rows of `interest` and `fees`.
 
-    Returns keys, interest (earned), fee_revenue (net), total, and of what was collected interest_collected,
-    fees_collected, total_collected; a total is null when a part is.
+    Args:
+        interest: Rows of `interest`.
+        fees: Rows of `fees`.
+        keys: The columns of a group.
+        fees_known: Whether the source has fees. If so, a group without fees has 0, else null.
+
+    Returns:
+        keys, interest (earned), fee_revenue (net), total, and the collected amounts interest_collected, fees_collected
+        and total_collected. A total is null if one of its parts is null.
     """
     none = ZERO if fees_known else NO_AMOUNT
     rows = interest.left_join(fees.select(*keys, "net", fees_paid="collected"), keys, rname="{name}_of_fees")
@@ -153,9 +175,10 @@ def combined(interest: ir.Table, fees: ir.Table, keys: Sequence[str], fees_known
 
 
 def fees(fees: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """Fees of each period by the day of each event; keys are columns of `loans` or `fees`.
+    """Fees of each period by the date of each event; keys are columns of `loans` or `fees`.
 
-    Returns number, keys, fee_count (assessed in the period), assessed, waived, net (assessed − waived), collected.
+    Returns:
+        number, keys, fee_count (assessed in the period), assessed, waived, net (assessed − waived), collected.
     """
     columns = [column for column in keys if column in fees.columns]
     events = ibis.union(
@@ -185,7 +208,8 @@ def fees(fees: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]
 def loan_volume(contracts: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
     """The loans disbursed in each period; `contracts` is the table loans, keys are columns of `loans`.
 
-    Returns number, keys, loan_volume (contractual principal of those loans), loans_disbursed (their number).
+    Returns:
+        number, keys, loan_volume (their contractual principal), loans_disbursed (their number).
     """
     disbursed = loans.select("loan_id", "disbursed_on", *keys)
     rows = _dated(disbursed.inner_join(contracts.select("loan_id", "principal"), "loan_id"), "disbursed_on", periods)
@@ -193,13 +217,16 @@ def loan_volume(contracts: ir.Table, loans: ir.Table, periods: ir.Table, keys: S
 
 
 def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.Table, keys: Sequence[str]) -> ir.Table:
-    """How large the fees assessed in each period are; `contracts` is the table loans, keys are columns of `loans`.
+    """The size of fees assessed in each period; `contracts` is the table loans, keys are columns of `loans`.
 
-    Returns number, keys, loan_count (of the loans charged), average_fee, smallest_fee, largest_fee, principal
-    (contractual, of those loans, each counted once), fee_to_principal (assessed ÷ principal; null when that is 0).
+    Returns:
+        number, keys, loan_count (loans with fees), average_fee, smallest_fee, largest_fee, principal (the contractual
+        principal of these loans, each counted once), fee_to_principal (assessed ÷ principal; null if that is 0).
     """
-    held = loans.select("loan_id", *_others(keys, fees)).inner_join(contracts.select("loan_id", "principal"), "loan_id")
-    rows = _dated(fees.inner_join(held, "loan_id"), "assessed_on", periods)
+    loan_terms = loans.select("loan_id", *_others(keys, fees)).inner_join(
+        contracts.select("loan_id", "principal"), "loan_id"
+    )
+    rows = _dated(fees.inner_join(loan_terms, "loan_id"), "assessed_on", periods)
     by_loan = rows.group_by("number", *dict.fromkeys(("loan_id", *keys))).agg(
         assessed=money(rows.amount.sum()),
         fee_count=rows.count(),
@@ -237,7 +264,7 @@ def _losses(days: ir.Table) -> dict[str, ir.Scalar]:
 
 
 def _net(rows: ir.Table) -> ir.Table:
-    """The sums of `_losses` with what is net of recoveries, and its rate."""
+    """Add net charge-offs and their rate to the sums of `_losses`."""
     rows = rows.mutate(net_charged_off=money(rows.charged_off - rows.recoveries))
     return rows.mutate(net_charge_off_rate=annualised(rows.net_charged_off, rows.average_balance, rows.days))
 
@@ -247,13 +274,13 @@ def _others(keys: Sequence[str], table: ir.Table) -> list[str]:
 
 
 def _dated(rows: ir.Table, on: str, periods: ir.Table) -> ir.Table:
-    """The rows with the number of every period in which the day `on` lies."""
+    """The rows with the number of every period that contains the day `on`."""
     spans = periods.select("number", "first", "last")
     return rows.inner_join(spans, [rows[on] >= spans["first"], rows[on] <= spans["last"]])
 
 
 def _within(daily: ir.Table, periods: ir.Table) -> ir.Table:
-    """The days of every period and the one before it, with the period's columns."""
+    """The days of every period and the day before it, with the period's columns."""
     return daily.inner_join(periods, [daily.business_date >= periods.opening, daily.business_date <= periods["last"]])
 
 
@@ -267,6 +294,6 @@ def _at_end(days: ir.Table, level: str) -> ir.DecimalScalar:
 
 
 def _average_balance(days: ir.Table) -> ir.DecimalScalar:
-    """Σ principal outstanding over the closed days ÷ their number, to the cent."""
+    """The sum of principal outstanding over the closed days ÷ their number, to the cent."""
     balance = ibis.coalesce(days.principal_outstanding.sum(where=days.business_date >= days["first"]), ZERO)
     return (balance.cast("float64") / days.closed_days.max().cast("float64")).cast(MONEY)

@@ -1,6 +1,6 @@
-"""Roll rates: which way loans moved between delinquency buckets, in the rows of aging_transitions.
+"""Roll rates: the movements of loans between delinquency buckets, from the rows of aging_transitions.
 
-Which loan moved from where to where is found in delinquency.py.
+delinquency.py computes the movements of each loan.
 """
 
 import ibis
@@ -13,12 +13,15 @@ from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
 DIRECTIONS = ("cured", "improved", "stayed", "worsened", *TRANSITION_EXITS)
-"""Where loans of a bucket went: to current, to a bucket less late, nowhere, to one later, or out."""
+"""The destinations of a bucket's loans: current, an earlier bucket, the same bucket, a later bucket, or out."""
 
 
 def pooled(transitions: ir.Table) -> ir.Table:
-    """Movements of several days together, per currency: from_bucket, to_bucket, loan_count, opening_principal, and the
-    rates of these sums. Entries are left out."""
+    """Sum the movements of several days per currency, and compute the rates of the sums. Entries are left out.
+
+    Returns:
+        currency, from_bucket, to_bucket, loan_count, opening_principal, and the rates.
+    """
     rows = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
     rows = rows.group_by("currency", "from_bucket", "to_bucket").agg(
         loan_count=as_count(rows.loan_count.sum()), opening_principal=money(rows.opening_principal.sum())
@@ -32,10 +35,11 @@ def pooled(transitions: ir.Table) -> ir.Table:
 
 
 def direction_rates(transitions: ir.Table, conventions: Conventions, *keys: str) -> ir.Table:
-    """Per keys and from_bucket, the rates of DIRECTIONS; they add up to 1.
+    """The rates of DIRECTIONS per keys and from_bucket. They add up to 1.
 
-    Returns the keys, from_bucket, opening_loans, opening_principal, roll_forward_rate (by balance: worsened or charged
-    off), and per direction `<direction>_count_rate` and `<direction>_balance_rate`.
+    Returns:
+        The keys, from_bucket, opening_loans, opening_principal, roll_forward_rate (by balance: worsened or charged
+        off), and for each direction `<direction>_count_rate` and `<direction>_balance_rate`.
     """
     rows = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
     later = bucket_rank(rows.to_bucket, conventions) > bucket_rank(rows.from_bucket, conventions)
@@ -67,11 +71,18 @@ def direction_rates(transitions: ir.Table, conventions: Conventions, *keys: str)
 
 
 def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventions) -> ir.Table:
-    """Per business_date, currency and from_bucket, the principal in the next bucket on the day ÷ what was in this one
-    a step before: net_flow_rate.
+    """The net flow rate of each bucket: principal in the next bucket on the day ÷ principal in this bucket one step
+    before.
 
-    `aging` are the rows of aging_buckets of the same days and scope. The last bucket, which has no end, receives no
-    flow rate: those who stay in it are in it too.
+    The last bucket has no rate as a destination, because loans can stay in it.
+
+    Args:
+        transitions: Rows of aging_transitions.
+        aging: Rows of aging_buckets of the same days and scope.
+        conventions: They define the buckets.
+
+    Returns:
+        business_date, currency, from_bucket, net_flow_rate.
     """
     opening = transitions.filter(transitions.from_bucket != TRANSITION_ENTRY)
     opening = opening.group_by("business_date", "currency", "from_bucket").agg(
@@ -93,10 +104,10 @@ def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventi
 
 
 def cure_rates(late: ir.Table, *keys: str) -> ir.Table:
-    """Cure rates by key from transitions out of past due buckets.
+    """Cure rates per key from transitions out of past due buckets.
 
-    Returns the keys, opening_loans, opening_principal, cured_loans, cured_principal, cure_count_rate and
-    cure_balance_rate.
+    Returns:
+        The keys, opening_loans, opening_principal, cured_loans, cured_principal, cure_count_rate, cure_balance_rate.
     """
     cured = late.to_bucket == "current"
     sums = late.group_by(*keys).agg(

@@ -15,12 +15,16 @@ from lending_pipelines.metrics.timeline import MAX_DATE, MIN_DATE
 
 
 def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
-    """Schedule versions in force in the days first..last: loan_id, version, in_force_from, in_force_until (exclusive).
+    """The schedule versions in force on the days first..last.
 
-    The schedule in force is the highest version with effective_on ≤ the day: a version ends when a higher one begins.
-    Also what a version's installments come to, so that few of them need to be put in order: due_by and principal_by,
-    what fell due by `first`, and starts_on, the last due date of it (null: none); due_through, what fell due by `last`,
-    and next_on, the first due date after it (null: none). An installment of nothing has no due date.
+    The schedule in force is the highest version with effective_on ≤ the day. A version ends when a higher one begins.
+    The totals per version make it possible to sort only the installments near the days. An installment of 0.00 has no
+    due date.
+
+    Returns:
+        loan_id, version, in_force_from, in_force_until (exclusive); due_by and principal_by, the amounts due by
+        `first`; starts_on, the last due date up to `first` (or null); due_through, the amount due by `last`; next_on,
+        the first due date after `last` (or null).
     """
     due = installments.principal + installments.interest
     by_first, by_last = installments.due_on <= first, installments.due_on <= last
@@ -67,16 +71,21 @@ def with_candidate_bounds(versions: ir.Table, settled: ir.Table, first: date, na
         principal_by=behind.ifelse(ZERO, rows.principal_by),
         starts_on=behind.ifelse(ibis.null("date"), rows.starts_on),
     )
-    # Named, so that the engine computes it once for its two readers.
+    # The name makes the engine compute the result once for both of its uses.
     return rows.drop("due_through", "next_on", "owing").alias(name)
 
 
 def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
     """The periods of the schedule versions, within their bounds.
 
-    `versions` is the result of `with_candidate_bounds`. Returns its loan_id, version, in_force_from, in_force_until,
-    least and most, and starts_on (null: disbursement), due_on, and of money: due (principal + interest) and interest of
-    the installment due at the end; due_before and principal_before, what fell due by starts_on.
+    Args:
+        installments: The table installments.
+        versions: The result of `with_candidate_bounds`.
+
+    Returns:
+        loan_id, version, in_force_from, in_force_until, least and most of `versions`; starts_on (null: disbursement)
+        and due_on; and the amounts due (principal + interest) and interest of the installment at the period's end, and
+        due_before and principal_before, due by starts_on.
     """
     installments = installments.select("loan_id", "version", "due_on", "number", "principal", "interest")
     reached = versions.inner_join(installments, ["loan_id", "version"])
@@ -110,9 +119,9 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
 
 
 def candidate_installments(periods: ir.Table, first: date, last: date) -> ir.Table:
-    """The periods that matter on the days: those that overlap them, and those whose installments are paid in them.
+    """The periods that matter on the days: they overlap the days, or their installments are paid on the days.
 
-    Few periods of a loan remain, so later steps work on a small table. Adds `current` (overlaps), `payable` (paid), and
+    Few periods per loan remain, so later steps work on a small table. Adds `current` (overlaps), `payable` (paid), and
     `on` (the first day).
     """
     begins = ibis.greatest(ibis.coalesce(periods.starts_on, periods.in_force_from), periods.in_force_from)
@@ -124,7 +133,7 @@ def candidate_installments(periods: ir.Table, first: date, last: date) -> ir.Tab
         ),
         on=ibis.greatest(begins, ibis.literal(first)),
     )
-    # Named, so that the engine computes it once for its two readers.
+    # The name makes the engine compute the result once for both of its uses.
     return rows.filter(rows.current | rows.payable).drop("least", "most").alias("relevant_periods")
 
 
@@ -133,7 +142,7 @@ def _sum(amount: ir.DecimalColumn, where: ir.BooleanColumn) -> ir.DecimalScalar:
 
 
 def current(candidate_installments: ir.Table) -> ir.Table:
-    """The level of the period that contains the day: loan_id, on and the columns of `periods`."""
+    """The level of the period that contains the day: loan_id, on, and the columns of `periods`."""
     return candidate_installments.filter(candidate_installments.current).select(
         "loan_id",
         "on",
@@ -148,11 +157,17 @@ def current(candidate_installments: ir.Table) -> ir.Table:
 
 
 def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
-    """Per span, the due date of the first installment whose cumulative amount exceeds what is settled.
+    """The due date of the first installment that is not fully settled, per span.
 
-    `spans` has loan_id, version, on, settled. Returns loan_id, on, oldest_due_on; spans whose schedule is fully settled
-    are missing. Installments and spans are merged on the amount, largest first, and a running minimum of the due dates
-    is taken: one sort instead of a join on an inequality.
+    Installments and spans are merged by amount, largest first, with a running minimum of the due dates. This needs one
+    sort instead of a join on an inequality.
+
+    Args:
+        candidate_installments: The result of `candidate_installments`.
+        spans: loan_id, version, on, settled.
+
+    Returns:
+        loan_id, on, oldest_due_on. Spans whose schedule is fully settled have no row.
     """
     far = ibis.literal(MAX_DATE)
     installments = candidate_installments.filter(candidate_installments.payable, candidate_installments.due_on < far)
@@ -174,7 +189,7 @@ def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
             on=spans.on,
         ),
     )
-    # An installment settled exactly is settled: at equal amounts the span comes first and does not see it.
+    # An exactly settled installment counts as settled: at equal amounts, the span is sorted before it.
     window = ibis.window(
         group_by=["loan_id", "version"],
         order_by=[ibis.desc("amount"), ibis.desc("is_span")],
@@ -185,15 +200,16 @@ def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
 
 
 def with_earned(rows: ir.Table, on: str, begins_on: str) -> ir.Table:
-    """The rows with `scheduled_interest`: what is earned by the end of the day `on`, to the cent, half to even.
+    """Add `scheduled_interest`, the interest earned by the end of the day `on`, to the cent, half to even.
 
-    The day lies in the row's period. Interest of the periods before, plus the period's own × days elapsed ÷ days in the
-    period. No period begins before the day `begins_on`, from which principal is outstanding. In whole cents, so that
-    rounding is exact; the interest is divided before it is multiplied, so that no product overflows.
+    It is the interest of earlier periods, plus the interest of the period that contains the day × days elapsed ÷ days
+    in the period. A period begins at the earliest on the day `begins_on`, from which principal is outstanding. The
+    amounts are whole cents, so that rounding is exact. The interest is divided before it is multiplied, so that no
+    product overflows.
     """
     begins = ibis.greatest(ibis.coalesce(rows.starts_on, rows[begins_on]), rows[begins_on])
     open_end = rows.due_on == ibis.literal(MAX_DATE)
-    # In steps, so that no expression is repeated in those that are made of it.
+    # In steps, so that no expression is repeated within others.
     steps = rows.mutate(
         cents_before=cents(rows.due_before) - cents(rows.principal_before),
         cents_in=cents(rows.interest),

@@ -1,7 +1,7 @@
-"""The levels at which loans are added up: all, portfolio, program, product, branch, investor, vintage.
+"""The levels at which loans are summed: all, portfolio, program, product, branch, investor, vintage.
 
-Adding up happens once over all dimensions together, and each scope is added up from that small table. Money is always
-kept apart by currency.
+Loans are summed once over all dimensions together, and each scope is summed from that small table. Sums are always per
+currency.
 """
 
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ DIMENSIONS = {
     "investor": "investor_id",
     "vintage": "vintage",
 }
-"""Scope → the column of loan_positions that holds its scope_id."""
+"""The column of loan_positions with the scope_id of each scope."""
 
 
 def vintage(disbursed_on: ir.DateColumn) -> ir.StringColumn:
-    """The calendar quarter of disbursement: 2025Q3."""
+    """The calendar quarter of disbursement, such as 2025Q3."""
     return disbursed_on.year().cast("string") + "Q" + disbursed_on.quarter().cast("string")
 
 
 def roll_up(rows: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
-    """Σ of the measures per scope, scope_id, currency and keys.
+    """Sum the measures per scope, scope_id, currency and keys.
 
-    `rows` has currency, the columns of DIMENSIONS, the keys and the measures. A row without an id at a level counts in
-    the other levels.
+    `rows` has currency, the columns of DIMENSIONS, the keys and the measures. A row without an id for a scope counts in
+    the other scopes.
     """
     dimensions = list(DIMENSIONS.values())
     cube = rows.group_by(*keys, "currency", *dimensions).agg(**_sums(rows, measures))
@@ -42,7 +42,7 @@ def roll_up(rows: ir.Table, keys: Sequence[str], measures: Sequence[str]) -> ir.
 
 
 def sum_scope(rows: ir.Table, scope: str, column: str | None, keys: Sequence[str], measures: Sequence[str]) -> ir.Table:
-    """Sum the measures at one level; `column` has its scope_id (None: all loans, as `*`)."""
+    """Sum the measures in one scope. `column` has its scope_id; None is all loans, with scope_id `*`."""
     if column is not None:
         rows = rows.filter(rows[column].notnull())
     rows = rows.mutate(scope=ibis.literal(scope), scope_id=ibis.literal("*") if column is None else rows[column])
@@ -50,7 +50,7 @@ def sum_scope(rows: ir.Table, scope: str, column: str | None, keys: Sequence[str
 
 
 def entered(rows: ir.Table, column: str | None) -> ir.BooleanColumn:
-    """Whether a loan was not in this level before: it had no `bucket_before`, or another id in `<column>_before`."""
+    """Whether a loan was not in this scope before: `bucket_before` is null, or `<column>_before` is another id."""
     absent = rows.bucket_before.isnull()
     return absent if column is None else absent | ~rows[column].identical_to(rows[f"{column}_before"])
 

@@ -15,13 +15,13 @@ from lending_pipelines.tables.schema import MONEY
 
 
 def spells(counted: ir.Table, last: date) -> ir.Table:
-    """The spells of the loans in `counted` transactions, up to the end of `last`.
+    """The spells of loans in `counted` transactions, up to the end of `last`.
 
     Returns:
         loan_id, on, until (exclusive); drawn_on, the last day on which a disbursement left principal outstanding and
         none was outstanding the day before; settled_before_drawing, the interest settled before that day by a loan that
-        was disbursed before (null: it was not); repaid_on, the first day from which no principal is outstanding (null:
-        some is).
+        was disbursed earlier (null for the first disbursement); repaid_on, the first day from which no principal is
+        outstanding (null if some is).
     """
     order = ibis.window(group_by="loan_id", order_by="on")
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
@@ -63,7 +63,7 @@ def spells(counted: ir.Table, last: date) -> ir.Table:
 
 
 def level(spells: ir.Table, first: date) -> ir.Table:
-    """The level of the spells from the day `first` on: loan_id, on and the other columns of `spells` but until."""
+    """The level of the spells from the day `first`: loan_id, on, and the other columns of `spells` except until."""
     rows = spells.filter(spells.until > first)
     return rows.mutate(on=ibis.greatest(rows.on, ibis.literal(first))).drop("until")
 
@@ -71,7 +71,7 @@ def level(spells: ir.Table, first: date) -> ir.Table:
 def at(spells: ir.Table, moments: ir.Table) -> ir.Table:
     """Add the columns of `spells` at the end of the day `at` to `moments` (loan_id, at, …).
 
-    Moments before the loan's first transaction are left out.
+    A moment before the loan's first transaction has no row.
     """
     rows = moments.inner_join(spells, "loan_id")
     return rows.filter(rows.on <= rows["at"], rows["at"] < rows.until).drop("on", "until")
@@ -93,8 +93,13 @@ def due_by(days: ir.Table, versions: ir.Table, installments: ir.Table) -> ir.Tab
 def due_before_drawing(days: ir.Table, versions: ir.Table, installments: ir.Table) -> ir.Table:
     """The interest of each schedule version that fell due before the principal was drawn.
 
-    `days` has loan_id and drawn_on. Returns loan_id, version, drawn_on, interest_before_drawing. A version without such
-    interest has no row.
+    Args:
+        days: loan_id, drawn_on.
+        versions: The schedule versions.
+        installments: The table installments.
+
+    Returns:
+        loan_id, version, drawn_on, interest_before_drawing. A version without such interest has no row.
     """
     days = days.filter(days.drawn_on.notnull()).select("loan_id", "drawn_on").distinct()
     rows = days.inner_join(versions.select("loan_id", "version"), "loan_id")
@@ -103,9 +108,10 @@ def due_before_drawing(days: ir.Table, versions: ir.Table, installments: ir.Tabl
 
 
 def not_earned(rows: ir.Table) -> ir.DecimalColumn:
-    """What the scheduled interest counts too much: the interest due before the drawing, less what was settled before.
+    """The part of the scheduled interest that is not earned: interest due before the drawing, less interest settled
+    before.
 
-    A loan that is drawn again has earned the interest that it settled before; the first drawing has earned nothing.
+    A loan that is drawn again earned the interest that it settled before. With the first drawing, nothing was earned.
     """
     due, settled = rows.interest_before_drawing, rows.settled_before_drawing
     return money(wide(ibis.coalesce(due, ZERO)) - ibis.coalesce(settled, ZERO))

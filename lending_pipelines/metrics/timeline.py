@@ -1,8 +1,8 @@
-"""States over time: turns values that are valid from a date on into one row per loan and day.
+"""States over time: converts values that are valid from a date on to one row per loan and day.
 
 A *level* is a table (loan_id, on, value…): each row is valid from `on` until the loan's next row in that level. Levels
 are clipped to the requested days: a value that began earlier begins on the first day. events.py, schedules.py and
-positions.py make levels and define their values.
+positions.py create levels and define their values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ import ibis
 import ibis.expr.types as ir
 
 MIN_DATE = date(1900, 1, 1)
-"""Before every business date: the start of an interval without a start."""
+"""Before every business date: the start of an open interval."""
 
 MAX_DATE = date(9999, 12, 31)
-"""After every business date: the end of an interval without an end."""
+"""After every business date: the end of an open interval."""
 
 
 def as_date(moment: ir.DateValue) -> ir.DateValue:
-    """A date moved by an interval, as a date again: engines make it a timestamp, which Ibis does not know."""
+    """Cast a date after date arithmetic. The engines return a timestamp, but Ibis infers a date."""
     return moment.cast("timestamp").cast("date")
 
 
@@ -29,9 +29,10 @@ def calendar_months(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
 
 
 def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str], first: date, last: date) -> ir.Table:
-    """The level of intervals [start, end), an empty end meaning open; a later interval ends an earlier one.
+    """The level of intervals [start, end). A null end is open; a later interval ends an earlier one.
 
-    Returns loan_id, on and the values, null from the end of an interval to the next one's start.
+    Returns:
+        loan_id, on, and the values, which are null between the end of an interval and the start of the next one.
     """
     far = ibis.literal(MAX_DATE)
     window = ibis.window(group_by="loan_id", order_by=start)
@@ -39,7 +40,7 @@ def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str]
     rows = rows.filter(rows[start] <= last).mutate(ends=ends)
     rows = rows.mutate(next_start=ibis.coalesce(rows[start].lead().over(window), far))
     rows = rows.mutate(until=ibis.least(rows.ends, rows.next_start))
-    held = rows.filter(rows.until > rows[start], rows.until > first).select(
+    valid = rows.filter(rows.until > rows[start], rows.until > first).select(
         "loan_id", *values, on=ibis.greatest(rows[start], ibis.literal(first))
     )
     gaps = rows.filter(rows.until < rows.next_start, rows.next_start > first, rows.until <= last).select(
@@ -47,14 +48,20 @@ def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str]
         *(ibis.null(rows[value].type()).name(value) for value in values),
         on=ibis.greatest(rows.until, ibis.literal(first)),
     )
-    return ibis.union(held, gaps)
+    return ibis.union(valid, gaps)
 
 
 def states(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: date) -> ir.Table:
     """Every loan's states: the spans [on, until) within the days in which no level changes.
 
-    `loans` has loan_id and `begins_on` (a loan has no state before it). Returns the columns of `loans` and of every
-    level; a level without a row yet is null.
+    Args:
+        loans: loan_id, and `begins_on`, before which a loan has no state.
+        levels: The levels by name.
+        first: The first day.
+        last: The last day.
+
+    Returns:
+        The columns of `loans` and of every level, with on and until. Columns of a level are null before its first row.
     """
     spans = _spans(loans, levels, first, last)
     for name, level in levels.items():
@@ -70,10 +77,10 @@ def states(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: d
 
 
 def _spans(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: date) -> ir.Table:
-    """loans' columns, on, until and, per level, the date of its row in force: `<level>_since`."""
+    """The columns of `loans`, on, until and, per level, the date of its row in force: `<level>_since`."""
     begins = loans.mutate(on=ibis.greatest(loans.begins_on, ibis.literal(first)))
     if first == last:
-        # Every level was clipped to the one day: nothing to order.
+        # Every level is clipped to the one day, so no order is needed.
         return begins.mutate(
             until=ibis.literal(last + timedelta(days=1)),
             **{f"{name}_since": ibis.literal(first) for name in levels},
@@ -103,7 +110,7 @@ def _point(rows: ir.Table, level: str | None, levels: Mapping[str, ir.Table]) ->
 
 
 def days(spans: ir.Table) -> ir.Table:
-    """Every day of every span: the columns of `spans` but on and until, and `business_date`."""
-    # The unnested column stands alone in its step: Spark refuses a generator inside an expression.
+    """Every day of every span: the columns of `spans` except on and until, and `business_date`."""
+    # The unnested column needs its own step, because Spark rejects a generator inside an expression.
     spans = spans.mutate(offset=ibis.range(0, spans.until.delta(spans.on, unit="day")).unnest())
     return spans.mutate(business_date=as_date(spans.on + spans.offset.as_interval("D"))).drop("on", "until", "offset")

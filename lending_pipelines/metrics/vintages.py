@@ -1,7 +1,7 @@
-"""Static pools: the loans disbursed in one month, quarter or year, followed by months on book.
+"""Static pools: the loans disbursed in one month, quarter or year, by months on book.
 
-A loan never leaves its pool. Months on book are the calendar months from the month of disbursement, which is 0; a pool
-has reached an age when its youngest loan has. Who is late is said in delinquency.py, what happened in events.py.
+A loan never changes its pool. Months on book are the calendar months since the month of disbursement, which is 0. A
+pool reaches an age when its youngest loan reaches it. delinquency.py defines delinquency, events.py the events.
 """
 
 from datetime import date
@@ -25,7 +25,7 @@ _POOL = ("currency", "pool")
 
 
 def pooled(positions: ir.Table, cohort: Cohort) -> ir.Table:
-    """The rows of loan_positions with `pool`, when they were disbursed: 2025-07, 2025Q3 or 2025."""
+    """Add `pool`, the time of disbursement, to rows of loan_positions: 2025-07, 2025Q3 or 2025."""
     year, month = positions.disbursed_on.year().cast("string"), positions.disbursed_on.month().cast("string")
     pool = {
         "month": year + "-" + month.lpad(2, "0"),
@@ -36,16 +36,23 @@ def pooled(positions: ir.Table, cohort: Cohort) -> ir.Table:
 
 
 def months_on_book(disbursed_on: ir.DateColumn, day: ir.DateValue) -> ir.IntegerColumn:
-    """Calendar months from the month of disbursement to the day's; 0 for a day before it."""
+    """Calendar months from the month of disbursement to the day's month; 0 for a day before it."""
     return ibis.greatest(calendar_months(disbursed_on, day), 0)
 
 
 def pools(loans: ir.Table, day: date, conventions: Conventions) -> ir.Table:
-    """The pools of `loans` (`pooled` rows of the day) as they stand on it.
+    """The state of each pool on the day.
 
-    Returns currency, pool, first_disbursed_on, last_disbursed_on, months_on_book (reached), loan_count, active_loans,
-    charged_off_loans, original_principal (all that was disbursed), principal_outstanding, pool_factor (outstanding ÷
-    original), charged_off, recovered, net_loss, net_loss_rate (÷ original), and late_30, 60, 90 (principal).
+    Args:
+        loans: Rows of `pooled` on the day.
+        day: The business date.
+        conventions: They define PAR.
+
+    Returns:
+        currency, pool, first_disbursed_on, last_disbursed_on, months_on_book (reached), loan_count, active_loans,
+        charged_off_loans, original_principal (total disbursed), principal_outstanding, pool_factor (outstanding ÷
+        original), charged_off, recovered, net_loss, net_loss_rate (÷ original), and late_30, late_60 and late_90
+        (principal).
     """
     rows = loans.group_by(*_POOL).agg(
         first_disbursed_on=loans.disbursed_on.min(),
@@ -77,13 +84,23 @@ def curves(
     months: int,
     conventions: Conventions,
 ) -> ir.Table:
-    """Each pool of `loans` (`pooled` rows of the day) at every age that it has reached, up to so many months on book.
+    """The state of each pool at every age that it has reached, up to `months` months on book.
 
-    Losses are added up from `transactions` to the end of the month of that age (or to the day); lateness is that of
-    `positions`, which holds one day a month. Returns currency, pool, months_on_book, original_principal, charged_off,
-    recovered, net_loss (all so far), net_loss_rate, principal_outstanding, pool_factor, and late_30, 60, 90 with
-    `<name>_of_original` and `<name>_of_outstanding`. What needs positions is null unless they hold every loan of the
-    pool at that age.
+    Losses are summed from transactions to the end of the month of that age, or to the day. Delinquency is that of the
+    positions. Columns from positions are null unless they contain every loan of the pool at that age.
+
+    Args:
+        loans: Rows of `pooled` on the day.
+        transactions: The table transactions.
+        positions: loan_positions with one day per month.
+        day: The business date.
+        months: The last age.
+        conventions: They define PAR.
+
+    Returns:
+        currency, pool, months_on_book, original_principal; charged_off, recovered and net_loss (cumulative),
+        net_loss_rate; principal_outstanding, pool_factor; and late_30, late_60 and late_90 with `<name>_of_original`
+        and `<name>_of_outstanding`.
     """
     members = loans.select("loan_id", *_POOL, "disbursed_on")
     ages = _ages(loans, day, months)
@@ -107,20 +124,20 @@ def curves(
 
 
 def _ages(loans: ir.Table, day: date, months: int) -> ir.Table:
-    """A row per pool and age that it has reached: currency, pool, months_on_book, loan_count, original_principal."""
+    """A row per pool and reached age: currency, pool, months_on_book, loan_count, original_principal."""
     rows = loans.group_by(*_POOL).agg(
         loan_count=as_count(loans.count()),
         original_principal=money(loans.principal_disbursed.sum()),
         youngest=loans.disbursed_on.max(),
     )
     reached = ibis.least(months_on_book(rows.youngest, ibis.literal(day)), months)
-    # The unnested column stands alone in its step: Spark refuses a generator inside an expression.
+    # The unnested column needs its own step, because Spark rejects a generator inside an expression.
     rows = rows.mutate(months_on_book=ibis.range(0, reached + 1).unnest()).drop("youngest")
     return rows.mutate(months_on_book=rows.months_on_book.cast("int64"))
 
 
 def _losses(transactions: ir.Table, members: ir.Table, day: date) -> ir.Table:
-    """What was charged off and recovered at each age: currency, pool, months_on_book, charged_off, recovered."""
+    """Charge-offs and recoveries at each age: currency, pool, months_on_book, charged_off, recovered."""
     rows = charge_offs.counted(events.signed(transactions, day), charge_offs.effects(transactions, day))
     rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, *events.RECOVERIES))).inner_join(members, "loan_id")
     rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.on))
@@ -132,8 +149,11 @@ def _losses(transactions: ir.Table, members: ir.Table, day: date) -> ir.Table:
 
 
 def _seen(positions: ir.Table, members: ir.Table, conventions: Conventions) -> ir.Table:
-    """What is outstanding and late at each age: currency, pool, months_on_book, observed_loans, principal_outstanding,
-    late_30, 60, 90."""
+    """Outstanding and late principal at each age.
+
+    Returns:
+        currency, pool, months_on_book, observed_loans, principal_outstanding, late_30, late_60, late_90.
+    """
     rows = positions.select("business_date", "loan_id", "principal_outstanding", "days_past_due")
     rows = rows.inner_join(members, "loan_id")
     rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.business_date))

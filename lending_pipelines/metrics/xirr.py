@@ -1,13 +1,12 @@
-"""The internal rate of return of dated flows, as Excel's XIRR: the rate at which Σ amount ÷ (1 + rate)^(days from the
-first flow ÷ 365) = 0.
+"""The internal rate of return of dated flows, as Excel's XIRR.
 
-pyxirr finds the rate. A rate counts only if it makes the flows worth zero, and if it is proven to be the only one that
-does. Flows for which pyxirr finds no such rate are searched here, at rates over the whole range. Which flows belong to
-whom is said in returns.py.
+It is the rate at which Σ amount ÷ (1 + rate)^(days from the first flow ÷ 365) = 0. pyxirr finds the rate. A rate is
+accepted if it solves the equation and is proven to be the only solution. If pyxirr finds no such rate, this module
+searches the whole range of rates. returns.py selects the flows.
 
-Measured with pyxirr 0.10.8: it takes 4 µs for a loan of 3 flows and 29 µs for 545 flows, or 12 µs from a rate close to
-the answer. If the rate is below -90 %, it may take 100 ms, find none, or answer a false rate. Therefore it is not asked
-for these. It also answers false rates for flows that start with a zero amount, and where two rates coincide.
+Measured with pyxirr 0.10.8: it takes 4 µs for a loan of 3 flows and 29 µs for 545 flows, or 12 µs with a start close to
+the solution. For rates below -90 % it can take 100 ms, find no rate, or return a wrong one, so it is not called for
+these. It also returns wrong rates for flows that start with a zero amount, and where two rates coincide.
 """
 
 from collections.abc import Sequence
@@ -26,35 +25,28 @@ DECIMALS = 11
 """The decimals of a rate. A rate of 100 % or more has DECIMALS + 1 significant digits."""
 
 Answer = tuple[float | None, str | None]
-"""A rate as a fraction a year, and the reason if there is none."""
+"""An annual rate as a fraction, and the reason if there is none."""
 
 # Rates are searched as x = -log(1 + rate): a flow after t years is worth amount × exp(x × t).
 _PYXIRR_LOWEST = -np.log1p(-0.9)
-# Two flows a day apart, one 10^22 times the other, have their rate at x = 365 × log(10^22) = 18,490, within _MOST.
+# Two flows one day apart, one 10^22 times the other, have their rate at x = 365 × log(10^22) = 18,490, within _MOST.
 _LEAST, _NEAR, _MOST = -600, 14, 20_000
-# Worths are shares of what the flows are worth without regard to sign: of a rate, of a grid's point close to one, and
-# of a point where two rates coincide.
+# Tolerances, as shares of the sum of absolute present values: for a rate, for a grid point near a rate, and for a point
+# where two rates coincide.
 _WORTHLESS, _NEAR_ZERO, _TOUCHES = 1e-9, 1e-3, 1e-13
-# How exactly x is found, the steps that it is rounded to, and the rounds of a search, which all others end in before.
+# The precision of x, the step to which x is rounded, and the maximum number of iterations.
 _EXACT, _STEP, _ROUNDS = 1e-13, 1e-12, 100
-# A flow that is worth exp(-25) of another one is still seen beside it.
+# A present value of exp(-25) relative to another one still counts.
 _SEEN = 25
 
 
 def _grid(low: float, high: float, points: int) -> np.ndarray:
-    """Numbers from low to high, 0.004 apart at 0 and a sixth further apart each than the one before far from it."""
+    """Numbers from low to high: 0.004 apart near 0, and the distance grows by a sixth at each step far from it."""
     return 0.025 * np.sinh(np.linspace(np.arcsinh(low / 0.025), np.arcsinh(high / 0.025), points))
 
 
-# The rates nearest to zero first: from -99.9999 % to 120,000,000 %, then those beyond.
+# The rates nearest to zero first: from -99.9999 % to 120,000,000 %, then the others.
 _GRIDS = (_grid(-_NEAR, _NEAR, 89), np.append(_grid(_LEAST, -_NEAR, 25), _grid(_NEAR, _MOST, 46)))
-_WORTHLESS = 1e-9
-_NEAR_ZERO = 1e-3
-_TOUCHES = 1e-13
-_EXACT = 1e-13
-_SEEN = 25
-_STEP = 1e-12
-_ROUNDS = 100
 
 
 def xirr(dates: Sequence[date] | np.ndarray, amounts: Sequence[float] | np.ndarray) -> Answer:
@@ -62,7 +54,7 @@ def xirr(dates: Sequence[date] | np.ndarray, amounts: Sequence[float] | np.ndarr
 
     Args:
         dates: The dates of the flows, in any order.
-        amounts: The flows: out negative, in positive.
+        amounts: The flows: outflows negative, inflows positive.
     """
     on, flows = np.asarray(dates, dtype="datetime64[D]"), np.asarray(amounts, dtype=float)
     return xirrs(np.zeros(min(flows.size, 1), dtype=int), on, flows)[0] if flows.size else (None, ONE_SIGN)
@@ -72,11 +64,11 @@ def xirrs(starts: np.ndarray, on: np.ndarray, flows: np.ndarray, in_a_row: bool 
     """XIRR of many sets of flows.
 
     Args:
-        starts: Where each set begins: set n is flows[starts[n]:starts[n + 1]]. No set is empty.
+        starts: The start of each set: set n is flows[starts[n]:starts[n + 1]]. No set is empty.
         on: The days of the flows (datetime64[D]), in any order within a set.
-        flows: The flows: out negative, in positive.
-        in_a_row: Whether the sets are the days of one book, so that each rate is close to the one before. This saves
-            time and changes no answer.
+        flows: The flows: outflows negative, inflows positive.
+        in_a_row: Whether the sets are consecutive days of one book, so that each rate is close to the one before. This
+            saves time and does not change results.
     """
     two_signed = (np.minimum.reduceat(flows, starts) < 0) & (np.maximum.reduceat(flows, starts) > 0)
     answers: list[Answer] = [(None, ONE_SIGN)] * len(starts)
@@ -84,7 +76,7 @@ def xirrs(starts: np.ndarray, on: np.ndarray, flows: np.ndarray, in_a_row: bool 
     if not numbers.size:
         return answers
     sizes = np.diff(np.append(starts, flows.size))
-    # A flow of zero is dropped: as the first one, it would move the beginning.
+    # Drop flows of zero. As the first flow, a zero would move the start date.
     kept = np.repeat(two_signed, sizes) & (flows != 0)
     sizes = np.add.reduceat(kept, starts, dtype=int)[two_signed]
     sets = _Sets.of(sizes, on[kept], flows[kept])
@@ -95,13 +87,13 @@ def xirrs(starts: np.ndarray, on: np.ndarray, flows: np.ndarray, in_a_row: bool 
 
 def _rate(x: float) -> float:
     rate = float(np.expm1(-x))
-    # Adding zero makes -0.0 to 0.0.
+    # Adding zero converts -0.0 to 0.0.
     return round(rate, DECIMALS - max(0, floor(log10(1 + rate))) if rate > 0 else DECIMALS) + 0.0
 
 
 @dataclass(frozen=True)
 class _Sets:
-    """Sets of flows, each in the order of its days: set n is flows[starts[n]:starts[n] + sizes[n]]."""
+    """Sets of flows, each sorted by day: set n is flows[starts[n]:starts[n] + sizes[n]]."""
 
     starts: np.ndarray
     sizes: np.ndarray
@@ -111,7 +103,7 @@ class _Sets:
 
     @classmethod
     def of(cls, sizes: np.ndarray, on: np.ndarray, flows: np.ndarray) -> "_Sets":
-        """Sets of these sizes, one after the other, whose days are in any order."""
+        """Create sets of these sizes from consecutive flows, whose days can be in any order."""
         starts = np.cumsum(sizes) - sizes
         falls = on[1:] < on[:-1]
         falls[starts[1:] - 1] = False
@@ -122,7 +114,7 @@ class _Sets:
         return cls(starts, sizes, on, years, flows)
 
     def take(self, numbers: np.ndarray) -> "_Sets":
-        """The sets of these numbers; a number may come more than once."""
+        """The sets with these numbers. A number can occur more than once."""
         if np.array_equal(numbers, np.arange(len(self.starts))):
             return self
         sizes = self.sizes[numbers]
@@ -131,14 +123,14 @@ class _Sets:
         return _Sets(starts, sizes, self.on[at], self.years[at], self.flows[at])
 
     def shares(self, x: np.ndarray) -> np.ndarray:
-        """What each flow is worth, as a share of what the flows of its set are worth without regard to sign."""
+        """The present value of each flow, as a share of the sum of absolute present values of its set."""
         # A common factor keeps the exponential finite.
         last = self.years[self.starts + self.sizes - 1]
         worth = self.flows * np.exp(self.each(x) * self.years - self.each(np.maximum(x * last, 0)))
         return worth / self.each(np.add.reduceat(np.abs(worth), self.starts))
 
     def worth(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What each set is worth, as such a share, and its derivative."""
+        """The net present value of each set as such a share, and its derivative."""
         shares = self.shares(x)
         worth = np.add.reduceat(shares, self.starts)
         late = shares * self.years
@@ -146,10 +138,12 @@ class _Sets:
         return worth, slope
 
     def worths(self, grid: np.ndarray) -> np.ndarray:
-        """What each set (row) is worth at each x of the grid (column), all below zero or none, as such a share."""
+        """The net present value of each set (row) at each x of the grid (column), as such a share. All x are negative,
+        or none.
+        """
         from scipy.sparse import csr_array
 
-        # Days from the end that is worth more, so that no exponential is too large.
+        # Count days from the end with the larger present values, so that no exponential overflows.
         last = self.on[self.starts + self.sizes - 1]
         begin = self.on[self.starts]
         days = np.abs(self.on - self.each(begin if grid[0] < 0 else last)).astype(int)
@@ -159,31 +153,31 @@ class _Sets:
         return worth / total
 
     def each(self, values: np.ndarray) -> np.ndarray:
-        """A value per set as one per flow."""
+        """Repeat a value per set for each of its flows."""
         return np.repeat(values, self.sizes)
 
 
 def _solve(sets: _Sets, in_a_row: bool) -> np.ndarray:
     """The x of each set; nan if there is none."""
     x = _by_pyxirr(sets, in_a_row)
-    found = np.flatnonzero(~np.isnan(x))
-    if found.size:
-        candidates = sets.take(found)
-        polished, proven = _judged(candidates, x[found])
-        x[found] = np.where(proven, polished, np.nan)
+    solved = np.flatnonzero(~np.isnan(x))
+    if solved.size:
+        candidates = sets.take(solved)
+        polished, proven = _judged(candidates, x[solved])
+        x[solved] = np.where(proven, polished, np.nan)
     open_ = np.flatnonzero(np.isnan(x))
     if open_.size:
         x[open_] = _search(sets.take(open_))
-    found = np.flatnonzero(~np.isnan(x))
-    if found.size:
-        x[found] = _on_the_step(sets.take(found), x[found])
+    solved = np.flatnonzero(~np.isnan(x))
+    if solved.size:
+        x[solved] = _on_the_step(sets.take(solved), x[solved])
     return x
 
 
 def _by_pyxirr(sets: _Sets, in_a_row: bool) -> np.ndarray:
-    """The x that pyxirr finds; nan where it finds none, or where it is not asked."""
+    """The x that pyxirr finds; nan if it finds none or is not called."""
     x = np.full(len(sets.starts), np.nan)
-    # At an infinite rate the flows are worth the first one. Another sign at -90 % means that a rate lies between.
+    # At an infinite rate, the value is the first flow. If the sign at -90 % differs, a rate is in between.
     at_lowest = np.add.reduceat(sets.shares(np.full(len(x), _PYXIRR_LOWEST)), sets.starts)
     rate = None
     for number in np.flatnonzero(at_lowest * sets.flows[sets.starts] < 0):
@@ -198,10 +192,10 @@ def _by_pyxirr(sets: _Sets, in_a_row: bool) -> np.ndarray:
 
 
 def _judged(sets: _Sets, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x after one more step of Newton's method, and whether it is a rate and is proven to be the only one.
+    """x after one more Newton step, and whether it is a rate and proven to be the only one.
 
-    It is the only one if at that rate the flows so far are never worth more than zero before the last one, or never
-    less (Soper, 1959). Nothing is proven where the first or last flows are worth too little to be seen.
+    It is the only one if, at that rate, the cumulative value before the last flow is never above zero, or never below
+    (Soper, 1959). Nothing is proven if the first or last present values are too small to count.
     """
     worth, slope = sets.worth(x)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -216,7 +210,7 @@ def _judged(sets: _Sets, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _search(sets: _Sets) -> np.ndarray:
-    """The x of each set that is nearest to zero; nan if there is none."""
+    """The x of each set nearest to zero; nan if there is none."""
     answer = np.full(len(sets.starts), np.nan)
     for grid in _GRIDS:
         open_ = np.flatnonzero(np.isnan(answer))
@@ -226,10 +220,10 @@ def _search(sets: _Sets) -> np.ndarray:
 
 
 def _search_grid(sets: _Sets, grid: np.ndarray) -> np.ndarray:
-    """The x of each set that is nearest to zero within the grid, the negative one of two as near; nan if there is none.
+    """The x of each set nearest to zero within the grid, the negative one of two equally near; nan if there is none.
 
-    Between two x of the grid lies a rate if the worth changes its sign there. Two rates may lie there if the worth
-    comes close to zero and goes away from it again.
+    There is a rate between two grid points if the value changes its sign. There can be two if the value comes close to
+    zero and moves away again.
     """
     worths = np.hstack([sets.worths(part) for part in (grid[grid < 0], grid[grid >= 0]) if part.size])
     positive, size = worths > 0, np.abs(worths)
@@ -237,7 +231,7 @@ def _search_grid(sets: _Sets, grid: np.ndarray) -> np.ndarray:
     low, high = grid[cell], grid[cell + 1]
     before, at, after = size[:, :-2], size[:, 1:-1], size[:, 2:]
     one_sign = (positive[:, 1:-1] == positive[:, :-2]) & (positive[:, 1:-1] == positive[:, 2:])
-    # Where a parabola through three neighbours goes on towards zero.
+    # Where a parabola through three neighbours continues towards zero.
     bends = before - 2 * at + after
     deep = (before - after) ** 2 >= 4 * at * bends
     dip_number, dip = np.nonzero(one_sign & (at <= before) & (at <= after) & (bends > 0) & (deep | (at < _NEAR_ZERO)))
@@ -258,9 +252,11 @@ def _search_grid(sets: _Sets, grid: np.ndarray) -> np.ndarray:
 
 
 def _bottoms(sets: _Sets, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x between low and high where the worth of each set, which has one sign at both, is nearest to zero or beyond it.
+    """The x between low and high where the value of each set is nearest to zero or beyond; both ends have the same
+    sign.
 
-    Returns x and the worth.
+    Returns:
+        x and the value.
     """
     sign = np.sign(sets.worth(low)[0])
     for _ in range(_ROUNDS):
@@ -274,9 +270,9 @@ def _bottoms(sets: _Sets, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray
 
 
 def _between(sets: _Sets, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """x between low and high, at which the worth of each set has different signs, where it is zero.
+    """The zero between low and high, where the value of each set has different signs.
 
-    Newton's method, and bisection where that leaves the interval.
+    Uses Newton's method, and bisection if a step leaves the interval.
     """
     positive = sets.worth(low)[0] > 0
     x = (low + high) / 2
@@ -294,7 +290,7 @@ def _between(sets: _Sets, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def _on_the_step(sets: _Sets, x: np.ndarray) -> np.ndarray:
-    """The multiple of _STEP around which the worth changes its sign: the same from wherever x was reached."""
+    """The multiple of _STEP around which the value changes its sign, independent of the start of the search."""
     steps = np.rint(x / _STEP)
     (below, slope), (above, _) = (sets.worth((steps + half) * _STEP) for half in (-0.5, 0.5))
     return (steps - (below * slope > 0) + (above * slope < 0)) * _STEP

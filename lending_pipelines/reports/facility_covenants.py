@@ -104,8 +104,8 @@ def _charge_off_rates(selection: in_period.PeriodSelection) -> ir.Table:
     """currency, charge_off_rate, net_charge_off_rate; no rows when it is not known what was charged off."""
     positions, period = selection.positions, selection.period
     within = positions.filter(positions.business_date.between(period.opening, period.last))
-    held = revenue.held(within, selection.loans, ["currency"], revenue.LOSSES)
-    daily = revenue.by_day(held, ["currency"], revenue.LOSSES)
+    loan_days = revenue.loan_days(within, selection.loans, ["currency"], revenue.LOSSES)
+    daily = revenue.by_day(loan_days, ["currency"], revenue.LOSSES)
     known = selection.changes_known(period)
     rows = revenue.losses(daily, selection.periods([period], selection.changes_known), ["currency"])
     return rows.filter(ibis.literal(known)).select(

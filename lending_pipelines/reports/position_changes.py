@@ -53,7 +53,7 @@ class PositionChanges:
         """A row per loan of the period, with its currency and other columns."""
         every = ("currency", "loan_id", *keys)
         days = self.days(self.selection.period.opening)
-        return self._of_period(revenue.held(days, self.loans, every, self.measured.positions), every)
+        return self._of_period(revenue.loan_days(days, self.loans, every, self.measured.positions), every)
 
     def days(self, first: date) -> ir.Table:
         """loan_positions from that day to the period's end."""
@@ -64,8 +64,8 @@ class PositionChanges:
     def _by_day(self) -> ir.Table:
         # Fetched, because everything but the loans is made of these few rows.
         keys = ("currency", *self.keys)
-        held = revenue.held(self.days(self.since), self.loans, keys, self.measured.positions)
-        return ibis.memtable(revenue.by_day(held, keys, self.measured.positions).to_pyarrow())
+        loan_days = revenue.loan_days(self.days(self.since), self.loans, keys, self.measured.positions)
+        return ibis.memtable(revenue.by_day(loan_days, keys, self.measured.positions).to_pyarrow())
 
     def _of_period(self, days: ir.Table, keys: Sequence[str]) -> ir.Table:
         spans = self.selection.periods([self.selection.period], lambda period: True)

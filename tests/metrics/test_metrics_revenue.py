@@ -63,10 +63,12 @@ def test_charge_offs_are_what_the_roll_forward_leaves():
     book.reverse(undone, "2025-02-12")
     book.txn("L1", "recovery", "2025-02-14", "10.00", "1.00")
     positions = book.memo("2025-01-31", "2025-02-15")
-    held = revenue.held(positions, positions.filter(positions.business_date == date(2025, 2, 15)), [], revenue.LOSSES)
+    loan_days = revenue.loan_days(
+        positions, positions.filter(positions.business_date == date(2025, 2, 15)), [], revenue.LOSSES
+    )
     february = periods((0, date(2025, 1, 31), date(2025, 2, 1), date(2025, 2, 15), 15, 15))
 
-    lost = book.backend.to_pyarrow(revenue.losses(held, february, ["loan_id"]).order_by("loan_id")).to_pylist()
+    lost = book.backend.to_pyarrow(revenue.losses(loan_days, february, ["loan_id"]).order_by("loan_id")).to_pylist()
 
     # L2's was undone; the balance of L1 was 100 on two days and 70 on seven, that of L2 nothing on two.
     assert [(str(row["charged_off"]), str(row["recoveries"]), str(row["average_balance"])) for row in lost] == [

@@ -136,7 +136,7 @@ def test_months_have_a_column_each_in_tables_of_their_own(history_lake):
 def test_the_status_of_a_loan_that_is_not_active_stands_for_its_bucket(history_lake):
     history_lake.rows["loan_positions"][2]["status"] = "charged_off"
     book = generate(history_lake, "loan_tape", history_months=1)
-    assert [row["standing 2025-03-31"] for row in book.tables[2].arrow().to_pylist()] == ["charged_off", "1-29"]
+    assert [row["status 2025-03-31"] for row in book.tables[2].arrow().to_pylist()] == ["charged_off", "1-29"]
 
 
 def test_the_days_covered_are_the_closed_month_ends_that_are_printed(history_lake):

@@ -151,7 +151,7 @@ def _months(loans: ir.Table, source: ReportSource, ends: Sequence[date], none: s
     key = columns.lake_columns("loan_positions", "loan_id", "currency")
     months = list(reversed(ends[:-1]))
     paid = (*key, *(ReportColumn(f"paid {end}", f"{end:%Y-%m}", "money") for end in months))
-    late = (*key, *(ReportColumn(f"standing {end}", f"{end:%Y-%m}", "text") for end in months))
+    late = (*key, *(ReportColumn(f"status {end}", f"{end:%Y-%m}", "text") for end in months))
     return [
         ReportTable(
             "Payment history",
