@@ -28,7 +28,7 @@ def charge_off_checks() -> tuple[Check, ...]:
 def booked_otherwise(tables: Tables) -> ir.Table:
     """Loans and days with an amount that counts differently from its booked type; `problem` says which and how.
 
-    What no longer counts differently, because a charge-off or a payment was reversed, is left out.
+    An amount that counts as booked again, because a charge-off or a payment was reversed, is left out.
     """
     effects = charge_offs.effects(tables["transactions"], MAX_DATE)
     received = money(wide(effects.principal) + effects.interest + effects.fees)
@@ -40,7 +40,7 @@ def booked_otherwise(tables: Tables) -> ir.Table:
 
 
 def _as_booked(effects: ir.Table, amount: ir.DecimalColumn, what: str) -> ir.Table:
-    """loan_id, effective_on, amount, problem and in_all (of the loan, as it stands after all reversals)."""
+    """loan_id, effective_on, amount, problem, and in_all, the loan's amount after all reversals."""
     problem = amount.cast("string") + " of " + effects.on.cast("string") + f" {what}"
     in_all = money(amount.sum().over(group_by="loan_id"))
     return effects.select("loan_id", effective_on="on", amount=amount, problem=problem, in_all=in_all)

@@ -14,7 +14,7 @@ from lending_pipelines.checks.servicing import HIGHEST_RATE
 
 _CENT = ibis.literal("0.01").cast("decimal(38, 2)")
 _DAYS_TO_POST = 2
-"""A schedule posted up to so many days after its loan's disbursement or posting is the one of the disbursement."""
+"""A schedule posted up to this number of days after the loan's disbursement or posting is its first schedule."""
 
 _SHARE = 0.05
 """The allowed difference between scheduled interest and rate × balances × days; day counts differ by less."""
@@ -154,14 +154,14 @@ def nothing_left_to_fall_due(tables: Tables, days: Days) -> ir.Table:
 def terms_unlike_schedule(tables: Tables) -> ir.Table:
     """Loans whose first schedule differs from their terms in the number of installments or in interest.
 
-    Only a schedule that is still the one of the disbursement is compared. Some systems rewrite a schedule in place
-    after an early payment or a modification. Such a schedule takes effect or is posted later than the loan, or its loan
-    has a modification and a single version.
+    Only original schedules are compared. Some systems overwrite a schedule after an early payment or a modification. An
+    overwritten schedule takes effect or is posted later than the loan, or its loan has a modification and a single
+    version.
 
     A schedule below the contractual principal belongs to a loan acquired after origination: it may have fewer
     installments. Interest is compared with annual_rate × scheduled balances × days ÷ 365, and with the same on the full
-    principal (flat rate); 5 % and two cents per installment are allowed for day counts and rounding. Rates that look
-    like percentages are reported by another check.
+    principal (flat rate). The tolerance is 5 % and two cents per installment for day counts and rounding. Rates that
+    look like percentages are reported by another check.
     """
     loans = tables["loans"]
     loans = loans.filter(loans.disbursed_on.notnull())
@@ -209,7 +209,7 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
 
 
 def _rewritten(tables: Tables) -> ir.Table:
-    """The loan_id of each loan whose first schedule is no longer the one of its disbursement."""
+    """The loan_id of each loan whose first schedule was overwritten."""
     installments = tables["installments"]
     versions = installments.group_by("loan_id").agg(
         version=installments.version.min(), single=installments.version.nunique() == 1

@@ -256,7 +256,7 @@ def movements(transactions: ir.Table) -> ir.Table:
     links = transactions.select(root="transaction_id", type="type", below="reverses_id")
     signed = [transactions.filter(transactions.type != "reversal").select(*columns, "type", sign=ibis.literal(1))]
     level = transactions.filter(transactions.type == "reversal").select(*columns, below="reverses_id")
-    # A reversed reversal restores what it undid; a longer chain is refused by the check of the mirror.
+    # A reversed reversal restores the transaction. Another check rejects longer chains.
     for sign in (-1, 1):
         level = level.join(links, level.below == links.root).select(*columns, "type", below="below_right")
         signed.append(level.filter(level.type != "reversal").select(*columns, "type", sign=ibis.literal(sign)))

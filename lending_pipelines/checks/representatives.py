@@ -51,7 +51,7 @@ def representatives(
         keys += by_code.identity.to_pyarrow().to_pylist()
     repeated = rows.group_by(list(key)).having(rows.count() > 1).agg(copies=rows.count()).limit(_EXAMPLES)
     keys += repeated.select(*key).to_pyarrow().to_pylist()
-    # Two queries: over the files of a year DuckDB does not finish one that is the union of both.
+    # Two queries, because DuckDB does not finish their union over the files of a year.
     return pa.concat_tables([_with_keys(rows, key, keys).to_pyarrow(), _without_key(rows, key).to_pyarrow()])
 
 

@@ -39,7 +39,7 @@ _KEY = ("business_date", "loan_id")
 
 @dataclass(frozen=True)
 class RestatementCheck:
-    """The check restatement_due: compares every closed day with what it would be if it were closed now."""
+    """The check restatement_due: compares every closed day with the same day recomputed now."""
 
     conventions: Conventions
     name: str = "restatement_due"
@@ -111,7 +111,7 @@ def _other_conventions(read: Read, days: Sequence[date], conventions: Convention
 
 
 def _suspects(read: Read, days: Sequence[date], conventions: Conventions) -> list[str]:
-    """The loans whose positions on the days can differ from what they would be now."""
+    """The loans whose positions on the days can differ from a recomputation."""
     weights = _weights(read, days, conventions.timezone)
     stored = _on(read("loan_positions"), days).join(weights.select(business_date="on", place="place"), "business_date")
     found = ibis.union(
@@ -125,8 +125,9 @@ def _suspects(read: Read, days: Sequence[date], conventions: Conventions) -> lis
 def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
     """A row for each date from the first day to the one after the last.
 
-    on, place (the day's number), days and places (the number of days from then on, and the sum of their places), known
-    (the least instant from which something was not known to one of these days).
+    Returns:
+        on; place, the number of the day; days, the number of days from then on; places, the sum of their places; and
+        known, the earliest time from which a row was unknown to one of these days.
     """
     closed = read("closed_days")
     closed = closed.filter(closed.table_name == "loan_positions").select("business_date", "known_until")
@@ -201,7 +202,7 @@ def _posted_later(rows: ir.Table, days: Sequence[date], weights: ir.Table) -> ir
 
 
 def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions) -> ir.Table:
-    """The positions of the loans that differ from what they would be now, or exist on one side only."""
+    """The positions of the loans that differ from a recomputation, or exist on one side only."""
     loans = ibis.memtable(pa.table({"loan_id": list(loan_ids)}))
 
     def of_these(name: str) -> ir.Table:

@@ -112,7 +112,7 @@ def reversals_not_mirroring(tables: Tables) -> ir.Table:
     pairs = related.left_join(_targets(rows), [_TO_TARGET])
     undone = related.select(undone_id="reverses_id").distinct()
     pairs = pairs.left_join(undone, pairs.transaction_id == undone.undone_id)
-    # A reversed reversal does not count, so the transaction may be reversed again.
+    # A reversed reversal does not count, so the transaction can be reversed again.
     in_force = pairs.undone_id.isnull()
     pairs = pairs.mutate(times=in_force.sum().over(group_by="reverses_id"))
     above = rows.select(above_id="transaction_id", above_type="type")

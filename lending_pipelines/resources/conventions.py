@@ -1,4 +1,4 @@
-"""The conventions as a resource: those of LENDING_CONVENTIONS, or the defaults, in LENDING_TIMEZONE."""
+"""The conventions as a resource: from the file LENDING_CONVENTIONS, or the defaults, with LENDING_TIMEZONE."""
 
 import dagster as dg
 from pydantic import Field
@@ -8,7 +8,7 @@ from lending_pipelines.settings import Settings
 
 
 class ConventionsResource(dg.ConfigurableResource):
-    """The conventions that every number of a run follows."""
+    """The conventions for all numbers of a run."""
 
     file: str = Field(default="", description="TOML file of conventions. Empty: LENDING_CONVENTIONS, or the defaults.")
 

@@ -77,7 +77,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> ir.Table:
-        """The upstream table, limited to the run's days and the earlier days that the input needs."""
+        """The upstream table, limited to the run's days and the earlier days that the input asks for."""
         name = context.asset_key.path[-1]
         if not context.has_asset_partitions:
             rows = self.lake.lake.table(name)

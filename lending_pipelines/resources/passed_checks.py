@@ -1,8 +1,8 @@
 """Stores which blocking checks passed, next to the lake's tables, so that they run once on the same data.
 
-For each check the file has the days on which it passed and their inputs: the identities of the tables that it reads,
-the conventions, and a hash of the checks' code. If any of these differs, the check runs again. A missing or damaged
-file only means that checks run again.
+For each check, the file has the days on which it passed and its inputs: the identities of the tables that it reads, the
+conventions, and a hash of the checks' code. If any of these changes, the check runs again. If the file is missing or
+damaged, all checks run again.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ def passed_checks(source: LakeReportSource) -> Iterator["PassedChecks"]:
         yield memory
     finally:
         if memory.added:
-            # Another run may write at the same time. Then one of them repeats its checks next time.
+            # If another run writes at the same time, one of them repeats its checks next time.
             _write(url, _read(url) | memory.added)
 
 
 class PassedChecks:
-    """See `passed_checks`; `kept` is the content of the file, by check."""
+    """See `passed_checks`. `kept` is the content of the file, by check."""
 
     def __init__(self, source: LakeReportSource, kept: Mapping[str, Any]):
         self._source = source
@@ -72,7 +72,7 @@ class PassedChecks:
 
     def _on(self, check: Check) -> dict[str, Any]:
         """The inputs of the check."""
-        # A record table changes with the table that it describes, and with other tables too.
+        # A record table also changes when other tables change, not only the one that it describes.
         read = {name: self._source.identity(name) for name in sorted(check.reads) if name not in RECORDS}
         return {
             "tables": {name: [table.version, table.files] for name, table in read.items()},

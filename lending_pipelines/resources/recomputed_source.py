@@ -1,6 +1,6 @@
-"""The lake as it was known at an instant or under other conventions: its daily tables computed anew for a report.
+"""The lake as known at a past time, or under other conventions: daily tables are recomputed for a report.
 
-What the numbers mean is in metrics/, as it is for the close. Nothing is written to the lake.
+metrics/ computes the tables, as for the close. Nothing is written to the lake.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,20 @@ from lending_pipelines.tables import TABLES
 def recomputed(
     source: LakeReportSource, days: Sequence[date], conventions: Conventions, known_at: datetime | None
 ) -> Iterator["RecomputedSource"]:
-    """A ReportSource like `source` whose daily tables hold `days` alone, computed when first read.
+    """A ReportSource like `source` with recomputed daily tables.
 
-    `known_at` (UTC) leaves out what the servicing system had not learned by then; None: nothing.
+    Args:
+        source: The lake.
+        days: The days of the daily tables. A table is computed when it is first read.
+        conventions: The conventions to compute under.
+        known_at: Use only rows posted up to this time (UTC); None for all rows.
     """
     with ExitStack() as stage:
         yield RecomputedSource(source, days, conventions, known_at, stage)
 
 
 class RecomputedSource:
-    """See `recomputed`; what it computed is kept until `stage` closes."""
+    """See `recomputed`. Computed tables are kept until `stage` closes."""
 
     def __init__(
         self,
@@ -51,7 +55,7 @@ class RecomputedSource:
         return self._conventions
 
     def table(self, name: str) -> ir.Table:
-        """A servicing table as known, or a daily table computed from them."""
+        """A servicing table as known at that time, or a daily table computed from such tables."""
         if name in self._computed:
             return self._computed[name]
         rows = self._rows(name)
@@ -63,7 +67,7 @@ class RecomputedSource:
         return self._computed[name]
 
     def days(self, name: str) -> list[date]:
-        """The business dates present in a daily table of the lake, in order."""
+        """The business dates of a daily table of the lake, in order."""
         return self._source.days(name)
 
     def versions(self) -> dict[str, int]:
@@ -71,7 +75,7 @@ class RecomputedSource:
         return self._source.versions()
 
     def _rows(self, name: str) -> ir.Table | None:
-        """The expression of a daily table; None for any other."""
+        """The expression of a daily table; None for other tables."""
         days = self._days[0], self._days[-1]
         match name:
             case "loan_positions":
@@ -96,7 +100,7 @@ class RecomputedSource:
                 return None
 
     def _positions(self, days: Sequence[date] | set[date]) -> ir.Table:
-        # One expression over the whole span: a single day of it costs more to compile than the days between to skip.
+        # One expression over all days. Compiling it per day costs more than computing the days in between.
         rows = positions.loan_positions(self.table, min(days), max(days), self._conventions)
         return rows.filter(rows.business_date.isin(sorted(days)))
 

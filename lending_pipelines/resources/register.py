@@ -11,7 +11,7 @@ from lending_pipelines.settings import Settings
 
 
 class RegisterResource(dg.ConfigurableResource):
-    """The register, migrated to this version's tables when a run first needs it."""
+    """The register, migrated to the current version when a run first uses it."""
 
     url: str = Field(default="", description="SQLAlchemy URL of the register. Empty: LENDING_REGISTER_URL.")
 
@@ -19,7 +19,7 @@ class RegisterResource(dg.ConfigurableResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["RegisterResource", None, None]:
-        """The resource, its connections closed when the run ends."""
+        """The resource. Its connections are closed when the run ends."""
         try:
             yield self
         finally:
@@ -28,7 +28,7 @@ class RegisterResource(dg.ConfigurableResource):
 
     @property
     def register(self) -> Register:
-        """The register, opened when first asked for."""
+        """The register. It is opened at first use."""
         if self._register is None:
             self._register = Register(self.url or Settings.from_environment().register_url)
             self._register.upgrade()

@@ -1,4 +1,4 @@
-"""The lake as reports see it: every table at one Delta version, from its first reading to the end of the report."""
+"""The lake for reports: each table stays at one Delta version for the whole report."""
 
 from contextlib import AbstractContextManager
 from datetime import date, datetime
@@ -16,7 +16,7 @@ from lending_pipelines.tables import TABLES
 class LakeReportSource:
     """A ReportSource over the lake.
 
-    The first call that names a table fixes its version. Commits made later, of a close for example, are not seen.
+    The version of a table is fixed at its first use. Later commits, for example of a close, are not visible.
     """
 
     def __init__(self, lake: Lake, conventions: Conventions):
@@ -32,22 +32,22 @@ class LakeReportSource:
         return self._conventions
 
     def identity(self, name: str) -> TableVersion:
-        """The version at which the table is read; TableNotMade when it was never written."""
+        """The version at which the table is read. TableNotMade if it was never written."""
         if name not in self._versions:
             self._versions[name] = self.lake.identity(name)
         return self._versions[name]
 
     def table(self, name: str) -> ir.Table:
-        """The table's rows; TableNotMade when it was never written."""
+        """The table's rows. TableNotMade if it was never written."""
         if name not in self._tables:
             self._tables[name] = self.lake.table(name, version=self.identity(name).version)
         return self._tables[name]
 
     def as_known(self, name: str, known_at: datetime) -> ir.Table:
-        """A servicing table with `posted_at` as it was known at an instant (UTC).
+        """A servicing table with `posted_at`, as it was known at a past time (UTC).
 
-        Left out is what was posted later. What has vanished from the source since then, or was changed there, is as it
-        was.
+        Rows posted later are left out. Rows that were deleted or changed in the source since then have their earlier
+        values.
         """
         rows = self.table(name)
         superseded = self.lake.superseded(name, known_at, self.identity(name).version)
@@ -56,15 +56,15 @@ class LakeReportSource:
         return known(rows, ibis.literal(known_at, "timestamp(6)"))
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
-        """The rows of an expression over these tables as they are computed, in order."""
+        """The rows of an expression over these tables in order, in batches as they are computed."""
         return self.lake.engine.batches(rows)
 
     def staged(self, rows: ir.Table) -> AbstractContextManager[ir.Table]:
-        """The rows computed once, for reading them again within a block."""
+        """Compute the rows once, to read them several times within the block."""
         return self.lake.staged(rows)
 
     def days(self, name: str) -> list[date]:
-        """The business dates for which a daily table was made, in order; none when it was never written."""
+        """The business dates for which a daily table was made, in order; empty if it was never written."""
         if name not in self._days:
             made = name in self._versions or self.lake.has(name)
             self._days[name] = self.lake.days(name, self.identity(name).version) if made else []

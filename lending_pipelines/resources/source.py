@@ -9,12 +9,12 @@ from lending_pipelines.sources.registry import open_source
 
 
 class SourceResource(dg.ConfigurableResource):
-    """Which servicing system is read, by which adapter."""
+    """The servicing system and its adapter."""
 
     adapter: str = Field(default="", description="Adapter: a folder of sources/. Empty: LENDING_SOURCE.")
     url: str = Field(default="", description="SQLAlchemy URL or folder to read. Empty: LENDING_SERVICING_URL.")
 
     def open(self) -> Source:
-        """The adapter on its URL; SourceError when there is none of that name."""
+        """Open the adapter for the URL. SourceError if no adapter has that name."""
         settings = Settings.from_environment()
         return open_source(self.adapter or settings.source, self.url or settings.servicing_url)

@@ -1,6 +1,6 @@
-"""A believable lender made up from a seed: every servicing table, with a ledger that ties out to the loans.
+"""A generated lender: every servicing table from a seed, with a ledger that ties out to the loans.
 
-`generate` makes it as a stream of tables; `fill_database` and `fill_parquet` put it somewhere. Nothing here reads data.
+`generate` returns a stream of tables; `fill_database` and `fill_parquet` write it. Nothing here reads data.
 """
 
 from lending_pipelines.sample.database import fill_database

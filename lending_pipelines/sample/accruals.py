@@ -1,8 +1,8 @@
-"""Interest earned, day by day, over all loans, and the entries that bring the ledger to it.
+"""Interest earned per day over all loans, and the journal entries for it.
 
-Per loan and day: earned, receivable and settled interest as the definitions have them. What is settled before it is
-earned is a liability; what was earned and not settled when a loan was charged off is an expense. With these,
-earned - settled = receivable - unearned + lost, so that one entry a day, product and currency ties all of them out.
+Earned, receivable and settled interest per loan and day follow the definitions. Interest settled before it is earned is
+a liability. Interest earned but not settled when a loan is charged off is an expense. Therefore earned − settled =
+receivable − unearned + lost, and one entry per day, product and currency ties all of them out.
 """
 
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ from lending_pipelines.sample.schedules import Schedule, earned_by
 from lending_pipelines.sample.spec import SampleSpec
 
 _BLOCK = 512
-"""Loans whose days are computed at once: small enough for the processor's cache."""
+"""The number of loans computed at once: their days fit in the processor's cache."""
 
 _EARNED, _UNEARNED, _LOST, _POSTED = range(4)
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """The loans of a chunk with what decides their interest; `version` is a loan's row in the changes, or -1."""
+    """The loans of a chunk and the inputs of their interest. `version` is a loan's row in the changes, or -1."""
 
     loans: Loans
     schedule: Schedule
@@ -46,7 +46,7 @@ class _Chunk:
 
 
 class Accruals:
-    """Totals per product, currency and day, from the day before the spec's first day to its last."""
+    """Totals per product, currency and day, from the day before the spec's first day to its last day."""
 
     def __init__(self, spec: SampleSpec) -> None:
         self._last_moment = spec.last_moment
@@ -54,7 +54,7 @@ class Accruals:
         self._totals = np.zeros((4, len(PRODUCTS) * len(CURRENCIES), len(self._days)), dtype=np.int64)
 
     def add(self, loans: Loans, schedule: Schedule, changes: Modifications, events: Events) -> None:
-        """Add the loans of a chunk: their first schedules, the changed ones, and their events."""
+        """Add the loans of a chunk: their first schedules, the changed schedules, and their events."""
         size = len(loans.number)
         version = np.full(size, -1)
         version[changes.loan] = np.arange(len(changes.loan))
@@ -76,7 +76,7 @@ class Accruals:
                 self._totals[place] += (one_hot @ values).astype(np.int64)
 
     def journal(self) -> pa.Table:
-        """The opening entry, dated the day before the first day, and each later day's."""
+        """The opening entry, dated the day before the first day, and the entry of each later day."""
         change = np.diff(self._totals, axis=2, prepend=0)
         lost = change[_LOST] - change[_POSTED]
         receivable = change[_EARNED] + change[_UNEARNED] - lost
@@ -104,7 +104,7 @@ class Accruals:
     def _states(
         self, chunk: _Chunk, rows: Ints, settled: np.ndarray, outstanding: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Earned, unearned and lost interest by loan and day, by the loan's status on the day."""
+        """Earned, unearned and lost interest by loan and day, depending on the loan's status on the day."""
         charged_off = self._days >= chunk.charged_off_on[rows][:, None]
         pending = self._days < chunk.loans.disbursed[rows][:, None]
         closed = ~charged_off & ~pending & (outstanding <= 0)
@@ -116,7 +116,7 @@ class Accruals:
         return earned, unearned, lost
 
     def _in_force(self, chunk: _Chunk, rows: Ints) -> np.ndarray:
-        """Interest earned by the schedule in force, by loan and day."""
+        """Interest earned under the schedule in force, by loan and day."""
         earned = self._scheduled(chunk.schedule, rows)
         changed = np.flatnonzero(chunk.version[rows] >= 0)
         if changed.size:
@@ -126,7 +126,7 @@ class Accruals:
         return earned
 
     def _scheduled(self, schedule: Schedule, rows: Ints) -> np.ndarray:
-        """Interest earned by one schedule, by loan and day."""
+        """Interest earned under one schedule, by loan and day."""
         width, size = len(self._days), len(rows)
         due, begin, interest = schedule.due[rows], schedule.period_start[rows], schedule.interest[rows]
         before = schedule.cumulative_interest[rows] - interest
@@ -141,7 +141,9 @@ class Accruals:
 
 
 def _earned_before(schedule: Schedule, changes: Modifications, version: Ints, charged_off_on: Ints) -> Ints:
-    """What charged-off loans had earned the day before, by the schedule in force on that day; 0 for the rest."""
+    """The interest that charged-off loans had earned the day before, under the schedule in force on that day; 0 for
+    others.
+    """
     frozen = np.zeros(len(version), dtype=np.int64)
     rows = np.flatnonzero(charged_off_on < NO_DAY)
     frozen[rows] = schedule.earned(rows, charged_off_on[rows] - 1)

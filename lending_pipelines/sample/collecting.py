@@ -1,4 +1,4 @@
-"""Collections work on loans that are behind: who it was assigned to, whom they reached, and what was promised."""
+"""Collections on past due loans: assignments, contacts, and promises to pay."""
 
 from collections.abc import Iterator
 
@@ -24,9 +24,15 @@ _PROMISED_SHARE = 0.45
 def collections_tables(
     lender: Lender, loans: Loans, late: tuple[Ints, Ints, Ints], events: Events, payment: Ints, first_numbers: Ints
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Assignments, contacts and promises; `late` are the spells behind, payment is each loan's first installment.
+    """Assignments, contacts and promises.
 
-    first_numbers are those of the first contact's and the first promise's id.
+    Args:
+        lender: The lender.
+        loans: The loans of a chunk.
+        late: The spells of delinquency.
+        events: The events of the loans.
+        payment: Each loan's first installment.
+        first_numbers: The number in the id of the first contact and of the first promise.
     """
     spec = lender.spec
     random = spec.random("collections", int(loans.number[0]))
@@ -82,7 +88,7 @@ def collections_tables(
 
 
 def _assignments(late: tuple[Ints, Ints, Ints], events: Events, last_day: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """(loan, since, until, queue), ordered by loan and day; until is NO_DAY while the assignment lasts."""
+    """(loan, since, until, queue), ordered by loan and day. `until` is NO_DAY while the assignment lasts."""
     loan, since, until = late
     charged_off = events.kind == CHARGE_OFF
     lasting = until > since + _LATE_AFTER_DAYS
@@ -114,7 +120,7 @@ def _contact_days(since: Ints, end: Ints, random: np.random.Generator) -> tuple[
 
 
 def _first_payment(events: Events, loan: Ints, day: Ints, last_day: int) -> Ints:
-    """The day of the loan's first standing repayment after `day`, NO_DAY if there is none."""
+    """The day of the loan's first repayment after `day` that is not reversed; NO_DAY if there is none."""
     takes = (events.kind == REPAYMENT) & ~events.undone & (events.day <= last_day)
     key = events.loan[takes] * NO_DAY + events.day[takes]
     if not len(key):

@@ -1,6 +1,6 @@
-"""From numpy arrays to Arrow columns: money is held in integer cents, rates in millionths, dates in days since 1970.
+"""Converts numpy arrays to Arrow columns. Money is in whole cents, rates in millionths, dates in days since 1970.
 
-A day from NO_DAY on, a negative id number and a negative code stand for null.
+A day of NO_DAY or later, a negative id number and a negative code mean null.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ Ints = np.ndarray
 """An array of int64."""
 
 NO_DAY = 1 << 30
-"""A day that never comes."""
+"""A day that never happens."""
 
 DAY_MICROSECONDS = 86_400_000_000
 
 
 def ids(prefix: str, numbers: Ints, width: int = 9) -> pa.Array:
-    """Ids of one width, as `L000000042`."""
+    """Ids of one width, such as `L000000042`."""
     size = len(prefix) + width
     characters = np.empty((len(numbers), size), dtype=np.uint8)
     characters[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)
@@ -40,7 +40,7 @@ def labels(values: Sequence[str], codes: Ints) -> pa.Array:
 
 
 def money(cents: Ints, present: np.ndarray | None = None) -> pa.Array:
-    """Amounts, null where not present."""
+    """Amounts; null where `present` is false."""
     return _decimal(cents, pa.decimal128(18, 2), present)
 
 
@@ -55,22 +55,22 @@ def days(values: Ints) -> pa.Array:
 
 
 def instants(microseconds: Ints) -> pa.Array:
-    """UTC instants from microseconds since 1970."""
+    """UTC timestamps from microseconds since 1970."""
     return pa.array(microseconds, pa.timestamp("us"))
 
 
 def moment(day: Ints, seconds: Ints | int) -> Ints:
-    """Microseconds since 1970 of a second of a day."""
+    """Microseconds since 1970 for a second of a day."""
     return day * DAY_MICROSECONDS + seconds * 1_000_000
 
 
 def table(name: str, /, **columns: pa.Array | list | Ints) -> pa.Table:
-    """A servicing table of these columns, which are all of its columns."""
+    """A servicing table of these columns, which must be all of its columns."""
     return pa.Table.from_pydict(columns, schema=SERVICING[name].arrow_schema)
 
 
 def pick(random: np.random.Generator, size: int, shares: Sequence[float] | np.ndarray) -> Ints:
-    """Codes 0, 1, … drawn with these shares."""
+    """Random codes 0, 1, … with these probabilities."""
     edges = np.cumsum(shares) / np.sum(shares)
     return np.minimum(np.searchsorted(edges, random.random(size), side="right"), len(shares) - 1)
 

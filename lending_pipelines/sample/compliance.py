@@ -1,4 +1,4 @@
-"""Results of compliance rules: on each loan at its approval, and on the lender as a whole each month."""
+"""Results of compliance rules: for each loan at its approval, and for the lender each month."""
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ _FAILED_SHARE = 0.03
 
 
 def loan_checks(loans: Loans, random: np.random.Generator) -> pa.Table:
-    """Two different rules checked on each loan at its approval."""
+    """Two different rules for each loan at its approval."""
     size = len(loans.number)
     first = random.integers(0, len(_RULES), size)
     second = (first + random.integers(1, len(_RULES), size)) % len(_RULES)
@@ -45,7 +45,7 @@ def loan_checks(loans: Loans, random: np.random.Generator) -> pa.Table:
 
 
 def house_checks(spec: SampleSpec) -> pa.Table:
-    """The rules on the lender as a whole, on each month's first day from the spec's first day on, and on that day."""
+    """The rules for the lender, on the spec's first day and on the first day of each month after it."""
     random = spec.random("house checks")
     month = np.datetime64(spec.first_day, "D").astype("datetime64[M]")
     months = np.arange(month + 1, np.datetime64(spec.last_day, "D").astype("datetime64[M]") + 1)

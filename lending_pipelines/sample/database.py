@@ -1,7 +1,7 @@
-"""Putting the sample into a SQLite or PostgreSQL database; what is put in comes from stream.py.
+"""Writes the sample to a SQLite or PostgreSQL database. stream.py generates it.
 
-A sample is there whole or not at all: SQLite is built in a file beside the final one and moved into place, PostgreSQL
-is filled in one transaction.
+A sample is written completely or not at all: SQLite is built in a temporary file next to the final one and moved, and
+PostgreSQL is filled in one transaction.
 """
 
 import io
@@ -24,10 +24,18 @@ from lending_pipelines.tables.sql import servicing_metadata
 def fill_database(
     spec: SampleSpec, url: str, *, progress: Progress | None = None, overwrite: bool = False
 ) -> dict[str, int]:
-    """Create the servicing tables in a SQLite or PostgreSQL database, fill them, and return the rows per table.
+    """Create the servicing tables in a SQLite or PostgreSQL database and fill them. Returns the rows per table.
 
-    Rows that are already there are kept: SampleError, unless `overwrite`, which replaces all servicing tables. An
-    interrupted run leaves the database as it was.
+    An interrupted run leaves the database unchanged.
+
+    Args:
+        spec: The sample.
+        url: The SQLAlchemy URL of the database.
+        progress: Called after each chunk of loans.
+        overwrite: Replace existing servicing tables.
+
+    Raises:
+        SampleError: The database has rows and `overwrite` is false, or it cannot be written.
     """
     try:
         target = sa.make_url(url)
@@ -53,7 +61,7 @@ def _fill_sqlite(spec: SampleSpec, target: sa.URL, progress: Progress | None, ov
         path.parent.mkdir(parents=True, exist_ok=True)
         building.unlink(missing_ok=True)
         counts = _build_sqlite(spec, building, progress)
-        # SQLite would replay what an earlier database left there.
+        # Otherwise SQLite would replay the journal of an earlier database.
         for left in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + left).unlink(missing_ok=True)
         os.replace(building, path)
@@ -66,7 +74,7 @@ def _fill_sqlite(spec: SampleSpec, target: sa.URL, progress: Progress | None, ov
 
 
 def _check_sqlite(target: sa.URL, path: Path, overwrite: bool) -> None:
-    """Refuse a file that holds something which would be lost."""
+    """Reject a file with content that would be lost."""
     engine = sa.create_engine(target)
     try:
         with engine.connect() as connection:
@@ -84,7 +92,7 @@ def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> di
     engine = sa.create_engine(f"sqlite:///{path}")
     try:
         with engine.connect() as connection:
-            # Nobody reads the file before it is complete, and a broken one is thrown away.
+            # No other process reads the file before it is complete, and an incomplete file is deleted.
             connection.exec_driver_sql("PRAGMA journal_mode = OFF")
             connection.exec_driver_sql("PRAGMA synchronous = OFF")
             connection.exec_driver_sql("PRAGMA cache_size = -200000")
@@ -103,7 +111,7 @@ def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> di
 
 
 def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
-    # COPY goes through this driver's own cursor; a bare postgresql:// means another one to SQLAlchemy.
+    # COPY needs this driver's own cursor. For postgresql:// without a driver, SQLAlchemy uses another one.
     engine = sa.create_engine(target.set(drivername="postgresql+psycopg2"))
     try:
         with engine.begin() as connection:
@@ -129,7 +137,9 @@ def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None
 
 @contextmanager
 def _tables_then_indexes(connection: sa.Connection) -> Iterator[None]:
-    """Create the servicing tables before, and their indexes after what is done inside: loading is faster without."""
+    """Create the servicing tables before the block and their indexes after it, because loading without indexes is
+    faster.
+    """
     tables = servicing_metadata().tables.values()
     for table in tables:
         connection.execute(sa.schema.CreateTable(table))
@@ -152,7 +162,7 @@ def _refuse_to_lose(connection: sa.Connection, overwrite: bool) -> None:
 
 
 def _sqlite_rows(rows: pa.Table) -> list[tuple]:
-    """Rows as SQLite stores them for SQLAlchemy: dates and instants as text, money as a number exact to the cent."""
+    """Rows as SQLite stores them for SQLAlchemy: dates and timestamps as text, money as an exact number."""
     return list(zip(*(_sqlite_column(column.combine_chunks()) for column in rows.columns), strict=True))
 
 
@@ -161,7 +171,7 @@ def _sqlite_column(column: pa.Array) -> list:
         column = pc.cast(column, pa.float64())
     elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         column = pc.cast(column, pa.string())
-    # Arrow's own lists are several times slower, but numpy has no missing numbers.
+    # Arrow's lists are several times slower, but numpy has no missing numbers.
     if column.null_count and not pa.types.is_string(column.type):
         return column.to_pylist()
     return column.to_numpy(zero_copy_only=False).tolist()

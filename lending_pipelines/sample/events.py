@@ -1,6 +1,6 @@
-"""The log of what happens to the money of a chunk's loans, and its ordered, numbered form: the transactions.
+"""The money events of a chunk's loans as a log, and in order with ids as transactions.
 
-Why something happens is not here (life.py, fees.py), nor what it does to the ledger (ledger.py).
+life.py and fees.py decide the events; ledger.py posts them.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,9 @@ _BACKDATED_SHARE = 0.012
 
 
 class EventLog:
-    """Events in the order in which they are decided, an array a call. A position is an event's place in the log."""
+    """Events in the order in which they are decided, one array per call. A position is the index of an event in the
+    log.
+    """
 
     def __init__(self) -> None:
         self._parts: list[tuple[Ints, ...]] = []
@@ -47,7 +49,7 @@ class EventLog:
         fees: Ints | int = 0,
         reverses: Ints | int = -1,
     ) -> Ints:
-        """Log one event a loan and return their positions; `reverses` holds positions."""
+        """Log one event per loan and return the positions. `reverses` contains positions."""
         columns = (kind, day, principal, interest, fees, reverses)
         self._parts.append((loan, *(np.broadcast_to(np.asarray(c, np.int64), loan.shape) for c in columns)))
         positions = np.arange(self._size, self._size + len(loan))
@@ -55,7 +57,7 @@ class EventLog:
         return positions
 
     def arrays(self) -> "Events":
-        """Everything logged, in order."""
+        """All logged events, in order."""
         return Events(*(np.concatenate(column) for column in zip(*self._parts, strict=True)))
 
 
@@ -72,7 +74,7 @@ class Events:
     reverses: Ints
 
     def settle(self, last_day: int) -> "Events":
-        """The events up to last_day, ordered by loan and day. What is reversed comes before its reversal."""
+        """The events up to last_day, ordered by loan and day. A reversed event comes before its reversal."""
         order = np.lexsort((self.day, self.loan))
         order = order[self.day[order] <= last_day]
         place = np.full(len(self.loan), -1)
@@ -90,31 +92,31 @@ class Events:
 
     @property
     def effective_kind(self) -> Ints:
-        """The type of the event, for a reversal that of what it reverses."""
+        """The type of the event; for a reversal, the type of the reversed event."""
         return np.where(self.reverses >= 0, self.kind[self.reverses], self.kind)
 
     @property
     def sign(self) -> Ints:
-        """-1 for a reversal, 1 for the rest."""
+        """-1 for a reversal, 1 for other events."""
         return np.where(self.reverses >= 0, -1, 1)
 
     @property
     def undone(self) -> np.ndarray:
-        """Whether an event is reversed later."""
+        """Whether the event is reversed later."""
         undone = np.zeros(len(self.kind), dtype=bool)
         undone[self.reverses[self.reverses >= 0]] = True
         return undone
 
     @property
     def interest_settled(self) -> Ints:
-        """By how much each event changes the interest settled: repayments - refunds + waivers + capitalizations."""
+        """The change of settled interest by each event: repayments − refunds + waivers + capitalizations."""
         kind = self.effective_kind
         plus = np.isin(kind, (REPAYMENT, WAIVER, CAPITALIZATION))
         return self.sign * self.interest * (plus.astype(np.int64) - (kind == REFUND))
 
     @property
     def principal_change(self) -> Ints:
-        """By how much each event changes the principal outstanding."""
+        """The change of principal outstanding by each event."""
         kind = self.effective_kind
         change = np.where((kind == DISBURSEMENT) | (kind == REFUND), self.principal, 0)
         change = np.where(kind == CAPITALIZATION, self.interest + self.fees, change)
@@ -123,7 +125,7 @@ class Events:
 
 
 def posting_times(events: Events, spec: SampleSpec, random: np.random.Generator) -> Ints:
-    """When each event became known: mostly the same day, else early next morning; a few repayments were backdated."""
+    """The posting time of each event: mostly the same day, else early next morning. A few repayments are backdated."""
     size = len(events.day)
     same_day = random.random(size) < 0.85
     seconds = np.where(same_day, random.integers(7 * 3600, 22 * 3600, size), random.integers(600, 19_800, size))
@@ -135,7 +137,7 @@ def posting_times(events: Events, spec: SampleSpec, random: np.random.Generator)
 def transactions_table(
     events: Events, posted: Ints, loan_ids: pa.Array, numbers: Ints, random: np.random.Generator
 ) -> pa.Table:
-    """The transactions of settled events; numbers are those of their ids."""
+    """The transactions of settled events; `numbers` are the numbers in their ids."""
     cash = np.isin(events.kind, (DISBURSEMENT, REPAYMENT, RECOVERY, REFUND))
     channel = pick(random, len(numbers), _CHANNEL_SHARES)
     return table(

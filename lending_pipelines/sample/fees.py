@@ -1,7 +1,7 @@
-"""Fees of a chunk's loans: what is assessed, waived, and paid with which repayment.
+"""Fees of a chunk's loans: assessed, waived, and paid with a repayment.
 
-Fees never change what is owed on the schedule; a paid fee is the fees component of a repayment, a waived one that of a
-waiver.
+Fees do not change the amount due on the schedule. A paid fee is the fees component of a repayment, a waived fee that of
+a waiver.
 """
 
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ _YEARS = 5
 _LATE_FEE, _NSF_FEE, _OTHER_FEE = 1_500, 2_500, 1_000
 _LATE_FEE_SHARE = 0.5
 _OTHER_SHARE = 0.02
-# By fee type, the chances of being waived and of being paid with the next repayment; the rest stays unpaid.
+# By fee type, the probability of a waiver and of payment with the next repayment. Other fees stay unpaid.
 _WAIVED = np.array([0.01, 0.0, 0.18, 0.1, 0.03, 0.05])
 _PAID = np.array([0.98, 1.0, 0.62, 0.75, 0.95, 0.8])
 
 
 @dataclass(frozen=True)
 class Fees:
-    """Fees as arrays; waived_on and paid_on are NO_DAY where that did not happen."""
+    """Fees as arrays. waived_on and paid_on are NO_DAY if it did not happen."""
 
     loan: Ints
     kind: Ints
@@ -43,14 +43,14 @@ class Fees:
 
 
 def processing_fee(loans: Loans) -> Ints:
-    """The fee that is scheduled with the first installment."""
+    """The fee scheduled with the first installment."""
     return np.rint(loans.principal * _PROCESSING_RATE[loans.product]).astype(np.int64)
 
 
 def charge_fees(
     loans: Loans, log: EventLog, late: tuple[Ints, Ints, Ints], random: np.random.Generator, spec: SampleSpec
 ) -> tuple[Events, Fees]:
-    """The log's events with the fees in them, and the fees themselves; `late` are the spells behind."""
+    """Add fees to the log's events. Returns the events and the fees; `late` are the spells of delinquency."""
     origination = np.rint(loans.principal * _ORIGINATION_RATE[loans.product]).astype(np.int64)
     has = np.flatnonzero(origination)
     log.add(has, REPAYMENT, loans.disbursed[has], fees=origination[has])
@@ -103,7 +103,7 @@ def fees_table(
 def _assessed(
     loans: Loans, events: Events, late: tuple[Ints, Ints, Ints], random: np.random.Generator
 ) -> tuple[Ints, Ints, Ints, Ints]:
-    """(loan, type, amount, day) of each fee but the origination fees, which are paid at the disbursement."""
+    """(loan, type, amount, day) of each fee except origination fees, which are paid at disbursement."""
     everyone = np.arange(len(loans.number))
     processing = processing_fee(loans)
     with_processing = everyone[processing > 0]
@@ -129,7 +129,7 @@ def _assessed(
 
 
 def _pay_with_next(events: Events, loan: Ints, day: Ints, amount: Ints, last_day: int) -> Ints:
-    """Add each fee to the loan's next repayment that stands, and return that one's day, NO_DAY if none is known."""
+    """Add each fee to the loan's next repayment that is not reversed. Returns the day of that repayment, or NO_DAY."""
     takes = (events.kind == REPAYMENT) & ~events.undone & (events.principal + events.interest > 0)
     takes &= events.day <= last_day
     payments = np.flatnonzero(takes)

@@ -1,6 +1,6 @@
-"""How the borrowers of a chunk will behave, drawn beforehand: who pays when, how much of it, and who fails.
+"""The random behavior of a chunk's borrowers: when and how much each pays, and who defaults.
 
-What follows from it for a loan's money is in life.py.
+life.py computes the resulting events.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ STEADY, SLOW, STRUGGLING, DEFAULTER, PREPAYER = range(5)
 _SHARES = (0.62, 0.19, 0.09, 0.05, 0.05)
 
 MISS, PART, FULL, AHEAD = range(4)
-"""What a borrower does at a due date."""
+"""The actions of a borrower at a due date."""
 
 NEVER = 1 << 20
-"""A period, or a number of days, that never comes."""
+"""A period, or a number of days, that never happens."""
 
-# By profile, the chances of: missing when up to date, missing when behind, paying a part, paying ahead.
+# By profile, the probability of: missing when current, missing when past due, a partial payment, paying ahead.
 _CHANCES = np.array([
     [0.005, 0.10, 0.004, 0.010],
     [0.040, 0.25, 0.050, 0.004],
@@ -27,7 +27,7 @@ _CHANCES = np.array([
     [0.010, 0.10, 0.020, 0.000],
     [0.002, 0.05, 0.000, 0.020],
 ])  # fmt: skip
-# By profile, the chances of paying: early, on the day, a few days late; else up to most of a period late.
+# By profile, the probability of paying: early, on the day, a few days late; otherwise up to most of a period late.
 _PUNCTUALITY = np.array([
     [0.12, 0.84, 0.97],
     [0.04, 0.42, 0.74],
@@ -52,7 +52,9 @@ _CURES_ARREARS = np.array([False, False, False, False, True, True, True])
 
 @dataclass(frozen=True)
 class Habits:
-    """Draws a loan, and a loan and period (matrices); periods count from 0, NEVER where a thing does not happen."""
+    """Random draws per loan, and per loan and period (matrices). Periods count from 0; NEVER if an event does not
+    happen.
+    """
 
     profile: Ints
     default_period: Ints
@@ -66,7 +68,7 @@ class Habits:
     incident: np.ndarray
 
     def actions(self, rows: Ints, period: int, behind: np.ndarray) -> Ints:
-        """What each loan's borrower does about a due date, given whether there are arrears."""
+        """The action of each loan's borrower at a due date, depending on arrears."""
         miss_clear, miss_behind, part, ahead = _CHANCES[self.profile[rows]].T
         draw = self.action[rows, period]
         miss = np.where(behind, miss_behind, miss_clear)
@@ -77,7 +79,7 @@ class Habits:
         return np.where((period >= self.default_period[rows]) | arrears_before, MISS, chosen)
 
     def days_late(self, rows: Ints, period: int, period_days: Ints) -> Ints:
-        """Days from the due date to the payment, negative for an early one."""
+        """Days from the due date to the payment; negative for an early payment."""
         early, on_time, bit_late = _PUNCTUALITY[self.profile[rows]].T
         draw = self.timing[rows, period]
         share = self.amount[rows, period]
@@ -88,12 +90,12 @@ class Habits:
         return np.where(draw < early, early_days, days).astype(np.int64)
 
     def catches_up(self, rows: Ints, period: int) -> np.ndarray:
-        """Whether a full payment settles the arrears too."""
+        """Whether a full payment also settles the arrears."""
         return self.incident[rows, period] < _CATCH_UP[self.profile[rows]]
 
 
 def draw_habits(loans: Loans, width: int, random: np.random.Generator) -> Habits:
-    """The habits of these loans over `width` periods."""
+    """Draw the habits of the loans over `width` periods."""
     size = len(loans.number)
     profile = pick(random, size, _SHARES)
     profile = np.where((profile == STEADY) & (loans.score < 600) & (random.random(size) < 0.15), DEFAULTER, profile)

@@ -1,7 +1,7 @@
-"""What happens to the loans of a chunk, due date by due date: payments, returned payments, waivers, charge-offs.
+"""The events of a chunk's loans by due date: payments, returned payments, waivers, charge-offs.
 
-Every decision uses only what came before it, so a history can be cut off at any day. Habits are drawn in habits.py,
-changes of terms are in modifying.py.
+Every decision uses only earlier events, so a history can end on any day. habits.py draws the habits; modifying.py
+changes terms.
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ _WRITTEN_OFF_SHARE = 0.18
 _RECOVERED_SHARE = 0.5
 _MOST_RECOVERIES = 6
 _TAIL = (12, 40, 75)
-"""Days after maturity at which what is still owed may be paid."""
+"""Days after maturity on which the remaining debt may be paid."""
 
 
 @dataclass
 class Balances:
-    """Where each loan stands: amounts settled, what is owed, the day of its last event, since when it is behind."""
+    """The state of each loan: settled amounts, amounts owed, the day of the last event, the start of delinquency."""
 
     interest: Ints
     principal: Ints
@@ -54,13 +54,13 @@ class Balances:
 
 
 class Spells:
-    """Times of being behind, after days of grace: (loan, since, until) a row, until NO_DAY while it lasts."""
+    """Times of delinquency after the days of grace: (loan, since, until) per row; until is NO_DAY while it lasts."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[Ints, Ints, Ints]] = []
 
     def add(self, loan: Ints, since: Ints, until: Ints) -> None:
-        """Note spells; one that is over before its days of grace are is none."""
+        """Add spells. A spell that ends within its days of grace does not count."""
         lasting = until > since
         self._parts.append((loan[lasting], since[lasting], until[lasting]))
 
@@ -72,7 +72,7 @@ class Spells:
 
 
 class Life:
-    """The loans of a chunk from their disbursement on; `live` runs them along a schedule."""
+    """The loans of a chunk from disbursement on. `live` processes them along a schedule."""
 
     def __init__(self, principal: Ints, disbursed: Ints, habits: Habits, random: np.random.Generator) -> None:
         size = len(principal)
@@ -89,7 +89,9 @@ class Life:
         self.log.add(np.arange(size), DISBURSEMENT, disbursed, principal)
 
     def live(self, schedule: Schedule, first: Ints, stop: Ints) -> None:
-        """Go through the periods [first, stop) of each loan, and past maturity where stop is beyond the last one."""
+        """Process the periods [first, stop) of each loan, and the time after maturity if `stop` is beyond the last
+        period.
+        """
         stop = np.minimum(stop, schedule.count)
         for period in range(schedule.width):
             rows = np.flatnonzero(self.state.open & (first <= period) & (period < stop))
@@ -98,7 +100,7 @@ class Life:
                 self._meet_due_date(schedule, rows, period)
 
     def finish(self, schedule: Schedule) -> None:
-        """What happens past maturity: late settlement, charge-off, or nothing; then recoveries."""
+        """Process the time after maturity: late settlement, charge-off, or nothing; then recoveries."""
         for after in _TAIL:
             rows = np.flatnonzero(self.state.open)
             maturity = schedule.due[rows, schedule.count[rows] - 1]
@@ -114,7 +116,7 @@ class Life:
         self._recover()
 
     def _charge_off(self, schedule: Schedule, rows: Ints, by: Ints) -> Ints:
-        """Charge off what was overdue for too long by that day; the rest is returned."""
+        """Charge off the loans that are overdue for too long by that day. Returns the other loans."""
         state = self.state
         oldest = schedule.due[rows, schedule.unsettled(rows, state.settled[rows])]
         day = oldest + self.habits.charge_off_days[rows]
@@ -162,7 +164,7 @@ class Life:
         return np.select([action == FULL, action == PART, action == AHEAD], [full, part, ahead])
 
     def _waive(self, schedule: Schedule, rows: Ints, day: Ints, period: int) -> None:
-        """Forgive some borrowers half of the interest that fell due and is unpaid, as they come back to paying."""
+        """Forgive half of the unpaid due interest of some borrowers when they start paying again."""
         chosen = self._random.random(len(rows)) < _WAIVED_SHARE
         rows, day = rows[chosen], day[chosen]
         interest = (schedule.cumulative_interest[rows, period] - self.state.interest[rows]) // 2
@@ -171,7 +173,7 @@ class Life:
         self.state.interest[rows] += interest
 
     def _pay(self, schedule: Schedule, rows: Ints, day: Ints, amount: Ints) -> Ints:
-        """Pay amounts; returns the day on which each counts for good, NO_DAY for a payment that was returned."""
+        """Pay amounts. Returns the day from which each payment is final, or NO_DAY for a returned payment."""
         principal, interest = self._split(schedule, rows, amount)
         returned = self._random.random(len(rows)) < _RETURNED_SHARE
         closes = (principal == self.state.outstanding[rows]) & ~returned
@@ -196,14 +198,14 @@ class Life:
         return counts_on
 
     def _split(self, schedule: Schedule, rows: Ints, amount: Ints) -> tuple[Ints, Ints]:
-        """The oldest installment first, in it interest first, and never more principal than is outstanding."""
+        """Split a payment: oldest installment first, interest before principal, at most the principal outstanding."""
         within = schedule.interest_within(rows, self.state.settled[rows] + amount)
         interest = np.clip(within - self.state.interest[rows], 0, amount)
         interest = np.maximum(interest, amount - self.state.outstanding[rows])
         return amount - interest, interest
 
     def _prepay(self, schedule: Schedule, rows: Ints, due: Ints) -> None:
-        """Pay everything that is outstanding, with the interest earned by that day."""
+        """Pay the whole principal outstanding with the interest earned by that day."""
         state = self.state
         day = np.maximum(due - self._random.integers(0, 15, len(rows)), state.last_event[rows] + 1)
         interest = np.maximum(schedule.earned(rows, day) - state.interest[rows], 0)
@@ -229,7 +231,7 @@ class Life:
         self.state.last_event[rows[done]] = day[done]
 
     def _excess(self, rows: Ints, day: Ints, closes: np.ndarray) -> Ints:
-        """What some pay too much with their last payment; most of it is refunded."""
+        """Overpayments with some last payments. Most of them are refunded."""
         over = closes & (self._random.random(len(rows)) < _OVERPAID_SHARE)
         excess = np.where(over, self._random.integers(1, 200, len(rows)) * 25, 0)
         back = over & (self._random.random(len(rows)) < _REFUNDED_SHARE)
@@ -249,7 +251,7 @@ class Life:
         state.behind_since[rows] = np.where(settled, NO_DAY, np.where(fresh, begin, since))
 
     def _recover(self) -> None:
-        """Some of what was charged off comes back, in a few payments."""
+        """Recover part of the charged-off amounts in a few payments."""
         rows = np.flatnonzero(self.state.charged_off_on < NO_DAY)
         rows = rows[self._random.random(len(rows)) < _RECOVERED_SHARE]
         day = self.state.charged_off_on[rows]

@@ -1,6 +1,6 @@
-"""The borrowers and loans of one chunk: who borrows what on which terms, and who looks after it.
+"""The borrowers and loans of one chunk: borrowers, terms and responsible officers.
 
-What becomes of the loans is not here.
+Events of the loans are in other modules.
 """
 
 from dataclasses import dataclass, fields
@@ -26,7 +26,7 @@ from lending_pipelines.sample.schedules import BULLET, Terms
 from lending_pipelines.sample.spec import SampleSpec
 
 CHUNK = 4096
-"""Loans in a chunk. The random numbers of a loan depend on its chunk: another size is another sample."""
+"""The number of loans in a chunk. A loan's random numbers depend on its chunk, so another size gives another sample."""
 
 BORROWERS_A_LOAN = 0.75
 SEASONED_SHARE = 0.55
@@ -46,9 +46,9 @@ _PURPOSE_BY_PRODUCT = np.array([[0, 5, 1], [0, 5, 4], [3, 4, 3], [2, 2, 2], [0, 
 
 @dataclass(frozen=True)
 class Loans:
-    """Loans as arrays; codes index PRODUCTS, CURRENCIES, FREQUENCIES, DAY_COUNTS and the lender's branches.
+    """Loans as arrays. Codes are indexes of PRODUCTS, CURRENCIES, FREQUENCIES, DAY_COUNTS and the lender's branches.
 
-    Loans that are approved and not yet disbursed come last; their `disbursed` is NO_DAY.
+    Approved loans that are not yet disbursed come last; their `disbursed` is NO_DAY.
     """
 
     number: Ints
@@ -70,7 +70,7 @@ class Loans:
     collateral: Ints
 
     def disbursed_only(self) -> "Loans":
-        """Without the loans that still wait for their disbursement."""
+        """The loans without those that are not yet disbursed."""
         size = int((self.disbursed < NO_DAY).sum())
         return Loans(*(getattr(self, field.name)[:size] for field in fields(self)))
 
@@ -81,17 +81,17 @@ class Loans:
 
     @property
     def terms(self) -> Terms:
-        """What the schedules follow from."""
+        """The inputs of the schedules."""
         return Terms(self.disbursed, self.frequency, self.bullet_months, self.day_count)
 
     def officer(self, lender: Lender, day: Ints) -> Ints:
-        """The staff number of the officer who holds the loan's seat on the day."""
+        """The staff number of the officer in the loan's seat on the day."""
         later = day >= lender.handovers[self.branch, self.seat]
         return lender.officers[self.branch, self.seat, later.astype(np.int64)]
 
 
 def draw_loans(lender: Lender, chunk: int) -> Loans:
-    """The loans of a chunk."""
+    """Draw the loans of a chunk."""
     spec, random = lender.spec, lender.spec.random("loans", chunk)
     size = min(CHUNK, spec.loans - chunk * CHUNK)
     borrowers = borrower_count(size)
@@ -131,12 +131,12 @@ def draw_loans(lender: Lender, chunk: int) -> Loans:
 
 
 def borrower_count(loans: int) -> int:
-    """How many borrowers this many loans have."""
+    """The number of borrowers for this number of loans."""
     return int(np.ceil(loans * BORROWERS_A_LOAN))
 
 
 def borrowers_table(lender: Lender, loans: Loans, settled_on: Ints) -> pa.Table:
-    """The borrowers of a chunk; some leave once their last loan is settled, which is NO_DAY for open ones."""
+    """The borrowers of a chunk. Some leave after their last loan is settled; settled_on is NO_DAY for open loans."""
     spec = lender.spec
     random = spec.random("borrowers", int(loans.number[0]))
     numbers, first_loan, place = np.unique(loans.borrower, return_index=True, return_inverse=True)
@@ -162,7 +162,7 @@ def borrower_ids(numbers: Ints) -> pa.Array:
 
 
 def loans_table(lender: Lender, loans: Loans, changed: Ints) -> pa.Table:
-    """The loans; `changed` is when each last changed, in microseconds, 0 where it never did."""
+    """The loans. `changed` is the time of the last change in microseconds, or 0."""
     random = lender.spec.random("loan rows", int(loans.number[0]))
     size = len(loans.number)
     posted = moment(loans.approved, random.integers(8 * 3600, 18 * 3600, size))
@@ -199,7 +199,7 @@ def loans_table(lender: Lender, loans: Loans, changed: Ints) -> pa.Table:
 
 
 def officer_assignments_table(lender: Lender, loans: Loans, settled_on: Ints) -> pa.Table:
-    """Who looked after each disbursed loan: the holder of its seat, until a handover while the loan was open."""
+    """The officer of each disbursed loan: the holder of its seat, until a handover while the loan was open."""
     handover = lender.handovers[loans.branch, loans.seat]
     passed = (handover > loans.disbursed) & (handover < settled_on) & (handover <= lender.spec.last_day)
     rows = np.concatenate([np.arange(len(passed)), np.flatnonzero(passed)])

@@ -1,7 +1,7 @@
-"""Changes of loan terms: each gives the loan a new complete schedule version, and some move money.
+"""Changes of loan terms: each creates a complete new schedule version, and some move money.
 
-A changed schedule adds up so that a borrower who pays all of it owes nothing: its principal is the principal disbursed
-and capitalized. Which loans are changed, and how, is drawn in habits.py.
+A changed schedule has the principal disbursed and capitalized, so a borrower who pays all of it owes nothing. habits.py
+decides which loans are changed, and how.
 """
 
 from dataclasses import dataclass, fields
@@ -27,14 +27,14 @@ from lending_pipelines.sample.loans import Loans
 from lending_pipelines.sample.schedules import Schedule, amortise
 
 LONGEST_EXTENSION = 12
-"""Payments that a term extension may add."""
+"""The maximum number of payments that a term extension adds."""
 
 _FOR_ARREARS = (CAPITALIZATION, FORGIVENESS, REAGE)
 
 
 @dataclass(frozen=True)
 class Modifications:
-    """The changes made in a chunk, one a loan at most, and the new schedules, a row each."""
+    """The changes in a chunk, at most one per loan, and the new schedules, one row per change."""
 
     loan: Ints
     kind: Ints
@@ -50,13 +50,13 @@ class Modifications:
     schedule: Schedule
 
     def known(self, last_day: int) -> np.ndarray:
-        """Which of the changes were in force by last_day."""
+        """The changes in force by last_day."""
         return self.day <= last_day
 
 
 @dataclass(frozen=True)
 class _Cases:
-    """The changes about to be made: the loan, how many installments are behind it, and where it stands."""
+    """The changes to make: the loan, the number of its past installments, and its state."""
 
     loan: Ints
     past: Ints
@@ -74,7 +74,7 @@ class _Cases:
 
 
 def modify(loans: Loans, schedule: Schedule, life: Life, random: np.random.Generator) -> Modifications:
-    """Change the terms of the loans whose habits say so and that are open and in the state that the change is for."""
+    """Change the terms of open loans, by their habits and state."""
     cases = _cases(schedule, life, random)
     _move_money(life, cases)
     count = loans.count[cases.loan]
@@ -127,7 +127,7 @@ def _cases(schedule: Schedule, life: Life, random: np.random.Generator) -> _Case
 
 
 def _move_money(life: Life, cases: _Cases) -> None:
-    """Capitalize or forgive the arrears, where that is the change, and end the time behind of loans made current."""
+    """Capitalize or forgive arrears if the change requires it, and end the delinquency of loans that become current."""
     state, loan = life.state, cases.loan
     capitalized = np.where(cases.kind == CAPITALIZATION, cases.late_interest, 0)
     forgiven_interest = np.where(cases.kind == FORGIVENESS, cases.late_interest, 0)
@@ -148,7 +148,7 @@ def _move_money(life: Life, cases: _Cases) -> None:
 
 
 def _past(schedule: Schedule, cases: _Cases) -> Schedule:
-    """The installments up to the change: as they were, or, where arrears move on, only what was settled of them."""
+    """The installments up to the change: unchanged, or only their settled amount if arrears are moved."""
     gone = np.arange(schedule.width) < cases.past[:, None]
     principal, interest = np.where(gone, schedule.principal, 0), np.where(gone, schedule.interest, 0)
     moves_principal = np.isin(cases.kind, (CAPITALIZATION, REAGE))[:, None]
@@ -159,7 +159,7 @@ def _past(schedule: Schedule, cases: _Cases) -> Schedule:
 
 
 def _settled_of(amounts: Ints, settled: Ints) -> Ints:
-    """How much of each amount is settled, the oldest first."""
+    """The settled part of each amount, oldest first."""
     before = amounts.cumsum(axis=1) - amounts
     return np.clip(settled[:, None] - before, 0, amounts)
 
@@ -167,7 +167,7 @@ def _settled_of(amounts: Ints, settled: Ints) -> Ints:
 def _future(
     loans: Loans, kept: Schedule, cases: _Cases, count: Ints, rate: Ints, random: np.random.Generator
 ) -> Schedule:
-    """New level payments for what the kept past leaves, in columns of their own from 0."""
+    """New level payments for the rest of the debt, in columns from 0."""
     size = len(count)
     row = np.arange(size)
     terms = loans.terms.take(cases.loan)
@@ -182,7 +182,7 @@ def _future(
     balance = loans.principal[cases.loan] + capitalized - kept.principal.sum(axis=1)
     interest_only = np.where(cases.kind == FORBEARANCE, pause, 0)
     principal, interest = amortise(terms, balance, rate, coming, begin, due, interest_only)
-    # Reaging shares the arrears of interest out over the payments to come.
+    # Reaging spreads the interest in arrears over the future payments.
     spread = np.where(cases.kind == REAGE, cases.late_interest, 0)
     each = spread // coming
     interest += np.where(in_use, each[:, None], 0)
@@ -191,7 +191,7 @@ def _future(
 
 
 def _joined(kept: Schedule, future: Schedule, past: Ints, count: Ints) -> Schedule:
-    """The kept installments with the future ones after them."""
+    """The kept installments followed by the future ones."""
     row, column = np.nonzero(np.arange(future.width) < future.count[:, None])
     place, source = (row, column + past[row]), (row, column)
     due, principal, interest = kept.due.copy(), kept.principal.copy(), kept.interest.copy()
@@ -204,7 +204,7 @@ def _joined(kept: Schedule, future: Schedule, past: Ints, count: Ints) -> Schedu
 
 
 def modifications_table(changes: Modifications, loans: Loans, posted: Ints, last_day: int) -> pa.Table:
-    """The changes known by last_day; `posted` is when each became known."""
+    """The changes known by last_day; `posted` is the posting time of each."""
     known = changes.known(last_day)
     numbers = loans.number[changes.loan[known]]
     return table(

@@ -1,4 +1,4 @@
-"""Putting the sample into Parquet files, as benchmarks read it; what is put in comes from stream.py."""
+"""Writes the sample to Parquet files for benchmarks. stream.py generates it."""
 
 import os
 import shutil
@@ -13,9 +13,9 @@ from lending_pipelines.tables import SERVICING
 
 
 def fill_parquet(spec: SampleSpec, directory: str | Path, *, progress: Progress | None = None) -> dict[str, int]:
-    """Write each servicing table as <directory>/<table>/<part>.parquet and return the rows per table.
+    """Write each servicing table as <directory>/<table>/<part>.parquet. Returns the rows per table.
 
-    The files are written beside the directory and moved into place together; SampleError when it is not empty.
+    The files are written next to the directory and moved together. SampleError if the directory is not empty.
     """
     root = Path(directory).absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -1,4 +1,4 @@
-"""The peer lending platform around the lender: users, their wallets, offers and requests, and gateway payments."""
+"""The peer lending platform: users, wallets, offers and requests, and gateway payments."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ _MOST_PAYMENTS = 4
 
 
 def platform_tables(spec: SampleSpec, loans: Loans) -> Iterator[tuple[str, pa.Table]]:
-    """The platform's tables for the borrowers of a chunk, and for a share of the investors."""
+    """The platform's tables for the borrowers of a chunk and a share of the investors."""
     chunk = int(loans.number[0]) // CHUNK
     random = spec.random("platform", chunk)
     borrowers = np.unique(loans.borrower)
@@ -82,7 +82,7 @@ def _wallets(user: Ints, joined: Ints, spec: SampleSpec, random: np.random.Gener
     )
     wallet, order = _several(len(owner), _MOST_MOVEMENTS, random)
     moved = random.integers(1_000, 200_000, len(wallet))
-    # Every third movement takes out half of what the one before put in, so that no wallet falls below zero.
+    # Every third movement withdraws half of the previous deposit, so no wallet is below zero.
     takes_out = order % 3 == 2
     amount = np.where(takes_out, -(np.roll(moved, 1) // 2), moved)
     day = _spread(joined[owner[wallet]], order, _MOST_MOVEMENTS, spec)
@@ -122,7 +122,7 @@ def _gateway_payments(user: Ints, joined: Ints, spec: SampleSpec, random: np.ran
     number = user[row] * _MOST_PAYMENTS + order
     day = _spread(joined[row], order, _MOST_PAYMENTS, spec)
     status = pick(random, len(row), (0.02, 0.92, 0.06))
-    # A payment waits for verification for hours, not days.
+    # A payment waits hours, not days, for verification.
     day = np.where(status == _PENDING, spec.last_day, day)
     return table(
         "gateway_payments",
@@ -137,12 +137,12 @@ def _gateway_payments(user: Ints, joined: Ints, spec: SampleSpec, random: np.ran
 
 
 def _several(size: int, most: int, random: np.random.Generator) -> tuple[Ints, Ints]:
-    """(row, order) of 0 to most - 1 things a row, in order."""
+    """(row, order): 0 to most - 1 items per row, in order."""
     times = random.integers(0, most, size)
     row = np.repeat(np.arange(size), times)
     return row, np.arange(len(row)) - np.repeat(times.cumsum() - times, times)
 
 
 def _spread(since: Ints, order: Ints, most: int, spec: SampleSpec) -> Ints:
-    """Days spread over the time from `since` to the last day, in order."""
+    """Days between `since` and the last day, in order."""
     return since + (spec.last_day - since) * (order + 1) // (most + 1)

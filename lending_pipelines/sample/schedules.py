@@ -1,6 +1,6 @@
-"""Repayment schedules of many loans at once: due dates, level payments, and the interest that they earn day by day.
+"""Repayment schedules of many loans at once: due dates, level payments, and interest earned per day.
 
-Who pays what, and when, is not here.
+Payments are in other modules.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ BULLET = FREQUENCIES.index("bullet")
 
 @dataclass(frozen=True)
 class Terms:
-    """What a schedule follows from, an element a loan; bullet_months is the life of a bullet loan."""
+    """The inputs of schedules, one element per loan; bullet_months is the term of a bullet loan."""
 
     start: Ints
     frequency: Ints
@@ -33,13 +33,13 @@ class Terms:
         return Terms(self.start[rows], self.frequency[rows], self.bullet_months[rows], self.day_count[rows])
 
     def due_dates(self, numbers: Ints) -> Ints:
-        """Due date of each installment number: (loans, n) numbers counted from 1, 0 being the start."""
+        """The due date of each installment number, (loans, n). Numbers count from 1; 0 is the start."""
         months = np.where(self.frequency == BULLET, self.bullet_months, _STEP_MONTHS[self.frequency])
         start = np.broadcast_to(self.start[:, None], numbers.shape)
         return add_months(start, months[:, None] * numbers) + _STEP_DAYS[self.frequency][:, None] * numbers
 
     def year_fractions(self, begin: Ints, end: Ints) -> np.ndarray:
-        """The share of a year from begin to end, both (loans, n), by the loan's day count."""
+        """The fraction of a year from begin to end, both (loans, n), by the loan's day count."""
         actual = (end - begin).astype(np.float64)
         thirty = _days_30_360(begin, end)
         code = self.day_count[:, None]
@@ -52,7 +52,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Schedule:
-    """One schedule a loan as (loans, width) matrices; past `count` installments due is NO_DAY and amounts are 0."""
+    """One schedule per loan as (loans, width) matrices. After `count` installments, due is NO_DAY and amounts are 0."""
 
     start: Ints
     count: Ints
@@ -62,34 +62,34 @@ class Schedule:
 
     @cached_property
     def total(self) -> Ints:
-        """Scheduled amount of each installment."""
+        """The scheduled amount of each installment."""
         return self.principal + self.interest
 
     @cached_property
     def cumulative(self) -> Ints:
-        """Scheduled amounts up to and with each installment."""
+        """The scheduled amounts up to and including each installment."""
         return self.total.cumsum(axis=1)
 
     @cached_property
     def cumulative_interest(self) -> Ints:
-        """Interest up to and with each installment."""
+        """The interest up to and including each installment."""
         return self.interest.cumsum(axis=1)
 
     @cached_property
     def period_start(self) -> Ints:
-        """The previous due date, for the first installment the start. Installments of 0.00 are no due dates."""
+        """The previous due date, or the start for the first installment. Installments of 0.00 have no due date."""
         due = np.where(self.total > 0, self.due, self.start[:, None])
         return np.maximum.accumulate(np.column_stack([self.start, due[:, :-1]]), axis=1)
 
     @cached_property
     def next_due(self) -> Ints:
-        """Index of the first installment from each one on that is not 0.00: the one whose interest is being earned."""
+        """The index of the next installment that is not 0.00, including itself. Its interest is accruing."""
         index = np.where(self.total > 0, np.arange(self.width), self.width - 1)
         return np.minimum.accumulate(index[:, ::-1], axis=1)[:, ::-1]
 
     @property
     def width(self) -> int:
-        """Columns of the matrices."""
+        """The number of columns of the matrices."""
         return self.due.shape[1]
 
     def take(self, rows: Ints) -> "Schedule":
@@ -97,11 +97,11 @@ class Schedule:
         return Schedule(*(part[rows] for part in self._parts))
 
     def stacked(self, other: "Schedule") -> "Schedule":
-        """These schedules and, below them, others of the same width."""
+        """The schedules with others of the same width appended as rows."""
         return Schedule(*(np.concatenate([mine, its]) for mine, its in zip(self._parts, other._parts, strict=True)))
 
     def replaced(self, rows: Ints, other: "Schedule") -> "Schedule":
-        """These schedules with other ones in some rows."""
+        """The schedules with some rows replaced."""
         parts = [part.copy() for part in self._parts]
         for part, its in zip(parts, other._parts, strict=True):
             part[rows] = its
@@ -112,12 +112,12 @@ class Schedule:
         return self.start, self.count, self.due, self.principal, self.interest
 
     def unsettled(self, rows: Ints, settled: Ints) -> Ints:
-        """Index of the oldest installment that `settled` does not cover; the last one when it covers everything."""
+        """The index of the oldest installment that `settled` does not cover; the last one if it covers all."""
         covered = (self.cumulative[rows] <= settled[:, None]).sum(axis=1)
         return np.minimum(covered, self.count[rows] - 1)
 
     def interest_within(self, rows: Ints, settled: Ints) -> Ints:
-        """The interest in a settled amount that goes to the oldest installment first, there to interest first."""
+        """The interest in a settled amount: oldest installment first, interest before principal."""
         index = self.unsettled(rows, settled)
         interest = self.interest[rows, index]
         before_interest = self.cumulative_interest[rows, index] - interest
@@ -125,7 +125,7 @@ class Schedule:
         return before_interest + np.clip(settled - before, 0, interest)
 
     def earned(self, rows: Ints, day: Ints) -> Ints:
-        """Interest earned by the end of one day a row: full periods, and the elapsed share of the one under way."""
+        """Interest earned by the end of one day per row: full periods, and the elapsed part of the current one."""
         index = (self.due[rows] <= day[:, None]).sum(axis=1)
         index = self.next_due[rows, np.minimum(index, self.count[rows] - 1)]
         begin, due = self.period_start[rows, index], self.due[rows, index]
@@ -142,7 +142,7 @@ def earned_by(before: Ints, interest: Ints, begin: Ints, length: Ints, day: Ints
 
 
 def level_schedule(terms: Terms, principal: Ints, rate: Ints, count: Ints, width: int) -> Schedule:
-    """Level payments from the start; the last installment takes the rounding."""
+    """Level payments from the start. The last installment absorbs the rounding."""
     numbers = np.broadcast_to(np.arange(1, width + 1), (len(count), width))
     due = np.where(numbers <= count[:, None], terms.due_dates(numbers), NO_DAY)
     begin = np.column_stack([terms.start, due[:, :-1]])
@@ -153,9 +153,10 @@ def level_schedule(terms: Terms, principal: Ints, rate: Ints, count: Ints, width
 def amortise(
     terms: Terms, balance: Ints, rate: Ints, count: Ints, begin: Ints, due: Ints, interest_only: Ints
 ) -> tuple[Ints, Ints]:
-    """Principal and interest of `count` payments that bring balance to 0, the first `interest_only` without principal.
+    """Principal and interest of `count` payments that reduce the balance to 0, the first `interest_only` without
+    principal.
 
-    rate is in millionths a year, begin and due are the bounds of each period, (loans, width).
+    rate is in millionths per year; begin and due are the bounds of each period, (loans, width).
     """
     annual = rate / 1e6
     years = terms.year_fractions(begin, np.where(due >= NO_DAY, begin, due))
@@ -174,7 +175,7 @@ def amortise(
 
 
 def add_months(day: Ints, months: Ints) -> Ints:
-    """The same day of the month `months` later, or the last day of a shorter month."""
+    """The same day `months` later, or the last day of a shorter month."""
     month = day.astype("datetime64[D]").astype("datetime64[M]")
     of_month = day - _first_day(month)
     target = month + months.astype("timedelta64[M]")

@@ -1,4 +1,4 @@
-"""The whole sample as a stream of tables, a chunk of loans at a time: the order of things, and nothing else."""
+"""The whole sample as a stream of tables, one chunk of loans at a time. This module only calls the others in order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,15 +31,15 @@ from lending_pipelines.sample.spec import SampleSpec
 from lending_pipelines.tables import SERVICING
 
 Progress = Callable[[int, int], None]
-"""Called after each chunk of loans with the number of loans done and to do."""
+"""Called after each chunk with the number of finished loans and of all loans."""
 
 _OFFICE_CLOSES = 61_200
-"""17:00 UTC in seconds: changes of terms are posted at the end of the day on which they take effect."""
+"""17:00 UTC in seconds. Changes of terms are posted at the end of the day on which they take effect."""
 
 
 @dataclass
 class _Counters:
-    """The next number of each kind of id that runs through all chunks."""
+    """The next number of each kind of id, across all chunks."""
 
     transaction: int = 1
     fee: int = 1
@@ -47,10 +47,11 @@ class _Counters:
 
 
 def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
-    """The sample as (servicing table, rows): many chunks a table, every table at least once; same spec, same rows.
+    """Yield (servicing table, rows): many chunks per table, and every table at least once. The same spec gives the same
+    rows.
 
-    The chunks of a table are in the order of its key, but for journal_lines and compliance_checks, where those of the
-    loans come before those of the lender as a whole.
+    The chunks of a table are in key order. journal_lines and compliance_checks have the rows of loans before those of
+    the lender.
     """
     lender, accruals, counters = Lender(spec), Accruals(spec), _Counters()
     yield from lender.tables()
@@ -63,7 +64,7 @@ def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
 
 
 def pour(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
-    """Write the whole sample, chunk by chunk, and return the rows per table."""
+    """Write the whole sample, chunk by chunk. Returns the rows per table."""
     counts = dict.fromkeys(SERVICING, 0)
     for name, rows in generate(spec):
         write(name, rows)
@@ -117,7 +118,7 @@ def _chunk_tables(
 
 
 def _lives(spec: SampleSpec, loans: Loans, chunk: int) -> tuple[Schedule, Modifications, Life]:
-    """The loans' first schedules, their changes of terms, and what happened to them."""
+    """The loans' first schedules, their changes of terms, and their events."""
     random = spec.random("life", chunk)
     width = int(loans.count.max(initial=1)) + LONGEST_EXTENSION
     schedule = level_schedule(loans.terms, loans.principal, loans.rate, loans.count, width)
