@@ -187,7 +187,7 @@ def _day(given: Any) -> date:
     return date.fromisoformat(given)
 
 
-def _whole(given: Any) -> int:
+def _whole_number(given: Any) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or not -(2**63) <= given < 2**63:
         raise ValueError
     return given
@@ -211,7 +211,7 @@ def _decimal(digits: int, places: int) -> Callable[[Any], Decimal]:
 _KINDS: dict[str, tuple[str, Callable[[Any], Value]]] = {
     "string": ("text", _text),
     "date": ("a date", _day),
-    "int64": ("a whole number", _whole),
+    "int64": ("a whole number", _whole_number),
     MONEY: ("money", _decimal(18, 2)),
     RATE: ("a rate", _decimal(12, 8)),
 }
@@ -238,10 +238,10 @@ def _known(name: Any, known: Any, path: str, what: str) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError(f"an object has {_shown(next(name for name, _ in pairs if _twice(name, pairs)))} twice")
-    return found
+    return members
 
 
 def _twice(name: str, pairs: list[tuple[str, Any]]) -> bool:

@@ -88,8 +88,8 @@ class KnownNames:
             products.select("product_id", "program_id"), "product_id"
         )
         others = programs.filter(~programs.program_id.identical_to(ibis.literal(program_id)))
-        found = others.select("loan_id", "program_id").to_pyarrow().to_pylist()
-        return {row["loan_id"]: row["program_id"] for row in found}
+        rows = others.select("loan_id", "program_id").to_pyarrow().to_pylist()
+        return {row["loan_id"]: row["program_id"] for row in rows}
 
     def _known(self, field: str) -> ir.Table | None:
         """The known ids with their names, if they have one; None if no table was ever synced."""

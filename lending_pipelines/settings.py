@@ -95,7 +95,7 @@ class Settings:
             report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
             smtp_url=given.get("LENDING_SMTP_URL"),
             mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.gethostname()}"),
-            mail_limit_mb=_whole("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),
+            mail_limit_mb=_whole_number("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),
         )
 
 
@@ -105,7 +105,7 @@ def _one_of(variable: str, text: str, allowed: tuple[str, ...]) -> str:
     return text
 
 
-def _whole(variable: str, text: str) -> int:
+def _whole_number(variable: str, text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise LendingError(f"{variable} is {text!r}: write a whole number")
     return int(text)

@@ -4,13 +4,13 @@ from functools import partial
 
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
+from lending_pipelines.checks.protocol import Check, Tables, WholeTableCheck
 
 
 def assignment_checks() -> tuple[Check, ...]:
     """The checks of portfolio_membership and loan_ownership."""
     return tuple(
-        StandingCheck(
+        WholeTableCheck(
             "assigned_loans_exist",
             table,
             f"every loan {what} exists in the last sync; remove wrong ids, or sync the loans",

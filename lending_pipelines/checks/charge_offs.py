@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
+from lending_pipelines.checks.protocol import Check, Tables, WholeTableCheck
 from lending_pipelines.metrics import charge_offs
 from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.timeline import MAX_DATE
@@ -12,7 +12,7 @@ from lending_pipelines.metrics.timeline import MAX_DATE
 def charge_off_checks() -> tuple[Check, ...]:
     """The check of charge-offs and of payments after them."""
     return (
-        StandingCheck(
+        WholeTableCheck(
             "charge_offs_as_booked",
             "transactions",
             "charge-offs and write-offs do not exceed the principal outstanding, and payments after a charge-off are "

@@ -95,9 +95,9 @@ def together(*tables: ir.Table) -> list[pa.Table]:
         )
         for number, (table, own) in enumerate(zip(tables, types, strict=True))
     ]
-    found = ibis.union(*sides).to_pyarrow()
+    rows = ibis.union(*sides).to_pyarrow()
     return [
-        found.filter(pc.equal(found["side"], number)).select(list(own)).rename_columns(list(table.columns))
+        rows.filter(pc.equal(rows["side"], number)).select(list(own)).rename_columns(list(table.columns))
         for number, (table, own) in enumerate(zip(tables, types, strict=True))
     ]
 

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.checks.days import Days
-from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
+from lending_pipelines.checks.protocol import Check, DailyCheck, Tables, WholeTableCheck
 from lending_pipelines.checks.servicing import HIGHEST_RATE
 
 _CENT = ibis.literal("0.01").cast("decimal(38, 2)")
@@ -40,7 +40,7 @@ def contradiction_checks() -> tuple[Check, ...]:
             disbursed_without_disbursement,
             severity="warn",
         ),
-        StandingCheck(
+        WholeTableCheck(
             "repaid_after_disbursement",
             "transactions",
             "no repayment is effective before its loan is disbursed",
@@ -64,7 +64,7 @@ def contradiction_checks() -> tuple[Check, ...]:
             nothing_left_to_fall_due,
             severity="warn",
         ),
-        StandingCheck(
+        WholeTableCheck(
             "terms_match_schedule",
             "loans",
             "a loan's first schedule has term_count installments and the interest of annual_rate; a schedule that was "
@@ -190,20 +190,20 @@ def terms_unlike_schedule(tables: Tables) -> ir.Table:
         return (per_loan.interest - expected).abs() > expected * _SHARE + rounding
 
     flat = per_loan.contract_principal.cast("float64") * per_loan.days / 365
-    whole = per_loan.principal >= per_loan.contract_principal - _CENT * per_loan.installments
+    at_origination = per_loan.principal >= per_loan.contract_principal - _CENT * per_loan.installments
     term = (per_loan.term_count < per_loan.payments) | (
-        whole & ~per_loan.term_count.isin([per_loan.installments, per_loan.payments])
+        at_origination & ~per_loan.term_count.isin([per_loan.installments, per_loan.payments])
     )
     interest = (per_loan.annual_rate <= HIGHEST_RATE) & far(rate * per_loan.on_balance) & far(rate * flat)
     problem = term.ifelse("term_count differs from the number of installments; ", "") + interest.ifelse(
         "interest differs from annual_rate; ", ""
     )
-    found = per_loan.mutate(
+    per_loan = per_loan.mutate(
         problem=problem,
         scheduled_interest=per_loan.interest.round(2),
         interest_at_rate=(rate * per_loan.on_balance).round(2),
     )
-    return found.filter(found.problem != "").select(
+    return per_loan.filter(per_loan.problem != "").select(
         "loan_id", "term_count", "installments", "annual_rate", "scheduled_interest", "interest_at_rate", "problem"
     )
 
@@ -226,7 +226,7 @@ def assigned_to_unknown(tables: Tables, days: Days) -> ir.Table:
     """Positions whose portfolio, officer or product does not exist. A table without rows counts as not used."""
     rows = tables["loan_positions"]
     rows = rows.filter(rows.business_date == ibis.literal(days.last))
-    found = []
+    unknown = []
     for column, parent, key in (
         ("portfolio_id", "portfolio_membership", "portfolio_id"),
         ("officer_id", "staff", "staff_id"),
@@ -237,10 +237,10 @@ def assigned_to_unknown(tables: Tables, days: Days) -> ir.Table:
         missing = named.anti_join(parents, named[column] == parents.known_id)
         kept = parents.agg(parent_rows=parents.count())
         missing = missing.cross_join(kept.filter(kept.parent_rows > 0))
-        found.append(
+        unknown.append(
             missing.select("business_date", "loan_id", column=ibis.literal(column), missing_id=missing[column])
         )
-    return ibis.union(*found)
+    return ibis.union(*unknown)
 
 
 def _active(tables: Tables, day: date) -> ir.Table:

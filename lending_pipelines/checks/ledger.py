@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.checks.compare import breaking, broken, calendar, differences
 from lending_pipelines.checks.days import Days
-from lending_pipelines.checks.protocol import Check, DailyCheck, StandingCheck, Tables
+from lending_pipelines.checks.protocol import Check, DailyCheck, Tables, WholeTableCheck
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics.ledger import CONTROLS
 
@@ -65,14 +65,14 @@ def ledger_checks(conventions: Conventions) -> tuple[Check, ...]:
             principal_not_tied,
             blocking=True,
         ),
-        StandingCheck(
+        WholeTableCheck(
             "entries_balance",
             "journal_lines",
             "debits equal credits in every entry and currency",
             ("journal_lines",),
             unbalanced_entries,
         ),
-        StandingCheck(
+        WholeTableCheck(
             "lines_one_sided",
             "journal_lines",
             "at most one of debit and credit is not zero, and neither is negative unless the convention "

@@ -91,14 +91,14 @@ def incomplete(tables: Tables, days: Days, *, timezone: str) -> ir.Table:
             ["rows", "days"],
         )
         due, positions = due.semi_join(suspects, "loan_id"), positions.semi_join(suspects, "loan_id")
-    found = differences(
+    wrong = differences(
         each_day(due.mutate(until=ibis.literal(days.last)), days).mutate(rows=ibis.literal(1)),
         positions.select("business_date", "loan_id", rows=ibis.literal(1)),
         ["business_date", "loan_id"],
         ["rows"],
     )
     loans = tables["loans"].select("loan_id", "posted_at")
-    known = found.left_join(loans, "loan_id").drop("loan_id_right")
+    known = wrong.left_join(loans, "loan_id").drop("loan_id_right")
     known = known.join(_closes(tables["closed_days"], days, timezone), "business_date")
     late = known.stored_rows.isnull() & (known.posted_at > known.closes_at)
     return known.filter(~late.fill_null(False)).drop("posted_at", "closes_at")
@@ -127,15 +127,15 @@ def unlike_transactions(tables: Tables, days: Days, *, timezone: str) -> ir.Tabl
     if days.consecutive:
         suspects = _spent_otherwise(spells, positions, days.first)
         spells, positions = spells.semi_join(suspects, "loan_id"), positions.semi_join(suspects, "loan_id")
-    found = differences(each_day(spells, days), positions, ["business_date", "loan_id"], list(_MEASURES))
+    wrong = differences(each_day(spells, days), positions, ["business_date", "loan_id"], list(_MEASURES))
     posted = transactions.select("loan_id", "effective_on", "posted_at")
-    found = found.join(_closes(tables["closed_days"], days, timezone), "business_date")
-    unexcused = found.anti_join(
+    wrong = wrong.join(_closes(tables["closed_days"], days, timezone), "business_date")
+    unexcused = wrong.anti_join(
         posted,
         [
-            found.loan_id == posted.loan_id,
-            posted.effective_on <= found.business_date,
-            posted.posted_at > found.closes_at,
+            wrong.loan_id == posted.loan_id,
+            posted.effective_on <= wrong.business_date,
+            posted.posted_at > wrong.closes_at,
         ],
     )
     return unexcused.drop("closes_at")
@@ -162,8 +162,8 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
     ages = (rows.business_date.delta(rows.oldest_due_on, unit="day")).fill_null(0)
     age = ibis.greatest(ages, 0)
     shortfall = ibis.greatest(wide(rows.scheduled_due) - ibis.greatest(rows.settled, 0), 0)
-    there_was = wide(rows.principal_disbursed) + rows.principal_capitalized
-    overpaid = wide(rows.principal_paid) + rows.principal_forgiven > there_was
+    principal_owed = wide(rows.principal_disbursed) + rows.principal_capitalized
+    overpaid = wide(rows.principal_paid) + rows.principal_forgiven > principal_owed
     aged = any_of(
         rows[name] != 0
         for name in (

@@ -116,7 +116,7 @@ class DailyCheck:
 
 
 @dataclass(frozen=True)
-class StandingCheck:
+class WholeTableCheck:
     """A rule on tables that are not daily; `offending` returns the rows that break it."""
 
     name: str
@@ -211,8 +211,8 @@ def _counted(rows: ir.Table) -> tuple[int, tuple[date, ...]]:
 
 
 def _sample(rows: ir.Table) -> tuple[dict[str, Any], ...]:
-    found = rows.order_by(list(rows.columns)).limit(SAMPLE_ROWS).to_pyarrow().to_pylist()
-    return tuple({name: plain(value) for name, value in row.items()} for row in found)
+    first_rows = rows.order_by(list(rows.columns)).limit(SAMPLE_ROWS).to_pyarrow().to_pylist()
+    return tuple({name: plain(value) for name, value in row.items()} for row in first_rows)
 
 
 def _span(days: tuple[date, ...]) -> str:

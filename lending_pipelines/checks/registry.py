@@ -71,8 +71,8 @@ def restatements_due(
     """The days that differ from what is known now, as sentences; empty for tables without positions."""
     if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
         return ()
-    found = RestatementCheck(conventions).on_days(read, days).metadata.get("statements", ())
-    return tuple(f"{statement[0].upper()}{statement[1:]}." for statement in found)
+    statements = RestatementCheck(conventions).on_days(read, days).metadata.get("statements", ())
+    return tuple(f"{statement[0].upper()}{statement[1:]}." for statement in statements)
 
 
 def verify(

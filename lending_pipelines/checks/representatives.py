@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-WHOLE_ROWS = 5_000
+MAX_ROWS = 5_000
 """A table with at most this number of rows is used in full."""
 
 _EXAMPLES = 5
@@ -26,7 +26,7 @@ _CODES = 1_000
 def representatives(
     rows: ir.Table, key: Sequence[str], ranged: Iterable[str], coded: Iterable[str], required: Iterable[str]
 ) -> pa.Table:
-    """Rows of the table that decide the rules on its columns; all rows when there are at most WHOLE_ROWS.
+    """Rows of the table that decide the rules on its columns; all rows when there are at most MAX_ROWS.
 
     Args:
         rows: The table.
@@ -35,9 +35,9 @@ def representatives(
         coded: Columns of which each distinct value is wanted.
         required: Columns of which a row without a value is wanted, if there is one.
     """
-    whole = rows.limit(WHOLE_ROWS + 1).to_pyarrow()
-    if whole.num_rows <= WHOLE_ROWS:
-        return whole
+    first_rows = rows.limit(MAX_ROWS + 1).to_pyarrow()
+    if first_rows.num_rows <= MAX_ROWS:
+        return first_rows
     identity = ibis.struct({name: rows[name] for name in key})
     wanted = {
         **{f"least {name}": identity.argmin(rows[name]) for name in ranged},
@@ -45,7 +45,7 @@ def representatives(
         **{f"null {name}": identity.arbitrary(where=rows[name].isnull()) for name in required},
     }
     (picked,) = rows.agg(**wanted).to_pyarrow().to_pylist()
-    keys = [found for found in picked.values() if found is not None]
+    keys = [key_values for key_values in picked.values() if key_values is not None]
     for name in coded:
         by_code = rows.group_by(name).agg(identity=identity.arbitrary()).limit(_CODES)
         keys += by_code.identity.to_pyarrow().to_pylist()
@@ -56,9 +56,9 @@ def representatives(
 
 
 def _with_keys(rows: ir.Table, key: Sequence[str], keys: list[dict]) -> ir.Table:
-    whole = {tuple(found.values()): found for found in keys if None not in found.values()}
+    complete = {tuple(key_values.values()): key_values for key_values in keys if None not in key_values.values()}
     schema = rows.select(*key).schema()
-    chosen = pa.Table.from_pylist(list(whole.values()), schema=schema.to_pyarrow())
+    chosen = pa.Table.from_pylist(list(complete.values()), schema=schema.to_pyarrow())
     return rows.semi_join(ibis.memtable(chosen, schema=schema), list(key))
 
 

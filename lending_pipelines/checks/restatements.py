@@ -84,9 +84,9 @@ class RestatementCheck:
         if not statements:
             return replace(outcome(self), metadata=checked)
         again = f"lending close --from {min(failing)} --to {max(failing)} --force"
-        found = outcome(self, rows, tuple(sorted(failing)), tuple(shown))
+        result = outcome(self, rows, tuple(sorted(failing)), tuple(shown))
         metadata = {**checked, "statements": statements}
-        return replace(found, message=f"{'; '.join(statements)}. To close them again: {again}", metadata=metadata)
+        return replace(result, message=f"{'; '.join(statements)}. To close them again: {again}", metadata=metadata)
 
 
 def _closed_days(read: Read) -> list[date]:
@@ -101,25 +101,25 @@ def _other_conventions(read: Read, days: Sequence[date], conventions: Convention
     closed = read("closed_days")
     now = conventions.stamp()
     other = closed.filter(closed.business_date.isin(days), closed.conventions != json.dumps(now, sort_keys=True))
-    found: dict[str, set[date]] = {}
+    days_by_text: dict[str, set[date]] = {}
     for row in other.select("business_date", "conventions").distinct().to_pyarrow().to_pylist():
         stamped = json.loads(row["conventions"])
         changed = sorted(name for name in now.keys() | stamped.keys() if now.get(name) != stamped.get(name))
         text = ", ".join(f"{name} {stamped.get(name, 'not set')}, now {now.get(name, 'not set')}" for name in changed)
-        found.setdefault(text, set()).add(row["business_date"])
-    return [(text, sorted(since)) for text, since in sorted(found.items())]
+        days_by_text.setdefault(text, set()).add(row["business_date"])
+    return [(text, sorted(since)) for text, since in sorted(days_by_text.items())]
 
 
 def _suspects(read: Read, days: Sequence[date], conventions: Conventions) -> list[str]:
     """The loans whose positions on the days can differ from a recomputation."""
     weights = _weights(read, days, conventions.timezone)
     stored = _on(read("loan_positions"), days).join(weights.select(business_date="on", place="place"), "business_date")
-    found = ibis.union(
+    suspects = ibis.union(
         _unlike_money(read, days, stored, weights).select("loan_id"),
         _unlike_assignments(read, days, stored, weights).select("loan_id"),
         *(_posted_later(read(name), days, weights).select("loan_id") for name in ("installments", "modifications")),
     )
-    return sorted(found.distinct().to_pyarrow()["loan_id"].to_pylist())
+    return sorted(suspects.distinct().to_pyarrow()["loan_id"].to_pylist())
 
 
 def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
@@ -175,13 +175,13 @@ def _unlike_money(read: Read, days: Sequence[date], stored: ir.Table, weights: i
             **{f"placed_{name}": _times(moves[name], moves.places) for name in PARTS},
         ).select("loan_id", "rows", "placed_rows", *nothing),
     )
-    held = stored.group_by("loan_id").agg(
+    sums = stored.group_by("loan_id").agg(
         rows=stored.count(),
         placed_rows=stored.place.sum(),
         **{name: stored[name].sum() for name in PARTS},
         **{f"placed_{name}": _times(stored[name], stored.place).sum() for name in PARTS},
     )
-    return differences(expected, held, ["loan_id"], ["rows", "placed_rows", *nothing])
+    return differences(expected, sums, ["loan_id"], ["rows", "placed_rows", *nothing])
 
 
 def _unlike_assignments(read: Read, days: Sequence[date], stored: ir.Table, weights: ir.Table) -> ir.Table:
@@ -191,8 +191,8 @@ def _unlike_assignments(read: Read, days: Sequence[date], stored: ir.Table, weig
     spans = spans.join(weights, "on").join(ends, "until")
     which = ["loan_id", *_ASSIGNED]
     expected = spans.select(*which, days=spans.days - spans.later_days, places=spans.places - spans.later_places)
-    held = stored.group_by(which).agg(days=stored.count(), places=stored.place.sum())
-    return differences(expected, held, which, ["days", "places"])
+    sums = stored.group_by(which).agg(days=stored.count(), places=stored.place.sum())
+    return differences(expected, sums, which, ["days", "places"])
 
 
 def _posted_later(rows: ir.Table, days: Sequence[date], weights: ir.Table) -> ir.Table:
@@ -216,19 +216,19 @@ def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventi
         now.select(**{f"now_{name}": now[name] for name in columns}),
         [("business_date", "now_business_date"), ("loan_id", "now_loan_id")],
     )
-    one_alone = both.loan_id.isnull() | both.now_loan_id.isnull()
+    on_one_side = both.loan_id.isnull() | both.now_loan_id.isnull()
 
     def differ(names: Iterable[str]) -> ir.BooleanValue:
         return any_of(~both[name].identical_to(both[f"now_{name}"]) for name in names)
 
-    found = both.select(
+    compared = both.select(
         **{name: ibis.coalesce(both[name], both[f"now_{name}"]) for name in (*_KEY, "currency")},
         **{f"{side}{name}": both[f"{prefix}{name}"] for name in _SHOWN for side, prefix in _SIDES},
-        transactions=one_alone | differ(PARTS),
-        schedules=~one_alone & differ((*_MONEY, *_STATE)) & ~differ(PARTS),
-        assignments=~one_alone & differ(_ASSIGNED),
+        transactions=on_one_side | differ(PARTS),
+        schedules=~on_one_side & differ((*_MONEY, *_STATE)) & ~differ(PARTS),
+        assignments=~on_one_side & differ(_ASSIGNED),
     )
-    return found.filter(found.transactions | found.schedules | found.assignments)
+    return compared.filter(compared.transactions | compared.schedules | compared.assignments)
 
 
 _SIDES = (("stored_", ""), ("now_", "now_"))
@@ -268,7 +268,7 @@ def _loans(changed: ir.Table) -> ir.Table:
 
 def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date]) -> list[tuple[list[date], str]]:
     """For each kind of change, the days that changed, with a sentence."""
-    found = []
+    statements = []
     for kind, against in _KINDS.items():
         totals = per_day[per_day[kind]]
         if totals.empty:
@@ -276,10 +276,10 @@ def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date])
         since = sorted(set(totals["business_date"]))
         loans = sum(per_loan[kind].to_pylist())
         agree = "agrees" if len(since) == 1 else "agree"
-        told = f"{_span(since, days)} no longer {agree} with {against}: {loans:,} loan{'s' * (loans > 1)}"
+        sentence = f"{_span(since, days)} no longer {agree} with {against}: {loans:,} loan{'s' * (loans > 1)}"
         on_last = totals[totals["business_date"] == since[-1]]
-        found.append((since, told + _effect(since[-1], on_last)))
-    return found
+        statements.append((since, sentence + _effect(since[-1], on_last)))
+    return statements
 
 
 def _effect(day: date, totals: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.checks.compare import any_of, breaking
-from lending_pipelines.checks.protocol import Check, StandingCheck, Tables
+from lending_pipelines.checks.protocol import Check, Tables, WholeTableCheck
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.references import REFERENCES
 from lending_pipelines.tables.schema import RATE
@@ -27,7 +27,7 @@ def servicing_checks() -> tuple[Check, ...]:
     return (
         *(_reference_check(table) for table in REFERENCES),
         *(
-            StandingCheck(
+            WholeTableCheck(
                 "rates_are_fractions",
                 table,
                 "no rate is above 3 (300 %), which is probably a percentage: write 12.5 % as 0.125",
@@ -37,7 +37,7 @@ def servicing_checks() -> tuple[Check, ...]:
             )
             for table in ("loans", "modifications")
         ),
-        StandingCheck(
+        WholeTableCheck(
             "amounts_split",
             "transactions",
             "amount = principal + interest + fees, and none of them is negative",
@@ -45,7 +45,7 @@ def servicing_checks() -> tuple[Check, ...]:
             amounts_not_split,
             blocking=True,
         ),
-        StandingCheck(
+        WholeTableCheck(
             "reversals_mirror",
             "transactions",
             "a reversal reverses one transaction of its loan, once, with the same split and not before its date",
@@ -53,7 +53,7 @@ def servicing_checks() -> tuple[Check, ...]:
             reversals_not_mirroring,
             blocking=True,
         ),
-        StandingCheck(
+        WholeTableCheck(
             "reversals_reversed",
             "transactions",
             "no reversal is itself reversed; if one is, the transaction that it reversed counts again",
@@ -61,12 +61,12 @@ def servicing_checks() -> tuple[Check, ...]:
             reversed_reversals,
             severity="warn",
         ),
-        StandingCheck(
+        WholeTableCheck(
             "schedules_whole",
             "installments",
             "the installments of a version are numbered 1, 2, 3 …, with one effective date and no negative amounts",
             ("installments",),
-            schedules_not_whole,
+            schedules_incomplete,
         ),
     )
 
@@ -78,7 +78,7 @@ def orphans(tables: Tables, *, table: str) -> ir.Table:
     """
     rows = tables[table]
     key = SERVICING[table].key
-    found = []
+    missing_by_column = []
     for column, (parent, parent_key) in _references(table).items():
         parents = tables[parent]
         missing = rows.filter(rows[column].notnull()).anti_join(
@@ -87,8 +87,8 @@ def orphans(tables: Tables, *, table: str) -> ir.Table:
         if parent != "loans":
             kept = parents.agg(parent_rows=parents.count())
             missing = missing.cross_join(kept.filter(kept.parent_rows > 0)).drop("parent_rows")
-        found.append(missing.select(*key, column=ibis.literal(column), missing_id=missing[column]))
-    return ibis.union(*found) if len(found) > 1 else found[0]
+        missing_by_column.append(missing.select(*key, column=ibis.literal(column), missing_id=missing[column]))
+    return ibis.union(*missing_by_column) if len(missing_by_column) > 1 else missing_by_column[0]
 
 
 def rates_like_percentages(tables: Tables, *, table: str) -> ir.Table:
@@ -127,8 +127,8 @@ def reversals_not_mirroring(tables: Tables) -> ir.Table:
         (any_of(pairs[name] != pairs[f"target_{name}"] for name in _SPLIT), "split differs from its transaction"),
         (pairs.effective_on < pairs.target_effective_on, "effective before the reversed transaction"),
     )
-    found = pairs.mutate(problem=problem)
-    return _shown(found.filter(found.problem.notnull()), "reverses_id", "problem")
+    pairs = pairs.mutate(problem=problem)
+    return _shown(pairs.filter(pairs.problem.notnull()), "reverses_id", "problem")
 
 
 def reversed_reversals(tables: Tables) -> ir.Table:
@@ -139,7 +139,7 @@ def reversed_reversals(tables: Tables) -> ir.Table:
     return _shown(pairs, "reverses_id")
 
 
-def schedules_not_whole(tables: Tables) -> ir.Table:
+def schedules_incomplete(tables: Tables) -> ir.Table:
     """Schedule versions with gaps in the numbers, several effective dates, or negative amounts."""
     rows = tables["installments"]
     least = ibis.least(rows.principal, rows.interest, rows.fees)
@@ -175,7 +175,7 @@ def _references(table: str) -> dict[str, tuple[str, str]]:
 def _reference_check(table: str) -> Check:
     references = _references(table)
     parents = {parent for parent, _ in references.values()}
-    return StandingCheck(
+    return WholeTableCheck(
         "references_exist",
         table,
         f"ids in these columns exist in the tables that they refer to: {', '.join(references)}",

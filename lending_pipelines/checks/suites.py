@@ -86,13 +86,13 @@ class SuiteCheck:
             {"expectation": str(rule.expectation), "observed": [plain(value) for value in failure.observed]}
             for rule, failure in zip(failed, verdict.failures, strict=True)
         ]
-        found = conclude(self, self._offending(rows, failed))
+        result = conclude(self, self._offending(rows, failed))
         names = ", ".join(str(rule.expectation) for rule in failed)
         return replace(
-            found,
+            result,
             passed=False,
             severity="error" if any(rule.expectation.severity == "critical" for rule in failed) else "warn",
-            message=f"{self.table}: {found.failed_rows:,} rows fail {names} ({rows_named(self.table, found.sample)})",
+            message=f"{self.table}: {result.failed_rows:,} rows fail {names} ({rows_named(self.table, result.sample)})",
             metadata=metadata,
             page=verdict.page,
         )

@@ -59,8 +59,8 @@ def aging_unlike_positions(tables: Tables, days: Days) -> ir.Table:
     """Buckets of a scope whose totals differ from its active positions."""
     active = _active(days.rows(tables["loan_positions"]))
     expected = by_scope(active, ["bucket"], ["loan_count", "principal_outstanding", "past_due_amount"])
-    whole = expected.principal_outstanding.sum().over(group_by=_SCOPE)
-    expected = expected.mutate(balance_share=_ratio(expected.principal_outstanding, whole))
+    scope_total = expected.principal_outstanding.sum().over(group_by=_SCOPE)
+    expected = expected.mutate(balance_share=_ratio(expected.principal_outstanding, scope_total))
     return differences(
         expected,
         days.rows(tables["aging_buckets"]),
@@ -150,5 +150,5 @@ def _active(positions: ir.Table) -> ir.Table:
     return positions.filter(positions.status == "active").mutate(loan_count=ibis.literal(1, "int64"))
 
 
-def _ratio(part: ir.Value, whole: ir.Value) -> ir.Value:
-    return part.cast("float64") / whole.cast("float64").nullif(0)
+def _ratio(part: ir.Value, total: ir.Value) -> ir.Value:
+    return part.cast("float64") / total.cast("float64").nullif(0)

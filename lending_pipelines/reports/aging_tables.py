@@ -188,11 +188,11 @@ def _with_empty(rows: ir.Table, keys: Sequence[str], conventions: Conventions) -
     buckets = ibis.memtable({"every_bucket": list(conventions.buckets)})
     grid = rows.select(*keys).distinct().cross_join(buckets)
     same = [grid[key].identical_to(rows[key]) for key in keys]
-    found = grid.left_join(rows, [*same, grid.every_bucket == rows.bucket], rname="{name}_found")
+    full = grid.left_join(rows, [*same, grid.every_bucket == rows.bucket], rname="{name}_of_rows")
     zeros = {
-        name: ibis.coalesce(found[name], ibis.literal(0).cast(found[name].type())) for name in (*_SUMS, "balance_share")
+        name: ibis.coalesce(full[name], ibis.literal(0).cast(full[name].type())) for name in (*_SUMS, "balance_share")
     }
-    return found.mutate(bucket=found.every_bucket, **zeros)
+    return full.mutate(bucket=full.every_bucket, **zeros)
 
 
 def _names(printed: Sequence[ReportColumn]) -> list[str]:

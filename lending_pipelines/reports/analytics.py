@@ -264,14 +264,14 @@ def _difference(now: ir.NumericColumn, before: ir.NumericColumn) -> ir.NumericCo
 
 def _extremes(trend: ir.Table, headline: str) -> ReportTable:
     """Per currency, the whole month in which the headline was largest and the one in which it was smallest."""
-    whole = trend.filter(trend.whole, trend[headline].notnull())
+    months = trend.filter(trend.full_month, trend[headline].notnull())
 
     def first_by(order: ir.Value, name: str) -> ir.Table:
-        ranked = whole.mutate(rank=ibis.row_number().over(group_by="currency", order_by=[order, whole.month]))
+        ranked = months.mutate(rank=ibis.row_number().over(group_by="currency", order_by=[order, months.month]))
         chosen = ranked.filter(ranked["rank"] == 0)
         return chosen.select("currency", **{f"{name}_month": chosen.month, name: chosen[headline]})
 
-    peak, lowest = first_by(whole[headline].desc(), "peak"), first_by(whole[headline].asc(), "lowest")
+    peak, lowest = first_by(months[headline].desc(), "peak"), first_by(months[headline].asc(), "lowest")
     rows = peak.inner_join(lowest, "currency").order_by("currency")
     return in_period.table("Peak and lowest month", _EXTREMES, rows, "no full month of the trend is known")
 

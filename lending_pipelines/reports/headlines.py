@@ -95,10 +95,10 @@ def previous(
     or the closed day before it where the report's history goes by days.
     """
     try:
-        found = _previous(generator, parameters, source)
-        if found is None:
+        previous = _previous(generator, parameters, source)
+        if previous is None:
             return None
-        name, values = found
+        name, values = previous
         earlier = type(parameters)(**{**parameters.model_dump(), **values})
         return Previous(name, earlier, generator.covers(earlier, source))
     except LendingError:

@@ -35,7 +35,7 @@ SHARE = ReportColumn("share", "Share", "rate")
 _PERIODS = pa.schema(
     {name: pa.int64() for name in ("number", "length", "days", "closed_days")}
     | {name: pa.date32() for name in ("opening", "first", "last")}
-    | {"month": pa.string(), "whole": pa.bool_(), "known": pa.bool_()}
+    | {"month": pa.string(), "full_month": pa.bool_(), "known": pa.bool_()}
 )
 
 
@@ -64,8 +64,8 @@ class PeriodSelection:
     @cached_property
     def currencies(self) -> list[str]:
         """The loans' currencies, in order."""
-        found = self.loans.select("currency").distinct().order_by("currency").to_pyarrow()
-        return found["currency"].to_pylist()
+        rows = self.loans.select("currency").distinct().order_by("currency").to_pyarrow()
+        return rows["currency"].to_pylist()
 
     @property
     def title(self) -> str:
@@ -94,8 +94,8 @@ class PeriodSelection:
         notes = []
         if not self.changes_known(self.period):
             notes.append(f"{self.period.opening} is not closed: the amounts {changes} since then are unknown.")
-        begins, held = self._held(self.period)
-        if missing := (self.period.last - begins).days + 1 - held:
+        begins, closed_days = self._start_and_closed_days(self.period)
+        if missing := (self.period.last - begins).days + 1 - closed_days:
             notes.append(f"{missing} days of the period are not closed: averages use the other days.")
         return notes
 
@@ -103,7 +103,7 @@ class PeriodSelection:
         """The periods as the input of metrics/revenue.py, numbered in order.
 
         Also has whether the period is `known`, and for months: month (2025-01), length in days, and whether it is a
-        full month (`whole`).
+        full month (`full_month`).
         """
         rows = [self._row(number, period, known(period)) for number, period in enumerate(periods)]
         return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
@@ -114,7 +114,7 @@ class PeriodSelection:
         Without events the amounts and counts in `added` are 0; in a period that is not known all values are null.
         """
         currencies = ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())}))
-        grid = periods.select("number", "month", "whole", "known", "length").cross_join(currencies)
+        grid = periods.select("number", "month", "full_month", "known", "length").cross_join(currencies)
         rows = beside(grid, values, "number", "currency")
         return rows.mutate(
             **{
@@ -124,21 +124,21 @@ class PeriodSelection:
         )
 
     def _row(self, number: int, period: Period, known: bool) -> dict[str, Any]:
-        begins, held = self._held(period)
+        begins, closed_days = self._start_and_closed_days(period)
         return {
             "number": number,
             "month": f"{period.first:%Y-%m}",
-            "whole": period.is_whole_month,
+            "full_month": period.is_whole_month,
             "known": known,
             "opening": period.opening,
             "first": period.first,
             "last": period.last,
             "length": period.days,
             "days": (period.last - begins).days + 1,
-            "closed_days": held,
+            "closed_days": closed_days,
         }
 
-    def _held(self, period: Period) -> tuple[date, int]:
+    def _start_and_closed_days(self, period: Period) -> tuple[date, int]:
         """The period's first day with loans, and the number of closed days from then on."""
         begins = max(period.first, self.begun) if self.begun else period.first
         return begins, sum(begins <= day <= period.last for day in self.closed)

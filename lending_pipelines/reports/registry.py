@@ -12,16 +12,16 @@ from lending_pipelines.reports.protocol import ReportGeneratorProtocol
 
 @cache
 def _generators() -> dict[str, ReportGeneratorProtocol[Any]]:
-    found: dict[str, ReportGeneratorProtocol[Any]] = {}
+    generators: dict[str, ReportGeneratorProtocol[Any]] = {}
     for info in sorted(pkgutil.iter_modules(types.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"{types.__name__}.{info.name}")
         generator = getattr(module, "generator", None)
         if generator is None:
             continue
-        if generator.report_type in found:
+        if generator.report_type in generators:
             raise LendingError(f"{module.__name__}: report type {generator.report_type} already exists: rename it")
-        found[generator.report_type] = generator
-    return found
+        generators[generator.report_type] = generator
+    return generators
 
 
 def report_types() -> list[str]:

@@ -27,18 +27,18 @@ def marked(book: ReportBook, sold: Iterable[SoldPortfolio]) -> ReportBook:
 
     A sale after the report's business date is not mentioned.
     """
-    told = [sale for sale in sold if sale.sale_date <= book.as_of and _is_about(book, sale)]
-    if not told:
+    mentioned = [sale for sale in sold if sale.sale_date <= book.as_of and _is_about(book, sale)]
+    if not mentioned:
         return book
-    lines = [f"Portfolio {sale.name} was sold to {sale.investor} on {sale.sale_date}." for sale in told]
-    tables = [_with_sales(table, told) for table in book.tables]
+    lines = [f"Portfolio {sale.name} was sold to {sale.investor} on {sale.sale_date}." for sale in mentioned]
+    tables = [_with_sales(table, mentioned) for table in book.tables]
     return replace(book, tables=tables, notes=[*book.notes, *lines], alerts=[*book.alerts, *lines])
 
 
 def _is_about(book: ReportBook, sale: SoldPortfolio) -> bool:
     """Whether the portfolio was asked for, or is in a table."""
-    asked = book.parameters.get("portfolio", "").strip().casefold()
-    if asked in (sale.portfolio_id.casefold(), sale.name.casefold()):
+    portfolio = book.parameters.get("portfolio", "").strip().casefold()
+    if portfolio in (sale.portfolio_id.casefold(), sale.name.casefold()):
         return True
     return any((table.frame[column] == sale.portfolio_id).any() for table in book.tables for column in _ids(table))
 

@@ -67,8 +67,8 @@ class PassedChecks:
 
     def _days(self, check: Check) -> list[str] | None:
         """The days on which the check passed on the same inputs; None without a stored result."""
-        found = self.added.get(_name(check)) or self._kept.get(_name(check))
-        return found["days"] if found and found["on"] == self._on(check) else None
+        stored = self.added.get(_name(check)) or self._kept.get(_name(check))
+        return stored["days"] if stored and stored["on"] == self._on(check) else None
 
     def _on(self, check: Check) -> dict[str, Any]:
         """The inputs of the check."""
@@ -98,8 +98,8 @@ def _code() -> str:
 def _read(url: str) -> dict[str, Any]:
     try:
         with opened(url) as (filesystem, path):
-            found = json.loads(filesystem.cat_file(path))
-        return {name: entry for name, entry in found.items() if {"on", "days"} <= entry.keys()}
+            stored = json.loads(filesystem.cat_file(path))
+        return {name: entry for name, entry in stored.items() if {"on", "days"} <= entry.keys()}
     except FileNotFoundError:
         return {}
     except (OSError, PlaceError, ValueError, AttributeError, TypeError) as error:

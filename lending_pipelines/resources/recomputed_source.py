@@ -87,15 +87,15 @@ class RecomputedSource:
                 both = self._stage.enter_context(self._source.staged(self._positions({*openings, *self._days})))
                 return self._requested_days(delinquency.aging_transitions(both, *days, self._conventions))
             case "portfolio_snapshots":
-                held = self.table("loan_positions")
-                return portfolios.portfolio_snapshots(held, self.table, *days, self._conventions)
+                loan_positions = self.table("loan_positions")
+                return portfolios.portfolio_snapshots(loan_positions, self.table, *days, self._conventions)
             case "trial_balance":
                 lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
                 return self._requested_days(ledger.trial_balance(lines, accounts, *days))
             case "ledger_tieouts":
-                held, balances = self.table("loan_positions"), self.table("trial_balance")
+                loan_positions, balances = self.table("loan_positions"), self.table("trial_balance")
                 lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
-                return self._requested_days(ledger.ledger_tieouts(held, balances, lines, accounts, *days))
+                return self._requested_days(ledger.ledger_tieouts(loan_positions, balances, lines, accounts, *days))
             case _:
                 return None
 

@@ -126,6 +126,6 @@ def _first_payment(events: Events, loan: Ints, day: Ints, last_day: int) -> Ints
     if not len(key):
         return np.full(len(loan), NO_DAY)
     index = np.searchsorted(key, loan * NO_DAY + day, side="right")
-    found = np.minimum(index, len(key) - 1)
-    same = (index < len(key)) & (key[found] // NO_DAY == loan)
-    return np.where(same, key[found] % NO_DAY, NO_DAY)
+    position = np.minimum(index, len(key) - 1)
+    same = (index < len(key)) & (key[position] // NO_DAY == loan)
+    return np.where(same, key[position] % NO_DAY, NO_DAY)

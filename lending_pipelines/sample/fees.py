@@ -136,8 +136,8 @@ def _pay_with_next(events: Events, loan: Ints, day: Ints, amount: Ints, last_day
     payments = payments[np.lexsort((events.day[payments], events.loan[payments]))]
     key = events.loan[payments] * NO_DAY + events.day[payments]
     index = np.searchsorted(key, loan * NO_DAY + day)
-    found = index < len(payments)
+    has_payment = index < len(payments)
     payment = payments[np.minimum(index, len(payments) - 1)] if len(payments) else np.zeros_like(loan)
-    found &= events.loan[payment] == loan
-    np.add.at(events.fees, payment[found], amount[found])
-    return np.where(found, events.day[payment], NO_DAY)
+    has_payment &= events.loan[payment] == loan
+    np.add.at(events.fees, payment[has_payment], amount[has_payment])
+    return np.where(has_payment, events.day[payment], NO_DAY)

@@ -69,10 +69,10 @@ class Comparison:
     def rows(self, before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
         """The changes with COLUMNS, ordered by loan. Raises TapeError when a tape is not ordered by loan."""
         schema = pa.schema([(column.name, pa.string()) for column in COLUMNS])
-        found = self._changes(*map(_Tape, (before, after), self._names, self._keys))
+        changes = self._changes(*map(_Tape, (before, after), self._names, self._keys))
 
         def batches() -> Iterator[pa.RecordBatch]:
-            while some := list(islice(found, _BATCH_ROWS)):
+            while some := list(islice(changes, _BATCH_ROWS)):
                 yield pa.RecordBatch.from_arrays(
                     [pa.array(c, pa.string()) for c in zip(*some, strict=True)], schema=schema
                 )
@@ -95,9 +95,9 @@ class Comparison:
     def _changes(self, before: "_Tape", after: "_Tape") -> Iterator[Change]:
         while reached := [tape.reached for tape in (before, after) if tape.reached is not None]:
             upto = min(reached)
-            found = sorted(self._between(before.taken(upto), after.taken(upto)), key=lambda change: change[:2])
-            self._loans["changed"] += len({loan_id for loan_id, column, _ in found if column >= 0})
-            yield from (change for _, _, change in found)
+            changes = sorted(self._between(before.taken(upto), after.taken(upto)), key=lambda change: change[:2])
+            self._loans["changed"] += len({loan_id for loan_id, column, _ in changes if column >= 0})
+            yield from (change for _, _, change in changes)
 
     def _between(self, old: pa.RecordBatch, new: pa.RecordBatch) -> Iterator[tuple[str, int, Change]]:
         """The changes between two batches with the same loans, each with its loan and column number."""

@@ -32,8 +32,8 @@ class Format:
 def format_of(name: str) -> Format:
     """The format with that name. Raises LendingError when there is none."""
     for spelling, make in _FORMATS.items():
-        if found := re.fullmatch(spelling, name):
-            return make(*found.groups())
+        if match := re.fullmatch(spelling, name):
+            return make(*match.groups())
     raise LendingError(f"unknown template format {name!r}")
 
 
@@ -58,13 +58,13 @@ def _percent(places: int) -> Callable[[ir.Value], ir.StringValue]:
     return lambda value: (value * _HUNDRED).cast(f"decimal(18, {places})").cast("string")
 
 
-def _number(whole: int, places: int) -> str:
-    return f"{_MINUS}[0-9]{{1,{whole}}}(\\.[0-9]{{1,{places}}})?"
+def _number(digits: int, places: int) -> str:
+    return f"{_MINUS}[0-9]{{1,{digits}}}(\\.[0-9]{{1,{places}}})?"
 
 
-def _decimals(whole: str | None, places: str | None) -> Format:
+def _decimals(integer_digits: str | None, places: str | None) -> Format:
     """The ECB's number formats: 9(11).99 is money; others with decimals are percentages or months."""
-    digits, decimals = int(whole or 0), int(places or 2)
+    digits, decimals = int(integer_digits or 0), int(places or 2)
     pattern = _number(digits, decimals)
     return Format(pattern, _plain if digits in (11, 5, 2) else _percent(min(decimals, 6)))
 
@@ -93,7 +93,7 @@ _FORMATS: dict[str, Callable[..., Format]] = {
     "List": lambda: _ANY_CODE,
     "Numeric": lambda: Format(f"{_MINUS}[0-9]{{1,12}}", _plain),
     "Text|Text/Numeric": lambda: Format(".{1,1000}", _plain),
-    r"9\(([0-9]+)\)\.99": lambda whole: _decimals(whole, None),
+    r"9\(([0-9]+)\)\.99": lambda digits: _decimals(digits, None),
     r"9\(([0-9]+)\)\.9\(([0-9]+)\)": _decimals,
     # SEC
     "DATE_TYPE": lambda: Format("[0-9]{2}-[0-9]{2}-[0-9]{4}", _date("%m-%d-%Y")),

@@ -14,12 +14,12 @@ _SUMS = ("scheduled_principal", "scheduled_interest", "scheduled_fees", "schedul
 
 
 def _installments(loans: ir.Table, context: TapeContext) -> ir.Table:
-    held_loans = context.positions.select("loan_id", "oldest_due_on")
+    loans_on_day = context.positions.select("loan_id", "oldest_due_on")
     every = context.read("installments")
-    every = every.filter(every.effective_on <= context.day).semi_join(held_loans, "loan_id")
+    every = every.filter(every.effective_on <= context.day).semi_join(loans_on_day, "loan_id")
     in_force = every.group_by("loan_id").agg(in_force=every.version.max())
     rows = every.inner_join(in_force, "loan_id").filter(lambda t: t.version == t.in_force)
-    rows = rows.inner_join(held_loans, "loan_id")
+    rows = rows.inner_join(loans_on_day, "loan_id")
     year_end, *_, year_start = month_ends(context.day, 13)
     period = (rows.due_on >= context.day.replace(day=1)) & (rows.due_on <= context.day)
     year = (rows.due_on > year_start) & (rows.due_on <= year_end)

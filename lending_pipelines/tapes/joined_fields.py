@@ -14,21 +14,21 @@ from lending_pipelines.tables.schema import count, ratio
 from lending_pipelines.tapes.parts import Part, TapeContext, with_columns
 
 
-def _by_key(table: str, here: str, there: str, fields: Mapping[str, str]) -> Part:
-    """Columns of a table joined on its key column `there` = the position's column `here`."""
+def _by_key(table: str, loans_key: str, table_key: str, fields: Mapping[str, str]) -> Part:
+    """Columns of a table joined on its column `table_key`, equal to the loans' column `loans_key`."""
 
     def add(loans: ir.Table, context: TapeContext) -> ir.Table:
         other = context.read(table)
-        key = f"{table}.{there}"
-        other = other.select(other[there].name(key), **{name: other[column] for name, column in fields.items()})
-        return loans.left_join(other, loans[here] == other[key]).drop(key)
+        key = f"{table}.{table_key}"
+        other = other.select(other[table_key].name(key), **{name: other[column] for name, column in fields.items()})
+        return loans.left_join(other, loans[loans_key] == other[key]).drop(key)
 
     return Part(table, (table,), tuple(_column(table, name, column) for name, column in fields.items()), add)
 
 
 def _column(table: str, name: str, column: str) -> Column:
-    found = TABLES[table].column(column)
-    return replace(found, name=name, nullable=True, description=found.description or name.replace("_", " "))
+    known = TABLES[table].column(column)
+    return replace(known, name=name, nullable=True, description=known.description or name.replace("_", " "))
 
 
 def original_term_months(loans: ir.Table) -> ir.IntegerColumn:

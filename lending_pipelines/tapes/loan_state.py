@@ -60,7 +60,7 @@ def _losses(loans: ir.Table, context: TapeContext) -> ir.Table:
     return with_columns(loans, recovered.rename(last_recovered_on="root_on"), "last_recovered_on")
 
 
-def _standing(loans: ir.Table, context: TapeContext) -> ir.Table:
+def _account_state(loans: ir.Table, context: TapeContext) -> ir.Table:
     charged_off, closed = loans.status == "charged_off", loans.status == "closed"
     late, modified = delinquent(loans.days_past_due), loans.modified.fill_null(False)
     defaulted = loans.days_past_due >= DEFAULT_DAYS
@@ -130,7 +130,7 @@ PARTS = (
         _losses,
     ),
     Part(
-        "standing",
+        "account_state",
         (),
         (
             text(
@@ -144,7 +144,7 @@ PARTS = (
             amount("net_loss", "principal charged off less recoveries; null unless charged off", nullable=True),
             day("redeemed_on", "the last payment of a closed loan", nullable=True),
         ),
-        _standing,
+        _account_state,
         needs=("loans", "modifications", "losses"),
     ),
     Part(

@@ -15,16 +15,16 @@ def next_tape_path(spec: TapeSpec, business_date: date, existing: Iterable[TapeM
     supersedes the latest. Raises TapeError when the folder belongs to a tape whose name is spelled differently.
     """
     folder = tape_folder(spec, business_date)
-    there = sorted(existing, key=lambda tape: tape.version)
-    for tape in there:
+    versions = sorted(existing, key=lambda tape: tape.version)
+    for tape in versions:
         if (tape.tape, tape.business_date) != (spec.name, business_date):
             raise TapeError(
                 f"tape {spec.name!r} of {business_date}: folder {folder} belongs to tape {tape.tape!r} of "
                 f"{tape.business_date}: rename one of the two tapes"
             )
-    if not there:
+    if not versions:
         return TapePlacement(folder, tape_file_name(spec, business_date, 1), 1, None, is_new=True)
-    latest = there[-1]
+    latest = versions[-1]
     if latest.sha256 == sha256:
         return TapePlacement(folder, latest.file_name, latest.version, latest.supersedes, is_new=False)
     version = latest.version + 1

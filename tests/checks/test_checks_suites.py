@@ -12,7 +12,7 @@ from lending_pipelines.checks import SUITE, Days, checks_for, representatives
 def size(request, monkeypatch):
     """Each rule is tested on the whole table, and as on a table that is too large for that."""
     if request.param == "representatives":
-        monkeypatch.setattr(representatives, "WHOLE_ROWS", 0)
+        monkeypatch.setattr(representatives, "MAX_ROWS", 0)
 
 
 def suite(world, table, conventions=CONVENTIONS):

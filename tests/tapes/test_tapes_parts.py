@@ -292,7 +292,7 @@ def test_terms_modifications_and_sales(loans):
     assert (first["portfolio_name"], first["pool_added_on"]) == ("Pool A", date(2024, 1, 1))
 
 
-def test_losses_and_standing(loans):
+def test_losses_and_account_state(loans):
     assert {name: row["account_state"] for name, row in loans.items()} == {
         "L1": "defaulted",
         "L2": "performing",
