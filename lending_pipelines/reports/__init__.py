@@ -1,5 +1,5 @@
-"""Reports: what a report is (book), how one is found (registry), and what several report types share.
+"""Reports: the book (its content), the registry (finding report types), and code shared by report types.
 
-The report types are in types/, one module each: nothing else is edited to add one. Reports read lake tables
-and print them: a number that a lake table holds is never computed here again, and no file is written here.
+Report types are in types/, one module each; adding one needs no other change. Reports read lake tables and print them.
+They do not recompute a number that a lake table has, and write no files.
 """

@@ -1,4 +1,4 @@
-"""The tables about lateness that more than one report prints: buckets, transitions, cures and their history."""
+"""Delinquency tables used by several reports: buckets, transitions, cures and history."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -50,7 +50,7 @@ _CURES = (
 
 
 def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> ReportTable:
-    """The buckets of a scope on a day, in order of lateness, with totals per currency."""
+    """The buckets of a scope on a day, in order of days past due, with totals per currency."""
     aging = source.table("aging_buckets")
     rows = scopes.rows_of(aging.filter(aging.business_date == day), scope)
     totals = columns.totals_by_currency(rows, _BUCKETS, (*_SUMS, "balance_share"))
@@ -62,7 +62,7 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
 
 
 def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: ReportTable) -> list[str]:
-    """A note per currency whose aged principal, in the totals of `by_lateness`, is not the scope's balance."""
+    """A note per currency if the total principal of `by_lateness` differs from the scope's balance."""
     snapshots = source.table("portfolio_snapshots")
     rows = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope).order_by("currency")
     balances = {row["currency"]: row["total_balance"] for row in rows.to_pyarrow().to_pylist()}
@@ -77,9 +77,9 @@ def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: 
 
 
 def by_portfolio(source: ReportSource, day: date, scope: tuple[str, str]) -> ReportTable:
-    """The buckets of each portfolio within a scope on a day; the loans in no portfolio come last.
+    """The buckets of each portfolio within a scope on a day. Loans without a portfolio come last.
 
-    The totals are those of `by_lateness`. The share is of the portfolio's active principal in the currency.
+    The totals are those of `by_lateness`. A share is the part of the portfolio's active principal in the currency.
     """
     positions = source.table("loan_positions")
     loans = scopes.loans_of(positions.filter(positions.business_date == day), scope)
@@ -109,7 +109,7 @@ def transitions_of(source: ReportSource, day: date, scope: tuple[str, str]) -> i
 
 
 def transitions(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
-    """Every movement between buckets, exits and entries included."""
+    """Every movement between buckets, including exits and entries."""
     order = (
         delinquency.bucket_rank(rows.from_bucket, conventions),
         delinquency.bucket_rank(rows.to_bucket, conventions),
@@ -119,10 +119,10 @@ def transitions(rows: ir.Table, conventions: Conventions, no_data: str) -> Repor
 
 
 def transition_matrix(rows: ir.Table, rate: str, title: str, conventions: Conventions, no_data: str) -> ReportTable:
-    """`rate` from each opening bucket (down) to each closing bucket or exit (across); a row adds up to 1.
+    """`rate` from each opening bucket (rows) to each closing bucket or exit (columns). A row adds up to 1.
 
-    A cell is 0 where loans were in the opening bucket and none of them moved there; it is blank where the rate has no
-    meaning (nothing was outstanding).
+    A cell is 0 if the opening bucket had loans and none of them moved there. It is blank if the rate is undefined,
+    because nothing was outstanding.
     """
     rows = rows.filter(rows.from_bucket != TRANSITION_ENTRY)
     across = (*conventions.buckets, *TRANSITION_EXITS)
@@ -147,7 +147,7 @@ def transition_matrix(rows: ir.Table, rate: str, title: str, conventions: Conven
 
 
 def cures(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
-    """The rates from each late bucket to current, and from all late buckets together in the totals."""
+    """The cure rate of each past due bucket. The totals have the rate of all past due buckets together."""
     late = rows.filter(rows.from_bucket.isin(conventions.buckets[1:]))
     each = roll_rates.cure_rates(late, "currency", "from_bucket")
     printed = each.order_by("currency", delinquency.bucket_rank(each.from_bucket, conventions)).select(*_names(_CURES))
@@ -162,7 +162,7 @@ def cures(rows: ir.Table, conventions: Conventions, no_data: str) -> ReportTable
 
 
 def bucket_history(source: ReportSource, covered: Sequence[date], scope: tuple[str, str], currency: str) -> ReportTable:
-    """The principal outstanding per bucket on each day covered; a bucket that a day does not list has none."""
+    """The principal outstanding per bucket on each covered day. A bucket without rows on a day has 0."""
     aging = source.table("aging_buckets")
     rows = scopes.rows_of(aging.filter(aging.business_date.isin(covered), aging.currency == currency), scope)
     buckets = source.conventions.buckets
@@ -184,7 +184,7 @@ def bucket_history(source: ReportSource, covered: Sequence[date], scope: tuple[s
 
 
 def _with_empty(rows: ir.Table, keys: Sequence[str], conventions: Conventions) -> ir.Table:
-    """The rows of _BUCKETS with every bucket of the conventions per keys; those that no loan is in hold zero."""
+    """Add a row of zeros for each bucket of the conventions that has no loans, per keys."""
     buckets = ibis.memtable({"every_bucket": list(conventions.buckets)})
     grid = rows.select(*keys).distinct().cross_join(buckets)
     same = [grid[key].identical_to(rows[key]) for key in keys]

@@ -1,6 +1,6 @@
-"""What the analytics reports share: months and trends with growth, the previous period, and the blocks of their JSON.
+"""Shared by the analytics reports: months and trends with growth, the previous period, and the JSON blocks.
 
-Their numbers come as `values`: a row per period (number) and currency, null where a period is not known.
+Numbers are passed as `values`: a row per period (number) and currency; null if a period is unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ _COMPARED: dict[Kind, str] = {
     "money": "Against the previous period",
     "count": "Counts against the previous period",
 }
-"""The tables that compare the period with the previous one, by the kind of what they compare."""
+"""The title of each table that compares the period with the previous one, by the kind of its columns."""
 _EXTREMES = (
     CURRENCY,
     ReportColumn("peak_month", "Peak month", "text"),
@@ -56,7 +56,7 @@ NOTE = (
 
 
 class Trend(ReportParameters):
-    """How far a trend goes back."""
+    """The length of a trend."""
 
     trend_months: int = Field(
         6, ge=2, le=120, description="Number of months of the trend, like 6 or 12, up to the month of the period's end."
@@ -64,16 +64,16 @@ class Trend(ReportParameters):
 
 
 class AnalyticsParameters(UnderConventions, KnownAt, Trend, in_period.LoansInPeriod):
-    """What every analytics report asks."""
+    """The parameters of every analytics report."""
 
 
 Over = Callable[[Sequence[Period]], ir.Table]
-"""The values of periods: a row per period (number) and currency."""
+"""A function that returns the values of periods: a row per period (number) and currency."""
 
 
 @dataclass(frozen=True)
 class Analytics:
-    """The tables of a report that look at more than its period; `monthly` and `trend` have one per currency."""
+    """The tables of a report over time. `monthly` and `trend` have one per currency."""
 
     selection: PeriodSelection
     comparisons: Sequence[ReportTable]
@@ -83,19 +83,20 @@ class Analytics:
 
     @property
     def tables(self) -> list[ReportTable]:
-        """All of them, as they are printed."""
+        """All tables, in the order of printing."""
         return [*self.comparisons, *self.monthly.values(), *self.trend.values(), self.extremes]
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know of them."""
+        """Notes for the reader."""
         previous = self.selection.period.previous
         return [f"The previous period is {previous.first} to {previous.last}.", NOTE]
 
     def blocks(self, summary: ReportTable, **breakdowns: ReportTable) -> dict[str, Any]:
-        """The report's JSON blocks beside report_type and summary, which every report has.
+        """The further blocks of the report's JSON.
 
-        What is per currency is under the currency; `breakdowns` are tables printed as lists of rows under their names.
+        Blocks per currency are objects by currency. `breakdowns` are tables that become lists of rows under their
+        names.
         """
         ratios = ["currency", *(column.name for column in summary.columns if column.kind in ("rate", "ratio"))]
         compared = [line for table in self.comparisons for line in _plain(table)]
@@ -118,7 +119,7 @@ class Analytics:
 
     @staticmethod
     def _grown(comparison: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Of a currency's comparison: the growth of its first measure, and that of the loan volume."""
+        """The growth of the first measure and of the loan volume, from a currency's comparison."""
         grown = {line["measure"]: line["growth"] for line in comparison}
         return {GROWTH.name: comparison[0]["growth"], _VOLUME_GROWTH.name: grown[_VOLUME[0].label]}
 
@@ -131,9 +132,9 @@ def analytics(
     parameters: Trend,
     none: str,
 ) -> Analytics:
-    """The tables over time of the measures, the first of which is money and the one that growth and extremes are of.
+    """The tables over time of the measures. The first measure must be money; growth and extremes are computed for it.
 
-    Each table has the volume of the loans disbursed besides. Money and counts are compared with the previous period.
+    Each table also has the volume of disbursed loans. Money and counts are compared with the previous period.
     """
     headline, volume = measures[0].name, _VOLUME[0].name
 
@@ -156,18 +157,18 @@ def analytics(
 def monthly_breakdown(
     selection: PeriodSelection, over: Over, measures: Sequence[ReportColumn]
 ) -> dict[str, ReportTable]:
-    """The period's months per currency, with the growth of the first of the measures."""
+    """The period's months per currency, with the growth of the first measure."""
     months = _Values(selection.period.months, over).of(selection.period.months, measures[0].name)
     return _by_currency("Monthly breakdown", months, (*measures, GROWTH), selection)
 
 
 def month_charts(title: str, kind: ChartKind, tables: Mapping[str, ReportTable], *measures: str) -> list[Chart]:
-    """A chart over the months per currency."""
+    """A chart by month for each currency."""
     return [Chart(f"{title}, {currency}", table.title, kind, "month", measures) for currency, table in tables.items()]
 
 
 def closed_days(parameters: AnalyticsParameters, source: ReportSource) -> list[date]:
-    """The closed days of everything that `analytics` needs."""
+    """The closed days that `analytics` needs."""
     period = in_period.period_of(parameters, source)
     return in_period.closed_between(source, first_opening(period, parameters), period.last)
 
@@ -178,12 +179,12 @@ def first_opening(period: Period, parameters: Trend) -> date:
 
 
 def earliest_opening(periods: Sequence[Period]) -> date:
-    """The earliest day whose positions these periods and their growth need."""
+    """The earliest day whose positions the periods and their growth need."""
     return min(period.opening for period in with_previous(periods))
 
 
 def _volumes(selection: PeriodSelection, source: ReportSource, periods: Sequence[Period]) -> ir.Table:
-    """The volume of the loans disbursed in each period, per currency; null in periods before the first loan."""
+    """The volume of disbursed loans in each period, per currency; null in periods before the first loan."""
     spans = selection.periods(periods, selection.begins_in_time)
     values = revenue.loan_volume(source.table("loans"), selection.loans, spans.filter(spans.known), ("currency",))
     names = [column.name for column in _VOLUME]
@@ -191,18 +192,18 @@ def _volumes(selection: PeriodSelection, source: ReportSource, periods: Sequence
 
 
 class _Values:
-    """The values of periods and of their previous ones, computed once."""
+    """The values of periods and of their previous periods, computed once."""
 
     def __init__(self, periods: Sequence[Period], over: Over):
         spans = with_previous(periods)
         self._number = {(span.first, span.last): number for number, span in enumerate(spans)}
-        # Fetched, because several tables are made of these few rows.
+        # Fetch the rows once, because several tables use them.
         self._rows = ibis.memtable(over(spans).to_pyarrow())
 
     def of(self, periods: Sequence[Period], headline: str, *names: str) -> ir.Table:
-        """The values of the periods with the growth of the headline as `growth`, of the others as `<name>_growth`.
+        """The values of the periods, with the growth of the headline as `growth` and of the others as `<name>_growth`.
 
-        Everything that is compared has its previous value as `<name>_before`.
+        Each compared column also has its previous value as `<name>_before`.
         """
         pairs = [{"number": self._number_of(p), "before": self._number_of(p.previous)} for p in periods]
         numbers = ibis.memtable(pa.Table.from_pylist(pairs, schema=_PAIRS))
@@ -226,7 +227,7 @@ def _by_currency(
 
 
 def _comparisons(values: _Values, period: Period, measures: Sequence[ReportColumn], none: str) -> list[ReportTable]:
-    """The period against the previous one: a table of the measures that are money, and one of those that are counts."""
+    """The period compared with the previous one: a table of money measures and a table of counts."""
     rows = values.of([period], *(measure.name for measure in measures if measure.kind in _COMPARED))
     rows = rows.rename({f"{measures[0].name}_growth": "growth"})
     tables = []

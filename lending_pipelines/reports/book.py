@@ -1,6 +1,6 @@
-"""What a report is: titled tables with typed columns, charts over them, and where the numbers come from.
+"""The content of a report: titled tables with typed columns, charts, and the origin of the numbers.
 
-How a book looks in a file format belongs in exports/; how its numbers are found belongs in the generators.
+exports/ decides how a book looks in each file format. The report types compute the numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 
 Kind = Literal["text", "money", "rate", "ratio", "percent", "count", "date", "instant", "flag"]
-"""What a column holds. money: Decimal in the row's currency. rate: a fraction shown as a percentage (0.125 is 12.5 %).
-ratio: a plain multiple (MOIC). percent: a number that is already times 100. count: a whole number. instant: UTC."""
+"""The kind of a column's values. money: Decimal in the row's currency. rate: a fraction shown as a percentage (0.125 is
+12.5 %). ratio: a multiple (MOIC). percent: a number already times 100. count: a whole number. instant: UTC.
+"""
 
 ChartKind = Literal["line", "bar", "stacked", "waterfall"]
-"""How a chart is drawn. waterfall: an amount per row; the amounts of `Chart.deductions` go down from the one before."""
+"""The kind of a chart. waterfall: one amount per row; the amounts of `Chart.deductions` are subtracted."""
 
 _ARROW_TYPES: dict[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -31,7 +32,7 @@ _ARROW_TYPES: dict[Kind, pa.DataType] = {
 
 @dataclass(frozen=True)
 class ReportColumn:
-    """One column: its name for programs, its label for people, what it holds, and whether that is personal data."""
+    """One column: its name, its printed label, the kind of its values, and whether they are personal data."""
 
     name: str
     label: str
@@ -41,9 +42,9 @@ class ReportColumn:
 
 @dataclass(frozen=True)
 class Section:
-    """A run of consecutive rows of a table that paper shows under a heading of its own.
+    """Consecutive rows of a table with their own heading in print.
 
-    `before` and `after` are rows printed above and below them, by column name: an opening and a closing balance.
+    `before` and `after` are rows printed above and below them, by column name, such as opening and closing balances.
     """
 
     title: str
@@ -57,16 +58,18 @@ class ReportTable:
     """One titled table.
 
     Attributes:
-        totals: Rows of values by column name, one per currency where there is money. A rate that has a total is a
-            share: its printed values add up to the printed total.
-        no_data: Why there are no rows, printed in their place; None where there are rows, also when given.
-        cut: Which of the rows are listed, as `first 20 of 133 in USD`; empty where all are.
-        printed_rows: How many rows are printed on paper; None for all that fit the format, 0 for none. Other formats
-            have all rows.
-        heatmap: Whether paper and workbooks shade the rates of the table by their size.
-        marked: A column and a value; the rows that have it there stand out.
-        sections: Consecutive parts of the rows, in order and covering all of them; empty for none.
-        unprinted: Columns that paper leaves out because titles or other columns say the same. Other formats have them.
+        totals: Rows of values by column name, one per currency if there is money. A rate with a total is a share: its
+            printed values add up to the printed total.
+        no_data: The reason if there are no rows, printed in their place. It is None if the table has rows, even if a
+            reason is passed.
+        cut: The part of the rows that is listed, such as `first 20 of 133 in USD`; empty if all are listed.
+        printed_rows: The number of rows in print; None for as many as the format allows, 0 for none. Other formats have
+            all rows.
+        heatmap: Whether PDF and workbooks shade the rates of the table by their size.
+        marked: A column and a value; rows with this value are highlighted.
+        sections: Consecutive parts of all rows, in order; empty for none.
+        unprinted: Columns that print leaves out because titles or other columns contain the same. Other formats have
+            them.
     """
 
     title: str
@@ -98,11 +101,11 @@ class ReportTable:
 
     @property
     def personal(self) -> tuple[ReportColumn, ...]:
-        """The columns that hold personal data."""
+        """The columns with personal data."""
         return tuple(column for column in self.columns if column.personal)
 
     def arrow(self) -> pa.Table:
-        """The rows in Arrow, each column in the type of its kind. ValueError when the frame holds something else."""
+        """The rows as Arrow, each column in the type of its kind. ValueError if the frame has other values."""
         return pa.table({column.name: self._array(column) for column in self.columns})
 
     def _array(self, column: ReportColumn) -> pa.ChunkedArray:
@@ -118,9 +121,9 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of one table's columns `y` over its column `x`.
+    """A chart of one table, with the columns `y` over the column `x`.
 
-    `deductions` are the values of `x` whose amount a waterfall takes away.
+    `deductions` are the values of `x` whose amounts a waterfall subtracts.
     """
 
     title: str
@@ -133,7 +136,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Cover:
-    """What a reader must know before the numbers: titled sections of names and values."""
+    """The cover page: titled sections of names and values."""
 
     title: str
     sections: Mapping[str, Mapping[str, str]]
@@ -141,7 +144,7 @@ class Cover:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The headline numbers of the previous period: `rows` like those of `ReportBook.headlines`, `name` for people."""
+    """The headline numbers of the previous period. `rows` has the form of `ReportBook.headlines`; `name` is printed."""
 
     name: str
     rows: tuple[Mapping[str, Any], ...]
@@ -152,15 +155,15 @@ class ReportBook:
     """A finished report.
 
     Attributes:
-        parameters: As they were asked for.
-        as_of: The business date that they came to.
-        data_versions: The Delta versions of the tables read.
-        charts: The first of them that has rows to draw is the chart of the first page.
-        summary: The headline numbers, ready for JSON: money as decimal text.
-        blocks: The report's own parts of its JSON, by name, ready for JSON.
-        headlines: The numbers of the first page: a row per currency, or one row without a column `currency`.
-        previous: The same numbers one period before; None where that period has none.
-        alerts: What a reader must know before the numbers, such as that the portfolio is sold.
+        parameters: The parameters as given.
+        as_of: The resulting business date.
+        data_versions: The Delta versions of the tables that were read.
+        charts: The first chart with rows is printed on the first page.
+        summary: The headline numbers, ready for JSON, with money as decimal text.
+        blocks: Further parts of the report's JSON by name, ready for JSON.
+        headlines: The numbers of the first page: a row per currency, or one row without the column `currency`.
+        previous: The headline numbers of the previous period; None if it has none.
+        alerts: Lines at the top of the first page, such as the sale of the portfolio.
     """
 
     report_type: str
@@ -188,14 +191,14 @@ class ReportBook:
 
     @property
     def no_data(self) -> str | None:
-        """Why the report has no rows at all: the reason of its first table. None where any table has rows."""
+        """The reason if the report has no rows: that of its first table. None if any table has rows."""
         if any(not table.frame.empty for table in self.tables):
             return None
         return next((table.no_data for table in self.tables), None)
 
     @property
     def cover(self) -> Cover:
-        """Where the numbers come from; the same for the same book, so that equal books make equal files."""
+        """The origin of the numbers. It depends only on the book, so equal books give equal files."""
         return Cover(
             self.title,
             {

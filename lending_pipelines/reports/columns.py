@@ -1,4 +1,4 @@
-"""Columns, rows and totals as reports print them, from what the lake's tables say of themselves."""
+"""Columns, rows and totals of reports, from the definitions of the lake's tables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -26,36 +26,36 @@ _ACRONYMS = {"id", "irr", "moic", "par"}
 
 
 def lake_columns(table: str, *names: str) -> tuple[ReportColumn, ...]:
-    """Report columns of a lake table's columns: the kind by the column's type, the label by its name."""
+    """Report columns from a lake table's columns. The type decides the kind, the name decides the label."""
     return tuple(report_column(TABLES[table].column(name)) for name in names)
 
 
 def report_column(column: Column) -> ReportColumn:
-    """The report column of a table's column: the kind by its type, the label by its name."""
+    """The report column of a table's column. The type decides the kind, the name decides the label."""
     kind = "ratio" if column.name == "moic" else _KINDS[column.type]
     return ReportColumn(column.name, label(column.name), kind, column.personal)
 
 
 def lake_column(table: str, name: str, label: str) -> ReportColumn:
-    """The report column of a lake table's column under another label."""
+    """The report column of a lake table's column, with another label."""
     return replace(report_column(TABLES[table].column(name)), label=label)
 
 
 def label(name: str) -> str:
-    """A column's name for people: `par_30` is PAR 30, `principal_outstanding` Principal outstanding."""
+    """The label of a column name: `par_30` becomes PAR 30, `principal_outstanding` Principal outstanding."""
     words = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
     return " ".join([words[0] if words[0].isupper() else words[0].capitalize(), *words[1:]])
 
 
 def frame(rows: ir.Table) -> pd.DataFrame:
-    """The rows in pandas, with Arrow's types: money stays Decimal, a count with nulls stays a count."""
+    """The rows as a pandas frame with Arrow types: money stays Decimal, and a count with nulls stays a count."""
     return rows.to_pyarrow().to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def totals_by_currency(
     rows: ir.Table, columns: Iterable[ReportColumn], only: Iterable[str] | None = None
 ) -> tuple[dict[str, Any], ...]:
-    """One row per currency of the sums of the money and count columns, or of `only` those, in currency order."""
+    """One row per currency with the sums of the money and count columns, or of `only` those, in currency order."""
     wanted = [column.name for column in columns if column.kind in ("money", "count")] if only is None else list(only)
     if not wanted:
         return ()
@@ -64,5 +64,5 @@ def totals_by_currency(
 
 
 def headline(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Those values of a row, ready for JSON: money and rates as decimal text."""
+    """Some values of a row, ready for JSON: money and rates as decimal text."""
     return {name: str(row[name]) if isinstance(row[name], Decimal) else row[name] for name in names}

@@ -1,4 +1,4 @@
-"""Which business dates a report is about: `latest` and histories resolved against the days that were closed."""
+"""The business dates of a report: resolves `latest` and histories to closed days."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ from lending_pipelines.tables import TABLES
 
 
 def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
-    """The business date that `as_of` means: present in every daily table of `reads`, `latest` by the first of them.
+    """The business date of `as_of`. It must exist in every daily table of `reads`; the first table decides `latest`.
 
-    LendingError names the table, the nearest days present and the command that closes the day.
+    Raises:
+        LendingError: The day is missing. The message names the table, the nearest days, and the command that closes the
+            day.
     """
     daily = [name for name in reads if TABLES[name].daily]
     if as_of == LATEST:
@@ -33,7 +35,7 @@ def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> dat
 
 
 def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
-    """`business_date` for a report on the ledger: a closed day before its first entry is in no trial balance."""
+    """`business_date` for a report on the ledger. A closed day before the first entry is in no trial balance."""
     first = source.table("journal_lines").entry_date.min().to_pyarrow().as_py()
     if first is None or (as_of != LATEST and date.fromisoformat(as_of) < first):
         return business_date(source, ("loan_positions",), as_of)
@@ -41,12 +43,12 @@ def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
 
 
 def period(parameters: InPeriod, source: ReportSource) -> Period:
-    """The period asked for, seen from a closed day; LendingError when as_of is none."""
+    """The period of the parameters, as of a closed day. LendingError if as_of is not closed."""
     return period_of(parameters, business_date(source, ("loan_positions",), parameters.as_of))
 
 
 def closed(source: ReportSource, *wanted: date) -> list[date]:
-    """Those of the days that are closed, in order."""
+    """The closed days among `wanted`, in order."""
     present = set(source.days("loan_positions"))
     return sorted(day for day in wanted if day in present)
 

@@ -1,6 +1,6 @@
-"""The covenants of a facility as a report prints them: actual, limit, headroom, and what could not be known.
+"""The covenants of a facility in a report: actual, limit, headroom, and notes on unknown values.
 
-No report is here; what a covenant is is in metrics/facility.py.
+This is not a report type. metrics/facility.py defines covenants.
 """
 
 from datetime import date, timedelta
@@ -31,17 +31,17 @@ _COLUMNS = (
 
 
 def covered(source: ReportSource, day: date, rules: FacilityRules) -> list[date]:
-    """The day and, where a covenant is on charge-offs, the closed days that it looks back on."""
+    """The day and, if there is a covenant on charge-offs, the earlier closed days that it needs."""
     return in_period.closed_between(source, _period(day, rules).opening if _looks_back(rules) else day, day)
 
 
 def table(
     source: ReportSource, day: date, scope: tuple[str, str], loans: ir.Table, rules: FacilityRules
 ) -> tuple[ReportTable, list[str]]:
-    """Every covenant per currency, those that are breached first, and notes on what the daily tables do not tell.
+    """Every covenant per currency, breached ones first, and notes on values that the daily tables do not have.
 
-    Lateness and losses to date are those of portfolio_snapshots; charge-off rates are of the days up to this one, of
-    `loans`, which are the scope's rows of loan_positions.
+    Delinquency and cumulative losses are from portfolio_snapshots. Charge-off rates are computed over the days up to
+    this one from `loans`, the scope's rows of loan_positions.
     """
     snapshots = source.table("portfolio_snapshots")
     book = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope)
@@ -77,7 +77,7 @@ def table(
 
 
 def alerts(covenants: ReportTable) -> list[str]:
-    """A line for every covenant that is breached."""
+    """One line per breached covenant."""
     return [
         f"Covenant breached in {row['currency']}: {row['covenant']} is {row['actual']:.2%}, {row['bound']}"
         f" {row['limit']:.2%} is allowed."
@@ -87,7 +87,7 @@ def alerts(covenants: ReportTable) -> list[str]:
 
 
 def breached(covenants: ReportTable, currency: str) -> list[str]:
-    """The covenants that are breached in a currency."""
+    """The breached covenants in a currency."""
     rows = covenants.arrow().to_pylist()
     return [row["covenant"] for row in rows if (row["currency"], row["status"]) == (currency, BREACHED)]
 
@@ -101,7 +101,7 @@ def _period(day: date, rules: FacilityRules) -> Period:
 
 
 def _charge_off_rates(selection: in_period.PeriodSelection) -> ir.Table:
-    """currency, charge_off_rate, net_charge_off_rate; no rows when it is not known what was charged off."""
+    """currency, charge_off_rate, net_charge_off_rate; no rows if charge-offs are unknown."""
     positions, period = selection.positions, selection.period
     within = positions.filter(positions.business_date.between(period.opening, period.last))
     loan_days = revenue.loan_days(within, selection.loans, ["currency"], revenue.LOSSES)

@@ -1,6 +1,6 @@
-"""Where the rules of a facility are read from, and how a report prints them; what they are is in metrics/facility.py.
+"""Reads the rules of a facility and prints them in a report. metrics/facility.py defines the rules.
 
-No report is here.
+This is not a report type.
 """
 
 import json
@@ -34,9 +34,10 @@ _COLUMNS = (
 
 
 def load(text: str) -> FacilityRules:
-    """The rules that a form names: default, the path of a TOML or JSON file, or JSON itself.
+    """Load the rules of a form: default, the path of a TOML or JSON file, or JSON text.
 
-    LendingError names the rule that is not one, with near names, or what is wrong with its value.
+    Raises:
+        LendingError: A rule is unknown (the message lists similar names) or has an invalid value.
     """
     if text == DEFAULT:
         return FacilityRules()
@@ -48,7 +49,7 @@ def load(text: str) -> FacilityRules:
 
 
 def require_names(rules: FacilityRules, names: KnownNames) -> None:
-    """Raise LendingError for the products, branches, … that the rules name and that do not exist."""
+    """Raise LendingError for products, branches, … in the rules that do not exist."""
     named: list[tuple[str, str, tuple[str, ...]]] = [
         ("eligibility.products", "product_id", rules.eligibility.products),
         ("eligibility.branches", "branch_id", rules.eligibility.branches),
@@ -61,12 +62,12 @@ def require_names(rules: FacilityRules, names: KnownNames) -> None:
 
 
 def table(rules: FacilityRules) -> ReportTable:
-    """Every rule with its value and meaning, those that ask for nothing included."""
+    """Every rule with its value and meaning, including rules without a limit."""
     return ReportTable("Rules", _COLUMNS, pd.DataFrame(_lines(rules), columns=[c.name for c in _COLUMNS]))
 
 
 def value(of: Any) -> str:
-    """A rule's value for people."""
+    """A rule's value as printed."""
     match of:
         case None | () | {}:
             return "none"
@@ -115,7 +116,7 @@ def _json(content: str, where: str) -> Any:
 
 
 def _problem(problem: Any) -> str:
-    """What is wrong with one rule, and what to write instead."""
+    """The problem of one rule and the correction."""
     names = [part for part in problem["loc"] if isinstance(part, str)]
     rule = ".".join(names)
     part = _PARTS.get(names[0], FacilityRules) if len(names) > 1 else FacilityRules

@@ -1,4 +1,4 @@
-"""Fees of a period as more than one report prints them: in all, by their columns and by those of their loans."""
+"""Fee tables used by several reports: in total, and grouped by columns of fees or of their loans."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,34 +32,34 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Fees:
-    """The fees of the loans of `asked`; `present` unless the source has none at all."""
+    """The fees of the selected loans. `present` is false if the source has no fees."""
 
     selection: PeriodSelection
     rows: ir.Table
     present: bool
 
     def spans(self, periods: Sequence[Period]) -> ir.Table:
-        """Those of the periods whose fees are known, as metrics/revenue.py wants them."""
+        """The periods with known fees, as input of metrics/revenue.py."""
         spans = self.selection.periods(periods, self.selection.begins_in_time)
         return spans.filter(spans.known)
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
-        """A row per period and currency: SUMS; null in periods before the first loan."""
+        """A row per period and currency with SUMS; null in periods before the first loan."""
         values = revenue.fees(self.rows, self.selection.loans, self.spans(periods), ("currency",))
         return self.selection.each(values, self.selection.periods(periods, self.selection.begins_in_time), SUMS)
 
     def by(self, *keys: str) -> ir.Table:
-        """SUMS of the period per currency and keys, where there are fees."""
+        """SUMS of the period per currency and keys that have fees."""
         return revenue.fees(self.rows, self.selection.loans, self.spans([self.selection.period]), ("currency", *keys))
 
 
 def summary(rows: ir.Table, printed: Sequence[ReportColumn], none: str) -> ReportTable:
-    """The period in all, from its rows of `over`: a row per currency."""
+    """The totals of the period from its rows of `over`: a row per currency."""
     return in_period.table("Summary", printed, rows.filter(rows.known).order_by("currency"), none)
 
 
 def fees_of(selection: PeriodSelection, source: ReportSource, fee_type: str | None = None) -> Fees:
-    """The fees of the source, or those of one type; of no loans when the source has none at all."""
+    """The fees of the source, or those of one type. Without loans if the source has no fees."""
     fees = source.table("fees")
     present = no_data.has_rows(source, "fees")
     rows = fees if fee_type is None else fees.filter(fees.fee_type == fee_type)

@@ -1,6 +1,6 @@
-"""The numbers of a report's first page, and the same numbers one period before.
+"""The numbers of a report's first page, and the same numbers of the previous period.
 
-Which numbers a report heads with is in its own module. How they are drawn belongs in exports/.
+Each report chooses its numbers. exports/ draws them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 
 MOST = 8
-"""The most headline numbers of a currency."""
+"""The maximum number of headline numbers per currency."""
 
 
 @runtime_checkable
@@ -27,12 +27,12 @@ class Spanning(Protocol):
     """Parameters of a report from one date to another."""
 
     def span(self, last: date) -> tuple[date, date]:
-        """The first and last day, where `last` is the last day that the report covers."""
+        """The first and last day, if `last` is the last day that the report covers."""
 
 
 @dataclass(frozen=True)
 class Previous:
-    """The previous period of a report: its name for people, its parameters, and the business dates that it covers."""
+    """The previous period of a report: its printed name, its parameters, and its business dates."""
 
     name: str
     parameters: ReportParameters
@@ -45,9 +45,9 @@ def of_rows(
     """Headline numbers from rows of values by column name, one row per currency.
 
     Args:
-        columns: Columns of the rows; `currency` and those of `names` are taken.
+        columns: Columns of the rows. Only `currency` and the columns of `names` are used.
         rows: Values by column name.
-        names: The numbers, in the order of printing; without names, all columns that hold no text.
+        names: The numbers, in order of printing. Without names, all columns except text.
 
     Returns:
         A table of at most MOST numbers; None without rows.
@@ -75,7 +75,7 @@ def of_totals(table: ReportTable, *names: str) -> ReportTable | None:
 
 
 DELINQUENCY = ("total_balance", "loan_count", "delinquent_amount", "past_due_amount", "par_30", "par_60", "par_90")
-"""The columns of portfolio_snapshots that head reports on delinquency."""
+"""The headline columns of portfolio_snapshots for reports on delinquency."""
 
 
 def of_snapshots(source: ReportSource, day: date, scope: tuple[str, str], *names: str) -> ReportTable | None:
@@ -89,10 +89,10 @@ def of_snapshots(source: ReportSource, day: date, scope: tuple[str, str], *names
 def previous(
     generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource
 ) -> Previous | None:
-    """The period that a report's headline numbers are compared with; None where it has none or it is not closed.
+    """The period to compare a report's headline numbers with; None if it has none or is not closed.
 
-    It is the previous period of a report on a period, and of a report on a day the last closed day of an earlier month,
-    or the closed day before it where the report's history goes by days.
+    For a report on a period, this is the previous period. For a report on a day, it is the last closed day of an
+    earlier month, or the closed day before it if the report's history has days.
     """
     try:
         previous = _previous(generator, parameters, source)
@@ -108,7 +108,7 @@ def previous(
 def compared(
     book: ReportBook, generator: ReportGeneratorProtocol[Any], before: Previous, source: ReportSource
 ) -> ReportBook:
-    """The book with the headline numbers of the previous period."""
+    """Add the headline numbers of the previous period to the book."""
     if book.headlines is None:
         return book
     earlier = generator.generate(before.parameters, source).headlines
@@ -119,7 +119,7 @@ def compared(
 def _previous(
     generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource
 ) -> tuple[str, dict[str, Any]] | None:
-    """The name of the previous period and the parameters that it differs in."""
+    """The name of the previous period and its changed parameters."""
     if isinstance(parameters, InPeriod):
         period = days.period(parameters, source).previous
         span = {"from_date": period.first.isoformat(), "to_date": period.last.isoformat()}
@@ -135,7 +135,7 @@ def _previous(
 
 
 def _day_before(parameters: AsOf, source: ReportSource, covered: Sequence[date]) -> date | None:
-    """The closed day that a report on a day is compared with."""
+    """The closed day to compare a report on a day with."""
     by_day = isinstance(parameters, History) and parameters.history_step == "day"
     return next(
         (

@@ -26,7 +26,7 @@ READS = ("loan_positions", "portfolio_snapshots", "loans", "products")
 """The tables that every report on a period reads."""
 
 PRINTED_LOANS = 30
-"""How many rows of a long list of loans are printed on paper: a page in landscape holds them with their totals."""
+"""The number of printed rows of a long list of loans. A landscape page holds them with their totals."""
 
 CURRENCY = ReportColumn("currency", "Currency", "text")
 PRODUCT = (*columns.lake_columns("loan_positions", "product_id"), ReportColumn("product_name", "Product", "text"))

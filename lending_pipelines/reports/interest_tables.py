@@ -1,4 +1,4 @@
-"""Interest of a period as more than one report prints it: in all, by product, by band of rates and by loan."""
+"""Interest tables used by several reports: in total, by product, by rate band and by loan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ NOTE = (
 
 
 class InterestParameters(in_period.LoansInPeriod):
-    """What every report on interest asks."""
+    """The parameters of every report on interest."""
 
     rate_band: int = Field(5, ge=1, le=100, description="Width of the rate bands, in percentage points.")
     top_loans: int = Field(
@@ -67,7 +67,7 @@ class InterestParameters(in_period.LoansInPeriod):
 
 @dataclass(frozen=True)
 class Interest:
-    """Interest of the loans asked for; the days from `since` on are read."""
+    """Interest of the selected loans; days from `since` on are read."""
 
     selection: PeriodSelection
     since: date
@@ -84,7 +84,7 @@ class Interest:
         )
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
-        """A row per period and currency: interest and active_loans; null in periods whose changes are not known."""
+        """A row per period and currency: interest and active_loans; null in periods whose changes are unknown."""
         spans = self.selection.periods(periods, self.selection.changes_known)
         active = revenue.active_loans(
             self.selection.positions, self.changes.loans, spans.filter(spans.known), ("currency",)
@@ -93,25 +93,25 @@ class Interest:
         return in_period.beside(self.changes.over(periods), active, "number", "currency")
 
     def by(self, *keys: str) -> ir.Table:
-        """Of the period, per currency and keys: interest, and the loans' number and rate at its end."""
+        """Interest of the period per currency and keys, with the number and rate of loans at its end."""
         every = ("currency", *keys)
         return self.changes.by(*keys).left_join(_at_end(self.changes.loans, every), every, rname="{name}_loans")
 
     @cached_property
     def summary(self) -> ReportTable:
-        """The period in all, a row per currency."""
+        """The totals of the period, one row per currency."""
         printed = (CURRENCY, *_LOANS, *AMOUNTS, *YIELD)
         return in_period.table("Summary", printed, self.by().order_by("currency"), self._none)
 
     def by_rate(self) -> ReportTable:
-        """The period by band of the rate that a loan has at its end."""
+        """The period by rate band at its end."""
         rows = self.by("rate_from")
         rows = rows.mutate(rate_to=rows.rate_from + ibis.literal(self.rate_band / 100, RATE))
         printed = (CURRENCY, *RATE_BAND, *_LOANS, *AMOUNTS, *YIELD)
         return in_period.table("By rate", printed, rows.order_by("currency", "rate_from"), self._none, self._totals)
 
     def by_product(self) -> ReportTable:
-        """The period by product, with each one's share of what was earned."""
+        """The period by product, with each product's share of earned interest."""
         rows = with_share(self.by(*(column.name for column in PRODUCT)), "earned")
         printed = (CURRENCY, *PRODUCT, *_LOANS, *AMOUNTS, SHARE, *YIELD)
         return in_period.table("By product", printed, rows.order_by("currency", "product_id"), self._none, self._totals)
@@ -130,7 +130,7 @@ class Interest:
         return replace(listed, printed_rows=in_period.PRINTED_LOANS)
 
     def notes(self) -> list[str]:
-        """What a reader must know, missing days included."""
+        """Notes for the reader, including missing days."""
         return [NOTE, *self.selection.missing_days("earned and collected")]
 
     @property

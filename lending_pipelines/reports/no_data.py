@@ -1,6 +1,6 @@
-"""Why a table of a report has no rows: the source does not have what it is made of, or there is nothing of it.
+"""The reason why a table of a report has no rows: the source lacks the data, or nothing happened.
 
-No report is here; what a report says beyond that is in its own module.
+This is not a report type. Reports with further reasons define them in their own module.
 """
 
 from collections.abc import Iterable
@@ -9,12 +9,14 @@ from lending_pipelines.reports.protocol import ReportSource
 
 
 def has_rows(source: ReportSource, table: str) -> bool:
-    """Whether a servicing table has any row. A source without the table gives it empty: then there are no numbers."""
+    """Whether a servicing table has rows. An empty table means that the source does not keep it, so numbers are
+    unknown.
+    """
     return bool(source.table(table).limit(1).count().to_pyarrow().as_py())
 
 
 def reason(source: ReportSource, tables: Iterable[str], otherwise: str) -> str:
-    """The `no_data` of a table made of these servicing tables: that the source has none of them, or `otherwise`."""
+    """The `no_data` of a table made from these servicing tables: the source has none of them, or `otherwise`."""
     *names, last = tables
     if any(has_rows(source, name) for name in (*names, last)):
         return otherwise

@@ -1,7 +1,7 @@
-"""The forms of reports: parameters with visible defaults and descriptions, and errors that say what to write instead.
+"""The parameters of reports: defaults and descriptions for forms, and errors that say what to write.
 
-Only text, numbers, true or false, Literal and lists of them, because a launchpad form is derived from the fields: a
-date is ISO text. What several reports share is here; a report's own parameters are in its module.
+Types are text, numbers, booleans, Literal and lists of them, because the launchpad form is derived from the fields; a
+date is ISO text. Parameters of a single report are in its module.
 """
 
 import re
@@ -19,7 +19,7 @@ ALL = "ALL"
 """The word for no restriction."""
 
 LATEST = "latest"
-"""The word for the last business date present."""
+"""The word for the last closed business date."""
 
 NOW = "now"
 """The word for everything known when the report is made."""
@@ -28,7 +28,7 @@ DEFAULT = "default"
 """The word for the conventions of the daily tables."""
 
 UNSET = "unset"
-"""The word for a date or calendar period that the form does not need."""
+"""The word for a date or calendar period that is not set."""
 
 PeriodName = Literal["current_month", "previous_month", "month", "quarter", "year", "custom"]
 
@@ -117,13 +117,13 @@ class InPeriod(AsOf):
 
     @property
     def named(self) -> str | None:
-        """The month, quarter or year that the form names for its period; None where it names none."""
+        """The month, quarter or year of the form; None if it is not set."""
         text = getattr(self, self.period, UNSET)
         return None if text == UNSET else text
 
 
 class KnownAt(ReportParameters):
-    """A report on what the lender knew at an instant."""
+    """A report on the data known at a past time."""
 
     known_at: str = Field(
         NOW,
@@ -144,7 +144,7 @@ class KnownAt(ReportParameters):
 
     @property
     def known_by(self) -> datetime | None:
-        """The instant; None for now."""
+        """The time; None for now."""
         return None if self.known_at == NOW else datetime.fromisoformat(self.known_at)
 
 
@@ -180,7 +180,7 @@ class ScopeFilters(ReportParameters):
 
     @property
     def chosen_scopes(self) -> dict[str, str]:
-        """The fields that narrow, with what was asked for."""
+        """The filters that are set, with their values."""
         values = {name: getattr(self, name) for name in DIMENSIONS}
         return {name: value for name, value in values.items() if value.strip().upper() != ALL}
 
@@ -215,12 +215,12 @@ class History(ReportParameters):
 
 
 def allows_pii(parameters: ReportParameters) -> bool:
-    """Whether personal data may be printed. Reports whose form does not ask have none."""
+    """Whether personal data may be printed. Reports without such a parameter never print it."""
     return isinstance(parameters, PersonalData) and parameters.allow_pii
 
 
 def iso_day(text: str, *words: str) -> str:
-    """The text, when it is an ISO date or one of the words; ValueError that says what to write."""
+    """Return the text if it is an ISO date or one of the words. ValueError otherwise, with the accepted formats."""
     if text in words:
         return text
     try:
@@ -233,7 +233,7 @@ M = TypeVar("M", bound=ReportParameters)
 
 
 def parse_parameters(report_type: str, model: type[M], values: Mapping[str, Any]) -> M:
-    """The parameters from a form or a command line; LendingError in one line that says what to write instead."""
+    """Create the parameters from a form or a command line. LendingError in one line with the correction."""
     try:
         return model(**values)
     except ValidationError as error:

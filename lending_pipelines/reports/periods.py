@@ -1,6 +1,6 @@
-"""Periods of reports: which days `current_month`, `quarter` and the others are, their months, and the previous period.
+"""Periods of reports: their days, their months, and the previous period.
 
-Pure dates; which of them are closed is found in days.py. The days that growth compares with are in metrics/growth.py.
+This module computes with dates only. days.py finds the closed ones. metrics/growth.py defines the period for growth.
 """
 
 from calendar import monthrange
@@ -18,12 +18,12 @@ from lending_pipelines.reports.parameters import InPeriod, PeriodName
 _DAY = timedelta(days=1)
 
 _LENGTHS = {"current_month": 1, "previous_month": 1, "month": 1, "quarter": 3, "year": 12}
-"""Calendar months of each period that begins on the first of one; a custom range has no length of its own."""
+"""The calendar months of each period that begins on the first of a month. A custom range has no fixed length."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """The days first..last, both inclusive. A calendar period may still be running on its last day."""
+    """The days first..last, both inclusive. A calendar period can be incomplete on its last day."""
 
     name: PeriodName
     first: date
@@ -31,32 +31,32 @@ class Period:
 
     @property
     def display(self) -> str:
-        """The period for people: `March 2025`, `2025-03-01 to 2025-03-14`."""
+        """The period as printed: `March 2025`, `2025-03-01 to 2025-03-14`."""
         return month_name(self.first) if self.is_whole_month else f"{self.first} to {self.last}"
 
     @property
     def is_whole_month(self) -> bool:
-        """Whether it is one calendar month from the first day to the last."""
+        """Whether the period is one complete calendar month."""
         return self.first.day == 1 and self.last == month_end(self.first)
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     @property
     def opening(self) -> date:
-        """The day before it, at whose end its opening balances are taken."""
+        """The day before the period; its end-of-day balances are the opening balances."""
         return self.first - _DAY
 
     @cached_property
     def previous(self) -> "Period":
-        """The period that its growth is against."""
+        """The period that growth compares with."""
         return Period("custom", *previous_period(self.first, self.last, _LENGTHS.get(self.name)))
 
     @property
     def months(self) -> list["Period"]:
-        """Its calendar months in order, the first and last cut to it."""
+        """The calendar months in order; the first and last are limited to the period."""
         name: PeriodName = "month" if self.name in _LENGTHS else "custom"
         return [
             Period(name, max(month.start_time.date(), self.first), min(month.end_time.date(), self.last))
@@ -64,11 +64,11 @@ class Period:
         ]
 
     def trend(self, months: int) -> list["Period"]:
-        """That many calendar months in order, the last the one of its last day, cut to it."""
+        """The last `months` calendar months in order, up to the period's last day."""
         return Period(self.name, months_before(self.last.replace(day=1), months - 1), self.last).months
 
     def block(self) -> dict[str, str | None]:
-        """It as JSON reports print it; `month` and `month_name` are null unless it is one month or its first days."""
+        """The period as JSON. `month` and `month_name` are null unless it is one month or the first days of one."""
         of_month = self.first.day == 1 and self.last <= month_end(self.first)
         return {
             "start_date": self.first.isoformat(),
@@ -81,7 +81,7 @@ class Period:
 
 
 def period_of(parameters: InPeriod, as_of: date) -> Period:
-    """The period asked for, seen from the business date `as_of`; LendingError when it begins after that date."""
+    """The period of the parameters, as of the business date `as_of`. LendingError if it begins after that date."""
     match parameters.period:
         case "current_month":
             first, last = as_of.replace(day=1), as_of
@@ -96,7 +96,7 @@ def period_of(parameters: InPeriod, as_of: date) -> Period:
 
 
 def with_previous(periods: Iterable[Period]) -> list[Period]:
-    """The periods in order, then those that their growth is against, each range of days once."""
+    """The periods in order, then the periods that growth compares them with, without duplicates."""
     periods = list(periods)
     by_days: dict[tuple[date, date], Period] = {}
     for period in [*periods, *(period.previous for period in periods)]:
@@ -105,7 +105,7 @@ def with_previous(periods: Iterable[Period]) -> list[Period]:
 
 
 def month_name(day: date) -> str:
-    """The day's month for people: `March 2025`."""
+    """The day's month as printed: `March 2025`."""
     return f"{day:%B %Y}"
 
 
@@ -115,12 +115,12 @@ def month_end(day: date) -> date:
 
 
 def months_before(day: date, months: int) -> date:
-    """The same day that many months before, or the last of that month when it is shorter."""
+    """The same day that number of months before, or the last day of a shorter month."""
     return (pd.Timestamp(day) - pd.DateOffset(months=months)).date()
 
 
 def _calendar_period(parameters: InPeriod, as_of: date) -> tuple[date, date]:
-    """The first and last day of the month, quarter or year that is named, or that `as_of` lies in, up to `as_of`."""
+    """The first and last day of the named month, quarter or year, or of the one with `as_of`, up to `as_of`."""
     months = _LENGTHS[parameters.period]
     first = (
         _begins(parameters.named)
@@ -136,7 +136,7 @@ def _calendar_period(parameters: InPeriod, as_of: date) -> tuple[date, date]:
 
 
 def _begins(named: str) -> date:
-    """The first day of a month, quarter or year as it is written: 2025-08, 2025Q3, 2025."""
+    """The first day of a month, quarter or year written as 2025-08, 2025Q3 or 2025."""
     year, rest = int(named[:4]), named[4:]
     month = int(rest[1:] or 1)
     return date(year, 3 * month - 2 if rest.startswith("Q") else month, 1)

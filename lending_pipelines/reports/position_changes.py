@@ -1,4 +1,4 @@
-"""What changed in loan_positions over periods, added up once per day and read by period, group and loan."""
+"""Changes in loan_positions over periods, summed once per day and read by period, group and loan."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from lending_pipelines.reports.periods import Period
 
 @dataclass(frozen=True)
 class Measured:
-    """One of the functions of metrics/revenue.py on the days of positions, with the columns that it is made of.
+    """A function of metrics/revenue.py, with the columns of loan_positions that it needs.
 
-    `sums` are its amounts; `changes` those of its columns that need the day before the period.
+    `sums` are its amounts. `changes` are the columns that need the day before the period.
     """
 
     function: Callable[[ir.Table, ir.Table, Sequence[str]], ir.Table]
@@ -28,9 +28,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class PositionChanges:
-    """The measured amounts of the loans asked for, from the day `since` to the period's end.
+    """The measured amounts of the selected loans, from the day `since` to the period's end.
 
-    `loans` are those of `asked`, with every column of `keys` by which they are added up.
+    `loans` are the selected loans with every column of `keys` to group by.
     """
 
     selection: PeriodSelection
@@ -40,7 +40,7 @@ class PositionChanges:
     keys: tuple[str, ...]
 
     def over(self, periods: Sequence[Period]) -> ir.Table:
-        """A row per period and currency; null in periods whose changes are not known."""
+        """A row per period and currency; null in periods whose changes are unknown."""
         spans = self.selection.periods(periods, self.selection.changes_known)
         values = self.measured.function(self._by_day, spans.filter(spans.known), ("currency",))
         return self.selection.each(values, spans, self.measured.sums)
@@ -62,7 +62,7 @@ class PositionChanges:
 
     @cached_property
     def _by_day(self) -> ir.Table:
-        # Fetched, because everything but the loans is made of these few rows.
+        # Fetch the rows once, because all results except those by loan use them.
         keys = ("currency", *self.keys)
         loan_days = revenue.loan_days(self.days(self.since), self.loans, keys, self.measured.positions)
         return ibis.memtable(revenue.by_day(loan_days, keys, self.measured.positions).to_pyarrow())

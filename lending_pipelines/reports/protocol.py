@@ -1,7 +1,7 @@
-"""What a report type must offer, and what it may read from.
+"""The interface of a report type, and of the source that it reads from.
 
-Both are protocols: a generator is any module-level `generator` of this shape, and whoever holds the lake gives a source
-of this shape.
+Both are protocols: a generator is any module-level `generator` with these members, and a source is any object with the
+members of ReportSource.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ P = TypeVar("P", bound=ReportParameters)
 
 
 class ReportSource(Protocol):
-    """The lake as reports see it."""
+    """The lake as seen by reports."""
 
     @property
     def conventions(self) -> Conventions:
-        """The conventions under which the daily tables were computed."""
+        """The conventions of the daily tables."""
 
     def table(self, name: str) -> ir.Table:
-        """A lake table, lazy. LendingError when it is not there."""
+        """A lake table, lazily. LendingError if it does not exist."""
 
     def days(self, name: str) -> list[date]:
-        """The business dates present in a daily table, in order; empty when it has none yet."""
+        """The business dates of a daily table, in order; empty if it has none yet."""
 
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
@@ -39,7 +39,7 @@ class ReportSource(Protocol):
 class ReportGeneratorProtocol(Protocol[P]):
     """One report type.
 
-    report_type: its name, unique. title, description: for people. parameters: the model of its form.
+    report_type is its unique name. title and description are for readers. parameters is the model of its form.
     """
 
     report_type: str
@@ -52,10 +52,10 @@ class ReportGeneratorProtocol(Protocol[P]):
         """The lake tables that it reads, the main one first."""
 
     def covers(self, parameters: P, source: ReportSource) -> list[date]:
-        """The business dates whose numbers the report prints, in order: their checks hold before it leaves."""
+        """The business dates that the report prints, in order. Their checks must pass before the report is written."""
 
     def generate(self, parameters: P, source: ReportSource) -> ReportBook:
-        """The report. LendingError when what was asked for is not there."""
+        """The report. LendingError if the requested data does not exist."""
 
 
 def report_book(
@@ -73,7 +73,7 @@ def report_book(
     headlines: ReportTable | None = None,
     alerts: Sequence[str] = (),
 ) -> ReportBook:
-    """The report's book, stamped with where its numbers come from; `about` follows the report's title on its cover.
+    """Create the report's book with the origin of its numbers. `about` follows the report's title on the cover.
 
     Columns with personal data are left out unless the parameters allow them. Notes name these columns, and the tables
     that list only some of their rows.
@@ -100,7 +100,7 @@ def report_book(
 
 
 def _without_personal(tables: Sequence[ReportTable]) -> tuple[list[ReportTable], list[str]]:
-    """The tables without personal columns, and the note that names what is left out; LendingError when all is."""
+    """The tables without personal columns, and the note that names these columns. LendingError if no column remains."""
     kept, left_out = [], []
     for table in tables:
         if table.personal:

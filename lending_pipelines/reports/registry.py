@@ -25,12 +25,12 @@ def _generators() -> dict[str, ReportGeneratorProtocol[Any]]:
 
 
 def report_types() -> list[str]:
-    """The names of all report types, in order."""
+    """The sorted names of all report types."""
     return sorted(_generators())
 
 
 def get(report_type: str) -> ReportGeneratorProtocol[Any]:
-    """The generator of that report type; LendingError with near names when there is none."""
+    """The generator of that report type. LendingError with similar names if it is unknown."""
     try:
         return _generators()[report_type]
     except KeyError:

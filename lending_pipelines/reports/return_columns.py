@@ -1,4 +1,4 @@
-"""Columns and notes that the reports on returns share; no report is here."""
+"""Columns and notes shared by the reports on returns. This is not a report type."""
 
 from lending_pipelines.reports.book import ReportColumn
 
@@ -8,7 +8,7 @@ EARNED = (
 )
 TOTAL_RETURN = ReportColumn("total_return", "Total return", "rate")
 IRRS = ("irr_with_residual", "irr")
-"""The IRR columns in the order of printing: while loans are live, the one with residual is the rate to read first."""
+"""The IRR columns in order of printing. While loans are active, the one with residual is the relevant rate."""
 
 NOTES = (
     "IRR with residual is the XIRR of disbursements and refunds (out) and repayments and recoveries (in) up to the day,"

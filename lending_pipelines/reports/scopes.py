@@ -1,4 +1,4 @@
-"""Which loans a report is about: the scopes of the daily tables, found by id or name."""
+"""The loans of a report: scopes of the daily tables, found by id or name."""
 
 from datetime import date
 
@@ -13,12 +13,12 @@ EVERYTHING = ("all", "*")
 
 
 def scope_of(parameters: ScopeFilters, source: ReportSource, day: date) -> tuple[str, str]:
-    """The scope and scope_id asked for, of parameters that allow one; LendingError with near names when unknown."""
+    """The scope and scope_id of parameters that allow one scope. LendingError with similar names if unknown."""
     return next(iter(scopes_of(parameters, source, day)), EVERYTHING)
 
 
 def scopes_of(parameters: ScopeFilters, source: ReportSource, day: date) -> list[tuple[str, str]]:
-    """Every scope asked for with its scope_id; none when everything is."""
+    """Every requested scope with its scope_id; empty for all loans."""
     return [(scope, _scope_id(source, day, scope, wanted)) for scope, wanted in parameters.chosen_scopes.items()]
 
 
@@ -35,7 +35,7 @@ def loans_of(positions: ir.Table, scope: tuple[str, str]) -> ir.Table:
 
 
 def chosen_loans(parameters: ScopeFilters, source: ReportSource, day: date) -> ir.Table:
-    """The rows of loan_positions on the day of the loans that are in every scope asked for."""
+    """The rows of loan_positions on the day for loans in every requested scope."""
     positions = source.table("loan_positions")
     loans = positions.filter(positions.business_date == day)
     for scope in scopes_of(parameters, source, day):
@@ -44,20 +44,20 @@ def chosen_loans(parameters: ScopeFilters, source: ReportSource, day: date) -> i
 
 
 def among_chosen(rows: ir.Table, parameters: ScopeFilters, source: ReportSource, day: date) -> ir.Table:
-    """The rows whose loan_id is in every scope asked for on the day; all rows when none is."""
+    """The rows whose loan is in every requested scope on the day; all rows if no scope is requested."""
     if not parameters.chosen_scopes:
         return rows
     return rows.semi_join(chosen_loans(parameters, source, day), "loan_id")
 
 
 def chosen_title(parameters: ScopeFilters, source: ReportSource, day: date) -> str:
-    """The scopes asked for, for a title: `all loans`, or `product Auto; branch North`."""
+    """The requested scopes as a title: `all loans`, or `product Auto; branch North`."""
     chosen = scopes_of(parameters, source, day) or [EVERYTHING]
     return "; ".join(scope_title(source, day, scope) for scope in chosen)
 
 
 def scope_title(source: ReportSource, day: date, scope: tuple[str, str]) -> str:
-    """The scope for a title: `all loans`, or `portfolio Consumer North`; with the id where names are alike."""
+    """The scope as a title: `all loans`, or `portfolio Consumer North`, with the id if several have the same name."""
     if scope == EVERYTHING:
         return "all loans"
     names = _names(source, day, scope[0])
@@ -69,7 +69,7 @@ def scope_title(source: ReportSource, day: date, scope: tuple[str, str]) -> str:
 
 
 def names_of(source: ReportSource, day: date, scope: str) -> ir.Table:
-    """scope_id and name of everything in that scope on the day."""
+    """scope_id and name of all members of that scope on the day."""
     snapshots = source.table("portfolio_snapshots")
     rows = snapshots.filter(snapshots.business_date == day, snapshots.scope == scope)
     return rows.select("scope_id", "name").distinct()
@@ -91,5 +91,5 @@ def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
 
 
 def _names(source: ReportSource, day: date, scope: str) -> dict[str, str | None]:
-    """The name by scope_id of everything in that scope on the day."""
+    """The name by scope_id of all members of that scope on the day."""
     return {row["scope_id"]: row["name"] for row in names_of(source, day, scope).to_pyarrow().to_pylist()}

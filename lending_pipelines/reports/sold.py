@@ -23,7 +23,7 @@ class SoldPortfolio:
 
 
 def marked(book: ReportBook, sold: Iterable[SoldPortfolio]) -> ReportBook:
-    """The book with a note and an alert per sold portfolio that it is about, and the sale beside the portfolio's name.
+    """Add a note and an alert for each sold portfolio of the book, and the sale date to the portfolio's name.
 
     A sale after the report's business date is not mentioned.
     """
@@ -36,7 +36,7 @@ def marked(book: ReportBook, sold: Iterable[SoldPortfolio]) -> ReportBook:
 
 
 def _is_about(book: ReportBook, sale: SoldPortfolio) -> bool:
-    """Whether the portfolio was asked for, or is in a table."""
+    """Whether the portfolio was requested, or is in a table."""
     portfolio = book.parameters.get("portfolio", "").strip().casefold()
     if portfolio in (sale.portfolio_id.casefold(), sale.name.casefold()):
         return True
@@ -48,7 +48,7 @@ def _ids(table: ReportTable) -> list[str]:
 
 
 def _with_sales(table: ReportTable, sold: Iterable[SoldPortfolio]) -> ReportTable:
-    """The table with the date of the sale after the names of sold portfolios."""
+    """The table with the sale date after the names of sold portfolios."""
     ids = _ids(table)
     if not ids or "name" not in table.names:
         return table
