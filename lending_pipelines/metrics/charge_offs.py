@@ -1,12 +1,13 @@
 """Charge-offs: the principal that they remove, the charge-off date of a loan, and later recoveries.
 
-As known on a day, without transactions reversed by then, in order of days, charge-offs last within a day:
+The rules apply to a loan's transactions that are not reversed by the day, in order of days; within a day, charge-offs
+come last:
 
 - A charge-off or write-off counts up to the principal outstanding.
 - After the day of a charge-off, principal received above the principal outstanding is a recovery. After a day at whose
-  end no principal is outstanding, everything received is a recovery, whatever type the source gives it.
+  end no principal is outstanding, all cash received is a recovery, regardless of its type in the source.
 
-Few loans have charge-offs, and each depends on everything before it, so a Python function processes these loans.
+Few loans have charge-offs, and a charge-off depends on all earlier transactions. A Python function processes them.
 """
 
 from collections import defaultdict

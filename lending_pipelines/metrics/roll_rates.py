@@ -74,7 +74,7 @@ def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventi
     """The net flow rate of each bucket: principal in the next bucket on the day ÷ principal in this bucket one step
     before.
 
-    The last bucket has no rate as a destination, because loans can stay in it.
+    The flow into the last bucket has no rate, because loans stay in that bucket for more than one step.
 
     Args:
         transitions: Rows of aging_transitions.

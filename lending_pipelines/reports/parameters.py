@@ -37,11 +37,11 @@ CALENDAR = {
     "quarter": (r"[1-9]\d{3}Q[1-4]", "2025Q3"),
     "year": (r"[1-9]\d{3}", "2025"),
 }
-"""The periods that a parameter of the same name can choose: how the choice is written, as a pattern and an example."""
+"""The calendar periods, each chosen by a parameter of the same name: the pattern of its value, and an example."""
 
 
 class ReportParameters(BaseModel):
-    """The base of every report's parameters: immutable, and unknown names are refused."""
+    """The base of every report's parameters: immutable, without unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +69,7 @@ class AsOf(ReportParameters):
 
 
 class InPeriod(AsOf):
-    """A report on a period, which ends on a business date; reports/periods.py says which days it has."""
+    """A report on a period that ends on a business date; reports/periods.py defines its days."""
 
     period: PeriodName = Field(
         "current_month",
@@ -149,7 +149,7 @@ class KnownAt(ReportParameters):
 
 
 class UnderConventions(ReportParameters):
-    """A report under other conventions than the daily tables'."""
+    """A report under conventions that differ from those of the daily tables."""
 
     conventions: str = Field(
         DEFAULT,
@@ -169,7 +169,7 @@ class UnderConventions(ReportParameters):
 
 
 class ScopeFilters(ReportParameters):
-    """Which loans: each field narrows them, by id or name."""
+    """The loans of the report: each field is a filter by id or name."""
 
     portfolio: str = Field(ALL, description="Portfolio id or name, or ALL.")
     program: str = Field(ALL, description="Program id or name, or ALL.")
@@ -186,7 +186,7 @@ class ScopeFilters(ReportParameters):
 
 
 class OneScope(ScopeFilters):
-    """Which loans, where the daily tables hold the numbers of one scope at a time: one field may narrow them."""
+    """The loans of the report, for daily tables with the numbers of one scope at a time: at most one filter."""
 
     @model_validator(mode="after")
     def _at_most_one(self) -> "OneScope":
@@ -206,7 +206,7 @@ class PersonalData(ReportParameters):
 
 
 class History(ReportParameters):
-    """How far back a history goes."""
+    """The length of a history."""
 
     history: int = Field(12, ge=1, le=400, description="Number of points of history, including the business date.")
     history_step: Literal["month", "day"] = Field(

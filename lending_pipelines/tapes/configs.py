@@ -57,12 +57,13 @@ def save_tape_config(session: Session, name: str, portfolio_id: str, **settings:
 
 
 def edit_tape_config(session: Session, name: str, path: str | Path) -> LoanTapeConfig:
-    """Give a tape the settings of a TOML file, as `load_tape_config` reads it; a setting left out gets its default.
+    """Replace a tape's settings with those of a TOML file, read as in `load_tape_config`.
 
-    The name stays, as it names the tape's folder, and so does deliver_from unless the file has it.
+    A setting that is not in the file gets its default, except the name, which is also the tape's folder, and
+    deliver_from.
 
     Raises:
-        TapeError: As load_tape_config does, or the file has another name.
+        TapeError: As in load_tape_config, or the file has another name.
         RegisterError: The tape does not exist, or is retired.
     """
     TapeConfigs(session).by_name(name)
@@ -75,7 +76,7 @@ def edit_tape_config(session: Session, name: str, path: str | Path) -> LoanTapeC
 
 
 def tape_config_as_toml(session: Session, config: LoanTapeConfig) -> str:
-    """The configuration as a TOML file that `edit_tape_config` takes, without settings that have their default."""
+    """The configuration as TOML for `edit_tape_config`, without settings that have their default."""
     portfolio = Portfolios(session).get(config.portfolio_id).name
     settings: dict[str, Any] = {"name": config.name, "portfolio": portfolio}
     if config.investor_id is not None:
@@ -89,7 +90,7 @@ def tape_config_as_toml(session: Session, config: LoanTapeConfig) -> str:
 
 
 def _require_sound(config: LoanTapeConfig) -> None:
-    """TapeError with every fault of a configuration."""
+    """Raise TapeError with every error of a configuration."""
     faults = []
     for check in (tape_spec, _check_delivery, _check_flags):
         try:
@@ -134,9 +135,11 @@ def _check_flags(config: LoanTapeConfig) -> None:
 def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
     """Read a configuration from a TOML file and save it.
 
-    The keys are the settings of save_tape_config; `portfolio` and `investor` are names. Raises TapeError with every
-    error when the file cannot be read, has an unknown key, or names an unknown portfolio or investor, and as
-    save_tape_config does.
+    The keys are the settings of save_tape_config; `portfolio` and `investor` are names.
+
+    Raises:
+        TapeError: As in save_tape_config, or the file cannot be read, has an unknown key, or names an unknown portfolio
+            or investor. The message has every error.
     """
     portfolio_id, settings = _read_tape_config(session, path)
     return save_tape_config(session, settings.pop("name"), portfolio_id, **settings)
