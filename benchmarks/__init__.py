@@ -1,4 +1,4 @@
-"""What the project costs, side by side with what a user would write instead, as ratios from one run.
+"""Benchmarks: the cost of the project compared with alternatives, as ratios from one run.
 
-Each benchmark is a module that can be run; nothing here is part of the test suite.
+Each benchmark is a module with a `run` function. The test suite does not run them.
 """

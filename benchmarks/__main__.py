@@ -1,8 +1,8 @@
-"""Runs the benchmarks and leaves what they found as JSON and as a chart.
+"""Runs the benchmarks and writes the results as JSON and charts.
 
 python -m benchmarks                 every benchmark at its default size, under 15 minutes together
-python -m benchmarks --full          the large sizes too
-python -m benchmarks --only exports  one of them (may be given again)
+python -m benchmarks --full          also the large sizes
+python -m benchmarks --only exports  one benchmark (can be repeated)
 """
 
 import argparse
@@ -23,14 +23,14 @@ from benchmarks.harness import Options, Row
 
 
 def load(names: Sequence[str]) -> dict[str, ModuleType]:
-    """The benchmarks of these names; of no names, all: the package's modules that have a `run`."""
+    """Load the benchmarks with these names; without names, all modules of the package with a `run` function."""
     every = sorted(module.name for module in iter_modules(benchmarks.__path__) if not module.name.startswith("_"))
     modules = {name: import_module(f"benchmarks.{name}") for name in names or every}
     return {name: module for name, module in modules.items() if hasattr(module, "run")}
 
 
 def machine() -> dict[str, object]:
-    """What the numbers were measured on."""
+    """The machine and versions of the measurement."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     return {
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

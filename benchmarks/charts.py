@@ -1,4 +1,4 @@
-"""The charts of what was measured, as SVG. What is measured, and how, is not here."""
+"""Draws the results as SVG charts. Other modules measure."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,7 +8,9 @@ from benchmarks.harness import Row
 
 
 def ratios(rows: Sequence[Row], file: Path) -> None:
-    """Every contender's seconds ÷ ours on a log scale, a panel a benchmark: to the right of 1 we are faster."""
+    """Each program's seconds ÷ those of this project, on a log scale, one panel per benchmark. Above 1, this project is
+    faster.
+    """
     import altair as alt
 
     values = [asdict(row) | {"label": f"{row.case} — {row.contender}"} for row in rows if row.ratio != 1]
@@ -24,7 +26,7 @@ def ratios(rows: Sequence[Row], file: Path) -> None:
 
 
 def cost(rows: Sequence[Row], file: Path) -> None:
-    """CPU seconds of loan_positions by loan-days, both on log scales: linear cost is a straight line of slope 1."""
+    """CPU seconds of loan_positions by loan-days, on log scales. Linear cost is a straight line of slope 1."""
     import altair as alt
 
     values = [asdict(row) for row in rows if row.benchmark == "positions" and row.contender == "ours"]

@@ -1,7 +1,7 @@
-"""The whole daily close in a lake: seconds and peak memory of every daily table, each in a process of its own.
+"""The whole daily close in a lake: seconds and peak memory of every daily table, each in its own process.
 
-What loan_positions costs beside pandas and SQL by hand is in positions.py. Here a table of a month is held against the
-same table of a day: the cost of a day more.
+positions.py compares loan_positions with pandas and hand-written SQL. This module compares a month of each table with
+one day, which gives the cost of one more day.
 """
 
 import shutil
@@ -47,21 +47,21 @@ TABLES: dict[str, Callable[[Lake, date, date], ir.Table]] = {
     ),
     "ledger_tieouts": _tieouts,
 }
-"""The daily tables in the order of the close, and what each is made of."""
+"""The daily tables in the order of the close, with the expression of each."""
 
 
 def month(lake: str, table: str) -> None:
-    """The table's month ending on DAY, computed and committed."""
+    """The table's month that ends on DAY, computed and committed."""
     _close(lake, table, DAY - timedelta(days=MONTH - 1))
 
 
 def day(lake: str, table: str) -> None:
-    """The table's last day alone, written over that of the month."""
+    """The table's last day alone, replacing that day of the month."""
     _close(lake, table, DAY)
 
 
 def run(options: Options) -> list[Row]:
-    """10,000 and 100,000 loans; with `--full` 1,000,000 too."""
+    """10,000 and 100,000 loans; with `--full` also 1,000,000."""
     rows = []
     for loans in (10_000, 100_000, 1_000_000) if options.full else (10_000, 100_000):
         lake = str(make_lake(loans, options.folder))
@@ -72,7 +72,7 @@ def run(options: Options) -> list[Row]:
 
 
 def make_lake(loans: int, folder: Path) -> Path:
-    """A lake that holds the servicing tables and assignments of the made-up lender, anew."""
+    """Create a new lake with the servicing tables and assignments of the generated lender."""
     path = folder / f"close-{loans}"
     shutil.rmtree(path, ignore_errors=True)
     data, lake = make_data(loans, folder), Lake(str(path), DuckDBEngine())

@@ -1,7 +1,7 @@
-"""A tape of 40 columns as CSV, XLSX and Parquet: ours against DuckDB's COPY of the same query, and against openpyxl.
+"""A tape of 40 columns as CSV, XLSX and Parquet, compared with DuckDB's COPY of the same query and with openpyxl.
 
-openpyxl writes as fast as it can (write-only mode, a styled cell per column used again for every row), in the formats
-and the layout that ours has.
+openpyxl runs as fast as possible (write-only mode, one styled cell per column reused for every row), with the same
+formats and layout.
 """
 
 import sys
@@ -25,7 +25,7 @@ from lending_pipelines.tapes.catalogue import CATALOGUE
 FIELDS = tuple(CATALOGUE.values())[:40]
 COLUMNS = tuple(report_column(field.column) for field in FIELDS)
 COVER = Cover("Tape", {"Tape": {"Made by": "benchmarks"}})
-# The least ratio to ours that is wanted: COPY takes at least 1 ÷ 1.5 of our time, openpyxl five times as long.
+# The minimum ratios: COPY takes at least 1 ÷ 1.5 of this project's time, openpyxl five times as long.
 COPY_AIM, OPENPYXL_AIM = 1 / 1.5, 5.0
 
 _VALUES = {
@@ -39,17 +39,17 @@ _VALUES = {
 
 
 def csv(tape: str, folder: str) -> int:
-    """Ours."""
+    """This project."""
     return _export(tape, folder, "csv")
 
 
 def xlsx(tape: str, folder: str) -> int:
-    """Ours."""
+    """This project."""
     return _export(tape, folder, "xlsx")
 
 
 def parquet(tape: str, folder: str) -> int:
-    """Ours."""
+    """This project."""
     return _export(tape, folder, "parquet")
 
 
@@ -59,7 +59,7 @@ def duckdb_csv(tape: str, folder: str) -> int:
 
 
 def duckdb_parquet(tape: str, folder: str) -> int:
-    """DuckDB's COPY, packed as ours is."""
+    """DuckDB's COPY with the same compression."""
     return _copy(tape, f"{folder}/duckdb.parquet", "format parquet, compression zstd")
 
 
@@ -84,7 +84,7 @@ def openpyxl_write_only(tape: str, folder: str) -> int:
 
 
 def run(options: Options) -> list[Row]:
-    """200,000 rows, and 50,000 where openpyxl has to follow; 1,000,000 with `--full`."""
+    """200,000 rows, and 50,000 for openpyxl; 1,000,000 with `--full`."""
     rows, few = (1_000_000, 1_000_000) if options.full else (200_000, 50_000)
     tape = make_tape(rows, options.folder)
 
@@ -107,7 +107,7 @@ def run(options: Options) -> list[Row]:
 
 
 def make_tape(rows: int, folder: Path) -> Path:
-    """A made-up tape as Parquet, made once and kept in the folder."""
+    """A generated tape as Parquet, created once and kept in the folder."""
     path = folder / f"tape-{rows}.parquet"
     if not path.exists():
         columns = ", ".join(f"{_value(number, field.type)} as {field.name}" for number, field in enumerate(FIELDS))
@@ -118,12 +118,12 @@ def make_tape(rows: int, folder: Path) -> Path:
 
 def _value(number: int, kind: str) -> str:
     value = _VALUES[kind].format(hash=f"hash(n * {len(FIELDS)} + {number})")
-    # A loan may lack dates: one in three does.
+    # One loan in three lacks dates.
     return f"if(n % 3 = {number % 3}, null, {value})" if kind == "date" else value
 
 
 def _rows(tape: str) -> pa.RecordBatchReader:
-    """The tape by the engine, as the tapes' asset has it."""
+    """The rows of the tape from the engine, as in the asset of tapes."""
     engine = DuckDBEngine()
     return engine.batches(engine.read_parquet([tape]).order_by("loan_id"))
 
@@ -140,7 +140,7 @@ def _copy(tape: str, target: str, how: str) -> int:
 
 
 def _same(ours: str, theirs: str) -> None:
-    """Stop when two files hold different rows: a wrong answer has no speed."""
+    """Stop if two files have different rows, because the comparison is then invalid."""
 
     def checksum(file: str) -> Any:
         return duckdb.execute(f"select count(*), sum(hash(row)) from '{file}' as row").fetchall()

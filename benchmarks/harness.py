@@ -1,7 +1,7 @@
-"""How every benchmark here measures: contenders in turn, each in a process of its own, and rows of ratios.
+"""Measures programs: they take turns, each in its own process, and are compared by ratios.
 
-A benchmark is a module of this package with a function `run(options) -> list[Row]`; `python -m benchmarks` finds it by
-that, and its name is the module's. Its contenders are functions at the top of a module, that take JSON values:
+A benchmark is a module of this package with a function `run(options) -> list[Row]`, found by `python -m benchmarks`.
+Its name is the module's name. The programs that it compares are top-level functions with JSON values as arguments:
 
     def ours(path, rows): ...
     def duckdb_copy(path, rows): ...
@@ -11,8 +11,8 @@ that, and its name is the module's. Its contenders are functions at the top of a
         rows = 1_000_000 if options.full else 100_000
         return compare("exports", f"csv, {rows:,} rows", [ours, duckdb_copy], str(data), rows, amount=rows, unit="rows")
 
-The first contender is ours. What a contender returns (a count, a checksum) must be the same for all of them: a wrong
-answer has no speed. What only the comparison needs is prepared before, in `run`. Nothing here knows what is measured.
+The first program is this project's. All programs must return the same value (a count, a checksum); otherwise the
+comparison is invalid. `run` prepares data that only the comparison needs. This module does not know the measured code.
 """
 
 import json
@@ -29,7 +29,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks: the large sizes too, and the folder in which data is kept between runs."""
+    """The command line's options: whether to run the large sizes, and the folder of data kept between runs."""
 
     full: bool
     folder: Path
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of one contender: seconds of wall and of CPU (imports apart), peak memory in GB, what it returned."""
+    """One run of one program: elapsed and CPU seconds without imports, peak memory in GB, and its result."""
 
     seconds: float
     cpu_seconds: float
@@ -47,7 +47,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """One contender at one case. `ratio` is its seconds ÷ ours: above 1 we are faster; `aim` is the least wanted."""
+    """One program in one case. `ratio` is its seconds ÷ this project's: above 1, this project is faster. `aim` is the
+    minimum.
+    """
 
     benchmark: str
     case: str
@@ -69,7 +71,7 @@ class Row:
 
 
 def measure(contender: Callable[..., Any], *arguments: Any) -> Measured:
-    """Run the contender once in a fresh process; its output is shown when it fails."""
+    """Run the program once in a new process. Its output is printed if it fails."""
     command = [sys.executable, "-m", __name__, contender.__module__, contender.__name__, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -88,10 +90,10 @@ def compare(
     once: Sequence[Callable[..., Any]] = (),
     aims: Mapping[str, float] | None = None,
 ) -> list[Row]:
-    """Measure the contenders in turns with the same arguments, print a row each and return them.
+    """Measure the programs in turns with the same arguments, print a row for each, and return the rows.
 
-    The fastest of `rounds` counts; contenders in `once`, slow ones, take a single turn. `amount` of `unit` is the work
-    done in a turn; `aims` are the least ratios wanted by a contender's name.
+    The fastest of `rounds` counts. Programs in `once`, which are slow, run once. `amount` of `unit` is the work done in
+    a turn. `aims` are the minimum ratios by program.
     """
     best: dict[str, Measured] = {}
     for number in range(rounds):
@@ -134,7 +136,7 @@ def _cpu_seconds() -> float:
 def _peak_gigabytes() -> float:
     status = Path("/proc/self/status")
     if status.exists():
-        # Not ru_maxrss, into which Linux counts the parent's memory of before the start of this program.
+        # Not ru_maxrss: Linux includes the parent's memory from before the start of this program.
         return next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) / 1024**2
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**3
 

@@ -1,6 +1,6 @@
-"""One day's positions as somebody at ease with pandas would write them: read the tables, group, merge.
+"""One day's positions as a typical pandas script: read the tables, group, merge.
 
-The same columns of numbers as the benchmark compares; money in floats, as such scripts have it.
+It computes the number columns that the benchmark compares, with money as floats.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ CHARGE_OFFS = ("charge_off", "write_off")
 
 
 def positions(data: Path, day: pd.Timestamp) -> pd.DataFrame:
-    """The day's positions of the loans under `data`, a folder of Parquet files a table."""
+    """The day's positions of the loans under `data`, a folder with Parquet files per table."""
     tables = {name: _read(data / name, columns) for name, columns in COLUMNS.items()}
     loans = tables["loans"]
     loans = loans[loans.disbursed_on <= day].merge(tables["products"][["product_id", "program_id"]], on="product_id")

@@ -1,7 +1,7 @@
-"""loan_positions, the close's central table: ours against SQL by hand and pandas, and a range against its days.
+"""loan_positions, the main table of the close: compared with hand-written SQL and pandas, and a range with its days.
 
-Day by day is what a range would cost as a loop; written again is what writing its rows costs alone, without computing
-them: the bound on a range.
+`day_by_day` is the cost of a range as a loop over days. `writing_only` reads and writes the finished rows without
+computing them, the lower limit for any range.
 """
 
 import sys
@@ -26,27 +26,27 @@ SQL_AIM, PANDAS_AIM = 1 / 1.5, 10
 
 
 def ours(data: str, out: str, days: int) -> None:
-    """Positions of `days` days ending on DAY, through the package's own expression and engine."""
+    """Positions of `days` days that end on DAY, with the package's expression and engine."""
     _write(DuckDBEngine(MEMORY), data, f"{out}/ours", DAY - timedelta(days=days - 1), DAY)
 
 
 def day_by_day(data: str, out: str, days: int) -> None:
-    """The same days, one after the other."""
+    """The same days, one at a time."""
     engine = DuckDBEngine(MEMORY)
     for back in range(days):
         day = DAY - timedelta(days=back)
         _write(engine, data, f"{out}/day_by_day", day, day)
 
 
-def written_again(data: str, out: str, days: int) -> None:
-    """What ours wrote, read and written in the same way."""
+def writing_only(data: str, out: str, days: int) -> None:
+    """The result of `ours`, read and written in the same way."""
     engine = DuckDBEngine(MEMORY)
     rows = engine.backend.read_parquet(f"{out}/ours/*/*.parquet", hive_partitioning=True)
     engine.write_parquet(rows, f"{out}/again", "again", "business_date")
 
 
 def by_hand(data: str, out: str, days: int) -> None:
-    """Positions of DAY by the SQL in by_hand.sql."""
+    """Positions of DAY with the SQL in by_hand.sql."""
     connection = duckdb.connect(config={"memory_limit": MEMORY, "preserve_insertion_order": "false"})
     for name in positions.SOURCES:
         connection.sql(f"create view {name} as from read_parquet('{data}/{name}/*.parquet')")
@@ -55,21 +55,21 @@ def by_hand(data: str, out: str, days: int) -> None:
 
 
 def in_pandas(data: str, out: str, days: int) -> None:
-    """Positions of DAY by in_pandas.py."""
+    """Positions of DAY with in_pandas.py."""
     pandas_way.positions(Path(data), pd.Timestamp(DAY)).to_parquet(f"{out}/in_pandas.parquet")
 
 
 def run(options: Options) -> list[Row]:
-    """A day of 10,000 and 100,000 loans, a week, a month; with `--full` a day of 1,000,000, and a year of 200,000."""
+    """A day of 10,000 and 100,000 loans, a week, a month; with `--full` a day of 1,000,000 and a year of 200,000."""
     rows = []
     sizes = (10_000, 100_000, 1_000_000) if options.full else (10_000, 100_000)
     for loans in sizes:
         rows += _day(loans, options.folder)
-    rows += _range(10_000, 7, [ours, day_by_day, written_again], options.folder)
-    rows += _range(10_000, 31, [ours, written_again], options.folder)
-    rows += _range(100_000, 31, [ours, written_again], options.folder)
+    rows += _range(10_000, 7, [ours, day_by_day, writing_only], options.folder)
+    rows += _range(10_000, 31, [ours, writing_only], options.folder)
+    rows += _range(100_000, 31, [ours, writing_only], options.folder)
     if options.full:
-        rows += _range(200_000, 365, [ours, written_again], options.folder)
+        rows += _range(200_000, 365, [ours, writing_only], options.folder)
     return rows
 
 
@@ -109,7 +109,7 @@ def _write(engine: DuckDBEngine, data: str, folder: str, first: date, last: date
 
 
 def _same_answers(out: Path) -> None:
-    """Stop when the contenders disagree: a wrong answer has no speed."""
+    """Stop if the programs' results differ, because the comparison is then invalid."""
     mine = f"(select distinct on (loan_id) * from read_parquet('{out}/ours/business_date={DAY}/*.parquet'))"
     for other in ("by_hand", "in_pandas"):
         for number in NUMBERS:

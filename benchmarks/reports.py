@@ -1,7 +1,7 @@
-"""Every report of the registry, generated and written as a workbook, one after the other in one process.
+"""Every report type, generated and written as a workbook, one after another in one process.
 
-There is nothing to compare with: nobody writes them all by hand. What is wanted is a minute for all of them at 100,000
-loans, and a peak of memory in which the size of the book hardly shows.
+There is no alternative to compare with. The target is one minute for all reports at 100,000 loans, with a peak memory
+that hardly depends on the number of loans.
 """
 
 import json
@@ -20,7 +20,7 @@ from lending_pipelines.resources import LakeReportSource
 
 
 def all_reports(lake: str, out: str) -> int:
-    """How many reports were made; the seconds of each are left beside them."""
+    """Generate all reports and return their number. The seconds of each are written next to them."""
     engine = DuckDBEngine()
     seconds = {}
     for report_type in report_types():
@@ -35,7 +35,7 @@ def all_reports(lake: str, out: str) -> int:
 
 
 def run(options: Options) -> list[Row]:
-    """10,000 and 100,000 loans, the month before them closed; with `--full` 1,000,000 too."""
+    """10,000 and 100,000 loans, with the previous month closed; with `--full` also 1,000,000."""
     rows = []
     for loans in (10_000, 100_000, 1_000_000) if options.full else (10_000, 100_000):
         lake = str(close.make_lake(loans, options.folder))

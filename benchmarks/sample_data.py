@@ -1,4 +1,4 @@
-"""The made-up lender on whose tables benchmarks run, made once and kept between runs. What is measured is not here."""
+"""The generated lender of the benchmarks, created once and kept between runs."""
 
 import shutil
 from datetime import date
@@ -10,9 +10,9 @@ from lending_pipelines.sample import SampleSpec, fill_parquet
 from lending_pipelines.tables import DERIVED
 
 FIRST, DAY = date(2024, 7, 1), date(2026, 6, 30)
-"""The days on which the lender's ledger ties out; DAY is the last, which benchmarks close."""
+"""The days on which the lender's ledger ties out. Benchmarks close DAY, the last one."""
 
-# Every loan in a portfolio and with an investor for good: a product is a portfolio, a branch an investor.
+# Every loan has one portfolio and one investor: a product is a portfolio, a branch an investor.
 _ASSIGNMENTS = {
     "loan_id": "loan_id",
     "assigned_on": "disbursed_on as assigned_on",
@@ -27,7 +27,7 @@ _ASSIGNMENTS = {
 
 
 def make_data(loans: int, folder: Path) -> Path:
-    """The servicing tables of a made-up lender as Parquet, made once and kept in the folder."""
+    """The servicing tables of a generated lender as Parquet, created once and kept in the folder."""
     data = folder / "data" / f"loans-{loans}"
     if data.exists():
         return data

@@ -1,7 +1,7 @@
-"""A whole book's tape out of its lake: seconds and peak memory, beside writing the same query with other tools.
+"""The tape of a whole book from its lake: seconds and peak memory, compared with other tools that write the same query.
 
-Memory is flat when a tape of several times as many loans takes hardly more of it. A correction is compared with the
-tape that it supersedes, as the asset does it and as pandas would. Writing alone is in exports.py.
+Memory is constant if a tape of several times as many loans hardly needs more. A correction is compared with the tape
+that it supersedes, by the asset's code and by pandas. exports.py measures writing only.
 """
 
 import sys
@@ -33,26 +33,26 @@ SCHEDULE_AL = {
 }
 
 Difference = list[int]
-"""How many loans came, went and changed."""
+"""The numbers of added, removed and changed loans."""
 
 
 def csv(lake: str, out: str, memory: str) -> int:
-    """Ours: the default fields."""
+    """This project: the default fields."""
     return _write(lake, out, memory, TapeSpec(name="csv", portfolio_id=BOOK))
 
 
 def parquet(lake: str, out: str, memory: str) -> int:
-    """Ours: the default fields."""
+    """This project: the default fields."""
     return _write(lake, out, memory, TapeSpec(name="parquet", portfolio_id=BOOK, tape_format="parquet"))
 
 
 def xlsx(lake: str, out: str, memory: str) -> int:
-    """Ours: the default fields."""
+    """This project: the default fields."""
     return _write(lake, out, memory, TapeSpec(name="xlsx", portfolio_id=BOOK, tape_format="xlsx"))
 
 
 def schedule_al(lake: str, out: str, memory: str) -> int:
-    """Ours: the SEC's template for auto loans as XML, from nine tables and every installment."""
+    """This project: the SEC's template for auto loans as XML, from nine tables and every installment."""
     return _write(lake, out, memory, _schedule_al())
 
 
@@ -62,25 +62,25 @@ def duckdb_csv(lake: str, out: str, memory: str) -> int:
 
 
 def duckdb_parquet(lake: str, out: str, memory: str) -> int:
-    """DuckDB's COPY of the same query, packed as ours is."""
+    """DuckDB's COPY of the same query with the same compression."""
     how = "format parquet, compression zstd"
     return _copy(lake, memory, TapeSpec(name="parquet", portfolio_id=BOOK), f"{out}/duckdb.parquet", how)
 
 
 def duckdb_schedule_al(lake: str, out: str, memory: str) -> int:
-    """DuckDB's COPY of the same query as CSV: it writes no XML."""
+    """DuckDB's COPY of the same query as CSV, because it cannot write XML."""
     return _copy(lake, memory, _schedule_al(), f"{out}/duckdb_schedule_al.csv", "format csv, header")
 
 
 def pandas_csv(lake: str, out: str, memory: str) -> int:
-    """The same query in pandas, and to_csv."""
+    """The same query in pandas, written with to_csv."""
     frame = _query(lake, memory, TapeSpec(name="csv", portfolio_id=BOOK)).to_arrow_table().to_pandas()
     frame.to_csv(f"{out}/pandas.csv", index=False)
     return len(frame)
 
 
 def openpyxl_write_only(lake: str, out: str, memory: str) -> int:
-    """The same query by openpyxl in its fastest mode, without any format."""
+    """The same query with openpyxl in its fastest mode, without formats."""
     query = _query(lake, memory, TapeSpec(name="xlsx", portfolio_id=BOOK))
     workbook = Workbook(write_only=True)
     worksheet = workbook.create_sheet("Tape")
@@ -95,7 +95,7 @@ def openpyxl_write_only(lake: str, out: str, memory: str) -> int:
 
 
 def correction(before: str, after: str) -> Difference:
-    """Ours: the list of changes between two tapes."""
+    """This project: the list of changes between two tapes."""
     spec = TapeSpec(name="csv", portfolio_id=BOOK)
     types = {column.name: column.type for column in spec.columns}
     comparison = Comparison(types, spec.key, types, spec.key)
@@ -141,7 +141,9 @@ def run(options: Options) -> list[Row]:
 
 
 def make_lake(loans: int, folder: Path) -> Path:
-    """A lake of the made-up lender in one portfolio, DAY and the month end before it closed; made once and kept."""
+    """A lake of the generated lender in one portfolio, with DAY and the previous month end closed; created once and
+    kept.
+    """
     path = folder / f"tapes-{loans}"
     if path.exists():
         return path
@@ -173,7 +175,7 @@ def _write(lake: str, out: str, memory: str, spec: TapeSpec) -> int:
 
 
 def _query(lake: str, memory: str, spec: TapeSpec) -> Any:
-    """The tape's rows as a query of DuckDB's own."""
+    """The tape's rows as a DuckDB query."""
     held = Lake(lake, DuckDBEngine(memory))
     backend = held.engine.backend
     return backend.con.sql(backend.compile(tape_rows(spec, tape_loans(spec, held.table, DAY))))
@@ -188,7 +190,7 @@ def _copy(lake: str, memory: str, spec: TapeSpec, target: str, how: str) -> int:
 
 
 def _superseded(tape: str) -> str:
-    """The tape before its correction: a loan in a thousand more, one fewer, and a hundredth of the balances others."""
+    """The tape before its correction: 0.1 % of loans added, 0.1 % removed, 1 % of balances changed."""
     path = tape.replace(".csv", "_before.csv")
     balance = "if(hash(loan_id) % 100 = 3, '1.00', principal_outstanding) as principal_outstanding"
     query = f"select * replace ({balance}) from read_csv('{tape}', all_varchar = true) where hash(loan_id) % 1000 <> 1"
@@ -199,7 +201,7 @@ def _superseded(tape: str) -> str:
 
 
 def _same(ours: str, theirs: str) -> None:
-    """Stop when two files hold different rows: a wrong answer has no speed."""
+    """Stop if two files have different rows, because the comparison is then invalid."""
 
     def checksum(file: str) -> Any:
         return duckdb.execute(f"select count(*), sum(hash(row)) from '{file}' as row").fetchall()

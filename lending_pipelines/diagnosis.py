@@ -1,7 +1,7 @@
-"""What can be known of a home without a close: each check yields findings, and none stops the next.
+"""Checks a home before the first close. Each check returns findings and does not stop the others.
 
-The servicing tables are judged by the sync itself, against an empty lake in a temporary folder, so that what is said
-here is what a first sync would say. Nothing is written to the home but probes that are deleted again.
+The sync validates the servicing tables against an empty lake in a temporary folder, so the findings are those of a
+first sync. The checks write nothing to the home except probe files, which they delete.
 """
 
 import os
@@ -33,7 +33,7 @@ from lending_pipelines.tables import REQUIRED, SERVICING
 
 _PACKAGES = ("dagster", "duckdb", "deltalake", "ibis-framework")
 _CLOCK_SECONDS = 300
-"""How far the database's clock may be from this machine's."""
+"""The allowed difference between the database's clock and this machine's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Diagnosis:
 
 
 def diagnose(settings: Settings) -> Iterator[Diagnosis]:
-    """Every check in turn: the quick ones first, then the servicing tables."""
+    """Run every check: fast ones first, then the servicing tables."""
     yield from _versions()
     yield from _places(settings)
     yield from _register(settings)
@@ -107,7 +107,7 @@ def _zone(settings: Settings) -> Diagnosis:
 
 
 def _database(settings: Settings) -> Iterator[Diagnosis]:
-    """Rights and clock of a servicing database that SQLAlchemy reaches; whether it can be read, `_tables` says."""
+    """Permissions and clock of a SQLAlchemy servicing database. `_tables` checks whether it can be read."""
     if settings.source != "canonical":
         return
     with suppress(LendingError, sa.exc.SQLAlchemyError, ImportError):
@@ -145,7 +145,7 @@ def _postgresql(url: sa.URL) -> Iterator[Diagnosis]:
 
 
 def _tables(settings: Settings) -> Iterator[Diagnosis]:
-    """Whether each servicing table is there, and every fault of its columns and rows."""
+    """Whether each servicing table exists, and every error of its columns and rows."""
     try:
         conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
     except LendingError as error:

@@ -1,7 +1,7 @@
-"""The settings file: a TOML file with the LENDING_* settings of one home, so that every command finds them.
+"""The settings file: a TOML file with the LENDING_* settings of one home, used by every command.
 
-Which settings there are and what their values mean is in settings.py. The file is the one that LENDING_SETTINGS names,
-or `lending.toml` in the folder that LENDING_HOME names, in the current folder, or in the nearest folder above it.
+settings.py defines the settings and their values. The file is named by LENDING_SETTINGS; otherwise it is `lending.toml`
+in the folder LENDING_HOME, in the current folder, or in the nearest parent folder.
 """
 
 import json
@@ -18,14 +18,14 @@ VARIABLE = "LENDING_SETTINGS"
 """The environment variable that names the file."""
 
 _PATHS = ("home", "conventions", "report_schedules", "logo")
-"""Settings that are paths of this machine: a relative one starts at the file's folder."""
+"""Settings that are local paths. A relative path starts at the file's folder."""
 
 _PATHS_OR_URLS = ("lake", "exports")
 _SQLITE = "sqlite:///"
 
 
 def find_settings_file(environment: Mapping[str, str], folder: Path | None = None) -> Path | None:
-    """The settings file that applies in a folder (default: the current one); None when there is none."""
+    """The settings file for a folder (default: the current one); None if there is none."""
     if named := environment.get(VARIABLE):
         return Path(named).absolute()
     start = (folder or Path.cwd()).absolute()
@@ -34,14 +34,14 @@ def find_settings_file(environment: Mapping[str, str], folder: Path | None = Non
 
 
 def read_settings_file(file: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """The file's settings as values of environment variables.
+    """Read the file's settings as values of environment variables.
 
     Args:
         file: The settings file.
         known: The environment variable of each setting by its name in the file.
 
     Raises:
-        LendingError: The file cannot be read, or has a setting that does not exist or is no text, number or date.
+        LendingError: The file cannot be read, or has an unknown setting or a value that is not a text, number or date.
     """
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -59,7 +59,7 @@ def read_settings_file(file: Path, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_settings_file(file: Path, settings: Mapping[str, str]) -> None:
-    """Write a settings file that only its owner may read, as its URLs may hold passwords.
+    """Write a settings file that only its owner can read, because URLs can contain passwords.
 
     Raises:
         LendingError: The file cannot be written.
@@ -77,7 +77,7 @@ def write_settings_file(file: Path, settings: Mapping[str, str]) -> None:
 
 
 def toml_value(value: Any) -> str:
-    """A text, number, date, true or false, list or mapping as TOML writes it, on one line."""
+    """A text, number, date, boolean, list or mapping as TOML on one line."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{toml_value(str(key))} = {toml_value(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""The summary of a close: what was closed, how the book moved, and what needs attention.
+"""The summary of a close: the closed days, the movements of the book, and problems.
 
-What is found in the lake (book.py) and in the register (tapes.py) is put together in summary.py and printed by
-printed.py. What Dagster knows, its runs and check results, is added by assets/close_summary.py.
+book.py reads the lake, tapes.py reads the register, summary.py combines them, and printed.py prints the summary.
+assets/close_summary.py adds runs and check results from Dagster.
 """
 
 from lending_pipelines.close_summary.book import BookSummary, summarize_book

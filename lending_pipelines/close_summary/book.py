@@ -1,4 +1,6 @@
-"""What the lake says of a closed day: movements of the book, rows of the daily tables, and accounts that do not tie."""
+"""The lake's part of a close summary: movements of the book, rows of the daily tables, and accounts that do not tie
+out.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,11 +13,11 @@ from lending_pipelines.tables import DERIVED
 
 @dataclass(frozen=True)
 class BookSummary:
-    """A closed day beside the closed day before it.
+    """A closed day compared with the previous closed day.
 
-    `before` is None when `day` is the first. `movements` are the rows of metrics/movements.py, by currency; `rows` are
-    the rows of each daily table on both days, None on the day before when there is none. `breaks` are the rows of
-    ledger_tieouts with a difference, the largest first, and `tieouts` counts those compared.
+    `before` is None for the first closed day. `movements` are the rows of metrics/movements.py, by currency. `rows` are
+    the numbers of rows of each daily table on both days, None for the previous day of the first. `breaks` are the rows
+    of ledger_tieouts with a difference, largest first; `tieouts` is the number of compared controls.
     """
 
     day: date
@@ -38,7 +40,7 @@ def summarize_book(lake: Lake, day: date, before: date | None) -> BookSummary:
         TableNotMade: loan_positions was never written.
     """
     positions = lake.table("loan_positions", before or day, day)
-    # The first closed day has no opening: all that it holds came on that day.
+    # The first closed day has no opening balance: the whole balance was added on that day.
     moved = movements(positions, before or date.min, day).order_by("currency")
     tieouts = _tieouts(lake, day)
     broken = [row for row in tieouts if row["difference"] != 0]
@@ -57,7 +59,7 @@ def _daily(lake: Lake) -> list[str]:
 
 
 def _rows(lake: Lake, name: str, before: date | None, day: date) -> tuple[int | None, int]:
-    """The rows of a daily table on both days."""
+    """The number of rows of a daily table on both days."""
     table = lake.table(name, before or day, day)
     counted = table.group_by("business_date").agg(rows=table.count()).to_pyarrow().to_pylist()
     rows = {row["business_date"]: row["rows"] for row in counted}

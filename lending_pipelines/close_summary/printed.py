@@ -13,7 +13,7 @@ Rows = list[list[str]]
 Heading = Callable[[str], str]
 
 BREAKS_SHOWN = 10
-"""How many control accounts that do not tie are listed."""
+"""The number of listed control accounts that do not tie out."""
 
 
 def as_text(summary: CloseSummary) -> str:
@@ -36,7 +36,7 @@ def _printed(summary: CloseSummary, style: str, *, heading: Heading, bullet: str
         parts.append(_run(summary.last_run))
     if summary.book:
         for title, header, rows in _tables(summary.book):
-            # Amounts are text already: tabulate would read them as numbers again.
+            # Amounts are text already; tabulate would convert them to numbers again.
             align = ("left", *("right" for _ in header[1:]))
             table = tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)
             parts.append(f"{heading(title)}\n\n{table}" if style == "github" else f"{heading(title)}\n{table}")

@@ -1,4 +1,4 @@
-"""What a close summary holds, and when a night is good. Nothing is read here."""
+"""The content of a close summary, and its verdict. Nothing is read here."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ RunStatus = Literal["running", "succeeded", "failed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that needs attention: an error means that the numbers are absent, or must not be used."""
+    """A problem. An error means that numbers are missing or must not be used."""
 
     severity: Severity
     subject: str
@@ -23,9 +23,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run that was to close days.
+    """The last run that closes days.
 
-    `started_at` is UTC, and `seconds` counts until now while it runs; both are None before it has started.
+    `started_at` is UTC. `seconds` counts until now while the run is active. Both are None before it starts.
     """
 
     run_id: str
@@ -54,9 +54,9 @@ class CloseSummary:
 
 
 def expected_days(closed: Collection[date], last: date) -> list[date]:
-    """The days from the first closed one to `last` that should be closed.
+    """The days from the first closed day to `last` that should be closed.
 
-    A lender whose closed days are month ends only closes month ends; every other lender closes each day.
+    If all closed days are month ends, only month ends are expected; otherwise, every day.
     """
     days = [min(closed) + timedelta(days=n) for n in range((last - min(closed)).days + 1)]
     if len(closed) > 1 and all(_ends_month(day) for day in closed):
@@ -90,5 +90,5 @@ def _ends_month(day: date) -> bool:
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings, errors first; each only once."""
+    """The findings without duplicates, errors first."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: finding.severity != "error"))

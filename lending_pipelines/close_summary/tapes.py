@@ -1,4 +1,4 @@
-"""What the register says of loan tapes: those that wait, are late, could not be made, or did not arrive."""
+"""The register's part of a close summary: tapes that wait, are late, failed, or did not arrive."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -10,11 +10,11 @@ from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, Ta
 from lending_pipelines.register.models import TapeDelivery
 
 RECENT = 200
-"""How many of the latest deliveries are looked at for failures."""
+"""The number of latest deliveries that are checked for failures."""
 
 
 def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], int]:
-    """What is wrong with tapes, and how many deliveries of tapes of a day have arrived.
+    """The problems of tapes, and the number of delivered tapes of a day.
 
     Returns:
         A warning for each tape and day that is not made, waits after a failed attempt, is late, or did not arrive; and

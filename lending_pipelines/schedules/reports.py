@@ -1,4 +1,4 @@
-"""Reports that are made by themselves: which, when, for whom and in which format, from a TOML file.
+"""Scheduled reports: type, time, recipient and format, from a TOML file.
 
     [[report]]
     name = "board_pack"
@@ -8,8 +8,8 @@
     requested_by = "board"
     parameters = { by = "product" }
 
-A report on a business date is on the day before its schedule's tick, unless its parameters name another: never on an
-older day that happens to be the latest closed.
+Unless its parameters name a day, a report is for the day before its schedule's tick. It never uses an earlier day,
+even if that day is not closed.
 """
 
 import tomllib
@@ -29,7 +29,7 @@ from lending_pipelines.reports.registry import get
 
 
 class ScheduledReport(BaseModel):
-    """One entry of the file. `requested_by` is whom the report is for, as its row in the register will say."""
+    """One entry of the file. `requested_by` is the recipient, stored in the register."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class ScheduledReport(BaseModel):
 
 
 def report_schedules(file: str | Path, timezone: str) -> list[dg.ScheduleDefinition]:
-    """The schedules of the file; LendingError that names the file, the entry and what to write instead."""
+    """The schedules of the file. LendingError that names the file, the entry and the correction."""
     try:
         entries = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -58,7 +58,7 @@ def report_schedules(file: str | Path, timezone: str) -> list[dg.ScheduleDefinit
 def _scheduled(file: str | Path, number: int, entry: Any) -> ScheduledReport:
     try:
         report = ScheduledReport.model_validate(entry)
-        # What would be refused at the first tick is refused here.
+        # Reject errors now instead of at the first tick.
         report_run_config(report.report_type, report.parameters, output_format=report.output_format)
     except (ValidationError, LendingError) as error:
         problems = (

@@ -1,4 +1,4 @@
-"""Starts a run for each pending report request, and marks requests failed whose run has ended without a report."""
+"""Starts a run for each pending report request, and marks a request failed if its run ended without a report."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +25,7 @@ def report_requests(context: dg.SensorEvaluationContext, register: RegisterResou
     """One run per pending request (run key: its report_id). Invalid requests and those of ended runs fail."""
     with register.register.session() as session:
         unfinished = ReportRequests(session).unfinished()
-    # No session is open while Dagster is asked and while it handles a request: a session can block other writers.
+    # Close the session before Dagster is called, because an open session can block other writers.
     for report in unfinished:
         run_id = report.run_id if report.status == "generating" else _run_of(context.instance, report)
         try:
@@ -34,7 +34,7 @@ def report_requests(context: dg.SensorEvaluationContext, register: RegisterResou
         except LendingError as error:
             problem, request = str(error), None
         if problem:
-            # Its run may have completed it in the meantime.
+            # The run may have completed the request in the meantime.
             with suppress(RegisterError), register.register.session() as session:
                 ReportRequests(session).fail(report.report_id, problem, run_id)
         elif request:

@@ -1,4 +1,4 @@
-"""How a run started for a row of the register ended, so that no row waits for a run that no longer exists."""
+"""Finds out how a run for a row of the register ended, so that no row waits for a run that no longer exists."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from lending_pipelines.processes import is_gone
 
 
 def end_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    """Why a run can no longer finish; None while it can. Marks a run as failed if its process is gone."""
+    """The reason why a run can no longer finish; None while it can. Marks a run as failed if its process is gone."""
     run = instance.get_run_by_id(run_id)
     if run is None:
         return f"run {run_id} was deleted"

@@ -1,6 +1,6 @@
-"""Turns tapes that are due into deliveries, and deliveries whose day is ready into runs: one a tape and day.
+"""Creates deliveries for tapes that are due, and starts one run per tape and day that is ready.
 
-Everything it knows is in the register and in Dagster's own records, so that a restarted daemon goes on where it was.
+All state is in the register and in Dagster, so a restarted daemon continues.
 """
 
 import logging
@@ -57,7 +57,7 @@ def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResou
 def _to_deliver(
     register: Register, now: datetime, log: logging.Logger
 ) -> list[tuple[LoanTapeConfig, list[TapeDelivery]]]:
-    """What is still to arrive of each tape and day, those included that have become due, the oldest day first."""
+    """The open deliveries of each tape and day, including those that became due, oldest day first."""
     today = now.astimezone(_timezone()).date()
     with register.session() as session:
         configs = {config.config_id: config for config in TapeConfigs(session).active() if destinations(config)}
@@ -66,7 +66,7 @@ def _to_deliver(
             try:
                 due = due_days(config, config.deliver_from, today - timedelta(days=1))
             except LendingError as error:
-                # It holds up no other tape.
+                # Other tapes are not affected.
                 log.error(f"tape {config.name!r}: {error}")
                 continue
             opened = deliveries.days(config.config_id)
@@ -78,7 +78,7 @@ def _to_deliver(
 
 
 def _is_under_way(instance: dg.DagsterInstance, register: Register, deliveries: list[TapeDelivery]) -> bool:
-    """Whether a run is at them; what one left that ended is put off, which counts as well."""
+    """Whether a run is working on them. Deliveries left by an ended run are rescheduled, which also counts."""
     at_them = {each.run_id for each in deliveries if each.status == "delivering"}
     requested = instance.get_runs(dg.RunsFilter(tags={DELIVERY_TAG: _name(deliveries)}), limit=1)
     at_them |= {run.run_id for run in requested if not run.is_success}
@@ -92,9 +92,9 @@ def _is_under_way(instance: dg.DagsterInstance, register: Register, deliveries: 
 
 
 def _unready(instance: dg.DagsterInstance, day: date) -> tuple[str | None, bool]:
-    """What a tape of the day waits for, and whether that has failed; None when it is ready.
+    """The reason why tapes of the day must wait, and whether it is a failure; None if the day is ready.
 
-    A check that was not evaluated in the run that made the positions is evaluated before the tape leaves, as all are.
+    A check that the run of the positions did not evaluate is evaluated before the delivery, like all others.
     """
     positions = dg.AssetKey(POSITIONS)
     wanted = dg.AssetRecordsFilter(asset_key=positions, asset_partitions=[day.isoformat()])
@@ -118,7 +118,7 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey
 
 
 def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:
-    """How the last run ended that was to close the day, or days up to it; None when there was none, or it goes on."""
+    """How the last run that should close the day, or earlier days, ended; None if there was none or it is active."""
     for tag in ("dagster/partition", "dagster/asset_partition_range_end"):
         closes = dg.RunsFilter(job_name=daily_close.name, tags={tag: day.isoformat()})
         for run in instance.get_runs(closes, limit=1):
@@ -129,7 +129,7 @@ def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:
 def _notify_waiting(
     register: Register, deliveries: list[TapeDelivery], waits_for: str | None, *, at_once: bool
 ) -> None:
-    """Keep what they wait for; tell the tape's owner, once, when it is late or will not come by itself."""
+    """Store what the deliveries wait for. Notify the tape's owner once if the tape is late or cannot be made."""
     reason = waits_for or next((each.error_message for each in deliveries if each.attempts), None)
     to_be_told = at_once and reason and not any(each.delayed_at or each.correction for each in deliveries)
     news = waits_for and any(each.error_message != waits_for for each in deliveries)
@@ -149,7 +149,7 @@ def _is_late(config: LoanTapeConfig, day: date, now: datetime) -> bool:
 
 
 def _run_request(config: LoanTapeConfig, deliveries: list[TapeDelivery]) -> dg.RunRequest:
-    # Every attempt changes the key, and nothing else does: whoever asks twice for the same one gets one run.
+    # Only an attempt changes the key, so two requests for the same attempt start one run.
     attempts = ",".join(f"{each.delivery_id}.{each.attempts}" for each in deliveries)
     return dg.RunRequest(
         run_key=f"{_name(deliveries)}:{attempts}",

@@ -1,6 +1,6 @@
 """The servicing tables as SQL text for a lender's own database: CREATE TABLE, and templates of CREATE VIEW.
 
-Each column carries its meaning as a comment. What the columns are is in servicing.py; SQL types are SQLAlchemy's.
+Each column's meaning is a comment. servicing.py defines the columns; SQLAlchemy writes the SQL types.
 """
 
 from importlib import import_module
@@ -16,18 +16,18 @@ from lending_pipelines.tables.sql import servicing_metadata
 Dialect = Literal["postgresql", "sqlite", "mysql"]
 
 _MYSQL_KEY = "VARCHAR(191)"
-"""MySQL has no keys of unlimited text; this length fits in an index."""
+"""MySQL does not index text of unlimited length. An index accepts this length."""
 
 _UNITS = {MONEY: "amount in the row's currency, 2 decimals", RATE: "yearly fraction: 12.5 % is 0.125"}
 
 
 def create_tables(dialect: Dialect) -> str:
-    """A CREATE TABLE for every servicing table, in an order in which they can be run."""
+    """A CREATE TABLE for every servicing table, in an order that satisfies foreign keys."""
     return "\n\n".join(_create_table(table, dialect) for table in SERVICING.values()) + "\n"
 
 
 def create_views(dialect: Dialect) -> str:
-    """A template of a CREATE VIEW for every servicing table: write the lender's own expressions in place of `...`."""
+    """A template of CREATE VIEW for every servicing table. Replace each `...` with an expression."""
     return "\n\n".join(_create_view(table, dialect) for table in SERVICING.values()) + "\n"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Period:
-    """The time between two payments, in months, or in days when it is not a number of months."""
+    """The time between two payments, in months, or in days if it is not a number of months."""
 
     payments_a_year: int
     months: int = 0

@@ -33,15 +33,16 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "tickets": _USER,
     "gateway_payments": _USER,
 }
-"""Which column of which servicing table holds the id of a row of which other."""
+"""For each servicing table, the columns that refer to another table, with that table and its key."""
 
 _OWNER_KEYS = ("loan_id", "account_code", "user_id", "wallet_id")
 
 
 def owners(table: str) -> dict[str, tuple[str, str]]:
-    """The required references of a servicing table to its owners: a row has no meaning without the row that it names.
+    """The references of a servicing table to its owners. A row whose owner is missing has no meaning.
 
-    A payment belongs to a loan, a journal line to an account. Other references, such as a branch, describe a row.
+    A payment belongs to a loan, and a journal line to an account. Other references, such as a branch, only describe a
+    row.
     """
     references = REFERENCES.get(table, {})
     return {

@@ -1,10 +1,15 @@
-"""What each row of a table must satisfy. Each rule is written here once, or follows from a column in this package.
+"""The rules for each row of a table. Each rule is defined once, here or by a column of this package.
 
-The sync rejects a table that breaks a rule with `rejected`, the checks and the Great Expectations suites evaluate the
-rules on the lake, and docs/tables.md prints them. Each kind of rule has the `column` that a message names; `rejected`,
-whether the sync rejects the table; `on_nulls`, whether a null in the column can break it; `problem`, what is wrong with
-a row, to be read after the number of rows; and `broken`, true for the rows that break it. Rules between rows or between
-tables are in sources/rules.py and checks/.
+The sync rejects a table that breaks a rule with `rejected`. Checks and Great Expectations suites evaluate the rules on
+the lake, and docs/tables.md prints them. Rules between rows or tables are in sources/rules.py and checks/.
+
+Every kind of rule has these members:
+
+- `column`: the column that a message names
+- `rejected`: whether the sync rejects the table
+- `on_nulls`: whether a null in the column can break the rule
+- `problem`: the problem, worded to follow the number of rows
+- `broken`: true for the rows that break the rule
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +22,7 @@ from lending_pipelines.tables.derived import DERIVED
 from lending_pipelines.tables.schema import Column, Table
 
 _ROUNDING = 1e-9
-"""How far a ratio, which is a float, may be outside its range."""
+"""The tolerance for the range of a ratio, which is a float."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +50,19 @@ class OneOf:
 
     @property
     def problem(self) -> str:
-        """What is wrong with a row."""
+        """The problem of a row."""
         return f"have a value that is not one of {', '.join(self.values)}"
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
-        """True for the rows that break the rule; null where the column is."""
+        """True for the rows that break the rule; null for a null column."""
         return rows[self.column].notin(self.values)
 
 
 @dataclass(frozen=True)
 class NotNegative:
-    """The amount or count is 0 or more.
+    """The amount or count is at least 0.
 
-    `rejected` is false for most amounts of servicing tables: a negative one may have a reason, and is a warning.
+    `rejected` is false for most amounts of servicing tables: a negative amount can have a reason, so it is a warning.
     """
 
     column: str
@@ -67,11 +72,11 @@ class NotNegative:
 
     @property
     def problem(self) -> str:
-        """What is wrong with a row."""
+        """The problem of a row."""
         return f"are negative{self.advice}"
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
-        """True for the rows that break the rule; null where the column is."""
+        """True for the rows that break the rule; null for a null column."""
         return rows[self.column] < 0
 
 
@@ -86,14 +91,14 @@ class Share:
     highest: ClassVar[float] = 1 + _ROUNDING
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
-        """True for the rows that break the rule; null where the column is."""
+        """True for the rows that break the rule; null for a null column."""
         value = rows[self.column]
         return (value < 0) | (value > self.highest)
 
 
 @dataclass(frozen=True)
 class RowRule:
-    """A rule between columns of one row; `column` is the one that a message names."""
+    """A rule between columns of one row. `column` is the column that a message names."""
 
     column: str
     text: str
@@ -149,7 +154,7 @@ def column_rules(table: Table, *, buckets: tuple[str, ...], negative_journal_lin
 
     Args:
         table: The table.
-        buckets: The delinquency buckets of the conventions, for columns that hold them.
+        buckets: The delinquency buckets of the conventions, for columns with buckets.
         negative_journal_lines: The convention: whether the ledger's debits and credits may be negative.
     """
     for column in table.columns:
@@ -164,7 +169,7 @@ def column_rules(table: Table, *, buckets: tuple[str, ...], negative_journal_lin
 
 
 def rejecting_rules(table: Table, *, negative_journal_lines: bool) -> Iterator[Rule]:
-    """The rules of a servicing table without which its rows have no meaning: the sync rejects a table that breaks one.
+    """The rules of a servicing table that its rows must satisfy. The sync rejects a table that breaks one.
 
     Args:
         table: The servicing table.
