@@ -28,7 +28,7 @@ PARTS = (
     "recovered",
     "total_collected",
 )
-"""What transactions add up to. All but total_collected follow the rule on charge-offs of metrics/charge_offs.py."""
+"""The sums of transactions. All but total_collected follow the rule on charge-offs of metrics/charge_offs.py."""
 
 _MEASURES = (*PARTS, "principal_outstanding")
 

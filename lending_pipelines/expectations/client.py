@@ -74,7 +74,7 @@ def expectations() -> Iterator[Expectations]:
 
 
 def validate_alone(suite: Suite) -> Verdict:
-    """Validate one suite in a run of its own."""
+    """Validate one suite in a separate run."""
     with expectations() as opened:
         return opened.validate(suite)
 

@@ -35,7 +35,7 @@ CONTROLS: dict[str, Control] = {
     "charge_off": Control(1, lambda positions: positions.principal_charged_off),
     "recovery": Control(-1, lambda positions: positions.recovered),
 }
-"""What a general ledger account can control (`control_for`)."""
+"""The totals that a general ledger account can control, by `control_for`."""
 
 _ACCRUED = ("interest_receivable", "interest_income")
 _SIDES = ("ledger", "subledger", "difference")

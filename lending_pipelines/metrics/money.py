@@ -36,7 +36,7 @@ def as_count(number: ir.IntegerValue) -> ir.IntegerValue:
 
 
 def cents(amount: ir.DecimalValue) -> ir.IntegerValue:
-    """The amount in whole cents. Every amount of the tables fits."""
+    """The amount in whole cents. int64 can hold every amount of the tables."""
     return (amount.cast("decimal(20, 2)") * 100).cast("int64")
 
 

@@ -264,7 +264,7 @@ def _difference(now: ir.NumericColumn, before: ir.NumericColumn) -> ir.NumericCo
 
 
 def _extremes(trend: ir.Table, headline: str) -> ReportTable:
-    """Per currency, the whole month in which the headline was largest and the one in which it was smallest."""
+    """Per currency, the full months with the largest and the smallest value of the headline."""
     months = trend.filter(trend.full_month, trend[headline].notnull())
 
     def first_by(order: ir.Value, name: str) -> ir.Table:

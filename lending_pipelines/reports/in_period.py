@@ -73,7 +73,7 @@ class PeriodSelection:
         return f"{self.scope}, {self.period.display}"
 
     def none(self, what: str) -> str:
-        """Why a table has no rows: there are no loans, or no `what`."""
+        """The reason for a table without rows: there are no loans, or no `what`."""
         if self.begun is None:
             return f"no loan was disbursed by {self.period.last}"
         return f"no {what} from {self.period.first} to {self.period.last}"

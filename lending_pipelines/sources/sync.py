@@ -2,7 +2,7 @@
 
 Each table is staged on disk, validated (rules.py), compared with the lake (reading.py, changes.py) and committed in one
 step. A table that breaks a rule is rejected and keeps its earlier rows in the lake; the other tables are still synced.
-A row whose owner does not exist (orphans.py) is rejected by itself.
+A row whose owner does not exist (orphans.py) is rejected; the other rows of its table are committed.
 """
 
 import time
@@ -29,8 +29,8 @@ from lending_pipelines.tables.references import owners
 OVERLAP = timedelta(days=1)
 """How far before the lake's watermark an incremental sync reads again.
 
-A servicing system stamps a row when its transaction starts and shows it when that commits: rows committed late carry
-an earlier posted_at than rows already read. What was read before is recognised by its key.
+A servicing system sets posted_at when its transaction starts, and the row is visible after the commit. Rows committed
+late can have an earlier posted_at than rows already read. Rows that were read before are recognised by their key.
 """
 
 CLOCK_SKEW = timedelta(minutes=5)

@@ -1,6 +1,6 @@
 """The servicing tables: the contract between a loan servicing system and this project.
 
-Every source adapter provides these tables, whatever its own tables look like. `load` follows from how a table changes:
+Every source adapter provides these tables, whatever its system stores. `load` follows from how a table changes:
 events are only added (append by posted_at), loans change (merge by updated_at), every other table is read in full.
 """
 
