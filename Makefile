@@ -4,8 +4,8 @@ BIN := .venv/bin
 # The demonstration's home; set LENDING_HOME to open your own in the UI.
 export LENDING_HOME ?= $(CURDIR)/.lending/demo
 
-# Some containers tell Python not to keep compiled modules. Every process would then compile 2,800 modules again, for 4
-# to 8 seconds: each worker of a test run, and each command that a test runs.
+# Some containers set PYTHONDONTWRITEBYTECODE, so that Python does not save compiled modules. Every process, such as each worker of a test
+# run, would then compile 2,800 modules, which takes 4 to 8 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -41,15 +41,15 @@ check: .venv/ready-dev ## Lint, formatting, spelling, types, import directions a
 	$(BIN)/dagster definitions validate -m lending_pipelines.definitions
 
 .PHONY: bench
-bench: .venv/ready-dev ## Measure the close, exports and the rest beside what one would write instead (minutes)
+bench: .venv/ready-dev ## Run the benchmarks: the close, exports and others, compared with alternatives (minutes)
 	$(BIN)/python -m benchmarks
 
 .PHONY: docs
-docs: .venv/ready ## Write docs/tables.md anew from the package's tables
+docs: .venv/ready ## Write docs/tables.md from the package's tables
 	$(BIN)/python docs/write_tables.py
 
 .PHONY: lock
-lock: ## Write the lock files anew from pyproject.toml (needs uv)
+lock: ## Write the lock files from pyproject.toml (needs uv)
 	$(LOCK) --all-extras --group dev --output-file requirements-dev.lock
 	$(LOCK) --all-extras --constraint requirements-dev.lock --output-file requirements-deploy.lock
 	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements.lock
@@ -64,7 +64,7 @@ LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-e
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-# What running needs is installed first and quickly; tests, checks and benchmarks add theirs to it.
+# The packages for running are installed first; tests, checks and benchmarks add theirs.
 .venv/ready-dev: .venv/ready requirements-dev.lock
 	$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
 	touch $@
