@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from lending_pipelines.alerts.detectors import (
+    anomaly,
     change,
     close_late,
     concentration,
@@ -20,6 +21,7 @@ from lending_pipelines.errors import LendingError
 DAILY: dict[DetectorName, Detector] = {
     "threshold": threshold.detect,
     "change": change.detect,
+    "anomaly": anomaly.detect,
     "missed_installments": missed_installments.detect,
     "concentration": concentration.detect,
     "data_received": data_received.detect,
@@ -54,10 +56,12 @@ def evaluate(
 def affected(rules: Sequence[AlertRule], first: date, last: date, closed: Sequence[date]) -> list[date]:
     """The closed days whose findings depend on the days first..last.
 
-    A change looks back, so that a day that is closed again changes what is found on later days.
+    Changes and anomalies look back, so that a day that is closed again changes what is found on later days.
     """
     windows = [rule.window_days or 0 for rule in rules if rule.active and rule.detector == "change"]
     months = any(rule.active and rule.detector == "covenant" and covenant.looks_back(rule) for rule in rules)
+    if any(rule.active and rule.detector == "anomaly" for rule in rules):
+        windows.append(anomaly.REACH_DAYS)
     reach = max([*windows, covenant.LONGEST_DAYS if months else 0], default=0)
     return [day for day in closed if first <= day <= last + timedelta(days=reach)]
 

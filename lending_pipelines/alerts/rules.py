@@ -25,6 +25,7 @@ from lending_pipelines.tables.schema import MONEY
 DetectorName = Literal[
     "threshold",
     "change",
+    "anomaly",
     "missed_installments",
     "concentration",
     "data_received",
@@ -41,6 +42,9 @@ Grouping = Literal["borrower", "product", "program", "branch", "officer", "vinta
 PLACEHOLDERS = ("subject", "value", "threshold", "day")
 """The names that a message may use: $subject, $value, $threshold and $day."""
 
+ANOMALY_Z = Decimal(4)
+"""The threshold of an anomaly rule that has none: how many z the value is from what is expected."""
+
 _SYMBOLS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _PERCENT = re.compile(r"\s*(-?[0-9.]+)\s*%\s*")
 
@@ -48,6 +52,7 @@ _PERCENT = re.compile(r"\s*(-?[0-9.]+)\s*%\s*")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "threshold": ("metric", "operator", "threshold"),
     "change": ("metric", "operator", "threshold", "window_days"),
+    "anomaly": ("metric", "least_distance"),
     "missed_installments": ("installments",),
     "concentration": ("by", "threshold"),
     "data_received": (),
@@ -59,6 +64,7 @@ _SCOPED = ("scope", "subjects")
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "threshold": (*_SCOPED, "where", "minimum"),
     "change": (*_SCOPED, "where", "minimum", "unit"),
+    "anomaly": (*_SCOPED, "where", "minimum", "threshold"),
     "missed_installments": (*_SCOPED, "threshold", "minimum"),
     "concentration": (*_SCOPED, "minimum"),
     "data_received": ("tables", "window_days"),
@@ -117,6 +123,11 @@ class AlertRule(BaseModel):
     unit: Literal["points", "percent"] = Field(
         "points", description="A change as a difference, or as a percentage of the earlier value."
     )
+    least_distance: Annotated[Decimal | str | None, BeforeValidator(_number)] = Field(
+        None,
+        description="How far an anomaly is from what is expected, at least: in the metric's unit, or as a percentage,"
+        " which for an amount is one of the subject's principal outstanding.",
+    )
     by: Grouping | None = Field(None, description="What a concentration is grouped by.")
     installments: int | None = Field(None, ge=1, le=60, description="Full installments missed, at least.")
     tables: tuple[str, ...] = Field((), description="Servicing tables; none named: each that is posted to.")
@@ -136,9 +147,16 @@ class AlertRule(BaseModel):
     def limit(self) -> Decimal:
         """The threshold of a valid rule, in the metric's unit."""
         if isinstance(self.threshold, str):
-            share = Decimal(_PERCENT.fullmatch(self.threshold)[1])  # type: ignore[index]
-            return share if self._in_percent else share / 100
-        return Decimal(0) if self.threshold is None else self.threshold
+            share = self.share_of(self.threshold)
+            return share * 100 if self._in_percent else share
+        if self.threshold is None:
+            return ANOMALY_Z if self.detector == "anomaly" else Decimal(0)
+        return self.threshold
+
+    @staticmethod
+    def share_of(percentage: str) -> Decimal:
+        """A percentage like "15 %" as a fraction."""
+        return Decimal(_PERCENT.fullmatch(percentage)[1]) / 100  # type: ignore[index]
 
     @property
     def _in_percent(self) -> bool:
@@ -220,13 +238,13 @@ def default_rules() -> list[AlertRule]:
 def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:
     """What is wrong with a rule whose fields have the right types; `given` are the fields that were written."""
     faults = [
-        f"{name} is missing: a {rule.detector} rule needs it"
+        f"{name} is missing: a rule with detector {rule.detector!r} needs it"
         for name in _NEEDED[rule.detector]
         if getattr(rule, name) in (None, ())
     ]
     usable = {*_EVERY, *_NEEDED[rule.detector], *_ALLOWED[rule.detector]}
     faults += [
-        f"{name} does not apply to a {rule.detector} rule; it uses {', '.join(sorted(usable - {*_EVERY}))}"
+        f"{name} does not apply to detector {rule.detector!r}, which uses {', '.join(sorted(usable - {*_EVERY}))}"
         for name in sorted(given - usable)
     ]
     if not rule.name.isprintable():
@@ -241,6 +259,8 @@ def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:
     ]
     if rule.threshold is not None and not faults:
         faults += _threshold_faults(rule)
+    if rule.least_distance is not None and not faults:
+        faults += _distance_faults(rule)
     return faults
 
 
@@ -268,7 +288,23 @@ def _metric_faults(rule: AlertRule) -> list[str]:
     return faults
 
 
+def _distance_faults(rule: AlertRule) -> list[str]:
+    given, metric = rule.least_distance, rule.measured
+    if isinstance(given, str):
+        if metric.kind == "money" and metric.size is None:
+            return [f"least_distance is {given!r}: {metric.table} has no principal outstanding; write an amount"]
+        if metric.kind in ("count", "score"):
+            return [f"least_distance is {given!r}: {rule.metric} is not a percentage or an amount; write a number"]
+        given = rule.share_of(given)
+    if given is None or not given.is_finite() or given < 0:
+        return [f"least_distance is {given}: write a finite number from 0 on"]
+    return []
+
+
 def _threshold_faults(rule: AlertRule) -> list[str]:
+    if rule.detector == "anomaly":
+        valid = isinstance(rule.threshold, Decimal) and rule.threshold.is_finite() and rule.threshold >= 1
+        return [] if valid else [f"threshold is {rule.threshold!s}: write how many z are unusual, 1 or more, like 4"]
     if isinstance(rule.threshold, str):
         kinds = ("fraction", "percent")
         share = rule.detector == "concentration" or (rule.detector == "change" and rule.unit == "percent")

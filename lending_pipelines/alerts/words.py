@@ -29,6 +29,13 @@ def number(value: float | Decimal | None, kind: Kind, currency: str = "") -> str
             return f"{value:,.2f}"
 
 
+def change(value: Decimal, kind: Kind, currency: str = "") -> str:
+    """A change with its sign: +3.10 points, -1,000.50 USD. A fraction or percentage changes by percentage points."""
+    if kind in ("fraction", "percent"):
+        return f"{value * 100 if kind == 'fraction' else value:+,.2f} points"
+    return f"{'+' if value > 0 else ''}{number(value, kind, currency)}"
+
+
 def label(column: str) -> str:
     """The name of a column for people: PAR 30, health score."""
     return " ".join(_ACRONYMS.get(word, word) for word in column.split("_"))

@@ -76,8 +76,4 @@ def _moved(rule: AlertRule, change: Decimal, currency: str) -> str:
     """A change in words: a fraction's in percentage points."""
     if rule.unit == "percent":
         return f"{change:+,.2f} %"
-    if rule.measured.kind in ("fraction", "percent"):
-        points = change * 100 if rule.measured.kind == "fraction" else change
-        return f"{points:+,.2f} points"
-    sign = "+" if change > 0 else ""
-    return f"{sign}{words.number(change, rule.measured.kind, currency)}"
+    return words.change(change, rule.measured.kind, currency)

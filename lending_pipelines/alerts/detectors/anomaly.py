@@ -1,0 +1,99 @@
+"""The change of a number from one day to the next is far from what its own past lets expect."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pandas as pd
+
+from lending_pipelines.alerts import words
+from lending_pipelines.alerts.detectors.rows import MetricRows, Row, by_table
+from lending_pipelines.alerts.findings import Finding, Judged, Source, Unjudged, Verdict
+from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.anomalies import HISTORY_DAYS, LEAST_DAYS, TREND_DAYS, expected
+
+REACH_DAYS = HISTORY_DAYS + TREND_DAYS + 1
+"""How many later days a day can change the expectation of."""
+
+_ONE_DAY = timedelta(days=1)
+
+
+def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
+    """A finding for each subject and day whose change is at least `threshold` z from the expected one, up or down.
+
+    The change must also be at least `least_distance` away. A day is judged when it and the day before are closed and at
+    least LEAST_DAYS changes are known before it. See metrics/anomalies.py for what is expected.
+    """
+    verdicts: dict[str, Verdict] = {}
+    for table, own in by_table(rules).items():
+        try:
+            rows = MetricRows(source, table, own, _with_history(source.days(table), days))
+        except LendingError as error:
+            verdicts |= {rule.name: Unjudged(str(error)) for rule in own}
+            continue
+        verdicts |= {rule.name: _judge(rule, rows, days) for rule in own}
+    return verdicts
+
+
+def _with_history(made: Iterable[date], days: Sequence[date]) -> list[date]:
+    first, last = min(days) - timedelta(days=REACH_DAYS), max(days)
+    return [day for day in made if first <= day <= last]
+
+
+def _judge(rule: AlertRule, rows: MetricRows, days: Sequence[date]) -> Verdict:
+    series: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in rows.of(rule):
+        series[row.key].append(row)
+    made = set(rows.days)
+    changes = [day for day in rows.days if day - _ONE_DAY in made]
+    judged = [day for day in changes[LEAST_DAYS:] if day in set(days)]
+    if not judged:
+        return Unjudged(f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}")
+    found = [finding for own in series.values() for finding in _findings(rule, own, judged)]
+    return Judged(tuple(judged), tuple(found))
+
+
+def _findings(rule: AlertRule, rows: Sequence[Row], days: Sequence[date]) -> list[Finding]:
+    by_day = {row.day: row for row in rows if row.value is not None}
+    moved = {
+        day: float((row.value or 0) - (by_day[day - _ONE_DAY].value or 0))
+        for day, row in sorted(by_day.items())
+        if day - _ONE_DAY in by_day
+    }
+    found = expected(pd.Series(moved, dtype="float64"), [day for day in days if day in moved])
+    far = found[found.z.abs() >= float(rule.limit)]
+    return [
+        _finding(rule, by_day[day], Decimal(str(value)), Decimal(str(usual)), Decimal(str(spread)), z)
+        for day, value, usual, spread, z in far.itertuples()
+        if abs(value - usual) >= _least(rule, by_day[day])
+    ]
+
+
+def _least(rule: AlertRule, row: Row) -> float:
+    """The least distance in the metric's unit; a percentage of an amount or count is one of the subject's size."""
+    assert rule.least_distance is not None
+    if isinstance(rule.least_distance, Decimal):
+        return float(rule.least_distance)
+    share = rule.share_of(rule.least_distance)
+    return float(share * (row.size or 0)) if rule.measured.kind == "money" else float(share)
+
+
+def _finding(rule: AlertRule, row: Row, value: Decimal, usual: Decimal, spread: Decimal, z: float) -> Finding:
+    reach = spread * rule.limit
+    kind = rule.measured.kind
+    moved, low, high = (words.change(number, kind, row.currency) for number in (value, usual - reach, usual + reach))
+    about = words.subject(row.kind, row.subject, row.name)
+    column = words.label(rule.measured.column)
+    text = f"{words.capitalized(column)} of {about} changed by {moved} in a day: {low} to {high} was expected."
+    details = {
+        "name": row.name,
+        "advice": words.message(rule, about, moved, f"{low} to {high}", row.day),
+        "expected": float(usual),
+        "low": float(usual - reach),
+        "high": float(usual + reach),
+        # JSON has no infinity: a number that never moved has no finite z.
+        "z": z if abs(z) != float("inf") else None,
+    }
+    return row.finding(rule, value, text, **details)
