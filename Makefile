@@ -4,8 +4,8 @@ BIN := .venv/bin
 # The demonstration's home; set LENDING_HOME to open your own in the UI.
 export LENDING_HOME ?= $(CURDIR)/.lending/demo
 
-# Some containers set PYTHONDONTWRITEBYTECODE, so that Python does not save compiled modules. Every process, such as each worker of a test
-# run, would then compile 2,800 modules, which takes 4 to 8 seconds.
+# Some containers set PYTHONDONTWRITEBYTECODE, so that Python does not save compiled modules. Every process, such as each
+# worker of a test run, would then compile 2,800 modules, which takes 4 to 8 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
