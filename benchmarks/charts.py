@@ -8,8 +8,9 @@ from benchmarks.harness import Row
 
 
 def ratios(rows: Sequence[Row], file: Path) -> None:
-    """Each program's seconds ÷ those of this project, on a log scale, one panel per benchmark. Above 1, this project is
-    faster.
+    """Each program's seconds ÷ those of this project, on a log scale, one panel per benchmark.
+
+    Above 1, this project is faster.
     """
     import altair as alt
 

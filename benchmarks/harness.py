@@ -47,8 +47,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """One program in one case. `ratio` is its seconds ÷ this project's: above 1, this project is faster. `aim` is the
-    minimum.
+    """One program in one case.
+
+    `ratio` is its seconds ÷ this project's: above 1, this project is faster. `aim` is the minimum.
     """
 
     benchmark: str

@@ -141,9 +141,7 @@ def run(options: Options) -> list[Row]:
 
 
 def make_lake(loans: int, folder: Path) -> Path:
-    """A lake of the generated lender in one portfolio, with DAY and the previous month end closed; created once and
-    kept.
-    """
+    """A lake of the generated lender in one portfolio, with DAY and the previous month end closed; created once."""
     path = folder / f"tapes-{loans}"
     if path.exists():
         return path

@@ -1,5 +1,4 @@
-"""Dagster jobs: the sync, the daily close, the assignment of loans, one job per report, the sale of a portfolio and the
-delivery of a tape."""
+"""Dagster jobs: sync, daily close, assignment of loans, reports, sale of a portfolio, delivery of a tape."""
 
 from collections.abc import Mapping
 from datetime import date

@@ -1,6 +1,4 @@
-"""The lake's part of a close summary: movements of the book, rows of the daily tables, and accounts that do not tie
-out.
-"""
+"""The lake's part of a close summary: movements, rows of the daily tables, and accounts that do not tie out."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -21,11 +21,15 @@ _MOVED = ["loan_count", "opening_principal"]
 
 
 def late_since(spans: ir.Table, conventions: Conventions) -> ir.Table:
-    """Add `late_since`, the date from which days past due are counted (null: nothing is unpaid), to the spans.
+    """Add `late_since` to the spans, the date from which days past due are counted (null: nothing is unpaid).
 
-    rolling: the oldest unpaid due date. strict: the oldest unpaid due date since the loan was last not past due. OTS
-    counts from one payment period later; a loan without a period uses a month. `spans` has loan_id, on,
-    past_due_amount, oldest_due_on and payment_frequency.
+    With the convention rolling, this is the oldest unpaid due date. With strict, it is the oldest unpaid due date since
+    the loan was last not past due. The OTS method counts from one payment period later, or one month for a loan without
+    a period.
+
+    Args:
+        spans: loan_id, on, past_due_amount, oldest_due_on, payment_frequency.
+        conventions: They choose the method.
     """
     if conventions.dpd_method == "strict":
         order = ibis.window(group_by="loan_id", order_by="on")

@@ -17,8 +17,9 @@ LOANS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Control:
-    """A total that a ledger account controls: its sign (1: debit − credit, −1: credit − debit), regardless of the
-    account's type, and the same total from a row of loan_positions.
+    """A total that a ledger account controls, with its sign and the same total from a row of loan_positions.
+
+    The sign is 1 for debit − credit and −1 for credit − debit, regardless of the account's type.
     """
 
     sign: int

@@ -148,9 +148,7 @@ def _string(loans: ir.Table, ends: list[date]) -> ir.StringColumn:
 
 
 def _times(loans: ir.Table, ends: list[date], days: int) -> ir.IntegerColumn:
-    """The number of month ends at which the loan was `days` to `days` + 29 days late; 90 means 90 and more. Null if
-    unknown.
-    """
+    """The number of month ends with `days` to `days` + 29 days late (90: 90 and more). Null if unknown."""
     least, most = days // 30, _LATEST if days == 90 else days // 30
     total: ir.IntegerValue = ibis.literal(0, "int64")
     for n, end in enumerate(ends):

@@ -22,16 +22,12 @@ ASSETS = {"wallets": "int64", "wallet_balance": MONEY, **dict.fromkeys(TICKETS, 
 
 
 def activity(days: ir.Table, *parts: ir.Table) -> ir.Table:
-    """Sum ACTIVITY per business_date of `days`, from the results of `joined`, `active_loans` and `tickets` that are
-    given.
-    """
+    """Sum ACTIVITY per business_date of `days` over the given results of `joined`, `active_loans` and `tickets`."""
     return add_up([days.select("business_date"), *parts], dict.fromkeys(ACTIVITY, "int64"), "business_date")
 
 
 def by_asset_type(*parts: ir.Table) -> ir.Table:
-    """Sum ASSETS per business_date and asset_type, from the results of `opened`, `balances` and `tickets` that are
-    given.
-    """
+    """Sum ASSETS per business_date and asset_type over the given results of `opened`, `balances` and `tickets`."""
     return add_up(parts, ASSETS, "business_date", "asset_type")
 
 

@@ -51,9 +51,7 @@ def loan_profits(positions: ir.Table, fees: ir.Table | None, day: date) -> ir.Ta
 
 
 def added_up(profits: ir.Table, *keys: str) -> ir.Table:
-    """Sum SUMS of `loan_profits` per key, with loan_count, loss_making_loans, and the moic and total_return of the
-    sums.
-    """
+    """Sum SUMS per key, with loan_count, loss_making_loans, and the moic and total_return of the sums."""
     sums = profits.group_by(*keys).agg(
         loan_count=as_count(profits.count()),
         loss_making_loans=as_count((profits.profit < 0).cast("int64").sum()),

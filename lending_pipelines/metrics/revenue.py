@@ -27,9 +27,7 @@ LOSSES_BY_KIND = (*LOSSES, "principal_written_off")
 
 
 def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
-    """The lower bound of a rate's band, `width` percentage points wide. The band 5 % of width 5 includes 5 % but not 10
-    %.
-    """
+    """The lower bound of a rate's band, `width` percentage points wide. A band includes its lower bound only."""
     band = (annual_rate.cast("float64") * 100 / width).round(8).floor()
     return (band * width / 100).cast(RATE)
 

@@ -71,10 +71,10 @@ def direction_rates(transitions: ir.Table, conventions: Conventions, *keys: str)
 
 
 def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventions) -> ir.Table:
-    """The net flow rate of each bucket: principal in the next bucket on the day ÷ principal in this bucket one step
-    before.
+    """The net flow rate of each bucket.
 
-    The flow into the last bucket has no rate, because loans stay in that bucket for more than one step.
+    It is the principal in the next bucket on the day ÷ the principal in this bucket one step before. The flow into the
+    last bucket has no rate, because loans stay in that bucket for more than one step.
 
     Args:
         transitions: Rows of aging_transitions.

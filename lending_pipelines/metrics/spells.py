@@ -108,8 +108,7 @@ def due_before_drawing(days: ir.Table, versions: ir.Table, installments: ir.Tabl
 
 
 def not_earned(rows: ir.Table) -> ir.DecimalColumn:
-    """The part of the scheduled interest that is not earned: interest due before the drawing, less interest settled
-    before.
+    """The scheduled interest that is not earned: interest due before the drawing, less interest settled before.
 
     A loan that is drawn again earned the interest that it settled before. With the first drawing, nothing was earned.
     """

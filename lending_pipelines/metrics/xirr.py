@@ -138,9 +138,7 @@ class _Sets:
         return worth, slope
 
     def worths(self, grid: np.ndarray) -> np.ndarray:
-        """The net present value of each set (row) at each x of the grid (column), as such a share. All x are negative,
-        or none.
-        """
+        """The net present value of each set (row) at each x (column), as such a share. All x are negative, or none."""
         from scipy.sparse import csr_array
 
         # Count days from the end with the larger present values, so that no exponential overflows.
@@ -252,8 +250,7 @@ def _search_grid(sets: _Sets, grid: np.ndarray) -> np.ndarray:
 
 
 def _bottoms(sets: _Sets, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The x between low and high where the value of each set is nearest to zero or beyond; both ends have the same
-    sign.
+    """The x between low and high where the value of each set, with one sign at both, is nearest to zero or beyond.
 
     Returns:
         x and the value.

@@ -74,9 +74,12 @@ class Sink(io.RawIOBase):
 
 @contextmanager
 def placing(url: str) -> Iterator[Sink]:
-    """A sink whose file appears at `url` when the block ends, and not at all when it fails. Creates folders.
+    """A sink whose file appears at `url` when the block ends, and not at all if the block fails.
 
-    An existing file is replaced. Raises PlaceError that names the place when it cannot be reached or written.
+    Creates folders, and replaces an existing file.
+
+    Raises:
+        PlaceError: The place cannot be reached or written. The message names it.
     """
     with opened(url) as (fs, path), placing_in(fs, path, url) as sink:
         yield sink

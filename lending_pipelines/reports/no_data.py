@@ -9,9 +9,7 @@ from lending_pipelines.reports.protocol import ReportSource
 
 
 def has_rows(source: ReportSource, table: str) -> bool:
-    """Whether a servicing table has rows. An empty table means that the source does not keep it, so numbers are
-    unknown.
-    """
+    """Whether a servicing table has rows. Numbers from an empty table are unknown: the source does not keep it."""
     return bool(source.table(table).limit(1).count().to_pyarrow().as_py())
 
 

@@ -73,10 +73,24 @@ def report_book(
     headlines: ReportTable | None = None,
     alerts: Sequence[str] = (),
 ) -> ReportBook:
-    """Create the report's book with the origin of its numbers. `about` follows the report's title on the cover.
+    """Create the report's book, with the origin of its numbers.
 
     Columns with personal data are left out unless the parameters allow them. Notes name these columns, and the tables
     that list only some of their rows.
+
+    Args:
+        report: The report type.
+        parameters: The parameters of the request.
+        source: The lake as the report read it.
+        as_of: The business date.
+        about: The scope or period, printed after the report's title on the cover.
+        tables: The tables, in order of printing.
+        charts: The charts; the first one with rows is on the first page.
+        notes: Notes for the reader.
+        summary: The headline numbers for the register, ready for JSON.
+        blocks: Further parts of the report's JSON by name.
+        headlines: The numbers of the first page.
+        alerts: Lines at the top of the first page.
     """
     cut = [
         f"{table.title}: {table.cut}.{' Totals are of all.' if table.totals else ''}" for table in tables if table.cut

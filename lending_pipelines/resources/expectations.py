@@ -1,6 +1,4 @@
-"""Great Expectations as a resource. Its process starts with the run; its Data Docs are published to the exports at the
-end.
-"""
+"""Great Expectations as a resource: its process starts with the run, and its Data Docs are published at the end."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

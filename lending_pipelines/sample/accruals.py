@@ -141,9 +141,7 @@ class Accruals:
 
 
 def _earned_before(schedule: Schedule, changes: Modifications, version: Ints, charged_off_on: Ints) -> Ints:
-    """The interest that charged-off loans had earned the day before, under the schedule in force on that day; 0 for
-    others.
-    """
+    """The interest earned by charged-off loans the day before, under the schedule then in force; 0 for others."""
     frozen = np.zeros(len(version), dtype=np.int64)
     rows = np.flatnonzero(charged_off_on < NO_DAY)
     frozen[rows] = schedule.earned(rows, charged_off_on[rows] - 1)

@@ -137,9 +137,7 @@ def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None
 
 @contextmanager
 def _tables_then_indexes(connection: sa.Connection) -> Iterator[None]:
-    """Create the servicing tables before the block and their indexes after it, because loading without indexes is
-    faster.
-    """
+    """Create tables before the block and indexes after it, because loading without indexes is faster."""
     tables = servicing_metadata().tables.values()
     for table in tables:
         connection.execute(sa.schema.CreateTable(table))

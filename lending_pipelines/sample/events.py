@@ -31,8 +31,9 @@ _BACKDATED_SHARE = 0.012
 
 
 class EventLog:
-    """Events in the order in which they are decided, one array per call. A position is the index of an event in the
-    log.
+    """Events in the order in which they are decided, one array per call.
+
+    A position is the index of an event in the log.
     """
 
     def __init__(self) -> None:

@@ -52,8 +52,9 @@ _CURES_ARREARS = np.array([False, False, False, False, True, True, True])
 
 @dataclass(frozen=True)
 class Habits:
-    """Random draws per loan, and per loan and period (matrices). Periods count from 0; NEVER if an event does not
-    happen.
+    """Random draws per loan, and per loan and period (matrices).
+
+    Periods count from 0. They are NEVER if an event does not happen.
     """
 
     profile: Ints

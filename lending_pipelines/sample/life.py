@@ -89,9 +89,7 @@ class Life:
         self.log.add(np.arange(size), DISBURSEMENT, disbursed, principal)
 
     def live(self, schedule: Schedule, first: Ints, stop: Ints) -> None:
-        """Process the periods [first, stop) of each loan, and the time after maturity if `stop` is beyond the last
-        period.
-        """
+        """Process the periods [first, stop) of each loan, and the time after maturity if `stop` is beyond the end."""
         stop = np.minimum(stop, schedule.count)
         for period in range(schedule.width):
             rows = np.flatnonzero(self.state.open & (first <= period) & (period < stop))

@@ -15,7 +15,10 @@ from lending_pipelines.tables import SERVICING
 def fill_parquet(spec: SampleSpec, directory: str | Path, *, progress: Progress | None = None) -> dict[str, int]:
     """Write each servicing table as <directory>/<table>/<part>.parquet. Returns the rows per table.
 
-    The files are written next to the directory and moved together. SampleError if the directory is not empty.
+    The files are written next to the directory and moved together.
+
+    Raises:
+        SampleError: The directory is not empty.
     """
     root = Path(directory).absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -153,10 +153,10 @@ def level_schedule(terms: Terms, principal: Ints, rate: Ints, count: Ints, width
 def amortise(
     terms: Terms, balance: Ints, rate: Ints, count: Ints, begin: Ints, due: Ints, interest_only: Ints
 ) -> tuple[Ints, Ints]:
-    """Principal and interest of `count` payments that reduce the balance to 0, the first `interest_only` without
-    principal.
+    """Principal and interest of `count` payments that reduce the balance to 0.
 
-    rate is in millionths per year; begin and due are the bounds of each period, (loans, width).
+    The first `interest_only` payments have no principal. `rate` is in millionths per year. `begin` and `due` are the
+    bounds of each period, (loans, width).
     """
     annual = rate / 1e6
     years = terms.year_fractions(begin, np.where(due >= NO_DAY, begin, due))

@@ -47,11 +47,10 @@ class _Counters:
 
 
 def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
-    """Yield (servicing table, rows): many chunks per table, and every table at least once. The same spec gives the same
-    rows.
+    """Yield (servicing table, rows): many chunks per table, and every table at least once.
 
-    The chunks of a table are in key order. journal_lines and compliance_checks have the rows of loans before those of
-    the lender.
+    The same spec gives the same rows. The chunks of a table are in key order. journal_lines and compliance_checks have
+    the rows of loans before those of the lender.
     """
     lender, accruals, counters = Lender(spec), Accruals(spec), _Counters()
     yield from lender.tables()

@@ -1,5 +1,4 @@
-"""Converts the columns that an adapter reads to record batches of a servicing table, and collects all conversion
-errors.
+"""Converts the columns that an adapter reads to record batches, and collects all conversion errors.
 
 convert.py converts one value. rules.py checks the rows after the conversion.
 """

@@ -11,8 +11,11 @@ from lending_pipelines.tapes.spec import TapeError, TapeSpec
 def next_tape_path(spec: TapeSpec, business_date: date, existing: Iterable[TapeManifest], sha256: str) -> TapePlacement:
     """The location for content with that SHA-256, given the manifests in the tape's folder of that day.
 
-    If the latest version has the same content, it stays the latest; otherwise the content becomes the next version and
-    supersedes the latest. Raises TapeError when the folder belongs to a tape whose name is spelled differently.
+    If the latest version has the same content, it stays the latest. Otherwise the content becomes the next version and
+    supersedes the latest.
+
+    Raises:
+        TapeError: The folder belongs to a tape whose name is spelled differently.
     """
     folder = tape_folder(spec, business_date)
     versions = sorted(existing, key=lambda tape: tape.version)

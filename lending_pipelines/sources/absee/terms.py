@@ -84,8 +84,10 @@ def loan_rows(loans: Iterable[TapeLoan]) -> Iterator[dict]:
 
 
 def installments(loans: Iterable[TapeLoan]) -> Iterator[dict]:
-    """Version 1 of every loan's schedule. TapeError if a payment does not cover the interest, because the loan never
-    ends.
+    """Version 1 of every loan's schedule.
+
+    Raises:
+        TapeError: A payment does not cover the interest, so the loan never ends.
     """
     for loan in loans:
         opening, due_on, number = loan.balance, loan.cut_off, 0

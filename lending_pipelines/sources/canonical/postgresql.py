@@ -25,7 +25,8 @@ class ReadFailed(Exception):
 def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[Values]]:
     """The SELECT's columns in batches, read by a separate read-only connection that uses an exported snapshot.
 
-    ReadFailed if not every row could be read.
+    Raises:
+        ReadFailed: Not every row could be read.
     """
     from adbc_driver_postgresql import dbapi
 
