@@ -84,7 +84,8 @@ def _meaning(column: Column) -> str:
     values = ""
     if column.values and not column.of_buckets:
         values = f"one of {', '.join(column.values)}"
-    parts = (column.description, values, _sign(column), "between 0 and 1" * column.share, "personal" * column.personal)
+    within = "" if column.most is None else f"between 0 and {column.most}"
+    parts = (column.description, values, _sign(column), within, "personal" * column.personal)
     return "; ".join(part for part in parts if part)
 
 

@@ -5,6 +5,8 @@ that are not conventions (locations, engines, dates) are in settings.py.
 """
 
 import tomllib
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +48,18 @@ class Conventions(BaseModel):
         description="Whether journal lines may have a negative debit or credit that corrects an earlier line on the"
         " same side (red storno).",
     )
+    health_window_days: int = Field(
+        30, ge=1, description="Length in days of the window of collection, growth, new and churned clients."
+    )
+    default_days: int = Field(90, ge=1, description="Days past due from which an active loan counts as defaulted.")
+    health_weights: tuple[int, ...] = Field(
+        (40, 30, 20, 10),
+        description="Weights of collection, default, growth and yield in the health score, in percent; they add up to"
+        " 100.",
+    )
+    health_thresholds: tuple[float, ...] = Field(
+        (50, 70, 80), description="The health scores at which Warning, Good and Excellent begin; below is Critical."
+    )
     timezone: str = Field(
         "UTC", description="IANA time zone in which a business date ends. Set it by LENDING_TIMEZONE, not in the file."
     )
@@ -57,6 +71,27 @@ class Conventions(BaseModel):
             raise ValueError("bucket edges must start at 1 and increase, for example [1, 30, 60, 90, 120]")
         return edges
 
+    @field_validator("health_weights")
+    @classmethod
+    def _four_that_add_up(cls, weights: tuple[int, ...]) -> tuple[int, ...]:
+        if len(weights) != 4 or min(weights) < 0 or sum(weights) != 100:
+            raise ValueError(
+                f"write four whole percentages from 0 that add up to 100, for collection, default, growth and yield,"
+                f" for example [40, 30, 20, 10]; found {_written(weights)}, which add up to {sum(weights)}"
+            )
+        return weights
+
+    @field_validator("health_thresholds")
+    @classmethod
+    def _three_that_rise(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+        rising = all(low < high for low, high in pairwise(thresholds))
+        if len(thresholds) != 3 or not rising or thresholds[0] <= 0 or thresholds[-1] > 100:
+            raise ValueError(
+                "write three increasing scores above 0 and up to 100, where Warning, Good and Excellent begin, for"
+                f" example [50, 70, 80]; found {_written(thresholds)}"
+            )
+        return thresholds
+
     @property
     def buckets(self) -> tuple[str, ...]:
         """Bucket labels in order of days past due: `current`, `1-29`, …, `120+`."""
@@ -66,6 +101,14 @@ class Conventions(BaseModel):
     def stamp(self) -> dict[str, str]:
         """The settings as text by name, for covers, manifests and metadata."""
         return {name: _written(value) for name, value in self}
+
+    @classmethod
+    def recorded(cls, stamp: Mapping[str, str]) -> dict[str, str]:
+        """A stamp that an earlier version recorded, with the settings that the version did not have at their defaults.
+
+        The default of a new setting keeps what was computed before.
+        """
+        return {**cls().stamp(), **stamp}
 
     def overridden(self, text: str) -> "Conventions":
         """A copy with some settings replaced, written like `par_operator=>; bucket_edges=1,30,60`.
@@ -103,7 +146,9 @@ class Conventions(BaseModel):
 def _written(value: object) -> str:
     """The value as in a conventions file, without quotes and brackets."""
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_written, value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

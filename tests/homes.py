@@ -32,6 +32,7 @@ DAILY_TABLES = (
     "aging_buckets",
     "aging_transitions",
     "portfolio_snapshots",
+    "manager_snapshots",
     "trial_balance",
     "ledger_tieouts",
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lending_pipelines.tables import DERIVED, OPTIONAL, Column, Table
+from lending_pipelines.tables import DERIVED, Column, Table
 from lending_pipelines.tables.derived import SCOPES
 from lending_pipelines.tables.schema import MONEY, RATE
 
@@ -69,8 +69,6 @@ def _kind(column: Column) -> Kind | None:
 
 
 METRICS: dict[str, Metric] = {
-    f"{metric.table}.{metric.column}": metric
-    for table in (*DERIVED.values(), *OPTIONAL.values())
-    for metric in _metrics(table)
+    f"{metric.table}.{metric.column}": metric for table in DERIVED.values() for metric in _metrics(table)
 }
 """Every number that a rule can watch, by its table.column."""

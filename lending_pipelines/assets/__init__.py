@@ -11,6 +11,7 @@ from lending_pipelines.assets.daily import (
     aging_transitions,
     ledger_tieouts,
     loan_positions,
+    manager_snapshots,
     portfolio_snapshots,
     trial_balance,
 )
@@ -26,6 +27,7 @@ _MADE_BY_CLOSE = (
     aging_buckets,
     aging_transitions,
     portfolio_snapshots,
+    manager_snapshots,
     trial_balance,
     ledger_tieouts,
     loan_tapes,

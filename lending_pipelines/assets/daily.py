@@ -6,7 +6,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from lending_pipelines.assets.describe import daily
-from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
+from lending_pipelines.metrics import delinquency, ledger, managers, portfolios, positions
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.resources.lake import DAYS_BEFORE
@@ -51,6 +51,17 @@ def portfolio_snapshots(
 ) -> ir.Table:
     first, last = first_and_last(context.partition_key_range)
     return portfolios.portfolio_snapshots(loan_positions, tables.__getitem__, first, last, conventions.get())
+
+
+@dg.asset(**daily("manager_snapshots", "portfolios", "team:risk"), ins=_inputs(managers.SOURCES))
+def manager_snapshots(
+    context: dg.AssetExecutionContext,
+    conventions: ConventionsResource,
+    loan_positions: ir.Table,
+    **tables: ir.Table,
+) -> ir.Table:
+    first, last = first_and_last(context.partition_key_range)
+    return managers.manager_snapshots(loan_positions, tables.__getitem__, first, last, conventions.get())
 
 
 @dg.asset(**daily("trial_balance", "ledger", "team:finance"))

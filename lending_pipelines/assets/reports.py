@@ -34,7 +34,6 @@ from lending_pipelines.resources import (
     passed_checks,
     recomputed,
 )
-from lending_pipelines.tables import OPTIONAL
 
 PREVIEW_ROWS = 10
 
@@ -73,7 +72,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
     @dg.asset(
         key=asset_key(generator.report_type),
         description=generator.description,
-        deps=[dg.AssetKey(name) for name in generator.reads if name not in OPTIONAL],
+        deps=[dg.AssetKey(name) for name in generator.reads],
         group_name="reports",
         owners=["team:finance"],
         kinds={"csv", "excel", "pdf"},

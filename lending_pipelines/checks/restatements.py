@@ -103,8 +103,10 @@ def _other_conventions(read: Read, days: Sequence[date], conventions: Convention
     other = closed.filter(closed.business_date.isin(days), closed.conventions != json.dumps(now, sort_keys=True))
     days_by_text: dict[str, set[date]] = {}
     for row in other.select("business_date", "conventions").distinct().to_pyarrow().to_pylist():
-        stamped = json.loads(row["conventions"])
+        stamped = Conventions.recorded(json.loads(row["conventions"]))
         changed = sorted(name for name in now.keys() | stamped.keys() if now.get(name) != stamped.get(name))
+        if not changed:
+            continue
         text = ", ".join(f"{name} {stamped.get(name, 'not set')}, now {now.get(name, 'not set')}" for name in changed)
         days_by_text.setdefault(text, set()).add(row["business_date"])
     return [(text, sorted(since)) for text, since in sorted(days_by_text.items())]

@@ -21,7 +21,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.expectations import messages as gx
 from lending_pipelines.expectations.messages import Expectation, Suite, Verdict
 from lending_pipelines.tables import DERIVED, TABLES, Table
-from lending_pipelines.tables.rules import ColumnRule, NotNegative, OneOf, Required, Share, column_rules
+from lending_pipelines.tables.rules import ColumnRule, NotNegative, OneOf, Required, Within, column_rules
 
 SUITE = "great_expectations"
 """The name of the check of every table's suite."""
@@ -141,8 +141,8 @@ def _expectation(rule: ColumnRule) -> Expectation:
             return Expectation("ExpectColumnValuesToNotBeNull", about)
         case OneOf(values=values):
             return Expectation("ExpectColumnValuesToBeInSet", about | {"value_set": list(values)})
-        case Share(highest=highest):
-            return Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0, "max_value": highest})
+        case Within():
+            return Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0, "max_value": rule.highest})
         case NotNegative(rejected=rejected):
             severity: gx.Severity = "critical" if rejected else "warning"
             return Expectation("ExpectColumnValuesToBeBetween", about | {"min_value": 0}, severity)

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import delinquency, events, returns, scopes
+from lending_pipelines.metrics import delinquency, events, health, returns, scopes
 from lending_pipelines.metrics.as_json import as_json
 from lending_pipelines.metrics.money import ZERO, money, wide
 from lending_pipelines.metrics.ratios import ratio
@@ -22,6 +22,7 @@ MOST_RATE = 1000
 SOURCES = (
     "loans",
     "transactions",
+    "installments",
     "programs",
     "products",
     "branches",
@@ -38,7 +39,7 @@ def portfolio_snapshots(
     positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
 ) -> ir.Table:
     """The table portfolio_snapshots for the days first..last of `positions`; `read` returns each of SOURCES by name."""
-    totals = _totals(positions, conventions)
+    totals = _totals(health.with_history(positions, read, first, last, conventions), conventions)
     residuals = totals.select(*_KEYS, residual=money(wide(totals.total_balance) + totals.interest_receivable))
     irrs = returns.irr_by_day(_flow_changes(read, first, last), residuals)
     rows = totals.left_join(irrs, _KEYS, rname="{name}_irr").left_join(_names(read), ["scope", "scope_id"])
@@ -85,10 +86,10 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         inside = active & (positions.bucket == bucket)
         sums[f"count_{number}"] = inside.cast("int64")
         sums[f"balance_{number}"] = inside.ifelse(outstanding, ZERO)
-    as_they_are = ("interest_receivable", "past_due_amount", "total_collected", "recovered")
+    as_they_are = ("interest_receivable", "past_due_amount", "total_collected", "recovered", *health.MEASURES)
     rows = positions.mutate(**sums)
     rows = scopes.roll_up(rows, ["business_date"], [*sums, *as_they_are])
-    return rows.mutate(
+    return health.scored(rows, "total_balance", conventions).mutate(
         weighted_avg_rate=weighted_rate(rows.rate_weight, rows.total_balance),
         bucket_breakdown=_breakdown(rows, conventions),
         **{f"par_{days}": ratio(rows[f"late_{days}"], rows.total_balance) for days in PAR_DAYS},

@@ -223,14 +223,17 @@ def _earned_at(
         "charged_off_on",
         earned_before_charge_off=ibis.cases(
             (rows.principal_disbursed <= 0, ZERO),
-            (_closed(rows), interest_settled(rows)),
+            (is_closed(rows), interest_settled(rows)),
             else_=ibis.coalesce(rows.earned, ZERO),
         ),
     )
 
 
-def _closed(rows: ir.Table) -> ir.BooleanColumn:
-    """Whether a loan is repaid and has settled the amount due by then. The loan is not charged off."""
+def is_closed(rows: ir.Table) -> ir.BooleanColumn:
+    """Whether a loan is repaid and has settled the amount due by then. The loan is not charged off.
+
+    The rows have the AMOUNTS of events.py, and due_when_repaid.
+    """
     settled = ibis.greatest(_settled(rows), ZERO)
     return (principal_outstanding(rows) <= 0) & (ibis.coalesce(rows.due_when_repaid, ZERO) <= settled)
 
@@ -284,7 +287,7 @@ def _spans(
         status=ibis.cases(
             (rows.principal_disbursed <= 0, "pending"),
             (rows.charged_off_on.notnull(), "charged_off"),
-            (_closed(rows), "closed"),
+            (is_closed(rows), "closed"),
             else_="active",
         ),
     )

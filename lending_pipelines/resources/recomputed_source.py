@@ -10,7 +10,7 @@ from datetime import date, datetime
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
+from lending_pipelines.metrics import delinquency, ledger, managers, portfolios, positions
 from lending_pipelines.resources.report_source import LakeReportSource
 from lending_pipelines.tables import TABLES
 
@@ -89,6 +89,9 @@ class RecomputedSource:
             case "portfolio_snapshots":
                 loan_positions = self.table("loan_positions")
                 return portfolios.portfolio_snapshots(loan_positions, self.table, *days, self._conventions)
+            case "manager_snapshots":
+                loan_positions = self.table("loan_positions")
+                return managers.manager_snapshots(loan_positions, self.table, *days, self._conventions)
             case "trial_balance":
                 lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
                 return self._requested_days(ledger.trial_balance(lines, accounts, *days))

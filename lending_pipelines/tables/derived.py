@@ -4,7 +4,20 @@ Tables that sum amounts have `currency` in their key: amounts of different curre
 mean is in docs/definitions.md; how they are computed is in metrics/.
 """
 
-from lending_pipelines.tables.schema import Table, bucket, count, day, flag, instant, money, rate, ratio, share, text
+from lending_pipelines.tables.schema import (
+    Table,
+    bucket,
+    count,
+    day,
+    flag,
+    instant,
+    money,
+    rate,
+    ratio,
+    score,
+    share,
+    text,
+)
 
 SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vintage")
 """The levels at which loans are summed. `scope_id` is the id within the level, `*` for all."""
@@ -134,6 +147,33 @@ _AGING = (
     ),
 )
 
+HEALTH_RATES = ("collection_rate", "default_rate", "growth_rate", "portfolio_yield")
+"""The rates of which the health score is made, in the order of the convention health_weights."""
+
+HEALTH_SCORES = ("collection_score", "default_score", "growth_score", "yield_score")
+"""The parts of the health score, from 0 to 100, in the same order."""
+
+HEALTH_CATEGORIES = ("Critical", "Warning", "Good", "Excellent")
+
+_HEALTH = (
+    count("defaulted_loans", "charged off, or active and default_days or more past due"),
+    money("due_in_window", "principal + interest that fell due in the window"),
+    money("collected_in_window", "principal + interest collected in the window", sign="any"),
+    money("opening_outstanding", "principal outstanding of the same loans on the day before the window", sign="any"),
+    money("income_in_year", "interest + fees collected in the 365 days ending on the day", sign="any"),
+    ratio("collection_rate", "percent: collected_in_window ÷ due_in_window"),
+    ratio("default_rate", "percent: defaulted loans ÷ loans that are active or charged off"),
+    ratio("growth_rate", "percent, against opening_outstanding"),
+    ratio("portfolio_yield", "percent a year: income_in_year against the average principal outstanding"),
+    score("collection_score", "part of the health score"),
+    score("default_score", "part of the health score"),
+    score("growth_score", "part of the health score"),
+    score("yield_score", "part of the health score"),
+    score("health_score", "the weighted parts"),
+    text("health_category", nullable=True, values=HEALTH_CATEGORIES),
+    text("missing", "the rates that are null and score 0", nullable=True),
+)
+
 _SNAPSHOTS = (
     Table(
         "portfolio_snapshots",
@@ -162,9 +202,39 @@ _SNAPSHOTS = (
             money("total_collected", sign="any"),
             money("charged_off"),
             money("recovered"),
+            *_HEALTH,
         ),
         partition="business_month",
     ),
+)
+
+MANAGER_ROLES = ("loan_officer", "team_leader", "unassigned")
+
+_MANAGERS = Table(
+    "manager_snapshots",
+    "Clients, balances, delinquency and health of every loan officer's loans and every team leader's team.",
+    ("business_date", "manager_id", "currency"),
+    (
+        _DATE,
+        text("manager_id", "staff_id of the loan officer or team leader; unassigned: the loans without an officer"),
+        _CURRENCY,
+        text("role", values=MANAGER_ROLES),
+        text("branch_id", "the branch of the member of staff", nullable=True),
+        count("total_clients", "borrowers"),
+        count("active_clients", "borrowers with an active loan"),
+        count("new_clients", "active clients with no loan disbursed before the window"),
+        count("churned_clients", "clients active on the day before the window and not on the day"),
+        count("active_loans"),
+        count("total_loans", "ever disbursed"),
+        money("total_disbursed"),
+        money("total_outstanding", sign="any"),
+        money("total_collected", sign="any"),
+        ratio("par_30"),
+        ratio("par_60"),
+        ratio("par_90"),
+        *_HEALTH,
+    ),
+    partition="business_month",
 )
 
 _LEDGER = (
@@ -204,7 +274,7 @@ _LEDGER = (
 )
 
 DERIVED: dict[str, Table] = {
-    table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, *_LEDGER)
+    table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, _MANAGERS, *_LEDGER)
 }
 """The derived tables by name."""
 
@@ -227,39 +297,3 @@ _CLOSED_DAYS = Table(
 
 RECORDS: dict[str, Table] = {_CLOSED_DAYS.name: _CLOSED_DAYS}
 """Tables in which the lake records its own writes, by name. They have no rows before the first close."""
-
-_MANAGERS = Table(
-    "manager_snapshots",
-    "Clients, balances and health of each loan officer's loans and each team leader's team, on every day.",
-    ("business_date", "manager_id", "currency"),
-    (
-        _DATE,
-        text("manager_id", "staff_id of the loan officer or team leader"),
-        _CURRENCY,
-        text("role"),
-        text("branch_id", nullable=True),
-        count("total_clients", "distinct borrowers with a loan ever disbursed"),
-        count("active_clients", "distinct borrowers with an active loan"),
-        count("new_clients", "active clients with no loan disbursed before the window"),
-        count("churned_clients", "clients active on the day before the window but not on the day"),
-        count("active_loans"),
-        count("total_loans", "ever disbursed"),
-        money("total_disbursed"),
-        money("total_outstanding"),
-        money("total_collected"),
-        ratio("par_30"),
-        ratio("par_60"),
-        ratio("par_90"),
-        ratio("default_rate", "percent of loans that are active or charged off"),
-        ratio("collection_rate", "percent collected of the amounts due in the window"),
-        ratio("portfolio_yield", "percent a year of the average principal outstanding"),
-        ratio("growth_rate", "percent, against the day before the window"),
-        ratio("health_score", "0 to 100"),
-        text("health_category", "Critical, Warning, Good or Excellent", nullable=True),
-        text("missing", "the parts of the score that are null", nullable=True),
-    ),
-    partition="business_month",
-)
-
-OPTIONAL: dict[str, Table] = {_MANAGERS.name: _MANAGERS}
-"""Daily tables by name that the close does not make. Reports print them when they exist, and "no data" otherwise."""

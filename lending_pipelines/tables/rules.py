@@ -81,14 +81,23 @@ class NotNegative:
 
 
 @dataclass(frozen=True)
-class Share:
-    """The ratio is between 0 and 1."""
+class Within:
+    """The ratio is between 0 and `most`."""
 
     column: str
+    most: int
     rejected: ClassVar[bool] = True
     on_nulls: ClassVar[bool] = False
-    problem: ClassVar[str] = "are not between 0 and 1"
-    highest: ClassVar[float] = 1 + _ROUNDING
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with a row."""
+        return f"are not between 0 and {self.most}"
+
+    @property
+    def highest(self) -> float:
+        """The highest value that a float may have."""
+        return self.most + _ROUNDING
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
         """True for the rows that break the rule; null for a null column."""
@@ -113,7 +122,7 @@ class RowRule:
         return self.condition(rows)
 
 
-ColumnRule = Required | OneOf | NotNegative | Share
+ColumnRule = Required | OneOf | NotNegative | Within
 Rule = ColumnRule | RowRule
 
 ROW_RULES: dict[str, tuple[RowRule, ...]] = {
@@ -162,8 +171,8 @@ def column_rules(table: Table, *, buckets: tuple[str, ...], negative_journal_lin
             yield Required(column.name)
         if values := ((*buckets, *column.values) if column.of_buckets else column.values):
             yield OneOf(column.name, values)
-        if column.share:
-            yield Share(column.name)
+        if column.most is not None:
+            yield Within(column.name, column.most)
         if column.sign == "not negative" or (column.sign == "by convention" and not negative_journal_lines):
             yield _not_negative(table, column)
 

@@ -24,7 +24,7 @@ Load = Literal["append", "merge", "replace"]
 class Column:
     """One column: its Ibis type, its meaning and unit, whether it may be null, and its allowed values if fixed.
 
-    `of_buckets`: the delinquency buckets of the conventions are allowed too. `share`: the value is between 0 and 1.
+    `of_buckets`: the delinquency buckets of the conventions are allowed too. `most`: the value is between 0 and this.
     `personal`: the column identifies a borrower or a member of staff, describes one person, or is free text that may
     name someone. Tapes and reports include it only with allow_pii. The staff ids of managers and collectors are not
     personal, because reports on their work are about them.
@@ -38,7 +38,7 @@ class Column:
     personal: bool = False
     sign: Sign = "any"
     of_buckets: bool = False
-    share: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,12 @@ def ratio(name: str, description: str = "", *, nullable: bool = True) -> Column:
 
 def share(name: str, description: str = "") -> Column:
     """A ratio between 0 and 1, as a double; null where it is not defined."""
-    return Column(name, "float64", description, nullable=True, share=True)
+    return Column(name, "float64", description, nullable=True, most=1)
+
+
+def score(name: str, description: str = "") -> Column:
+    """A number of points between 0 and 100, as a double."""
+    return Column(name, "float64", description, nullable=True, most=100)
 
 
 def count(name: str, description: str = "", *, nullable: bool = False, personal: bool = False) -> Column:

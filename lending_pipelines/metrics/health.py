@@ -1,0 +1,226 @@
+"""Health: how the loans of a manager, a branch or another scope collect, default, grow and earn, and the score of it.
+
+`with_history` adds what the health of a loan needs of the past to positions; its MEASURES are summed over the loans,
+and `scored` computes rates and score from the sums. The past is computed from transactions and schedules, so that it
+does not depend on which earlier days are closed. Whose loans are summed is decided in managers.py and portfolios.py.
+"""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import reduce
+from operator import add
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import charge_offs, events, schedules
+from lending_pipelines.metrics.growth import growth
+from lending_pipelines.metrics.money import money, wide
+from lending_pipelines.metrics.ratios import YEAR, ratio
+from lending_pipelines.metrics.timeline import MAX_DATE, as_date
+from lending_pipelines.tables.derived import HEALTH_CATEGORIES, HEALTH_RATES, HEALTH_SCORES
+
+SOURCES = ("transactions", "installments")
+"""The tables that the past is computed from."""
+
+MEASURES = (
+    "counted_loans",
+    "defaulted_loans",
+    "due_in_window",
+    "collected_in_window",
+    "opening_outstanding",
+    "income_in_year",
+    "balance_days",
+)
+"""What is summed over loans: loans that are active or charged off, those in default, the amounts of the past, and the
+principal outstanding at the end of each day of the year, added up."""
+
+_ZERO = ibis.literal(0, "decimal(38, 2)")
+_AMOUNTS = ("due", "collected", "opening", "income", "slope", "base")
+
+
+def with_history(
+    positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
+) -> ir.Table:
+    """The positions of the days first..last with MEASURES; `read` returns each of SOURCES by name."""
+    window = conventions.health_window_days
+    transactions = read("transactions")
+    signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
+    changes = _changes(signed, first - timedelta(days=max(window, YEAR)))
+    due = _due(read("installments"), changes, first, last, window)
+    level = _level(changes, due, first, last, window).rename(level_loan_id="loan_id")
+    rows = positions.left_join(
+        level,
+        [
+            positions.loan_id == level.level_loan_id,
+            level.on <= positions.business_date,
+            positions.business_date < level.until,
+        ],
+    )
+    active = rows.status == "active"
+    balance_days = rows.slope * rows.business_date.delta(ibis.literal(first), unit="day") + rows.base
+    return rows.select(
+        *positions.columns,
+        counted_loans=rows.status.isin(("active", "charged_off")).cast("int64"),
+        defaulted_loans=(
+            (rows.status == "charged_off") | (active & (rows.days_past_due >= conventions.default_days))
+        ).cast("int64"),
+        due_in_window=money(ibis.coalesce(rows.due, _ZERO)),
+        collected_in_window=money(ibis.coalesce(rows.collected, _ZERO)),
+        opening_outstanding=money(ibis.coalesce(rows.opening, _ZERO)),
+        income_in_year=money(ibis.coalesce(rows.income, _ZERO)),
+        balance_days=ibis.coalesce(wide(balance_days), _ZERO),
+    )
+
+
+def scored(sums: ir.Table, outstanding: str, conventions: Conventions) -> ir.Table:
+    """The rows with the rates, scores, category and missing rates of docs/definitions.md.
+
+    Args:
+        sums: Rows with the sums of MEASURES over some loans.
+        outstanding: The column with their principal outstanding.
+        conventions: The conventions of the run.
+    """
+    earning = (sums.balance_days > 0).ifelse(sums.balance_days, ibis.null("decimal(38, 2)"))
+    rows = sums.mutate(
+        collection_rate=ratio(wide(sums.collected_in_window) * 100, sums.due_in_window),
+        default_rate=ratio(sums.defaulted_loans * 100, sums.counted_loans),
+        growth_rate=growth(wide(sums[outstanding]) * 100, wide(sums.opening_outstanding) * 100) * 100,
+        portfolio_yield=ratio(wide(sums.income_in_year) * 100 * YEAR, earning),
+    )
+    rows = rows.mutate(
+        collection_score=_score(rows.collection_rate),
+        default_score=_score(100 - 10 * rows.default_rate),
+        growth_score=_score(rows.growth_rate + 50, unknown=50),
+        yield_score=_score(5 * rows.portfolio_yield),
+    )
+    weighted = (rows[part] * weight for part, weight in zip(HEALTH_SCORES, conventions.health_weights, strict=True))
+    # Through a decimal, so that a score that is exactly at a threshold is not below it by a rounding error.
+    rows = rows.mutate(health_score=(reduce(add, weighted) / 100).cast("decimal(18, 8)").cast("float64"))
+    below = zip(conventions.health_thresholds, HEALTH_CATEGORIES, strict=False)
+    null_rates = (rows[name].isnull().ifelse(f", {name}", "") for name in HEALTH_RATES if name != "growth_rate")
+    return rows.mutate(
+        health_category=ibis.cases(
+            *((rows.health_score < threshold, category) for threshold, category in below), else_=HEALTH_CATEGORIES[-1]
+        ),
+        missing=reduce(add, null_rates).substr(2).nullif(""),
+    )
+
+
+def _score(points: ir.FloatingValue, unknown: float = 0) -> ir.FloatingValue:
+    """The points within 0..100; `unknown` where there are none."""
+    return ibis.least(ibis.greatest(points.fill_null(unknown), 0.0), 100.0)
+
+
+def _changes(signed: ir.Table, since: date) -> ir.Table:
+    """What each day changed: loan_id, on, principal, collected, income; the days up to `since` are one."""
+    names = (*events.PRINCIPAL, "interest_paid", "fees_paid")
+    rows = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(since))).agg(
+        **events.totals(signed, names)
+    )
+    return rows.select(
+        "loan_id",
+        "on",
+        principal=wide(events.principal_outstanding(rows)),
+        collected=wide(rows.principal_paid) + rows.interest_paid,
+        income=wide(rows.interest_paid) + rows.fees_paid,
+    )
+
+
+def _due(installments: ir.Table, changes: ir.Table, first: date, last: date, window: int) -> ir.Table:
+    """Installments that fell due in some window: loan_id, due, on, until (the days on whose windows it counts).
+
+    They are of the schedule in force on the day. An installment after the principal was repaid does not fall due.
+    """
+    opening = first - timedelta(days=window)
+    due = installments.select("loan_id", "version", "due_on", due=wide(installments.principal) + installments.interest)
+    due = due.filter(due.due_on > opening, due.due_on <= last, due.due != 0)
+    versions = schedules.versions(installments, first, last)
+    due = due.inner_join(
+        versions.select("loan_id", "version", "in_force_from", "in_force_until"), ["loan_id", "version"]
+    )
+    owing = _owing(changes, opening).rename(owing_loan_id="loan_id")
+    due = due.semi_join(
+        owing,
+        [due.loan_id == owing.owing_loan_id, owing.owed_from <= due.due_on, owing.owed_until >= due.due_on],
+    )
+    rows = due.select(
+        "loan_id",
+        "due",
+        on=ibis.greatest(due.due_on, due.in_force_from),
+        until=ibis.least(_later(due.due_on, window), due.in_force_until),
+    )
+    return rows.filter(rows.on < rows.until, rows.until > first, rows.on <= last)
+
+
+def _owing(changes: ir.Table, opening: date) -> ir.Table:
+    """The spans with principal outstanding: loan_id, owed_from, owed_until (the day on which it was repaid)."""
+    rows = changes.group_by("loan_id", on=ibis.greatest(changes.on, ibis.literal(opening))).agg(
+        principal=changes.principal.sum()
+    )
+    running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
+    spans = rows.select(
+        "loan_id",
+        owed_from="on",
+        owed=rows.principal.sum().over(running),
+        owed_until=ibis.coalesce(
+            rows.on.lead().over(ibis.window(group_by="loan_id", order_by="on")), ibis.literal(MAX_DATE)
+        ),
+    )
+    return spans.filter(spans.owed > 0).drop("owed")
+
+
+def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: int) -> ir.Table:
+    """The amounts of the past by span of days: loan_id, on, until, _AMOUNTS.
+
+    A change counts from its day on, and is taken out of a window on the day after its end. The principal outstanding,
+    added up over the year ending on a day n days after `first`, is slope × n + base: a change `c` on the day `e` adds
+    c × (n − e + 1) until a year has passed, and c × YEAR from then on.
+    """
+    place = changes.on.delta(ibis.literal(first), unit="day")
+    collected = (changes.on > first - timedelta(days=window)).ifelse(changes.collected, _ZERO)
+    income = (changes.on > first - timedelta(days=YEAR)).ifelse(changes.income, _ZERO)
+    steps = [
+        _step(
+            changes,
+            changes.on,
+            collected=collected,
+            income=income,
+            slope=changes.principal,
+            base=changes.principal * (1 - place),
+        ),
+        _step(changes, _later(changes.on, window), collected=-collected, opening=changes.principal),
+        _step(
+            changes,
+            _later(changes.on, YEAR),
+            income=-income,
+            slope=-changes.principal,
+            base=changes.principal * (place + YEAR - 1),
+        ),
+        _step(due, due.on, due=due.due),
+        _step(due, due.until, due=-due.due),
+    ]
+    rows = ibis.union(*steps)
+    rows = rows.filter(rows.on <= last)
+    rows = rows.group_by("loan_id", on=ibis.greatest(rows.on, ibis.literal(first))).agg(
+        **{name: wide(rows[name].sum()) for name in _AMOUNTS}
+    )
+    if first == last:
+        return rows.mutate(until=ibis.literal(last + timedelta(days=1)))
+    order = ibis.window(group_by="loan_id", order_by="on")
+    running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
+    return rows.select(
+        "loan_id",
+        "on",
+        until=ibis.coalesce(rows.on.lead().over(order), ibis.literal(last + timedelta(days=1))),
+        **{name: wide(rows[name].sum().over(running)) for name in _AMOUNTS},
+    )
+
+
+def _step(rows: ir.Table, on: ir.DateColumn, **amounts: ir.DecimalColumn) -> ir.Table:
+    return rows.select("loan_id", on=on, **{name: wide(amounts.get(name, _ZERO)) for name in _AMOUNTS})
+
+
+def _later(on: ir.DateColumn, days: int) -> ir.DateColumn:
+    return as_date(on + ibis.interval(days=days))

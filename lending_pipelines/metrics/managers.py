@@ -1,0 +1,150 @@
+"""manager_snapshots: clients, balances, delinquency and health of loan officers and team leaders on every day.
+
+A loan counts for its officer of the day and for the officer's team leader. The health score is defined in health.py.
+"""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import charge_offs, delinquency, events, health, schedules, spells
+from lending_pipelines.metrics.money import ZERO, as_count, money
+from lending_pipelines.metrics.portfolios import PAR_DAYS
+from lending_pipelines.metrics.positions import is_closed
+from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.metrics.timeline import as_date
+
+SOURCES = (*health.SOURCES, "staff")
+"""The tables that manager_snapshots needs in addition to loan_positions."""
+
+UNASSIGNED = "unassigned"
+"""The manager_id and role of the loans without an officer."""
+
+_KEYS = ("business_date", "manager_id", "currency")
+
+
+def manager_snapshots(
+    positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
+) -> ir.Table:
+    """The table manager_snapshots for the days first..last of `positions`; `read` returns each of SOURCES by name."""
+    rows = health.with_history(positions, read, first, last, conventions)
+    rows = rows.mutate(officer_id=rows.officer_id.fill_null(UNASSIGNED))
+    staff = read("staff")
+    totals = _totals(rows, staff, conventions)
+    owed_interest = _owed_interest(rows, read, first, last, conventions.health_window_days)
+    clients = _clients(rows, owed_interest, staff, conventions.health_window_days)
+    snapshots = totals.inner_join(clients, _KEYS)
+    snapshots = snapshots.mutate(
+        **{f"par_{days}": ratio(snapshots[f"late_{days}"], snapshots.total_outstanding) for days in PAR_DAYS}
+    )
+    return _described(health.scored(snapshots, "total_outstanding", conventions), staff)
+
+
+def with_leaders(rows: ir.Table, staff: ir.Table) -> ir.Table:
+    """The rows by `manager_id`: once for the `officer_id`, and once for the officer's team leader if there is one."""
+    led = _led(staff).rename(member_id="officer_id")
+    own = rows.mutate(manager_id=rows.officer_id)
+    return ibis.union(own, rows.inner_join(led, rows.officer_id == led.member_id).select(*own.columns))
+
+
+def _led(staff: ir.Table) -> ir.Table:
+    """Who is led by whom: officer_id, manager_id. Nobody leads themselves: their loans are theirs already."""
+    led = staff.filter(staff.team_leader_id != staff.staff_id)
+    return led.select(officer_id="staff_id", manager_id="team_leader_id")
+
+
+def _totals(rows: ir.Table, staff: ir.Table, conventions: Conventions) -> ir.Table:
+    """The sums over loans."""
+    outstanding = rows.principal_outstanding
+    rows = rows.mutate(
+        active_loans=(rows.status == "active").cast("int64"),
+        total_loans=ibis.literal(1, "int64"),
+        total_disbursed=rows.principal_disbursed,
+        total_outstanding=outstanding,
+        **{
+            f"late_{days}": delinquency.late(rows.days_past_due, days, conventions).ifelse(outstanding, ZERO)
+            for days in PAR_DAYS
+        },
+    )
+    counts = ("active_loans", "total_loans", "counted_loans", "defaulted_loans")
+    amounts = ("total_disbursed", "total_outstanding", "total_collected", *(f"late_{days}" for days in PAR_DAYS))
+    amounts += ("due_in_window", "collected_in_window", "opening_outstanding", "income_in_year")
+
+    def sums(table: ir.Table) -> dict[str, ir.Scalar]:
+        return {
+            **{name: as_count(table[name].sum()) for name in counts},
+            **{name: money(table[name].sum()) for name in amounts},
+            "balance_days": table.balance_days.sum(),
+        }
+
+    by_officer = rows.group_by("business_date", "officer_id", "currency").agg(**sums(rows))
+    by_manager = with_leaders(by_officer, staff)
+    return by_manager.group_by(*_KEYS).agg(**sums(by_manager))
+
+
+def _clients(rows: ir.Table, owed_interest: ir.Table, staff: ir.Table, window: int) -> ir.Table:
+    """The borrowers of each manager: total, active, new and churned. A team's borrower counts once for its leader."""
+    owed_interest = owed_interest.mutate(owed_interest=ibis.literal(True))
+    rows = rows.left_join(owed_interest, ["loan_id", "business_date"], rname="{name}_owing")
+    keys = ("business_date", "officer_id", "currency", "borrower_id")
+    loans = rows.group_by(*keys).agg(
+        active=(rows.status == "active").any(),
+        was_active=((rows.opening_outstanding > 0) | rows.owed_interest.fill_null(False)).any(),
+        since=rows.disbursed_on.min(),
+    )
+    loans = with_leaders(loans, staff)
+    clients = loans.group_by(*_KEYS, "borrower_id").agg(
+        active=loans.active.any(), was_active=loans.was_active.any(), since=loans.since.min()
+    )
+    before = as_date(clients.business_date - ibis.interval(days=window))
+
+    def number(holds: ir.BooleanColumn) -> ir.IntegerScalar:
+        return as_count(holds.cast("int64").sum())
+
+    return clients.group_by(*_KEYS).agg(
+        total_clients=clients.count(),
+        active_clients=number(clients.active),
+        new_clients=number(clients.active & (clients.since > before)),
+        churned_clients=number(clients.was_active & ~clients.active),
+    )
+
+
+def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, window: int) -> ir.Table:
+    """The closed loans that were active on the day before the window without principal: business_date, loan_id.
+
+    They had repaid the principal and settled the interest in the window, so few loans are followed.
+    """
+    opening = first - timedelta(days=window)
+    paid = read("transactions").filter(lambda row: (row.effective_on > opening) & (row.effective_on <= last))
+    closed = rows.filter(rows.status == "closed", rows.opening_outstanding <= 0).semi_join(paid, "loan_id")
+    moments = closed.select("loan_id", at=as_date(closed.business_date - ibis.interval(days=window)))
+    transactions = read("transactions").semi_join(moments, "loan_id")
+    installments = read("installments").semi_join(moments, "loan_id")
+    signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
+    standing = spells.at(spells.spells(signed, last), moments)
+    versions = schedules.versions(installments, opening, last)
+    in_force = standing.inner_join(versions, "loan_id")
+    in_force = in_force.filter(in_force.in_force_from <= in_force["at"], in_force["at"] < in_force.in_force_until)
+    due = spells.due_by(standing, versions, installments)
+    due = in_force.inner_join(due, ["loan_id", "version", "repaid_on"]).select("loan_id", "at", "due_when_repaid")
+    before = events.amounts_at(signed, moments).inner_join(due, ["loan_id", "at"])
+    owing = before.filter(before.principal_disbursed > 0, before.principal_charged_off <= 0, ~is_closed(before))
+    return owing.select("loan_id", business_date=as_date(owing["at"] + ibis.interval(days=window)))
+
+
+def _described(rows: ir.Table, staff: ir.Table) -> ir.Table:
+    """The rows with role and branch of the manager; staff that the servicing system does not know are loan officers."""
+    leaders = _led(staff).select(leader_id="manager_id").distinct()
+    known = staff.select("staff_id", "branch_id", leads=staff.role == "team_leader")
+    rows = rows.left_join(known, rows.manager_id == known.staff_id)
+    rows = rows.left_join(leaders, rows.manager_id == leaders.leader_id)
+    return rows.mutate(
+        role=ibis.cases(
+            (rows.manager_id == UNASSIGNED, UNASSIGNED),
+            (rows.leads.fill_null(False) | rows.leader_id.notnull(), "team_leader"),
+            else_="loan_officer",
+        )
+    )
