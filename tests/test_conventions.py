@@ -22,6 +22,10 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         "non_accrual_days": "90",
         "recovery_dating": "receipt",
         "negative_journal_lines": "false",
+        "health_window_days": "30",
+        "default_days": "90",
+        "health_weights": "40, 30, 20, 10",
+        "health_thresholds": "50, 70, 80",
         "timezone": "UTC",
     }
 
@@ -33,6 +37,14 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         (b"bucket_edges = [30, 60]", "bucket edges must start at 1 and increase"),
         (b"bucket_edges = [1, 60, 30]", "bucket edges must start at 1 and increase"),
         (b"non_accrual_days = 0", "non_accrual_days: "),
+        (b"health_window_days = 0", "health_window_days: "),
+        (b"default_days = 0", "default_days: "),
+        (b"health_weights = [40, 30, 20]", "write four whole percentages from 0 that add up to 100"),
+        (b"health_weights = [40, 30, 20, 11]", "found 40, 30, 20, 11, which add up to 101"),
+        (b"health_weights = [140, -40, 0, 0]", "write four whole percentages from 0 that add up to 100"),
+        (b"health_thresholds = [50, 50, 80]", "write three increasing scores above 0 and up to 100"),
+        (b"health_thresholds = [0, 70, 80]", "write three increasing scores above 0 and up to 100"),
+        (b"health_thresholds = [50, 70, 101]", "found 50, 70, 101"),
         (b"grace_days = 5", "grace_days: "),
         (b"timezone = 'Asia/Singapore'", "timezone: remove it and set LENDING_TIMEZONE instead"),
         (b"par_operator = ", "cannot be read: "),
@@ -69,3 +81,9 @@ def test_settings_are_overridden_by_text():
 def test_a_wrong_override_is_refused(text, problem):
     with pytest.raises(LendingError, match=problem):
         Conventions().overridden(text)
+
+
+def test_a_record_of_an_earlier_version_has_the_defaults_of_later_settings():
+    recorded = Conventions.recorded({"par_operator": ">"})
+
+    assert recorded == Conventions(par_operator=">").stamp()

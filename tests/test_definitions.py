@@ -41,7 +41,7 @@ GROUPS = {
     "assignments": ["loan_ownership", "portfolio_assignments", "portfolio_membership"],
     "positions": ["loan_positions"],
     "delinquency": ["aging_buckets", "aging_transitions"],
-    "portfolios": ["portfolio_snapshots"],
+    "portfolios": ["manager_snapshots", "portfolio_snapshots"],
     "ledger": ["ledger_tieouts", "trial_balance"],
     "tapes": ["loan_tapes"],
     "close": ["close_summary"],
@@ -62,6 +62,7 @@ BLOCKING = {
     "aging_buckets": ["aging_equals_positions"],
     "aging_transitions": ["transition_rates_add_up", "transitions_open_with_positions"],
     "portfolio_snapshots": ["snapshots_equal_positions"],
+    "manager_snapshots": ["managers_equal_positions", "managers_add_up"],
     "trial_balance": ["balances_add_up", "ledger_balanced"],
     "ledger_tieouts": ["principal_is_tied", "tieouts_add_up"],
 }

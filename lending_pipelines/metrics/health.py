@@ -21,7 +21,7 @@ from lending_pipelines.metrics.ratios import YEAR, ratio
 from lending_pipelines.metrics.timeline import MAX_DATE, as_date
 from lending_pipelines.tables.derived import HEALTH_CATEGORIES, HEALTH_RATES, HEALTH_SCORES
 
-SOURCES = ("transactions", "installments")
+SOURCES = ("loans", "transactions", "installments")
 """The tables that the past is computed from."""
 
 MEASURES = (
@@ -47,7 +47,7 @@ def with_history(
     window = conventions.health_window_days
     transactions = read("transactions")
     signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
-    changes = _changes(signed, first - timedelta(days=max(window, YEAR)))
+    changes = _changes(signed, read("loans"), first - timedelta(days=max(window, YEAR)))
     due = _due(read("installments"), changes, first, last, window)
     level = _level(changes, due, first, last, window).rename(level_loan_id="loan_id")
     rows = positions.left_join(
@@ -113,11 +113,15 @@ def _score(points: ir.FloatingValue, unknown: float = 0) -> ir.FloatingValue:
     return ibis.least(ibis.greatest(points.fill_null(unknown), 0.0), 100.0)
 
 
-def _changes(signed: ir.Table, since: date) -> ir.Table:
-    """What each day changed: loan_id, on, principal, collected, income; the days up to `since` are one."""
+def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
+    """What each day changed: loan_id, on, principal, collected, income; the days up to `since` are one.
+
+    As in positions, nothing counts before the loan's disbursed_on.
+    """
     names = (*events.PRINCIPAL, "interest_paid", "fees_paid")
-    rows = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(since))).agg(
-        **events.totals(signed, names)
+    rows = signed.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
+    rows = rows.group_by("loan_id", on=ibis.greatest(rows.on, rows.disbursed_on, ibis.literal(since))).agg(
+        **events.totals(rows, names)
     )
     return rows.select(
         "loan_id",

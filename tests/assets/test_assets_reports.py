@@ -93,9 +93,8 @@ def test_the_csv_of_the_trial_balance_holds_the_lakes_rows_to_the_cent(home):
 
 
 def test_a_report_without_rows_says_why_in_the_register(home):
-    """The sample's close makes no snapshots of managers."""
-    run_report("manager_performance", {}, "json")
-    assert home.requests()[0].report_data == {"no_data": "manager_snapshots has no days: it is not computed"}
+    run_report("manager_performance", {"branch": "nowhere"}, "json")
+    assert home.requests()[0].report_data == {"no_data": f"no such manager has loans on {LAST}"}
 
 
 def test_a_csv_of_several_tables_is_a_zip_of_them(home):

@@ -118,6 +118,7 @@ def whole_world() -> World:
             *(_position_l2(day) for day in DAYS if day >= JAN_31),
         ],
         **_added_up(),
+        **_managers(),
         **_ledger(),
     }
 
@@ -266,6 +267,25 @@ def _added_up() -> World:
             *_scoped("portfolio_snapshots", FEB_2, [_snapshot(past_due="505", delinquent="500")]),
         ],
     }
+
+
+def _managers() -> World:
+    """Neither loan has an officer."""
+    summed = {
+        "total_clients": 1,
+        "active_clients": 1,
+        "active_loans": 2,
+        "total_loans": 2,
+        "total_disbursed": "1500",
+        "total_outstanding": "1400",
+        "total_collected": "110",
+        "par_30": 0.0,
+        "par_60": 0.0,
+        "par_90": 0.0,
+    }
+    keys = {"manager_id": "unassigned", "role": "unassigned", "currency": "USD"}
+    rows = [row("manager_snapshots", business_date=day, **keys, **summed) for day in (JAN_31, FEB_1, FEB_2)]
+    return {"manager_snapshots": rows}
 
 
 def _ledger() -> World:

@@ -9,6 +9,7 @@ import ibis
 import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics.managers import manager_snapshots
 from lending_pipelines.metrics.portfolios import portfolio_snapshots
 from lending_pipelines.metrics.positions import loan_positions
 from lending_pipelines.tables import DERIVED, TABLES
@@ -141,9 +142,16 @@ class Book:
         rows = self.table("portfolio_snapshots", expression)
         return {(str(row["business_date"]), row["scope"], row["scope_id"], row["currency"]): row for row in rows}
 
-    def memo(self, first, last=None):
+    def managers(self, first, last=None, **conventions):
+        """manager_snapshots of the days first..last, as dicts by (day as text, manager_id, currency)."""
+        days, chosen = (day(first), day(last or first)), Conventions(**conventions)
+        expression = manager_snapshots(self.memo(first, last, **conventions), self.read, *days, chosen)
+        rows = self.table("manager_snapshots", expression)
+        return {(str(row["business_date"]), row["manager_id"], row["currency"]): row for row in rows}
+
+    def memo(self, first, last=None, **conventions):
         """Positions of the days first..last, computed once, as a table."""
-        rows = list(self.positions(first, last).values())
+        rows = list(self.positions(first, last, **conventions).values())
         return ibis.memtable(pa.Table.from_pylist(rows, schema=DERIVED["loan_positions"].arrow_schema))
 
     def position(self, on, loan_id="L1", known_at=None, **conventions):

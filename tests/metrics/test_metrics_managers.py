@@ -1,0 +1,437 @@
+"""manager_snapshots and health: a dozen loans of three officers worked by hand, edges, and a plain recomputation."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+
+import ibis
+import pytest
+from book import Book, day, each_day
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from random_books import FIRST, random_book
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import health
+
+ON = "2025-06-30"
+"""The window of 30 days is June; the day before it is 31 May; the year begins on 1 July 2024."""
+
+few = settings(max_examples=3, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
+
+
+def staff(book, staff_id, leader=None, role="loan_officer", branch="BR1"):
+    book.add("staff", staff_id=staff_id, role=role, branch_id=branch, team_leader_id=leader)
+
+
+@pytest.fixture(scope="module")
+def book():
+    """O1 and O2 are the team of T1, who leads himself too and has a loan of his own. O3 has no leader; T2 no team.
+
+    The loans, what fell due in June (due), what was collected in June (in), and the principal outstanding at the end of
+    each day of the year, added up (days):
+
+    O1, borrower A: L1 1,000 from 1 May; 520 due and paid on 10 June. Owes 500. due 520, in 520,
+        days 1,000 x 40 + 500 x 21 = 50,500
+    O1, borrower A: L2 500 from 20 June. days 500 x 11 = 5,500
+    O1, borrower C: L3 1,200 from 1 February, due on 1 March, never paid: 121 days past due.
+        days 1,200 x 150 = 180,000
+    O1, borrower D: L4 300 from 1 January; 306 due and paid on 15 June with a fee of 4. due 306, in 306,
+        days 300 x 165 = 49,500
+    O2, borrower E: M1 400 from 5 June; 200 due and paid on 25 June. due 200, in 200,
+        days 400 x 20 + 200 x 6 = 9,200
+    O2, borrower F: M2 600 from 10 June. days 600 x 21 = 12,600
+    O3, borrower G: N1 10,000 from 1 January 2024, due in December 2025. days 10,000 x 365 = 3,650,000
+    O3, borrower H: N2 1,000 from 1 March, charged off on 15 May, 100 recovered on 10 June; what the schedule asks on
+        1 June is no longer due. days 1,000 x 75 = 75,000
+    O3, borrower J: N3 2,000 from 1 April, of O2 until 14 June; of 1,020 due on 5 June 520 was paid that day: 25 days
+        past due. due 1,020, in 520, days 2,000 x 65 + 1,500 x 26 = 169,000
+    O3, borrower H: N4 800 from 10 January, repaid on 20 May with 10 interest: what the schedule asks on 20 June is not
+        due. days 800 x 130 = 104,000
+    T1, borrower E: P1 100 from 1 June. days 100 x 30 = 3,000
+    nobody, borrower K: Q1 50 from 1 June. days 50 x 30 = 1,500
+    """
+    book = Book()
+    staff(book, "O1", "T1")
+    staff(book, "O2", "T1", branch="BR2")
+    staff(book, "O3", branch="BR3")
+    staff(book, "T1", "T1", role="team_leader")
+    staff(book, "T2", role="team_leader")
+
+    def loan(loan_id, borrower, officer, on, principal, *schedule, **values):
+        book.loan(loan_id, on, principal, schedule, borrower_id=borrower, officer_id=officer, **values)
+
+    loan("L1", "A", "O1", "2025-05-01", "1000", ("2025-06-10", "500", "20"), ("2025-07-10", "500", "10"))
+    book.txn("L1", "repayment", "2025-06-10", "500", "20")
+    loan("L2", "A", "O1", "2025-06-20", "500", ("2025-07-20", "500", "5"))
+    loan("L3", "C", "O1", "2025-02-01", "1200", ("2025-03-01", "1200", "24"))
+    loan("L4", "D", "O1", "2025-01-01", "300", ("2025-06-15", "300", "6"))
+    book.txn("L4", "repayment", "2025-06-15", "300", "6", "4")
+    loan("M1", "E", "O2", "2025-06-05", "400", ("2025-06-25", "200", "0"), ("2025-07-25", "200", "0"))
+    book.txn("M1", "repayment", "2025-06-25", "200")
+    loan("M2", "F", "O2", "2025-06-10", "600", ("2025-07-10", "600", "6"))
+    loan("N1", "G", "O3", "2024-01-01", "10000", ("2025-12-31", "10000", "1000"))
+    loan("N2", "H", "O3", "2025-03-01", "1000", ("2025-06-01", "1000", "10"))
+    book.txn("N2", "charge_off", "2025-05-15", "1000")
+    book.txn("N2", "recovery", "2025-06-10", "100")
+    loan("N3", "J", "O2", "2025-04-01", "2000", ("2025-06-05", "1000", "20"), ("2025-07-05", "1000", "10"))
+    book.txn("N3", "repayment", "2025-06-05", "500", "20")
+    book.add("officer_assignments", loan_id="N3", officer_id="O2", assigned_on=day("2025-04-01"))
+    book.add("officer_assignments", loan_id="N3", officer_id="O3", assigned_on=day("2025-06-15"))
+    loan("N4", "H", "O3", "2025-01-10", "800", ("2025-06-20", "800", "16"))
+    book.txn("N4", "repayment", "2025-05-20", "800", "10")
+    loan("P1", "E", "T1", "2025-06-01", "100", ("2025-08-01", "100", "1"))
+    loan("Q1", "K", None, "2025-06-01", "50", ("2025-12-01", "50", "1"))
+    return book
+
+
+@pytest.fixture(scope="module")
+def on_the_day(book):
+    return {manager: row for (_, manager, _), row in book.managers(ON).items()}
+
+
+def check(row, **expected):
+    """The row has these values: amounts as text, ratios to 12 significant digits."""
+    for name, value in expected.items():
+        if isinstance(value, float):
+            assert row[name] == pytest.approx(value, rel=1e-12), name
+        else:
+            assert (str(row[name]) if isinstance(row[name], Decimal) else row[name]) == value, name
+
+
+def test_who_has_a_row(on_the_day):
+    roles = {manager: (row["role"], row["branch_id"]) for manager, row in on_the_day.items()}
+    assert roles == {
+        "O1": ("loan_officer", "BR1"),
+        "O2": ("loan_officer", "BR2"),
+        "O3": ("loan_officer", "BR3"),
+        "T1": ("team_leader", "BR1"),
+        "unassigned": ("unassigned", None),
+    }
+
+
+def test_an_officer_with_a_default_and_a_lost_client(on_the_day):
+    check(
+        on_the_day["O1"],
+        total_clients=3,
+        active_clients=2,
+        new_clients=0,
+        churned_clients=1,
+        active_loans=3,
+        total_loans=4,
+        total_disbursed="3000.00",
+        total_outstanding="2200.00",
+        total_collected="830.00",
+        par_30=1200 / 2200,
+        par_60=1200 / 2200,
+        par_90=1200 / 2200,
+        # L3, of three active loans and none charged off.
+        defaulted_loans=1,
+        default_rate=100 / 3,
+        due_in_window="826.00",
+        collected_in_window="826.00",
+        collection_rate=100.0,
+        # L1, L3 and L4: 2,500 became 2,200.
+        opening_outstanding="2500.00",
+        growth_rate=-12.0,
+        # 20 + 6 + 4, on 50,500 + 5,500 + 180,000 + 49,500 = 285,500 in days.
+        income_in_year="30.00",
+        portfolio_yield=100 * 365 * 30 / 285_500,
+        collection_score=100.0,
+        default_score=0.0,
+        growth_score=38.0,
+        yield_score=5 * 100 * 365 * 30 / 285_500,
+        # 40 + 0 + 7.6 + 10 % of 19.17688266...
+        health_score=49.51768827,
+        health_category="Critical",
+        missing=None,
+    )
+
+
+def test_a_new_officer_exactly_at_the_threshold_of_excellent(on_the_day):
+    check(
+        on_the_day["O2"],
+        total_clients=2,
+        active_clients=2,
+        new_clients=2,
+        churned_clients=0,
+        total_outstanding="800.00",
+        due_in_window="200.00",
+        collected_in_window="200.00",
+        opening_outstanding="0.00",
+        growth_rate=None,
+        portfolio_yield=0.0,
+        growth_score=50.0,
+        # 40 + 30 + 10 + 0.
+        health_score=80.0,
+        health_category="Excellent",
+        missing=None,
+    )
+
+
+def test_an_officer_with_a_charged_off_an_inherited_and_a_prepaid_loan(on_the_day):
+    check(
+        on_the_day["O3"],
+        total_clients=3,
+        active_clients=2,
+        new_clients=0,
+        churned_clients=0,
+        active_loans=2,
+        total_loans=4,
+        total_disbursed="13800.00",
+        total_outstanding="11500.00",
+        total_collected="1430.00",
+        par_30=0.0,
+        # N2, of two active loans and one charged off.
+        defaulted_loans=1,
+        default_rate=100 / 3,
+        due_in_window="1020.00",
+        collected_in_window="520.00",
+        collection_rate=100 * 520 / 1020,
+        # N1 and all of N3, although O2 had it on 31 May.
+        opening_outstanding="12000.00",
+        growth_rate=-100 / 24,
+        income_in_year="30.00",
+        portfolio_yield=100 * 365 * 30 / 3_998_000,
+        # 20.39215686 + 0 + 20 % of 45.83333333 + 10 % of 1.36943472
+        health_score=29.69576700,
+        health_category="Critical",
+    )
+
+
+def test_a_team_leader_has_the_team_and_his_own_loans_once(on_the_day):
+    check(
+        on_the_day["T1"],
+        # A, C, D, F, and E, who has loans of O2 and of T1.
+        total_clients=5,
+        active_clients=4,
+        new_clients=2,
+        churned_clients=1,
+        active_loans=6,
+        total_loans=7,
+        total_disbursed="4100.00",
+        total_outstanding="3100.00",
+        total_collected="1030.00",
+        due_in_window="1026.00",
+        collected_in_window="1026.00",
+        default_rate=100 / 6,
+        opening_outstanding="2500.00",
+        growth_rate=24.0,
+        # 285,500 + 9,200 + 12,600 + 3,000.
+        portfolio_yield=100 * 365 * 30 / 310_300,
+        # 40 + 0 + 20 % of 74 + 10 % of 17.64421527
+        health_score=56.56442153,
+        health_category="Warning",
+    )
+
+
+def test_loans_without_an_officer_of_which_nothing_fell_due(on_the_day):
+    check(
+        on_the_day["unassigned"],
+        total_loans=1,
+        total_outstanding="50.00",
+        collection_rate=None,
+        collection_score=0.0,
+        # 0 + 30 + 10 + 0.
+        health_score=40.0,
+        health_category="Critical",
+        missing="collection_rate",
+    )
+
+
+def test_the_officer_of_that_day_has_the_loan(book):
+    before = {manager: row for (_, manager, _), row in book.managers("2025-06-14").items()}
+    assert before["O2"]["total_loans"] == 3
+    assert before["O3"]["total_loans"] == 3
+    assert str(before["O2"]["opening_outstanding"]) == "2000.00"
+
+
+def test_the_same_health_for_a_scope(book):
+    row = book.snapshots(ON)[ON, "all", "*", "USD"]
+    check(
+        row,
+        due_in_window="2046.00",
+        collected_in_window="1546.00",
+        opening_outstanding="14500.00",
+        total_balance="14650.00",
+        growth_rate=100 * 150 / 14500,
+        # L3 and N2, of nine active loans and one charged off.
+        default_rate=20.0,
+        income_in_year="60.00",
+        portfolio_yield=100 * 365 * 60 / 4_309_800,
+        collection_rate=100 * 1546 / 2046,
+        # 30.22482893 + 0 + 20 % of 51.03448276 + 10 % of 2.54072115
+        health_score=40.68579760,
+        health_category="Critical",
+    )
+
+
+def test_nobody_has_a_row_in_an_empty_book():
+    assert Book().managers(ON) == {}
+
+
+def test_an_officer_who_left_and_staff_that_nobody_knows_keep_their_loans():
+    book = Book()
+    book.add("staff", staff_id="O1", role="admin", branch_id="BR1", active_to=day("2025-01-01"))
+    book.loan("L1", "2025-06-01", "100", [("2025-12-01", "100", "1")], officer_id="O1")
+    book.loan("L2", "2025-06-01", "200", [("2025-12-01", "200", "1")], officer_id="O7")
+    found = {manager: (row["role"], row["branch_id"]) for (_, manager, _), row in book.managers(ON).items()}
+    assert found == {"O1": ("loan_officer", "BR1"), "O7": ("loan_officer", None)}
+
+
+def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_paid():
+    """The principal was repaid on 20 May; the interest due by then stayed unpaid, so that the loan was active."""
+    book = Book()
+    book.loan("L1", "2025-04-01", "100", [("2025-05-10", "100", "5")])
+    book.txn("L1", "repayment", "2025-05-20", "100")
+    book.txn("L1", "repayment", "2025-06-10", "0", "5")
+    assert [book.position(on)["status"] for on in ("2025-05-31", ON)] == ["active", "closed"]
+    row = book.managers(ON)[ON, "O1", "USD"]
+    check(row, churned_clients=1, active_clients=0, collected_in_window="5.00", due_in_window="0.00")
+
+
+@pytest.mark.parametrize(
+    ("past_due_since", "default_days", "defaulted"), [("2025-04-01", 90, 1), ("2025-04-01", 91, 0)]
+)
+def test_a_loan_is_in_default_from_exactly_default_days_on(past_due_since, default_days, defaulted):
+    """From 1 April to 30 June are 90 days."""
+    book = Book()
+    book.loan("L1", "2025-03-01", "100", [(past_due_since, "100", "0")])
+    assert book.position(ON)["days_past_due"] == 90
+    assert book.managers(ON, default_days=default_days)[ON, "O1", "USD"]["defaulted_loans"] == defaulted
+
+
+def scored(conventions=None, **sums):
+    """Health of sums: of 100 due nothing is collected, nothing is in default, and neither growth nor yield is known."""
+    row = {
+        "counted_loans": 1,
+        "defaulted_loans": 0,
+        "due_in_window": Decimal(100),
+        "collected_in_window": Decimal(0),
+        "opening_outstanding": Decimal(0),
+        "income_in_year": Decimal(0),
+        "balance_days": Decimal(0),
+        "outstanding": Decimal(100),
+    }
+    types = {name: "int64" if name.endswith("loans") else "decimal(18, 2)" for name in row}
+    sums = ibis.memtable([row | sums], schema=types)
+    return health.scored(sums, "outstanding", conventions or Conventions()).to_pyarrow().to_pylist()[0]
+
+
+@pytest.mark.parametrize(
+    ("collected", "score", "category"),
+    [
+        # 30 for no default and 10 for an unknown growth, and 40 % of what is collected.
+        ("24.99", 49.996, "Critical"),
+        ("25", 50.0, "Warning"),
+        ("74.99", 69.996, "Warning"),
+        ("75", 70.0, "Good"),
+        ("99.99", 79.996, "Good"),
+        ("100", 80.0, "Excellent"),
+        ("500", 80.0, "Excellent"),
+        ("-20", 40.0, "Critical"),
+    ],
+)
+def test_categories_begin_exactly_at_their_thresholds(collected, score, category):
+    row = scored(collected_in_window=Decimal(collected))
+    assert (row["health_score"], row["health_category"]) == (score, category)
+
+
+def test_what_is_not_known_scores_nothing_and_is_named():
+    row = scored(counted_loans=0, due_in_window=Decimal(0))
+    assert [row[name] for name in ("collection_rate", "default_rate", "growth_rate", "portfolio_yield")] == [None] * 4
+    assert row["missing"] == "collection_rate, default_rate, portfolio_yield"
+    assert (row["growth_score"], row["health_score"]) == (50.0, 10.0)
+
+
+def test_a_part_is_cut_off_at_its_ends():
+    best = scored(opening_outstanding=Decimal(50), income_in_year=Decimal(100), balance_days=Decimal(365))
+    assert (best["growth_rate"], best["growth_score"], best["portfolio_yield"], best["yield_score"]) == (
+        100.0,
+        100.0,
+        10_000.0,
+        100.0,
+    )
+    worst = scored(defaulted_loans=1, opening_outstanding=Decimal(1000), outstanding=Decimal(0))
+    assert (worst["default_score"], worst["growth_rate"], worst["growth_score"]) == (0.0, -100.0, 0.0)
+
+
+def test_weights_and_thresholds_are_conventions():
+    chosen = Conventions(health_weights=(0, 0, 100, 0), health_thresholds=(10, 20, 50))
+    row = scored(chosen)
+    assert (row["health_score"], row["health_category"]) == (50.0, "Excellent")
+
+
+@few
+@given(seed=st.integers(0, 2**32), on=st.dates(FIRST + timedelta(days=40), date(2025, 7, 30)))
+def test_history_is_that_of_earlier_positions(seed, on):
+    """What is computed from transactions is what the positions of every day of the past say."""
+    book = random_book(seed)
+    days = each_day(FIRST - timedelta(days=3), on)
+    past = book.positions(str(days[0]), str(on))
+    expected = defaultdict(lambda: defaultdict(Decimal))
+    for loan in book.rows["loans"]:
+        if (str(on), loan["loan_id"]) in past:
+            _add_history(expected, past, book.rows["installments"], loan["loan_id"], on)
+    found = book.managers(str(on))
+    assert {(manager, currency) for _, manager, currency in found} == expected.keys()
+    for (_, manager, currency), row in found.items():
+        sums = expected[manager, currency]
+        assert {name: row[name] for name in sums if name != "days"} == {
+            name: value for name, value in sums.items() if name != "days"
+        }
+        yields = 36_500 * float(sums["income_in_year"]) / float(sums["days"]) if sums["days"] > 0 else None
+        assert row["portfolio_yield"] == (yields if yields is None else pytest.approx(yields, rel=1e-9))
+        assert row["churned_clients"] == _churned(past, manager, currency, on)
+
+
+def _add_history(expected, past, installments, loan_id, on):
+    now, before = past[str(on), loan_id], past.get((str(on - timedelta(days=30)), loan_id))
+    year = past.get((str(on - timedelta(days=365)), loan_id))
+    sums = expected[now["officer_id"] or "unassigned", now["currency"]]
+
+    def change(then, *names):
+        return sum(now[name] - (then[name] if then else 0) for name in names)
+
+    def owing(day_):
+        row = past.get((str(day_), loan_id))
+        return row is not None and row["principal_outstanding"] > 0
+
+    sums["collected_in_window"] += change(before, "principal_paid", "interest_paid")
+    sums["income_in_year"] += change(year, "interest_paid", "fees_paid")
+    sums["opening_outstanding"] += before["principal_outstanding"] if before else 0
+    sums["days"] += sum(
+        past[str(day_), loan_id]["principal_outstanding"]
+        for day_ in each_day(on - timedelta(days=364), on)
+        if (str(day_), loan_id) in past
+    )
+    known = [row for row in installments if row["loan_id"] == loan_id and row["effective_on"] <= on]
+    version = max((row["version"] for row in known), default=None)
+    sums["due_in_window"] += sum(
+        row["principal"] + row["interest"]
+        for row in known
+        if row["version"] == version
+        and on - timedelta(days=30) < row["due_on"] <= on
+        and (owing(row["due_on"]) or owing(row["due_on"] - timedelta(days=1)))
+    )
+
+
+def _churned(past, manager, currency, on):
+    active, was_active = set(), set()
+    for (day_, loan_id), now in past.items():
+        if day_ == str(on) and (now["officer_id"] or "unassigned", now["currency"]) == (manager, currency):
+            before = past.get((str(on - timedelta(days=30)), loan_id))
+            if now["status"] == "active":
+                active.add(now["borrower_id"])
+            if before and before["status"] == "active":
+                was_active.add(now["borrower_id"])
+    return len(was_active - active)
+
+
+@few
+@given(seed=st.integers(0, 2**32), on=st.dates(date(2024, 3, 1), date(2024, 6, 30)))
+def test_a_day_of_a_range_equals_the_day_alone(seed, on):
+    book = random_book(seed)
+    staff(book, "o1", "o2")
+    in_range = book.managers("2024-02-20", "2024-07-10")
+    assert book.managers(str(on)) == {key: row for key, row in in_range.items() if key[0] == str(on)}
