@@ -62,7 +62,7 @@ BLOCKING = {
     "aging_buckets": ["aging_equals_positions"],
     "aging_transitions": ["transition_rates_add_up", "transitions_open_with_positions"],
     "portfolio_snapshots": ["snapshots_equal_positions"],
-    "manager_snapshots": ["managers_equal_positions", "managers_add_up"],
+    "manager_snapshots": ["managers_add_up", "managers_equal_positions"],
     "trial_balance": ["balances_add_up", "ledger_balanced"],
     "ledger_tieouts": ["principal_is_tied", "tieouts_add_up"],
 }

@@ -62,7 +62,7 @@ def _kind(column: Column) -> Kind | None:
     if column.type == RATE:
         return "fraction"
     if column.type == "float64":
-        if column.description.startswith("0 to 100"):
+        if column.most == 100:
             return "score"
         return "percent" if column.description.startswith("percent") else "fraction"
     return None

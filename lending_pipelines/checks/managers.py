@@ -72,9 +72,9 @@ def _whole(positions: ir.Table) -> ir.Table:
     """The sums of the positions of each day and currency."""
     return positions.group_by("business_date", "currency").agg(
         total_loans=positions.count(),
-        total_disbursed=positions.principal_disbursed.sum().cast("decimal(38, 2)"),
-        total_outstanding=positions.principal_outstanding.sum().cast("decimal(38, 2)"),
-        total_collected=positions.total_collected.sum().cast("decimal(38, 2)"),
+        total_disbursed=positions.principal_disbursed.sum().cast("decimal(18, 2)"),
+        total_outstanding=positions.principal_outstanding.sum().cast("decimal(18, 2)"),
+        total_collected=positions.total_collected.sum().cast("decimal(18, 2)"),
     )
 
 
