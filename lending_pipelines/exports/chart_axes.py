@@ -4,19 +4,19 @@ The marks are drawn in charts.py.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from lending_pipelines.reports.book import Chart, Kind, ReportTable
 
 # d3 writes G for a thousand millions.
-SHORT = "replace(format(datum.value, '.3~s'), 'G', 'B')"
+SHORT = "abs(datum.value) < 1 ? format(datum.value, '.2~f') : replace(format(datum.value, '.3~s'), 'G', 'B')"
 """A Vega expression: the number with k, M or B."""
 
 TICKS: dict[Kind, Mapping[str, Any]] = {
     "money": {"labelExpr": SHORT},
-    "count": {"labelExpr": SHORT},
+    "count": {"labelExpr": SHORT, "tickMinStep": 1},
     "rate": {"format": "~%"},
     "percent": {"labelExpr": "format(datum.value, '~g') + '%'"},
 }
@@ -35,7 +35,7 @@ def x_axis(alt: Any, chart: Chart, table: ReportTable, size: tuple[int, int]) ->
     if chart.kind == "line" and kind in ("date", "instant"):
         # Use the table's days as ticks, so that month ends are not placed between month starts.
         ticks = [alt.DateTime(year=d.year, month=d.month, date=d.day, utc=True) for d in days]
-        pattern = "%Y-%m" if _monthly(days) else "%Y-%m-%d"
+        pattern = "%Y-%m" if is_monthly(chart, table) else "%Y-%m-%d"
         axis = alt.Axis(format=pattern, labelOverlap="parity", labelSeparation=6, grid=False)
         if len(days) <= _MOST_TICKS:
             axis.values = ticks
@@ -43,7 +43,7 @@ def x_axis(alt: Any, chart: Chart, table: ReportTable, size: tuple[int, int]) ->
     if chart.kind == "line" and kind in ("count", "rate", "ratio", "percent"):
         return alt.X("x:Q", title=label, axis=alt.Axis(grid=False, **TICKS.get(kind, {})))
     axis = alt.Axis(labelOverlap="parity", labelLimit=160, labelAngle=0 if _fits(chart, table, size) else -45)
-    if _monthly(days):
+    if is_monthly(chart, table):
         axis.labelExpr = "slice(datum.value, 0, 7)"
     return alt.X(
         "x:N",
@@ -59,6 +59,12 @@ def lies_flat(chart: Chart, table: ReportTable) -> bool:
     return chart.kind == "bar" and not _of_periods(chart, table) and max(map(len, _texts(chart, table))) > _SHORT_NAME
 
 
+def is_monthly(chart: Chart, table: ReportTable) -> bool:
+    """Whether the chart is over dates of which each month has one at most, so that the month says which."""
+    days = _days(chart, table)
+    return len(days) > 1 and len({(day.year, day.month) for day in days}) == len(days)
+
+
 def _of_periods(chart: Chart, table: ReportTable) -> bool:
     """Whether the names are dates, months, quarters or years."""
     return all(_PERIOD.fullmatch(text) for text in _texts(chart, table))
@@ -70,16 +76,11 @@ def _days(chart: Chart, table: ReportTable) -> list[date]:
     return [day for day in found if isinstance(day, date)]
 
 
-def _monthly(days: Sequence[date]) -> bool:
-    """Whether there is at most one day a month, so that the month says which."""
-    return len(days) > 1 and len({(day.year, day.month) for day in days}) == len(days)
-
-
 def _texts(chart: Chart, table: ReportTable) -> list[str]:
     return [str(value) for value in table.arrow()[chart.x].to_pylist()]
 
 
 def _fits(chart: Chart, table: ReportTable, size: tuple[int, int]) -> bool:
     """Whether the names along the bottom stand beside one another."""
-    letters = 7 if _monthly(_days(chart, table)) else None
+    letters = 7 if is_monthly(chart, table) else None
     return sum(7 * len(text[:letters]) + 8 for text in _texts(chart, table)) <= size[0]

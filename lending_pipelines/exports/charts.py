@@ -30,6 +30,8 @@ WIDE, HALF, NARROW, FLAT = (560, 200), (400, 150), (270, 170), (560, 120)
 
 # Lines are told apart in black and white too.
 _DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 1, 2, 1, 2])
+# The pixels of a bar on its side, so that each has its name.
+_BAR = 16
 # The first font is in vl-convert, the second in typst, so charts do not depend on the machine's fonts.
 _FONTS = "Liberation Sans, Libertinus Serif, sans-serif"
 
@@ -44,6 +46,8 @@ def altair_chart(chart: Chart, table: ReportTable, size: tuple[int, int] = WIDE,
     kinds = {column.name: column.kind for column in table.columns}
     labels = {column.name: column.label for column in table.columns}
     draw = _DRAWN.get(chart.kind) or (_flat_bars if lies_flat(chart, table) else _bars)
+    if draw is _flat_bars:
+        size = (size[0], max(size[1], _BAR * len(table.frame)))
     drawn = draw(chart, table, kinds, labels, size)
     letters, points = (size[0] // 8, 15) if size[0] > NARROW[0] else (size[0] // 7, 13)
     title = {"title": textwrap.wrap(chart.title, letters)} if titled else {}
@@ -224,7 +228,7 @@ def _waterfall(
     numbers = (
         alt.Chart(data)
         .transform_calculate(
-            label=f"(datum.what == 'deduction' ? '−' : '') + {SHORT.replace('datum.value', 'datum.shown')}"
+            label=f"(datum.what == 'deduction' ? '−' : '') + ({SHORT.replace('datum.value', 'datum.shown')})"
         )
         .mark_text(dy=-7, fontSize=11)
         .encode(x=x, y=alt.Y("top:Q"), text="label:N")

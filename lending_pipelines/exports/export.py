@@ -49,6 +49,8 @@ def export(book: ReportBook, output_format: str, url: str, lender: Lender = UNNA
     """
     if output_format not in _BOOK_WRITERS:
         raise ExportError(f"unknown report format {output_format!r}: write one of {', '.join(_BOOK_WRITERS)}")
+    if output_format not in WITH_FIRST_PAGE:
+        book = book.for_programs()
     zipped = output_format in _ZIPPED and len(book.tables) > 1
     with placing(_suffixed(url, "zip" if zipped else output_format)) as sink:
         rows = _BOOK_WRITERS[output_format](book, sink, lender)

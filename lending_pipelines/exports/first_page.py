@@ -83,8 +83,7 @@ def headline_figures(book: ReportBook) -> list[Figures]:
 
 def first_charts(book: ReportBook) -> list[tuple[Chart, ReportTable]]:
     """The first chart that has something to draw, with its table, and the same chart of a second currency."""
-    tables = {table.title: table for table in book.tables}
-    drawn = [(chart, tables[chart.table]) for chart in book.charts if drawable(chart, tables[chart.table])]
+    drawn = [(chart, table) for chart in book.charts if drawable(chart, table := book.charted(chart))]
     currencies = [found.currency for found in headline_figures(book)]
     return [found for found in drawn if _family(found[0], currencies) == _family(drawn[0][0], currencies)][:2]
 

@@ -25,7 +25,10 @@ _TEMPLATE = resources.files("lending_pipelines.exports").joinpath("report.typ")
 _APPENDIX = (("Conventions",), ("Data versions", "Report"))
 """The sections of the cover that stand at the end beside the parameters, by column."""
 
-_BESIDE = 190.0
+_LONG_LIST = 12
+"""The most bars of a chart that is half a page wide."""
+
+_BESIDE = 170.0
 """The points that a chart beside a table needs."""
 
 _HEADER_LETTERS = 90
@@ -89,8 +92,11 @@ def _notes(book: ReportBook) -> list[str]:
 
 def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, landscape: bool) -> dict[str, Any]:
     first = [chart for chart, _ in first_charts(book)]
-    drawn = [chart for chart in book.charts if chart.table == table.title and charts.drawable(chart, table)]
-    others = [(chart, table) for chart in drawn if table.heatmap or chart not in first]
+    drawn = [(chart, book.charted(chart)) for chart in book.charts if chart.table == table.title]
+    alone = charts.FLAT if landscape else charts.WIDE
+    others = [
+        (chart, rows) for chart, rows in drawn if charts.drawable(chart, rows) and (table.heatmap or chart not in first)
+    ]
     room = LANDSCAPE if landscape else PORTRAIT
     made = parts(found, room)
     beside = len(others) == 1 and len(made) == 1 and room - sum(made[0].look.widths) >= _BESIDE
@@ -100,20 +106,22 @@ def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, 
         "left_out": left_out(table),
         "empty": f"Empty and left out: {', '.join(empty)}." if empty else "",
         "heatmap": table.heatmap,
-        "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else charts.WIDE, below=table.title),
+        "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else alone, below=table.title),
         "beside": beside,
         "parts": [asdict(part) for part in made],
     }
 
 
 def _first_charts(book: ReportBook, landscape: bool) -> dict[str, Any]:
-    """The charts of the first page, and whether they stand beside one another: the names of a waterfall need room."""
+    """The charts of the first page, and whether they stand beside one another: waterfalls and long lists need room."""
     drawn = first_charts(book)
     if len(drawn) < 2:
         return {"charts": _charts(drawn, charts.WIDE), "beside": False}
     if landscape:
         return {"charts": _charts(drawn, charts.HALF), "beside": True}
-    flat = any(chart.kind == "waterfall" for chart, _ in drawn)
+    flat = any(
+        chart.kind == "waterfall" or len(table.frame) > _LONG_LIST for chart, table in drawn if chart.kind != "line"
+    )
     return {"charts": _charts(drawn, charts.FLAT if flat else charts.NARROW), "beside": not flat}
 
 

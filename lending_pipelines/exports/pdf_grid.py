@@ -3,12 +3,12 @@
 How the columns fit on a page belongs in pdf_layout.py.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
+from lending_pipelines.exports.keys import named_keys
 from lending_pipelines.exports.pdf_layout import Grid, Line
 from lending_pipelines.exports.printed import clean, printed, total_row
 from lending_pipelines.reports.book import Kind, ReportColumn, ReportTable
@@ -16,8 +16,7 @@ from lending_pipelines.reports.book import Kind, ReportColumn, ReportTable
 PRINTED_ROWS = 2000
 """The rows of a table that are printed; how many are left out is said above them."""
 
-_NUMBERS: tuple[Kind, ...] = ("money", "rate", "ratio", "percent", "count")
-_KEY = re.compile("[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBERS: tuple[Kind, ...] = ("money", "rate", "ratio", "percent", "number", "count")
 _HUNDREDTH = Decimal("0.0001")
 _STILL_ONE = 1e-6
 
@@ -27,7 +26,7 @@ def grid(table: ReportTable) -> tuple[Grid, list[str]]:
     rows = replace(table, frame=table.frame.head(rows_printed(table)), sections=()).arrow()
     values = {column.name: rows[column.name].to_pylist() for column in table.columns}
     shares = {column.name: _shares(table, column, values) for column in table.columns}
-    columns, empty = _columns(table, values)
+    columns, empty = _columns(table, values, {*table.unprinted, *named_keys(table, rows)})
     totals = [total_row(table.columns, total) for total in table.totals]
     totals = [
         {**total, columns[0].name: total.get(columns[0].name) or total[table.columns[0].name]} for total in totals
@@ -56,29 +55,22 @@ def rows_printed(table: ReportTable) -> int:
     return min(len(table.frame), most)
 
 
-def _columns(table: ReportTable, values: Mapping[str, list[Any]]) -> tuple[list[ReportColumn], list[str]]:
-    """The columns that are printed, and the labels of those that hold nothing.
-
-    Keys made by a program are not printed where a column of names stands beside them.
-    """
+def _columns(
+    table: ReportTable, values: Mapping[str, list[Any]], unprinted: Collection[str]
+) -> tuple[list[ReportColumn], list[str]]:
+    """The columns that are printed, and the labels of those that hold nothing."""
     totals = {name for total in table.totals for name, value in total.items() if value is not None}
     kept: list[ReportColumn] = []
     empty: list[str] = []
-    for column, beside in zip(table.columns, (*table.columns[1:], None), strict=True):
-        found = [value for value in values[column.name] if value is not None]
-        if column.name in table.unprinted or (found and beside and _is_named(found, beside, values)):
+    for column in table.columns:
+        if column.name in unprinted:
             continue
-        if not found and column.name not in totals and values[column.name]:
+        known = any(value is not None for value in values[column.name])
+        if not known and column.name not in totals and values[column.name]:
             empty.append(clean(column.label))
         else:
             kept.append(column)
     return kept or [table.columns[0]], empty
-
-
-def _is_named(keys: Sequence[Any], beside: ReportColumn, values: Mapping[str, list[Any]]) -> bool:
-    if beside.kind != "text" or not all(isinstance(key, str) and _KEY.fullmatch(key) for key in keys):
-        return False
-    return all(value is not None for value in values[beside.name])
 
 
 def _shares(table: ReportTable, column: ReportColumn, values: Mapping[str, list[Any]]) -> list[str]:

@@ -57,6 +57,7 @@ _PRINTERS: dict[Kind, Callable[[Any], str]] = {
     "rate": _rate,
     "ratio": _number("{:z,.4f}"),
     "percent": _number("{:z,.2f}%"),
+    "number": _number("{:z,.1f}"),
     "count": _number("{:,}"),
     "date": str,
     "instant": "{:%Y-%m-%d %H:%M:%S}".format,

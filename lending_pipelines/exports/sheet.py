@@ -1,13 +1,15 @@
 """What every format writes: a title, typed columns and their rows in batches."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lending_pipelines.exports.keys import named_keys
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 
 SLICE_ROWS = 16_384
@@ -27,6 +29,7 @@ class Sheet:
         widths: How many letters wide the largest value of a column is, by column name, where that is known.
         sums: Per total, the columns whose total is the sum of the rows of its currency.
         marked, heatmap: As in ReportTable.
+        folded: Columns that a worksheet folds away, because other columns or the title say the same.
     """
 
     title: str
@@ -40,6 +43,12 @@ class Sheet:
     sums: tuple[frozenset[str], ...] = ()
     marked: tuple[str, str] | None = None
     heatmap: bool = False
+    folded: frozenset[str] = frozenset()
+
+    @property
+    def folded_first(self) -> int:
+        """How many columns at the left are folded away; what names a row or the sheet stands right of them."""
+        return next((n for n, column in enumerate(self.columns) if column.name not in self.folded), 0)
 
     @property
     def header_row(self) -> int:
@@ -108,10 +117,12 @@ def sheets_of(book: ReportBook) -> Iterator[Sheet]:
             table.totals,
             table.no_data,
             (table.title, f"{book.title}, as of {book.as_of}", units(table, rows)),
-            {column.name: width for column in table.columns if (width := _letters(column, rows[column.name]))},
+            {column.name: width for column in table.columns if (width := _letters(column, rows, table.totals))},
             tuple(frozenset(_summed(table, rows, total)) for total in table.totals),
             table.marked,
             table.heatmap,
+            # Sections name their account on paper; a worksheet has no sections.
+            named_keys(table, rows) | (frozenset() if table.sections else frozenset(table.unprinted)),
         )
 
 
@@ -137,14 +148,13 @@ def units(table: ReportTable, rows: pa.Table) -> str:
     return " ".join(found) or "Text and dates."
 
 
-def _letters(column: ReportColumn, values: pa.ChunkedArray) -> int:
-    """How wide the largest amount is when it is written with separators; 0 for what is no amount."""
+def _letters(column: ReportColumn, rows: pa.Table, totals: Sequence[Mapping[str, Any]]) -> int:
+    """How wide the longest amount is when it is written with separators; 0 for what is no amount."""
     if column.kind not in ("money", "count"):
         return 0
-    ends = pc.min_max(values).as_py()
     pattern = "{:,.2f}" if column.kind == "money" else "{:,}"
-    # A total may be longer than each of the rows.
-    return 4 + max((len(pattern.format(end)) for end in ends.values() if end is not None), default=4)
+    ends = [*pc.min_max(rows[column.name]).as_py().values(), *(total.get(column.name) for total in totals)]
+    return 2 + max((len(pattern.format(end)) for end in ends if isinstance(end, int | Decimal)), default=6)
 
 
 def _summed(table: ReportTable, rows: pa.Table, total: Mapping[str, Any]) -> Iterator[str]:

@@ -1,24 +1,34 @@
 """A book's charts as native Excel charts, drawn from the cells of their worksheet."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from openpyxl.chart import BarChart, LineChart, Reference, Series
-from openpyxl.chart.data_source import AxDataSource, NumData, NumDataSource, NumVal, StrData, StrVal
+from openpyxl.chart.data_source import AxDataSource, NumData, NumDataSource, NumVal, StrData, StrRef, StrVal
+from openpyxl.chart.legend import LegendEntry
 from openpyxl.chart.series import SeriesLabel
 from openpyxl.chart.shapes import GraphicalProperties
 from openpyxl.drawing.line import LineProperties
 from openpyxl.utils import get_column_letter
 
-from lending_pipelines.exports.charts import DEDUCTION, TOTAL, coloured, steps
+from lending_pipelines.exports.chart_axes import is_monthly, lies_flat
+from lending_pipelines.exports.charts import DEDUCTION, GREY, TOTAL, coloured, steps
+from lending_pipelines.exports.xlsx_styles import CENTIMETRES
 from lending_pipelines.reports.book import Chart, Kind, ReportColumn, ReportTable
 
 _AXIS_FORMATS: dict[Kind, str] = {"money": "#,##0", "rate": "0.0%", "count": "#,##0"}
-BESIDE, ON_COVER = (22.0, 9.5), (15.0, 8.5)
+BESIDE, ON_COVER = (22.0, 9.5), (15.0, 7.8)
 """Width and height of a chart in centimetres: beside its table, and on the cover."""
 
 _ROWS_EACH = 20
+_SHORT = 24
+"""The most rows of a table that has its charts below it."""
+
+_NARROWEST, _LOW = 13.0, 6.8
+_ROWS_A_CENTIMETRE = 1.9
 _COLUMNS = 13
 
 
@@ -31,10 +41,24 @@ class ChartedTable:
     header: int
     rows: int
 
+    def span(self, chart: Chart) -> tuple[int, int]:
+        """The first and last row of the worksheet that the chart draws."""
+        first, last = self.header + 1, self.header + self.rows
+        if not chart.currency:
+            return first, last
+        places = [n for n, value in enumerate(self.table.frame["currency"]) if value == chart.currency]
+        return first + places[0], min(first + places[-1], last)
+
 
 def add_charts(charted: ChartedTable, charts: Sequence[Chart]) -> str:
-    """Put the charts below one another, right of the table; the cells that they cover. None when it has no rows."""
+    """Put the charts below a short table, or right of a long one; the cells that they cover there.
+
+    A short table and its charts are one page; the charts are no wider than the table so that it prints at its size.
+    """
     if not charted.rows or not charts:
+        return ""
+    if charted.rows + len(charted.table.totals) <= _SHORT:
+        _add_below(charted, charts)
         return ""
     left = len(charted.table.columns) + 2
     for number, chart in enumerate(charts):
@@ -44,11 +68,32 @@ def add_charts(charted: ChartedTable, charts: Sequence[Chart]) -> str:
     return f"{get_column_letter(left)}{charted.header}:{get_column_letter(left + _COLUMNS)}{last}"
 
 
+def _add_below(charted: ChartedTable, charts: Sequence[Chart]) -> None:
+    """Put the charts below the table: two beside one another where it is wide enough, lower where there are several."""
+    top = charted.header + charted.rows + len(charted.table.totals) + 2
+    widths = [
+        0.0 if dimension.hidden else dimension.width * CENTIMETRES
+        for dimension in charted.worksheet.column_dimensions.values()
+    ]
+    wide = sum(widths)
+    across = 2 if len(charts) > 1 and wide >= 2 * _NARROWEST else 1
+    low = len(charts) > across or charted.rows > _SHORT / 2
+    half = next((n for n, left in enumerate(accumulate(widths), start=1) if left >= wide / 2), 0)
+    size = (min(max(wide / across - 0.5, _NARROWEST), BESIDE[0]), _LOW if low else BESIDE[1])
+    rows = math.ceil(size[1] * _ROWS_A_CENTIMETRE) + 1
+    for number, chart in enumerate(charts):
+        column = get_column_letter(1 + half * (number % across))
+        charted.worksheet.add_chart(draw(charted, chart, size), f"{column}{top + number // across * rows}")
+
+
 def draw(charted: ChartedTable, chart: Chart, size: tuple[float, float] = BESIDE) -> Any:
     """A chart of the rows in the worksheet."""
     columns = charted.table.columns
     kinds = {column.name: column.kind for column in columns}
-    drawn = _chart(chart, dated=kinds[chart.x] == "date")
+    drawn = _chart(chart, dated=kinds[chart.x] == "date", monthly=is_monthly(chart, charted.table))
+    if lies_flat(chart, charted.table):
+        # The first row stands at the top, and the amounts at the bottom.
+        drawn.type, drawn.x_axis.scaling.orientation, drawn.y_axis.crosses = "bar", "maxMin", "max"
     drawn.title = chart.title
     drawn.width, drawn.height = size
     drawn.y_axis.number_format = _AXIS_FORMATS.get(kinds[chart.y[0]], "General")
@@ -61,19 +106,25 @@ def draw(charted: ChartedTable, chart: Chart, size: tuple[float, float] = BESIDE
     else:
         _add_series(drawn, chart, charted, columns)
         drawn.legend.position = "b"
+        grey = [n for n, colour in enumerate(coloured(chart, charted.table).values()) if colour == GREY]
+        drawn.legend.legendEntry = [LegendEntry(idx=n, delete=True) for n in grey]
+        if len(chart.y) == 1:
+            drawn.legend = None
     return drawn
 
 
 def _add_series(drawn: Any, chart: Chart, charted: ChartedTable, columns: Sequence[ReportColumn]) -> None:
     at = {column.name: number for number, column in enumerate(columns, start=1)}
     colours = coloured(chart, charted.table)
-    first, last = charted.header, charted.header + charted.rows
+    first, last = charted.span(chart)
     for name in chart.y:
         values = Reference(charted.worksheet, min_col=at[name], min_row=first, max_row=last)
-        series = Series(values, title_from_data=True)
+        series = Series(values)
+        label = Reference(charted.worksheet, min_col=at[name], min_row=charted.header)
+        series.tx = SeriesLabel(strRef=StrRef(str(label)))
         _paint(series, chart, colours[name].removeprefix("#"))
         drawn.series.append(series)
-    names = Reference(charted.worksheet, min_col=at[chart.x], min_row=first + 1, max_row=last)
+    names = Reference(charted.worksheet, min_col=at[chart.x], min_row=first, max_row=last)
     drawn.set_categories(names)
 
 
@@ -110,7 +161,7 @@ def _add_steps(drawn: Any, chart: Chart, table: ReportTable) -> None:
         drawn.series.append(series)
 
 
-def _chart(chart: Chart, dated: bool) -> Any:
+def _chart(chart: Chart, dated: bool, monthly: bool) -> Any:
     match chart.kind:
         case "line":
             drawn = LineChart()
@@ -119,7 +170,7 @@ def _chart(chart: Chart, dated: bool) -> Any:
         case "stacked" | "waterfall":
             drawn = BarChart(grouping="stacked", overlap=100)
     if dated:
-        drawn.x_axis.number_format = "yyyy-mm-dd"
+        drawn.x_axis.number_format = "yyyy-mm" if monthly else "yyyy-mm-dd"
     return drawn
 
 

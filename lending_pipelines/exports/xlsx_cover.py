@@ -12,6 +12,7 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.drawing.image import Image
 from openpyxl.styles import Alignment, Border, Font, Side
 from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.pagebreak import Break
 
 from lending_pipelines.exports.first_page import Figures
 from lending_pipelines.exports.injection import is_formula
@@ -22,6 +23,11 @@ from lending_pipelines.reports.book import Cover
 
 _WIDTHS = {"A": 34, "B": 20, "C": 20, "D": 20, "E": 12}
 _LINE = 15.0
+_TITLE_HEIGHT = 24.0
+_BEFORE_SMALL_PRINT = ("Tables", "Notes", "Worksheets")
+_PAGE_ROWS = 44
+"""The rows of a cover that one printed page holds."""
+
 _LOGO_PIXELS = 60
 _TITLE = Font(name="Calibri", bold=True, size=16)
 _QUIET = Font(name="Calibri", color="595959")
@@ -37,8 +43,9 @@ def write_cover(
     previous: str = "",
     alerts: Sequence[str] = (),
     lender: Lender = UNNAMED,
-) -> int:
-    """Write the cover; the number of its last row before the small print.
+    charts_end: int = 0,
+) -> None:
+    """Write the cover: numbers, tables and notes first, then the small print, on a page of its own if it needs one.
 
     Args:
         worksheet: A write-only worksheet without rows.
@@ -48,6 +55,7 @@ def write_cover(
         previous: The name of the period that they are compared with; empty without one.
         alerts: What a reader must know before the numbers.
         lender: Whose report it is.
+        charts_end: The row below the charts beside these rows; 0 without charts.
     """
     lines = _Lines(worksheet)
     for column, width in _WIDTHS.items():
@@ -58,17 +66,24 @@ def write_cover(
         worksheet.add_image(_Picture(logo), "D1")
     if lender.name:
         lines.add(lines.text(lender.name, _QUIET))
+    worksheet.row_dimensions[lines.rows + 1].height = _TITLE_HEIGHT
     lines.add(lines.text(cover.title, _TITLE))
     lines.add(lines.text(f"as of {cover.sections['Report']['As of']}" if "Report" in cover.sections else "", BOLD))
     for alert in alerts:
         lines.long(lines.text(alert, ALERT))
     if figures:
         lines.figures(figures, previous)
-    top = lines.rows
-    for section, values in cover.sections.items():
-        if values:
-            lines.section(section, values, links if section == "Tables" else {})
-    return top
+    sections = {name: values for name, values in cover.sections.items() if values}
+    for name in _BEFORE_SMALL_PRINT:
+        lines.section(name, sections.pop(name, {}), links if name == "Tables" else {})
+    used = max(lines.height, charts_end)
+    if used <= _PAGE_ROWS < used + sum(len(values) + 2 for values in sections.values()):
+        while lines.rows < charts_end:
+            lines.add()
+        worksheet.row_breaks.append(Break(id=lines.rows))
+    about = sections.pop("Report", {})
+    for name, values in {**sections, "Report": about}.items():
+        lines.section(name, values, {})
 
 
 class _Picture(Image):
@@ -89,12 +104,13 @@ class _Lines:
 
     def __init__(self, worksheet: Any) -> None:
         self._worksheet = worksheet
-        self.rows = 0
+        self.rows = self.height = 0
 
-    def add(self, *cells: Any) -> None:
-        """Write a row."""
+    def add(self, *cells: Any, height: int = 1) -> None:
+        """Write a row that is so many lines high."""
         self._worksheet.append(list(cells))
         self.rows += 1
+        self.height += height
 
     def text(self, text: str, font: Font | None = None) -> Any:
         """A cell of text, never a formula."""
@@ -115,7 +131,7 @@ class _Lines:
         lines = sum(math.ceil((len(line) or 1) / letters) for line in str(cells[-1].value).split("\n"))
         if lines > 1:
             self._worksheet.row_dimensions[row].height = _LINE * lines
-        self.add(*cells)
+        self.add(*cells, height=lines)
 
     def figures(self, figures: Sequence[Figures], previous: str) -> None:
         """Write the headline numbers."""
@@ -137,7 +153,9 @@ class _Lines:
                 )
 
     def section(self, title: str, values: Mapping[str, str], links: Mapping[str, str]) -> None:
-        """Write a titled list of names and values, the names as links where there are some."""
+        """Write a titled list of names and values, the names as links where there are some; nothing without values."""
+        if not values:
+            return
         self.add()
         heading = self.text(title, BOLD)
         heading.border = Border(bottom=Side(style="thin"))

@@ -22,10 +22,11 @@ from lending_pipelines.reports.book import Kind, ReportColumn
 
 FORMATS: dict[Kind, str] = {
     "text": "@",
-    "money": "#,##0.00;[Red]-#,##0.00",
+    "money": "#,##0.00",
     "rate": "0.00%",
     "ratio": "0.0000",
     "percent": '0.00"%"',
+    "number": "#,##0.0",
     "count": "#,##0",
     "date": "yyyy-mm-dd",
     "instant": "yyyy-mm-dd hh:mm:ss",
@@ -33,12 +34,14 @@ FORMATS: dict[Kind, str] = {
 }
 # A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double.
 _EXACT_RATE = "0.00####%"
+_EXACT_RATE_WIDTH = 11
 _WIDTHS: dict[Kind, int] = {
     "text": 10,
     "money": 18,
-    "rate": 11,
-    "ratio": 11,
+    "rate": 9,
+    "ratio": 9,
     "percent": 11,
+    "number": 11,
     "count": 12,
     "date": 12,
     "instant": 20,
@@ -49,9 +52,14 @@ _PAPER_A4 = "9"
 # Points between the margins of A4, and the points of a unit of width.
 _ROOM = {PORTRAIT: 523.0, LANDSCAPE: 770.0}
 _UNIT = 5.6
+CENTIMETRES = _UNIT / 28.35
+"""A unit of a column's width in centimetres."""
+
 # Text of 11 points is printed at 7 points at least.
 _SMALLEST_SCALE = 0.64
 _COMFORTABLE_SCALE = 0.8
+# More rows than a landscape page holds.
+_LANDSCAPE_ROWS = 24
 _RIGHT, _CENTER, _LEFT = (
     Alignment(horizontal="right"),
     Alignment(horizontal="center"),
@@ -114,17 +122,23 @@ def total_style(worksheet: Any, kind: Kind, value: Any) -> CellStyle:
 def lay_out(worksheet: Any, sheet: Sheet, sample: pa.RecordBatch | None) -> None:
     """Widths, what is frozen, and how it prints: a size that can be read, the keys and the header on every page."""
     widths = [
-        _width(column, sheet, None if sample is None else sample.column(number))
+        _width(column, sheet, None if sample is None else sample.column(number), sheet.schema.field(number).type)
         for number, column in enumerate(sheet.columns)
     ]
-    for number, width in enumerate(widths, start=1):
-        worksheet.column_dimensions[get_column_letter(number)].width = width
+    for number, (column, width) in enumerate(zip(sheet.columns, widths, strict=True), start=1):
+        dimension = worksheet.column_dimensions[get_column_letter(number)]
+        dimension.width = width
+        if column.name in sheet.folded:
+            # A group that a click on its + opens.
+            dimension.outlineLevel, dimension.hidden = 1, True
+    shown = [0.0 if column.name in sheet.folded else width for column, width in zip(sheet.columns, widths, strict=True)]
     keys = _keys(sheet, widths)
     header = sheet.header_row
     worksheet.freeze_panes = f"{get_column_letter(keys + 1)}{header + 1}"
     worksheet.print_title_rows = f"{header}:{header}"
-    wide = sum(widths) * _UNIT
-    if wide * _COMFORTABLE_SCALE <= _ROOM[PORTRAIT]:
+    wide = sum(shown) * _UNIT
+    upright_scale = _SMALLEST_SCALE if sample is not None and sample.num_rows > _LANDSCAPE_ROWS else _COMFORTABLE_SCALE
+    if wide * upright_scale <= _ROOM[PORTRAIT]:
         fit(worksheet, PORTRAIT)
     elif wide * _SMALLEST_SCALE <= _ROOM[LANDSCAPE] or sample is None:
         fit(worksheet, LANDSCAPE)
@@ -151,11 +165,11 @@ def fit(worksheet: Any, orientation: str) -> None:
     worksheet.sheet_properties.pageSetUpPr.fitToPage = True
 
 
-def head_and_foot(worksheet: Any, left: str, title: str, right: str, about: str) -> None:
-    """What stands above and below every printed page; the pages are numbered."""
+def head_and_foot(worksheet: Any, left: str, title: str, right: str) -> None:
+    """What stands above and below every printed page; below are the worksheet's name and the page's number."""
     header, footer = worksheet.oddHeader, worksheet.oddFooter
     header.left.text, header.center.text, header.right.text = (_plain(text) for text in (left, title, right))
-    footer.left.text, footer.right.text = _plain(about), "Page &P of &N"
+    footer.left.text, footer.right.text = "&A", "Page &P of &N"
 
 
 def stand_out(worksheet: Any, sheet: Sheet, last: int) -> None:
@@ -176,14 +190,17 @@ def _paper(worksheet: Any, orientation: str) -> None:
     worksheet.page_setup.paperSize = _PAPER_A4
     margins = worksheet.page_margins
     margins.left = margins.right = 0.5
-    margins.top = margins.bottom = 0.75
+    margins.top = margins.bottom = 0.85
+    margins.header = margins.footer = 0.4
 
 
-def _width(column: ReportColumn, sheet: Sheet, sample: pa.Array | None) -> float:
+def _width(column: ReportColumn, sheet: Sheet, sample: pa.Array | None, arrow_type: pa.DataType) -> float:
     """As wide as the words of the label, the largest number, or the first texts need."""
     # Three more than a word: the filter's arrow covers its end.
     label = max((len(word) for word in column.label.split()), default=0) + 3
     label = max(label, math.ceil(len(column.label) / _HEADER_LINES) + 3)
+    if column.kind == "rate" and pa.types.is_decimal(arrow_type):
+        return max(_EXACT_RATE_WIDTH, label)
     if column.kind != "text":
         return max(sheet.widths.get(column.name, _WIDTHS[column.kind]), label)
     values = () if sample is None else sample.slice(0, 1000).to_pylist()

@@ -1,14 +1,18 @@
 """Delinquency tables used by several reports: buckets, transitions, cures and history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, roll_rates
+from lending_pipelines.metrics.money import as_count, money
+from lending_pipelines.metrics.ratios import with_share
 from lending_pipelines.reports import columns, scopes
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 from lending_pipelines.reports.protocol import ReportSource
@@ -54,11 +58,27 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
     aging = source.table("aging_buckets")
     rows = scopes.rows_of(aging.filter(aging.business_date == day), scope)
     totals = columns.totals_by_currency(rows, _BUCKETS, (*_SUMS, "balance_share"))
-    rows = _with_empty(rows, ("currency",), source.conventions)
-    printed = rows.order_by("currency", delinquency.bucket_rank(rows.bucket, source.conventions)).select(
-        *_names(_BUCKETS)
+    return _aging(rows, totals, source.conventions, f"no loan is active on {day}")
+
+
+def by_bucket(loans: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
+    """The active ones of some loans of loan_positions on a day, by bucket, with totals per currency."""
+    active = loans.filter(loans.status == "active")
+    rows = active.group_by("currency", "bucket").agg(
+        loan_count=as_count(active.count()),
+        principal_outstanding=money(active.principal_outstanding.sum()),
+        past_due_amount=money(active.past_due_amount.sum()),
     )
-    return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=f"no loan is active on {day}")
+    rows = with_share(rows, "principal_outstanding").rename(balance_share="share")
+    totals = columns.totals_by_currency(rows, _BUCKETS, (*_SUMS, "balance_share"))
+    return replace(_aging(rows, totals, conventions, no_data), title="Active loans by bucket")
+
+
+def _aging(rows: ir.Table, totals: tuple[dict[str, Any], ...], conventions: Conventions, no_data: str) -> ReportTable:
+    """Rows of _BUCKETS in order of lateness, with the empty buckets."""
+    rows = _with_empty(rows, ("currency",), conventions)
+    printed = rows.order_by("currency", delinquency.bucket_rank(rows.bucket, conventions)).select(*_names(_BUCKETS))
+    return ReportTable("Aging", _BUCKETS, columns.frame(printed), totals, no_data=no_data)
 
 
 def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: ReportTable) -> list[str]:

@@ -4,7 +4,7 @@ Numbers are passed as `values`: a row per period (number) and currency; null if 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -148,7 +148,7 @@ def analytics(
     return Analytics(
         selection,
         _comparisons(values, selection.period, (*measures, *_VOLUME), none),
-        _by_currency("Monthly breakdown", values.of(months, headline, volume), printed, selection),
+        _breakdown(values.of(months, headline, volume), printed, selection),
         _by_currency("Trend", trend, printed, selection),
         _extremes(trend, headline),
     )
@@ -159,7 +159,7 @@ def monthly_breakdown(
 ) -> dict[str, ReportTable]:
     """The period's months per currency, with the growth of the first measure."""
     months = _Values(selection.period.months, over).of(selection.period.months, measures[0].name)
-    return _by_currency("Monthly breakdown", months, (*measures, GROWTH), selection)
+    return _breakdown(months, (*measures, GROWTH), selection)
 
 
 def month_charts(title: str, kind: ChartKind, tables: Mapping[str, ReportTable], *measures: str) -> list[Chart]:
@@ -224,6 +224,16 @@ def _by_currency(
         )
         for currency in selection.currencies
     }
+
+
+def _breakdown(
+    months: ir.Table, measures: Sequence[ReportColumn], selection: PeriodSelection
+) -> dict[str, ReportTable]:
+    """The period's months per currency; paper leaves out a single month, which is the summary again."""
+    tables = _by_currency("Monthly breakdown", months, measures, selection)
+    if len(selection.period.months) > 1:
+        return tables
+    return {currency: replace(table, printed_rows=0) for currency, table in tables.items()}
 
 
 def _comparisons(values: _Values, period: Period, measures: Sequence[ReportColumn], none: str) -> list[ReportTable]:

@@ -84,7 +84,15 @@ def test_the_whole_structure_as_documented(tmp_path):
         "notes": ["Mind this."],
         "no_data": None,
         "charts": [
-            {"title": "Amounts", "table": "Loans", "kind": "line", "x": "due_on", "y": ["amount"], "deductions": []}
+            {
+                "title": "Amounts",
+                "table": "Loans",
+                "kind": "line",
+                "x": "due_on",
+                "y": ["amount"],
+                "deductions": [],
+                "currency": "",
+            }
         ],
         "period": {"months": 3},
         "tables": [

@@ -65,7 +65,7 @@ def test_pass_rates_of_the_period_per_rule_and_category(report):
         "LIQ-1": (1, 1, 0, 1.0),
     }
     assert _counts(rows(book, "By category"), "category") == {"house": (1, 1, 0, 1.0), "kyc": (5, 3, 2, 0.6)}
-    assert _counts(table(book, "By rule").totals, "category") == {"all": (6, 4, 2, pytest.approx(4 / 6))}
+    assert _counts(table(book, "By rule").totals, "category") == {"Total": (6, 4, 2, pytest.approx(4 / 6))}
     assert _counts(rows(book, "By month"), "checked_month") == {
         "2025-01": (1, 0, 1, 0.0),
         "2025-02": (6, 4, 2, pytest.approx(4 / 6)),

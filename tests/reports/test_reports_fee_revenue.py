@@ -48,7 +48,15 @@ def test_months_are_of_one_currency_and_grow_from_the_month_before(book):
     assert (usd["month"], usd["length"], str(usd["net"])) == ("2025-02", 28, "25.00")
     # January: 20.00 net.
     assert usd["growth"] == pytest.approx(0.25)
+    # Bars of a single month say nothing: the types are drawn, the currencies apart.
+    assert [(chart.table, chart.currency) for chart in book.charts] == [("By type", "EUR"), ("By type", "USD")]
+    assert table(book, "Monthly breakdown USD").printed_rows == 0
+
+
+def test_a_longer_period_draws_its_months():
+    book = generate(revenue_lake(), "fee_revenue", period="year")
     assert [chart.table for chart in book.charts] == ["Monthly breakdown EUR", "Monthly breakdown USD"]
+    assert table(book, "Monthly breakdown USD").printed_rows is None
 
 
 def test_a_source_without_fees_has_no_data_and_no_zeros():

@@ -99,3 +99,30 @@ def test_too_many_lines_are_refused_with_their_number(report):
 def test_a_period_must_run_forwards(report):
     with pytest.raises(LendingError, match="from_date 2025-03-05 is after to_date 2025-02-28"):
         report("general_ledger", from_date="2025-03-05")
+
+
+def test_the_trial_balance_by_type_of_account_is_for_readers_and_has_balances_on_their_normal_side(report, rows):
+    book = report("trial_balance")
+    # Cash and loans in USD: 10.00 is the interest earned, so assets are 10.00: 844.50 of loans less 834.50 of cash.
+    usd = [row for row in rows(book, "By type of account") if row["currency"] == "USD"]
+    assert [(row["account_type"], row["accounts"], row["balance"]) for row in usd] == [
+        ("asset", 2, Decimal("10.00")),
+        ("income", 1, Decimal("10.00")),
+    ]
+    assert [(chart.table, chart.currency) for chart in book.charts] == [
+        ("By type of account", "EUR"),
+        ("By type of account", "USD"),
+    ]
+    assert [table.title for table in book.for_programs().tables] == ["Trial balance"]
+    assert book.for_programs().charts == []
+
+
+def test_the_ledger_heads_with_whether_it_balances_or_with_the_balances_of_its_account(report):
+    heads = report("general_ledger").headlines
+    assert heads.names == ["currency", "lines", "debit", "credit", "difference"]
+    usd = next(row for row in heads.arrow().to_pylist() if row["currency"] == "USD")
+    assert usd["difference"] == usd["debit"] - usd["credit"] == Decimal("0.00")
+    of_cash = report("general_ledger", account="1000").headlines
+    assert of_cash.names == ["currency", "lines", "debit", "credit", "opening_balance", "closing_balance"]
+    usd = next(row for row in of_cash.arrow().to_pylist() if row["currency"] == "USD")
+    assert (usd["opening_balance"], usd["closing_balance"]) == (Decimal("-1000.00"), Decimal("-834.50"))

@@ -2,7 +2,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from tiny_lake import TinyLake, generate
+from tiny_lake import TinyLake, generate, rows, table
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.parameters import parse_parameters
@@ -10,13 +10,13 @@ from lending_pipelines.reports.registry import get
 
 
 def loans(book):
-    return [row["loan_id"] for row in book.tables[0].arrow().to_pylist()]
+    return [row["loan_id"] for row in table(book, "Loan tape").arrow().to_pylist()]
 
 
 def test_every_loan_of_the_day_closed_ones_included(report):
     book = report("loan_tape")
     assert loans(book) == ["L1", "L2", "L3", "L4", "L5"]
-    assert [(row["currency"], row["principal_outstanding"]) for row in book.tables[0].totals] == [
+    assert [(row["currency"], row["principal_outstanding"]) for row in table(book, "Loan tape").totals] == [
         ("EUR", Decimal("300.00")),
         ("USD", Decimal("700.00")),
     ]
@@ -38,18 +38,35 @@ def test_filters_combine(report, values, expected):
 
 def test_fields_are_written_in_the_order_asked_for(report):
     book = report("loan_tape", fields="bucket,loan_id,annual_rate")
-    assert book.tables[0].names == ["bucket", "loan_id", "annual_rate"]
-    assert book.tables[0].arrow().to_pylist()[1] == {
+    assert table(book, "Loan tape").names == ["bucket", "loan_id", "annual_rate"]
+    assert table(book, "Loan tape").arrow().to_pylist()[1] == {
         "bucket": "30-59",
         "loan_id": "L2",
         "annual_rate": Decimal("0.125000"),
     }
-    assert book.tables[0].totals == ()
+    assert table(book, "Loan tape").totals == ()
+
+
+def test_the_active_loans_of_a_tape_by_bucket_are_for_readers(report):
+    book = report("loan_tape", program="R1")
+    # L1 100.00 current, L2 200.00 35 days late, L5 400.00 95 days late: of 700.00. L3 is closed.
+    assert [
+        (row["bucket"], row["loan_count"], str(row["principal_outstanding"]), row["balance_share"])
+        for row in rows(book, "Active loans by bucket")
+    ] == [
+        ("current", 1, "100.00", pytest.approx(1 / 7)),
+        ("1-29", 0, "0.00", 0.0),
+        ("30-59", 1, "200.00", pytest.approx(2 / 7)),
+        ("60-89", 0, "0.00", 0.0),
+        ("90-119", 1, "400.00", pytest.approx(4 / 7)),
+        ("120+", 0, "0.00", 0.0),
+    ]
+    assert [table.title for table in book.for_programs().tables] == ["Loan tape"]
 
 
 def test_no_loans_says_why(report):
     book = report("loan_tape", portfolio="P2", status="charged_off")
-    assert book.tables[0].no_data == "there is no charged_off loan of portfolio =Øst on 2025-02-28"
+    assert table(book, "Loan tape").no_data == "there is no charged_off loan of portfolio =Øst on 2025-02-28"
 
 
 def test_an_unknown_day_is_an_error(report):
@@ -87,7 +104,7 @@ def history_lake():
 
 
 def test_the_history_of_each_loan_is_in_its_row(history_lake):
-    first, second = generate(history_lake, "loan_tape").tables[0].arrow().to_pylist()
+    first, second = rows(generate(history_lake, "loan_tape"), "Loan tape")
     # From March back: 90-119, no data, 30-59, current, then not disbursed yet; L2 was lent before the end of February.
     assert first["delinquency_history"] == "3X10" + "B" * 20
     assert second["delinquency_history"] == "0X" + "B" * 22
@@ -103,14 +120,19 @@ def test_a_loan_was_late_from_its_first_day_past_due(history_lake):
     for row in history_lake.rows["loan_positions"]:
         key = row["loan_id"], row["business_date"]
         row["days_past_due"] = 1 if key in (("L1", date(2025, 1, 31)), ("L2", date(2025, 4, 10))) else 0
-    first, second = generate(history_lake, "loan_tape").tables[0].arrow().to_pylist()
+    first, second = rows(generate(history_lake, "loan_tape"), "Loan tape")
     assert (first["last_late_on"], second["last_late_on"]) == (date(2025, 1, 31), date(2025, 4, 10))
 
 
 def test_months_have_a_column_each_in_tables_of_their_own(history_lake):
     book = generate(history_lake, "loan_tape", history_months=4)
-    assert [table.title for table in book.tables] == ["Loan tape", "Payment history", "Delinquency history"]
-    paid, late = book.tables[1:]
+    assert [table.title for table in book.tables] == [
+        "Active loans by bucket",
+        "Loan tape",
+        "Payment history",
+        "Delinquency history",
+    ]
+    paid, late = book.tables[2:]
     assert [column.label for column in paid.columns] == [
         "Loan ID",
         "Currency",
@@ -136,7 +158,7 @@ def test_months_have_a_column_each_in_tables_of_their_own(history_lake):
 def test_the_status_of_a_loan_that_is_not_active_stands_for_its_bucket(history_lake):
     history_lake.rows["loan_positions"][2]["status"] = "charged_off"
     book = generate(history_lake, "loan_tape", history_months=1)
-    assert [row["status 2025-03-31"] for row in book.tables[2].arrow().to_pylist()] == ["charged_off", "1-29"]
+    assert [row["status 2025-03-31"] for row in rows(book, "Delinquency history")] == ["charged_off", "1-29"]
 
 
 def test_the_days_covered_are_the_closed_month_ends_that_are_printed(history_lake):
@@ -152,7 +174,7 @@ def test_the_days_covered_are_the_closed_month_ends_that_are_printed(history_lak
 
 def test_a_field_of_the_history_is_chosen_like_any_other(history_lake):
     book = generate(history_lake, "loan_tape", fields="loan_id,delinquency_history,principal_outstanding")
-    assert book.tables[0].names == ["loan_id", "delinquency_history", "principal_outstanding"]
+    assert table(book, "Loan tape").names == ["loan_id", "delinquency_history", "principal_outstanding"]
     with pytest.raises(LendingError, match="unknown field 'delinquency_histry'; did you mean 'delinquency_history'"):
         generate(history_lake, "loan_tape", fields="delinquency_histry")
 

@@ -135,6 +135,13 @@ def test_loans_that_went_bad_again_by_their_latest_modification(report):
     assert [chart.table for chart in book.charts] == ["Re-default by month EUR", "Re-default by month USD"]
 
 
+def test_the_first_page_has_the_volume_of_the_period_and_the_outcome_of_loans_modified_before(report):
+    euros, dollars = report("modification_summary").headlines.arrow().to_pylist()
+    assert (euros["modifications"], euros["principal_change"]) == (1, money("-100.00"))
+    assert (dollars["modifications"], dollars["modified_loans"], dollars["redefaulted_loans"]) == (2, 3, 2)
+    assert dollars["redefault_rate"] == pytest.approx(2 / 3)
+
+
 def test_what_counts_as_re_default_can_be_chosen(report):
     wider = report("modification_summary", redefault_days=61, redefault_months=13)
     dollars = table(wider, "Re-default by type").totals[1]

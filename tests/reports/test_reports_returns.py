@@ -268,7 +268,7 @@ def test_products_and_totals_are_sums_in_one_currency(lake):
     ]
     assert picked(rows(book, "By product USD"), "product_id", "name", *names) == [
         ("P1", "Consumer", 2, 1, "-650.00", -0.325),
-        ("P2", None, 1, 0, "20.00", 0.02),
+        ("P2", "P2", 1, 0, "20.00", 0.02),
     ]
     assert picked(table(book, "Loans").totals, "currency", "fees_earned") == [("EUR", "0.00"), ("USD", "45.00")]
 

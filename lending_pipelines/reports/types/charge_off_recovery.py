@@ -11,7 +11,7 @@ from pydantic import Field
 from lending_pipelines.metrics import revenue
 from lending_pipelines.metrics.money import ZERO
 from lending_pipelines.metrics.ratios import ratio
-from lending_pipelines.reports import analytics, columns, days, headlines, in_period
+from lending_pipelines.reports import analytics, columns, currency_charts, days, headlines, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
@@ -21,8 +21,8 @@ from lending_pipelines.reports.protocol import ReportSource, report_book
 
 _AMOUNTS = (
     ReportColumn("charged_off", "Charged off", "money"),
-    ReportColumn("charge_offs", "of it charge-offs", "money"),
-    ReportColumn("write_offs", "of it write-offs", "money"),
+    ReportColumn("charge_offs", "Of which charge-offs", "money"),
+    ReportColumn("write_offs", "Of which write-offs", "money"),
     ReportColumn("recoveries", "Recoveries", "money"),
     ReportColumn("net_charged_off", "Net charged off", "money"),
 )
@@ -32,6 +32,14 @@ _MEASURES = (
     ReportColumn("net_charge_off_rate", "Net charge-off rate", "rate"),
     ReportColumn("recovered_of_rate", "Recoveries of the rate", "money"),
     ReportColumn("recovery_rate", "Recovery rate", "rate"),
+)
+_HEADLINES = (
+    "net_charged_off",
+    "net_charge_off_rate",
+    "charged_off",
+    "recoveries",
+    "recovery_rate",
+    "average_balance",
 )
 _LOAN = (
     *columns.lake_columns("loan_positions", "loan_id"),
@@ -84,18 +92,23 @@ class ChargeOffRecovery:
         none = selection.none("charge-off and no recovery")
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), losses.by().order_by("currency"), none)
         monthly = analytics.monthly_breakdown(selection, losses.over, _MEASURES)
+        products = _products(losses, summary, none)
+        charted = ("charge_offs", "write_offs", "recoveries")
+        charts = (
+            analytics.month_charts("Charge-offs and recoveries", "bar", monthly, *charted)
+            if len(selection.period.months) > 1
+            else currency_charts.bars("Charge-offs and recoveries by product", products, "product_name", *charted)
+        )
         return report_book(
             self,
             parameters,
             source,
             selection.period.last,
             selection.title,
-            [summary, _products(losses, summary, none), *monthly.values(), _loans(losses, parameters.top_loans, none)],
-            analytics.month_charts(
-                "Charge-offs and recoveries", "bar", monthly, "charge_offs", "write_offs", "recoveries"
-            ),
+            [summary, products, *monthly.values(), _loans(losses, parameters.top_loans, none)],
+            charts,
             notes=[_note(losses), *selection.missing_days("charged off and recovered"), analytics.GROWTH_NOTE],
-            headlines=headlines.of_table(summary),
+            headlines=headlines.of_table(summary, *_HEADLINES),
             summary=in_period.headlines(summary),
         )
 

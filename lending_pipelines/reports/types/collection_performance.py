@@ -135,7 +135,7 @@ def _performance(
         staff = source.table("staff").select("staff_id", "full_name")
         rows = rows.left_join(staff, rows.collector_id == staff.staff_id)
     return in_period.table(
-        title, printed, rows.order_by(*reversed(keys)), none, [{keys[0]: "all", **row} for row in totals]
+        title, printed, rows.order_by(*reversed(keys)), none, [{keys[0]: "Total", **row} for row in totals]
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lending_pipelines.metrics.compliance import pass_rates
 from lending_pipelines.reports import columns, days, headlines, in_period, no_data, scopes
-from lending_pipelines.reports.book import Chart, ChartKind, ReportBook, ReportColumn, ReportTable
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import InPeriod, PersonalData, ScopeFilters
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -71,7 +71,7 @@ class ComplianceSummary:
             period.last,
             f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [by_rule, by_category, by_month, failures],
-            [*_charts(by_category, "bar"), *_charts(by_month, "line")],
+            _charts(by_category, by_month),
             notes=_notes(parameters),
             headlines=headlines.of_totals(by_rule),
             summary=next((columns.headline(row, [c.name for c in _RATES]) for row in by_rule.totals), {}),
@@ -95,7 +95,7 @@ def _rates(
         (*by, *_RATES),
         rates,
         no_data.reason(source, [_CHECKS], why),
-        [{keys[0]: "all", **row} for row in everything if row["checks"]],
+        [{keys[0]: "Total", **row} for row in everything if row["checks"]],
     )
 
 
@@ -105,10 +105,11 @@ def _failures(made: ir.Table, most: int, by_rule: ReportTable) -> ReportTable:
     return in_period.first_table("Failures", _FAILURES, failed, latest, most, by_rule.no_data or "every check passed")
 
 
-def _charts(rates: ReportTable, kind: ChartKind) -> list[Chart]:
-    if rates.frame.empty:
-        return []
-    return [Chart(f"Pass rate {rates.title.lower()}", rates.title, kind, rates.names[0], ("pass_rate",))]
+def _charts(by_category: ReportTable, by_month: ReportTable) -> list[Chart]:
+    """Failed checks are drawn: pass rates near 100 % are bars of one height."""
+    drawn = [Chart("Failed checks by category", by_category.title, "bar", "category", ("failed_checks",))]
+    drawn.append(Chart("Failed checks by month", by_month.title, "bar", "checked_month", ("failed_checks",)))
+    return [chart for chart, table in zip(drawn, (by_category, by_month), strict=True) if not table.frame.empty]
 
 
 def _notes(parameters: ComplianceSummaryParameters) -> list[str]:

@@ -3,7 +3,16 @@
 from datetime import date
 
 from lending_pipelines.metrics.ratios import with_share
-from lending_pipelines.reports import analytics, columns, days, fee_tables, headlines, in_period, no_data
+from lending_pipelines.reports import (
+    analytics,
+    columns,
+    currency_charts,
+    days,
+    fee_tables,
+    headlines,
+    in_period,
+    no_data,
+)
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.in_period import CURRENCY, PRODUCT, SHARE
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
@@ -39,6 +48,12 @@ class FeeRevenue:
         monthly = analytics.monthly_breakdown(
             fees.selection, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2])
         )
+        types = _by("By type", fees, summary, none, *_TYPE)
+        charts = (
+            analytics.month_charts("Fees", "bar", monthly, "net", "collected")
+            if len(selection.period.months) > 1
+            else currency_charts.bars("Fees by type", types, "fee_type", "net", "collected")
+        )
         return report_book(
             self,
             parameters,
@@ -47,11 +62,11 @@ class FeeRevenue:
             selection.title,
             [
                 summary,
-                _by("By type", fees, summary, none, *_TYPE),
+                types,
                 _by("By product", fees, summary, none, *PRODUCT),
                 *monthly.values(),
             ],
-            analytics.month_charts("Fees", "bar", monthly, "net", "collected"),
+            charts,
             notes=[fee_tables.NOTE, analytics.GROWTH_NOTE],
             headlines=headlines.of_table(summary),
             summary=in_period.headlines(summary),

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.reports import columns, days, headlines, in_period, no_data
+from lending_pipelines.reports import columns, currency_charts, days, headlines, in_period, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable, Section
 from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, PersonalData, iso_day
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -88,13 +88,27 @@ class GeneralLedger:
             last,
             f"{first} to {last}",
             [accounts, lines],
+            currency_charts.bars("Debits and credits by account", accounts, "name", "debit", "credit"),
             notes=["Balances are debit − credit: a credit balance is negative.", *_differences(balances, trial, last)],
-            headlines=headlines.of_totals(accounts),
+            headlines=_headlines(accounts, lines, parameters.account),
             summary={
                 row["currency"]: columns.headline(row, ("opening_balance", "debit", "credit", "closing_balance"))
                 for row in accounts.totals
             },
         )
+
+
+def _headlines(accounts: ReportTable, lines: ReportTable, account: str) -> ReportTable | None:
+    """Per currency the lines, debits and credits; of all accounts whether they balance, of one its balances."""
+    counts = lines.frame.groupby("currency").size().to_dict()
+    rows = [
+        {**total, "lines": int(counts.get(total["currency"], 0)), "difference": total["debit"] - total["credit"]}
+        for total in accounts.totals
+    ]
+    of_all = account.strip().upper() == ALL
+    chosen = ("lines", "debit", "credit", *(("difference",) if of_all else ("opening_balance", "closing_balance")))
+    printed = (ReportColumn("lines", "Lines", "count"), ReportColumn("difference", "Debits − credits", "money"))
+    return headlines.of_rows((*printed, *_ACCOUNTS), rows, chosen)
 
 
 def _account(source: ReportSource, wanted: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import headlines, in_period, interest_tables
+from lending_pipelines.reports import currency_charts, headlines, in_period, interest_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.parameters import KnownAt, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -30,13 +30,15 @@ class InterestIncome:
         """The report; LendingError when the last day or a scope is not there."""
         selection = in_period.select(parameters, source)
         interest = interest_tables.Interest(selection, selection.period.opening, parameters.rate_band)
+        products = interest.by_product()
         return report_book(
             self,
             parameters,
             source,
             selection.period.last,
             selection.title,
-            [interest.summary, interest.by_product(), interest.by_rate(), interest.by_loan(parameters.top_loans)],
+            [interest.summary, products, interest.by_rate(), interest.by_loan(parameters.top_loans)],
+            currency_charts.bars("Interest by product", products, "product_name", "earned", "collected"),
             notes=interest.notes(),
             headlines=headlines.of_table(interest.summary),
             summary=in_period.headlines(interest.summary),

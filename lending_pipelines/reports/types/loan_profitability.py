@@ -17,7 +17,7 @@ _BROUGHT = (
     *columns.lake_columns("loan_positions", "principal_disbursed", "interest_earned"),
     ReportColumn("fees_earned", "Fees earned", "money"),
     *columns.lake_columns("loan_positions", "principal_charged_off"),
-    ReportColumn("principal_written_off", "Of it write-offs", "money"),
+    ReportColumn("principal_written_off", "Of which write-offs", "money"),
     *columns.lake_columns("loan_positions", "recovered"),
     ReportColumn("charge_off_loss", "Charge-off loss", "money"),
     *columns.lake_columns("loan_positions", "total_collected"),
@@ -42,6 +42,16 @@ _LOAN = columns.lake_columns(
     "status",
     "disbursed_on",
     "annual_rate",
+)
+_HEADLINES = (
+    "profit",
+    "total_return",
+    "moic",
+    "principal_disbursed",
+    "interest_earned",
+    "fees_earned",
+    "charge_off_loss",
+    "loss_making_loans",
 )
 _NOTES = (
     "Interest earned is scheduled interest for the elapsed time. Fees earned: assessed less waived. Charge-off loss:"
@@ -92,7 +102,7 @@ class LoanProfitability:
             [summary, *products, _loans(profits, source, parameters, none, day)],
             [_chart(table) for table in products],
             notes=[*_NOTES, *([] if fees is not None else ["No data: the source has no fees; fees earned are blank."])],
-            headlines=headlines.of_table(summary),
+            headlines=headlines.of_table(summary, *_HEADLINES),
             summary={
                 row["currency"]: columns.headline(row, ("loan_count", "loss_making_loans", "profit", "total_return"))
                 for row in summary.arrow().to_pylist()
@@ -110,6 +120,7 @@ def _by_product(profits: ir.Table, source: ReportSource, currency: str, none: st
     printed = (*_PRODUCT, *_COUNTS, *_BROUGHT, *_RATIOS)
     rows = profitability.added_up(profits.filter(profits.currency == currency), "product_id")
     rows = rows.left_join(source.table("products").select("product_id", "name"), "product_id")
+    rows = rows.mutate(name=ibis.coalesce(rows.name, rows.product_id))
     return ReportTable(f"By product {currency}", printed, _frame(rows.order_by("product_id"), printed), no_data=none)
 
 
@@ -150,7 +161,7 @@ def _frame(rows: ir.Table, printed: tuple[ReportColumn, ...]):
 
 def _chart(table: ReportTable) -> Chart:
     currency = table.title.rpartition(" ")[2]
-    return Chart(f"Profit by product, {currency}", table.title, "bar", "product_id", ("profit",))
+    return Chart(f"Profit by product, {currency}", table.title, "bar", "name", ("profit",))
 
 
 generator = LoanProfitability()

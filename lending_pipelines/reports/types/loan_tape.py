@@ -1,6 +1,7 @@
 """loan_tape: the loans of a portfolio (or any selection) on a day, with the fields that an investor asks for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.metrics import payment_history
-from lending_pipelines.reports import columns, days, headlines, scopes
+from lending_pipelines.reports import aging_tables, columns, currency_charts, days, headlines, scopes
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -107,6 +108,7 @@ class LoanTape:
         kind = "loan" if parameters.status == "ALL" else f"{parameters.status} loan"
         none = f"there is no {kind} of {where} on {day}"
         tape = _tape(self.title, loans, source, day, parameters.fields, none)
+        buckets = aging_tables.by_bucket(loans, source.conventions, f"no loan of {where} is active on {day}")
         ends = payment_history.month_ends(day, parameters.history_months + 1)
         return report_book(
             self,
@@ -114,7 +116,12 @@ class LoanTape:
             source,
             day,
             where,
-            [tape, *(_months(loans, source, ends, none) if parameters.history_months else ())],
+            [
+                replace(buckets, for_readers=True),
+                tape,
+                *(_months(loans, source, ends, none) if parameters.history_months else ()),
+            ],
+            currency_charts.bars("Principal outstanding by bucket", buckets, "bucket", "principal_outstanding"),
             notes=_notes(parameters, source, ends),
             headlines=_headlines(loans, tape),
             summary={"loans": len(tape.frame), "totals": [columns.headline(row, row) for row in tape.totals]},

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import ibis.expr.types as ir
 from pydantic import Field
@@ -20,8 +21,8 @@ _TYPES = (
     ReportColumn("loans", "Loans", "count"),
     ReportColumn("before_rate", "Average rate before", "rate"),
     ReportColumn("after_rate", "Average rate after", "rate"),
-    ReportColumn("before_term", "Average term before", "ratio"),
-    ReportColumn("after_term", "Average term after", "ratio"),
+    ReportColumn("before_term", "Average term before", "number"),
+    ReportColumn("after_term", "Average term after", "number"),
     ReportColumn("before_payment", "Payments before", "money"),
     ReportColumn("after_payment", "Payments after", "money"),
     ReportColumn("before_principal", "Principal before", "money"),
@@ -36,6 +37,16 @@ _OUTCOMES = (
     ReportColumn("exposure", "Principal outstanding and charged off", "money"),
     ReportColumn("redefaulted_exposure", "Re-defaulted principal", "money"),
     ReportColumn("redefault_exposure_rate", "Re-default rate by principal", "rate"),
+)
+_HEADLINES = (
+    "modifications",
+    "principal_change",
+    "before_payment",
+    "after_payment",
+    "modified_loans",
+    "redefaulted_loans",
+    "redefault_rate",
+    "redefault_exposure_rate",
 )
 _LISTED = (
     *columns.lake_columns("modifications", "modification_id", "loan_id"),
@@ -95,7 +106,7 @@ class ModificationSummary:
             [by_type, *redefaults, listed],
             _charts(redefaults),
             notes=_notes(parameters),
-            headlines=headlines.of_totals(by_type),
+            headlines=_headlines(by_type, redefaults[0]),
             summary={
                 row["currency"]: columns.headline(row, ("modifications", "principal_change")) for row in by_type.totals
             },
@@ -143,6 +154,15 @@ def _listed(made: ir.Table, source: ReportSource, period: Period, most: int) -> 
     rows = made.left_join(source.table("loans").select("loan_id", "currency"), "loan_id")
     latest = [rows.effective_on.desc(), rows.modification_id]
     return in_period.first_table("Modifications", _LISTED, rows, latest, most, _none(source, period))
+
+
+def _headlines(by_type: ReportTable, redefaults: ReportTable) -> ReportTable | None:
+    """The volume of the period and the outcome of the loans modified up to its end, per currency."""
+    found: dict[str, dict[str, Any]] = {}
+    for total in (*by_type.totals, *redefaults.totals):
+        found.setdefault(total["currency"], {}).update(total)
+    printed = (*_TYPES[1:], *_OUTCOMES[1:])
+    return headlines.of_rows(printed, [found[currency] for currency in sorted(found)], _HEADLINES)
 
 
 def _charts(redefaults: Sequence[ReportTable]) -> list[Chart]:

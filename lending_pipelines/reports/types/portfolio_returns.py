@@ -1,5 +1,6 @@
 """portfolio_returns: what portfolios, programs and vintages earned on the money lent, and investors on prices paid."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -21,7 +22,6 @@ _MEASURES = (
     return_columns.TOTAL_RETURN,
     *columns.lake_columns("portfolio_snapshots", *return_columns.IRRS, "irr_reason", "charged_off", "recovered"),
 )
-_SCOPE = columns.lake_columns("portfolio_snapshots", "scope_id", "name")
 _CURRENCY = columns.lake_columns("portfolio_snapshots", "currency")
 _DAY = columns.lake_columns("portfolio_snapshots", "business_date")
 _INVESTOR = columns.lake_columns("loan_ownership", "investor_id", "investor_name")
@@ -117,13 +117,18 @@ class PortfolioReturns:
 def _breakdown(today: ir.Table, by: str, currency: str) -> ReportTable:
     """One level in one currency; the sums of the loans that are in it, and no rate of them together."""
     rows = today.filter(today.scope == by)
-    return _table(
+    word = by.capitalize()
+    # A vintage is its own name.
+    labels = (word, "Name") if by == "vintage" else (f"{word} ID", word)
+    names = zip(("scope_id", "name"), labels, strict=True)
+    table = _table(
         f"By {by} {currency}",
-        _SCOPE,
+        tuple(columns.lake_column("portfolio_snapshots", name, label) for name, label in names),
         rows.order_by("scope_id"),
         f"no loan in {currency} has its {by} recorded",
         columns.totals_by_currency(rows, _MEASURES),
     )
+    return replace(table, unprinted=("name",)) if by == "vintage" else table
 
 
 def _priced(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:

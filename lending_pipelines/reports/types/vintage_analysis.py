@@ -113,7 +113,6 @@ class VintageAnalysis:
                 pools,
                 "original_principal",
                 "principal_outstanding",
-                "loan_count",
                 *(c.name for c in (*_LOSSES[:3], *_LATE)),
             ),
             summary={
@@ -132,7 +131,15 @@ def _pools(parameters: VintageAnalysisParameters, source: ReportSource, day: dat
     rows = vintages.pools(loans, day, source.conventions)
     totals = columns.totals_by_currency(rows, _POOLS, _SUMS)
     printed = rows.order_by("currency", "pool").select(*(column.name for column in _POOLS))
-    return ReportTable("Pools", _POOLS, columns.frame(printed), totals, no_data=f"no loan was disbursed by {day}")
+    return ReportTable(
+        "Pools",
+        _POOLS,
+        columns.frame(printed),
+        totals,
+        no_data=f"no loan was disbursed by {day}",
+        # The name of a pool says when its loans were disbursed.
+        unprinted=("first_disbursed_on", "last_disbursed_on"),
+    )
 
 
 def _latest(pools: ReportTable, parameters: VintageAnalysisParameters) -> pd.DataFrame:
