@@ -77,8 +77,8 @@ def _changes(config: LoanTapeConfig, stored: ir.Table, anew: ir.Table, source: L
         **{what: differs[column].cast("int64").sum() for column, what in _ASSIGNMENTS.items()},
         **{_DATA: (counted > 0).cast("int64").sum()},
     )
-    found = source.batches(totals).read_all().to_pylist()[0]
-    return {what: count for what, count in found.items() if count}
+    counts = source.batches(totals).read_all().to_pylist()[0]
+    return {what: count for what, count in counts.items() if count}
 
 
 def _in_tape(config: LoanTapeConfig, both: ir.Table, suffix: str) -> ir.BooleanValue:

@@ -46,8 +46,8 @@ def _names(table: str, incomplete: str) -> list[str]:
         engine = sa.create_engine(url)
         with engine.connect() as connection:
             query = sa.select(sa.column("name", sa.Text)).select_from(sa.table(table))
-            found = list(connection.scalars(query))
+            names = list(connection.scalars(query))
         engine.dispose()
     except (LendingError, sa.exc.SQLAlchemyError, ImportError):
         return []
-    return sorted(name for name in found if name.startswith(incomplete))
+    return sorted(name for name in names if name.startswith(incomplete))

@@ -94,5 +94,5 @@ def _own_reports(register: Path) -> list[str]:
     if not register.exists():
         return []
     with register_session() as session:
-        found = ReportRequests(session).recent("completed", sys.maxsize)
-        return [str(report.file_url) for report in found if report.requested_by != REQUESTED_BY]
+        completed = ReportRequests(session).recent("completed", sys.maxsize)
+        return [str(report.file_url) for report in completed if report.requested_by != REQUESTED_BY]

@@ -13,11 +13,11 @@ from lending_pipelines.cli import completion
 from lending_pipelines.cli.terminal import (
     On,
     Yes,
+    balances_by,
     confirm,
     describe_loans,
     echo_as_of,
     echo_table,
-    held_by,
     known_names,
     register_session,
     tell_step,
@@ -117,9 +117,9 @@ def close_portfolio(name: Name, on: On, yes: Yes = False) -> None:
 
     with register_session() as session:
         closing = Portfolios(session).by_name(name)
-        held = Portfolios(session).loan_ids(closing.portfolio_id, on.date())
+        loan_ids = Portfolios(session).loan_ids(closing.portfolio_id, on.date())
     what = f"Close portfolio {name!r} on {on.date()}. It cannot be reopened."
-    confirm(what, describe_loans(held, on.date()), yes=yes)
+    confirm(what, describe_loans(loan_ids, on.date()), yes=yes)
     with register_session() as session:
         Portfolios(session).close(closing.portfolio_id, on.date())
 
@@ -129,11 +129,11 @@ def list_portfolios() -> None:
     """List the portfolios with their loans and balances on the last closed day."""
     from lending_pipelines.register import Portfolios
 
-    day, held = held_by("portfolio_id")
+    day, balances = balances_by("portfolio_id")
     rows = []
     with register_session() as session:
         for made in Portfolios(session).all():
-            loans, balance = held.get(made.portfolio_id, (0, "0.00"))
+            loans, balance = balances.get(made.portfolio_id, (0, "0.00"))
             kind = "dynamic" if made.criteria else "static"
             closed = made.closed_on or "-"
             rows.append([made.name, made.status, made.priority, made.opened_on, closed, kind, f"{loans:,}", balance])
@@ -172,9 +172,9 @@ def sell_portfolio(
         sold = Portfolios(session).by_name(name)
         Portfolios.require_unsold(sold)
         Investors(session).by_name(to)
-        held = Portfolios(session).loan_ids(sold.portfolio_id, on.date())
+        loan_ids = Portfolios(session).loan_ids(sold.portfolio_id, on.date())
     what = f"Sell portfolio {name!r} to {to!r} at the end of {on.date()} for {paid:,.2f}:"
-    confirm(what, describe_loans(held, on.date(), price=paid), yes=yes)
+    confirm(what, describe_loans(loan_ids, on.date(), price=paid), yes=yes)
     sale_config = {"portfolio": name, "investor": to, "date": str(on.date()), "price": price}
     run_job("sell_portfolio", {"ops": {"sell": {"config": sale_config}}}, progress=tell_step)
     with register_session() as session:
@@ -251,11 +251,11 @@ def list_investors() -> None:
     """List the investors with the loans that they own and their balances on the last closed day."""
     from lending_pipelines.register import Investors
 
-    day, held = held_by("investor_id")
+    day, balances = balances_by("investor_id")
     rows = []
     with register_session() as session:
         for made in Investors(session).all():
-            loans, balance = held.get(made.investor_id, (0, "0.00"))
+            loans, balance = balances.get(made.investor_id, (0, "0.00"))
             rows.append([made.investor_id, made.investor_type, made.name, made.email or "", f"{loans:,}", balance])
     echo_table(["investor_id", "type", "name", "email", "loans", "balance"], rows, _NUMBERS)
     if rows:

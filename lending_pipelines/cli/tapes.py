@@ -11,10 +11,10 @@ import typer
 from lending_pipelines.cli import completion
 from lending_pipelines.cli.terminal import (
     Yes,
+    balances_by,
     confirm,
     echo_as_of,
     echo_table,
-    held_by,
     register_session,
     tell_step,
 )
@@ -41,12 +41,12 @@ def list_tapes(context: typer.Context) -> None:
         return
     from lending_pipelines.register import Portfolios, TapeConfigs, destinations
 
-    day, held = held_by("portfolio_id")
+    day, balances = balances_by("portfolio_id")
     rows = []
     with register_session() as session:
         for config in TapeConfigs(session).all():
             portfolio = Portfolios(session).get(config.portfolio_id)
-            loans, balance = held.get(portfolio.portfolio_id, (0, "0.00"))
+            loans, balance = balances.get(portfolio.portfolio_id, (0, "0.00"))
             to = ", ".join(destination for _, destination in destinations(config)) or "-"
             row = [config.name, _status(config), config.tape_schedule, config.template or config.tape_format]
             rows.append([*row, to, portfolio.name, f"{loans:,}", balance])
@@ -187,8 +187,8 @@ def deliver(
 
     run_job("deliver_tape", deliver_run_config(tape, on.date(), failed=True), progress=tell_step)
     with register_session() as session:
-        found = TapeDeliveries(session).of_day(TapeConfigs(session).by_name(tape).config_id, on.date())
-        echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in found])
+        deliveries = TapeDeliveries(session).of_day(TapeConfigs(session).by_name(tape).config_id, on.date())
+        echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in deliveries])
 
 
 def _as_row(session: "Session", delivery: "TapeDelivery") -> list[str]:

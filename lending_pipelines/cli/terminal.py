@@ -79,11 +79,11 @@ def describe_loans(
         prices: The price of each loan.
         price: One price for all loans.
     """
-    day, found = _balances(loan_ids, on)
+    day, balances = _balances(loan_ids, on)
     lines = [f"  loans: {len(loan_ids):,}"]
     if day is None:
         lines.append("  balance: unknown, because no day is closed yet")
-    for currency, principal in sorted(found.items()):
+    for currency, principal in sorted(balances.items()):
         balance = sum(principal.values(), Decimal(0))
         lines.append(f"  balance on {day}: {balance:,} {currency} (loans: {len(principal):,})")
         given = [amount for loan_id in principal if (amount := (prices or {}).get(loan_id)) is not None]
@@ -119,7 +119,7 @@ def echo_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: C
         typer.echo("\n".join(line.rstrip() for line in table.splitlines()))
 
 
-def held_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
+def balances_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
     """The last closed day, and the loans and balances on it by portfolio_id or investor_id, as they are printed."""
     with opened_lake() as lake:
         day = max(lake.days("loan_positions"), default=None)
@@ -127,14 +127,14 @@ def held_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
             return None, {}
         rows = lake.table("loan_positions", day, day)
         rows = rows.filter(rows[column].notnull()).group_by(owner=column, currency="currency")
-        found = rows.agg(loans=lambda t: t.count(), balance=lambda t: t.principal_outstanding.sum())
-        listed = found.order_by("owner", "currency").to_pyarrow().to_pylist()
-    held: dict[str, tuple[int, str]] = {}
+        sums = rows.agg(loans=lambda t: t.count(), balance=lambda t: t.principal_outstanding.sum())
+        listed = sums.order_by("owner", "currency").to_pyarrow().to_pylist()
+    by_owner: dict[str, tuple[int, str]] = {}
     for row in listed:
-        loans, balances = held.get(row["owner"], (0, ""))
+        loans, balances = by_owner.get(row["owner"], (0, ""))
         balance = f"{row['balance']:,.2f} {row['currency']}"
-        held[row["owner"]] = (loans + row["loans"], f"{balances} + {balance}" if balances else balance)
-    return day, held
+        by_owner[row["owner"]] = (loans + row["loans"], f"{balances} + {balance}" if balances else balance)
+    return day, by_owner
 
 
 def echo_as_of(day: date | None) -> None:
@@ -157,8 +157,8 @@ def _balances(loan_ids: Collection[str], on: date) -> tuple[date | None, dict[st
             return None, {}
         wanted = ibis.memtable({"loan_id": list(loan_ids)}, schema={"loan_id": "string"})
         rows = lake.table("loan_positions", day, day).semi_join(wanted, "loan_id")
-        found = rows.select("currency", "loan_id", "principal_outstanding").to_pyarrow().to_pylist()
+        principal_rows = rows.select("currency", "loan_id", "principal_outstanding").to_pyarrow().to_pylist()
     by_currency: dict[str, dict[str, Decimal]] = {}
-    for row in found:
+    for row in principal_rows:
         by_currency.setdefault(row["currency"], {})[row["loan_id"]] = row["principal_outstanding"]
     return day, by_currency

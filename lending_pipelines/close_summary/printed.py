@@ -29,9 +29,9 @@ def as_markdown(summary: CloseSummary) -> str:
 def _printed(summary: CloseSummary, style: str, *, heading: Heading, bullet: str) -> str:
     parts = [heading(_title(summary))]
     for title, severity in (("Errors", "error"), ("Warnings", "warning")):
-        found = [finding for finding in summary.findings if finding.severity == severity]
-        if found:
-            parts.append("\n".join([heading(f"{title} ({len(found)})"), *_listed(found, bullet)]))
+        findings = [finding for finding in summary.findings if finding.severity == severity]
+        if findings:
+            parts.append("\n".join([heading(f"{title} ({len(findings)})"), *_listed(findings, bullet)]))
     if summary.last_run:
         parts.append(_run(summary.last_run))
     if summary.book:

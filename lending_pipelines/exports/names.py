@@ -10,12 +10,12 @@ _FILE_CHARACTERS = 80
 
 def sheet_names(titles: Iterable[str]) -> list[str]:
     """A worksheet name per title: at most 31 UTF-16 units, none of []:*?/\\ , no outer apostrophe, not History."""
-    return _told_apart((_sheet_name(title) for title in titles), _shorten)
+    return _unique((_sheet_name(title) for title in titles), _shorten)
 
 
 def file_names(titles: Iterable[str]) -> list[str]:
     """A file name without suffix per title: lower-case words joined by underscores."""
-    return _told_apart((_file_name(title) for title in titles), lambda name, room: name[: _FILE_CHARACTERS - room])
+    return _unique((_file_name(title) for title in titles), lambda name, room: name[: _FILE_CHARACTERS - room])
 
 
 def _sheet_name(title: str) -> str:
@@ -34,7 +34,7 @@ def _shorten(name: str, room: int) -> str:
     return units.decode("utf-16-le", errors="ignore").rstrip(" '")
 
 
-def _told_apart(names: Iterable[str], shorten: Callable[[str, int], str]) -> list[str]:
+def _unique(names: Iterable[str], shorten: Callable[[str, int], str]) -> list[str]:
     taken: set[str] = set()
     result = []
     for name in names:

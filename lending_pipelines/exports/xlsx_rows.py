@@ -91,11 +91,11 @@ def _cells(values: pa.Array, style: CellStyle) -> pa.Array:
         return _text(values, style)
     if pa.types.is_boolean(values.type):
         return _element(f' s="{style.plain}" t="b"><v>', values.cast(pa.int8()), "</v></c>")
-    shown, held = _number(values)
+    shown, fits = _number(values)
     cells = _element(f' s="{style.plain}"><v>', shown, "</v></c>")
-    if held is None or pc.all(held).as_py() is not False:
+    if fits is None or pc.all(fits).as_py() is not False:
         return cells
-    return pc.if_else(held, cells, _text(values.cast(pa.string()), style))
+    return pc.if_else(fits, cells, _text(values.cast(pa.string()), style))
 
 
 def _number(values: pa.Array) -> tuple[pa.Array, pa.Array | None]:

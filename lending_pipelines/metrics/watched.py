@@ -48,8 +48,8 @@ def missed_installments(positions: ir.Table, installments: ir.Table, first: date
     due = due.mutate(due_before=ibis.coalesce(due.due.sum().over(before), ibis.literal(0)))
     versions = schedules.versions(own, first, last).select("loan_id", "version", "in_force_from", "in_force_until")
     due = due.select("loan_id", "version", "due_on", "due_before").inner_join(versions, ["loan_id", "version"])
-    held = late.select("business_date", "loan_id", "settled")
-    rows = held.inner_join(due, "loan_id")
+    settled_amounts = late.select("business_date", "loan_id", "settled")
+    rows = settled_amounts.inner_join(due, "loan_id")
     rows = rows.filter(
         rows.in_force_from <= rows.business_date,
         rows.in_force_until > rows.business_date,
@@ -105,15 +105,17 @@ def charge_off_rates(positions: ir.Table, scope: str, spans: Sequence[tuple[date
     on_last = in_scope(positions, scope).inner_join(periods, positions.business_date == periods["last"])
     loans = on_last.select("number", "opening", "last", "loan_id", "scope_id", "currency", "disbursed_on")
     keys = ["number", "scope_id"]
-    held = positions.select("business_date", "loan_id", *revenue.LOSSES).inner_join(loans, "loan_id")
-    held = held.filter(held.business_date >= held.opening, held.business_date <= held["last"])
-    begun = loans.group_by(*keys).agg(begun=loans.disbursed_on.min())
-    closed = held.group_by(*keys).agg(
-        closed_days=held.business_date.nunique(where=held.business_date > held.opening),
-        opened=held.business_date.min() == held.opening.max(),
+    loan_days = positions.select("business_date", "loan_id", *revenue.LOSSES).inner_join(loans, "loan_id")
+    loan_days = loan_days.filter(
+        loan_days.business_date >= loan_days.opening, loan_days.business_date <= loan_days["last"]
     )
-    daily = held.group_by(*keys, "currency", "business_date", "opening", "last").agg(
-        **{name: money(held[name].sum()) for name in revenue.LOSSES}
+    begun = loans.group_by(*keys).agg(begun=loans.disbursed_on.min())
+    closed = loan_days.group_by(*keys).agg(
+        closed_days=loan_days.business_date.nunique(where=loan_days.business_date > loan_days.opening),
+        opened=loan_days.business_date.min() == loan_days.opening.max(),
+    )
+    daily = loan_days.group_by(*keys, "currency", "business_date", "opening", "last").agg(
+        **{name: money(loan_days[name].sum()) for name in revenue.LOSSES}
     )
     rows = daily.inner_join(begun, keys).inner_join(closed, keys)
     rows = rows.mutate(first=(rows.opening + ibis.interval(days=1)).cast("date"))

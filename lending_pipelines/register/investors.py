@@ -56,13 +56,13 @@ class Investors:
 
     def by_name(self, name: str) -> Investor:
         """The investor with that name. Raises RegisterError when none (with similar names) or several have it."""
-        found = self._session.scalars(sa.select(Investor).where(Investor.name == name)).all()
-        if len(found) > 1:
-            raise RegisterError(f"{len(found)} investors have the name {name!r}: use investor_id instead")
-        if not found:
+        investors = self._session.scalars(sa.select(Investor).where(Investor.name == name)).all()
+        if len(investors) > 1:
+            raise RegisterError(f"{len(investors)} investors have the name {name!r}: use investor_id instead")
+        if not investors:
             names = self._session.scalars(sa.select(Investor.name))
             raise RegisterError(f"there is no investor {name!r}: {did_you_mean(name, names)}")
-        return found[0]
+        return investors[0]
 
     def all(self) -> list[Investor]:
         """Every investor, by name."""
@@ -93,16 +93,16 @@ class Investors:
         """
         self.get(investor_id)
         wanted = _once(loans)
-        there = self._assigned(wanted, assignment_date)
+        existing = self._assigned(wanted, assignment_date)
         faults = [
             f"loan {row.loan_id} is already assigned on {assignment_date} to investor {row.investor_id} for "
             f"{row.purchase_price}: a loan has at most one assignment a day"
-            for row in there
+            for row in existing
             if (row.investor_id, row.purchase_price) != (investor_id, wanted[row.loan_id])
         ]
         if faults:
             raise RegisterError(named(faults))
-        new = {loan_id: wanted[loan_id] for loan_id in wanted.keys() - {row.loan_id for row in there}}
+        new = {loan_id: wanted[loan_id] for loan_id in wanted.keys() - {row.loan_id for row in existing}}
         self._insert(new, investor_id=investor_id, assignment_date=assignment_date, sale_id=sale_id)
         return len(new)
 

@@ -54,8 +54,8 @@ class LoanList:
 
     def refuse(self, faults: Mapping[str, str]) -> None:
         """Raise RegisterError that names every loan with a fault and its line; do nothing without faults."""
-        found = sorted(faults.items(), key=lambda fault: self.lines[fault[0]])
-        _refuse(self.path, [f"line {self.lines[loan_id]}: {fault}" for loan_id, fault in found])
+        in_order = sorted(faults.items(), key=lambda fault: self.lines[fault[0]])
+        _refuse(self.path, [f"line {self.lines[loan_id]}: {fault}" for loan_id, fault in in_order])
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
@@ -110,9 +110,9 @@ def _delimited(path: str | Path, text: str) -> tuple[str, str, int]:
     header = next((line for line in text.splitlines() if line.strip()), "")
     if not header:
         raise RegisterError(f"loan list {path} is empty: write one loan id per line")
-    found = [delimiter for delimiter in _DELIMITERS if len(_cells(header, delimiter)) > 1]
-    with_id = [delimiter for delimiter in found if any(map(_is_id, _cells(header, delimiter)))]
-    if len(with_id) > 1 or (found and not with_id):
+    possible = [delimiter for delimiter in _DELIMITERS if len(_cells(header, delimiter)) > 1]
+    with_id = [delimiter for delimiter in possible if any(map(_is_id, _cells(header, delimiter)))]
+    if len(with_id) > 1 or (possible and not with_id):
         raise RegisterError(
             f"loan list {path} has no loan_id column; its first line is {header.strip()!r}: write a header with loan_id"
             " and separate columns with commas, semicolons or tabs"
@@ -207,12 +207,12 @@ def _price(text: str, decimal_comma: bool) -> Decimal:
 
 def _one_column(path: str, header: list[str], name: str, is_it: list[bool]) -> int:
     """The index of the column. If several match, the one spelled as `name`; RegisterError when none is."""
-    found = [column for column, it_is in enumerate(is_it) if it_is]
-    exact = [column for column in found if header[column] == name]
-    chosen = exact if len(found) > 1 else found
+    matches = [column for column, it_is in enumerate(is_it) if it_is]
+    exact = [column for column in matches if header[column] == name]
+    chosen = exact if len(matches) > 1 else matches
     if len(chosen) == 1:
         return chosen[0]
-    columns = ", ".join(repr(header[column]) for column in found)
+    columns = ", ".join(repr(header[column]) for column in matches)
     raise RegisterError(f"loan list {path}: columns {columns} could all be {name}: rename one of them to {name}")
 
 

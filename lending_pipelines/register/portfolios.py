@@ -148,11 +148,11 @@ class Portfolios:
         with self._session.begin_nested():
             for batch in batches(loan_ids):
                 wanted = dict.fromkeys(batch)
-                for held in self._held_from(assigned_on, list(wanted)):
-                    if _goes_on(held, portfolio_id, assigned_on):
-                        wanted.pop(held.loan_id, None)
+                for interval in self._intervals_from(assigned_on, list(wanted)):
+                    if _goes_on(interval, portfolio_id, assigned_on):
+                        wanted.pop(interval.loan_id, None)
                     else:
-                        faults.append(self._refusal(held, portfolio, assigned_on))
+                        faults.append(self._refusal(interval, portfolio, assigned_on))
                 if not faults:
                     rows = [
                         {"portfolio_id": portfolio_id, "loan_id": loan, "assigned_on": assigned_on} for loan in wanted
@@ -176,7 +176,7 @@ class Portfolios:
             earliest = min(assigned_on for _, _, assigned_on in batch)
             free_on = {
                 row.loan_id: row.removed_on or date.max
-                for row in self._held_from(earliest, [loan_id for _, loan_id, _ in batch])
+                for row in self._intervals_from(earliest, [loan_id for _, loan_id, _ in batch])
             }
             rows = [
                 {"portfolio_id": portfolio_id, "loan_id": loan_id, "assigned_on": assigned_on}
@@ -238,7 +238,7 @@ class Portfolios:
         if portfolio.status != "open":
             raise RegisterError(f"portfolio {portfolio.name!r} is {portfolio.status} and {refusal}")
 
-    def _held_from(self, day: date, loan_ids: list[str]) -> Sequence[sa.Row]:
+    def _intervals_from(self, day: date, loan_ids: list[str]) -> Sequence[sa.Row]:
         """The intervals of these loans that include that day or a later one."""
         reaches = sa.or_(PortfolioLoan.removed_on.is_(None), PortfolioLoan.removed_on > day)
         query = sa.select(
@@ -251,18 +251,18 @@ class Portfolios:
             # Inserting a list of rows by the connection is several times faster than by the session.
             self._session.connection().execute(sa.insert(PortfolioLoan).values(method=method), rows)
 
-    def _refusal(self, held: sa.Row, portfolio: Portfolio, assigned_on: date) -> str:
-        until = f"until {held.removed_on}" if held.removed_on else "without an end date"
-        holder = self.get(held.portfolio_id)
+    def _refusal(self, interval: sa.Row, portfolio: Portfolio, assigned_on: date) -> str:
+        until = f"until {interval.removed_on}" if interval.removed_on else "without an end date"
+        holder = self.get(interval.portfolio_id)
         return (
-            f"loan {held.loan_id} is in portfolio {holder.name!r} from {held.assigned_on} {until}: "
+            f"loan {interval.loan_id} is in portfolio {holder.name!r} from {interval.assigned_on} {until}: "
             f"it cannot be in {portfolio.name!r} from {assigned_on}; remove it there first"
         )
 
 
-def _goes_on(held: sa.Row, portfolio_id: str, day: date) -> bool:
+def _goes_on(interval: sa.Row, portfolio_id: str, day: date) -> bool:
     """Whether the interval belongs to this portfolio and covers that day and all later ones."""
-    return held.portfolio_id == portfolio_id and held.assigned_on <= day and held.removed_on is None
+    return interval.portfolio_id == portfolio_id and interval.assigned_on <= day and interval.removed_on is None
 
 
 def _ruled(portfolio: Portfolio) -> RuledPortfolio:

@@ -164,15 +164,15 @@ class Sales:
             PortfolioLoan.portfolio_id == portfolio.portfolio_id,
             sa.or_(PortfolioLoan.removed_on.is_(None), PortfolioLoan.removed_on > sale_date),
         )
-        held = {row.loan_id: row.assigned_on for row in self._session.execute(query)}
-        if late := sorted(loan_id for loan_id, assigned_on in held.items() if assigned_on > sale_date):
+        joined = {row.loan_id: row.assigned_on for row in self._session.execute(query)}
+        if late := sorted(loan_id for loan_id, assigned_on in joined.items() if assigned_on > sale_date):
             raise RegisterError(
-                f"loan {late[0]} joined portfolio {portfolio.name!r} on {held[late[0]]}, after {sale_date}: choose a "
+                f"loan {late[0]} joined portfolio {portfolio.name!r} on {joined[late[0]]}, after {sale_date}: choose a "
                 "later sale date, or remove the loan first"
             )
-        if not prices or held.keys() != prices.keys():
-            which = min(held.keys() ^ prices.keys(), default=None)
-            where = "in the register but not in the lake" if which in held else "in the lake but not in the register"
+        if not prices or joined.keys() != prices.keys():
+            which = min(joined.keys() ^ prices.keys(), default=None)
+            where = "in the register but not in the lake" if which in joined else "in the lake but not in the register"
             raise RegisterError(
                 f"portfolio {portfolio.name!r} on {sale_date}: "
                 + (f"loan {which} is in it {where}" if which else "it has no loans")

@@ -131,15 +131,15 @@ def _notify_waiting(
 ) -> None:
     """Store what the deliveries wait for. Notify the tape's owner once if the tape is late or cannot be made."""
     reason = waits_for or next((each.error_message for each in deliveries if each.attempts), None)
-    to_be_told = at_once and reason and not any(each.delayed_at or each.correction for each in deliveries)
+    to_notify = at_once and reason and not any(each.delayed_at or each.correction for each in deliveries)
     news = waits_for and any(each.error_message != waits_for for each in deliveries)
-    if not (news or to_be_told):
+    if not (news or to_notify):
         return
     ids = [each.delivery_id for each in deliveries]
     with register.session() as session:
         if waits_for:
             TapeDeliveries(session).wait(ids, waits_for)
-        if to_be_told:
+        if to_notify:
             TapeDeliveries(session).delay(ids, str(reason))
 
 

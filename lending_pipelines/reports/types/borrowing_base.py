@@ -115,18 +115,18 @@ class BorrowingBaseParameters(PersonalData, UnderConventions, KnownAt, OneScope,
 
 def amounts(text: str) -> dict[str, Decimal]:
     """The amount by currency of a form's text; ValueError that says what to write."""
-    found: dict[str, Decimal] = {}
+    by_currency: dict[str, Decimal] = {}
     for part in [] if text == UNSET else text.split(","):
         try:
             currency, amount = part.split()
             drawn = Decimal(amount).quantize(Decimal("0.01"))
-            once = currency not in found and drawn >= 0
+            once = currency not in by_currency and drawn >= 0
         except (ValueError, InvalidOperation):
             once = False
         if not once:
             raise ValueError(f"write one amount per currency like USD 250000.00, EUR 90000, or {UNSET}")
-        found[currency] = drawn
-    return found
+        by_currency[currency] = drawn
+    return by_currency
 
 
 class BorrowingBase:
@@ -244,10 +244,10 @@ def _concentrations(
     collateral: ir.Table, rules: FacilityRules, parameters: BorrowingBaseParameters
 ) -> tuple[ReportTable, list[str]]:
     """The largest groups per limit and currency, and a note when ids of persons are left out."""
-    found = borrowing_base.concentrations(collateral, rules, parameters.top_groups)
-    if found is None:
+    groups = borrowing_base.concentrations(collateral, rules, parameters.top_groups)
+    if groups is None:
         return _table("Concentrations", _CONCENTRATIONS, [], "the rules have no concentration limit"), []
-    ordered = found.order_by("limit_number", "currency", found.eligible.desc(), "group")
+    ordered = groups.order_by("limit_number", "currency", groups.eligible.desc(), "group")
     limits = rules.concentration_limits
     printed = [
         row | {"by": limits[row["limit_number"]].by, "max_share": float(limits[row["limit_number"]].max_share)}

@@ -126,9 +126,9 @@ def _charts(activity: ReportTable) -> list[Chart]:
 
 def _summary(activity: ReportTable, assets: ReportTable) -> dict[str, Any]:
     """The day's numbers, ready for JSON; amounts by asset type."""
-    held = assets.arrow().to_pylist()
+    rows = assets.arrow().to_pylist()
     amounts = {
-        title: {row["asset_type"]: str(row[name]) for row in held if row[name] is not None}
+        title: {row["asset_type"]: str(row[name]) for row in rows if row[name] is not None}
         for title, name in (("wallet_balances", "wallet_balance"), ("total_volume", "total_volume"))
     }
     latest = activity.arrow().to_pylist()[-1:]
