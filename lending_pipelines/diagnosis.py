@@ -6,7 +6,6 @@ first sync. The checks write nothing to the home except probe files, which they 
 
 import os
 import platform
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.places import opened
+from lending_pipelines.processes import temporary_folder
 from lending_pipelines.register import Register
 from lending_pipelines.settings import Settings
 from lending_pipelines.settings_file import find_settings_file
@@ -151,7 +151,7 @@ def _tables(settings: Settings) -> Iterator[Diagnosis]:
     except LendingError as error:
         yield Diagnosis("FAILED", "conventions", str(error))
         conventions = Conventions()
-    with tempfile.TemporaryDirectory(prefix="lending-doctor-") as folder:
+    with temporary_folder("doctor") as folder:
         engine = open_engine(settings, folder, "2GB")
         try:
             source = open_source(settings.source, settings.servicing_url)

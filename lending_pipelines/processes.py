@@ -1,11 +1,19 @@
-"""Process ids as text (which process works on something, and whether it still runs), and garbage collection.
+"""Process ids as text (which process works on something, and whether it still runs), temporary folders that name
+their process, and garbage collection.
 
 Process ids are valid on the same machine only.
 """
 
 import gc
 import os
+import re
 import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PROCESS_TAG = "lending/process"
+"""The tag of a run without a run launcher: the process that executes it."""
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """How many new objects start a garbage collection."""
@@ -22,6 +30,23 @@ def collect_rarely() -> None:
 def this_process() -> str:
     """The id of this process: host and pid."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def temporary_folder(use: str) -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder whose name has its use and the id of this process, so that `left_behind` finds it.
+
+    It is deleted when the process ends, unless the process is killed.
+    """
+    return tempfile.TemporaryDirectory(prefix=f"lending-{use}-{os.getpid()}-")
+
+
+def left_behind() -> Iterator[Path]:
+    """The temporary folders of this machine whose process has ended."""
+    for folder in sorted(Path(tempfile.gettempdir()).glob("lending-*")):
+        named = re.fullmatch(r"lending-[a-z-]+-(\d+)-\w+", folder.name)
+        ours = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+        if named and ours and is_gone(f"{socket.gethostname()}:{named[1]}"):
+            yield folder
 
 
 def is_gone(process: str) -> bool:

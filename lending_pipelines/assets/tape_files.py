@@ -5,7 +5,6 @@ tapes.py decides which tapes are due and handles failures.
 """
 
 import shutil
-import tempfile
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from lending_pipelines.exports.export import export_rows
 from lending_pipelines.exports.reading import read_batches
 from lending_pipelines.exports.xml import XmlShape
 from lending_pipelines.places import PlacedFile, placing
+from lending_pipelines.processes import temporary_folder
 from lending_pipelines.register import Register, TapeDeliveries, TapeFaults
 from lending_pipelines.register.models import LoanTapeConfig
 from lending_pipelines.reports.book import Cover, ReportColumn
@@ -97,7 +97,7 @@ def require_loans(config: LoanTapeConfig, day: date, rows: int) -> None:
 def _make(config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
     spec = tape_spec(config)
     existing = _manifests(spec, day, exports)
-    with tempfile.TemporaryDirectory(prefix="lending-tape-") as folder:
+    with temporary_folder("tape") as folder:
         made, totals = write_tape(spec, day, source, f"{folder}/tape")
         require_loans(config, day, made.rows)
         placement = next_tape_path(spec, day, existing, made.sha256)

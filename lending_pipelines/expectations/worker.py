@@ -8,13 +8,12 @@ import logging
 import os
 import pickle
 import sys
-import tempfile
 from pathlib import Path
 from traceback import format_exc
 from typing import Any, BinaryIO
 
 from lending_pipelines.expectations.messages import Failure, Suite, Verdict
-from lending_pipelines.processes import collect_rarely
+from lending_pipelines.processes import collect_rarely, temporary_folder
 
 OBSERVED = 5
 """The number of failed values in an answer."""
@@ -29,7 +28,7 @@ class Validator:
         import great_expectations as gx
 
         self._gx = gx
-        self._folder = tempfile.TemporaryDirectory(prefix="lending-data-docs-")
+        self._folder = temporary_folder("data-docs")
         self._runs = 0
         self.start()
 

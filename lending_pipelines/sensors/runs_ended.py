@@ -4,8 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from lending_pipelines.jobs import PROCESS_TAG
-from lending_pipelines.processes import is_gone
+from lending_pipelines.processes import PROCESS_TAG, is_gone
 
 
 def end_of(instance: dg.DagsterInstance, run_id: str) -> str | None:

@@ -15,6 +15,7 @@ from fsspec.utils import get_protocol
 from ibis.backends.duckdb import Backend
 from ibis.util import gen_name
 
+from lending_pipelines.processes import temporary_folder
 from lending_pipelines.tables import Table
 
 BATCH_ROWS = 65_536
@@ -29,8 +30,8 @@ class DuckDBEngine:
         self._opened: dict[tuple[str, ...], ir.Table] = {}
 
     @cached_property
-    def _spill(self) -> tempfile.TemporaryDirectory:
-        return tempfile.TemporaryDirectory(prefix="lending-duckdb-")
+    def _spill(self) -> tempfile.TemporaryDirectory[str]:
+        return temporary_folder("duckdb")
 
     @cached_property
     def backend(self) -> Backend:
@@ -56,7 +57,7 @@ class DuckDBEngine:
 
     def scratch(self) -> AbstractContextManager[str]:
         """A folder on this machine's disk, deleted after the block."""
-        return tempfile.TemporaryDirectory(prefix="lending-scratch-")
+        return temporary_folder("scratch")
 
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
         """The rows of the table's files; filters on the partition column skip folders.
@@ -69,6 +70,9 @@ class DuckDBEngine:
             if partition:
                 options = {"hive_partitioning": True, "hive_types_autocast": True}
             rows = self.backend.read_parquet(self._reachable(files), **options)
+            # Files of an earlier release lack columns that were added since.
+            if added := {name: ibis.null(table.schema[name]) for name in table.names if name not in rows.columns}:
+                rows = rows.mutate(**added)
             shaped = table.shape(rows)
             self._opened[tuple(files)] = (
                 rows if shaped.equals(rows) else self.backend.create_view(gen_name("files"), shaped)

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -34,6 +33,7 @@ from pyspark.sql.types import StringType
 
 from lending_pipelines.lake.engines.protocol import EngineError
 from lending_pipelines.lake.engines.spark_shared import share
+from lending_pipelines.processes import temporary_folder
 from lending_pipelines.tables import Table
 
 BATCH_ROWS = 65_536
@@ -69,7 +69,7 @@ class SparkEngine:
     def scratch(self) -> Iterator[str]:
         """A folder that the executors reach, deleted after the block: local, or in the lake for a cluster."""
         if self._master.startswith("local"):
-            with tempfile.TemporaryDirectory(prefix="lending-spark-") as folder:
+            with temporary_folder("spark") as folder:
                 yield folder
             return
         folder = f"{self._lake_url}/_scratch/{uuid4().hex}"
