@@ -98,7 +98,9 @@ def summarize(
         day: The day; None for the last closed one.
     """
     day = day or max(closed, default=None)
-    before = max((each for each in closed if day and each < day), default=None)
+    # A thinned day is closed, but there is nothing to compare with.
+    held = set(closed).difference(lake.thinned(_POSITIONS.path[-1]))
+    before = max((each for each in held if day and each < day), default=None)
     run = last_run(instance)
     tapes, delivered = tape_summary(register, day)
     findings = [

@@ -105,7 +105,7 @@ def _checked_tape(
     tape: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
 ) -> TapeManifest:
     if day not in source.days(POSITIONS):
-        raise DeliveryError(f"{day} is not closed: run `lending close --from {day} --to {day}` first")
+        raise DeliveryError(source.absent(POSITIONS, day))
     require_checks(source, (POSITIONS,), [day], f"tape {tape.name!r} of {day}")
     require_current(tape, day, source, register)
     manifest = made_tape(tape, day, source, exports) or make_tape(tape, day, source, exports, register)

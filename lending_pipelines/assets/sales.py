@@ -57,7 +57,7 @@ def sell(
     source = LakeReportSource(lake.lake, conventions.get())
     for table in (POSITIONS, SNAPSHOTS):
         if day not in source.days(table):
-            raise SaleError(f"{day} is not closed: run `lending close --from {day} --to {day}` first")
+            raise SaleError(source.absent(table, day))
     require_checks(source, (POSITIONS, SNAPSHOTS), [day], f"the sale of portfolio {portfolio.name!r}")
     snapshot = _snapshot(source, portfolio.portfolio_id, portfolio.name, day)
     with register.register.session() as session:

@@ -91,7 +91,7 @@ class RestatementCheck:
 
 def _closed_days(read: Read) -> list[date]:
     closed = read("closed_days")
-    recorded = closed.filter(closed.table_name == "loan_positions").select("business_date")
+    recorded = closed.filter(closed.table_name == "loan_positions", closed.thinned_at.isnull()).select("business_date")
     days = recorded.union(read("loan_positions").select("business_date")).distinct().to_pyarrow()
     return sorted(days["business_date"].to_pylist())
 

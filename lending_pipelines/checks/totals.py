@@ -40,7 +40,7 @@ def total_checks(conventions: Conventions) -> tuple[Check, ...]:
             "transitions_open_with_positions",
             "aging_transitions",
             "loans and principal of each opening bucket equal those of the active positions one step earlier",
-            ("aging_transitions", "loan_positions"),
+            ("aging_transitions", "loan_positions", "closed_days"),
             partial(openings_unlike_positions, step=conventions.transition_step),
             blocking=True,
         ),
@@ -92,7 +92,11 @@ def openings_unlike_positions(tables: Tables, days: Days, *, step: str) -> ir.Ta
     opening = _active(opening.semi_join(closed, opening.business_date == closed.from_date))
     opening = by_scope(opening, ["bucket"], ["loan_count", "principal_outstanding"])
     opening = opening.rename(from_date="business_date", from_bucket="bucket", opening_principal="principal_outstanding")
+    # An opening day that was thinned has no positions to compare with.
+    recorded = tables["closed_days"]
+    thinned = recorded.filter(recorded.table_name == "loan_positions", recorded.thinned_at.notnull())
     transitions = days.rows(tables["aging_transitions"])
+    transitions = transitions.anti_join(thinned, [("from_date", "business_date")])
     return differences(
         closed.join(opening, "from_date"),
         transitions.filter(transitions.from_bucket != TRANSITION_ENTRY),

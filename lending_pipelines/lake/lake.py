@@ -9,7 +9,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -33,8 +33,11 @@ COMMIT_ATTEMPTS = 20
 # By default, Delta's writers delete log entries older than a month at every hundredth commit.
 _KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 
-_NOTE = "lending.note"
+NOTE = "lending.note"
 """The key of a commit's note in the Delta log."""
+
+_UPKEEP = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+"""The operations of commits that change no rows (upkeep.py)."""
 
 CORRECTED = "corrected"
 """The note of a commit that removed rows from a table or replaced events."""
@@ -125,13 +128,54 @@ class Lake:
     def days(self, name: str, version: int | None = None) -> list[date]:
         """The business dates for which a daily table was made, in order, including days without rows.
 
-        With `version`: the business dates with rows in that Delta version.
+        Thinned days are not among them. With `version`: the business dates with rows in that Delta version.
         """
         made = self.table("closed_days")
-        made = made.filter(made.table_name == name).select("business_date")
+        made = made.filter(made.table_name == name, made.thinned_at.isnull()).select("business_date")
         if version is not None or self.has(name):
             made = made.union(self._dates(name, version))
         return sorted(made.distinct().to_pyarrow()["business_date"].to_pylist())
+
+    def thinned(self, name: str) -> list[date]:
+        """The business dates whose rows housekeeping removed from a daily table, in order."""
+        closed = self.table("closed_days")
+        gone = closed.filter(closed.table_name == name, closed.thinned_at.notnull()).select("business_date")
+        thinned = set(gone.to_pyarrow()["business_date"].to_pylist())
+        return sorted(thinned.difference(self.days(name))) if thinned else []
+
+    def thin(self, name: str, days: Collection[date]) -> None:
+        """Remove the rows of the days from a daily table, and record in closed_days that the days were thinned.
+
+        The record comes first. If the run ends in between, the days still have rows and count as made.
+        """
+        now = datetime.now(UTC).replace(tzinfo=None)
+        closed = self.table("closed_days")
+        closed = closed.filter(closed.table_name == name, closed.business_date.isin(list(days)))
+        records = [row | {"thinned_at": now} for row in closed.to_pyarrow().to_pylist()]
+        # Releases before closed_days recorded nothing: when and how these days were made is unknown.
+        unrecorded = set(days) - {row["business_date"] for row in records}
+        unknown = {"table_name": name, "closed_at": now, "conventions": "{}", "thinned_at": now}
+        records += [unknown | {"business_date": day} for day in sorted(unrecorded)]
+        rows = pa.Table.from_pylist(records, schema=TABLES["closed_days"].arrow_schema)
+        self.merge("closed_days", ibis.memtable(rows))
+        self._remove_days(TABLES[name], days)
+
+    def _remove_days(self, table: Table, days: Collection[date]) -> None:
+        """Remove the rows of the days from a daily table, in one commit."""
+        by_day = table.partition == "business_date"
+        folders = {day.strftime("%Y-%m-%d" if by_day else "%Y-%m") for day in days}
+
+        def touched(file: DataFile) -> bool:
+            return str(file.partition[str(table.partition)]) in folders
+
+        def remove(held: DeltaTable | None) -> int:
+            return self._commit(table, held, [], [file for file in live(held) if touched(file)] if held else [])
+
+        if by_day:
+            self._retry(table, remove)
+        else:
+            kept = list(days)
+            self._rework(table, lambda held: held.filter(~held.business_date.isin(kept)), touched, all_read=False)
 
     def _dates(self, name: str, version: int | None) -> ir.Table:
         """The business dates with rows in a daily table."""
@@ -147,7 +191,7 @@ class Lake:
         """Record in closed_days that a daily table was made now for the days, and the latest posted_at included."""
         closed_at = datetime.now(UTC).replace(tzinfo=None)
         stamp = json.dumps(conventions, sort_keys=True)
-        rows = [(name, day, closed_at, known_until, stamp) for day in days]
+        rows = [(name, day, closed_at, known_until, stamp, None) for day in days]
         columns = dict(zip(TABLES["closed_days"].names, map(list, zip(*rows, strict=True)), strict=True))
         self.merge("closed_days", ibis.memtable(pa.table(columns, schema=TABLES["closed_days"].arrow_schema)))
 
@@ -198,7 +242,7 @@ class Lake:
         earlier: ir.Table | None = None
         for commit in reversed(self._open(table, last).history()):
             at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).replace(tzinfo=None)
-            if commit.get(_NOTE) != CORRECTED or at <= since:
+            if commit.get(NOTE) != CORRECTED or at <= since:
                 continue
             before, after = self._replaced_in(table, commit["version"])
             rows = before.difference(after) if table.load == "append" else before.anti_join(after, key)
@@ -206,9 +250,18 @@ class Lake:
             earlier = rows if earlier is None else ibis.union(earlier, rows.anti_join(earlier, key))
         return earlier
 
+    def delta(self, name: str) -> DeltaTable:
+        """The Delta table itself, for its upkeep. Raises TableNotMade when it was never written."""
+        return self._open(TABLES[name])
+
     def note(self, name: str) -> str:
-        """The note of the table's latest commit; empty if it has none."""
-        return self._open(TABLES[name]).history(1)[0].get(_NOTE, "")
+        """The note of the latest commit that wrote rows, not of the table's upkeep; empty if it has none."""
+        table = self._open(TABLES[name])
+        for limit in (1, None):
+            written = [each for each in table.history(limit) if each["operation"] not in _UPKEEP]
+            if written:
+                return written[0].get(NOTE, "")
+        return ""
 
     def replace_days(self, name: str, rows: ir.Table, first: date, last: date) -> Written:
         """Replace the rows of the days first..last (inclusive) of a daily table in one commit; other days stay."""
@@ -315,7 +368,7 @@ class Lake:
         partition_by: list[str] = [table.partition] if table.partition else []
         # Delta would accept two concurrent additions. Here each is computed from the version that the other left, so
         # runs that write the same day or the same events at the same time write them once.
-        properties = CommitProperties(max_commit_retries=0, custom_metadata={_NOTE: note} if note else None)
+        properties = CommitProperties(max_commit_retries=0, custom_metadata={NOTE: note} if note else None)
         if snapshot is None:
             create_table_with_add_actions(
                 self._uri(table.name),
@@ -354,7 +407,7 @@ class Lake:
         raise LakeError(f"table {table.name}: {COMMIT_ATTEMPTS} commits conflicted with other runs: run it again later")
 
     def _widen(self, table: Table, snapshot: DeltaTable) -> None:
-        """Rewrite a table with the narrower types of an earlier release, in one commit: same rows, wider types."""
+        """Rewrite a table of an earlier release in one commit: same rows, wider types, added columns null."""
         added: list[AddAction | RemoveAction] = [*self._write_files(table, self._read(table, live(snapshot)))]
         snapshot.create_write_transaction(
             added,
@@ -368,7 +421,17 @@ class Lake:
         if not files:
             return ibis.memtable(table.arrow_schema.empty_table(), schema=table.schema)
         paths = [f"{self._uri(table.name)}/{f.path}" for f in files]
-        return table.shape(self.engine.read_files(paths, table, table.partition))
+        try:
+            return table.shape(self.engine.read_files(paths, table, table.partition))
+        except Exception as error:
+            filesystem, _ = fsspec.url_to_fs(self.url, use_listings_cache=False)
+            if gone := [path for path in paths if not filesystem.exists(path)]:
+                raise LakeError(
+                    f"table {table.name}: this version is no longer readable, because {len(gone)} of its"
+                    f" {len(paths)} files are gone, such as {gone[0]}: housekeeping removes files of old versions that"
+                    " no sale, tape or report refers to"
+                ) from error
+            raise
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         try:
@@ -389,9 +452,11 @@ class Lake:
 
 
 def _is_narrower(table: Table, snapshot: DeltaTable) -> bool:
-    """Whether the table's stored types differ from the types of its columns now."""
+    """Whether the stored table lacks columns, or the stored types differ from the types of its columns now."""
     wanted = {field.name: field.type for field in Schema.from_arrow(stored_schema(table)).fields}
-    return any(field.type != wanted.get(field.name, field.type) for field in snapshot.schema().fields)
+    stored = {field.name: field.type for field in snapshot.schema().fields}
+    changed = any(type_ != wanted.get(name, type_) for name, type_ in stored.items())
+    return changed or bool(wanted.keys() - stored.keys())
 
 
 def _written(added: list[AddAction], version: int, started: float) -> Written:

@@ -30,7 +30,7 @@ def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> dat
     else:
         wanted = date.fromisoformat(as_of)
     for name in daily:
-        _require(wanted, name, source.days(name))
+        _require(wanted, name, source)
     return wanted
 
 
@@ -63,12 +63,26 @@ def history_days(
     return days[-points:]
 
 
-def _require(wanted: date, table: str, days: Sequence[date]) -> None:
+def why_absent(source: ReportSource, day: date) -> str:
+    """Why loan_positions has no rows of a day, as the end of a sentence about the day."""
+    return "was thinned" if _is_thinned(source, day) else "is not closed"
+
+
+def _is_thinned(source: ReportSource, day: date, table: str = "loan_positions") -> bool:
+    return day in source.thinned(table)
+
+
+def _require(wanted: date, table: str, source: ReportSource) -> None:
+    days = source.days(table)
     at = bisect_left(days, wanted)
     if at < len(days) and days[at] == wanted:
         return
     nearest = " and ".join(day.isoformat() for day in (*days[max(at - 1, 0) : at], *days[at : at + 1]))
-    raise LendingError(
-        f"{table} has no {wanted}: {f'the nearest closed days are {nearest}' if nearest else 'it has no days yet'};"
-        f" run lending close --from {wanted} --to {wanted}"
-    )
+    there = f"the nearest closed days are {nearest}" if nearest else "it has no days yet"
+    again = f"lending close --from {wanted} --to {wanted}"
+    if _is_thinned(source, wanted, table):
+        raise LendingError(
+            f"{table} has no {wanted}: the day was closed and later thinned, which removed its rows; {there}; to"
+            f" compute the day again from current data run {again} --force"
+        )
+    raise LendingError(f"{table} has no {wanted}: {there}; run {again}")

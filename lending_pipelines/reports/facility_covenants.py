@@ -53,7 +53,12 @@ def table(
     if _looks_back(rules):
         positions = source.table("loan_positions")
         selection = in_period.PeriodSelection(
-            _period(day, rules), loans, "", tuple(source.days("loan_positions")), positions
+            _period(day, rules),
+            loans,
+            "",
+            tuple(source.days("loan_positions")),
+            frozenset(source.thinned("loan_positions")),
+            positions,
         )
         notes = selection.missing_days("charged off")
         book = book.left_join(_charge_off_rates(selection), "currency")

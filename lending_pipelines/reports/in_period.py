@@ -54,6 +54,7 @@ class PeriodSelection:
     loans: ir.Table
     scope: str
     closed: tuple[date, ...]
+    thinned: frozenset[date]
     positions: ir.Table
 
     @cached_property
@@ -88,15 +89,19 @@ class PeriodSelection:
         return self.begins_in_time(period) and period.last in self.closed and opened
 
     def missing_days(self, changes: str) -> list[str]:
-        """Notes on days of the period that are not closed, and on the `changes` that are unknown because of them."""
+        """Notes on days of the period without positions, and on the `changes` that are unknown because of them."""
         if self.begun is None:
             return []
         notes = []
         if not self.changes_known(self.period):
-            notes.append(f"{self.period.opening} is not closed: the amounts {changes} since then are unknown.")
+            why = "was thinned" if self.period.opening in self.thinned else "is not closed"
+            notes.append(f"{self.period.opening} {why}: the amounts {changes} since then are unknown.")
         begins, closed_days = self._start_and_closed_days(self.period)
-        if missing := (self.period.last - begins).days + 1 - closed_days:
-            notes.append(f"{missing} days of the period are not closed: averages use the other days.")
+        thinned = sum(begins <= day <= self.period.last for day in self.thinned)
+        never_closed = (self.period.last - begins).days + 1 - closed_days - thinned
+        for missing, why in ((never_closed, "are not closed"), (thinned, "were thinned")):
+            if missing:
+                notes.append(f"{missing} days of the period {why}: averages use the other days.")
         return notes
 
     def periods(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
@@ -155,6 +160,7 @@ def select(parameters: LoansInPeriod, source: ReportSource) -> PeriodSelection:
         loans,
         scopes.chosen_title(parameters, source, period.last),
         tuple(source.days("loan_positions")),
+        frozenset(source.thinned("loan_positions")),
         source.table("loan_positions"),
     )
 

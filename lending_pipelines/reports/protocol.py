@@ -32,6 +32,9 @@ class ReportSource(Protocol):
     def days(self, name: str) -> list[date]:
         """The business dates of a daily table, in order; empty if it has none yet."""
 
+    def thinned(self, name: str) -> list[date]:
+        """The business dates whose rows housekeeping removed from a daily table, in order."""
+
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
 

@@ -70,6 +70,10 @@ class RecomputedSource:
         """The business dates of a daily table of the lake, in order."""
         return self._source.days(name)
 
+    def thinned(self, name: str) -> list[date]:
+        """The business dates whose rows housekeeping removed from a daily table of the lake, in order."""
+        return self._source.thinned(name)
+
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
         return self._source.versions()

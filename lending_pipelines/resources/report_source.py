@@ -70,6 +70,17 @@ class LakeReportSource:
             self._days[name] = self.lake.days(name, self.identity(name).version) if made else []
         return list(self._days[name])
 
+    def thinned(self, name: str) -> list[date]:
+        """The business dates whose rows housekeeping removed from a daily table, in order."""
+        return self.lake.thinned(name)
+
+    def absent(self, name: str, day: date) -> str:
+        """Why a daily table has no rows of a day, and the command that computes them."""
+        close = f"lending close --from {day} --to {day}"
+        if day in self.thinned(name):
+            return f"{day} was closed and later thinned: run `{close} --force` to compute it from current data first"
+        return f"{day} is not closed: run `{close}` first"
+
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
         return {name: read.version for name, read in self._versions.items()}

@@ -292,6 +292,11 @@ _CLOSED_DAYS = Table(
             nullable=True,
         ),
         text("conventions", "JSON: the conventions by name"),
+        instant(
+            "thinned_at",
+            "when housekeeping removed the day's rows, UTC; null while the table has them",
+            nullable=True,
+        ),
     ),
 )
 

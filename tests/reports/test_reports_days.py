@@ -7,11 +7,15 @@ from lending_pipelines.reports.days import business_date, history_days
 
 
 class Days:
-    def __init__(self, **days):
+    def __init__(self, thinned=(), **days):
         self._days = days
+        self._thinned = list(thinned)
 
     def days(self, name):
         return self._days.get(name, [])
+
+    def thinned(self, name):
+        return self._thinned
 
 
 def every_day(first, last):
@@ -31,6 +35,17 @@ def test_a_missing_day_names_the_nearest_and_the_command():
     assert str(raised.value) == (
         "trial_balance has no 2025-02-01: the nearest closed days are 2025-01-30 and 2025-02-03;"
         " run lending close --from 2025-02-01 --to 2025-02-01"
+    )
+
+
+def test_a_thinned_day_is_called_thinned_and_not_unclosed():
+    source = Days(thinned=[date(2025, 1, 30)], loan_positions=[date(2025, 1, 31)])
+    with pytest.raises(LendingError) as raised:
+        business_date(source, ("loan_positions",), "2025-01-30")
+    assert str(raised.value) == (
+        "loan_positions has no 2025-01-30: the day was closed and later thinned, which removed its rows; the nearest"
+        " closed days are 2025-01-31; to compute the day again from current data run lending close --from 2025-01-30"
+        " --to 2025-01-30 --force"
     )
 
 

@@ -37,6 +37,10 @@ class TinyLake:
     def days(self, name):
         return sorted({row["business_date"] for row in self.rows.get(name, [])})
 
+    def thinned(self, name):
+        closed = self.rows.get("closed_days", [])
+        return sorted(row["business_date"] for row in closed if row["table_name"] == name and row.get("thinned_at"))
+
     def versions(self):
         return dict.fromkeys(sorted(self._read), 7)
 

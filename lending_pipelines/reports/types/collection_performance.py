@@ -96,7 +96,7 @@ class CollectionPerformance:
             f"{scopes.chosen_title(parameters, source, period.last)}, {period.display}",
             [*performance, _amounts(tables, source, period)],
             _charts(performance[-1]),
-            notes=[_NOTE, *_missing(tables, covered, period)],
+            notes=[_NOTE, *_missing(tables, covered, period, source)],
             headlines=headlines.of_totals(performance[-1]),
             summary=next((columns.headline(row, row) for row in totals), {}),
         )
@@ -152,14 +152,16 @@ def _charts(by_queue: ReportTable) -> list[Chart]:
     return [Chart("Rates by queue", by_queue.title, "bar", "queue", tuple(collections.RATES))]
 
 
-def _missing(tables: Mapping[str, ir.Table], covered: Sequence[date], period: Period) -> Iterator[str]:
+def _missing(
+    tables: Mapping[str, ir.Table], covered: Sequence[date], period: Period, source: ReportSource
+) -> Iterator[str]:
     """What could not be counted, and why."""
     for name in _WORK:
         if name not in tables:
             yield f"No data: the source has no {name}; columns computed from it are blank."
     for day in (period.opening, period.last):
         if day not in covered:
-            yield f"No data: {day} is not closed; cure rates are blank."
+            yield f"No data: {day} {days.why_absent(source, day)}; cure rates are blank."
 
 
 generator = CollectionPerformance()

@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import Field
 
-from lending_pipelines.metrics.delinquency import delinquent
+from lending_pipelines.metrics.delinquency import delinquent, opening_day
 from lending_pipelines.reports import aging_tables, columns, days, headlines, in_period, scopes
 from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 from lending_pipelines.reports.parameters import AsOf, History, KnownAt, OneScope, PersonalData, UnderConventions
@@ -94,8 +94,9 @@ class DelinquencyAging:
 def _movements(source: ReportSource, day: date, scope: tuple[str, str]) -> list[ReportTable]:
     conventions = source.conventions
     rows = aging_tables.transitions_of(source, day, scope)
-    none = f"no loan was active one {conventions.transition_step} before {day}, or that day is not closed"
-    no_late = f"no loan was past due one {conventions.transition_step} before {day}, or that day is not closed"
+    why_absent = days.why_absent(source, opening_day(day, conventions))
+    none = f"no loan was active one {conventions.transition_step} before {day}, or that day {why_absent}"
+    no_late = f"no loan was past due one {conventions.transition_step} before {day}, or that day {why_absent}"
     return [
         aging_tables.transitions(rows, conventions, none),
         aging_tables.transition_matrix(rows, "count_rate", "Transition rates by count", conventions, none),

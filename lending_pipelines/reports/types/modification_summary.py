@@ -135,7 +135,8 @@ def _redefaults(
     types = modifications.redefaults(outcomes, "type", "currency").order_by("currency", "type")
     totals = modifications.redefaults(outcomes, "currency").order_by("currency").to_pyarrow().to_pylist()
     months = modifications.redefaults(outcomes, "modified_month", "currency").order_by("modified_month")
-    why = f"no loan was modified from {first} to {last}" if days.closed(source, last) else f"{last} is not closed"
+    absent = f"{last} {days.why_absent(source, last)}"
+    why = f"no loan was modified from {first} to {last}" if days.closed(source, last) else absent
     by_type = (ReportColumn("type", "Type", "text"), *_OUTCOMES)
     by_month = (ReportColumn("modified_month", "Month modified", "text"), *_OUTCOMES)
     why = no_data.reason(source, ["modifications"], why)

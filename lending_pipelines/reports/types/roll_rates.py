@@ -70,7 +70,7 @@ class RollRates:
             day,
             scopes.scope_title(source, day, scope),
             [
-                *_matrices(_moved(parameters, source, day, scope), parameters, conventions, day),
+                *_matrices(_moved(parameters, source, day, scope), parameters, source, day),
                 *_together(past, conventions),
                 *histories,
             ],
@@ -98,11 +98,10 @@ def _moved(parameters: RollRatesParameters, source: ReportSource, day: date, sco
     return scopes.rows_of(delinquency.aging_transitions(both, day, day, source.conventions, parameters.months), scope)
 
 
-def _matrices(
-    moved: ir.Table, parameters: RollRatesParameters, conventions: Conventions, day: date
-) -> list[ReportTable]:
+def _matrices(moved: ir.Table, parameters: RollRatesParameters, source: ReportSource, day: date) -> list[ReportTable]:
+    conventions = source.conventions
     opening = delinquency.opening_day(day, conventions, parameters.months)
-    none = f"no loan was active on {opening}, or that day is not closed"
+    none = f"no loan was active on {opening}, or that day {days.why_absent(source, opening)}"
     return [
         aging_tables.transition_matrix(moved, "count_rate", "Matrix by count", conventions, none),
         aging_tables.transition_matrix(moved, "balance_rate", "Matrix by balance", conventions, none),
