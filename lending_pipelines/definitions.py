@@ -5,8 +5,16 @@ from typing import Any
 
 import dagster as dg
 
-from lending_pipelines.assets import CLOSE_ASSETS, NEEDED_TABLES, report_assets, table_checks
-from lending_pipelines.jobs import assign_portfolios, daily_close, deliver_tape, report_jobs, sell_portfolio, sync
+from lending_pipelines.assets import CLOSE_ASSETS, NEEDED_TABLES, housekeeping, report_assets, table_checks
+from lending_pipelines.jobs import (
+    assign_portfolios,
+    daily_close,
+    deliver_tape,
+    housekeep,
+    report_jobs,
+    sell_portfolio,
+    sync,
+)
 from lending_pipelines.resources import (
     ConventionsResource,
     ExpectationsResource,
@@ -37,9 +45,9 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
         "conventions": conventions,
     }
     return dg.Definitions(
-        assets=[*CLOSE_ASSETS, *report_assets()],
+        assets=[*CLOSE_ASSETS, housekeeping, *report_assets()],
         asset_checks=table_checks(NEEDED_TABLES),
-        jobs=[sync, daily_close, assign_portfolios, sell_portfolio, deliver_tape, *report_jobs()],
+        jobs=[sync, daily_close, assign_portfolios, sell_portfolio, deliver_tape, housekeep, *report_jobs()],
         schedules=schedules(),
         sensors=SENSORS,
         resources=resources | dict(resource_overrides or {}),

@@ -7,16 +7,20 @@ from typing import Any, get_args
 
 import dagster as dg
 
-from lending_pipelines.assets import ASSIGNMENT_ASSETS, CLOSE_ASSETS, servicing_tables
+from lending_pipelines.assets import (
+    ASSIGNMENT_ASSETS,
+    CLOSE_ASSETS,
+    HOUSEKEEPING,
+    HOUSEKEEPING_KEY,
+    housekeeping,
+    servicing_tables,
+)
 from lending_pipelines.assets.deliveries import deliver
 from lending_pipelines.assets.reports import ReportRequest, asset_key
 from lending_pipelines.assets.sales import sell
 from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get, report_types
-
-PROCESS_TAG = "lending/process"
-"""The tag of a run without a run launcher: the process that executes it."""
 
 REPORT_HOURS = 6
 """The maximum seconds of a report run. After that it is stopped and the request fails; it can be retried."""
@@ -42,6 +46,13 @@ assign_portfolios = dg.define_asset_job(
     description="Apply the rules of open portfolios to disbursed loans without a portfolio.",
 )
 
+housekeep = dg.define_asset_job(
+    HOUSEKEEPING,
+    selection=dg.AssetSelection.assets(housekeeping),
+    description="Remove what the retention policy lets go, and leftovers of killed runs. `lending housekeeping` shows"
+    " what that is.",
+)
+
 
 @dg.job(
     description="Sell a portfolio to an investor at the end of a closed day. `lending undo-sale` undoes it within 24"
@@ -60,6 +71,11 @@ def sell_portfolio() -> None:
 def deliver_tape() -> None:
     """A single op; each delivery is recorded in the register separately."""
     deliver()
+
+
+def housekeeping_run_config(wait_minutes: int) -> dict[str, Any]:
+    """The run config of housekeeping that waits so many minutes for runs that may be writing."""
+    return {"ops": {HOUSEKEEPING_KEY.to_python_identifier(): {"config": {"wait_minutes": wait_minutes}}}}
 
 
 def report_job_name(report_type: str) -> str:

@@ -16,17 +16,20 @@ from uuid import uuid4
 import dagster as dg
 
 from lending_pipelines.assets import closed_days, summarize
+from lending_pipelines.assets.housekeeping import plan, policy
 from lending_pipelines.assets.run_events import failed_checks, failure_reason
 from lending_pipelines.close_summary import CloseSummary
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.event_log import open_instance
-from lending_pipelines.jobs import PROCESS_TAG, report_job_name, report_run_config
+from lending_pipelines.housekeeping import Chore, Places
+from lending_pipelines.jobs import report_job_name, report_run_config
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.partitions import business_days, last_ended_day
-from lending_pipelines.processes import this_process
+from lending_pipelines.processes import PROCESS_TAG, this_process
 from lending_pipelines.register import Register
+from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.settings import Settings
 
 # Run monitoring stops runs that exceed their maximum time, such as report runs.
@@ -147,16 +150,33 @@ def open_days(first: date, last: date) -> list[date]:
     return [day for day in days if day not in closed]
 
 
+def thinned_days(first: date, last: date) -> list[date]:
+    """The closed days first..last whose positions housekeeping removed."""
+    with _opened(Settings.from_environment()) as (_, places):
+        return [day for day in places.lake.thinned("loan_positions") if first <= day <= last]
+
+
 def status_of_closes() -> CloseSummary:
     """The current summary of the last closed day."""
-    settings = Settings.from_environment()
+    with _opened(Settings.from_environment()) as (instance, places):
+        return summarize(instance, places.lake, places.register, closed_days(instance), last_ended_day())
+
+
+def housekeeping_plan() -> list[Chore]:
+    """What housekeeping would remove now, and why the rest stays."""
+    with _opened(Settings.from_environment()) as (instance, places):
+        return plan(instance, places, policy(), ConventionsResource().get())
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[dg.DagsterInstance, Places]]:
+    """The home's Dagster instance and its data, for a command that reads them without a run."""
     register = Register(settings.register_url)
     register.upgrade()
     engine = open_engine(settings, settings.lake_url, _STATUS_MEMORY)
     try:
         with open_instance(instance_home(settings)) as instance:
-            lake = Lake(settings.lake_url, engine)
-            return summarize(instance, lake, register, closed_days(instance), last_ended_day())
+            yield instance, Places(Lake(settings.lake_url, engine), register, settings.exports_url)
     finally:
         engine.close()
         register.dispose()

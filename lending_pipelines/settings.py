@@ -29,6 +29,7 @@ VARIABLES = (
     "LENDING_TIMEZONE",
     "LENDING_CONVENTIONS",
     "LENDING_REPORT_SCHEDULES",
+    "LENDING_RETENTION",
     "LENDING_SMTP_URL",
     "LENDING_MAIL_FROM",
     "LENDING_MAIL_LIMIT_MB",
@@ -63,6 +64,7 @@ class Settings:
     timezone: str
     conventions_file: str | None
     report_schedules_file: str | None
+    retention_file: str | None
     smtp_url: str | None
     mail_from: str
     mail_limit_mb: int
@@ -93,6 +95,7 @@ class Settings:
             timezone=_timezone("LENDING_TIMEZONE", given.get("LENDING_TIMEZONE", "UTC")),
             conventions_file=given.get("LENDING_CONVENTIONS"),
             report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
+            retention_file=given.get("LENDING_RETENTION"),
             smtp_url=given.get("LENDING_SMTP_URL"),
             mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.gethostname()}"),
             mail_limit_mb=_whole_number("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),

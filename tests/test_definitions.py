@@ -45,6 +45,7 @@ GROUPS = {
     "ledger": ["ledger_tieouts", "trial_balance"],
     "tapes": ["loan_tapes"],
     "close": ["close_summary"],
+    "operations": ["operations/housekeeping"],
     "reports": [f"reports/{name}" for name in REPORTS],
 }
 
@@ -118,12 +119,14 @@ def test_the_shape_of_the_definitions():
             "assign_portfolios",
             "sell_portfolio",
             "deliver_tape",
+            "housekeeping",
             *(f"report_{name}" for name in REPORTS),
         ]
     )
     assert [(s.name, s.job_name, s.cron_schedule, s.execution_timezone) for s in repository.schedule_defs] == [
         ("assign_portfolios_schedule", "assign_portfolios", "0 5 * * *", "UTC"),
         ("daily_close_schedule", "daily_close", "0 1 * * *", "UTC"),
+        ("housekeeping_schedule", "housekeeping", "0 2 * * 0", "UTC"),
     ]
     assert sorted(repository.get_top_level_resources()) == sorted(
         ["source", "lake", "io_manager", "register", "exports", "expectations", "mail", "conventions"]

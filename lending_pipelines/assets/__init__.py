@@ -15,6 +15,7 @@ from lending_pipelines.assets.daily import (
     portfolio_snapshots,
     trial_balance,
 )
+from lending_pipelines.assets.housekeeping import HOUSEKEEPING, HOUSEKEEPING_KEY, housekeeping
 from lending_pipelines.assets.reports import report_assets
 from lending_pipelines.assets.servicing import servicing_asset, tables_needed
 from lending_pipelines.assets.tapes import loan_tapes
@@ -48,8 +49,11 @@ ASSIGNMENT_ASSETS = (portfolio_assignments, portfolio_membership)
 __all__ = [
     "ASSIGNMENT_ASSETS",
     "CLOSE_ASSETS",
+    "HOUSEKEEPING",
+    "HOUSEKEEPING_KEY",
     "NEEDED_TABLES",
     "closed_days",
+    "housekeeping",
     "report_assets",
     "servicing_tables",
     "summarize",

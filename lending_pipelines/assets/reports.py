@@ -111,7 +111,11 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             file = export(book, request["output_format"], exports.place(path), exports.lender())
         with register.register.session() as session:
             ReportRequests(session).complete(
-                report_id, file.url, file.sha256, {**book.summary, "no_data": book.no_data}
+                report_id,
+                file.url,
+                file.sha256,
+                # Housekeeping keeps these versions as long as it keeps the file.
+                {**book.summary, "no_data": book.no_data, "data_versions": dict(book.data_versions)},
             )
         return dg.MaterializeResult(metadata=_metadata(book, file, report_id))
 

@@ -11,6 +11,7 @@ import typer
 
 from lending_pipelines.cli import portfolios, reports, tapes
 from lending_pipelines.cli.doctor import doctor
+from lending_pipelines.cli.housekeeping import housekeeping
 from lending_pipelines.cli.init import init
 from lending_pipelines.cli.interrupt import stopped_by_interrupt
 from lending_pipelines.cli.notifications import notifications
@@ -44,6 +45,7 @@ app.add_typer(tapes.tapes, name="tapes")
 app.command()(status)
 app.command()(init)
 app.command()(doctor)
+app.command()(housekeeping)
 app.command()(ui)
 app.add_typer(source, name="source")
 for command in tapes.COMMANDS:
@@ -130,12 +132,14 @@ def close(
     client.start()
     from lending_pipelines.close_summary import as_text
     from lending_pipelines.partitions import contiguous
-    from lending_pipelines.runs import open_days, run_job, status_of_closes
+    from lending_pipelines.runs import open_days, run_job, status_of_closes, thinned_days
 
     days = (first.date(), last.date())
     ranges = [days] if force else contiguous(open_days(*days))
     if not ranges:
-        typer.echo(f"{days[0]} to {days[1]} is already closed; use --force to close it again.")
+        thinned = len(thinned_days(*days))
+        told = f" ({thinned} of these days are thinned)" if thinned else ""
+        typer.echo(f"{days[0]} to {days[1]} is already closed{told}; use --force to close it again.")
     for span in ranges:
         typer.echo(f"Closing {span[0]} to {span[1]}")
         finished = run_job("daily_close", days=span, progress=tell_step)

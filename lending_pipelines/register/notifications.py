@@ -1,16 +1,23 @@
 """Notifications to staff and teams, as rows. Sending them by email is done by sensors/."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from lending_pipelines.register.alert_models import Alert
 from lending_pipelines.register.models import Notification, NotificationType, Priority
 from lending_pipelines.register.types import new_id, utc_now
 
 EMAILED_WITHIN = timedelta(days=1)
 """A notification not emailed within this time is no longer emailed; it stays readable in the register."""
+
+_STAYS = sa.or_(
+    sa.and_(Notification.action_required, Notification.read_at.is_(None), Notification.acted_at.is_(None)),
+    # It is what the alert's recipients were told.
+    sa.func.coalesce(Notification.alert_id, "").in_(sa.select(Alert.alert_id)),
+)
 
 
 class Notifications:
@@ -67,3 +74,13 @@ class Notifications:
         if recipient is not None:
             query = query.where(Notification.recipient == recipient)
         return list(self._session.scalars(query.limit(limit)))
+
+    def older_than(self, before: datetime) -> tuple[int, int]:
+        """How many notifications created before that instant `delete_older_than` deletes, and how many it leaves."""
+        older = sa.select(sa.func.count()).where(Notification.created_at < before)
+        gone = self._session.scalar(older.where(~_STAYS)) or 0
+        return gone, (self._session.scalar(older) or 0) - gone
+
+    def delete_older_than(self, before: datetime) -> None:
+        """Delete notifications created before that instant, except of alerts and unread ones that require an action."""
+        self._session.execute(sa.delete(Notification).where(Notification.created_at < before, ~_STAYS))

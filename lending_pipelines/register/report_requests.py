@@ -44,6 +44,16 @@ class ReportRequests:
             query = query.where(Report.status == status)
         return list(self._session.scalars(query))
 
+    def all(self) -> list[Report]:
+        """Every request, earliest first."""
+        return list(self._session.scalars(sa.select(Report).order_by(Report.requested_at, Report.report_id)))
+
+    def file_removed(self, report_id: str) -> None:
+        """Record that housekeeping removed the file of a completed report. Its hash and headline numbers stay."""
+        report = self.get(report_id)
+        report.error_message = f"housekeeping removed the file {report.file_url} on {utc_now():%Y-%m-%d}"
+        report.file_url = None
+
     def unfinished(self) -> list[Report]:
         """The pending and generating requests, earliest first."""
         open_ones = Report.status.in_(("pending", "generating"))

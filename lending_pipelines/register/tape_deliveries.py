@@ -90,6 +90,10 @@ class TapeDeliveries:
         query = sa.select(TapeDelivery.business_date).where(TapeDelivery.config_id == config_id).distinct()
         return set(self._session.scalars(query))
 
+    def all(self) -> list[TapeDelivery]:
+        """Every delivery, oldest day first."""
+        return list(self._session.scalars(sa.select(TapeDelivery).order_by(TapeDelivery.business_date)))
+
     def unfinished(self) -> list[TapeDelivery]:
         """The pending and delivering deliveries, oldest day first."""
         still = TapeDelivery.status.in_(("pending", "delivering"))

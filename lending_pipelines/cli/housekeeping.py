@@ -1,0 +1,24 @@
+"""The command `lending housekeeping`: what the retention policy lets go, and its removal."""
+
+from typing import Annotated
+
+import typer
+
+from lending_pipelines.cli.terminal import tell_step
+
+
+def housekeeping(
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it. Without this, it is only shown.")] = False,
+    wait_minutes: Annotated[int, typer.Option(min=0, help="Minutes to wait for runs that may be writing.")] = 0,
+) -> None:
+    """Show what the retention policy lets go: rows, files and bytes, and why the rest stays. Remove it with --apply."""
+    from lending_pipelines.housekeeping import as_text
+    from lending_pipelines.jobs import housekeeping_run_config
+    from lending_pipelines.runs import housekeeping_plan, run_job
+
+    if not apply:
+        typer.echo(as_text(housekeeping_plan(), applied=False))
+        typer.echo("\nNothing was removed: run `lending housekeeping --apply`.")
+        return
+    finished = run_job("housekeeping", housekeeping_run_config(wait_minutes), progress=tell_step)
+    typer.echo(finished.metadata["housekeeping"]["summary"])
