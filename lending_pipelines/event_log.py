@@ -19,13 +19,18 @@ from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 
+from lending_pipelines.run_origin import CommandInstance
+
 
 def open_instance(home: Path) -> dg.DagsterInstance:
     """The Dagster instance of a DAGSTER_HOME; a SQLite event log keeps its connections open.
 
-    What steps print is not copied to files of this machine.
+    Its runs belong to the UI's code location. What steps print is not copied to files of this machine.
     """
     ref = InstanceRef.from_dir(str(home))
+    if ref.custom_instance_class_data is None:
+        own = ConfigurableClassData(CommandInstance.__module__, CommandInstance.__name__, "{}")
+        ref = ref._replace(custom_instance_class_data=own)
     events = ref.event_storage_data
     if events is not None and events.class_name == SqliteEventLogStorage.__name__:
         pooled = ConfigurableClassData(__name__, PooledEventLog.__name__, events.config_yaml)

@@ -16,8 +16,10 @@ from lending_pipelines.assets import (
     servicing_tables,
 )
 from lending_pipelines.assets.deliveries import deliver
-from lending_pipelines.assets.reports import ReportRequest, asset_key
-from lending_pipelines.assets.sales import sell
+from lending_pipelines.assets.describe import NO_RESOURCES
+from lending_pipelines.assets.reports import ReportRequest, asset_key, launchpad_config
+from lending_pipelines.assets.sales import SaleConfig, sell
+from lending_pipelines.assets.servicing import SyncConfig
 from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get, report_types
@@ -31,6 +33,7 @@ DELIVERY_HOURS = 6
 sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(servicing_tables),
+    config={"ops": {"servicing_tables": {"config": SyncConfig().model_dump()}}, **NO_RESOURCES},
     description="Sync rows that were posted or changed in the servicing database since the last sync.",
 )
 
@@ -55,6 +58,7 @@ housekeep = dg.define_asset_job(
 
 
 @dg.job(
+    config={"ops": {"sell": {"config": dict.fromkeys(SaleConfig.model_fields, "")}}, **NO_RESOURCES},
     description="Sell a portfolio to an investor at the end of a closed day. `lending undo-sale` undoes it within 24"
     " hours.",
 )
@@ -64,6 +68,7 @@ def sell_portfolio() -> None:
 
 
 @dg.job(
+    config={"ops": {"deliver": {"config": {"tape": "", "date": "", "failed": True}}}, **NO_RESOURCES},
     description="Deliver the tape of a closed day where it has not been delivered. The sensor tape_deliveries launches"
     " it; launched by hand, it also retries waiting and failed deliveries at once.",
     tags={"dagster/max_runtime": str(DELIVERY_HOURS * 3600)},
@@ -91,6 +96,7 @@ def report_jobs() -> tuple:
             report_job_name(report_type),
             selection=dg.AssetSelection.assets(asset_key(report_type)),
             description=get(report_type).description,
+            config=launchpad_config(report_type),
             tags={"dagster/max_runtime": str(REPORT_HOURS * 3600)},
         )
         for report_type in report_types()

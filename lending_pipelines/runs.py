@@ -35,9 +35,6 @@ from lending_pipelines.settings import Settings
 # Run monitoring stops runs that exceed their maximum time, such as report runs.
 INSTANCE_CONFIG = "telemetry: {enabled: false}\nnux: {enabled: false}\nrun_monitoring: {enabled: true}\n"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-# With this tag the UI counts the run among those of its job.
-_REPOSITORY_TAG = ".dagster/repository"
-_REPOSITORY = "__repository__@lending_pipelines.definitions"
 _POLL_SECONDS = 2.0
 _STATUS_MEMORY = "2GB"
 # Dagster settings for runs of many days. By default Dagster plans such a run with one event, in its own transaction,
@@ -108,7 +105,7 @@ def run_job(
         LendingError: A day has no partition.
     """
     home = instance_home(Settings.from_environment())
-    tags = {_REPOSITORY_TAG: _REPOSITORY, PROCESS_TAG: this_process()}
+    tags = {PROCESS_TAG: this_process()}
     if days is not None:
         business_days(*days)
         tags |= {

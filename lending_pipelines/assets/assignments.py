@@ -8,7 +8,7 @@ from lending_pipelines.assets.describe import ENGINE, OWNERS, described
 from lending_pipelines.metrics import assignments
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register import Portfolios, membership, ownership
-from lending_pipelines.resources import LakeResource, RegisterResource
+from lending_pipelines.resources import LakeResource, RegisterResource, message_first
 
 
 def _assignment(name: str) -> dict:
@@ -26,6 +26,7 @@ def _assignment(name: str) -> dict:
     owners=[*OWNERS, "team:capital-markets"],
     kinds={ENGINE},
 )
+@message_first
 def portfolio_assignments(
     context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource
 ) -> dg.MaterializeResult:
@@ -43,10 +44,13 @@ def portfolio_assignments(
 
 
 @dg.asset(**_assignment("portfolio_membership"), deps=[portfolio_assignments])
+@message_first
 def portfolio_membership(register: RegisterResource) -> ir.Table:
     return ibis.memtable(membership(register.register))
 
 
-@dg.asset(**_assignment("loan_ownership"))
+# Its checks read the loans: without a sync of them it is not made.
+@dg.asset(**_assignment("loan_ownership"), deps=["loans"])
+@message_first
 def loan_ownership(register: RegisterResource) -> ir.Table:
     return ibis.memtable(ownership(register.register))

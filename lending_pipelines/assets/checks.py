@@ -21,6 +21,7 @@ from lending_pipelines.resources import (
     ExpectationsResource,
     LakeReportSource,
     LakeResource,
+    message_first,
     passed_checks,
 )
 from lending_pipelines.tables import DERIVED, SERVICING
@@ -57,6 +58,7 @@ def _checks_of(tables: Iterable[str]) -> list[Check]:
 
 def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = None) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(name=name, specs=[_spec(check) for check in checks], can_subset=True, op_tags=tags)
+    @message_first
     def evaluate(
         context: dg.AssetCheckExecutionContext,
         lake: LakeResource,

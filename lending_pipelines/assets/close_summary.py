@@ -29,7 +29,7 @@ from lending_pipelines.close_summary import (
 from lending_pipelines.lake import Lake
 from lending_pipelines.partitions import BUSINESS_DATES, business_days, first_and_last, last_ended_day
 from lending_pipelines.register import Register
-from lending_pipelines.resources import LakeResource, RegisterResource
+from lending_pipelines.resources import LakeResource, RegisterResource, message_first
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import DERIVED, SERVICING
 
@@ -58,6 +58,7 @@ _RUN_STATUSES: dict[dg.DagsterRunStatus, RunStatus] = {
     # After the checks of the run, whose results it shows.
     op_tags={"dagster/priority": "-10"},
 )
+@message_first
 def close_summary(
     context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource
 ) -> dg.MaterializeResult:

@@ -30,6 +30,7 @@ from lending_pipelines.resources import (
     LakeResource,
     MailResource,
     RegisterResource,
+    message_first,
 )
 from lending_pipelines.tapes import TapeManifest, tape_folder, tape_spec
 from lending_pipelines.tapes.parts import POSITIONS
@@ -47,6 +48,7 @@ class DeliveryConfig(dg.Config):
 
 
 @dg.op(description="Deliver the tape of a closed day to each destination that has not received it yet.")
+@message_first
 def deliver(
     context: dg.OpExecutionContext,
     config: DeliveryConfig,

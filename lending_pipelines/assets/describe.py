@@ -12,6 +12,9 @@ from lending_pipelines.tables import TABLES, Column
 # Backfill policies run a range of days as one run; Dagster marks them as beta.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
+NO_RESOURCES: dict[str, dict] = {"resources": {}}
+"""In a job's run config: the launchpad does not list the settings of resources, which may still be given."""
+
 OWNERS = ["team:data"]
 
 ENGINE = Settings.from_environment().engine

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
+from lending_pipelines.assets.describe import NO_RESOURCES
 from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
@@ -31,6 +32,7 @@ from lending_pipelines.resources import (
     LakeReportSource,
     LakeResource,
     RegisterResource,
+    message_first,
     passed_checks,
     recomputed,
 )
@@ -66,6 +68,12 @@ def asset_key(report_type: str) -> dg.AssetKey:
     return dg.AssetKey(["reports", report_type])
 
 
+def launchpad_config(report_type: str) -> dict[str, Any]:
+    """The run config that the launchpad shows for a report: its form with defaults."""
+    form = {name: field.default for name, field in _form(get(report_type)).model_fields.items()}
+    return {"ops": {asset_key(report_type).to_python_identifier(): {"config": form}}, **NO_RESOURCES}
+
+
 def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinition:
     form = _form(generator)
 
@@ -77,6 +85,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
         owners=["team:finance"],
         kinds={"csv", "excel", "pdf"},
     )
+    @message_first
     def report(
         context: dg.AssetExecutionContext,
         config: form,  # type: ignore[valid-type]
@@ -117,7 +126,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
                 # Housekeeping keeps these versions as long as it keeps the file.
                 {**book.summary, "no_data": book.no_data, "data_versions": dict(book.data_versions)},
             )
-        return dg.MaterializeResult(metadata=_metadata(book, file, report_id))
+        return dg.MaterializeResult(metadata=_metadata(book, file, report_id, exports.link(file.url)))
 
     return report
 
@@ -186,9 +195,10 @@ def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: l
         raise ChecksFailed(f"{what} is blocked by {len(broken)} failed check(s): {'; '.join(broken)}")
 
 
-def _metadata(book: ReportBook, file: PlacedFile, report_id: str) -> dict[str, Any]:
+def _metadata(book: ReportBook, file: PlacedFile, report_id: str, link: str) -> dict[str, Any]:
     tables = {f"preview: {table.title}": dg.MetadataValue.md(_preview(table)) for table in book.tables[:2]}
     return {
+        "download": dg.MetadataValue.url(link),
         "report_id": report_id,
         "file": dg.MetadataValue.path(file.url),
         "sha256": file.sha256,

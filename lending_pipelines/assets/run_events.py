@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 NO_REASON = "see the run's log"
 
 
 def failure_reason(events: Sequence[dg.DagsterEvent]) -> str:
-    """Why the first step that failed did: the blocking check that stopped it, or the error's own message."""
+    """Why a run failed.
+
+    Of the first step that failed: the blocking check that stopped it, or the message of its error. Where no step
+    failed, such as when a setting of a resource is wrong: the message of the run's error.
+    """
     failed = [event for event in events if event.is_step_failure]
-    return _reason(failed[0], events) if failed else NO_REASON
+    if failed:
+        return _reason(failed[0], events)
+    ended = [event.job_failure_data.error for event in events if event.is_job_failure]
+    return _message(ended[0]) if ended and ended[0] else NO_REASON
 
 
 def failed_checks(events: Sequence[dg.DagsterEvent], only_blocking: bool = False) -> list[str]:
@@ -31,6 +39,15 @@ def _reason(failure: dg.DagsterEvent, events: Sequence[dg.DagsterEvent]) -> str:
     stopped_by = [event for event in events if event.step_key == failure.step_key]
     if checks := failed_checks(stopped_by, only_blocking=True):
         return checks[0]
+    if told := failure.step_failure_data.user_failure_data:
+        return " ".join((told.description or NO_REASON).split())
     error = failure.step_failure_data.error
-    message = " ".join((error.cause or error).message.split()) if error else NO_REASON
+    return _message(error) if error else NO_REASON
+
+
+def _message(error: SerializableErrorInfo) -> str:
+    """The message of the error that caused another one, without the name of this package's class."""
+    while error.cause:
+        error = error.cause
+    message = " ".join(error.message.split())
     return message.partition(": ")[2] if message.startswith("lending_pipelines.") else message

@@ -15,7 +15,13 @@ from lending_pipelines.assets.reports import require_checks
 from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics.prices import split_price
 from lending_pipelines.register import Investors, Portfolios, Sales
-from lending_pipelines.resources import ConventionsResource, LakeReportSource, LakeResource, RegisterResource
+from lending_pipelines.resources import (
+    ConventionsResource,
+    LakeReportSource,
+    LakeResource,
+    RegisterResource,
+    message_first,
+)
 
 POSITIONS, SNAPSHOTS = "loan_positions", "portfolio_snapshots"
 
@@ -41,6 +47,7 @@ class SaleConfig(dg.Config):
 
 
 @dg.op(description="Sell a portfolio with its loans at the end of a closed day, in one transaction.")
+@message_first
 def sell(
     context: dg.OpExecutionContext,
     config: SaleConfig,

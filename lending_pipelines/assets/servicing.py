@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lending_pipelines.assets.describe import OWNERS, table_metadata
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource
+from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource, message_first
 from lending_pipelines.sources import SyncResult, sync_tables
 from lending_pipelines.tables import SERVICING, Table
 
@@ -52,6 +52,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         # The lender's live database: deploy/ allows one run at a time to read it.
         pool="servicing_database",
     )
+    @message_first
     def servicing_tables(
         context: dg.AssetExecutionContext,
         config: SyncConfig,

@@ -25,6 +25,7 @@ from lending_pipelines.resources import (
     LakeReportSource,
     LakeResource,
     RegisterResource,
+    message_first,
 )
 from lending_pipelines.tapes import TABLES_READ, TapeManifest
 from lending_pipelines.tapes.parts import POSITIONS
@@ -60,6 +61,7 @@ class TapesConfig(dg.Config):
         )
     ],
 )
+@message_first
 def loan_tapes(
     context: dg.AssetExecutionContext,
     config: TapesConfig,

@@ -23,6 +23,7 @@ def ui(
 ) -> None:
     """Start Dagster's UI on 127.0.0.1. It has no sign-in: put a proxy in front of it to share it."""
     _require_free(port)
+    from lending_pipelines.run_origin import MODULE
     from lending_pipelines.runs import instance_home
 
     settings = Settings.from_environment()
@@ -32,7 +33,7 @@ def ui(
     whose = f"{settings.lender_name}, {settings.home}" if settings.lender_name else str(settings.home)
     typer.echo(f"Dagster for {whose}: http://{HOST}:{port} (ready in a few seconds, Ctrl-C ends it)")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), f"ignore:{_MESSAGE}")))
-    dev = ["dagster", "dev", "-m", "lending_pipelines.definitions", "-h", HOST, "-p", str(port)]
+    dev = ["lending_pipelines.webserver.dev", "-m", MODULE, "-h", HOST, "-p", str(port)]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", *dev, "--log-level", "warning"])
 

@@ -2,11 +2,14 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.reports.parameters import LATEST, InPeriod
+from lending_pipelines.reports.parameters import AS_OF, LATEST, InPeriod
 from lending_pipelines.reports.periods import Period, period_of
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables import TABLES
@@ -28,16 +31,34 @@ def business_date(source: ReportSource, reads: Sequence[str], as_of: str) -> dat
             )
         wanted = days[-1]
     else:
-        wanted = date.fromisoformat(as_of)
+        wanted = calendar_day(source, as_of)
     for name in daily:
         _require(wanted, name, source)
     return wanted
 
 
+def calendar_day(source: ReportSource, as_of: str) -> date:
+    """The date that as_of means where it is not `latest`: a date, or a word for a day that has ended."""
+    if as_of not in AS_OF:
+        return date.fromisoformat(as_of)
+    yesterday = last_ended_day(source.conventions.timezone)
+    match as_of:
+        case "last_month_end":
+            return pd.offsets.MonthEnd().rollback(pd.Timestamp(yesterday)).date()
+        case "last_quarter_end":
+            return pd.offsets.QuarterEnd().rollback(pd.Timestamp(yesterday)).date()
+    return yesterday
+
+
+def last_ended_day(timezone: str) -> date:
+    """The last day that has ended in a time zone."""
+    return datetime.now(ZoneInfo(timezone)).date() - timedelta(days=1)
+
+
 def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
     """`business_date` for a report on the ledger. A closed day before the first entry is in no trial balance."""
     first = source.table("journal_lines").entry_date.min().to_pyarrow().as_py()
-    if first is None or (as_of != LATEST and date.fromisoformat(as_of) < first):
+    if first is None or (as_of != LATEST and calendar_day(source, as_of) < first):
         return business_date(source, ("loan_positions",), as_of)
     return business_date(source, reads, as_of)
 

@@ -21,6 +21,12 @@ ALL = "ALL"
 LATEST = "latest"
 """The word for the last closed business date."""
 
+YESTERDAY, LAST_MONTH_END, LAST_QUARTER_END = "yesterday", "last_month_end", "last_quarter_end"
+"""The words for days that have ended, by the calendar: whether they are closed or not."""
+
+AS_OF = (LATEST, YESTERDAY, LAST_MONTH_END, LAST_QUARTER_END)
+"""The words that as_of takes besides a date."""
+
 NOW = "now"
 """The word for everything known when the report is made."""
 
@@ -60,12 +66,16 @@ class ReportParameters(BaseModel):
 class AsOf(ReportParameters):
     """A report on one business date."""
 
-    as_of: str = Field(LATEST, description="Business date like 2025-01-31, or latest: the last closed day.")
+    as_of: str = Field(
+        LATEST,
+        description="Business date like 2025-01-31, or latest: the last closed day; yesterday; last_month_end and"
+        " last_quarter_end: the last ones that have ended.",
+    )
 
     @field_validator("as_of")
     @classmethod
     def _day(cls, text: str) -> str:
-        return iso_day(text, LATEST)
+        return iso_day(text, *AS_OF)
 
 
 class InPeriod(AsOf):
@@ -214,6 +224,17 @@ class History(ReportParameters):
     )
 
 
+_LAST_FIELDS = ("output_format", "allow_pii", "known_at", "conventions", "requested_by", "report_id")
+
+
+def form_order(model: type[ReportParameters]) -> list[str]:
+    """The fields of a report's form as a user fills them in: the date, which loans, the report's own, then the rest.
+
+    Includes the fields that assets/reports.py adds to every form.
+    """
+    return [*(name for name in model.model_fields if name not in _LAST_FIELDS), *_LAST_FIELDS]
+
+
 def allows_pii(parameters: ReportParameters) -> bool:
     """Whether personal data may be printed. Reports without such a parameter never print it."""
     return isinstance(parameters, PersonalData) and parameters.allow_pii
@@ -226,7 +247,9 @@ def iso_day(text: str, *words: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError(f"write a date like 2025-01-31, or {' or '.join(words)}") from None
+        *others, last = words
+        either = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"write a date like 2025-01-31, or {either}") from None
 
 
 M = TypeVar("M", bound=ReportParameters)

@@ -7,6 +7,7 @@ from the environment when the run starts, so no secret is read when the definiti
 from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.resources.expectations import ExpectationsResource
 from lending_pipelines.resources.exports import ExportsResource
+from lending_pipelines.resources.failures import message_first
 from lending_pipelines.resources.lake import LakeIOManager, LakeResource
 from lending_pipelines.resources.mail import MailResource
 from lending_pipelines.resources.passed_checks import passed_checks
@@ -25,6 +26,7 @@ __all__ = [
     "MailResource",
     "RegisterResource",
     "SourceResource",
+    "message_first",
     "passed_checks",
     "recomputed",
 ]

@@ -37,5 +37,5 @@ class ExpectationsResource(dg.ConfigurableResource):
         return self._opened.validate(suite)
 
     def page(self, path: str) -> str:
-        """The URL of a page of the Data Docs after the run."""
-        return self.exports.place(f"{DATA_DOCS}/{path}")
+        """A link to a page of the Data Docs after the run."""
+        return self.exports.link(self.exports.place(f"{DATA_DOCS}/{path}"))

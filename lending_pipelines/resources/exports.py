@@ -1,10 +1,19 @@
 """The location of exports as a resource."""
 
+from urllib.parse import quote
+
 import dagster as dg
+import fsspec
 from pydantic import Field
 
 from lending_pipelines.exports.lender import Lender
 from lending_pipelines.settings import Settings
+
+EXPORTS_PATH = "/exports"
+"""Where the web server has the files of local exports."""
+
+SIGNED_SECONDS = 7 * 24 * 3600
+"""How long a signed link to an object store is valid: the longest time that S3 allows."""
 
 
 class ExportsResource(dg.ConfigurableResource):
@@ -15,6 +24,25 @@ class ExportsResource(dg.ConfigurableResource):
     def place(self, path: str) -> str:
         """The URL of a path under the exports."""
         return f"{(self.url or Settings.from_environment().exports_url).rstrip('/')}/{path}"
+
+    def link(self, place: str) -> str:
+        """A link that a browser opens from the UI to a file under the exports.
+
+        Args:
+            place: The file's URL, as from `place`.
+
+        Returns:
+            A path of the web server of `lending ui` where the exports are a folder, a signed URL that is valid for
+            seven days in an object store, and the place itself where it cannot be signed.
+        """
+        if "://" not in place:
+            shared = Settings.from_environment().exports_url.rstrip("/") + "/"
+            return f"{EXPORTS_PATH}/{quote(place.removeprefix(shared))}" if place.startswith(shared) else place
+        filesystem, path = fsspec.url_to_fs(place)
+        try:
+            return str(filesystem.sign(path, expiration=SIGNED_SECONDS))
+        except NotImplementedError:
+            return place
 
     def lender(self) -> Lender:
         """The lender that reports name. ExportError when its logo cannot be read."""

@@ -13,10 +13,18 @@ from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.partitions import business_days, first_and_last
 from lending_pipelines.resources.conventions import ConventionsResource
+from lending_pipelines.resources.failures import message_first
 from lending_pipelines.settings import Settings
 
 DAYS_BEFORE = "days_before"
 """Metadata of an asset's input: how many days before the run's first day it includes."""
+
+
+_DAY = "dagster/partition"
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+DAYS_TAG = "lending/days"
+"""The tag of a run with its business dates, such as `2025-03-31` or `2025-03-01 to 2025-03-31`."""
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -30,6 +38,7 @@ class LakeResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["LakeResource", None, None]:
         """The resource; it closes its engine when the run ends."""
+        _tag_days(context)
         settings = Settings.from_environment()
         url = self.url or settings.lake_url
         engine = open_engine(settings, url, self.memory_limit)
@@ -56,6 +65,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     _latest: dict[str, datetime | None] = PrivateAttr(default_factory=dict)
 
+    @message_first
     def handle_output(self, context: dg.OutputContext, obj: ir.Table) -> None:
         """Compute the expression and commit its rows."""
         name = context.asset_key.path[-1]
@@ -76,6 +86,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
             }
         )
 
+    @message_first
     def load_input(self, context: dg.InputContext) -> ir.Table:
         """The upstream table, limited to the run's days and the earlier days that the input asks for."""
         name = context.asset_key.path[-1]
@@ -90,6 +101,17 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def _known_until(self) -> datetime | None:
         """The latest posted_at of the tables that this run has read so far."""
         return max((at for at in self._latest.values() if at is not None), default=None)
+
+
+def _tag_days(context: dg.InitResourceContext) -> None:
+    """Tag the run with its business dates, if it has any. Whoever starts a run, it opens the lake."""
+    run, instance = context.run, context.instance
+    if run is None or instance is None:
+        return
+    first = run.tags.get(_RANGE[0], run.tags.get(_DAY))
+    last = run.tags.get(_RANGE[1], first)
+    if first and last:
+        instance.add_run_tags(run.run_id, {DAYS_TAG: first if first == last else f"{first} to {last}"})
 
 
 def _latest_posted(rows: ir.Table) -> datetime | None:

@@ -2,11 +2,14 @@ from datetime import date, timedelta
 
 import pytest
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
-from lending_pipelines.reports.days import business_date, history_days
+from lending_pipelines.reports.days import business_date, history_days, last_ended_day
 
 
 class Days:
+    conventions = Conventions()
+
     def __init__(self, thinned=(), **days):
         self._days = days
         self._thinned = list(thinned)
@@ -26,6 +29,33 @@ def test_latest_is_the_last_day_of_the_main_table():
     source = Days(trial_balance=[date(2025, 1, 30), date(2025, 1, 31)])
     assert business_date(source, ("trial_balance", "journal_lines"), "latest") == date(2025, 1, 31)
     assert business_date(source, ("trial_balance",), "2025-01-30") == date(2025, 1, 30)
+
+
+@pytest.mark.parametrize(
+    ("word", "yesterday", "day"),
+    [
+        ("yesterday", date(2025, 5, 14), date(2025, 5, 14)),
+        # 14 May: April is the last month that has ended, and its quarter's first. March ends the quarter before.
+        ("last_month_end", date(2025, 5, 14), date(2025, 4, 30)),
+        ("last_quarter_end", date(2025, 5, 14), date(2025, 3, 31)),
+        # A month or quarter that ended yesterday has ended.
+        ("last_month_end", date(2024, 2, 29), date(2024, 2, 29)),
+        ("last_quarter_end", date(2025, 6, 30), date(2025, 6, 30)),
+        ("last_quarter_end", date(2025, 1, 1), date(2024, 12, 31)),
+    ],
+)
+def test_words_are_days_that_have_ended(monkeypatch, word, yesterday, day):
+    monkeypatch.setattr("lending_pipelines.reports.days.last_ended_day", lambda timezone: yesterday)
+    source = Days(trial_balance=every_day(date(2024, 1, 1), date(2025, 6, 30)))
+    assert business_date(source, ("trial_balance",), word) == day
+
+
+def test_yesterday_is_that_of_the_time_zone_and_must_be_closed(monkeypatch):
+    ended = last_ended_day("Pacific/Kiritimati")
+    # Kiritimati is 25 or 26 hours before Pago Pago: its day is one or two days ahead.
+    assert 1 <= (ended - last_ended_day("Pacific/Pago_Pago")).days <= 2
+    with pytest.raises(LendingError, match=f"trial_balance has no {last_ended_day('UTC')}: the nearest closed days"):
+        business_date(Days(trial_balance=[date(2025, 1, 30)]), ("trial_balance",), "yesterday")
 
 
 def test_a_missing_day_names_the_nearest_and_the_command():

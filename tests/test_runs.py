@@ -1,0 +1,34 @@
+"""Runs of the command line as Dagster records them: where they belong, which days they close, and why they failed."""
+
+import dagster as dg
+import pytest
+from homes import DAYS
+
+from lending_pipelines.runs import RunFailed, instance_home, run_job
+from lending_pipelines.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("days", "tag"),
+    [
+        ((DAYS[0], DAYS[0]), "2025-02-12"),
+        ((DAYS[0], DAYS[2]), "2025-02-12 to 2025-02-14"),
+    ],
+)
+def test_a_failed_close_belongs_to_the_ui_names_its_days_and_begins_with_the_message(empty_home, days, tag):
+    with pytest.raises(RunFailed, match=r"daily_close: canonical: the SQLite file .* does not exist"):
+        run_job("daily_close", days=days)
+
+    instance_home(Settings.from_environment())
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        # Nothing else was run.
+        (failed,) = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+        events = [each.dagster_event for each in instance.all_logs(run.run_id) if each.dagster_event]
+    assert run.tags["lending/days"] == tag
+    assert run.tags[".dagster/repository"] == "__repository__@lending_pipelines.definitions"
+    assert run.remote_job_origin.location_name == "lending_pipelines.definitions"
+    (started,) = {event.step_key for event in events if event.event_type == dg.DagsterEventType.STEP_START}
+    assert started == "servicing_tables"
+    first_line = failed.event_log_entry.dagster_event.step_failure_data.error.to_string().splitlines()[0]
+    assert f"canonical: the SQLite file {empty_home.folder / 'servicing.db'} does not exist" in first_line
