@@ -76,8 +76,27 @@ def close_summary(
 
 def closed_days(instance: dg.DagsterInstance) -> set[date]:
     """The days for which every daily table and the tapes are made."""
-    made = (instance.get_materialized_partitions(dg.AssetKey(name)) for name in (*DAILY, "loan_tapes"))
-    return {date.fromisoformat(key) for key in set.intersection(*map(set, made))}
+    return set.intersection(*_made(instance).values())
+
+
+def _made(instance: dg.DagsterInstance) -> dict[str, set[date]]:
+    """The days for which each daily asset is made."""
+    return {
+        name: {date.fromisoformat(key) for key in instance.get_materialized_partitions(dg.AssetKey(name))}
+        for name in (*DAILY, "loan_tapes")
+    }
+
+
+def _new_tables(instance: dg.DagsterInstance) -> list[Finding]:
+    """An error when days are closed but for tables that an earlier release did not make."""
+    made = _made(instance)
+    new = [name for name, days in made.items() if not days]
+    days = set.intersection(*(days for days in made.values() if days)) if len(new) < len(made) else set()
+    if not new or not days:
+        return []
+    command = f"lending close --from {min(days)} --to {max(days)}"
+    text = f"{', '.join(new)} has no day, because an earlier release closed the days: run `{command}`"
+    return [Finding("error", "closed days", text)]
 
 
 def summarize(
@@ -106,7 +125,7 @@ def summarize(
     tapes, delivered = tape_summary(register, day)
     findings = [
         *([Finding("error", "last close", run.message)] if run and run.status == "failed" else []),
-        *missing_days(closed, ended),
+        *(_new_tables(instance) or missing_days(closed, ended)),
         *failed_check_findings(instance),
         *tapes,
     ]

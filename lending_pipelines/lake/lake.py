@@ -394,8 +394,8 @@ class Lake:
         for number in range(COMMIT_ATTEMPTS):
             snapshot = self._open(table) if self.has(table.name) else None
             try:
-                if snapshot is not None and _is_narrower(table, snapshot):
-                    self._widen(table, snapshot)
+                if snapshot is not None and _is_of_an_earlier_release(table, snapshot):
+                    self._bring_up_to_date(table, snapshot)
                     snapshot = self._open(table)
                 return attempt(snapshot)
             except CommitFailedError:
@@ -406,8 +406,8 @@ class Lake:
                     raise
         raise LakeError(f"table {table.name}: {COMMIT_ATTEMPTS} commits conflicted with other runs: run it again later")
 
-    def _widen(self, table: Table, snapshot: DeltaTable) -> None:
-        """Rewrite a table of an earlier release in one commit: same rows, wider types, added columns null."""
+    def _bring_up_to_date(self, table: Table, snapshot: DeltaTable) -> None:
+        """Rewrite a table of an earlier release in one commit: the same rows in today's types, new columns null."""
         added: list[AddAction | RemoveAction] = [*self._write_files(table, self._read(table, live(snapshot)))]
         snapshot.create_write_transaction(
             added,
@@ -451,12 +451,10 @@ class Lake:
         return f"{self.url}/{name}"
 
 
-def _is_narrower(table: Table, snapshot: DeltaTable) -> bool:
-    """Whether the stored table lacks columns, or the stored types differ from the types of its columns now."""
-    wanted = {field.name: field.type for field in Schema.from_arrow(stored_schema(table)).fields}
+def _is_of_an_earlier_release(table: Table, snapshot: DeltaTable) -> bool:
+    """Whether the table's files lack columns, or have other types than the columns have now."""
     stored = {field.name: field.type for field in snapshot.schema().fields}
-    changed = any(type_ != wanted.get(name, type_) for name, type_ in stored.items())
-    return changed or bool(wanted.keys() - stored.keys())
+    return any(stored.get(field.name) != field.type for field in Schema.from_arrow(stored_schema(table)).fields)
 
 
 def _written(added: list[AddAction], version: int, started: float) -> Written:

@@ -82,6 +82,17 @@ def test_a_home_without_closes_says_so(empty_home):
     assert status() == ("failed", {"closed days": "no day is closed yet: run `lending close`"})
 
 
+def test_a_table_that_the_release_of_the_closes_did_not_make_is_named(morning):
+    with dg.DagsterInstance.get() as instance:
+        instance.wipe_assets([dg.AssetKey("manager_snapshots")])
+    text = (
+        "manager_snapshots has no day, because an earlier release closed the days:"
+        f" run `lending close --from {FIRST} --to {LAST}`"
+    )
+    verdict, findings = status()
+    assert (verdict, findings["closed days"]) == ("failed", text)
+
+
 def test_days_that_are_not_closed():
     def found(closed, ended):
         return [(each.severity, each.text.partition(" not closed")[0]) for each in missing_days(closed, ended)]

@@ -1,4 +1,4 @@
-"""A lake that was written when rates had 6 decimals is read and written on with 8."""
+"""A lake of an earlier release is read and written on: rates had 6 decimals, and tables had fewer columns."""
 
 from dataclasses import replace
 from datetime import date
@@ -22,6 +22,12 @@ def of_six_decimals(table: Table) -> Table:
     """The table as an earlier release had it."""
     narrow = (replace(c, type="decimal(9, 6)") if c.type == "decimal(12, 8)" else c for c in table.columns)
     return replace(table, columns=tuple(narrow))
+
+
+def without_health(table: Table) -> Table:
+    """portfolio_snapshots as it was before it had the health of scopes."""
+    columns = [c for c in table.columns if c.name not in ("health_score", "due_in_window", "health_category")]
+    return replace(table, columns=tuple(columns))
 
 
 def row(table: Table, key: str, day: date, rate: str) -> ibis.Table:
@@ -85,3 +91,27 @@ def test_the_first_write_widens_the_table_and_keeps_its_rows_and_earlier_version
     else:
         lake.append(name, row(table, "X3", SECOND, "0.1"))
     assert lake.version(name) == 3
+
+
+def test_new_columns_are_null_until_their_days_are_made_again(tmp_path, monkeypatch):
+    name = "portfolio_snapshots"
+    table = TABLES[name]
+    engine = DuckDBEngine(memory_limit="1GB", threads=1)
+    lake = Lake(str(tmp_path / "lake"), engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_module, "TABLES", TABLES | {name: without_health(table)})
+        lake.replace_days(name, row(without_health(table), "USD", FIRST, "0.1"), FIRST, FIRST)
+
+    def health() -> list[tuple]:
+        rows = lake.table(name).order_by("business_date").to_pyarrow().to_pylist()
+        return [(r["business_date"], r["due_in_window"], r["health_score"], r["health_category"]) for r in rows]
+
+    before = [(FIRST, None, None, None)]
+    assert health() == before
+    made = dict.fromkeys(table.names) | {"currency": "USD", "business_date": SECOND, "health_score": 71.5}
+    made |= {"due_in_window": Decimal("12.50"), "health_category": "Good"}
+    rows = ibis.memtable(pa.Table.from_pylist([made], schema=table.arrow_schema))
+    lake.replace_days(name, rows, SECOND, SECOND)
+    assert health() == [*before, (SECOND, Decimal("12.50"), 71.5, "Good")]
+    assert lake.table(name, version=0).schema() == table.schema
+    engine.close()
