@@ -7,9 +7,7 @@ import fsspec
 
 from lending_pipelines.delivery.mail_server import WRITE, MailServer
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile
-
-LINK_DAYS = 7
-"""How many days a signed link is valid. Object stores do not sign for longer."""
+from lending_pipelines.places import LINK_DAYS, signed_link
 
 
 class EmailChannel:
@@ -69,11 +67,10 @@ def _size(file: ParcelFile) -> int:
 
 
 def _link(file: ParcelFile) -> str:
-    fs, path = fsspec.url_to_fs(file.url)
-    try:
-        return fs.sign(path, expiration=LINK_DAYS * 86_400)
-    except NotImplementedError:
-        raise DeliveryError(
-            f"{file.name} is too large to attach (LENDING_MAIL_LIMIT_MB), and {fs.protocol!r} cannot create links:"
-            " keep the exports in an object store, or deliver the tape to a delivery_url"
-        ) from None
+    if link := signed_link(file.url):
+        return link
+    fs, _ = fsspec.url_to_fs(file.url)
+    raise DeliveryError(
+        f"{file.name} is too large to attach (LENDING_MAIL_LIMIT_MB), and {fs.protocol!r} cannot create links:"
+        " keep the exports in an object store, or deliver the tape to a delivery_url"
+    )

@@ -4,6 +4,7 @@ The contents of the files are made elsewhere.
 """
 
 from lending_pipelines.places.files import (
+    LINK_DAYS,
     PlacedFile,
     PlaceError,
     Sink,
@@ -14,9 +15,11 @@ from lending_pipelines.places.files import (
     placing,
     placing_in,
     replace_folder,
+    signed_link,
 )
 
 __all__ = [
+    "LINK_DAYS",
     "PlaceError",
     "PlacedFile",
     "Sink",
@@ -27,4 +30,5 @@ __all__ = [
     "placing",
     "placing_in",
     "replace_folder",
+    "signed_link",
 ]

@@ -22,6 +22,10 @@ from lending_pipelines.errors import LendingError
 fsspec.register_implementation("sftp", "lending_pipelines.places.sftp.KnownServer", clobber=True)
 
 
+LINK_DAYS = 7
+"""How many days a signed link is valid. Object stores do not sign for longer."""
+
+
 class PlaceError(LendingError):
     """A place that cannot be reached or written."""
 
@@ -154,6 +158,15 @@ def opened(url: str, called: str | None = None) -> Iterator[tuple[Any, str]]:
     finally:
         if "sftp" in fs.protocol:
             fs.client.close()
+
+
+def signed_link(url: str) -> str | None:
+    """A link to a file in an object store, valid for LINK_DAYS; None where the place cannot sign links."""
+    fs, path = fsspec.url_to_fs(url)
+    try:
+        return str(fs.sign(path, expiration=LINK_DAYS * 86_400))
+    except NotImplementedError:
+        return None
 
 
 def hide_password(url: str) -> str:

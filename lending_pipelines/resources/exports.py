@@ -3,17 +3,14 @@
 from urllib.parse import quote
 
 import dagster as dg
-import fsspec
 from pydantic import Field
 
 from lending_pipelines.exports.lender import Lender
+from lending_pipelines.places import signed_link
 from lending_pipelines.settings import Settings
 
 EXPORTS_PATH = "/exports"
 """Where the web server has the files of local exports."""
-
-SIGNED_SECONDS = 7 * 24 * 3600
-"""How long a signed link to an object store is valid: the longest time that S3 allows."""
 
 
 class ExportsResource(dg.ConfigurableResource):
@@ -38,11 +35,7 @@ class ExportsResource(dg.ConfigurableResource):
         if "://" not in place:
             shared = Settings.from_environment().exports_url.rstrip("/") + "/"
             return f"{EXPORTS_PATH}/{quote(place.removeprefix(shared))}" if place.startswith(shared) else place
-        filesystem, path = fsspec.url_to_fs(place)
-        try:
-            return str(filesystem.sign(path, expiration=SIGNED_SECONDS))
-        except NotImplementedError:
-            return place
+        return signed_link(place) or place
 
     def lender(self) -> Lender:
         """The lender that reports name. ExportError when its logo cannot be read."""
