@@ -2,6 +2,8 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from html import escape
+from pathlib import Path
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -10,6 +12,7 @@ from lending_pipelines.expectations.client import Expectations, expectations
 from lending_pipelines.expectations.messages import Suite, Verdict
 from lending_pipelines.places import replace_folder
 from lending_pipelines.resources.exports import ExportsResource
+from lending_pipelines.settings import Settings
 
 DATA_DOCS = "data_docs"
 """The folder in the exports with the Data Docs of the latest run."""
@@ -29,7 +32,9 @@ class ExpectationsResource(dg.ConfigurableResource):
         with expectations() as self._opened:
             yield self
             if self._validated:
-                replace_folder(self._opened.site(), self.exports.place(DATA_DOCS))
+                site = self._opened.site()
+                name_lender(site, Settings.from_environment().lender_name)
+                replace_folder(site, self.exports.place(DATA_DOCS))
 
     def verdict(self, suite: Suite) -> Verdict:
         """The result of validating a suite's rows; see Expectations.validate."""
@@ -39,3 +44,15 @@ class ExpectationsResource(dg.ConfigurableResource):
     def page(self, path: str) -> str:
         """A link to a page of the Data Docs after the run."""
         return self.exports.link(self.exports.place(f"{DATA_DOCS}/{path}"))
+
+
+def name_lender(site: str, name: str) -> None:
+    """Put the lender's name at the top of every page of the Data Docs; nothing where it is not set."""
+    if not name:
+        return
+    bar = (
+        f'<body><div style="padding: 4px 16px; font-weight: 600; color: #fff; background: #1b3a57">{escape(name)}</div>'
+    )
+    for page in Path(site).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("<body>", bar, 1), encoding="utf-8")
