@@ -33,6 +33,11 @@ VARIABLES = (
     "LENDING_SMTP_URL",
     "LENDING_MAIL_FROM",
     "LENDING_MAIL_LIMIT_MB",
+    "LENDING_ALERT_ADMINS",
+    "LENDING_ALERT_DIGEST_HOUR",
+    "LENDING_ALERT_WEBHOOK_URL",
+    "LENDING_ALERT_WEBHOOK_SECRET",
+    "LENDING_UI_URL",
 )
 """Every setting as an environment variable."""
 
@@ -68,6 +73,11 @@ class Settings:
     smtp_url: str | None
     mail_from: str
     mail_limit_mb: int
+    alert_admins: tuple[str, ...]
+    alert_digest_hour: int
+    alert_webhook_url: str
+    alert_webhook_secret: str
+    ui_url: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -99,6 +109,11 @@ class Settings:
             smtp_url=given.get("LENDING_SMTP_URL"),
             mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.gethostname()}"),
             mail_limit_mb=_whole_number("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),
+            alert_admins=_listed(given.get("LENDING_ALERT_ADMINS", "team:risk")),
+            alert_digest_hour=_hour("LENDING_ALERT_DIGEST_HOUR", given.get("LENDING_ALERT_DIGEST_HOUR", "0")),
+            alert_webhook_url=given.get("LENDING_ALERT_WEBHOOK_URL", ""),
+            alert_webhook_secret=given.get("LENDING_ALERT_WEBHOOK_SECRET", ""),
+            ui_url=given.get("LENDING_UI_URL", ""),
         )
 
 
@@ -112,6 +127,18 @@ def _whole_number(variable: str, text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise LendingError(f"{variable} is {text!r}: write a whole number")
     return int(text)
+
+
+def _hour(variable: str, text: str) -> int:
+    hour = _whole_number(variable, text)
+    if hour > 23:
+        raise LendingError(f"{variable} is {text!r}: write an hour from 0 to 23")
+    return hour
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Values separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _date(variable: str, text: str) -> date:

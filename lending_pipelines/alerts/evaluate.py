@@ -1,6 +1,6 @@
 """Evaluates rules: each detector once, for all its rules and all days. A new kind of rule is one entry here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 from lending_pipelines.alerts.detectors import (
@@ -29,6 +29,9 @@ DAILY: dict[DetectorName, Detector] = {
 }
 """The detectors that read tables of the lake, by day."""
 
+LOOKING_BACK: tuple[DetectorName, ...] = ("change", "anomaly", "covenant")
+"""The detectors whose findings of a day depend on earlier days."""
+
 WATCHING: dict[DetectorName, Detector] = {"close_late": close_late.detect, "tape_late": tape_late.detect}
 """The detectors of what does not happen in time: they are evaluated by the clock, not by the close."""
 
@@ -53,6 +56,25 @@ def evaluate(
     return Evaluation(verdicts)
 
 
+def evaluate_range(
+    source: Source, rules: Sequence[AlertRule], first: date, last: date, closed: Sequence[date]
+) -> tuple[Evaluation, list[date]]:
+    """What the daily rules find on the closed days first..last, and on later days that depend on them.
+
+    Returns:
+        The evaluation, and all days that any rule was evaluated on.
+    """
+    own = [day for day in closed if first <= day <= last]
+    later = affected(rules, first, last, closed)
+    at_once = {kind: detect for kind, detect in DAILY.items() if kind not in LOOKING_BACK}
+    looking_back = {kind: DAILY[kind] for kind in LOOKING_BACK}
+    verdicts = {
+        **evaluate(source, rules, own, at_once).verdicts,
+        **evaluate(source, rules, later, looking_back).verdicts,
+    }
+    return Evaluation(verdicts), later
+
+
 def affected(rules: Sequence[AlertRule], first: date, last: date, closed: Sequence[date]) -> list[date]:
     """The closed days whose findings depend on the days first..last.
 
@@ -66,9 +88,9 @@ def affected(rules: Sequence[AlertRule], first: date, last: date, closed: Sequen
     return [day for day in closed if first <= day <= last + timedelta(days=reach)]
 
 
-def too_many_unjudged(evaluation: Evaluation) -> bool:
-    """Whether more than MOST_UNJUDGED of the rules could not be judged."""
-    return len(evaluation.unjudged) > MOST_UNJUDGED * len(evaluation.verdicts)
+def too_many_unjudged(rules: int, unjudged: Collection[str]) -> bool:
+    """Whether more than MOST_UNJUDGED of so many rules could not be judged."""
+    return len(unjudged) > MOST_UNJUDGED * rules
 
 
 def _of_days(verdict: Verdict, days: Sequence[date]) -> Verdict:

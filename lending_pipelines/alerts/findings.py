@@ -73,9 +73,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """Why a rule could not be judged on some or all of the days."""
+    """Why a rule could not be judged on any of the days. `is_expected`: the tables do not go back far enough yet."""
 
     reason: str
+    is_expected: bool = False
 
 
 Verdict = Judged | Unjudged
@@ -110,3 +111,9 @@ class Evaluation:
     def unjudged(self) -> dict[str, str]:
         """Why the other rules could not be judged."""
         return {name: verdict.reason for name, verdict in self.verdicts.items() if isinstance(verdict, Unjudged)}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why rules could not be judged that should have been."""
+        expected = {name for name, each in self.verdicts.items() if isinstance(each, Unjudged) and each.is_expected}
+        return {name: reason for name, reason in self.unjudged.items() if name not in expected}

@@ -5,7 +5,7 @@ days were judged, nor on how often.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.alerts.findings import Evaluation, Finding
 from lending_pipelines.alerts.life import Episode, episodes, rank
-from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.register import Alerts
 from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertFinding, AlertState
 from lending_pipelines.register.models import Notification
@@ -44,25 +44,29 @@ def record(
     rules: Mapping[str, AlertRule],
     evaluation: Evaluation,
     days: Sequence[date],
+    detectors: Collection[DetectorName],
     *,
     once_found_stays: bool = False,
 ) -> None:
-    """Replace the findings of the judged rules and days, and update the alerts.
+    """Replace the findings of the judged rules and days, and update the alerts of these kinds.
 
     Args:
         session: A session of the register.
         rules: Every rule by its rule_id.
         evaluation: What the rules found.
         days: The days that were evaluated. Rules that are not active count as judged on them, without findings.
+        detectors: The kinds of rules that were evaluated.
         once_found_stays: A finding of these days that is found no more has ended, instead of never having been.
     """
     ids = {rule.name: rule_id for rule_id, rule in rules.items()}
     judged = {ids[name]: own for name, own in evaluation.judged.items()}
     found = [(ids[finding.rule], finding) for finding in evaluation.findings]
     _replace_findings(session, judged, found, once_found_stays=once_found_stays)
-    inactive = {rule_id: tuple(days) for rule_id, rule in rules.items() if not rule.active}
+    inactive = {
+        rule_id: tuple(days) for rule_id, rule in rules.items() if not rule.active and rule.detector in detectors
+    }
     _remember_days(session, {**judged, **inactive})
-    _Book(session, rules, days).update()
+    _Book(session, rules, days, detectors).update()
     session.flush()
 
 
@@ -138,16 +142,25 @@ class _Subject:
 class _Book:
     """The alerts of the register, and those that follow from the findings."""
 
-    def __init__(self, session: Session, rules: Mapping[str, AlertRule], evaluated: Sequence[date]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        rules: Mapping[str, AlertRule],
+        evaluated: Sequence[date],
+        detectors: Collection[DetectorName],
+    ) -> None:
         self._session = session
+        self._detectors = detectors
         self._rules = rules
         self._evaluated = set(evaluated)
         self._days = {row.business_date: set(row.rule_ids) for row in session.scalars(sa.select(AlertDay))}
         self._existing: dict[Key, list[Alert]] = defaultdict(list)
-        for alert in session.scalars(sa.select(Alert).order_by(Alert.opened_on)):
+        alerts = sa.select(Alert).where(self._of_these(Alert.topic)).order_by(Alert.opened_on)
+        for alert in session.scalars(alerts):
             self._existing[alert.topic, alert.subject_kind, alert.subject_id, alert.currency].append(alert)
         self._events: dict[str, list[AlertEvent]] = defaultdict(list)
-        for event in session.scalars(sa.select(AlertEvent).order_by(AlertEvent.number)):
+        events = sa.select(AlertEvent).join(Alert, Alert.alert_id == AlertEvent.alert_id)
+        for event in session.scalars(events.where(self._of_these(Alert.topic)).order_by(AlertEvent.number)):
             self._events[event.alert_id].append(event)
         self._last = max(self._days, default=date.min)
 
@@ -160,9 +173,13 @@ class _Book:
             cool_down = max((self._rules[rule].cool_down_days for rule in subject.rules), default=0)
             self._reconcile(key, episodes(subject.findings, judged, cool_down))
 
+    def _of_these(self, topic: Any) -> sa.ColumnElement[bool]:
+        """Whether a topic is of one of these kinds: a topic begins with its kind."""
+        return sa.or_(*(topic.startswith(detector, autoescape=True) for detector in sorted(self._detectors)))
+
     def _subjects(self) -> dict[Key, _Subject]:
         subjects: dict[Key, _Subject] = defaultdict(_Subject)
-        for row in self._session.execute(sa.select(*_LIGHT)):
+        for row in self._session.execute(sa.select(*_LIGHT).where(self._of_these(AlertFinding.topic))):
             finding = Finding(
                 rule=row.rule_id,
                 business_date=row.business_date,

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lending_pipelines.alerts.catalogue import METRICS, Metric
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
 from lending_pipelines.metrics.facility import Covenant
+from lending_pipelines.settings_file import toml_value
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.schema import MONEY
 
@@ -233,6 +234,15 @@ def default_rules_text() -> str:
 def default_rules() -> list[AlertRule]:
     """The shipped rules."""
     return read_rules(default_rules_text(), "defaults.toml")
+
+
+def rules_text(rules: Iterable[AlertRule]) -> str:
+    """Rules as a TOML file that `load_rules` reads."""
+    tables = []
+    for rule in rules:
+        lines = [f"{name} = {toml_value(value)}" for name, value in rule.settings().items()]
+        tables.append("\n".join(["[[rules]]", *lines]) + "\n")
+    return "\n".join(tables)
 
 
 def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:

@@ -9,12 +9,13 @@ from lending_pipelines.errors import did_you_mean
 from lending_pipelines.known_names import KnownNames
 from lending_pipelines.register import AlertRules, Investors, Portfolios, TapeConfigs
 
-_FIELDS = {
+NAMED_FIELDS = {
     "manager": "officer_id",
     "branch": "branch_id",
     "program": "program_id",
     "product": "product_id",
 }
+"""Scope → the field of the servicing tables whose ids are its subjects."""
 
 
 def save_rules(session: Session, rules: Iterable[AlertRule]) -> tuple[int, int]:
@@ -39,8 +40,8 @@ def require_names(session: Session, rules: Sequence[AlertRule], names: KnownName
     faults: list[str] = []
     for rule in rules:
         path = f"rule {rule.name!r}: subjects"
-        if rule.scope in _FIELDS:
-            faults += names.faults([(path, _FIELDS[rule.scope], rule.subjects)])
+        if rule.scope in NAMED_FIELDS:
+            faults += names.faults([(path, NAMED_FIELDS[rule.scope], rule.subjects)])
         kind = "tape" if rule.detector == "tape_late" else rule.scope
         if kind in registered:
             faults += [

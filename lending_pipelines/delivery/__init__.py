@@ -1,4 +1,4 @@
-"""Channels that deliver tapes to their destinations: one file per channel.
+"""Channels that deliver tapes and notifications: one file per channel.
 
 A channel delivers all files of a parcel, or raises. The register records destinations and ensures that each gets a tape
 once; the sensors decide when.
@@ -8,6 +8,7 @@ from lending_pipelines.delivery.email import EmailChannel, check_address
 from lending_pipelines.delivery.mail_server import MailServer
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile, UncertainDelivery
 from lending_pipelines.delivery.place import PlaceChannel, check_place
+from lending_pipelines.delivery.webhook import Webhook
 
 __all__ = [
     "DeliveryError",
@@ -17,6 +18,7 @@ __all__ = [
     "ParcelFile",
     "PlaceChannel",
     "UncertainDelivery",
+    "Webhook",
     "check_address",
     "check_place",
 ]

@@ -2,7 +2,7 @@
 
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -31,12 +31,16 @@ class MailServer:
     sender: str
     limit: int
 
-    def send(self, message: EmailMessage) -> None:
-        """Send a message to one recipient. Raises DeliveryError, or UncertainDelivery if the final reply is missing."""
+    def send(self, message: EmailMessage, starting: Callable[[], None] = lambda: None) -> None:
+        """Send a message to one recipient. Raises DeliveryError, or UncertainDelivery if the final reply is missing.
+
+        `starting` is called when the server has accepted the recipient, immediately before the message is handed over.
+        """
         message["From"] = self.sender
         message["Date"] = format_datetime(localtime())
         try:
             with self._connected() as server:
+                server.starting = starting
                 server.send_message(message)
         except UncertainDelivery:
             raise
@@ -57,12 +61,12 @@ class MailServer:
         return f"{parts.hostname}:{parts.port or 'its port'}"
 
     @contextmanager
-    def _connected(self) -> Iterator[smtplib.SMTP]:
+    def _connected(self) -> "Iterator[_Server | _SecureServer]":
         parts = urlsplit(self.url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise DeliveryError(f"LENDING_SMTP_URL is not a valid mail server URL: {WRITE}")
         tls = ssl.create_default_context()
-        server: smtplib.SMTP
+        server: _Server | _SecureServer
         if parts.scheme == "smtps":
             server = _SecureServer(parts.hostname, parts.port or 465, timeout=SECONDS, context=tls)
         else:
@@ -88,8 +92,11 @@ class MailServer:
 class _UncertainAfterData:
     """Raises UncertainDelivery when the connection breaks after the message was sent and before the server's reply."""
 
+    starting: Callable[[], None] = staticmethod(lambda: None)
+
     def data(self, message: Any) -> tuple[int, bytes]:
         """Send the message's text."""
+        self.starting()
         try:
             return super().data(message)  # type: ignore[misc]
         except smtplib.SMTPResponseException:

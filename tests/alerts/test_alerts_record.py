@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
+from lending_pipelines.alerts.evaluate import DAILY
 from lending_pipelines.alerts.findings import Evaluation, Finding, Judged
 from lending_pipelines.alerts.record import record
 from lending_pipelines.alerts.rules import AlertRule
@@ -67,7 +68,7 @@ def judged(days: Sequence[date], par=PAR) -> Evaluation:
 def run(register, *batches, par=PAR):
     for days in batches:
         with register.session() as session:
-            record(session, saved_rules(session), judged(days, par), days)
+            record(session, saved_rules(session), judged(days, par), days, DAILY)
 
 
 def kept(register):
@@ -168,5 +169,5 @@ def test_alerts_of_a_rule_that_is_not_active_any_more_are_resolved(register):
     with register.session() as session:
         save_rules(session, [rule.model_copy(update={"active": False}) for rule in RULES])
     with register.session() as session:
-        record(session, saved_rules(session), Evaluation({}), [DAYS[5]])
+        record(session, saved_rules(session), Evaluation({}), [DAYS[5]], DAILY)
         assert {alert.resolved_on for alert in Alerts(session).listed(subject="B1")} == {DAYS[5]}

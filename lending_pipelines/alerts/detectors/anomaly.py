@@ -50,7 +50,8 @@ def _judge(rule: AlertRule, rows: MetricRows, days: Sequence[date]) -> Verdict:
     changes = [day for day in rows.days if day - _ONE_DAY in made]
     judged = [day for day in changes[LEAST_DAYS:] if day in set(days)]
     if not judged:
-        return Unjudged(f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}")
+        reason = f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}"
+        return Unjudged(reason, is_expected=len(changes) <= LEAST_DAYS)
     found = [finding for own in series.values() for finding in _findings(rule, own, judged)]
     return Judged(tuple(judged), tuple(found))
 

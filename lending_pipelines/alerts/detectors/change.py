@@ -35,7 +35,9 @@ def _judge(rule: AlertRule, rows: MetricRows, wanted: set[date]) -> Verdict:
     made = set(rows.days)
     judged = [day for day in rows.days if day in wanted and day - window in made]
     if wanted and not judged:
-        return Unjudged(f"{max(wanted) - window}, {rule.window_days} days before, is not closed")
+        before = max(wanted) - window
+        is_early = not rows.made or before < rows.made[0]
+        return Unjudged(f"{before}, {rule.window_days} days before, is not closed", is_early)
     known = {(row.day, *row.key): row for row in rows.of(rule)}
     found = [
         finding

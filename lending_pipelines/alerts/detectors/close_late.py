@@ -28,9 +28,13 @@ def _finding(rule: AlertRule, row: dict[str, Any]) -> Finding | None:
     if failure is None and hours <= rule.limit:
         return None
     days = "1 day is" if row["days_open"] == 1 else f"{row['days_open']} days are"
-    text = f"{days} not closed, from {first}: {hours:,.0f} hours after its end, and {rule.limit:,.0f} are allowed."
-    if failure is not None:
-        text = f"The close failed and {days} not closed, from {first}: {failure}"
+    still_open = f" {words.capitalized(days)} not closed, from {first}." if row["days_open"] else ""
+    text = (
+        f"The close is late.{still_open} {hours:,.0f} hours have passed since the end of {first}, and"
+        f" {rule.limit:,.0f} are allowed."
+        if failure is None
+        else f"The last close failed.{still_open} {failure}"
+    )
     details = {"advice": words.message(rule, "daily_close", f"{hours:,.0f}", f"{rule.limit:,.0f}", first)}
     return Finding(
         rule.name,

@@ -1,0 +1,154 @@
+"""Alerts of a range of days, from the rules of the register to notifications: what the close and the watch call."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from lending_pipelines.alerts.behind import HISTORY_DAYS, histories, top_loans
+from lending_pipelines.alerts.evaluate import DAILY, WATCHING, evaluate, evaluate_range, too_many_unjudged
+from lending_pipelines.alerts.findings import Evaluation, Source
+from lending_pipelines.alerts.notices import Channels, reconcile
+from lending_pipelines.alerts.recipients import Staff
+from lending_pipelines.alerts.record import open_alerts, record
+from lending_pipelines.alerts.rules import AlertRule, DetectorName
+from lending_pipelines.alerts.saved_rules import saved_rules
+from lending_pipelines.errors import LendingError
+from lending_pipelines.register import Register
+from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding
+from lending_pipelines.settings import Settings
+
+
+class TooManyUnjudged(LendingError):
+    """More than a tenth of the rules could not be judged. What could be judged is saved."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation did: the alerts with a step on the evaluated days, those that are open, and unjudged rules."""
+
+    changed: tuple[tuple[AlertEvent, Alert], ...]
+    still_open: tuple[Alert, ...]
+    rules: int
+    unjudged: dict[str, str]
+
+    def require_judged(self) -> None:
+        """Raise TooManyUnjudged when more than a tenth of the rules could not be judged."""
+        if too_many_unjudged(self.rules, self.unjudged):
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.unjudged.items())
+            raise TooManyUnjudged(f"{len(self.unjudged)} of {self.rules} alert rules could not be judged: {reasons}")
+
+
+def alerts_of_days(source: Source, register: Register, first: date, last: date, settings: Settings) -> Outcome:
+    """Evaluate the daily rules on the days first..last and on later days that depend on them; save and notify."""
+    with register.session() as session:
+        rules = saved_rules(session)
+    closed = sorted(source.days("portfolio_snapshots"))
+    evaluation, days = evaluate_range(source, list(rules.values()), first, last, closed)
+    with register.session() as session:
+        record(session, rules, evaluation, days, DAILY)
+    refresh(source, register, rules, settings, DAILY)
+    return _outcome(register, evaluation, days)
+
+
+def watch(source: Source, register: Register, day: date, settings: Settings) -> None:
+    """Evaluate the rules on what is late, as of the last day that has ended; save and notify.
+
+    What was late and is not any more stays in the record as ended on its day.
+    """
+    with register.session() as session:
+        rules = saved_rules(session)
+    evaluation = evaluate(source, list(rules.values()), [day], WATCHING)
+    with register.session() as session:
+        record(session, rules, evaluation, [day], WATCHING, once_found_stays=True)
+    refresh(source, register, rules, settings, WATCHING)
+
+
+def refresh(
+    source: Source,
+    register: Register,
+    rules: dict[str, AlertRule],
+    settings: Settings,
+    detectors: Collection[DetectorName],
+) -> None:
+    """Compute what is behind the open alerts of these kinds, save it with them, and make the due notifications.
+
+    Nothing is computed while the register is locked.
+    """
+    with register.session() as session:
+        alerts = [alert for alert in open_alerts(session) if rules[alert.rule_id].detector in detectors]
+        details = {alert.alert_id: _found(session, alert) for alert in alerts}
+        recorded = {alert.alert_id: _recorded_history(session, alert) for alert in alerts}
+    for alert in alerts:
+        # The rows are not in a session any more: this does not change the register.
+        alert.details = details[alert.alert_id]
+    staff = Staff(source)
+    history = histories(source, alerts, rules)
+    loans = top_loans(source, alerts, rules, staff.team)
+    with register.session() as session:
+        for alert in alerts:
+            computed = {
+                **details[alert.alert_id],
+                "history": history.get(alert.alert_id) or recorded[alert.alert_id],
+                "loans": loans.get(alert.alert_id, []),
+                "recipients": staff.recipients(alert, rules[alert.rule_id], settings.alert_admins),
+                "as_of": alert.last_on.isoformat(),
+            }
+            here = sa.and_(Alert.alert_id == alert.alert_id, Alert.last_on == alert.last_on)
+            session.execute(sa.update(Alert).where(here).values(details=computed))
+        reconcile(session, rules, channels(settings))
+
+
+def notify(register: Register, settings: Settings) -> None:
+    """Make the notifications that are due, in case that a run was ended before it could."""
+    with register.session() as session:
+        if session.scalar(sa.select(sa.exists(sa.select(Alert.alert_id)))):
+            reconcile(session, saved_rules(session), channels(settings))
+
+
+def channels(settings: Settings) -> Channels:
+    """To whom and how notifications go."""
+    return Channels(settings.alert_admins, bool(settings.alert_webhook_url), settings.ui_url)
+
+
+def _found(session: Any, alert: Alert) -> dict[str, Any]:
+    """The details of an alert's last finding."""
+    here = _same_subject(alert)
+    query = sa.select(AlertFinding.details).where(
+        *here, AlertFinding.rule_id == alert.rule_id, AlertFinding.business_date == alert.last_on
+    )
+    return session.scalar(query) or {}
+
+
+def _recorded_history(session: Any, alert: Alert) -> list[list[Any]]:
+    """The values that were found by day, for numbers that are in no table."""
+    since = alert.last_on - timedelta(days=HISTORY_DAYS)
+    query = (
+        sa.select(AlertFinding.business_date, sa.func.max(AlertFinding.value))
+        .where(
+            *_same_subject(alert), AlertFinding.business_date.between(since, alert.last_on),
+            AlertFinding.value.is_not(None),
+        )
+        .group_by(AlertFinding.business_date)
+        .order_by(AlertFinding.business_date)
+    )  # fmt: skip
+    return [[day.isoformat(), value] for day, value in session.execute(query)]
+
+
+def _same_subject(alert: Alert) -> list[Any]:
+    names = ("topic", "subject_kind", "subject_id", "currency")
+    return [getattr(AlertFinding, name) == getattr(alert, name) for name in names]
+
+
+def _outcome(register: Register, evaluation: Evaluation, days: Sequence[date]) -> Outcome:
+    with register.session() as session:
+        query = (
+            sa.select(AlertEvent, Alert)
+            .join(Alert, Alert.alert_id == AlertEvent.alert_id)
+            .where(AlertEvent.business_date.in_(days))
+            .order_by(AlertEvent.business_date, Alert.topic, Alert.subject_id, AlertEvent.number)
+        )
+        changed = tuple((event, alert) for event, alert in session.execute(query))
+        return Outcome(changed, tuple(open_alerts(session)), len(evaluation.verdicts), evaluation.failed)

@@ -1,0 +1,257 @@
+"""Who is to be notified of what, as rows of notifications.
+
+What is due follows from the alerts as they are now and from what each recipient was notified of before. A notification
+that is not sent yet follows the alert; one that was handed over or read stays.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from lending_pipelines.alerts.life import rank
+from lending_pipelines.alerts.printed import as_text
+from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.alerts.words import capitalized, label, subject
+from lending_pipelines.register.alert_models import Alert, AlertEvent
+from lending_pipelines.register.models import Notification, NotificationChannel, NotificationType, Priority
+from lending_pipelines.register.types import new_id, utc_now
+
+WEBHOOK = "webhook"
+"""The recipient of notifications by webhook."""
+
+SETTLED_AFTER = timedelta(minutes=10)
+"""An alert whose details are not computed within this time is notified without them."""
+
+Change = Literal["opened", "escalated", "eased", "resolved"]
+_OPEN_CHANGES = ("opened", "escalated", "eased")
+_KINDS = {"concentration": "fraction", "covenant": "fraction"}
+_PRIORITIES: dict[str, Priority] = {"critical": "critical", "warning": "high"}
+_TYPES: dict[str, NotificationType] = {
+    "default_rate": "high_default_rate",
+    "collection_rate": "low_collection_rate",
+    "par_30": "high_par",
+    "par_60": "high_par",
+    "par_90": "high_par",
+    "growth_rate": "negative_growth",
+}
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The admins' addresses, whether a webhook is configured, and the URL of Dagster's UI, empty when not known."""
+
+    admins: tuple[str, ...]
+    webhook: bool = False
+    ui_url: str = ""
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A notification that a recipient is to get."""
+
+    change: Change
+    alert: Alert
+
+
+def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels) -> None:
+    """Make the notifications that are not sent yet those that are due."""
+    groups: dict[tuple[str, ...], list[Alert]] = defaultdict(list)
+    for alert in session.scalars(sa.select(Alert).order_by(Alert.opened_on)):
+        groups[alert.topic, alert.subject_kind, alert.subject_id, alert.currency].append(alert)
+    by_alert: dict[str, list[Notification]] = defaultdict(list)
+    for notification in session.scalars(sa.select(Notification).where(Notification.alert_id.is_not(None))):
+        by_alert[str(notification.alert_id)].append(notification)
+    snoozes = _snoozes(session)
+    for alerts in groups.values():
+        existing = [each for alert in alerts for each in by_alert[alert.alert_id]]
+        latest = next((alert for alert in reversed(alerts) if alert.state != "resolved"), alerts[-1])
+        if latest.state == "resolved" and not existing:
+            continue
+        if latest.state != "resolved" and not _is_settled(latest):
+            continue
+        _reconcile(session, latest, rules[latest.rule_id], existing, channels, snoozes.get(latest.alert_id))
+    session.flush()
+
+
+def _is_settled(alert: Alert) -> bool:
+    is_current = _details(alert).get("as_of") == alert.last_on.isoformat()
+    return is_current or utc_now() - alert.changed_at > SETTLED_AFTER
+
+
+def _snoozes(session: Session) -> dict[str, str]:
+    """The severity at which each alert was last snoozed."""
+    query = sa.select(AlertEvent).where(AlertEvent.step == "snoozed").order_by(AlertEvent.at)
+    return {event.alert_id: event.severity for event in session.scalars(query)}
+
+
+def _reconcile(
+    session: Session,
+    alert: Alert,
+    rule: AlertRule,
+    existing: Sequence[Notification],
+    channels: Channels,
+    snoozed_at: str | None,
+) -> None:
+    addresses = _details(alert).get("recipients") or list(channels.admins)
+    wanted: dict[tuple[str, NotificationChannel], None] = {(address, "email"): None for address in addresses}
+    if channels.webhook:
+        wanted[WEBHOOK, "webhook"] = None
+    rows: dict[tuple[str, NotificationChannel], list[Notification]] = defaultdict(list)
+    for notification in existing:
+        rows[notification.recipient, notification.channel].append(notification)
+    for key in {**wanted, **rows}:
+        told = sorted((each for each in rows[key] if was_told(each)), key=_told_at)
+        pending = [each for each in rows[key] if not was_told(each)]
+        change = _change(alert, told, snoozed_at)
+        if change not in (None, "resolved") and key not in wanted:
+            change = None
+        if change is None:
+            unwanted = pending
+        else:
+            kept, unwanted = (pending[0], pending[1:]) if pending else (_new(session, key), [])
+            _write(kept, change, alert, rule, channels)
+        for notification in unwanted:
+            session.delete(notification)
+
+
+def was_told(notification: Notification) -> bool:
+    """Whether the recipient knows of it, or may know: it was handed over, read or acted on."""
+    return any((notification.sending_at, notification.emailed_at, notification.read_at, notification.acted_at))
+
+
+def _told_at(notification: Notification) -> Any:
+    return notification.sending_at or notification.emailed_at or notification.read_at or notification.acted_at
+
+
+def _change(alert: Alert, told: Sequence[Notification], snoozed_at: str | None) -> Change | None:
+    """What a recipient is to be notified of, given what they were notified of before."""
+    last = told[-1] if told else None
+    last_open = last is not None and _said(last, "change") in _OPEN_CHANGES
+    if alert.state == "resolved":
+        return "resolved" if last_open else None
+    if alert.state == "snoozed" and snoozed_at is not None and rank(alert.severity) <= rank(snoozed_at):
+        return None
+    if last is not None and last_open:
+        before = rank(_said(last, "severity"))
+    else:
+        # Reopened: only what was said of this alert counts.
+        of_this = [each for each in told if _said(each, "opened_on") >= alert.opened_on.isoformat()]
+        opened = [rank(_said(each, "severity")) for each in of_this if _said(each, "change") in _OPEN_CHANGES]
+        if not opened:
+            return "opened"
+        before = max(opened)
+    now = rank(alert.severity)
+    if now > before:
+        return "escalated"
+    return "eased" if now < before and last_open else None
+
+
+def _said(notification: Notification, name: str) -> Any:
+    return (notification.alert_data or {}).get(name, "")
+
+
+def _new(session: Session, key: tuple[str, NotificationChannel]) -> Notification:
+    recipient, channel = key
+    notification = Notification(
+        notification_id=new_id(), recipient=recipient, channel=channel, notification_type="portfolio_alert",
+        priority="high", subject="", body="",
+    )  # fmt: skip
+    session.add(notification)
+    return notification
+
+
+def _write(notification: Notification, change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> None:
+    """Say what changed; a notification that already says it stays as it is."""
+    data = _data(change, alert, rule, channels)
+    is_open = change in ("opened", "escalated")
+    values = {
+        "notification_type": _type(alert, rule),
+        "priority": _PRIORITIES[alert.severity] if is_open else "normal",
+        "subject": data["title"],
+        "body": as_text(data),
+        "action_required": is_open,
+        "alert_data": data,
+        "business_date": alert.resolved_on or alert.last_on,
+        "alert_id": alert.alert_id,
+        "snapshot": data["snapshot"],
+    }
+    for name, value in values.items():
+        if getattr(notification, name) != value:
+            setattr(notification, name, value)
+
+
+def _data(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> dict[str, Any]:
+    details = _details(alert)
+    about = subject(alert.subject_kind, alert.subject_id, details.get("name"))
+    kind = (
+        rule.measured.kind if rule.metric else "fraction" if rule.detector in ("concentration", "covenant") else "count"
+    )
+    column = rule.measured.column if rule.metric else details.get("metric") or rule.detector
+    what = capitalized(label(column))
+    word = {"opened": alert.severity, "escalated": "now critical", "eased": "eased", "resolved": "resolved"}[change]
+    snapshot = _snapshot(alert, rule)
+    return {
+        "title": f"{capitalized(word)}: {what} of {about}",
+        "change": change,
+        "severity": alert.severity,
+        "rule": rule.name,
+        "detector": rule.detector,
+        "number": what,
+        "subject": about,
+        "currency": alert.currency,
+        "kind": kind,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "operator": rule.operator,
+        "opened_on": alert.opened_on.isoformat(),
+        "last_on": alert.last_on.isoformat(),
+        "resolved_on": alert.resolved_on.isoformat() if alert.resolved_on else None,
+        "text": alert.text,
+        "advice": details.get("advice", ""),
+        "history": details.get("history", []),
+        "loans": details.get("loans", []),
+        "alert_id": alert.alert_id,
+        "snapshot": snapshot,
+        "links": _links(alert, snapshot, channels.ui_url),
+    }  # fmt: skip
+
+
+def _snapshot(alert: Alert, rule: AlertRule) -> dict[str, str] | None:
+    """The row that the alert is about: its table and key."""
+    if rule.metric is None:
+        return None
+    key = {"business_date": alert.last_on.isoformat(), "currency": alert.currency, **rule.where}
+    if rule.measured.per_manager:
+        key["manager_id"] = alert.subject_id
+    else:
+        key |= {"scope": alert.subject_kind, "scope_id": alert.subject_id}
+    return {"table": rule.measured.table, **key}
+
+
+def _links(alert: Alert, snapshot: dict[str, str] | None, ui_url: str) -> dict[str, str]:
+    """The page of the snapshot in Dagster, if its URL is known, and the commands that show more."""
+    links = {"alert": f"lending alerts show {alert.alert_id}"}
+    if alert.subject_kind == "manager":
+        links["report"] = f"lending report manager_performance --set as_of={alert.last_on}"
+    elif snapshot:
+        links["report"] = f"lending report portfolio_summary --set as_of={alert.last_on}"
+    if ui_url and snapshot:
+        links["snapshot"] = f"{ui_url.rstrip('/')}/assets/{snapshot['table']}?partition={alert.last_on}"
+    return links
+
+
+def _type(alert: Alert, rule: AlertRule) -> NotificationType:
+    if rule.metric is None:
+        return "high_par" if rule.detector == "missed_installments" else "portfolio_alert"
+    if rule.measured.column == "health_score":
+        return "portfolio_health_critical" if alert.severity == "critical" else "portfolio_health_warning"
+    return _TYPES.get(rule.measured.column, "portfolio_alert")
+
+
+def _details(alert: Alert) -> dict[str, Any]:
+    return alert.details or {}

@@ -1,0 +1,155 @@
+"""Sends notifications: critical ones and those that are not about alerts at once, the others in one mail a day.
+
+A message is recorded as handed over immediately before the mail server gets it, and as sent when the server has
+accepted it. What is recorded as handed over is never sent again, so that nothing arrives twice, whenever the process is
+killed. If there is no answer, nobody can know whether it arrived: another mail says so.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from email.message import EmailMessage
+from zoneinfo import ZoneInfo
+
+from lending_pipelines.alerts.mail import alert_message, digest_message
+from lending_pipelines.delivery import DeliveryError, MailServer, UncertainDelivery, Webhook
+from lending_pipelines.register import Notifications, Register
+from lending_pipelines.register.models import Notification
+from lending_pipelines.register.types import utc_now
+
+
+class _HandedOver(Exception):
+    """Another process hands the message over."""
+
+
+@dataclass
+class Sent:
+    """How many messages were sent, and why others were not."""
+
+    messages: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "; ".join([f"{self.messages} sent", *self.problems])
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The channels by which notifications leave; None where one is not configured.
+
+    `digest_hour` is the hour of the day, in the lender's time zone, from which the daily mail is sent.
+    """
+
+    register: Register
+    mail: MailServer | None
+    webhook: Webhook | None
+    lender: str
+    timezone: str
+    digest_hour: int = 0
+
+    def send(self, now: Callable[[], datetime] = utc_now) -> Sent:
+        """Send everything that is due. A message that fails holds up no other."""
+        sent = Sent()
+        if self.mail is not None:
+            with self.register.session() as session:
+                Notifications(session).report_unanswered()
+                due = Notifications(session).to_send("email")
+            later = [each for each in due if each.alert_id is not None and each.priority != "critical"]
+            for notification in due:
+                if notification not in later:
+                    self._mail([notification], self._message(notification), notification.notification_id, sent)
+            self._send_digests(later, now().astimezone(ZoneInfo(self.timezone)), sent)
+        if self.webhook is not None:
+            with self.register.session() as session:
+                due = Notifications(session).to_send("webhook")
+            for notification in due:
+                self._post(self.webhook, notification, sent)
+        return sent
+
+    def _message(self, notification: Notification) -> EmailMessage:
+        if notification.alert_id is not None and notification.alert_data is not None:
+            return alert_message(notification.alert_data, self.lender)
+        message = EmailMessage()
+        message["Subject"] = " ".join(notification.subject.split())
+        message.set_content(notification.body)
+        return message
+
+    def _send_digests(self, later: Sequence[Notification], now: datetime, sent: Sent) -> None:
+        """One mail a day for each recipient."""
+        if now.hour < self.digest_hour:
+            return
+        by_recipient: dict[str, list[Notification]] = defaultdict(list)
+        for notification in later:
+            by_recipient[notification.recipient].append(notification)
+        for recipient, own in by_recipient.items():
+            name = _digest_name(recipient, now.date())
+            with self.register.session() as session:
+                if Notifications(session).was_handed_over(self._message_id(name)):
+                    continue
+            entries = [each.alert_data for each in own if each.alert_data]
+            self._mail(own, digest_message(entries, now.date(), self.lender), name, sent)
+
+    def _mail(self, notifications: Sequence[Notification], message: EmailMessage, name: str, sent: Sent) -> None:
+        """Send one message about notifications to the same recipient."""
+        assert self.mail is not None
+        ids = [each.notification_id for each in notifications]
+        message["To"] = notifications[0].recipient
+        message["Message-ID"] = self._message_id(name)
+
+        def starting() -> None:
+            with self.register.session() as session:
+                if not Notifications(session).hand_over(ids, self._message_id(name)):
+                    session.rollback()
+                    raise _HandedOver
+
+        try:
+            self.mail.send(message, starting)
+        except _HandedOver:
+            return
+        except UncertainDelivery as error:
+            with self.register.session() as session:
+                Notifications(session).may_have_arrived(ids, str(error))
+            sent.problems.append(str(error))
+            return
+        except DeliveryError as error:
+            with self.register.session() as session:
+                Notifications(session).failed(ids, str(error))
+            sent.problems.append(str(error))
+            return
+        with self.register.session() as session:
+            Notifications(session).emailed(*ids)
+        sent.messages += 1
+
+    def _message_id(self, name: str) -> str:
+        """The same for every attempt, so that a receiver can recognize a repetition."""
+        domain = self.mail.sender.rpartition("@")[2].rstrip(">") if self.mail else ""
+        return f"<{name}@{domain}>"
+
+    def _post(self, webhook: Webhook, notification: Notification, sent: Sent) -> None:
+        """Send by webhook. The receiver recognizes a repetition by its key, so that a lost answer is repeated."""
+        payload = {
+            "notification_id": notification.notification_id,
+            "type": notification.notification_type,
+            "priority": notification.priority,
+            "subject": notification.subject,
+            "body": notification.body,
+            "action_required": notification.action_required,
+            "business_date": notification.business_date.isoformat() if notification.business_date else None,
+            "alert": notification.alert_data,
+        }
+        try:
+            webhook.post(payload, notification.notification_id)
+        except DeliveryError as error:
+            with self.register.session() as session:
+                Notifications(session).failed([notification.notification_id], str(error))
+            sent.problems.append(str(error))
+            return
+        with self.register.session() as session:
+            Notifications(session).emailed(notification.notification_id)
+        sent.messages += 1
+
+
+def _digest_name(recipient: str, day: date) -> str:
+    return f"digest-{hashlib.sha256(recipient.encode()).hexdigest()[:16]}-{day}"

@@ -1,0 +1,53 @@
+"""Who is notified of an alert: the manager, the team leader, and the lender's admins."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from lending_pipelines.alerts.findings import Source
+from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.errors import LendingError
+from lending_pipelines.register.alert_models import Alert
+
+
+class Staff:
+    """The rows of the servicing table staff; none when the source does not have it."""
+
+    def __init__(self, source: Source) -> None:
+        try:
+            rows = source.table("staff").to_pyarrow().to_pylist()
+        except LendingError:
+            rows = []
+        self._rows: dict[str, dict[str, Any]] = {row["staff_id"]: row for row in rows}
+
+    def team(self, manager_id: str) -> list[str]:
+        """The manager and, of a team leader, the officers of the team."""
+        return [manager_id, *(key for key, row in self._rows.items() if row["team_leader_id"] == manager_id)]
+
+    def recipients(self, alert: Alert, rule: AlertRule, admins: Sequence[str]) -> list[str]:
+        """The addresses of an alert's recipients, each once. Someone without an email address is `staff:ID`."""
+        found: list[str] = []
+        for role in rule.recipients:
+            found += admins if role == "admins" else map(self._address, self._in_role(role, alert))
+        # An alert that concerns nobody on the list concerns the admins.
+        return list(dict.fromkeys(found)) or list(admins)
+
+    def _in_role(self, role: str, alert: Alert) -> Iterable[str]:
+        person = alert.subject_id if alert.subject_kind in ("manager", "officer") else None
+        wanted: list[str | None] = []
+        if role == "manager":
+            wanted = [person]
+        elif person:
+            wanted = [self._rows.get(person, {}).get("team_leader_id")]
+        elif alert.subject_kind == "branch":
+            leaders = (key for key, row in self._rows.items() if row["role"] == "team_leader")
+            wanted = [key for key in leaders if self._rows[key]["branch_id"] == alert.subject_id]
+        return [each for each in wanted if each is not None and self._works(each, alert.last_on)]
+
+    def _works(self, staff_id: str, day: date) -> bool:
+        row = self._rows.get(staff_id)
+        return row is not None and row["active_from"] <= day and (row["active_to"] is None or row["active_to"] >= day)
+
+    def _address(self, staff_id: str) -> str:
+        email = self._rows[staff_id]["email"] or ""
+        return email if "@" in email else f"staff:{staff_id}"
