@@ -44,7 +44,7 @@ GROUPS = {
     "portfolios": ["manager_snapshots", "portfolio_snapshots"],
     "ledger": ["ledger_tieouts", "trial_balance"],
     "tapes": ["loan_tapes"],
-    "close": ["close_summary"],
+    "close": ["alerts", "close_summary"],
     "operations": ["operations/housekeeping"],
     "reports": [f"reports/{name}" for name in REPORTS],
 }

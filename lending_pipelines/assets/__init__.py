@@ -3,6 +3,7 @@
 Numbers are defined in metrics/, locations in resources/. Assets do no arithmetic.
 """
 
+from lending_pipelines.assets.alerts import alerts
 from lending_pipelines.assets.assignments import loan_ownership, portfolio_assignments, portfolio_membership
 from lending_pipelines.assets.checks import table_checks
 from lending_pipelines.assets.close_summary import close_summary, closed_days, summarize
@@ -31,6 +32,7 @@ _MADE_BY_CLOSE = (
     manager_snapshots,
     trial_balance,
     ledger_tieouts,
+    alerts,
     loan_tapes,
     close_summary,
 )

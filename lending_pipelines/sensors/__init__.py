@@ -1,9 +1,10 @@
 """Dagster sensors: one file per sensor. A sensor fetches, decides by a pure function, and requests runs."""
 
+from lending_pipelines.sensors.alert_watch import alert_watch
 from lending_pipelines.sensors.notifications import email_notifications
 from lending_pipelines.sensors.report_requests import report_requests
 from lending_pipelines.sensors.tape_deliveries import tape_deliveries
 
-SENSORS = (email_notifications, report_requests, tape_deliveries)
+SENSORS = (alert_watch, email_notifications, report_requests, tape_deliveries)
 
-__all__ = ["SENSORS", "email_notifications", "report_requests", "tape_deliveries"]
+__all__ = ["SENSORS", "alert_watch", "email_notifications", "report_requests", "tape_deliveries"]

@@ -1,39 +1,30 @@
-"""Emails notifications whose recipient is an email address."""
-
-from email.message import EmailMessage
+"""Sends notifications by email and webhook."""
 
 import dagster as dg
 
-from lending_pipelines.delivery import DeliveryError
-from lending_pipelines.register import Notifications
+from lending_pipelines.alerts.close import notify
+from lending_pipelines.alerts.outbox import Outbox
+from lending_pipelines.delivery import Webhook
 from lending_pipelines.resources import MailResource, RegisterResource
+from lending_pipelines.settings import Settings
 
 
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Emails notifications to recipients with an email address, except those of low priority.",
+    description="Sends notifications by email and webhook: critical ones at once, other alerts in one mail a day.",
 )
 def email_notifications(
     context: dg.SensorEvaluationContext, register: RegisterResource, mail: MailResource
 ) -> dg.SkipReason:
-    """Send new notifications. Those that the mail server rejects are retried for a day."""
-    server = mail.server
-    if server is None:
+    """Send what is due. What the mail server does not accept is sent again, with longer and longer waits."""
+    settings = Settings.from_environment()
+    url = settings.alert_webhook_url
+    if mail.server is None and not url:
         return dg.SkipReason("no mail server: set LENDING_SMTP_URL")
-    with register.register.session() as session:
-        unsent = Notifications(session).to_email()
-    refused = []
-    for notification in unsent:
-        message = EmailMessage()
-        message["To"] = notification.recipient
-        message["Subject"] = " ".join(notification.subject.split())
-        message.set_content(notification.body)
-        try:
-            server.send(message)
-        except DeliveryError as error:
-            refused.append(str(error))
-            continue
-        with register.register.session() as session:
-            Notifications(session).emailed(notification.notification_id)
-    return dg.SkipReason("; ".join([f"{len(unsent) - len(refused)} sent", *refused]))
+    notify(register.register, settings)
+    webhook = Webhook(url, settings.alert_webhook_secret) if url else None
+    outbox = Outbox(
+        register.register, mail.server, webhook, settings.lender_name, settings.timezone, settings.alert_digest_hour
+    )
+    return dg.SkipReason(str(outbox.send()))

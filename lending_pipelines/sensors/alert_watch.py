@@ -1,0 +1,127 @@
+"""Watches by the clock what a close cannot: closes that are late or failed, and tapes that are late."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import dagster as dg
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.alerts.close import watch
+from lending_pipelines.alerts.detectors import close_late, tape_late
+from lending_pipelines.assets.close_summary import closed_days, last_run
+from lending_pipelines.close_summary.summary import expected_days
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.instants import ends_at
+from lending_pipelines.partitions import last_ended_day
+from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries
+from lending_pipelines.register.types import utc_now
+from lending_pipelines.resources import RegisterResource
+from lending_pipelines.settings import Settings
+
+RECENT = 500
+"""How many of the latest failed deliveries are looked at."""
+
+_CLOSES = pa.schema(
+    {
+        "business_date": pa.date32(),
+        "first_open": pa.date32(),
+        "days_open": pa.int64(),
+        "hours": pa.float64(),
+        "failure": pa.string(),
+    }
+)
+_TAPES = pa.schema(
+    {
+        "business_date": pa.date32(),
+        "tape": pa.string(),
+        "tape_date": pa.date32(),
+        "hours": pa.float64(),
+        "late_after_hours": pa.int64(),
+        "failed": pa.bool_(),
+        "reason": pa.string(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """What is late now, as tables."""
+
+    tables: dict[str, ir.Table]
+    conventions: Conventions = field(default_factory=Conventions)
+
+    def table(self, name: str) -> ir.Table:
+        """A table. Raises LendingError when it is not watched."""
+        if name not in self.tables:
+            raise LendingError(f"table {name} is not watched")
+        return self.tables[name]
+
+    def days(self, name: str) -> list[date]:
+        """No table here is made by a close."""
+        return []
+
+
+@dg.sensor(
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Raises alerts on closes that are late or failed and on tapes that are late, and resolves them.",
+)
+def alert_watch(context: dg.SensorEvaluationContext, register: RegisterResource) -> dg.SkipReason:
+    """Evaluate the rules on what is late, as of the last day that has ended."""
+    settings = Settings.from_environment()
+    day, now = last_ended_day(), utc_now()
+    closes = [*late_closes(context.instance, day, now, settings.timezone)]
+    tapes = [*late_tapes(register.register, day, now, settings.timezone)]
+    tables = {
+        close_late.TABLE: ibis.memtable(pa.Table.from_pylist(closes, schema=_CLOSES)),
+        tape_late.TABLE: ibis.memtable(pa.Table.from_pylist(tapes, schema=_TAPES)),
+    }
+    watch(_Watched(tables), register.register, day, settings)
+    return dg.SkipReason(f"{len(closes)} late closes and {len(tapes)} tapes not delivered are judged as of {day}")
+
+
+def late_closes(instance: dg.DagsterInstance, day: date, now: datetime, timezone: str) -> Iterator[dict]:
+    """The row of close_late.TABLE, if days are not closed or the last close failed; none before the first close."""
+    closed = closed_days(instance)
+    if not closed:
+        return
+    missing = [each for each in expected_days(closed, day) if each > max(closed)]
+    run = last_run(instance)
+    failure = run.message if run and run.status == "failed" else None
+    if missing or failure:
+        first = missing[0] if missing else max(closed)
+        yield {
+            "business_date": day,
+            "first_open": first,
+            "days_open": len(missing),
+            "hours": _hours(first, now, timezone) if missing else 0.0,
+            "failure": failure,
+        }
+
+
+def late_tapes(register: Register, day: date, now: datetime, timezone: str) -> Iterator[dict]:
+    """The rows of tape_late.TABLE: deliveries that wait or failed."""
+    with register.session() as session:
+        configs = {config.config_id: config for config in TapeConfigs(session).active()}
+        deliveries = TapeDeliveries(session)
+        for delivery in [*deliveries.unfinished(), *deliveries.recent("failed", RECENT)]:
+            config = configs.get(delivery.config_id)
+            if config is not None:
+                yield {
+                    "business_date": day,
+                    "tape": config.name,
+                    "tape_date": delivery.business_date,
+                    "hours": _hours(delivery.business_date, now, timezone),
+                    "late_after_hours": config.late_after_hours,
+                    "failed": delivery.status == "failed",
+                    "reason": delivery.error_message,
+                }
+
+
+def _hours(day: date, now: datetime, timezone: str) -> float:
+    """The hours since the end of a day."""
+    return (now.replace(tzinfo=None) - ends_at(day, timezone)).total_seconds() / 3600
