@@ -115,7 +115,8 @@ def test_notifications_are_listed_the_latest_first(empty_home: Home):
         for subject in ("Tape late", "Run failed"):
             Notifications(session).create("run_failed", "high", recipient="ann", subject=subject, body="…")
     headers, *lines = lending("notifications").splitlines()
-    assert headers.split() == ["created", "priority", "type", "recipient", "emailed", "subject"]
+    columns = ["id", "created", "priority", "type", "recipient", "emailed", "read", "action", "subject"]
+    assert headers.split() == columns
     assert sorted(line.split("  ")[-1].strip() for line in lines) == ["Run failed", "Tape late"]
     assert lending("notifications", "--recipient", "bob") == ""
 

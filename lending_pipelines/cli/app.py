@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lending_pipelines.cli import portfolios, reports, tapes
+from lending_pipelines.cli import alerts, portfolios, reports, tapes
 from lending_pipelines.cli.doctor import doctor
 from lending_pipelines.cli.housekeeping import housekeeping
 from lending_pipelines.cli.init import init
@@ -40,7 +40,9 @@ app.command()(reports.reports)
 app.command(cls=reports.ReportCommand)(reports.report)
 app.command()(reports.requests)
 app.command()(reports.ask_again)
-app.command()(notifications)
+app.add_typer(alerts.alerts, name="alerts")
+app.add_typer(alerts.alert_rules, name="alert-rules")
+app.add_typer(notifications, name="notifications")
 app.add_typer(tapes.tapes, name="tapes")
 app.command()(status)
 app.command()(init)

@@ -1,29 +1,113 @@
 """`lending notifications`: what someone should know, as the register has it."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lending_pipelines.cli.terminal import echo_table, register_session
 
+if TYPE_CHECKING:
+    from lending_pipelines.register.models import Notification
 
-def notifications(
+notifications = typer.Typer(
+    help="Notifications: list and show them, mark them read, record that action was taken.",
+    invoke_without_command=True,
+)
+
+NotificationId = Annotated[str, typer.Argument(help="The notification's id, or how it begins.")]
+NotificationIds = Annotated[list[str], typer.Argument(help="The notifications' ids, or how they begin.")]
+
+
+@notifications.callback()
+def list_notifications(
+    context: typer.Context,
     recipient: Annotated[str | None, typer.Option(help="Only those to this recipient.")] = None,
+    priority: Annotated[
+        Literal["low", "normal", "high", "critical"] | None, typer.Option(help="Only those of this priority.")
+    ] = None,
+    notification_type: Annotated[
+        str | None, typer.Option("--type", help="Only those of this type, like high_par.")
+    ] = None,
+    unread: Annotated[bool, typer.Option("--unread", help="Only those that are not read.")] = False,
     limit: Annotated[int, typer.Option(help="How many, the latest first.")] = 20,
 ) -> None:
-    """List notifications: late tapes, failed runs, and what else someone should know."""
-    from lending_pipelines.register import Notifications
+    """List notifications: alerts, late tapes, failed runs, and what else someone should know."""
+    if context.invoked_subcommand is not None:
+        return
+    from typing import get_args
 
+    from lending_pipelines.errors import LendingError, did_you_mean
+    from lending_pipelines.register import Notifications
+    from lending_pipelines.register.models import NotificationType
+
+    types = get_args(NotificationType)
+    if notification_type is not None and notification_type not in types:
+        raise LendingError(
+            f"--type {notification_type!r}: there is no such type; {did_you_mean(notification_type, types)}"
+        )
     with register_session() as session:
+        found = Notifications(session).recent(
+            recipient, limit, priority=priority, notification_type=notification_type, unread=unread
+        )
         rows = [
             [
+                each.notification_id[:8],
                 f"{each.created_at:%Y-%m-%d %H:%M}",
                 each.priority,
                 each.notification_type,
                 each.recipient,
-                f"{each.emailed_at:%Y-%m-%d %H:%M}" if each.emailed_at else "-",
+                _sent(each),
+                "yes" if each.read_at else "no",
+                _action(each),
                 " ".join(each.subject.split()),
             ]
-            for each in Notifications(session).recent(recipient, limit)
+            for each in found
         ]
-    echo_table(["created", "priority", "type", "recipient", "emailed", "subject"], rows)
+    echo_table(["id", "created", "priority", "type", "recipient", "emailed", "read", "action", "subject"], rows)
+
+
+@notifications.command("show")
+def show_notification(notification_id: NotificationId) -> None:
+    """Print a notification and mark it read."""
+    from lending_pipelines.register import Notifications
+
+    with register_session() as session:
+        found = Notifications(session).read(notification_id)
+        typer.echo(f"{' '.join(found.subject.split())}\nTo {found.recipient}, emailed: {_sent(found)}\n\n{found.body}")
+        if found.error_message:
+            typer.echo(f"Last attempt: {found.error_message}")
+
+
+@notifications.command("read")
+def mark_read(notification_ids: NotificationIds) -> None:
+    """Mark notifications as read."""
+    from lending_pipelines.register import Notifications
+
+    with register_session() as session:
+        for notification_id in notification_ids:
+            found = Notifications(session).read(notification_id)
+            typer.echo(f"{found.notification_id[:8]} is read: {' '.join(found.subject.split())}")
+
+
+@notifications.command("act")
+def take_action(notification_ids: NotificationIds) -> None:
+    """Record that the action that notifications require was taken."""
+    from lending_pipelines.register import Notifications
+
+    with register_session() as session:
+        for notification_id in notification_ids:
+            found = Notifications(session).act(notification_id)
+            typer.echo(f"{found.notification_id[:8]} is done: {' '.join(found.subject.split())}")
+
+
+def _sent(notification: "Notification") -> str:
+    """When it was sent; whether it may have arrived; or how many attempts failed."""
+    if notification.emailed_at:
+        return f"{notification.emailed_at:%Y-%m-%d %H:%M}"
+    if notification.sending_at:
+        return "not known"
+    return f"{notification.attempts} failed" if notification.attempts else "-"
+
+
+def _action(notification: "Notification") -> str:
+    return "done" if notification.acted_at else "required" if notification.action_required else "-"

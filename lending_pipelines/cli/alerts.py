@@ -1,0 +1,241 @@
+"""The commands on alerts, alert rules and notifications.
+
+Commands only parse, call and print. alerts/ validates rules and decides on alerts; register/ stores them.
+"""
+
+import getpass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lending_pipelines.cli.terminal import echo_table, known_names, register_session
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from lending_pipelines.alerts.rules import AlertRule
+    from lending_pipelines.register.alert_models import Alert, AlertState
+
+Severity = Annotated[Literal["warning", "critical"] | None, typer.Option(help="Only those of this severity.")]
+AlertId = Annotated[str, typer.Argument(help="The alert's id, or how it begins.")]
+Reason = Annotated[str, typer.Option(help="Why.")]
+By = Annotated[str, typer.Option(help="Who takes the step. Empty: the user of this computer.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many, the most severe and latest first.")]
+
+alerts = typer.Typer(help="Alerts: list, show, acknowledge and snooze them.", invoke_without_command=True)
+alert_rules = typer.Typer(help="Alert rules: list, show, check and apply them.", invoke_without_command=True)
+
+
+@alerts.callback()
+def list_alerts(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    severity: Severity = None,
+    subject: Annotated[str | None, typer.Option(help="Only those on this subject, by its id.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only those of this rule, by its name.")] = None,
+    limit: Limit = 100,
+) -> None:
+    """List the alerts that are not resolved, critical ones first."""
+    if context.invoked_subcommand is not None:
+        return
+    from lending_pipelines.register import AlertRules, Alerts
+
+    with register_session() as session:
+        if rule is not None:
+            AlertRules(session).by_name(rule)
+        states: tuple[AlertState, ...] = () if everything else ("open", "acknowledged", "snoozed")
+        found = Alerts(session).listed(states=states, severity=severity, subject=subject, rule=rule, limit=limit)
+        rows = [[*_summary(alert), alert.text] for alert in found]
+    echo_table(["alert", "severity", "state", "opened", "resolved", "what"], rows)
+    if not rows:
+        typer.echo("No alert." if everything else "No alert is open.")
+
+
+@alerts.command("show")
+def show_alert(alert_id: AlertId) -> None:
+    """Print an alert: its steps, the loans behind it, and who is notified."""
+    from lending_pipelines.register import Alerts
+
+    with register_session() as session:
+        alert = Alerts(session).get(alert_id)
+        events = Alerts(session).events(alert.alert_id)
+        rule = _rule_name(session, alert)
+    details = alert.details or {}
+    typer.echo(f"{alert.text}\n")
+    facts = {
+        "alert": alert.alert_id,
+        "rule": rule,
+        "severity": alert.severity,
+        "state": _state(alert),
+        "opened": alert.opened_on,
+        "last found": alert.last_on,
+        "resolved": alert.resolved_on or "-",
+        "what to do": details.get("advice") or "-",
+        "notified": ", ".join(details.get("recipients", [])) or "-",
+    }
+    for name, value in facts.items():
+        typer.echo(f"{name:<12}{value}")
+    typer.echo("")
+    steps = [
+        [event.business_date, event.step, event.severity, _value(event.value), event.by or "-", event.reason or ""]
+        for event in events
+    ]
+    echo_table(["day", "step", "severity", "value", "by", "reason"], steps, ("value",))
+    if loans := details.get("loans"):
+        typer.echo("")
+        columns = ("loan_id", "principal_outstanding", "past_due_amount", "days_past_due")
+        echo_table(
+            [name.replace("_", " ") for name in columns],
+            [[loan[name] for name in columns] for loan in loans],
+            [name.replace("_", " ") for name in columns[1:]],
+        )
+
+
+@alerts.command("acknowledge")
+def acknowledge_alert(alert_id: AlertId, reason: Reason, by: By = "") -> None:
+    """Record that somebody works on an alert. It stays open until its rule no longer holds."""
+    from lending_pipelines.register import Alerts
+
+    with register_session() as session:
+        alert = Alerts(session).acknowledge(alert_id, by or getpass.getuser(), reason)
+        typer.echo(f"{alert.alert_id} is acknowledged: {alert.text}")
+
+
+@alerts.command("snooze")
+def snooze_alert(
+    alert_id: AlertId,
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last business date of the snooze.")],
+    reason: Reason,
+    by: By = "",
+) -> None:
+    """Notify nobody of an alert up to a business date, unless it becomes critical."""
+    from lending_pipelines.register import Alerts
+
+    with register_session() as session:
+        alert = Alerts(session).snooze(alert_id, by or getpass.getuser(), reason, until.date())
+        typer.echo(f"{alert.alert_id} is snoozed until {alert.snoozed_until}: {alert.text}")
+
+
+@alerts.command("history")
+def alert_history(
+    subject: Annotated[str | None, typer.Option(help="Only alerts on this subject, by its id.")] = None,
+    limit: Limit = 100,
+) -> None:
+    """List resolved alerts, and how long they were open."""
+    from lending_pipelines.register import Alerts
+
+    with register_session() as session:
+        found = Alerts(session).listed(states=("resolved",), subject=subject, limit=limit)
+        rows = []
+        for alert in found:
+            days = (alert.resolved_on - alert.opened_on).days if alert.resolved_on else 0
+            rows.append([*_summary(alert), f"{days}", alert.acknowledged_by or "-", alert.text])
+    headers = ["alert", "severity", "state", "opened", "resolved", "days", "by", "last finding"]
+    echo_table(headers, rows, ("days",))
+    if not rows:
+        typer.echo("No alert was resolved.")
+
+
+@alert_rules.callback()
+def list_rules(context: typer.Context) -> None:
+    """List the rules, and how many alerts of each are open."""
+    if context.invoked_subcommand is not None:
+        return
+    from lending_pipelines.alerts.record import open_alerts
+    from lending_pipelines.alerts.saved_rules import saved_rules
+
+    with register_session() as session:
+        rules = saved_rules(session)
+        still_open = [alert.rule_id for alert in open_alerts(session)]
+    rows = [
+        [rule.name, rule.severity, "active" if rule.active else "not active", _watched(rule), still_open.count(rule_id)]
+        for rule_id, rule in rules.items()
+    ]
+    echo_table(["name", "severity", "status", "condition", "open"], rows, ("open",))
+
+
+@alert_rules.command("show")
+def show_rules() -> None:
+    """Print the rules as a TOML file, which `lending alert-rules apply` takes back."""
+    from lending_pipelines.alerts.rules import rules_text
+    from lending_pipelines.alerts.saved_rules import saved_rules
+
+    with register_session() as session:
+        typer.echo(rules_text(saved_rules(session).values()), nl=False)
+
+
+@alert_rules.command("defaults")
+def default_rules(
+    apply: Annotated[bool, typer.Option(help="Give the register these rules; others stay.")] = False,
+) -> None:
+    """Print the shipped rules as a TOML file, or apply them."""
+    from lending_pipelines.alerts import rules
+    from lending_pipelines.alerts.saved_rules import save_rules
+
+    if not apply:
+        typer.echo(rules.default_rules_text(), nl=False)
+        return
+    with register_session() as session:
+        _echo_saved(*save_rules(session, rules.default_rules()))
+
+
+@alert_rules.command("check")
+def check_rules(file: Annotated[str, typer.Argument(help="A TOML file with [[rules]].")]) -> None:
+    """Check a rules file, and the ids that it names, without saving it."""
+    rules = _checked(file)
+    typer.echo(f"{file}: {len(rules)} {'rule is' if len(rules) == 1 else 'rules are'} valid")
+
+
+@alert_rules.command("apply")
+def apply_rules(file: Annotated[str, typer.Argument(help="A TOML file with [[rules]].")]) -> None:
+    """Check a rules file and save its rules by name. Rules that it does not name stay as they are."""
+    from lending_pipelines.alerts.saved_rules import save_rules, saved_rules
+
+    rules = _checked(file)
+    with register_session() as session:
+        saved_rules(session)
+        _echo_saved(*save_rules(session, rules))
+
+
+def _checked(file: str) -> "list[AlertRule]":
+    from lending_pipelines.alerts.rules import load_rules
+    from lending_pipelines.alerts.saved_rules import NAMED_FIELDS, require_names
+
+    rules = load_rules(file)
+    fields = sorted({NAMED_FIELDS[rule.scope] for rule in rules if rule.subjects and rule.scope in NAMED_FIELDS})
+    with known_names(*fields) as names, register_session() as session:
+        require_names(session, rules, names)
+    return rules
+
+
+def _echo_saved(added: int, changed: int) -> None:
+    typer.echo(f"{added} added, {changed} changed. They apply from the next close.")
+
+
+def _watched(rule: "AlertRule") -> str:
+    """The condition of a rule in short."""
+    condition = " ".join(
+        str(part) for part in (rule.metric or rule.detector, rule.operator, rule.threshold) if part is not None
+    )
+    window = f" in {rule.window_days} days" if rule.window_days else ""
+    return f"{condition}{window}, {', '.join(rule.subjects) or f'each {rule.scope}'}".replace("each all", "all loans")
+
+
+def _summary(alert: "Alert") -> list[str]:
+    resolved = str(alert.resolved_on) if alert.resolved_on else "-"
+    return [alert.alert_id[:8], alert.severity, _state(alert), str(alert.opened_on), resolved]
+
+
+def _state(alert: "Alert") -> str:
+    return f"snoozed until {alert.snoozed_until}" if alert.state == "snoozed" else alert.state
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def _rule_name(session: "Session", alert: "Alert") -> str:
+    from lending_pipelines.alerts.saved_rules import saved_rules
+
+    return saved_rules(session)[alert.rule_id].name
