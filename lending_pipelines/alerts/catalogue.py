@@ -64,7 +64,7 @@ def _kind(column: Column) -> Kind | None:
     if column.type == "float64":
         if column.most == 100:
             return "score"
-        return "percent" if column.description.startswith("percent") else "fraction"
+        return "percent" if column.percent else "fraction"
     return None
 
 

@@ -32,8 +32,7 @@ def lake_columns(table: str, *names: str) -> tuple[ReportColumn, ...]:
 
 def report_column(column: Column) -> ReportColumn:
     """The report column of a table's column. The type decides the kind, the name decides the label."""
-    kind = "ratio" if column.name == "moic" else _KINDS[column.type]
-    return ReportColumn(column.name, label(column.name), kind, column.personal)
+    return ReportColumn(column.name, label(column.name), _kind(column), column.personal)
 
 
 def lake_column(table: str, name: str, label: str) -> ReportColumn:
@@ -45,6 +44,14 @@ def label(name: str) -> str:
     """The label of a column name: `par_30` becomes PAR 30, `principal_outstanding` Principal outstanding."""
     words = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
     return " ".join([words[0] if words[0].isupper() else words[0].capitalize(), *words[1:]])
+
+
+def _kind(column: Column) -> Kind:
+    if column.name == "moic":
+        return "ratio"
+    if column.percent:
+        return "percent"
+    return "number" if column.most == 100 else _KINDS[column.type]
 
 
 def frame(rows: ir.Table) -> pd.DataFrame:

@@ -25,6 +25,7 @@ class Column:
     """One column: its Ibis type, its meaning and unit, whether it may be null, and its allowed values if fixed.
 
     `of_buckets`: the delinquency buckets of the conventions are allowed too. `most`: the value is between 0 and this.
+    `percent`: the value is in percent, 12.5 for 12.5 %.
     `personal`: the column identifies a borrower or a member of staff, describes one person, or is free text that may
     name someone. Tapes and reports include it only with allow_pii. The staff ids of managers and collectors are not
     personal, because reports on their work are about them.
@@ -39,6 +40,7 @@ class Column:
     sign: Sign = "any"
     of_buckets: bool = False
     most: int | None = None
+    percent: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,11 @@ def ratio(name: str, description: str = "", *, nullable: bool = True) -> Column:
 def share(name: str, description: str = "") -> Column:
     """A ratio between 0 and 1, as a double; null where it is not defined."""
     return Column(name, "float64", description, nullable=True, most=1)
+
+
+def percent(name: str, description: str = "") -> Column:
+    """A ratio times 100, as a double; null where it is not defined."""
+    return Column(name, "float64", description, nullable=True, percent=True)
 
 
 def score(name: str, description: str = "") -> Column:

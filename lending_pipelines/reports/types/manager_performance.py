@@ -1,6 +1,6 @@
-"""manager_performance: the loans, clients and health of loan officers and team leaders on a day."""
+"""manager_performance: the loans, clients and health of loan officers and team leaders, over a period."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
@@ -8,111 +8,236 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from lending_pipelines.reports import columns, days, headlines, in_period
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.metrics.managers import UNASSIGNED, with_leaders
+from lending_pipelines.reports import columns, days, headlines, health_tables, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.parameters import ALL, AsOf, PersonalData
+from lending_pipelines.reports.health_tables import Side
+from lending_pipelines.reports.parameters import ALL, InPeriod, PersonalData
+from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables import TABLES
 
 _SNAPSHOTS = "manager_snapshots"
-_PERCENT = ("default_rate", "collection_rate", "portfolio_yield", "growth_rate")
-_OF_SNAPSHOTS = tuple(
-    replace(
-        column, kind="percent" if column.name in _PERCENT else "ratio" if column.name == "health_score" else column.kind
-    )
-    for column in columns.lake_columns(_SNAPSHOTS, *TABLES[_SNAPSHOTS].names)
-    if column.name not in ("business_date", "manager_id")
-)
+_NAME = columns.lake_column("staff", "full_name", "Manager")
+_SUBJECT = (*columns.lake_columns(_SNAPSHOTS, "manager_id"), _NAME, *columns.lake_columns(_SNAPSHOTS, "currency"))
 _MANAGERS = (
+    health_tables.RANK,
     *columns.lake_columns(_SNAPSHOTS, "manager_id"),
-    columns.lake_column("staff", "full_name", "Manager"),
-    *_OF_SNAPSHOTS,
+    _NAME,
+    *columns.lake_columns(_SNAPSHOTS, "role", "branch_id", "currency", "active_loans", "active_clients"),
+    *columns.lake_columns(_SNAPSHOTS, "total_outstanding", "total_collected", "par_30", "par_90"),
+    *health_tables.HEALTH,
+)
+_DAYS = (
+    *columns.lake_columns(_SNAPSHOTS, "business_date", "manager_id"),
+    _NAME,
+    *columns.lake_columns(
+        _SNAPSHOTS, *(name for name in TABLES[_SNAPSHOTS].names if name not in ("business_date", "manager_id"))
+    ),
 )
 _CATEGORIES = (
     *columns.lake_columns(_SNAPSHOTS, "currency", "role", "health_category"),
     ReportColumn("managers", "Managers", "count"),
     *columns.lake_columns(_SNAPSHOTS, "active_loans", "total_outstanding"),
 )
+_NOTES = (
+    "Rank 1 is the healthiest of the same role and currency. The least healthy manager is listed first.",
+    "A team leader's row includes the loans of the team. Totals count each loan once.",
+)
 
-_ADDED = ("active_loans", "total_loans", "total_disbursed", "total_outstanding", "total_collected")
-_NOTE = "A team leader's row includes the loans of the team; totals sum the loan officers only."
 
-
-class ManagerPerformanceParameters(PersonalData, AsOf):
+class ManagerPerformanceParameters(PersonalData, InPeriod):
     """The form of manager_performance."""
 
-    role: Literal["ALL", "loan_officer", "team_leader"] = Field(
-        "ALL", description="loan_officer, team_leader or ALL. A team leader's row includes the team's loans."
+    manager: str = Field(ALL, description="Staff id or name of one manager, or ALL.")
+    role: Literal["ALL", "loan_officer", "team_leader", "unassigned"] = Field(
+        "ALL",
+        description="loan_officer, team_leader, unassigned or ALL. A team leader's row includes the team's loans.",
     )
     branch: str = Field(ALL, description="Branch id of the managers, or ALL.")
+    contents: Literal["report", "days"] = Field(
+        "report",
+        description="report: the report; days: one table with a row for each manager and closed day of the period,"
+        " for a single CSV file.",
+    )
 
 
 class ManagerPerformance:
-    """Prints manager_snapshots."""
+    """Prints manager_snapshots, beside the branches of portfolio_snapshots and the previous period."""
 
     report_type = "manager_performance"
     title = "Manager performance"
-    description = "Clients, balances, delinquency and health of loan officers and team leaders on a day."
-    reads = (_SNAPSHOTS, "staff")
+    description = "Clients, balances, delinquency and health of loan officers and team leaders over a period."
+    reads = (_SNAPSHOTS, "portfolio_snapshots", "loan_positions", "staff")
     parameters = ManagerPerformanceParameters
 
     def covers(self, parameters: ManagerPerformanceParameters, source: ReportSource) -> list[date]:
-        """The business date; none where managers have no snapshots."""
-        if not source.days(_SNAPSHOTS):
-            return []
-        return [days.business_date(source, (_SNAPSHOTS,), parameters.as_of)]
+        """The closed days of the period, and the days that it is compared with."""
+        period = _period(self.reads, parameters, source)
+        trend = in_period.closed_between(source, period.first, period.last)
+        if parameters.contents == "days":
+            return trend
+        return sorted({*trend, *health_tables.compared_days(source, period)})
 
     def generate(self, parameters: ManagerPerformanceParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day is not there."""
-        covered = self.covers(parameters, source)
-        day = covered[0] if covered else days.business_date(source, ("loan_positions",), parameters.as_of)
-        snapshots = (
-            source.table(_SNAPSHOTS) if covered else ibis.memtable(TABLES[_SNAPSHOTS].arrow_schema.empty_table())
-        )
-        chosen = _chosen(parameters, snapshots.filter(snapshots.business_date == day))
-        none = f"no such manager has loans on {day}" if covered else f"{_SNAPSHOTS} has no days: it is not computed"
-        managers = _managers(chosen, source, none)
+        """The report. LendingError if the last day is not closed, or there is no such manager."""
+        period = _period(self.reads, parameters, source)
+        snapshots = _named(source)
+        chosen = _chosen(parameters, snapshots, period.last)
+        about = f"{parameters.manager}, {period.display}" if _one(parameters) else period.display
+        if parameters.contents == "days":
+            tables: Sequence[ReportTable] = [_days(chosen, period)]
+            return report_book(self, parameters, source, period.last, about, tables)
+        none = f"no such manager has loans on {period.last}"
+        today = health_tables.ranked(snapshots.filter(snapshots.business_date == period.last), "role")
+        today = _chosen(parameters, today, period.last).order_by("currency", "health_score", "manager_id")
+        loans = _loans(source)
+        managers = in_period.table("Managers", _MANAGERS, today, none, _totals(loans, today, period.last))
+        trends = health_tables.trends(_trend(parameters, source, chosen, period), _currencies(managers), none)
         return report_book(
             self,
             parameters,
             source,
-            day,
-            "",
-            [managers, _categories(chosen, none)],
-            notes=[_NOTE],
-            headlines=headlines.of_totals(managers),
-            summary={
-                row["currency"]: columns.headline(row, ("active_loans", "total_outstanding")) for row in managers.totals
-            },
+            period.last,
+            about,
+            [
+                managers,
+                *_compared(source, snapshots, loans, today, period, none),
+                health_tables.parts(_SUBJECT, today, none),
+                _categories(today, none),
+                *trends,
+            ],
+            health_tables.trend_charts(trends),
+            notes=_NOTES,
+            headlines=headlines.of_table(managers, *_HEADLINES)
+            if _one(parameters)
+            else headlines.of_totals(managers, *_ADDED),
+            summary={row["currency"]: columns.headline(row, _ADDED) for row in managers.totals},
         )
 
 
-def _chosen(parameters: ManagerPerformanceParameters, snapshots: ir.Table) -> ir.Table:
+_ADDED = ("active_loans", "total_outstanding", "total_collected")
+_HEADLINES = ("health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
+
+
+def _period(reads: Sequence[str], parameters: ManagerPerformanceParameters, source: ReportSource) -> Period:
+    period = days.period(parameters, source)
+    days.business_date(source, reads, period.last.isoformat())
+    return period
+
+
+def _named(source: ReportSource) -> ir.Table:
+    """manager_snapshots with full_name."""
+    snapshots, staff = source.table(_SNAPSHOTS), source.table("staff").select("staff_id", "full_name")
+    return snapshots.left_join(staff, snapshots.manager_id == staff.staff_id).drop("staff_id")
+
+
+def _one(parameters: ManagerPerformanceParameters) -> bool:
+    return parameters.manager.strip().upper() != ALL
+
+
+def _chosen(parameters: ManagerPerformanceParameters, rows: ir.Table, day: date) -> ir.Table:
+    """The managers of the parameters. LendingError if the manager has no loans on the day."""
+    if _one(parameters):
+        rows = rows.filter(rows.manager_id == _manager_id(parameters.manager, rows, day))
     if parameters.role != ALL:
-        snapshots = snapshots.filter(snapshots.role == parameters.role)
+        rows = rows.filter(rows.role == parameters.role)
     if parameters.branch.strip().upper() != ALL:
-        snapshots = snapshots.filter(snapshots.branch_id == parameters.branch)
-    return snapshots
+        rows = rows.filter(rows.branch_id == parameters.branch)
+    return rows
 
 
-def _managers(snapshots: ir.Table, source: ReportSource, none: str) -> ReportTable:
-    """Every manager, the least healthy first; totals of the officers, because a team leader's loans are theirs too."""
-    staff = source.table("staff").select("staff_id", "full_name")
-    named = snapshots.left_join(staff, snapshots.manager_id == staff.staff_id)
-    ordered = named.order_by("currency", named.health_score.asc(nulls_first=True), "manager_id")
-    officers = snapshots.filter(snapshots.role == "loan_officer")
-    totals = columns.totals_by_currency(officers, _OF_SNAPSHOTS, _ADDED)
-    return in_period.table("Managers", _MANAGERS, ordered, none, totals)
+def _manager_id(wanted: str, rows: ir.Table, day: date) -> str:
+    today = rows.filter(rows.business_date == day).select("manager_id", "full_name").distinct()
+    names = {row["manager_id"]: row["full_name"] or "" for row in today.to_pyarrow().to_pylist()}
+    folded = wanted.strip().casefold()
+    found = [key for key, name in names.items() if folded in (key.casefold(), name.casefold())]
+    if len(found) > 1:
+        raise LendingError(f"manager name {wanted!r} is not unique: write one of the ids {', '.join(sorted(found))}")
+    if not found:
+        raise LendingError(f"no manager {wanted!r} has loans on {day}; {did_you_mean(wanted, names)}")
+    return found[0]
 
 
-def _categories(snapshots: ir.Table, none: str) -> ReportTable:
+def _loans(source: ReportSource) -> ir.Table:
+    """loan_positions by manager_id: a loan is there for its officer and for the officer's team leader."""
+    positions = source.table("loan_positions")
+    return with_leaders(positions.mutate(officer_id=positions.officer_id.fill_null(UNASSIGNED)), source.table("staff"))
+
+
+def _totals(loans: ir.Table, today: ir.Table, day: date) -> tuple[dict, ...]:
+    """The totals of the listed managers' loans by currency, each loan once."""
+    rows = loans.filter(loans.business_date == day).semi_join(today, ["manager_id", "currency"])
+    rows = rows.select(
+        "loan_id",
+        "currency",
+        "total_collected",
+        active_loans=(rows.status == "active").cast("int64"),
+        total_outstanding="principal_outstanding",
+    ).distinct()
+    return columns.totals_by_currency(rows, _MANAGERS, _ADDED)
+
+
+def _compared(
+    source: ReportSource, snapshots: ir.Table, loans: ir.Table, today: ir.Table, period: Period, none: str
+) -> list[ReportTable]:
+    """The managers beside their branch and the previous period."""
+    before = period.previous
+    scopes = source.table("portfolio_snapshots")
+    branches = scopes.filter(scopes.scope == "branch", scopes.business_date == period.last)
+    earlier = snapshots.filter(snapshots.business_date == before.last)
+    positions = source.table("loan_positions")
+    changes = health_tables.changes
+    health = [
+        Side("", today, "manager_id", "manager_id"),
+        Side(", branch", branches, "scope_id", "branch_id"),
+        Side(f", {before.last}", earlier, "manager_id", "manager_id"),
+    ]
+    changed = [
+        Side("", changes(source, loans, period, "manager_id"), "manager_id", "manager_id"),
+        Side(", branch", changes(source, positions, period, "branch_id"), "branch_id", "branch_id"),
+        Side(", previous period", changes(source, loans, before, "manager_id"), "manager_id", "manager_id"),
+    ]
+    return [
+        health_tables.health_beside(_SUBJECT, today, health, none),
+        health_tables.changes_beside(_SUBJECT, today, changed, none),
+    ]
+
+
+def _categories(rows: ir.Table, none: str) -> ReportTable:
     keys = ("currency", "role", "health_category")
-    rows = snapshots.group_by(*keys).agg(
-        managers=snapshots.count(),
-        active_loans=snapshots.active_loans.sum(),
-        total_outstanding=snapshots.total_outstanding.sum(),
+    found = rows.group_by(*keys).agg(
+        managers=rows.count(),
+        active_loans=rows.active_loans.sum(),
+        total_outstanding=rows.total_outstanding.sum(),
     )
-    return in_period.table("By health category", _CATEGORIES, rows.order_by(*keys), none)
+    return in_period.table("By health category", _CATEGORIES, found.order_by(*keys), none)
+
+
+def _trend(
+    parameters: ManagerPerformanceParameters, source: ReportSource, chosen: ir.Table, period: Period
+) -> ir.Table:
+    """The manager day by day, or of several the branch or the whole book."""
+    if _one(parameters):
+        rows = chosen
+    else:
+        of_branch = parameters.branch.strip().upper() != ALL
+        scopes = source.table("portfolio_snapshots")
+        scope = ("branch", parameters.branch) if of_branch else ("all", "*")
+        scopes = scopes.filter(scopes.scope == scope[0], scopes.scope_id == scope[1])
+        rows = scopes.mutate(active_loans=scopes.loan_count, total_outstanding=scopes.total_balance)
+    return rows.filter(rows.business_date.between(ibis.literal(period.first), ibis.literal(period.last)))
+
+
+def _currencies(managers: ReportTable) -> list[str]:
+    return sorted(managers.frame["currency"].unique())
+
+
+def _days(chosen: ir.Table, period: Period) -> ReportTable:
+    rows = chosen.filter(chosen.business_date.between(ibis.literal(period.first), ibis.literal(period.last)))
+    none = f"no such manager has loans from {period.first} to {period.last}"
+    return in_period.table("Days", _DAYS, rows.order_by("manager_id", "currency", "business_date"), none)
 
 
 generator = ManagerPerformance()

@@ -1,0 +1,139 @@
+"""Tables on health that several reports print: ranking, parts of the score, trend, and changes over a period.
+
+The numbers are defined in metrics/health.py and metrics/clients.py. Each report decides which managers or branches it
+lists.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.metrics import clients
+from lending_pipelines.reports import columns, in_period
+from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
+from lending_pipelines.reports.days import closed
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.tables.derived import HEALTH_RATES, HEALTH_SCORES
+
+RANK = ReportColumn("rank", "Rank", "count")
+HEALTH = columns.lake_columns("manager_snapshots", "health_score", "health_category")
+RATES = columns.lake_columns("manager_snapshots", *HEALTH_RATES)
+CRITICAL = ("health_category", "Critical")
+"""The rows that a ranking marks."""
+
+_PARTS = (
+    *columns.lake_columns("manager_snapshots", "due_in_window", "collected_in_window"),
+    *RATES,
+    *columns.lake_columns("manager_snapshots", *HEALTH_SCORES, "health_score", "missing"),
+)
+_COMPARED = columns.lake_columns("manager_snapshots", "health_score", "par_30", "collection_rate")
+_CHANGES = (*(ReportColumn(rate, rate.removesuffix("_rate").capitalize(), "percent") for rate in clients.RATES),)
+_TREND = (
+    *columns.lake_columns("manager_snapshots", "business_date", "active_loans", "total_outstanding", "par_30"),
+    *columns.lake_columns("manager_snapshots", *HEALTH_SCORES, "health_score"),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Values to print beside the rows of a table.
+
+    Attributes:
+        label: What follows the label of a column: ` of the branch`.
+        rows: Rows with `key`, currency and the values; None if they are not known.
+        key: The column of `rows` that identifies a row.
+        own_key: The column of the table that has this key.
+    """
+
+    label: str
+    rows: ir.Table | None
+    key: str
+    own_key: str
+
+
+def ranked(rows: ir.Table, *within: str) -> ir.Table:
+    """The rows with `rank` by health_score within the currency and `within`. 1 is the healthiest."""
+    order = ibis.window(group_by=["currency", *within], order_by=ibis.desc("health_score"))
+    # Ibis counts ranks from 0.
+    return rows.mutate(rank=ibis.rank().over(order) + 1)
+
+
+def parts(subject: Sequence[ReportColumn], rows: ir.Table, none: str) -> ReportTable:
+    """The table of the rates and points that make up each score."""
+    return in_period.table("Parts of the health score", (*subject, *_PARTS), rows, none)
+
+
+def health_beside(subject: Sequence[ReportColumn], rows: ir.Table, sides: Iterable[Side], none: str) -> ReportTable:
+    """Health, PAR and collection of the rows, beside those of others; `rows` are in order."""
+    return _beside("Health compared", subject, _COMPARED, rows, sides, none)
+
+
+def changes_beside(subject: Sequence[ReportColumn], rows: ir.Table, sides: Iterable[Side], none: str) -> ReportTable:
+    """Growth, acquisition and churn of the rows, beside those of others; `rows` are in order."""
+    return _beside("Growth, acquisition and churn", subject, _CHANGES, rows, sides, none)
+
+
+def changes(source: ReportSource, loans: ir.Table, period: Period, by: str) -> ir.Table | None:
+    """The changes over the period by manager or branch; None if its last day or the day before it is not closed."""
+    if len(closed(source, period.opening, period.last)) < 2:
+        return None
+    return clients.changes(loans, period.opening, period.last, by)
+
+
+def compared_days(source: ReportSource, period: Period) -> list[date]:
+    """The closed days from which the changes over the period and the previous one are computed."""
+    return closed(source, *(day for each in (period, period.previous) for day in (each.opening, each.last)))
+
+
+def trends(rows: ir.Table, currencies: Iterable[str], none: str) -> list[ReportTable]:
+    """The values of one manager or scope day by day: a table for each currency."""
+    return [
+        in_period.table(
+            f"Trend {currency}", _TREND, rows.filter(rows.currency == currency).order_by("business_date"), none
+        )
+        for currency in currencies
+    ]
+
+
+def trend_charts(tables: Iterable[ReportTable]) -> list[Chart]:
+    """A chart of each trend: the score and its parts."""
+    return [
+        Chart(table.title.replace("Trend", "Health score and its parts,"), table.title, "line", "business_date", names)
+        for table in tables
+        for names in [("health_score", *HEALTH_SCORES)]
+    ]
+
+
+def _beside(
+    title: str,
+    subject: Sequence[ReportColumn],
+    values: Sequence[ReportColumn],
+    rows: ir.Table,
+    sides: Iterable[Side],
+    none: str,
+) -> ReportTable:
+    printed: list[ReportColumn] = []
+    for number, side in enumerate(sides):
+        named = {f"{column.name}_{number}": column for column in values}
+        printed += [ReportColumn(name, f"{column.label}{side.label}", column.kind) for name, column in named.items()]
+        rows = _joined(rows, side, {name: column.name for name, column in named.items()})
+    # One number beside the same number of the others.
+    grouped = [column for first in range(len(values)) for column in printed[first :: len(values)]]
+    return in_period.table(title, (*subject, *grouped), rows, none)
+
+
+def _joined(rows: ir.Table, side: Side, names: Mapping[str, str]) -> ir.Table:
+    if side.rows is None:
+        return rows.mutate(**{name: ibis.null("float64") for name in names})
+    others = side.rows.select(
+        **{f"key_{side.label}": side.rows[side.key], f"currency_{side.label}": side.rows.currency},
+        **{name: side.rows[column] for name, column in names.items()},
+    )
+    return rows.left_join(
+        others,
+        [rows[side.own_key] == others[f"key_{side.label}"], rows.currency == others[f"currency_{side.label}"]],
+    ).drop(f"key_{side.label}", f"currency_{side.label}")

@@ -1,0 +1,123 @@
+"""branch_comparison: the balances, delinquency, health and growth of the branches side by side, over a period."""
+
+from datetime import date
+
+import ibis.expr.types as ir
+
+from lending_pipelines.reports import columns, days, headlines, health_tables, in_period
+from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn
+from lending_pipelines.reports.health_tables import Side
+from lending_pipelines.reports.parameters import InPeriod
+from lending_pipelines.reports.periods import Period
+from lending_pipelines.reports.protocol import ReportSource, report_book
+
+_SNAPSHOTS = "portfolio_snapshots"
+_BRANCH = ReportColumn("branch", "Branch", "text")
+_SUBJECT = (_BRANCH, *columns.lake_columns(_SNAPSHOTS, "currency"))
+_ADDED = ("loan_count", "total_balance", "past_due_amount")
+_BRANCHES = (
+    health_tables.RANK,
+    *columns.lake_columns(_SNAPSHOTS, "scope_id"),
+    *_SUBJECT,
+    *columns.lake_columns(_SNAPSHOTS, *_ADDED, "par_30", "par_60", "par_90"),
+    *health_tables.HEALTH,
+)
+_MANAGERS = (
+    *_SUBJECT,
+    *(ReportColumn(name.lower(), name, "count") for name in ("Critical", "Warning", "Good", "Excellent")),
+)
+_NOTES = (
+    "Rank 1 is the healthiest branch of its currency. Branches are listed in this order.",
+    "The loans of the branch are those of its business date.",
+)
+
+
+class BranchComparisonParameters(InPeriod):
+    """The form of branch_comparison."""
+
+
+class BranchComparison:
+    """Prints the branches of portfolio_snapshots, beside all loans and the previous period."""
+
+    report_type = "branch_comparison"
+    title = "Branch comparison"
+    description = "Balances, delinquency, health and growth of the branches side by side, over a period."
+    reads = (_SNAPSHOTS, "manager_snapshots", "loan_positions", "branches")
+    parameters = BranchComparisonParameters
+
+    def covers(self, parameters: BranchComparisonParameters, source: ReportSource) -> list[date]:
+        """The last day of the period, and the days that it is compared with."""
+        period = _period(self.reads, parameters, source)
+        return sorted({period.last, *health_tables.compared_days(source, period)})
+
+    def generate(self, parameters: BranchComparisonParameters, source: ReportSource) -> ReportBook:
+        """The report. LendingError if the last day is not closed."""
+        period = _period(self.reads, parameters, source)
+        snapshots = source.table(_SNAPSHOTS)
+        today = snapshots.filter(snapshots.business_date == period.last)
+        branches = today.filter(today.scope == "branch")
+        branches = health_tables.ranked(branches.mutate(branch=branches.name.fill_null(branches.scope_id)))
+        branches = branches.order_by("currency", "rank", "scope_id")
+        none = f"no branch has loans on {period.last}"
+        totals = columns.totals_by_currency(branches, _BRANCHES, _ADDED)
+        listed = in_period.table("Branches", _BRANCHES, branches, none, totals)
+        before = period.previous
+        earlier = snapshots.filter(snapshots.business_date == before.last, snapshots.scope == "branch")
+        everything = today.filter(today.scope == "all").mutate(scope_id="currency")
+        positions = source.table("loan_positions")
+        whole = positions.mutate(scope_id="currency")
+        changes = health_tables.changes
+        health = [
+            Side("", branches, "scope_id", "scope_id"),
+            Side(", all loans", everything, "scope_id", "currency"),
+            Side(f", {before.last}", earlier, "scope_id", "scope_id"),
+        ]
+        changed = [
+            Side("", changes(source, positions, period, "branch_id"), "branch_id", "scope_id"),
+            Side(", all loans", changes(source, whole, period, "scope_id"), "scope_id", "currency"),
+            Side(", previous period", changes(source, positions, before, "branch_id"), "branch_id", "scope_id"),
+        ]
+        return report_book(
+            self,
+            parameters,
+            source,
+            period.last,
+            period.display,
+            [
+                listed,
+                health_tables.health_beside(_SUBJECT, branches, health, none),
+                health_tables.changes_beside(_SUBJECT, branches, changed, none),
+                health_tables.parts(_SUBJECT, branches, none),
+                in_period.table("Managers by category", _MANAGERS, _managers(source, branches, period), none),
+            ],
+            [Chart("Health score", "Branches", "bar", "branch", ("health_score",))],
+            notes=_NOTES,
+            headlines=headlines.of_snapshots(
+                source, period.last, ("all", "*"), "health_score", "total_balance", "loan_count", "par_30", "par_90"
+            ),
+            summary={row["currency"]: columns.headline(row, _ADDED) for row in listed.totals},
+        )
+
+
+def _period(reads: tuple[str, ...], parameters: BranchComparisonParameters, source: ReportSource) -> Period:
+    period = days.period(parameters, source)
+    days.business_date(source, reads, period.last.isoformat())
+    return period
+
+
+def _managers(source: ReportSource, branches: ir.Table, period: Period) -> ir.Table:
+    """How many loan officers of each branch are in each health category."""
+    rows = source.table("manager_snapshots")
+    rows = rows.filter(rows.business_date == period.last, rows.role == "loan_officer")
+    counted = rows.group_by("branch_id", "currency").agg(
+        **{
+            name: (rows.health_category == name.capitalize()).cast("int64").sum()
+            for name in (column.name for column in _MANAGERS[len(_SUBJECT) :])
+        }
+    )
+    keys = [branches.scope_id == counted.branch_id, branches.currency == counted.currency]
+    found = branches.left_join(counted, keys, rname="{name}_counted")
+    return found.order_by("currency", "rank", "scope_id")
+
+
+generator = BranchComparison()
