@@ -37,13 +37,16 @@ MEASURES = (
 principal outstanding at the end of each day of the year, added up."""
 
 _ZERO = ibis.literal(0, "decimal(38, 2)")
-_AMOUNTS = ("due", "collected", "opening", "income", "slope", "base")
+_AMOUNTS = ("due", "collected", "opening", "opening_disbursed", "income", "slope", "base")
 
 
 def with_history(
     positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
 ) -> ir.Table:
-    """The positions of the days first..last with MEASURES; `read` returns each of SOURCES by name."""
+    """The positions of the days first..last with MEASURES; `read` returns each of SOURCES by name.
+
+    Also with opening_disbursed, the principal_disbursed on the day before the window.
+    """
     window = conventions.health_window_days
     transactions = read("transactions")
     signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
@@ -69,6 +72,7 @@ def with_history(
         due_in_window=money(ibis.coalesce(rows.due, _ZERO)),
         collected_in_window=money(ibis.coalesce(rows.collected, _ZERO)),
         opening_outstanding=money(ibis.coalesce(rows.opening, _ZERO)),
+        opening_disbursed=money(ibis.coalesce(rows.opening_disbursed, _ZERO)),
         income_in_year=money(ibis.coalesce(rows.income, _ZERO)),
         balance_days=ibis.coalesce(wide(balance_days), _ZERO),
     )
@@ -114,7 +118,7 @@ def _score(points: ir.FloatingValue, unknown: float = 0) -> ir.FloatingValue:
 
 
 def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
-    """What each day changed: loan_id, on, principal, collected, income; the days up to `since` are one.
+    """What each day changed: loan_id, on, principal, disbursed, collected, income; the days up to `since` are one.
 
     As in positions, nothing counts before the loan's disbursed_on.
     """
@@ -127,6 +131,7 @@ def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
         "loan_id",
         "on",
         principal=wide(events.principal_outstanding(rows)),
+        disbursed=wide(rows.principal_disbursed),
         collected=wide(rows.principal_paid) + rows.interest_paid,
         income=wide(rows.interest_paid) + rows.fees_paid,
     )
@@ -194,7 +199,13 @@ def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: in
             slope=changes.principal,
             base=changes.principal * (1 - place),
         ),
-        _step(changes, _later(changes.on, window), collected=-collected, opening=changes.principal),
+        _step(
+            changes,
+            _later(changes.on, window),
+            collected=-collected,
+            opening=changes.principal,
+            opening_disbursed=changes.disbursed,
+        ),
         _step(
             changes,
             _later(changes.on, YEAR),

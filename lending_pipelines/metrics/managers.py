@@ -89,10 +89,12 @@ def _clients(rows: ir.Table, owed_interest: ir.Table, staff: ir.Table, window: i
     """The borrowers of each manager: total, active, new and churned. A team's borrower counts once for its leader."""
     owed_interest = owed_interest.mutate(owed_interest=ibis.literal(True))
     rows = rows.left_join(owed_interest, ["loan_id", "business_date"], rname="{name}_owing")
+    # Any loan that is disbursed and has principal outstanding is active.
+    owed_principal = (rows.opening_disbursed > 0) & (rows.opening_outstanding > 0)
     keys = ("business_date", "officer_id", "currency", "borrower_id")
     loans = rows.group_by(*keys).agg(
         active=(rows.status == "active").any(),
-        was_active=((rows.opening_outstanding > 0) | rows.owed_interest.fill_null(False)).any(),
+        was_active=(owed_principal | rows.owed_interest.fill_null(False)).any(),
         since=rows.disbursed_on.min(),
     )
     loans = with_leaders(loans, staff)

@@ -43,16 +43,40 @@ class Side:
     """Values to print beside the rows of a table.
 
     Attributes:
-        label: What follows the label of a column: ` of the branch`.
+        prefix: What precedes the name of a column: `branch_`.
+        label: What follows the label of a column: `, branch`.
         rows: Rows with `key`, currency and the values; None if they are not known.
         key: The column of `rows` that identifies a row.
         own_key: The column of the table that has this key.
     """
 
+    prefix: str
     label: str
     rows: ir.Table | None
     key: str
     own_key: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The managers or branches of a report on its last day.
+
+    Attributes:
+        rows: A row for each and currency.
+        subject: The columns that name a row.
+        order: The columns that give the order.
+        none: Why there are no rows.
+    """
+
+    rows: ir.Table
+    subject: Sequence[ReportColumn]
+    order: Sequence[str]
+    none: str
+
+    def table(self, title: str, values: Sequence[ReportColumn], rows: ir.Table | None = None) -> ReportTable:
+        """A table of the rows, or of rows made from them, in order."""
+        found = (self.rows if rows is None else rows).order_by(list(self.order))
+        return in_period.table(title, (*self.subject, *values), found, self.none)
 
 
 def ranked(rows: ir.Table, *within: str) -> ir.Table:
@@ -62,19 +86,19 @@ def ranked(rows: ir.Table, *within: str) -> ir.Table:
     return rows.mutate(rank=ibis.rank().over(order) + 1)
 
 
-def parts(subject: Sequence[ReportColumn], rows: ir.Table, none: str) -> ReportTable:
+def parts(listed: Listed) -> ReportTable:
     """The table of the rates and points that make up each score."""
-    return in_period.table("Parts of the health score", (*subject, *_PARTS), rows, none)
+    return listed.table("Parts of the health score", _PARTS)
 
 
-def health_beside(subject: Sequence[ReportColumn], rows: ir.Table, sides: Iterable[Side], none: str) -> ReportTable:
-    """Health, PAR and collection of the rows, beside those of others; `rows` are in order."""
-    return _beside("Health compared", subject, _COMPARED, rows, sides, none)
+def health_beside(listed: Listed, sides: Iterable[Side]) -> ReportTable:
+    """Health, PAR and collection of the rows, beside those of others."""
+    return _beside("Health compared", listed, _COMPARED, sides)
 
 
-def changes_beside(subject: Sequence[ReportColumn], rows: ir.Table, sides: Iterable[Side], none: str) -> ReportTable:
-    """Growth, acquisition and churn of the rows, beside those of others; `rows` are in order."""
-    return _beside("Growth, acquisition and churn", subject, _CHANGES, rows, sides, none)
+def changes_beside(listed: Listed, sides: Iterable[Side]) -> ReportTable:
+    """Growth, acquisition and churn of the rows, beside those of others."""
+    return _beside("Growth, acquisition and churn", listed, _CHANGES, sides)
 
 
 def changes(source: ReportSource, loans: ir.Table, period: Period, by: str) -> ir.Table | None:
@@ -87,6 +111,16 @@ def changes(source: ReportSource, loans: ir.Table, period: Period, by: str) -> i
 def compared_days(source: ReportSource, period: Period) -> list[date]:
     """The closed days from which the changes over the period and the previous one are computed."""
     return closed(source, *(day for each in (period, period.previous) for day in (each.opening, each.last)))
+
+
+def not_closed(source: ReportSource, period: Period) -> list[str]:
+    """A note on the changes that are unknown, because a day that they need is not closed."""
+    known = compared_days(source, period)
+    missing = {day for each in (period, period.previous) for day in (each.opening, each.last)} - set(known)
+    if not missing:
+        return []
+    days = ", ".join(map(str, sorted(missing)))
+    return [f"{days} not closed: growth, acquisition, churn and health that need these days are unknown."]
 
 
 def trends(rows: ir.Table, currencies: Iterable[str], none: str) -> list[ReportTable]:
@@ -108,32 +142,26 @@ def trend_charts(tables: Iterable[ReportTable]) -> list[Chart]:
     ]
 
 
-def _beside(
-    title: str,
-    subject: Sequence[ReportColumn],
-    values: Sequence[ReportColumn],
-    rows: ir.Table,
-    sides: Iterable[Side],
-    none: str,
-) -> ReportTable:
-    printed: list[ReportColumn] = []
-    for number, side in enumerate(sides):
-        named = {f"{column.name}_{number}": column for column in values}
+def _beside(title: str, listed: Listed, values: Sequence[ReportColumn], sides: Iterable[Side]) -> ReportTable:
+    rows, printed = listed.rows, list[ReportColumn]()
+    for side in sides:
+        named = {f"{side.prefix}{column.name}": column for column in values}
         printed += [ReportColumn(name, f"{column.label}{side.label}", column.kind) for name, column in named.items()]
         rows = _joined(rows, side, {name: column.name for name, column in named.items()})
     # One number beside the same number of the others.
     grouped = [column for first in range(len(values)) for column in printed[first :: len(values)]]
-    return in_period.table(title, (*subject, *grouped), rows, none)
+    return listed.table(title, grouped, rows)
 
 
 def _joined(rows: ir.Table, side: Side, names: Mapping[str, str]) -> ir.Table:
+    """The rows with the columns of a side, by their new names."""
+    rows = rows.drop(*(name for name in names if name in rows.columns))
     if side.rows is None:
         return rows.mutate(**{name: ibis.null("float64") for name in names})
     others = side.rows.select(
-        **{f"key_{side.label}": side.rows[side.key], f"currency_{side.label}": side.rows.currency},
+        side_key=side.rows[side.key],
+        side_currency=side.rows.currency,
         **{name: side.rows[column] for name, column in names.items()},
     )
-    return rows.left_join(
-        others,
-        [rows[side.own_key] == others[f"key_{side.label}"], rows.currency == others[f"currency_{side.label}"]],
-    ).drop(f"key_{side.label}", f"currency_{side.label}")
+    joined = rows.left_join(others, [rows[side.own_key] == others.side_key, rows.currency == others.side_currency])
+    return joined.drop("side_key", "side_currency")

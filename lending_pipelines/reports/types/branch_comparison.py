@@ -6,10 +6,11 @@ import ibis.expr.types as ir
 
 from lending_pipelines.reports import columns, days, headlines, health_tables, in_period
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn
-from lending_pipelines.reports.health_tables import Side
+from lending_pipelines.reports.health_tables import Listed, Side
 from lending_pipelines.reports.parameters import InPeriod
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
+from lending_pipelines.tables.derived import HEALTH_CATEGORIES
 
 _SNAPSHOTS = "portfolio_snapshots"
 _BRANCH = ReportColumn("branch", "Branch", "text")
@@ -22,10 +23,7 @@ _BRANCHES = (
     *columns.lake_columns(_SNAPSHOTS, *_ADDED, "par_30", "par_60", "par_90"),
     *health_tables.HEALTH,
 )
-_MANAGERS = (
-    *_SUBJECT,
-    *(ReportColumn(name.lower(), name, "count") for name in ("Critical", "Warning", "Good", "Excellent")),
-)
+_OFFICERS = tuple(ReportColumn(name.lower(), name, "count") for name in HEALTH_CATEGORIES)
 _NOTES = (
     "Rank 1 is the healthiest branch of its currency. Branches are listed in this order.",
     "The loans of the branch are those of its business date.",
@@ -57,10 +55,10 @@ class BranchComparison:
         today = snapshots.filter(snapshots.business_date == period.last)
         branches = today.filter(today.scope == "branch")
         branches = health_tables.ranked(branches.mutate(branch=branches.name.fill_null(branches.scope_id)))
-        branches = branches.order_by("currency", "rank", "scope_id")
         none = f"no branch has loans on {period.last}"
+        listed = Listed(branches, _SUBJECT, ("currency", "rank", "scope_id"), none)
         totals = columns.totals_by_currency(branches, _BRANCHES, _ADDED)
-        listed = in_period.table("Branches", _BRANCHES, branches, none, totals)
+        table = in_period.table("Branches", _BRANCHES, branches.order_by(listed.order), none, totals)
         before = period.previous
         earlier = snapshots.filter(snapshots.business_date == before.last, snapshots.scope == "branch")
         everything = today.filter(today.scope == "all").mutate(scope_id="currency")
@@ -68,14 +66,20 @@ class BranchComparison:
         whole = positions.mutate(scope_id="currency")
         changes = health_tables.changes
         health = [
-            Side("", branches, "scope_id", "scope_id"),
-            Side(", all loans", everything, "scope_id", "currency"),
-            Side(f", {before.last}", earlier, "scope_id", "scope_id"),
+            Side("", "", branches, "scope_id", "scope_id"),
+            Side("all_", ", all loans", everything, "scope_id", "currency"),
+            Side("previous_", f", {before.last}", earlier, "scope_id", "scope_id"),
         ]
         changed = [
-            Side("", changes(source, positions, period, "branch_id"), "branch_id", "scope_id"),
-            Side(", all loans", changes(source, whole, period, "scope_id"), "scope_id", "currency"),
-            Side(", previous period", changes(source, positions, before, "branch_id"), "branch_id", "scope_id"),
+            Side("", "", changes(source, positions, period, "branch_id"), "branch_id", "scope_id"),
+            Side("all_", ", all loans", changes(source, whole, period, "scope_id"), "scope_id", "currency"),
+            Side(
+                "previous_",
+                ", previous period",
+                changes(source, positions, before, "branch_id"),
+                "branch_id",
+                "scope_id",
+            ),
         ]
         return report_book(
             self,
@@ -84,18 +88,18 @@ class BranchComparison:
             period.last,
             period.display,
             [
-                listed,
-                health_tables.health_beside(_SUBJECT, branches, health, none),
-                health_tables.changes_beside(_SUBJECT, branches, changed, none),
-                health_tables.parts(_SUBJECT, branches, none),
-                in_period.table("Managers by category", _MANAGERS, _managers(source, branches, period), none),
+                table,
+                health_tables.health_beside(listed, health),
+                health_tables.changes_beside(listed, changed),
+                health_tables.parts(listed),
+                listed.table("Loan officers by category", _OFFICERS, _officers(source, branches, period)),
             ],
             [Chart("Health score", "Branches", "bar", "branch", ("health_score",))],
-            notes=_NOTES,
+            notes=[*_NOTES, *health_tables.not_closed(source, period)],
             headlines=headlines.of_snapshots(
                 source, period.last, ("all", "*"), "health_score", "total_balance", "loan_count", "par_30", "par_90"
             ),
-            summary={row["currency"]: columns.headline(row, _ADDED) for row in listed.totals},
+            summary={row["currency"]: columns.headline(row, _ADDED) for row in table.totals},
         )
 
 
@@ -105,19 +109,15 @@ def _period(reads: tuple[str, ...], parameters: BranchComparisonParameters, sour
     return period
 
 
-def _managers(source: ReportSource, branches: ir.Table, period: Period) -> ir.Table:
+def _officers(source: ReportSource, branches: ir.Table, period: Period) -> ir.Table:
     """How many loan officers of each branch are in each health category."""
     rows = source.table("manager_snapshots")
     rows = rows.filter(rows.business_date == period.last, rows.role == "loan_officer")
     counted = rows.group_by("branch_id", "currency").agg(
-        **{
-            name: (rows.health_category == name.capitalize()).cast("int64").sum()
-            for name in (column.name for column in _MANAGERS[len(_SUBJECT) :])
-        }
+        **{name.lower(): (rows.health_category == name).cast("int64").sum() for name in HEALTH_CATEGORIES}
     )
     keys = [branches.scope_id == counted.branch_id, branches.currency == counted.currency]
-    found = branches.left_join(counted, keys, rname="{name}_counted")
-    return found.order_by("currency", "rank", "scope_id")
+    return branches.left_join(counted, keys, rname="{name}_counted")
 
 
 generator = BranchComparison()

@@ -12,7 +12,7 @@ from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.managers import UNASSIGNED, with_leaders
 from lending_pipelines.reports import columns, days, headlines, health_tables, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.health_tables import Side
+from lending_pipelines.reports.health_tables import Listed, Side
 from lending_pipelines.reports.parameters import ALL, InPeriod, PersonalData
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -42,7 +42,8 @@ _CATEGORIES = (
     *columns.lake_columns(_SNAPSHOTS, "active_loans", "total_outstanding"),
 )
 _NOTES = (
-    "Rank 1 is the healthiest of the same role and currency. The least healthy manager is listed first.",
+    "Rank 1 is the healthiest of the same role and currency. The least healthy manager is listed first;"
+    " managers without active loans are last.",
     "A team leader's row includes the loans of the team. Totals count each loan once.",
 )
 
@@ -91,9 +92,12 @@ class ManagerPerformance:
             return report_book(self, parameters, source, period.last, about, tables)
         none = f"no such manager has loans on {period.last}"
         today = health_tables.ranked(snapshots.filter(snapshots.business_date == period.last), "role")
-        today = _chosen(parameters, today, period.last).order_by("currency", "health_score", "manager_id")
+        today = _chosen(parameters, today, period.last)
+        today = today.mutate(idle=today.active_loans == 0)
+        listed = Listed(today, _SUBJECT, ("currency", "idle", "health_score", "manager_id"), none)
         loans = _loans(source)
-        managers = in_period.table("Managers", _MANAGERS, today, none, _totals(loans, today, period.last))
+        totals = _totals(loans, today, period.last)
+        managers = in_period.table("Managers", _MANAGERS, today.order_by(listed.order), none, totals)
         trends = health_tables.trends(_trend(parameters, source, chosen, period), _currencies(managers), none)
         return report_book(
             self,
@@ -103,13 +107,13 @@ class ManagerPerformance:
             about,
             [
                 managers,
-                *_compared(source, snapshots, loans, today, period, none),
-                health_tables.parts(_SUBJECT, today, none),
+                *_compared(source, snapshots, loans, listed, period),
+                health_tables.parts(listed),
                 _categories(today, none),
                 *trends,
             ],
             health_tables.trend_charts(trends),
-            notes=_NOTES,
+            notes=[*_NOTES, *health_tables.not_closed(source, period)],
             headlines=headlines.of_table(managers, *_HEADLINES)
             if _one(parameters)
             else headlines.of_totals(managers, *_ADDED),
@@ -180,7 +184,7 @@ def _totals(loans: ir.Table, today: ir.Table, day: date) -> tuple[dict, ...]:
 
 
 def _compared(
-    source: ReportSource, snapshots: ir.Table, loans: ir.Table, today: ir.Table, period: Period, none: str
+    source: ReportSource, snapshots: ir.Table, loans: ir.Table, listed: Listed, period: Period
 ) -> list[ReportTable]:
     """The managers beside their branch and the previous period."""
     before = period.previous
@@ -190,18 +194,20 @@ def _compared(
     positions = source.table("loan_positions")
     changes = health_tables.changes
     health = [
-        Side("", today, "manager_id", "manager_id"),
-        Side(", branch", branches, "scope_id", "branch_id"),
-        Side(f", {before.last}", earlier, "manager_id", "manager_id"),
+        Side("", "", listed.rows, "manager_id", "manager_id"),
+        Side("branch_", ", branch", branches, "scope_id", "branch_id"),
+        Side("previous_", f", {before.last}", earlier, "manager_id", "manager_id"),
     ]
     changed = [
-        Side("", changes(source, loans, period, "manager_id"), "manager_id", "manager_id"),
-        Side(", branch", changes(source, positions, period, "branch_id"), "branch_id", "branch_id"),
-        Side(", previous period", changes(source, loans, before, "manager_id"), "manager_id", "manager_id"),
+        Side("", "", changes(source, loans, period, "manager_id"), "manager_id", "manager_id"),
+        Side("branch_", ", branch", changes(source, positions, period, "branch_id"), "branch_id", "branch_id"),
+        Side(
+            "previous_", ", previous period", changes(source, loans, before, "manager_id"), "manager_id", "manager_id"
+        ),
     ]
     return [
-        health_tables.health_beside(_SUBJECT, today, health, none),
-        health_tables.changes_beside(_SUBJECT, today, changed, none),
+        health_tables.health_beside(listed, health),
+        health_tables.changes_beside(listed, changed),
     ]
 
 
