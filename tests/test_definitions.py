@@ -13,6 +13,7 @@ from lending_pipelines.tables import DERIVED, SERVICING, TABLES
 
 REPORTS = [
     "borrowing_base",
+    "branch_comparison",
     "charge_off_recovery",
     "collection_performance",
     "combined_revenue",

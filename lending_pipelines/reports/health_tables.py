@@ -119,7 +119,7 @@ def not_closed(source: ReportSource, period: Period) -> list[str]:
     missing = {day for each in (period, period.previous) for day in (each.opening, each.last)} - set(known)
     if not missing:
         return []
-    days = ", ".join(map(str, sorted(missing)))
+    days = f"{', '.join(map(str, sorted(missing)))} {'are' if len(missing) > 1 else 'is'}"
     return [f"{days} not closed: growth, acquisition, churn and health that need these days are unknown."]
 
 

@@ -1,5 +1,6 @@
 """branch_comparison: the balances, delinquency, health and growth of the branches side by side, over a period."""
 
+from dataclasses import replace
 from datetime import date
 
 import ibis.expr.types as ir
@@ -59,6 +60,7 @@ class BranchComparison:
         listed = Listed(branches, _SUBJECT, ("currency", "rank", "scope_id"), none)
         totals = columns.totals_by_currency(branches, _BRANCHES, _ADDED)
         table = in_period.table("Branches", _BRANCHES, branches.order_by(listed.order), none, totals)
+        table = replace(table, marked=health_tables.CRITICAL)
         before = period.previous
         earlier = snapshots.filter(snapshots.business_date == before.last, snapshots.scope == "branch")
         everything = today.filter(today.scope == "all").mutate(scope_id="currency")

@@ -1,6 +1,7 @@
 """manager_performance: the loans, clients and health of loan officers and team leaders, over a period."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -98,6 +99,7 @@ class ManagerPerformance:
         loans = _loans(source)
         totals = _totals(loans, today, period.last)
         managers = in_period.table("Managers", _MANAGERS, today.order_by(listed.order), none, totals)
+        managers = replace(managers, marked=health_tables.CRITICAL)
         trends = health_tables.trends(_trend(parameters, source, chosen, period), _currencies(managers), none)
         return report_book(
             self,
