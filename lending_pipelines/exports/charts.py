@@ -106,7 +106,7 @@ def _line(
     import altair as alt
 
     colours = coloured(chart, table)
-    drawn = sorted(chart.y, key=lambda name: colours[name] != GREY)
+    drawn = sorted(chart.y, key=lambda name: colours[name] == GREY)
     named = [labels[name] for name in drawn if colours[name] != GREY]
     scale = alt.Scale(domain=[labels[name] for name in drawn], range=[colours[name] for name in drawn])
     dashes = [_DASHES[n % len(_DASHES)] if n < len(named) else [1, 0] for n in range(len(drawn))]

@@ -93,7 +93,6 @@ def _notes(book: ReportBook) -> list[str]:
 def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, landscape: bool) -> dict[str, Any]:
     first = [chart for chart, _ in first_charts(book)]
     drawn = [(chart, book.charted(chart)) for chart in book.charts if chart.table == table.title]
-    alone = charts.FLAT if landscape else charts.WIDE
     others = [
         (chart, rows) for chart, rows in drawn if charts.drawable(chart, rows) and (table.heatmap or chart not in first)
     ]
@@ -106,7 +105,7 @@ def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, 
         "left_out": left_out(table),
         "empty": f"Empty and left out: {', '.join(empty)}." if empty else "",
         "heatmap": table.heatmap,
-        "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else alone, below=table.title),
+        "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else charts.FLAT, below=table.title),
         "beside": beside,
         "parts": [asdict(part) for part in made],
     }

@@ -22,6 +22,20 @@ MOST = 8
 """The maximum number of headline numbers per currency."""
 
 
+_SMALLEST = {
+    "history": 1,
+    "history_months": 0,
+    "max_failures": 1,
+    "max_listed": 1,
+    "pools": 1,
+    "top_groups": 1,
+    "top_loans": 1,
+    "trend_months": 2,
+}
+"""The parameters of lists and histories with their smallest value. No headline number depends on them, so the previous
+period is generated with these."""
+
+
 @runtime_checkable
 class Spanning(Protocol):
     """Parameters of a report from one date to another."""
@@ -99,7 +113,7 @@ def previous(
         if previous is None:
             return None
         name, values = previous
-        earlier = type(parameters)(**{**parameters.model_dump(), **values})
+        earlier = type(parameters)(**{**parameters.model_dump(), **_smallest(parameters), **values})
         return Previous(name, earlier, generator.covers(earlier, source))
     except LendingError:
         return None
@@ -114,6 +128,11 @@ def compared(
     earlier = generator.generate(before.parameters, source).headlines
     rows = tuple(earlier.arrow().to_pylist()) if earlier else ()
     return replace(book, previous=Comparison(before.name, rows)) if rows else book
+
+
+def _smallest(parameters: ReportParameters) -> dict[str, int]:
+    """The parameters of the report's lists and histories, with their smallest values."""
+    return {name: value for name, value in _SMALLEST.items() if name in type(parameters).model_fields}
 
 
 def _previous(

@@ -152,6 +152,9 @@ def test_six_lines_have_a_colour_and_a_name_and_the_others_are_grey():
     drawn = svg(chart, table)
     assert all(f">Line {n}<" in drawn for n in range(2, 8))
     assert not any(f">Line {n}<" in drawn for n in (0, 1))
+    scales = altair_chart(chart, table).to_dict()["layer"][0]["encoding"]
+    widths = dict(zip(scales["strokeWidth"]["scale"]["domain"], scales["strokeWidth"]["scale"]["range"], strict=True))
+    assert [widths[f"Line {n}"] for n in range(8)] == [1, 1, 2, 2, 2, 2, 2, 2]
 
 
 def test_a_stack_is_named_at_its_end():

@@ -14,6 +14,7 @@ from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine
 from lending_pipelines.register.models import OutputFormat
+from lending_pipelines.reports import headlines
 from lending_pipelines.reports.parameters import InPeriod, ScopeFilters, parse_parameters
 from lending_pipelines.reports.registry import get, report_types
 from lending_pipelines.resources import LakeReportSource
@@ -119,6 +120,18 @@ def test_a_whole_lender_is_a_file_in_every_format_with_currencies_apart(report_t
     for table in book.tables:
         if any(column.kind == "money" for column in table.columns):
             assert {"currency", "asset_type"} & {*table.names} or table.title.endswith(("USD", "EUR")), table.title
+
+
+@pytest.mark.parametrize("report_type", REPORTS)
+def test_headlines_do_not_depend_on_the_length_of_lists_and_histories(report_type, lender):
+    parameters = parse_parameters(report_type, get(report_type).parameters, {})
+    smallest = headlines._smallest(parameters)
+    if not smallest:
+        return
+    whole, short = generate(lender, report_type), generate(lender, report_type, **smallest)
+    numbers = [made.headlines and made.headlines.arrow().to_pylist() for made in (whole, short)]
+    assert numbers[0] == numbers[1]
+    assert numbers[0] or report_type == "modification_summary"  # The lender modified no loan.
 
 
 @pytest.mark.parametrize("report_type", IN_PERIODS)

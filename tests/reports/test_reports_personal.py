@@ -54,15 +54,15 @@ def test_no_report_names_a_person_unless_allowed(home_source, report_type, tmp_p
         assert (len(shown.frame), shown.totals) == (len(hidden.frame), hidden.totals)
         if shown.personal and not shown.frame.empty:
             (note,) = [note for note in book.notes if "Personal data is left out" in note]
-            names = ", ".join(column.name for column in shown.personal)
-            assert f"{names} of {shown.title}" in note
+            names = ", ".join(column.label for column in shown.personal)
+            assert f"{names} in {shown.title}" in note
             assert note.endswith("Set allow_pii=true to print it.")
 
 
 def test_a_borrower_is_left_out_and_printed_when_allowed(report):
     hidden, shown = report("loan_tape"), report("loan_tape", allow_pii=True)
     assert "borrower_id" not in rows(hidden, "Loan tape")[0]
-    told = "Personal data is left out: borrower_id of Loan tape. Set allow_pii=true to print it."
+    told = "Personal data is left out: Borrower ID in Loan tape. Set allow_pii=true to print it."
     assert hidden.notes == [*shown.notes, told]
     assert rows(shown, "Loan tape")[0]["borrower_id"] == "x"
 
