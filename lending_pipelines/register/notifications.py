@@ -157,6 +157,13 @@ class Notifications:
             business_date=first.business_date,
         )
 
+    def about_run(self, run_id: str) -> bool:
+        """Whether there is a notification that a run failed."""
+        here = sa.and_(
+            Notification.notification_type == "run_failed", Notification.alert_data["run_id"].as_string() == run_id
+        )
+        return self._session.scalar(sa.select(sa.exists().where(here))) or False
+
     def get(self, notification_id: str) -> Notification:
         """The notification whose id begins so. Raises RegisterError when none does, or several do."""
         here = Notification.notification_id.startswith(notification_id, autoescape=True)
