@@ -87,6 +87,28 @@ def test_close_refuses_days_that_are_no_business_dates(home, monkeypatch, capsys
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "days", [[], ["--from", str(LAST)], ["--date", str(LAST), "--to", str(LAST)]], ids=["none", "half", "both"]
+)
+def test_close_wants_a_day_or_a_range(home, monkeypatch, capsys, days):
+    errors = failed(monkeypatch, capsys, "close", *days)
+
+    assert errors == "Error: close: write --date with a day, or both --from and --to, such as --date 2025-01-31\n"
+
+
+def test_close_prints_the_numbers_of_a_manager(home, monkeypatch, capsys):
+    row = home.rows("manager_snapshots", LAST, LAST)[0]
+
+    done = invoke("close", "--date", str(LAST), "--manager", row["manager_id"])
+
+    assert done.exit_code == 0
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["health_category", row["health_category"]] in [line[:2] for line in lines]
+    assert ["total_collected", f"{row['total_collected']:,}"] in [line[:2] for line in lines]
+    errors = failed(monkeypatch, capsys, "close", "--date", str(LAST), "--manager", "nobody")
+    assert errors.startswith(f"Error: no manager 'nobody' has loans on {LAST}; ")
+
+
 def test_report_prints_where_its_file_is(home):
     done = invoke(
         "report", "portfolio_summary", "--set", f"portfolio={PORTFOLIO}", "--set", "history=1", "--format", "csv"

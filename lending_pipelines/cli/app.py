@@ -5,11 +5,12 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lending_pipelines.cli import alerts, portfolios, reports, tapes
+from lending_pipelines.cli.close import close
 from lending_pipelines.cli.doctor import doctor
 from lending_pipelines.cli.housekeeping import housekeeping
 from lending_pipelines.cli.init import init
@@ -17,15 +18,12 @@ from lending_pipelines.cli.interrupt import stopped_by_interrupt
 from lending_pipelines.cli.notifications import notifications
 from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
-from lending_pipelines.cli.terminal import Yes, tell_step
+from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warnings
 from lending_pipelines.cli.ui import ui
 from lending_pipelines.errors import LendingError
 from lending_pipelines.processes import collect_rarely
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import SERVICING
-
-if TYPE_CHECKING:
-    from lending_pipelines.runs import Finished
 
 app = typer.Typer(
     help="A lender's reporting: sync, daily close, reports, loan tapes.",
@@ -44,6 +42,7 @@ app.add_typer(alerts.alerts, name="alerts")
 app.add_typer(alerts.alert_rules, name="alert-rules")
 app.add_typer(notifications, name="notifications")
 app.add_typer(tapes.tapes, name="tapes")
+app.command()(close)
 app.command()(status)
 app.command()(init)
 app.command()(doctor)
@@ -52,8 +51,6 @@ app.command()(ui)
 app.add_typer(source, name="source")
 for command in tapes.COMMANDS:
     app.command()(command)
-
-_state = {"verbose": False}
 
 From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
 To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")]
@@ -64,7 +61,7 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
 ) -> None:
     """A lender's reporting: sync, daily close, reports, loan tapes."""
-    _state["verbose"] = verbose
+    VERBOSE.chosen = verbose
 
 
 @app.command()
@@ -111,7 +108,7 @@ def sync(
         typer.echo(f"{table:<24}{_synced(metadata)}")
         for subject, note in metadata.get("notes", {}).items():
             typer.echo(f"  {subject.replace('_', ' ')}: {note}")
-    _warn(finished)
+    tell_warnings(finished)
     if refused := [table for table in SERVICING if table not in finished.metadata]:
         raise LendingError(
             f"sync: {len(refused)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
@@ -119,37 +116,6 @@ def sync(
         )
     if incomplete := [table for table, metadata in finished.metadata.items() if "refused_rows" in metadata]:
         raise LendingError(f"sync: rows of {', '.join(incomplete)} were rejected, see the warnings above")
-
-
-@app.command()
-def close(
-    first: From,
-    last: To,
-    force: Annotated[bool, typer.Option(help="Close days again that are already closed.")] = False,
-) -> None:
-    """Run the daily close for a range of business dates, in one run."""
-    from lending_pipelines.expectations import client
-
-    # Start its process now: it imports Great Expectations for seconds, while this process does other imports.
-    client.start()
-    from lending_pipelines.close_summary import as_text
-    from lending_pipelines.partitions import contiguous
-    from lending_pipelines.runs import open_days, run_job, status_of_closes, thinned_days
-
-    days = (first.date(), last.date())
-    ranges = [days] if force else contiguous(open_days(*days))
-    if not ranges:
-        thinned = len(thinned_days(*days))
-        told = f" ({thinned} of these days are thinned)" if thinned else ""
-        typer.echo(f"{days[0]} to {days[1]} is already closed{told}; use --force to close it again.")
-    for span in ranges:
-        typer.echo(f"Closing {span[0]} to {span[1]}")
-        finished = run_job("daily_close", days=span, progress=tell_step)
-        if absent := [table for table, metadata in finished.metadata.items() if "absent" in metadata]:
-            typer.echo(f"  no data: the source does not have {', '.join(absent)}", err=True)
-        _warn(finished)
-    if ranges:
-        typer.echo(as_text(status_of_closes()))
 
 
 @app.command()
@@ -183,11 +149,6 @@ def _synced(metadata: dict[str, Any]) -> str:
     return "".join(f"{metadata[f'rows_{each}']:>14,} {each}" for each in counted)
 
 
-def _warn(finished: "Finished") -> None:
-    for warning in finished.warnings:
-        typer.echo(f"  warning: {warning}", err=True)
-
-
 def main() -> None:
     """Run the command. An error that the user can fix is printed as one line, with exit status 1."""
     collect_rarely()
@@ -195,7 +156,7 @@ def main() -> None:
         with stopped_by_interrupt():
             app()
     except LendingError as error:
-        if _state["verbose"]:
+        if VERBOSE.chosen:
             typer.echo(getattr(error, "trace", ""), err=True)
             raise
         typer.echo(f"Error: {error}", err=True)

@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 
     from lending_pipelines.known_names import KnownNames
     from lending_pipelines.lake import Lake
+    from lending_pipelines.runs import Finished
 
 On = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The business date from which it applies.")]
+
+
+class Verbose:
+    """Whether --verbose was given, before the command or as an option of it: errors are printed with tracebacks."""
+
+    chosen = False
+
+
+VERBOSE = Verbose()
+
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation, for scripts.")]
 
 
@@ -162,3 +173,9 @@ def _balances(loan_ids: Collection[str], on: date) -> tuple[date | None, dict[st
     for row in principal_rows:
         by_currency.setdefault(row["currency"], {})[row["loan_id"]] = row["principal_outstanding"]
     return day, by_currency
+
+
+def tell_warnings(finished: "Finished") -> None:
+    """Print the warnings of a run to standard error."""
+    for warning in finished.warnings:
+        typer.echo(f"  warning: {warning}", err=True)

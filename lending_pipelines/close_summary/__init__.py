@@ -5,7 +5,8 @@ assets/close_summary.py adds runs and check results from Dagster.
 """
 
 from lending_pipelines.close_summary.book import BookSummary, summarize_book
-from lending_pipelines.close_summary.printed import as_markdown, as_text
+from lending_pipelines.close_summary.changes import MetricChange, changed_metrics, snapshot_versions
+from lending_pipelines.close_summary.printed import as_markdown, as_text, changes_as_text, value_as_text
 from lending_pipelines.close_summary.summary import (
     CloseSummary,
     Finding,
@@ -22,12 +23,17 @@ __all__ = [
     "CloseSummary",
     "Finding",
     "LastRun",
+    "MetricChange",
     "RunStatus",
     "Severity",
     "as_markdown",
     "as_text",
+    "changed_metrics",
+    "changes_as_text",
     "missing_days",
     "ordered",
+    "snapshot_versions",
     "summarize_book",
     "tape_summary",
+    "value_as_text",
 ]

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from tabulate import tabulate
 
 from lending_pipelines.close_summary.book import BookSummary
+from lending_pipelines.close_summary.changes import MetricChange
 from lending_pipelines.close_summary.summary import CloseSummary, Finding, LastRun
 from lending_pipelines.metrics.movements import FLOWS
+
+CHANGES_SHOWN = 40
+"""How many changed metrics are listed, unless all are asked for."""
 
 Rows = list[list[str]]
 Heading = Callable[[str], str]
@@ -24,6 +29,49 @@ def as_text(summary: CloseSummary) -> str:
 def as_markdown(summary: CloseSummary) -> str:
     """The summary as Markdown."""
     return _printed(summary, "github", heading=lambda title: f"### {title}", bullet="- ")
+
+
+def changes_as_text(changes: Sequence[MetricChange], every: bool = False) -> str:
+    """The changed metrics as a table, the first CHANGES_SHOWN or `every` one."""
+    if not changes:
+        return "Closing again changed no metric of portfolio_snapshots and manager_snapshots."
+    shown = changes if every else changes[:CHANGES_SHOWN]
+    rows = [
+        [each.table, each.subject, each.metric, str(each.last), str(each.days), *_before_and_after(each)]
+        for each in shown
+    ]
+    header = ["Table", "Of", "Metric", "Last day", "Days", "Before", "After", "Change"]
+    align = ("left", "left", "left", "left", "right", "right", "right", "right")
+    lines = [f"Closing again changed {len(changes)} metric{'s' * (len(changes) > 1)}"]
+    lines.append(tabulate(rows, header, tablefmt="plain", disable_numparse=True, colalign=align))
+    if len(shown) < len(changes):
+        lines.append(f"  and {len(changes) - len(shown)} more; --verbose lists all")
+    return "\n".join(lines)
+
+
+def value_as_text(value: Any, sign: str = "") -> str:
+    """A metric's value: amounts to the cent, ratios to eight decimals, a dash for none. `sign` is that of a format."""
+    match value:
+        case None:
+            return "-"
+        case float():
+            return format(value, f"{sign},.8f")
+        case int():
+            return format(value, f"{sign},")
+        case Decimal():
+            return format(value, f"{sign},f")
+        case _:
+            return str(value)
+
+
+def _before_and_after(change: MetricChange) -> list[str]:
+    known = _is_number(change.before) and _is_number(change.after)
+    difference = value_as_text(change.after - change.before, "+") if known else ""
+    return [value_as_text(change.before), value_as_text(change.after), difference]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal)
 
 
 def _printed(summary: CloseSummary, style: str, *, heading: Heading, bullet: str) -> str:

@@ -162,6 +162,7 @@ def test_closes_of_different_days_at_once_succeed_and_give_what_the_range_gave(h
 
     assert other.returncode == 0, errors
     assert again.exit_code == 0, again.output
+    assert "Closing again changed no metric" in again.output
     # The payment is in no ledger: that is worth a warning, and stops nothing.
     assert "warning: check ledger_tieouts.ledger_ties_out failed" in errors
     # What was new came in once, though both runs synced.
