@@ -16,7 +16,7 @@ SHORT = "abs(datum.value) < 1 ? format(datum.value, '.2~f') : replace(format(dat
 
 TICKS: dict[Kind, Mapping[str, Any]] = {
     "money": {"labelExpr": SHORT},
-    "count": {"labelExpr": SHORT, "tickMinStep": 1},
+    "count": {"labelExpr": f"datum.value % 1 ? '' : {SHORT}"},
     "rate": {"format": "~%"},
     "percent": {"labelExpr": "format(datum.value, '~g') + '%'"},
 }

@@ -16,7 +16,7 @@ from openpyxl.utils import get_column_letter
 
 from lending_pipelines.exports.chart_axes import is_monthly, lies_flat
 from lending_pipelines.exports.charts import DEDUCTION, GREY, TOTAL, coloured, steps
-from lending_pipelines.exports.xlsx_styles import CENTIMETRES
+from lending_pipelines.exports.xlsx_styles import CENTIMETRES, page_rows
 from lending_pipelines.reports.book import Chart, Kind, ReportColumn, ReportTable
 
 _AXIS_FORMATS: dict[Kind, str] = {"money": "#,##0", "rate": "0.0%", "count": "#,##0"}
@@ -24,10 +24,9 @@ BESIDE, ON_COVER = (22.0, 9.5), (15.0, 7.8)
 """Width and height of a chart in centimetres: beside its table, and on the cover."""
 
 _ROWS_EACH = 20
-_SHORT = 24
-"""The most rows of a table that has its charts below it."""
-
-_NARROWEST, _LOW = 13.0, 6.8
+# Rows that the lines of a header take in addition to its own.
+_HEADER_ROWS = 2
+_NARROWEST, _LOW = 13.0, 6.2
 _ROWS_A_CENTIMETRE = 1.9
 _COLUMNS = 13
 
@@ -51,14 +50,13 @@ class ChartedTable:
 
 
 def add_charts(charted: ChartedTable, charts: Sequence[Chart]) -> str:
-    """Put the charts below a short table, or right of a long one; the cells that they cover there.
+    """Put the charts below a table that leaves them room on its page, or right of it; the cells that they cover there.
 
-    A short table and its charts are one page; the charts are no wider than the table so that it prints at its size.
+    Charts below are no wider than the table, so that it prints at its size.
     """
     if not charted.rows or not charts:
         return ""
-    if charted.rows + len(charted.table.totals) <= _SHORT:
-        _add_below(charted, charts)
+    if _add_below(charted, charts):
         return ""
     left = len(charted.table.columns) + 2
     for number, chart in enumerate(charts):
@@ -68,22 +66,31 @@ def add_charts(charted: ChartedTable, charts: Sequence[Chart]) -> str:
     return f"{get_column_letter(left)}{charted.header}:{get_column_letter(left + _COLUMNS)}{last}"
 
 
-def _add_below(charted: ChartedTable, charts: Sequence[Chart]) -> None:
-    """Put the charts below the table: two beside one another where it is wide enough, lower where there are several."""
+def _add_below(charted: ChartedTable, charts: Sequence[Chart]) -> bool:
+    """Put the charts below the table if its page has room: two beside one another where it is wide enough."""
     top = charted.header + charted.rows + len(charted.table.totals) + 2
+    room = page_rows(charted.worksheet) - top - _HEADER_ROWS
     widths = [
         0.0 if dimension.hidden else dimension.width * CENTIMETRES
         for dimension in charted.worksheet.column_dimensions.values()
     ]
     wide = sum(widths)
     across = 2 if len(charts) > 1 and wide >= 2 * _NARROWEST else 1
-    low = len(charts) > across or charted.rows > _SHORT / 2
+    down = math.ceil(len(charts) / across)
     half = next((n for n, left in enumerate(accumulate(widths), start=1) if left >= wide / 2), 0)
-    size = (min(max(wide / across - 0.5, _NARROWEST), BESIDE[0]), _LOW if low else BESIDE[1])
-    rows = math.ceil(size[1] * _ROWS_A_CENTIMETRE) + 1
+    high = next((each for each in (BESIDE[1], _LOW) if down * _rows_of(each) <= room), None)
+    if high is None:
+        return False
+    size, rows = (min(max(wide / across - 0.5, _NARROWEST), BESIDE[0]), high), _rows_of(high)
     for number, chart in enumerate(charts):
         column = get_column_letter(1 + half * (number % across))
         charted.worksheet.add_chart(draw(charted, chart, size), f"{column}{top + number // across * rows}")
+    return True
+
+
+def _rows_of(centimetres: float) -> int:
+    """The rows that a chart of this height covers, and one below it."""
+    return math.ceil(centimetres * _ROWS_A_CENTIMETRE) + 1
 
 
 def draw(charted: ChartedTable, chart: Chart, size: tuple[float, float] = BESIDE) -> Any:

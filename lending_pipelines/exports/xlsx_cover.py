@@ -6,6 +6,7 @@ Native charts are made in xlsx_charts.py; worksheets of tables in xlsx.py.
 import math
 from collections.abc import Mapping, Sequence
 from struct import unpack
+from types import MappingProxyType
 from typing import Any
 
 from openpyxl.cell import WriteOnlyCell
@@ -21,10 +22,10 @@ from lending_pipelines.exports.xlsx_rows import clean
 from lending_pipelines.exports.xlsx_styles import ALERT, BOLD, FORMATS, HEADER_FILL, HEADER_FONT, LANDSCAPE, LINK, fit
 from lending_pipelines.reports.book import Cover
 
-_WIDTHS = {"A": 34, "B": 20, "C": 20, "D": 20, "E": 12}
+_WIDTHS = {"A": 34, "B": 20, "C": 26, "D": 20, "E": 12}
 _LINE = 15.0
 _TITLE_HEIGHT = 24.0
-_BEFORE_SMALL_PRINT = ("Tables", "Notes", "Worksheets")
+_FIRST = ("Tables", "Notes", "Worksheets")
 _PAGE_ROWS = 44
 """The rows of a cover that one printed page holds."""
 
@@ -74,16 +75,13 @@ def write_cover(
     if figures:
         lines.figures(figures, previous)
     sections = {name: values for name, values in cover.sections.items() if values}
-    for name in _BEFORE_SMALL_PRINT:
-        lines.section(name, sections.pop(name, {}), links if name == "Tables" else {})
-    used = max(lines.height, charts_end)
-    if used <= _PAGE_ROWS < used + sum(len(values) + 2 for values in sections.values()):
-        while lines.rows < charts_end:
-            lines.add()
-        worksheet.row_breaks.append(Break(id=lines.rows))
+    first = [{name: sections.pop(name)} for name in _FIRST if name in sections]
     about = sections.pop("Report", {})
-    for name, values in {**sections, "Report": about}.items():
-        lines.section(name, values, {})
+    for group in (*first, sections | {"Report": about}):
+        if lines.on_one_page(charts_end) and not lines.on_one_page(charts_end, group):
+            lines.turn_page(charts_end)
+        for name, values in group.items():
+            lines.section(name, values, links if name == "Tables" else {})
 
 
 class _Picture(Image):
@@ -112,6 +110,20 @@ class _Lines:
         self.rows += 1
         self.height += height
 
+    def on_one_page(self, charts_end: int, sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> bool:
+        """Whether everything so far, the charts and these sections fit on the first page."""
+        letters = _letters("B")
+        further = sum(2 + sum(_lines(text, letters) for text in values.values()) for values in sections.values())
+        return max(self.height + further, charts_end) <= _PAGE_ROWS
+
+    def turn_page(self, charts_end: int) -> None:
+        """Begin a new page below the rows and the charts beside them."""
+        while self.rows < charts_end:
+            self.add()
+        self._worksheet.row_breaks.append(Break(id=self.rows))
+        # No section breaks the second page.
+        self.height = max(self.height, _PAGE_ROWS + 1)
+
     def text(self, text: str, font: Font | None = None) -> Any:
         """A cell of text, never a formula."""
         cell = WriteOnlyCell(self._worksheet, clean(text))
@@ -125,10 +137,9 @@ class _Lines:
     def long(self, *cells: Any) -> None:
         """Write a row whose last text spans the rest of the page and is wrapped."""
         row, first = self.rows + 1, "ABCDE"[len(cells) - 1]
-        letters = sum(_WIDTHS[column] for column in "ABCDE"["ABCDE".index(first) :])
         cells[-1].alignment = _WRAPPED
         self._worksheet.merged_cells.add(f"{first}{row}:E{row}")
-        lines = sum(math.ceil((len(line) or 1) / letters) for line in str(cells[-1].value).split("\n"))
+        lines = _lines(str(cells[-1].value), _letters(first))
         if lines > 1:
             self._worksheet.row_dimensions[row].height = _LINE * lines
         self.add(*cells, height=lines)
@@ -179,6 +190,15 @@ class _Lines:
         cell.number_format = number_format
         cell.alignment = Alignment(horizontal="right")
         return cell
+
+
+def _letters(first: str) -> float:
+    """How many letters a text from this column to the last holds on a line: a letter is narrower than a digit."""
+    return 1.1 * sum(_WIDTHS[column] for column in "ABCDE"["ABCDE".index(first) :])
+
+
+def _lines(text: str, letters: float) -> int:
+    return sum(math.ceil((len(line) or 1) / letters) for line in text.split("\n"))
 
 
 def _inside(worksheet: str) -> str:

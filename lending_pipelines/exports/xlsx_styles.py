@@ -49,8 +49,9 @@ _WIDTHS: dict[Kind, int] = {
 }
 PORTRAIT, LANDSCAPE = "portrait", "landscape"
 _PAPER_A4 = "9"
-# Points between the margins of A4, and the points of a unit of width.
+# Points between the margins of A4 across and down, and the points of a unit of width.
 _ROOM = {PORTRAIT: 523.0, LANDSCAPE: 770.0}
+_HEIGHT = {PORTRAIT: 719.0, LANDSCAPE: 472.0}
 _UNIT = 5.6
 CENTIMETRES = _UNIT / 28.35
 """A unit of a column's width in centimetres."""
@@ -69,7 +70,7 @@ _ALIGNED: dict[Kind, Alignment] = {"text": _LEFT, "date": _CENTER, "instant": _C
 _WIDEST = 60
 _HEADER_LINES = 3
 _LINE = 15.0
-_HEADER_LETTERS = 80
+_HEADER_LETTERS = 120
 HEADER_FILL = PatternFill("solid", fgColor="1F3864")
 HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 BOLD = Font(name="Calibri", bold=True)
@@ -165,10 +166,19 @@ def fit(worksheet: Any, orientation: str) -> None:
     worksheet.sheet_properties.pageSetUpPr.fitToPage = True
 
 
-def head_and_foot(worksheet: Any, left: str, title: str, right: str) -> None:
+def page_rows(worksheet: Any) -> int:
+    """How many rows a printed page holds, at the size that the worksheet's width leads to."""
+    orientation = worksheet.page_setup.orientation
+    wide = sum(column.width for column in worksheet.column_dimensions.values() if not column.hidden) * _UNIT
+    scale = max(min(1.0, _ROOM[orientation] / wide), _SMALLEST_SCALE)
+    return int(_HEIGHT[orientation] / scale / _LINE)
+
+
+def head_and_foot(worksheet: Any, lender: str, title: str, right: str) -> None:
     """What stands above and below every printed page; below are the worksheet's name and the page's number."""
     header, footer = worksheet.oddHeader, worksheet.oddFooter
-    header.left.text, header.center.text, header.right.text = (_plain(text) for text in (left, title, right))
+    header.left.text = _plain(" · ".join(text for text in (lender, title) if text))
+    header.right.text = _plain(right)
     footer.left.text, footer.right.text = "&A", "Page &P of &N"
 
 
@@ -216,7 +226,7 @@ def _keys(sheet: Sheet, widths: Sequence[float]) -> int:
 
 
 def _plain(text: str) -> str:
-    """Text for a header or footer, where & begins a code; at most 80 letters."""
+    """Text for a header or footer, where & begins a code; at most 120 letters."""
     return (text if len(text) <= _HEADER_LETTERS else f"{text[:_HEADER_LETTERS]}…").replace("&", "&&")
 
 

@@ -72,6 +72,12 @@ def test_axes_show_money_short_and_rates_as_percentages():
     assert ">2B<" in svg(Chart("C", "T", "bar", "on", ("balance",)), billions)
 
 
+def test_counts_have_no_fractions_on_their_axis():
+    drawn = svg(Chart("C", "T", "bar", "bucket", ("age",)), ReportTable("T", COLUMNS, TABLE.frame.assign(age=[1, 0])))
+    assert ">1<" in drawn
+    assert not any(f">{text}<" in drawn for text in ("0.2", "0.5", "200m", "500m"))
+
+
 def test_a_day_is_that_day_west_of_greenwich():
     days = ReportTable("T", COLUMNS, TABLE.frame.assign(on=[date(2025, 2, 1), date(2025, 2, 28)]))
     chart = Chart("C", "T", "line", "on", ("balance",))

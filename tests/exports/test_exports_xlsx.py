@@ -282,3 +282,27 @@ def test_the_cover_has_the_numbers_and_contents_on_its_first_page_and_the_versio
     assert cover.cell(small_print.id + 2, 1).value == "Parameters"
     for sheet in book:
         assert sheet.oddFooter.left.text == "&A"
+
+
+def test_a_page_of_the_worksheet_holds_the_table_and_the_charts_below_it(tmp_path):
+    # 34 rows and a low chart are a page in portrait at the scale of 13 narrow columns; 60 rows leave it no room.
+    columns = (
+        ReportColumn("age", "Months on book", "count"),
+        *(ReportColumn(f"p{n}", "2025Q1", "rate") for n in range(12)),
+    )
+    places = {}
+    for rows in (34, 60):
+        frame = pd.DataFrame([[n, *[0.5] * 12] for n in range(rows)], columns=[column.name for column in columns])
+        heat = ReportTable("Heat", columns, frame, heatmap=True)
+        chart = Chart("Heat", "Heat", "line", "age", ("p0",))
+        sheet = workbook(tmp_path / str(rows), heat, charts=[chart])[1]["Heat"]
+        anchor = sheet._charts[0].anchor
+        # 360,000 units are a centimetre.
+        places[rows] = (anchor._from.col, round(anchor.ext.height / 360_000, 1))
+    assert places == {34: (0, 6.2), 60: (14, 9.5)}
+
+
+def test_the_header_has_the_lender_and_the_title_apart(tmp_path):
+    book = workbook(tmp_path / "x", table("Loans", "a"))[1]
+    assert book["Loans"].oddHeader.left.text == "=Test"
+    assert book["Loans"].oddHeader.center.text is None
