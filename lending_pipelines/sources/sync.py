@@ -19,7 +19,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
 from lending_pipelines.sources.finding import Finding
-from lending_pipelines.sources.orphans import find_orphans
+from lending_pipelines.sources.orphans import Orphans, find_orphans
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_whole
 from lending_pipelines.sources.rules import findings
@@ -235,24 +235,27 @@ class _TableSync:
     def preview(self, folder: str, reloaded: dict[str, ir.Table]) -> list[str]:
         """The changes that `run` would make, as lines with the first keys. Nothing is committed.
 
-        `reloaded` has the rows of the tables previewed before. This method adds the rows of its table; their file stays
-        in the folder.
+        `reloaded` has the rows of the tables previewed before, also of those that would be rejected: their faults are
+        not those of the rows that refer to them. This method adds the rows of its table; their file stays in the
+        folder.
+
+        Raises:
+            SyncError: The table would be rejected. The message also names its rows whose owner does not exist.
         """
         if self._name in self._reader.absent:
             self._require_optional()
             [rows] = counts(self._lake_rows())
             return [f"{rows:,} gone (the source does not have the table)"] if rows else []
         reading = self._read(folder, full=True)
-        self._refuse_broken(reading)
-        reading = reading.without(
-            find_orphans(
-                self._table, reading.rows, lambda name: reloaded[name] if name in reloaded else self._rows_of(name)
-            )
+        orphans = find_orphans(
+            self._table, reading.rows, lambda name: reloaded[name] if name in reloaded else self._rows_of(name)
         )
         reloaded[self._name] = reading.rows
+        self._refuse_broken(reading, orphans)
+        reading = reading.without(orphans)
+        reloaded[self._name] = reading.rows
         lines = listed(self._table, changes(self._table, reading, self._lake_rows()))
-        orphans = reading.orphans.findings if reading.orphans else ()
-        return [*lines, *(f"rejected: {self._name}.{each}" for each in orphans)]
+        return [*lines, *(f"rejected: {self._name}.{each}" for each in (orphans.findings if orphans else ()))]
 
     def _lake_rows(self) -> ir.Table:
         return self._nothing() if self._current is None else self._current
@@ -267,10 +270,11 @@ class _TableSync:
         since = watermark - OVERLAP
         return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
 
-    def _refuse_broken(self, reading: Reading) -> None:
+    def _refuse_broken(self, reading: Reading, orphans: Orphans | None = None) -> None:
         current = None if self._reload else self._current
         broken = findings(self._table, reading.rows, current, self._conventions, reading.unreadable)
         if broken:
+            broken = [*broken, *(orphans.findings if orphans else ())]
             raise SyncError(
                 f"{self._reader.name}: table {self._name} is rejected and keeps its earlier rows: "
                 + "; ".join(f"{self._name}.{finding}" for finding in broken)
