@@ -112,8 +112,8 @@ def _database(settings: Settings) -> Iterator[Diagnosis]:
         return
     with suppress(LendingError, sa.exc.SQLAlchemyError, ImportError):
         url = sa.make_url(settings.servicing_url)
-        if url.get_backend_name() == "sqlite" and url.database:
-            writable = os.path.exists(url.database) and os.access(url.database, os.W_OK)
+        if url.get_backend_name() == "sqlite" and url.database and os.path.exists(url.database):
+            writable = os.access(url.database, os.W_OK)
             text = "this user may write to the file; it is only read" if writable else "it can only be read"
             yield Diagnosis("ok", "servicing rights", text)
         elif url.get_backend_name() == "postgresql":

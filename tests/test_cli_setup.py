@@ -98,6 +98,7 @@ def test_init_asks_for_what_is_not_given(folder):
         ("postgres://u:p@host/db", "write postgresql:// instead of postgres://"),
         ("sqlite:////nowhere/books.db", "the SQLite file /nowhere/books.db does not exist"),
         ("books.db", "write sqlite:////absolute/path or postgresql://"),
+        ("mysql://u:p@host/db", "write mysql+pymysql://user:password@host/database"),
     ],
 )
 def test_init_writes_nothing_when_the_database_cannot_be_read(folder, url, told):

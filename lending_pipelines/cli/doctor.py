@@ -15,4 +15,4 @@ def doctor() -> None:
         typer.echo(f"{finding.verdict:<8}{finding.subject:<24}{finding.text}")
         failed += finding.verdict == "FAILED"
     if failed:
-        raise LendingError(f"doctor: {failed} checks failed, see above")
+        raise LendingError(f"doctor: {failed} check{'s' * (failed > 1)} failed, see above")

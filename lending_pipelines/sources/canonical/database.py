@@ -202,6 +202,10 @@ def _advice(url: str) -> str:
     scheme = url.partition("://")[0]
     if scheme == "postgres" or scheme.startswith("postgres+"):
         return "; write postgresql:// instead of postgres://"
+    if scheme == "mysql":
+        return (
+            "; install a driver, such as `pip install pymysql`, and write mysql+pymysql://user:password@host/database"
+        )
     if "://" not in url:
         return "; write sqlite:////absolute/path or postgresql://user:password@host/database"
     return ""
