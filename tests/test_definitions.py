@@ -12,6 +12,7 @@ from lending_pipelines.definitions import build_definitions, definitions
 from lending_pipelines.tables import DERIVED, SERVICING, TABLES
 
 REPORTS = [
+    "alert_log",
     "borrowing_base",
     "branch_comparison",
     "charge_off_recovery",

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import ibis
 from pydantic import Field, create_model
 
 from lending_pipelines.assets.describe import NO_RESOURCES
@@ -19,7 +20,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
 from lending_pipelines.lake.limits import within
 from lending_pipelines.places import PlacedFile
-from lending_pipelines.register import Register, ReportRequests, Sales
+from lending_pipelines.register import Register, ReportRequests, Sales, alert_log
 from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports import headlines, sold
 from lending_pipelines.reports.book import ReportBook, ReportTable
@@ -36,8 +37,12 @@ from lending_pipelines.resources import (
     passed_checks,
     recomputed,
 )
+from lending_pipelines.tables import RECORDS
 
 PREVIEW_ROWS = 10
+
+_ALERT_LOG = "alert_log"
+"""The table that is copied from the register for each report that reads it: people acknowledge alerts at any time."""
 
 NEW = "new"
 """The report_id of a request that has no row in the register yet."""
@@ -80,7 +85,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
     @dg.asset(
         key=asset_key(generator.report_type),
         description=generator.description,
-        deps=[dg.AssetKey(name) for name in generator.reads],
+        deps=[dg.AssetKey(name) for name in generator.reads if name not in RECORDS],
         group_name="reports",
         owners=["team:finance"],
         kinds={"csv", "excel", "pdf"},
@@ -96,6 +101,8 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
     ) -> dg.MaterializeResult:
         values = config.model_dump()  # type: ignore[attr-defined]
         request = {name: values.pop(name) for name in ReportRequest.model_fields}
+        if _ALERT_LOG in generator.reads:
+            lake.lake.replace(_ALERT_LOG, ibis.memtable(alert_log(register.register)))
         source = LakeReportSource(lake.lake, conventions.get())
         with _generating(register.register, generator.report_type, values, request, context.run.run_id) as report_id:
             parameters = parse_parameters(generator.report_type, generator.parameters, values)

@@ -6,6 +6,7 @@ Each repository (one file per noun) enforces the rules of its tables. Loan numbe
 of tapes and the parameters of reports are defined in tapes/ and reports/.
 """
 
+from lending_pipelines.register.alert_log import alert_log
 from lending_pipelines.register.alert_rules import AlertRules
 from lending_pipelines.register.alerts import Alerts
 from lending_pipelines.register.database import Register, RegisterError
@@ -34,6 +35,7 @@ __all__ = [
     "TapeConfigs",
     "TapeDeliveries",
     "TapeFaults",
+    "alert_log",
     "destinations",
     "membership",
     "ownership",

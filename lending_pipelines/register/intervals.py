@@ -27,7 +27,7 @@ def membership(register: Register) -> pa.Table:
         .join(Portfolio, Portfolio.portfolio_id == PortfolioLoan.portfolio_id)
         .order_by(PortfolioLoan.portfolio_id, PortfolioLoan.loan_id, PortfolioLoan.assigned_on)
     )
-    return _read(register, query, DERIVED["portfolio_membership"].arrow_schema)
+    return as_table(register, query, DERIVED["portfolio_membership"].arrow_schema)
 
 
 def ownership(register: Register) -> pa.Table:
@@ -57,10 +57,10 @@ def ownership(register: Register) -> pa.Table:
         .where(changes)
         .order_by(assigned.c.investor_id, assigned.c.loan_id, assigned.c.assignment_date)
     )
-    return _read(register, query, DERIVED["loan_ownership"].arrow_schema)
+    return as_table(register, query, DERIVED["loan_ownership"].arrow_schema)
 
 
-def _read(register: Register, query: sa.Select, schema: pa.Schema) -> pa.Table:
+def as_table(register: Register, query: sa.Select, schema: pa.Schema) -> pa.Table:
     """The columns of the query that the schema names, read in batches. Raises KeyError when one is missing."""
     wanted = query.with_only_columns(*(query.selected_columns[name] for name in schema.names))
     with register.reading() as connection:

@@ -23,6 +23,7 @@ from lending_pipelines.tables.schema import (
 SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vintage")
 """The levels at which loans are summed. `scope_id` is the id within the level, `*` for all."""
 
+ALERT_SEVERITIES = ("warning", "critical")
 LOAN_STATUSES = ("pending", "active", "closed", "charged_off")
 TRANSITION_EXITS = ("closed", "charged_off", "sold")
 TRANSITION_ENTRY = "new"
@@ -301,5 +302,32 @@ _CLOSED_DAYS = Table(
     ),
 )
 
-RECORDS: dict[str, Table] = {_CLOSED_DAYS.name: _CLOSED_DAYS}
-"""Tables in which the lake records its own writes, by name. They have no rows before the first close."""
+_ALERT_LOG = Table(
+    "alert_log",
+    "Every alert of the register with its life so far, as it was when the latest report on alerts was made.",
+    ("alert_id",),
+    (
+        text("alert_id"),
+        text("rule", "the rule of the latest finding"),
+        text("subject_kind", "a scope, manager, officer, table or tape"),
+        text("subject_id"),
+        text("currency", "empty where the number has none"),
+        text("severity", "of the latest finding", values=ALERT_SEVERITIES),
+        day("opened_on", "the first day with a finding"),
+        day("last_on", "the latest day with a finding"),
+        day("resolved_on", "the first judged day without a finding", nullable=True),
+        text("state"),
+        instant("acknowledged_at", "when somebody first acknowledged it, UTC", nullable=True),
+        text("acknowledged_by", nullable=True, personal=True),
+        text("reason", "given with the latest step by a person", nullable=True, personal=True),
+        ratio("value", "of the latest finding"),
+        ratio("threshold", "of the latest finding"),
+        text("finding", "the latest finding in a sentence", personal=True),
+    ),
+)
+
+RECORDS: dict[str, Table] = {table.name: table for table in (_CLOSED_DAYS, _ALERT_LOG)}
+"""Tables in which the lake keeps its own writes, and copies of the register that reports read, by name.
+
+They have no rows before they are first written.
+"""

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import zipfile
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,7 @@ from homes import FIRST, LAST, PORTFOLIO, materialise
 from lending_pipelines.assets import report_assets
 from lending_pipelines.assets.reports import asset_key
 from lending_pipelines.errors import LendingError
+from lending_pipelines.register import Alerts
 from lending_pipelines.runs import RunFailed, run_job, run_report
 
 REPORTS = ("delinquency_aging", "general_ledger", "loan_tape", "portfolio_summary", "trial_balance")
@@ -95,6 +97,21 @@ def test_the_csv_of_the_trial_balance_holds_the_lakes_rows_to_the_cent(home):
 def test_a_report_without_rows_says_why_in_the_register(home):
     run_report("manager_performance", {"branch": "nowhere"}, "json")
     assert home.requests()[0].report_data == {"no_data": f"no such manager has loans on {LAST}"}
+
+
+def test_the_alert_log_has_what_people_did_since_the_close(home):
+    with home.register() as session:
+        alerts = Alerts(session)
+        open_alerts = alerts.listed(states=("open",))
+        alert_id = alerts.acknowledge(open_alerts[0].alert_id, "ann", "calling the branch").alert_id
+        expected = alerts.get(alert_id)
+    made = run_report("alert_log", {"allow_pii": True, "period": "year"}, "json")
+
+    tables = {table["title"]: table["rows"] for table in json.loads(Path(made["file"]).read_text())["tables"]}
+    (acknowledged,) = [row for row in tables["Alerts"] if row["acknowledged_by"]]
+    assert (acknowledged["acknowledged_by"], acknowledged["reason"]) == ("ann", "calling the branch")
+    assert (acknowledged["finding"], acknowledged["state"]) == (expected.text, "acknowledged")
+    assert sum(row["still_open"] for row in tables["By rule"]) == len(open_alerts)
 
 
 def test_a_csv_of_several_tables_is_a_zip_of_them(home):
