@@ -25,8 +25,11 @@ MOST_LINES = 6
 TOTAL, DEDUCTION = "#0072B2", "#D55E00"
 """The colours of a waterfall."""
 
-WIDE, HALF, NARROW, FLAT = (560, 200), (400, 150), (270, 170), (560, 120)
-"""Width and height of a plot in pixels: alone; beside another, on a wide page or not; or above another."""
+WIDE, HALF, NARROW, FLAT, LOW = (560, 200), (400, 150), (270, 170), (560, 120), (400, 90)
+"""Width and height of a plot in pixels: alone; beside another, on a wide page or not; above another; above its table.
+
+A chart is printed at a size that makes its letters 7 points or more.
+"""
 
 # Lines are told apart in black and white too.
 _DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 1, 2, 1, 2])

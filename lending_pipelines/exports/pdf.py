@@ -105,7 +105,7 @@ def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, 
         "left_out": left_out(table),
         "empty": f"Empty and left out: {', '.join(empty)}." if empty else "",
         "heatmap": table.heatmap,
-        "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else charts.FLAT, below=table.title),
+        "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else charts.LOW, below=table.title),
         "beside": beside,
         "parts": [asdict(part) for part in made],
     }
