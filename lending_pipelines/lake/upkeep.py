@@ -14,7 +14,8 @@ from deltalake import CommitProperties
 from deltalake.exceptions import CommitFailedError
 
 from lending_pipelines.lake.files import live
-from lending_pipelines.lake.lake import CORRECTED, NOTE, Lake
+from lending_pipelines.lake.lake import CORRECTED, Lake
+from lending_pipelines.lake.store import NOTE
 
 TARGET_BYTES = 100 * 1024 * 1024
 """The size up to which the files of a partition are put together."""

@@ -93,13 +93,13 @@ def test_a_month_of_nights_is_one_file_a_month(lake):
     for n in range(5):
         day = JAN_1 + timedelta(days=n)
         lake.replace_days("trial_balance", balances([(day, "1.00")]), day, day)
-    assert len(lake._open(TABLES["trial_balance"]).file_uris()) == 1
+    assert len(lake.delta("trial_balance").file_uris()) == 1
     assert len(debits(lake)) == 5
 
 
 def test_files_written_without_a_commit_are_never_read(lake):
     lake.replace_days("loan_positions", positions([(JAN_1, "1.00")]), JAN_1, JAN_1)
-    lake._write_files(TABLES["loan_positions"], positions([(JAN_1, "9.00")]))
+    lake._store._write_files(TABLES["loan_positions"], positions([(JAN_1, "9.00")]))
     assert outstanding(lake) == {JAN_1: Decimal("1.00")}
 
 

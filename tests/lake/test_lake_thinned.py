@@ -11,6 +11,7 @@ import pytest
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake import lake as lake_module
 from lending_pipelines.lake.engines import DuckDBEngine
+from lending_pipelines.lake.store import DeltaStore
 from lending_pipelines.tables import TABLES
 
 FIRST = date(2025, 1, 29)
@@ -77,7 +78,7 @@ def test_a_day_that_is_closed_again_is_there_again(lake, name):
 def test_a_run_that_dies_between_record_and_removal_leaves_the_days_there(lake, monkeypatch):
     close(lake, "loan_positions", DAYS)
     with monkeypatch.context() as patch:
-        patch.setattr(Lake, "_remove_days", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(DeltaStore, "remove_days", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             lake.thin("loan_positions", THINNED)
     assert dates(lake, "loan_positions") == DAYS == lake.days("loan_positions")

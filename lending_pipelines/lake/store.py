@@ -1,0 +1,269 @@
+"""How the files of a Delta table are written, committed and read. Which rows a write replaces is decided in lake.py.
+
+An engine first writes Parquet files under the table; one Delta transaction then adds them and removes the files that
+they replace. A run that ends before its commit leaves the table unchanged. Readers never see a partial write.
+"""
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from uuid import uuid4
+
+import fsspec
+import ibis
+import ibis.expr.types as ir
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from lending_pipelines.lake.engines import Engine
+from lending_pipelines.lake.files import DataFile, LakeError, add_action, conform, live, may_hold, stored_schema
+from lending_pipelines.lake.limits import within_table
+from lending_pipelines.tables import Table
+
+COMMIT_ATTEMPTS = 20
+
+# By default, Delta's writers delete log entries older than a month at every hundredth commit.
+_KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
+
+NOTE = "lending.note"
+"""The key of a commit's note in the Delta log."""
+
+
+class TableNotMade(LakeError):
+    """The table was never written."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The result of one commit: rows and bytes of the added files, the new Delta version, and the total seconds."""
+
+    rows: int
+    bytes: int
+    version: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DeltaStore:
+    """The Delta tables under one URL, by their schema."""
+
+    url: str
+    engine: Engine
+    storage_options: dict[str, str]
+
+    def has(self, name: str) -> bool:
+        """Whether the table was ever written."""
+        try:
+            return DeltaTable.is_deltatable(self._uri(name), self.storage_options)
+        except (OSError, DeltaError) as error:
+            raise self._unreadable(name, error) from error
+
+    def write(self, table: Table, rows: ir.Table, replaced: Callable[[DataFile], bool], note: str = "") -> Written:
+        """Write rows in the place of the files that `replaced` chooses, in one commit."""
+        started = time.monotonic()
+        added = self._write_files(table, rows)
+
+        def attempt(snapshot: DeltaTable | None) -> int:
+            removed = [f for f in live(snapshot) if replaced(f)] if snapshot else []
+            return self._commit(table, snapshot, added, removed, note)
+
+        return _written(added, self._retry(table, attempt), started)
+
+    def rework(
+        self,
+        table: Table,
+        rows: Callable[[ir.Table], ir.Table],
+        replaced: Callable[[DataFile], bool],
+        all_read: bool = True,
+        note: str = "",
+    ) -> Written:
+        """Write rows computed from the table's current rows; repeat when another run commits in between."""
+        started = time.monotonic()
+        added: list[AddAction] = []
+
+        def attempt(snapshot: DeltaTable | None) -> int:
+            files = live(snapshot) if snapshot else []
+            removed = [f for f in files if replaced(f)]
+            added[:] = self._write_files(table, rows(self.read(table, files if all_read else removed)))
+            return self._commit(table, snapshot, added, removed, note)
+
+        return _written(added, self._retry(table, attempt), started)
+
+    def rewrite_months(self, table: Table, rows: ir.Table, first: date, last: date) -> Written:
+        """Replace days within monthly files: the new files include the month's other days."""
+        started = time.monotonic()
+        # Staged once: when another run commits in between, only this merge is repeated, not the computation.
+        with self._staged_for(table, conform(table, rows)) as staged:
+            total = int(staged.count().to_pyarrow().as_py())
+            added: list[AddAction] = []
+
+            def attempt(snapshot: DeltaTable | None) -> int:
+                touched = [f for f in live(snapshot) if may_hold(table, f, first, last)] if snapshot else []
+                kept = self.read(table, touched)
+                kept = kept.filter((kept.business_date < first) | (kept.business_date > last))
+                added[:] = self._write_files(table, ibis.union(staged, kept))
+                return self._commit(table, snapshot, added, touched)
+
+            version = self._retry(table, attempt)
+        return Written(total, sum(a.size for a in added), version, time.monotonic() - started)
+
+    def _write_files(self, table: Table, rows: ir.Table) -> list[AddAction]:
+        stem = uuid4().hex
+        rows = conform(table, rows)
+        if table.partition == "business_month":
+            rows = rows.mutate(business_month=rows.business_date.strftime("%Y-%m"))
+        # Disable the listing cache: engines and other runs write files that fsspec does not know of.
+        filesystem, root = fsspec.url_to_fs(self._uri(table.name), use_listings_cache=False)
+        filesystem.makedirs(root, exist_ok=True)
+        with within_table(table, rows, self.engine.backend):
+            self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
+        return [
+            action
+            for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
+            if (action := add_action(table, filesystem, root, path)) is not None
+        ]
+
+    def _commit(
+        self,
+        table: Table,
+        snapshot: DeltaTable | None,
+        added: list[AddAction],
+        removed: list[DataFile],
+        note: str = "",
+    ) -> int:
+        schema = Schema.from_arrow(stored_schema(table))
+        partition_by: list[str] = [table.partition] if table.partition else []
+        # Delta would accept two concurrent additions. Here each is computed from the version that the other left, so
+        # runs that write the same day or the same events at the same time write them once.
+        properties = CommitProperties(max_commit_retries=0, custom_metadata={NOTE: note} if note else None)
+        if snapshot is None:
+            create_table_with_add_actions(
+                self._uri(table.name),
+                schema,
+                added,
+                mode="error",
+                partition_by=partition_by,
+                name=table.name,
+                description=table.description,
+                configuration=_KEEP_LOG,
+                storage_options=self.storage_options,
+                commit_properties=properties,
+            )
+            return 0
+        actions: list[AddAction | RemoveAction] = [*added, *(f.remove() for f in removed)]
+        if actions or note:
+            snapshot.create_write_transaction(actions, "append", schema, partition_by, commit_properties=properties)
+            snapshot.update_incremental()
+        return snapshot.version()
+
+    def _retry(self, table: Table, attempt: Callable[[DeltaTable | None], int]) -> int:
+        """Commit to the newest version; repeat when another run commits in between."""
+        for number in range(COMMIT_ATTEMPTS):
+            snapshot = self.open(table) if self.has(table.name) else None
+            try:
+                if snapshot is not None and _is_of_an_earlier_release(table, snapshot):
+                    self._bring_up_to_date(table, snapshot)
+                    snapshot = self.open(table)
+                return attempt(snapshot)
+            except CommitFailedError:
+                time.sleep(random.uniform(0, 0.05 * (number + 1)))
+            except DeltaError:
+                # Two runs create the table at the same time: the second one adds to the table of the first.
+                if snapshot is not None or not self.has(table.name):
+                    raise
+        raise LakeError(f"table {table.name}: {COMMIT_ATTEMPTS} commits conflicted with other runs: run it again later")
+
+    def _bring_up_to_date(self, table: Table, snapshot: DeltaTable) -> None:
+        """Rewrite a table of an earlier release in one commit: the same rows in today's types, new columns null."""
+        added: list[AddAction | RemoveAction] = [*self._write_files(table, self.read(table, live(snapshot)))]
+        snapshot.create_write_transaction(
+            added,
+            "overwrite",
+            Schema.from_arrow(stored_schema(table)),
+            [table.partition] if table.partition else [],
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+
+    def read(self, table: Table, files: list[DataFile]) -> ir.Table:
+        """The rows of the files, lazily. Raises LakeError when files of the version are gone."""
+        if not files:
+            return ibis.memtable(table.arrow_schema.empty_table(), schema=table.schema)
+        paths = [f"{self._uri(table.name)}/{f.path}" for f in files]
+        try:
+            return table.shape(self.engine.read_files(paths, table, table.partition))
+        except Exception as error:
+            filesystem, _ = fsspec.url_to_fs(self.url, use_listings_cache=False)
+            if gone := [path for path in paths if not filesystem.exists(path)]:
+                raise LakeError(
+                    f"table {table.name}: this version is no longer readable, because {len(gone)} of its"
+                    f" {len(paths)} files are gone, such as {gone[0]}: housekeeping removes files of old versions that"
+                    " no sale, tape or report refers to"
+                ) from error
+            raise
+
+    def open(self, table: Table, version: int | None = None) -> DeltaTable:
+        """The Delta table at a version. Raises TableNotMade when it was never written."""
+        try:
+            return DeltaTable(self._uri(table.name), version=version, storage_options=self.storage_options)
+        except TableNotFoundError as error:
+            command = "lending close --from D --to D" if table.daily else "lending sync"
+            raise TableNotMade(f"table {table.name} was never written to {self.url}: run `{command}` first") from error
+        except (OSError, DeltaError) as error:
+            raise self._unreadable(table.name, error) from error
+
+    def _unreadable(self, name: str, error: Exception) -> LakeError:
+        # Delta's error messages have several lines and colours.
+        cause = " ".join(re.sub(r"\x1b\[\d*m|↳", "", str(error)).split())
+        return LakeError(f"table {name} cannot be read from {self.url}: {cause}")
+
+    def _uri(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+    def remove_days(self, table: Table, days: Collection[date]) -> None:
+        """Remove the rows of the days from a daily table, in one commit."""
+        by_day = table.partition == "business_date"
+        folders = {day.strftime("%Y-%m-%d" if by_day else "%Y-%m") for day in days}
+
+        def touched(file: DataFile) -> bool:
+            return str(file.partition[str(table.partition)]) in folders
+
+        def remove(held: DeltaTable | None) -> int:
+            return self._commit(table, held, [], [file for file in live(held) if touched(file)] if held else [])
+
+        if by_day:
+            self._retry(table, remove)
+        else:
+            kept = list(days)
+            self.rework(table, lambda held: held.filter(~held.business_date.isin(kept)), touched, all_read=False)
+
+    @contextmanager
+    def staged(self, rows: ir.Table) -> Iterator[ir.Table]:
+        """Compute the rows once and store them next to the lake's tables, to read them several times in the block."""
+        with self.engine.scratch() as folder:
+            self.engine.write_parquet(rows, folder, "staged", None)
+            yield self.engine.read_parquet([f"{folder}/*.parquet"])
+
+    @contextmanager
+    def _staged_for(self, table: Table, rows: ir.Table) -> Iterator[ir.Table]:
+        """`staged` for rows of the table: an amount that is too large is named by column and key."""
+        with ExitStack() as stack:
+            with within_table(table, rows, self.engine.backend):
+                staged = stack.enter_context(self.staged(rows))
+            yield staged
+
+
+def _is_of_an_earlier_release(table: Table, snapshot: DeltaTable) -> bool:
+    """Whether the table's files lack columns, or have other types than the columns have now."""
+    stored = {field.name: field.type for field in snapshot.schema().fields}
+    return any(stored.get(field.name) != field.type for field in Schema.from_arrow(stored_schema(table)).fields)
+
+
+def _written(added: list[AddAction], version: int, started: float) -> Written:
+    rows = sum(json.loads(a.stats)["numRecords"] for a in added)
+    return Written(rows, sum(a.size for a in added), version, time.monotonic() - started)
