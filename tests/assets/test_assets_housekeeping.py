@@ -14,6 +14,7 @@ from homes import DAYS, FIRST, LAST, MONTHLY_TAPE, PORTFOLIO, lending
 
 from lending_pipelines.assets.housekeeping import policy
 from lending_pipelines.register import Investors, Notifications, Portfolios, Sales, TapeConfigs, TapeDeliveries
+from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding
 from lending_pipelines.register.models import Notification
 from lending_pipelines.runs import open_days, run_job, run_report
 from lending_pipelines.sensors.tape_deliveries import _unready
@@ -21,6 +22,15 @@ from lending_pipelines.sensors.tape_deliveries import _unready
 KEPT = [date(2025, 2, 28), LAST]
 """The month end, and the last closed day. The sample's days are more than 365 days ago."""
 LONG_AGO = time.time() - 5 * 86400
+
+
+@pytest.fixture
+def home(home):
+    """The home without alerts: open ones keep their days."""
+    with home.register() as session:
+        for table in (AlertEvent, AlertFinding, Alert):
+            session.execute(sa.delete(table))
+    return home
 
 
 @pytest.fixture
