@@ -11,6 +11,7 @@ from homes import FIRST, LAST, OPEN, PORTFOLIO
 from typer.testing import CliRunner
 
 from lending_pipelines.cli import app, main
+from lending_pipelines.cli.terminal import VERBOSE
 
 LENDING = Path(sys.executable).parent / "lending"
 
@@ -22,7 +23,7 @@ def invoke(*arguments: str):
 def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: str) -> str:
     """What `lending` prints on standard error when it ends with status 1."""
     monkeypatch.setattr(sys, "argv", ["lending", *arguments])
-    monkeypatch.setitem(sys.modules["lending_pipelines.cli.app"]._state, "verbose", False)
+    monkeypatch.setattr(VERBOSE, "chosen", False)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
