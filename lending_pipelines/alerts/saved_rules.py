@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from lending_pipelines.alerts.rules import AlertRule, AlertRuleError, default_rules
+from lending_pipelines.alerts.rule_faults import AlertRuleError
+from lending_pipelines.alerts.rule_files import default_rules
+from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.known_names import KnownNames
 from lending_pipelines.register import AlertRules, Investors, Portfolios, TapeConfigs

@@ -158,7 +158,7 @@ def list_rules(context: typer.Context) -> None:
 @alert_rules.command("show")
 def show_rules() -> None:
     """Print the rules as a TOML file, which `lending alert-rules apply` takes back."""
-    from lending_pipelines.alerts.rules import rules_text
+    from lending_pipelines.alerts.rule_files import rules_text
     from lending_pipelines.alerts.saved_rules import saved_rules
 
     with register_session() as session:
@@ -170,14 +170,14 @@ def default_rules(
     apply: Annotated[bool, typer.Option(help="Give the register these rules; others stay.")] = False,
 ) -> None:
     """Print the shipped rules as a TOML file, or apply them."""
-    from lending_pipelines.alerts import rules
+    from lending_pipelines.alerts import rule_files
     from lending_pipelines.alerts.saved_rules import save_rules
 
     if not apply:
-        typer.echo(rules.default_rules_text(), nl=False)
+        typer.echo(rule_files.default_rules_text(), nl=False)
         return
     with register_session() as session:
-        _echo_saved(*save_rules(session, rules.default_rules()))
+        _echo_saved(*save_rules(session, rule_files.default_rules()))
 
 
 @alert_rules.command("check")
@@ -199,7 +199,7 @@ def apply_rules(file: Annotated[str, typer.Argument(help="A TOML file with [[rul
 
 
 def _checked(file: str) -> "list[AlertRule]":
-    from lending_pipelines.alerts.rules import load_rules
+    from lending_pipelines.alerts.rule_files import load_rules
     from lending_pipelines.alerts.saved_rules import NAMED_FIELDS, require_names
 
     rules = load_rules(file)

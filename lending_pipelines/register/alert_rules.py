@@ -1,4 +1,4 @@
-"""Alert rules as rows, by name. What a rule means and whether it is valid is in alerts/rules.py."""
+"""Alert rules as rows, by name. What a rule means and whether it is valid is in alerts/rules.py and rule_faults.py."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -9,7 +9,8 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from lending_pipelines.alerts.rules import AlertRule, parse_rules
+from lending_pipelines.alerts.rule_files import parse_rules
+from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.tables import TABLES

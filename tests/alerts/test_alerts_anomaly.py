@@ -9,7 +9,8 @@ from made_tables import MadeTables, rule
 from lending_pipelines.alerts.detectors import anomaly
 from lending_pipelines.alerts.evaluate import affected, evaluate
 from lending_pipelines.alerts.findings import Judged, Unjudged
-from lending_pipelines.alerts.rules import AlertRuleError, parse_rules
+from lending_pipelines.alerts.rule_faults import AlertRuleError
+from lending_pipelines.alerts.rule_files import parse_rules
 
 FIRST = date(2024, 1, 1)
 LAST = date(2024, 5, 20)

@@ -9,7 +9,7 @@ from made_tables import MadeTables, later
 
 from lending_pipelines.alerts.close import alerts_of_days, notify
 from lending_pipelines.alerts.outbox import Outbox
-from lending_pipelines.alerts.rules import parse_rules
+from lending_pipelines.alerts.rule_files import parse_rules
 from lending_pipelines.alerts.saved_rules import save_rules
 from lending_pipelines.delivery import MailServer
 from lending_pipelines.register import Alerts, Notifications, Register

@@ -11,7 +11,8 @@ import ibis.expr.types as ir
 
 from lending_pipelines.alerts import words
 from lending_pipelines.alerts.findings import Finding, Judged, Source, Unjudged, Verdict
-from lending_pipelines.alerts.rules import POSTED, AlertRule
+from lending_pipelines.alerts.rule_faults import POSTED
+from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.errors import LendingError
 
 WINDOW_DAYS = 90
