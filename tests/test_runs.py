@@ -2,8 +2,9 @@
 
 import dagster as dg
 import pytest
-from homes import DAYS
+from homes import DAYS, ERRORS_ONLY
 
+from lending_pipelines.definitions import definitions
 from lending_pipelines.runs import RunFailed, instance_home, run_job
 from lending_pipelines.settings import Settings
 
@@ -33,3 +34,18 @@ def test_a_failed_close_belongs_to_the_ui_names_its_days_and_begins_with_the_mes
     assert started == "servicing_tables"
     first_line = failed.event_log_entry.dagster_event.step_failure_data.error.to_string().splitlines()[0]
     assert f"canonical: the SQLite file {empty_home.folder / 'servicing.db'} does not exist" in first_line
+
+
+def test_a_run_of_one_partition_as_the_schedule_starts_it_names_its_day(empty_home):
+    instance_home(Settings.from_environment())
+    job = definitions.resolve_job_def("daily_close")
+    with dg.DagsterInstance.get() as instance:
+        job.execute_in_process(ERRORS_ONLY, instance, partition_key="2025-02-12", raise_on_error=False)
+        (run,) = instance.get_runs()
+    assert run.tags["lending/days"] == "2025-02-12"
+
+
+def test_a_wrong_setting_of_a_resource_is_the_reason_of_the_failure(empty_home, monkeypatch):
+    monkeypatch.setenv("LENDING_CONVENTIONS", "/nowhere/conventions.toml")
+    with pytest.raises(RunFailed, match=r"daily_close: .*/nowhere/conventions.toml"):
+        run_job("daily_close", days=(DAYS[0], DAYS[0]))
