@@ -1,0 +1,138 @@
+"""Raise, send, record: killed at 200 places. No mail arrives twice, and none is lost without a word."""
+
+import os
+import shutil
+import signal
+import sys
+from datetime import date
+
+import pytest
+
+from lending_pipelines.alerts import close as alerts_close
+from lending_pipelines.alerts import notices
+from lending_pipelines.alerts.evaluate import DAILY
+from lending_pipelines.alerts.findings import Evaluation, Finding, Judged
+from lending_pipelines.alerts.outbox import Outbox
+from lending_pipelines.alerts.record import record
+from lending_pipelines.alerts.rules import parse_rules
+from lending_pipelines.alerts.saved_rules import save_rules, saved_rules
+from lending_pipelines.delivery import MailServer
+from lending_pipelines.register import Register
+from lending_pipelines.register import notifications as register_notifications
+from lending_pipelines.settings import Settings
+
+KILLS = 200
+DAY = date(2025, 3, 10)
+RULES = parse_rules(
+    [
+        {
+            "name": severity, "metric": f"portfolio_snapshots.{column}", "scope": "branch", "operator": ">",
+            "threshold": 0, "severity": severity,
+        }
+        for column, severity in (("par_30", "critical"), ("par_60", "warning"))
+    ],
+    "test",
+)  # fmt: skip
+
+
+def _found(rule):
+    return Finding(rule.name, DAY, "branch", "B1", rule.topic, rule.severity, 0.5, 0.0, "EUR", "It is high.")
+
+
+RAISED = Evaluation({rule.name: Judged((DAY,), (_found(rule),)) for rule in RULES})
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("LENDING_HOME", str(tmp_path))
+    monkeypatch.setenv("LENDING_ALERT_ADMINS", "ann@lender.example")
+    # The close is not followed here by what is behind the alerts: they are notified without it.
+    monkeypatch.setattr(notices, "SETTLED_AFTER", notices.SETTLED_AFTER * 0)
+    return Settings.from_environment()
+
+
+def raise_and_send(url, mailbox_url, settings):
+    """What a close and the sensor do."""
+    register = Register(url)
+    with register.session() as session:
+        record(session, saved_rules(session), RAISED, [DAY], DAILY)
+    alerts_close.notify(register, settings)
+    Outbox(register, MailServer(mailbox_url, "lending@lender.example", 1), None, "", "UTC").send()
+    register.dispose()
+
+
+def places(url, mailbox_url, settings):
+    """How many calls of functions raising and sending makes: each is a place to be killed at."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        raise_and_send(url, mailbox_url, settings)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def killed(place, url, mailbox_url, settings):
+    """Raise and send in a process that kills itself at its nth call."""
+    child = os.fork()
+    if child == 0:
+        left = place
+
+        def count(frame, event, argument):
+            nonlocal left
+            left -= event in ("call", "c_call")
+            if left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.setprofile(count)
+        try:
+            raise_and_send(url, mailbox_url, settings)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_no_mail_arrives_twice_and_none_is_lost(tmp_path, settings, mailbox, monkeypatch):
+    template = tmp_path / "template.db"
+    register = Register(f"sqlite:///{template}")
+    register.upgrade()
+    with register.session() as session:
+        save_rules(session, RULES)
+    register.dispose()
+
+    def copy(name):
+        shutil.copy(template, tmp_path / f"{name}.db")
+        return f"sqlite:///{tmp_path / f'{name}.db'}"
+
+    total = places(copy("whole"), mailbox.url, settings)
+    subjects = sorted(message["Subject"].partition(" of 20")[0] for message in mailbox.messages)
+    assert subjects == ["Alerts", "Critical: PAR 30 of branch B1"]
+    monkeypatch.setattr(register_notifications, "HANDED_OVER_WITHIN", register_notifications.HANDED_OVER_WITHIN * 0)
+    ends = {"killed": 0, "said": 0}
+    for number in range(KILLS):
+        mailbox.messages.clear()
+        url = copy(number)
+        ends["killed"] += killed(1 + total * number // KILLS, url, mailbox.url, settings)
+        # The daemon starts again; then nothing is left to do.
+        raise_and_send(url, mailbox.url, settings)
+        done = len(mailbox.messages)
+        raise_and_send(url, mailbox.url, settings)
+        assert len(mailbox.messages) == done, number
+        ids = [message["Message-ID"] for message in mailbox.messages]
+        assert len(set(ids)) == len(ids), number
+        arrived = [message["Subject"] for message in mailbox.messages if message.is_multipart()]
+        said = "".join(message.get_content() for message in mailbox.messages if not message.is_multipart())
+        for subject, name in (("Critical: PAR 30", "Critical: PAR 30"), ("Alerts of", "Warning: PAR 60")):
+            times = sum(each.startswith(subject) for each in arrived)
+            assert times == 1 or (times == 0 and name in said), (number, arrived, said)
+        ends["said"] += bool(said)
+    # The kills were spread over all of it, so that some hit the moment in which a mail is handed over.
+    assert ends["killed"] > KILLS * 0.9
+    assert ends["said"] > 0
