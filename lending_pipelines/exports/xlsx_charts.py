@@ -106,6 +106,8 @@ def draw(charted: ChartedTable, chart: Chart, size: tuple[float, float] = BESIDE
     drawn.y_axis.number_format = _AXIS_FORMATS.get(kinds[chart.y[0]], "General")
     # openpyxl leaves it to Excel whether axes are shown, and Excel hides them.
     drawn.x_axis.delete = drawn.y_axis.delete = False
+    # Names stand at the edge of the plot, below or left of negative bars.
+    drawn.x_axis.tickLblPos = "low"
     drawn.y_axis.majorGridlines.spPr = GraphicalProperties(ln=LineProperties(solidFill="D9D9D9"))
     if chart.kind == "waterfall":
         _add_steps(drawn, chart, charted.table)

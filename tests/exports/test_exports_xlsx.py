@@ -160,6 +160,7 @@ def test_charts_draw_the_cells_of_their_table(tmp_path):
     assert line.series[0].cat.numRef.f == "'Dén''s table'!$I$6:$I$7"
     assert (stack.grouping, stack.overlap) == ("stacked", 100)
     assert not line.x_axis.delete
+    assert stack.x_axis.tickLblPos == "low"
     assert book["Empty"]._charts == []
 
 
