@@ -14,7 +14,7 @@ from lending_pipelines.alerts.evaluate import DAILY
 from lending_pipelines.alerts.findings import Evaluation, Finding, Judged
 from lending_pipelines.alerts.outbox import Outbox
 from lending_pipelines.alerts.record import record
-from lending_pipelines.alerts.rules import parse_rules
+from lending_pipelines.alerts.rule_files import parse_rules
 from lending_pipelines.alerts.saved_rules import save_rules, saved_rules
 from lending_pipelines.delivery import MailServer
 from lending_pipelines.register import Register

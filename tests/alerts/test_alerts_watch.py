@@ -8,7 +8,7 @@ import pytest
 
 from lending_pipelines.alerts.close import Outcome, TooManyUnjudged, watch
 from lending_pipelines.alerts.detectors import close_late, tape_late
-from lending_pipelines.alerts.rules import parse_rules
+from lending_pipelines.alerts.rule_files import parse_rules
 from lending_pipelines.alerts.saved_rules import save_rules
 from lending_pipelines.errors import LendingError
 from lending_pipelines.register import Alerts, Register

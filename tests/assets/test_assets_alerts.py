@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from homes import LAST, lending, materialise
 
-from lending_pipelines.alerts.rules import load_rules
+from lending_pipelines.alerts.rule_files import load_rules
 from lending_pipelines.alerts.saved_rules import saved_rules
 from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertFinding
 from lending_pipelines.register.models import Notification
