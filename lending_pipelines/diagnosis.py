@@ -1,22 +1,25 @@
 """Checks a home before the first close. Each check returns findings and does not stop the others.
 
 The sync validates the servicing tables against an empty lake in a temporary folder, so the findings are those of a
-first sync. The checks write nothing to the home except probe files, which they delete.
+first sync. The checks that need only servicing tables run on the same rows. Nothing is written to the home except probe
+files, which are deleted.
 """
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Literal
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import ibis
 import sqlalchemy as sa
 
+from lending_pipelines.checks import Days, Outcome, own_checks
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.delivery.mail_server import MailServer
 from lending_pipelines.delivery.parcel import DeliveryError
@@ -28,8 +31,8 @@ from lending_pipelines.processes import temporary_folder
 from lending_pipelines.register import Register
 from lending_pipelines.settings import Settings
 from lending_pipelines.settings_file import find_settings_file
-from lending_pipelines.sources import open_source, preview_reload
-from lending_pipelines.tables import REQUIRED, SERVICING
+from lending_pipelines.sources import Preview, open_source, preview_reload
+from lending_pipelines.tables import SERVICING
 
 _PACKAGES = ("dagster", "duckdb", "deltalake", "ibis-framework")
 _CLOCK_SECONDS = 300
@@ -43,6 +46,8 @@ class Diagnosis:
     verdict: Literal["ok", "warning", "FAILED"]
     subject: str
     text: str
+    faults: tuple[str, ...] = ()
+    """Each error in the subject, with its rows."""
 
 
 def diagnose(settings: Settings) -> Iterator[Diagnosis]:
@@ -151,29 +156,48 @@ def _tables(settings: Settings) -> Iterator[Diagnosis]:
     except LendingError as error:
         yield Diagnosis("FAILED", "conventions", str(error))
         conventions = Conventions()
+    yesterday = datetime.now(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
     with temporary_folder("doctor") as folder:
         engine = open_engine(settings, folder, "2GB")
         try:
             source = open_source(settings.source, settings.servicing_url)
-            with source.snapshot() as reader:
-                absent = reader.absent
-            for table, outcome in preview_reload(source, SERVICING.values(), Lake(folder, engine), conventions):
-                if table.name in absent and table.name not in REQUIRED:
-                    yield Diagnosis("ok", table.name, "the source does not have it; it is optional")
-                elif isinstance(outcome, LendingError):
-                    yield Diagnosis("FAILED", table.name, str(outcome))
-                else:
-                    rejected = [line for line in outcome if line.startswith("rejected")]
-                    rows = next((line.partition(" ")[0] for line in outcome if " added" in line), "0")
-                    yield Diagnosis(
-                        "FAILED" if rejected else "ok",
-                        table.name,
-                        "; ".join(rejected) or f"{rows} rows without a fault",
-                    )
+            with preview_reload(source, SERVICING.values(), Lake(folder, engine), conventions) as previews:
+                failed = _failed_checks(previews, conventions, Days((yesterday,)))
+                for preview in previews:
+                    yield _table(preview, [each for each in failed if each.table == preview.table.name])
         except LendingError as error:
             yield Diagnosis("FAILED", "servicing database", str(error))
         finally:
             engine.close()
+
+
+def _failed_checks(previews: Sequence[Preview], conventions: Conventions, days: Days) -> list[Outcome]:
+    """The failed checks that need only servicing tables, on the rows of the source."""
+    readable = {preview.table.name: preview.rows for preview in previews if preview.rows is not None}
+    absent = {preview.table.name for preview in previews if preview.rows is None and preview.error is None}
+    tables = readable | {
+        name: ibis.memtable(SERVICING[name].arrow_schema.empty_table(), schema=SERVICING[name].schema)
+        for name in absent
+    }
+    checks = [each for each in own_checks(conventions) if each.table in readable and tables.keys() >= {*each.reads}]
+    outcomes = [check.evaluate(tables.__getitem__, days) for check in checks]
+    return [outcome for outcome in outcomes if not outcome.passed]
+
+
+def _table(preview: Preview, failed: Sequence[Outcome]) -> Diagnosis:
+    name, error = preview.table.name, preview.error
+    faults = [
+        *((getattr(error, "faults", None) or [str(error)]) if error else []),
+        *(f"rejected: {name}.{each}" for each in preview.refused_rows),
+        *(outcome.message for outcome in failed),
+    ]
+    if preview.rows is None:
+        text = "the source does not have it; it is optional" if error is None else "it cannot be read"
+    else:
+        text = f"{int(preview.rows.count().to_pyarrow().as_py()):,} rows"
+    if error or preview.refused_rows or any(outcome.severity == "error" for outcome in failed):
+        return Diagnosis("FAILED", name, text, tuple(faults))
+    return Diagnosis("warning" if faults else "ok", name, text, tuple(faults))
 
 
 def _without_password(url: str) -> str:

@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from lending_pipelines.cli import app
 from lending_pipelines.sources import SourceError, open_source
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.ddl import create_tables, create_views
+from lending_pipelines.tables.sql import servicing_metadata
 
 
 def invoke(*arguments: str, **options):
@@ -120,6 +123,16 @@ def test_a_server_that_does_not_answer_is_told_within_10_seconds():
     assert "secret" not in str(refused.value)
 
 
+def doctor_lines(output: str) -> dict[str, list[str]]:
+    """The lines that `lending doctor` prints, by subject: the verdict, then each error."""
+    told: dict[str, list[str]] = {}
+    subject = ""
+    for line in output.splitlines():
+        subject = line[8:32].strip() if not line.startswith(" ") else subject
+        told.setdefault(subject, []).append(line)
+    return told
+
+
 def test_doctor_tells_all_faults_of_all_tables_and_goes_on(folder):
     invoke("init", "--servicing-url", "sqlite:///books.db", *ANSWERS)
     with sqlite3.connect(folder / "books.db") as connection:
@@ -132,15 +145,44 @@ def test_doctor_tells_all_faults_of_all_tables_and_goes_on(folder):
 
     done = invoke("doctor")
 
-    lines = {line[8:32].strip(): line for line in done.stdout.splitlines()}
+    told = doctor_lines(done.stdout)
     assert str(done.exception) == "doctor: 2 checks failed, see above"
-    assert lines["loans"].startswith("FAILED")
-    assert "loans.annual_rate: the column is missing" in lines["loans"]
-    assert "transactions.type: 3 rows" in lines["transactions"]
-    assert "transaction_id=T2 has 'gift'" in lines["transactions"]
-    assert lines["programs"].startswith("ok")
-    assert "does not have it; it is optional" in lines["tickets"]
+    assert told["loans"][0].startswith("FAILED")
+    assert "loans.annual_rate: the column is missing" in told["loans"][1]
+    assert "transactions.type: 3 rows" in told["transactions"][1]
+    assert "transaction_id=T2 has 'gift'" in told["transactions"][1]
+    assert told["programs"][0].startswith("ok")
+    assert "does not have it; it is optional" in told["tickets"][0]
     assert list(folder.glob(".lending/lake/*")) == []
+
+
+def test_doctor_tells_in_one_run_what_only_a_comparison_of_tables_shows(folder):
+    """A table with a broken rule hides neither its other errors nor the orphans of other tables."""
+    invoke("init", "--servicing-url", "sqlite:///books.db", *ANSWERS)
+    engine = sa.create_engine("sqlite:///books.db")
+    tables = servicing_metadata().tables
+    made = datetime(2025, 1, 2)
+    terms = {"borrower_id": "B", "product_id": "P", "branch_id": "N", "principal": 1200, "annual_rate": Decimal("12.5")}
+    terms |= {"day_count": "30/360", "term_count": 12, "payment_frequency": "monthly", "approved_on": made.date()}
+    terms |= {"disbursed_on": made.date(), "posted_at": made, "updated_at": made, "currency": "EUR"}
+    event = {"type": "disbursement", "effective_on": made.date(), "posted_at": made, "interest": 0, "fees": 0}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(tables["loans"]), [terms | {"loan_id": name} for name in ("A", "B")])
+        connection.exec_driver_sql("UPDATE loans SET day_count = '30/361' WHERE loan_id = 'B'")
+        paid = [event | {"transaction_id": name, "loan_id": name, "amount": 5, "principal": 5} for name in ("A", "Z")]
+        connection.execute(sa.insert(tables["transactions"]), paid)
+    engine.dispose()
+
+    done = invoke("doctor")
+
+    told = doctor_lines(done.stdout)
+    loans, transactions = "\n".join(told["loans"]), "\n".join(told["transactions"])
+    assert "loans.day_count: 1 rows" in loans
+    assert "rates_are_fractions fails for 2 rows (loan_id=A; loan_id=B)" in loans
+    assert "disbursements_exist fails for 1 row (loan_id=B)" in loans
+    assert "rejected: transactions.loan_id: 1 rows" in transactions
+    assert "transaction_id=Z has 'Z'" in transactions
+    assert str(done.exception) == "doctor: 2 checks failed, see above"
 
 
 def test_ui_on_a_taken_port_ends_at_once_with_a_port_that_is_free(empty_home):

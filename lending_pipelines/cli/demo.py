@@ -119,7 +119,7 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
         say(f"  {line}")
     say(f"`LENDING_HOME={settings.home} lending status` shows them, and the asset close_summary in the UI.")
     say(f"\nDone in {time.monotonic() - started:.0f} s.")
-    say("`make ui` opens Dagster on http://127.0.0.1:3000 with this data.")
+    say(f"`LENDING_HOME={settings.home} lending ui` opens Dagster on http://127.0.0.1:3000 with this data.")
 
 
 @contextmanager

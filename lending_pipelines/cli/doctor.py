@@ -13,6 +13,8 @@ def doctor() -> None:
     failed = 0
     for finding in diagnose(Settings.from_environment()):
         typer.echo(f"{finding.verdict:<8}{finding.subject:<24}{finding.text}")
+        for fault in finding.faults:
+            typer.echo(f"{'':<8}- {fault}")
         failed += finding.verdict == "FAILED"
     if failed:
         raise LendingError(f"doctor: {failed} check{'s' * (failed > 1)} failed, see above")

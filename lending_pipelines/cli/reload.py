@@ -27,13 +27,16 @@ def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
     conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
     lines: list[str] = []
     rejected: list[str] = []
-    with opened_lake() as lake:
-        tables = [SERVICING[name] for name in wanted]
-        for table, outcome in preview_reload(source, tables, lake, conventions):
-            if isinstance(outcome, LendingError):
-                rejected.append(str(outcome))
-            else:
-                lines += [f"  {table.name}: {line}" for line in outcome or ["no change"]]
+    with (
+        opened_lake() as lake,
+        preview_reload(source, [SERVICING[name] for name in wanted], lake, conventions) as tables,
+    ):
+        for preview in tables:
+            name = preview.table.name
+            if preview.error:
+                rejected.append(str(preview.error))
+            orphans = [f"rejected: {name}.{each}" for each in preview.refused_rows]
+            lines += [f"  {name}: {line}" for line in (*preview.changes, *orphans) or ["no change"]]
     if rejected:
         raise LendingError("nothing was changed: " + "; ".join(rejected))
     what = f"Reload {', '.join(wanted)} from the source. Earlier versions stay readable. Rows:"

@@ -6,10 +6,11 @@ metrics/. To add a servicing system, add a folder whose package has an `Adapter`
 
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.registry import open_source, source_names
-from lending_pipelines.sources.sync import OVERLAP, SyncError, SyncResult, preview_reload, sync_tables
+from lending_pipelines.sources.sync import OVERLAP, Preview, SyncError, SyncResult, preview_reload, sync_tables
 
 __all__ = [
     "OVERLAP",
+    "Preview",
     "Reader",
     "Source",
     "SourceError",

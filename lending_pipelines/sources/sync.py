@@ -6,8 +6,8 @@ A row whose owner does not exist (orphans.py) is rejected; the other rows of its
 """
 
 import time
-from collections.abc import Collection, Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -19,7 +19,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
 from lending_pipelines.sources.finding import Finding
-from lending_pipelines.sources.orphans import Orphans, find_orphans
+from lending_pipelines.sources.orphans import find_orphans
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_whole
 from lending_pipelines.sources.rules import findings
@@ -41,7 +41,12 @@ ABSENT, OFFERED = "absent", "offered"
 
 
 class SyncError(LendingError):
-    """The source's rows cannot be read or break a rule. Nothing was committed."""
+    """The rows of a table break a rule. Nothing was committed."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()):
+        super().__init__(message)
+        self.faults = tuple(faults)
+        """Each broken rule, with its rows."""
 
 
 class _Written(Protocol):
@@ -116,6 +121,21 @@ class SyncResult:
     """The source's remarks about the table."""
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What a reload of one table would do."""
+
+    table: Table
+    rows: ir.Table | None = None
+    """The source's rows without those whose owner does not exist; None if the table cannot be read or is absent."""
+    changes: tuple[str, ...] = ()
+    """One line each for added, changed and gone rows, with the first keys."""
+    refused_rows: tuple[Finding, ...] = ()
+    """The rows that would be rejected because their owner does not exist, by reference."""
+    error: SourceError | SyncError | None = None
+    """Why the table would be rejected."""
+
+
 def sync_tables(
     source: Source,
     tables: Iterable[Table],
@@ -148,43 +168,46 @@ def sync_tables(
     tables = list(tables)
     # Read the versions before the snapshot. Otherwise rows that another sync adds in between would count as gone.
     versions = {table.name: lake.version(table.name) if lake.has(table.name) else None for table in tables}
-    lost_rows: set[str] = set()
+    # Tables whose rows no longer own, or now first own, the rows of other tables.
+    other_owners: set[str] = set()
     with source.snapshot() as reader:
         for table in tables:
-            # Rows whose owner is gone are found only if the complete table is read.
-            read_all = full or any(parent in lost_rows for parent, _ in owners(table.name).values())
+            # Rows whose owner is gone, or that had no table of owners before, are found only in the complete table.
+            read_all = full or any(parent in other_owners for parent, _ in owners(table.name).values())
             try:
                 table_sync = _TableSync(reader, table, lake, versions[table.name], conventions, table.name in reload)
                 result = table_sync.run(read_all)
             except (SourceError, SyncError) as error:
                 yield table, error
             else:
-                if result.rows_removed:
-                    lost_rows.add(table.name)
+                if result.rows_removed or versions[table.name] is None:
+                    other_owners.add(table.name)
                 yield table, result
 
 
+@contextmanager
 def preview_reload(
     source: Source, tables: Iterable[Table], lake: Lake, conventions: Conventions
-) -> Generator[tuple[Table, list[str] | LendingError], None, None]:
+) -> Generator[list[Preview], None, None]:
     """The changes that a reload would make, without a commit.
 
     Yields:
-        Each table with one line each for added, changed and gone rows, with the first keys; or with the error for which
-        it would be rejected.
+        The preview of each table. Its rows can be read inside the `with` block.
 
     Raises:
         SourceError: The source cannot be opened.
     """
-    reloaded: dict[str, ir.Table] = {}
-    with source.snapshot() as reader, ExitStack() as scratch:
+    known: dict[str, ir.Table] = {}
+    previews: list[Preview] = []
+    with source.snapshot() as reader, lake.engine.scratch() as folder:
         for table in tables:
             version = lake.version(table.name) if lake.has(table.name) else None
             table_sync = _TableSync(reader, table, lake, version, conventions, reload=True)
             try:
-                yield table, table_sync.preview(scratch.enter_context(lake.engine.scratch()), reloaded)
-            except (SourceError, SyncError) as error:
-                yield table, error
+                previews.append(table_sync.preview(folder, known))
+            except SourceError as error:
+                previews.append(Preview(table, error=error))
+        yield previews
 
 
 class _TableSync:
@@ -212,7 +235,8 @@ class _TableSync:
         started = time.monotonic()
         with self._lake.engine.scratch() as folder:
             reading = self._read(folder, full or self._reload)
-            self._refuse_broken(reading)
+            if error := self._broken(reading):
+                raise error
             reading = reading.without(find_orphans(self._table, reading.rows, self._rows_of))
             diff = changes(self._table, reading, self._lake_rows())
             warned = warnings(self._table, reading, diff)
@@ -232,30 +256,32 @@ class _TableSync:
             refused_rows=reading.orphans.findings if reading.orphans else (),
         )
 
-    def preview(self, folder: str, reloaded: dict[str, ir.Table]) -> list[str]:
-        """The changes that `run` would make, as lines with the first keys. Nothing is committed.
+    def preview(self, folder: str, known: dict[str, ir.Table]) -> Preview:
+        """The changes that `run` would make. Nothing is committed.
 
-        `reloaded` has the rows of the tables previewed before, also of those that would be rejected: their faults are
-        not those of the rows that refer to them. This method adds the rows of its table; their file stays in the
-        folder.
-
-        Raises:
-            SyncError: The table would be rejected. The message also names its rows whose owner does not exist.
+        `known` has the rows by which the references to the tables previewed before are checked. This method adds the
+        rows of its table. A table that would be rejected adds them only if the lake has no earlier rows to keep.
         """
         if self._name in self._reader.absent:
             self._require_optional()
-            [rows] = counts(self._lake_rows())
-            return [f"{rows:,} gone (the source does not have the table)"] if rows else []
+            [gone] = counts(self._lake_rows())
+            return Preview(
+                self._table, changes=(f"{gone:,} gone (the source does not have the table)",) if gone else ()
+            )
         reading = self._read(folder, full=True)
-        orphans = find_orphans(
-            self._table, reading.rows, lambda name: reloaded[name] if name in reloaded else self._rows_of(name)
+        error = self._broken(reading)
+        reading = reading.without(
+            find_orphans(self._table, reading.rows, lambda name: known[name] if name in known else self._rows_of(name))
         )
-        reloaded[self._name] = reading.rows
-        self._refuse_broken(reading, orphans)
-        reading = reading.without(orphans)
-        reloaded[self._name] = reading.rows
-        lines = listed(self._table, changes(self._table, reading, self._lake_rows()))
-        return [*lines, *(f"rejected: {self._name}.{each}" for each in (orphans.findings if orphans else ()))]
+        if error is None or self._current is None:
+            known[self._name] = reading.rows
+        return Preview(
+            self._table,
+            reading.rows,
+            () if error else tuple(listed(self._table, changes(self._table, reading, self._lake_rows()))),
+            reading.orphans.findings if reading.orphans else (),
+            error,
+        )
 
     def _lake_rows(self) -> ir.Table:
         return self._nothing() if self._current is None else self._current
@@ -270,15 +296,15 @@ class _TableSync:
         since = watermark - OVERLAP
         return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
 
-    def _refuse_broken(self, reading: Reading, orphans: Orphans | None = None) -> None:
+    def _broken(self, reading: Reading) -> SyncError | None:
+        """The error with every rule that the rows break; None if they break none."""
         current = None if self._reload else self._current
         broken = findings(self._table, reading.rows, current, self._conventions, reading.unreadable)
-        if broken:
-            broken = [*broken, *(orphans.findings if orphans else ())]
-            raise SyncError(
-                f"{self._reader.name}: table {self._name} is rejected and keeps its earlier rows: "
-                + "; ".join(f"{self._name}.{finding}" for finding in broken)
-            )
+        if not broken:
+            return None
+        faults = [f"{self._name}.{finding}" for finding in broken]
+        kept = "" if self._current is None else " and keeps its earlier rows"
+        return SyncError(f"{self._reader.name}: table {self._name} is rejected{kept}: {'; '.join(faults)}", faults)
 
     def _commit(self, reading: Reading, diff: Changes) -> int:
         if self._current is None:

@@ -83,7 +83,7 @@ _LOANS = (
             text("officer_id", "staff_id of the loan officer at origination", nullable=True, personal=True),
             _CURRENCY,
             money("principal", "the contractual amount"),
-            rate("annual_rate", "the contractual rate at origination"),
+            rate("annual_rate", "the contractual rate at origination; yearly fraction: 12.5 % is 0.125"),
             text("day_count", values=("30/360", "actual/365", "actual/360")),
             count("term_count", "number of scheduled payments"),
             text("payment_frequency", values=PAYMENT_FREQUENCIES),

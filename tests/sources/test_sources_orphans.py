@@ -18,6 +18,13 @@ def sync(database, lake, *names: str, **options):
     return {table.name: outcome for table, outcome in sync_tables(source, tables, lake, Conventions(), **options)}
 
 
+def previewed(database, lake, *names: str) -> list[tuple[str, ...]]:
+    """The changes that a reload of those tables would make."""
+    source = open_source("canonical", database.url)
+    with preview_reload(source, [SERVICING[name] for name in names], lake, Conventions()) as previews:
+        return [preview.changes for preview in previews]
+
+
 def ids(lake, table: str) -> list[str]:
     key = SERVICING[table].key[0]
     return sorted(lake.table(table).select(key).to_pyarrow()[key].to_pylist())
@@ -70,6 +77,22 @@ def test_rows_of_a_loan_that_vanished_are_refused_however_old(database, lake, ma
     assert ids(lake, "transactions") == ["T28"]
 
 
+def test_orphans_of_loans_that_were_rejected_first_are_refused_once_the_loans_are_read(
+    database, lake, make_loan, make_transaction
+):
+    database.insert("loans", make_loan("L1"), make_loan("L2", day_count="30/361"))
+    old = {"posted_at": datetime(2023, 1, 1), "effective_on": date(2023, 1, 1), "loan_id": "L9"}
+    database.insert("transactions", make_transaction(1, **old), make_transaction(28))
+    told = sync(database, lake, "loans", "transactions")["loans"]
+    assert str(told).startswith("canonical: table loans is rejected: loans.day_count: 1 rows")
+    database.execute("UPDATE loans SET day_count = '30/360' WHERE loan_id = 'L2'")
+
+    found = sync(database, lake, "loans", "transactions")["transactions"]
+
+    assert "(transaction_id=T1 has 'L9')" in str(found.refused_rows[0])
+    assert ids(lake, "transactions") == ["T28"]
+
+
 def test_an_owner_table_that_the_source_does_not_keep_is_not_compared_with(database, lake):
     line = {"entry_id": "E1", "line_no": 1, "account_code": "1000", "entry_date": date(2025, 1, 1)}
     line |= {"posted_at": datetime(2025, 1, 2), "debit": Decimal(10), "credit": Decimal(0), "currency": "EUR"}
@@ -97,13 +120,8 @@ def test_a_reload_says_first_what_it_changes_and_keeps_what_was_known(database, 
     database.insert("transactions", make_transaction(4))
     before = lake.version("transactions")
 
-    [(_, lines)] = preview_reload(
-        open_source("canonical", database.url), [SERVICING["transactions"]], lake, Conventions()
-    )
-    assert lines == [
-        "1 added (transaction_id=T4)",
-        "1 changed (transaction_id=T1)",
-        "1 gone (transaction_id=T2)",
+    assert previewed(database, lake, "transactions") == [
+        ("1 added (transaction_id=T4)", "1 changed (transaction_id=T1)", "1 gone (transaction_id=T2)")
     ]
     assert lake.version("transactions") == before
 
@@ -130,10 +148,11 @@ def test_a_reload_of_all_judges_new_ids_by_the_new_loans(database, lake, make_lo
     sync(database, lake, "loans", "transactions")
     database.execute("UPDATE loans SET loan_id = 'A-1'")
     database.execute("UPDATE transactions SET loan_id = 'A-1'")
-    tables = [SERVICING[name] for name in ("loans", "transactions")]
 
-    told = dict(preview_reload(open_source("canonical", database.url), tables, lake, Conventions()))
-    assert list(told.values()) == [["1 added (loan_id=A-1)", "1 gone (loan_id=1)"], ["1 changed (transaction_id=T1)"]]
+    assert previewed(database, lake, "loans", "transactions") == [
+        ("1 added (loan_id=A-1)", "1 gone (loan_id=1)"),
+        ("1 changed (transaction_id=T1)",),
+    ]
     done = sync(database, lake, "loans", "transactions", reload=["loans", "transactions"])
     assert not done["transactions"].refused_rows
     assert lake.table("transactions").to_pyarrow()["loan_id"].to_pylist() == ["A-1"]
@@ -147,8 +166,7 @@ def test_a_table_that_was_offered_by_mistake_is_emptied_by_a_reload(database, la
     assert isinstance(refused, LendingError)
     assert "run `lending sync --reload programs`" in str(refused)
 
-    [(_, lines)] = preview_reload(open_source("canonical", database.url), [SERVICING["programs"]], lake, Conventions())
-    assert lines == ["1 gone (the source does not have the table)"]
+    assert previewed(database, lake, "programs") == [("1 gone (the source does not have the table)",)]
     found = sync(database, lake, "programs", reload=["programs"])["programs"]
     assert (found.absent, found.rows_removed, ids(lake, "programs")) == (True, 1, [])
     assert sync(database, lake, "programs")["programs"].absent
