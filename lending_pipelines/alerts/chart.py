@@ -42,7 +42,7 @@ def _chart(data: dict[str, Any]) -> Any:
         rule = [{"value": limit * factor, "name": "threshold", "day": rows[0]["day"]}]
         limits = alt.Chart(alt.InlineData(values=rule))
         layers.append(limits.mark_rule(color=LIMIT, strokeDash=[6, 4], strokeWidth=1.5).encode(y=y))
-        text = limits.mark_text(align="left", baseline="bottom", dx=6, dy=-3, color=LIMIT, fontSize=11)
+        text = limits.mark_text(align="left", baseline="bottom", dx=14, dy=-3, color=LIMIT, fontSize=11)
         layers.append(text.encode(x=x, y=y, text="name:N"))
     return (
         alt.layer(*layers)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -24,7 +25,8 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
     """A finding for each subject and day whose change is at least `threshold` z from the expected one, up or down.
 
     The change must also be at least `least_distance` away. A day is judged when it and the day before are closed and at
-    least LEAST_DAYS changes are known before it. See metrics/anomalies.py for what is expected.
+    least LEAST_DAYS changes are known before it. See metrics/anomalies.py for what is expected. The threshold of a
+    finding is the end of the expected band.
     """
     verdicts: dict[str, Verdict] = {}
     for table, own in by_table(rules).items():
@@ -97,4 +99,5 @@ def _finding(rule: AlertRule, row: Row, value: Decimal, usual: Decimal, spread: 
         # JSON has no infinity: a number that never moved has no finite z.
         "z": z if abs(z) != float("inf") else None,
     }
-    return row.finding(rule, value, text, **details)
+    bound = usual + reach if value > usual else usual - reach
+    return replace(row.finding(rule, value, text, **details), threshold=float(bound))
