@@ -32,8 +32,14 @@ from lending_pipelines.register import Register
 from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.settings import Settings
 
-# Run monitoring stops runs that exceed their maximum time, such as report runs.
-INSTANCE_CONFIG = "telemetry: {enabled: false}\nnux: {enabled: false}\nrun_monitoring: {enabled: true}\n"
+# Run monitoring stops runs that exceed their maximum time, such as report runs. Dagster prints every event of a run in
+# the terminal of `lending ui` at the level DEBUG; the run's page in the UI has them all.
+INSTANCE_CONFIG = """\
+telemetry: {enabled: false}
+nux: {enabled: false}
+run_monitoring: {enabled: true}
+python_logs: {python_log_level: INFO}
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _POLL_SECONDS = 2.0
 _STATUS_MEMORY = "2GB"

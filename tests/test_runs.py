@@ -49,3 +49,26 @@ def test_a_wrong_setting_of_a_resource_is_the_reason_of_the_failure(empty_home, 
     monkeypatch.setenv("LENDING_CONVENTIONS", "/nowhere/conventions.toml")
     with pytest.raises(RunFailed, match=r"daily_close: .*/nowhere/conventions.toml"):
         run_job("daily_close", days=(DAYS[0], DAYS[0]))
+
+
+@dg.op
+def say_one_thing(context: dg.OpExecutionContext) -> None:
+    context.log.info("18 loans")
+
+
+@dg.job
+def one_thing() -> None:
+    say_one_thing()
+
+
+def test_a_run_of_the_ui_prints_its_messages_and_not_every_event(empty_home, capfd):
+    instance_home(Settings.from_environment())
+    with dg.DagsterInstance.get() as instance:
+        done = one_thing.execute_in_process(instance=instance)
+        (run,) = instance.get_runs()
+        recorded = {each.dagster_event.event_type_value for each in instance.all_logs(run.run_id) if each.dagster_event}
+    assert done.success
+    printed = capfd.readouterr().err
+    assert "18 loans" in printed
+    assert "STEP_START" not in printed
+    assert "STEP_START" in recorded
