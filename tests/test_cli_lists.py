@@ -137,3 +137,9 @@ def test_tab_offers_nothing_without_a_register(empty_home: Home, monkeypatch):
     monkeypatch.setitem(os.environ, "LENDING_REGISTER_URL", "no://where")
     assert completion.tapes("") == []
     assert not empty_home.folder.exists()
+
+
+@pytest.mark.parametrize("command", ["tapes", "deliveries", "requests", "portfolio list", "portfolio sales"])
+def test_an_empty_list_is_said_to_be_empty(empty_home: Home, command):
+    done = CliRunner().invoke(app, command.split())
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "The list is empty.\n")

@@ -121,13 +121,18 @@ def confirm(what: str, lines: list[str], *, yes: bool) -> None:
 
 
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Collection[str] = ()) -> None:
-    """Print rows under their headers; the columns named in `numbers` are aligned to the right. Nothing without rows."""
+    """Print rows under their headers; the columns named in `numbers` are aligned to the right.
+
+    Without rows, only standard error says so: a script reads an empty list.
+    """
     from tabulate import tabulate
 
-    if rows:
-        sides = ["right" if header in numbers else "left" for header in headers]
-        table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=sides)
-        typer.echo("\n".join(line.rstrip() for line in table.splitlines()))
+    if not rows:
+        typer.echo("The list is empty.", err=True)
+        return
+    sides = ["right" if header in numbers else "left" for header in headers]
+    table = tabulate(rows, headers, tablefmt="plain", disable_numparse=True, colalign=sides)
+    typer.echo("\n".join(line.rstrip() for line in table.splitlines()))
 
 
 def balances_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
