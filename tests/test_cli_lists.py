@@ -143,3 +143,16 @@ def test_tab_offers_nothing_without_a_register(empty_home: Home, monkeypatch):
 def test_an_empty_list_is_said_to_be_empty(empty_home: Home, command):
     done = CliRunner().invoke(app, command.split())
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "The list is empty.\n")
+
+
+def test_a_new_tape_says_from_which_day_on_it_is_delivered(empty_home: Home, tmp_path):
+    file = tmp_path / "tape.toml"
+    text = 'name = "Fund monthly"\nportfolio = "All"\n'
+    lending("portfolio", "create", "All", "--opened", "2025-01-01")
+    file.write_text(text)
+    assert len(lending("tape-config", str(file)).splitlines()) == 1
+
+    file.write_text(text.replace("Fund", "Bank") + f'delivery_url = "{tmp_path}/out"\ndeliver_from = 2025-03-31\n')
+    told = lending("tape-config", str(file))
+    assert "Tapes of 2025-03-31 and later are delivered by the running UI or daemon." in told
+    assert "`lending deliver 'Bank monthly' DAY`" in told

@@ -3,6 +3,7 @@
 Commands only parse, call and print. tapes/ validates configurations; register/ records deliveries.
 """
 
+import shlex
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -132,6 +133,11 @@ def tape_config(
     with register_session() as session:
         config = load_tape_config(session, file)
         typer.echo(f"{config.name}: {config.tape_format}, {config.tape_schedule}  ({config.config_id})")
+        if config.delivery_url or config.recipient_email:
+            typer.echo(
+                f"Tapes of {config.deliver_from} and later are delivered by the running UI or daemon. To deliver an "
+                f"earlier one, run `lending deliver {shlex.quote(config.name)} DAY` or set deliver_from."
+            )
 
 
 def tape_fields() -> None:
