@@ -198,6 +198,34 @@ def test_ui_on_a_taken_port_ends_at_once_with_a_port_that_is_free(empty_home):
     assert not empty_home.folder.exists()
 
 
+@pytest.mark.slow
+def test_ui_that_a_script_started_in_the_background_ends_at_sigterm(empty_home):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).parent / "lending", "ui", "--port", str(port)]
+    # As a shell does for `lending ui &` in a script.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not _answers(port):
+            time.sleep(0.5)
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_ctrl_c_in_a_close_is_one_line_and_the_run_is_canceled(home: Home):
     import dagster as dg
 

@@ -1,5 +1,6 @@
 """`python -m lending_pipelines.webserver.dev`: `dagster dev` with this web server in place of Dagster's."""
 
+import signal
 from collections.abc import Sequence
 from subprocess import Popen
 from typing import Any
@@ -15,7 +16,10 @@ def _start_own(parts: Sequence[str], **kwargs: Any) -> Popen[Any]:
 
 
 def main() -> None:
-    """Run the web server, the daemon and the code server until Ctrl-C."""
+    """Run the web server, the daemon and the code server until Ctrl-C or SIGTERM."""
+    # A script starts a background process with SIGINT ignored, and Dagster handles SIGTERM like SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     dev.open_ipc_subprocess = _start_own
     dev.dev_command()
 
