@@ -225,7 +225,8 @@ def refused(source, table: str, lake) -> str:
     with pytest.raises(SyncError) as error:
         sync_table(source, SERVICING[table], lake)
     assert (lake.version(table) if lake.has(table) else None) == before
-    prefix = f"{source.name}: table {table} is rejected and keeps its earlier rows: "
+    kept = "" if before is None else " and keeps its earlier rows"
+    prefix = f"{source.name}: table {table} is rejected{kept}: "
     assert str(error.value).startswith(prefix)
     return str(error.value).removeprefix(prefix)
 
