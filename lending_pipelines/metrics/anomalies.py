@@ -6,6 +6,7 @@ series are watched, and what is done about an anomaly, is in alerts/.
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,39 +58,58 @@ def expected(values: pd.Series, days: Iterable[date]) -> pd.DataFrame:
         A row per judged day (the index) that has a value and at least LEAST_DAYS of history: `value`, `expected`,
         `spread` (one z of distance) and `z`, which is infinite where a number that never moved moves.
     """
-    observed = values.to_numpy(np.float64)
-    index = pd.DatetimeIndex(values.index)
+    calendar = pd.date_range(values.index[0], values.index[-1]) if len(values) else pd.DatetimeIndex([])
+    observed = values.set_axis(pd.DatetimeIndex(values.index)).reindex(calendar).to_numpy(np.float64)
     trend = pd.Series(observed).rolling(TREND_DAYS, min_periods=TREND_DAYS // 2).median().shift(1).to_numpy()
     residuals = observed - trend
-    classes = np.where(index.is_month_end, _MONTH_END, index.day_of_week)
-    rows = []
-    for position in index.get_indexer(pd.DatetimeIndex(list(days))):
-        if position < LEAST_DAYS:
-            continue
-        since = index[position] - pd.Timedelta(days=HISTORY_DAYS)
-        past = slice(int(index.searchsorted(since)), position)
-        known = ~np.isnan(residuals[past])
-        if known.sum() < LEAST_DAYS:
-            continue
-        center, spread = _center_and_spread(residuals[past][known], classes[past][known], classes[position])
-        distance = residuals[position] - center
-        z = distance / spread if spread else np.sign(distance) * np.inf if distance else 0.0
-        rows.append((index[position].date(), observed[position], trend[position] + center, spread, z))
-    return pd.DataFrame(rows, columns=["day", "value", "expected", "spread", "z"]).set_index("day")
+    classes = np.where(calendar.is_month_end, _MONTH_END, calendar.day_of_week)
+    positions = calendar.get_indexer(pd.DatetimeIndex(list(days)))
+    positions = positions[positions >= 0]
+    history = _days_before(residuals, np.nan)[positions]
+    enough = (~np.isnan(history)).sum(axis=1) >= LEAST_DAYS
+    enough &= ~np.isnan(residuals[positions])
+    positions, history = positions[enough], history[enough]
+    center, spread = _center_and_spread(history, _days_before(classes, 0)[positions], classes[positions])
+    distance = residuals[positions] - center
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(distance == 0, 0.0, distance / spread)
+    rows = {"value": observed[positions], "expected": trend[positions] + center, "spread": spread, "z": z}
+    return pd.DataFrame(rows, index=pd.Index(calendar[positions].date, name="day"))
 
 
-def _center_and_spread(residuals: _Floats, classes: npt.NDArray[np.int_], own: int) -> tuple[float, float]:
-    """The median residual of the class `own`, and the distance from it that is one z."""
-    centers = np.full(_MONTH_END + 1, np.median(residuals))
-    for number in range(len(centers)):
-        alike = residuals[classes == number]
-        if len(alike) >= LEAST_OF_CLASS:
-            centers[number] = np.median(alike)
+def _days_before(values: npt.NDArray[Any], absent: float) -> npt.NDArray[Any]:
+    """For each day a row of the values of the HISTORY_DAYS days before it."""
+    padded = np.concatenate([np.full(HISTORY_DAYS, absent, dtype=values.dtype), values[:-1]])
+    if len(values) == 0:
+        return np.empty((0, HISTORY_DAYS), dtype=values.dtype)
+    return np.lib.stride_tricks.sliding_window_view(padded, HISTORY_DAYS)
+
+
+def _center_and_spread(
+    residuals: _Floats, classes: npt.NDArray[np.int_], own: npt.NDArray[np.int_]
+) -> tuple[_Floats, _Floats]:
+    """For each row the median residual of its class `own`, and the distance from it that is one z."""
+    overall = _quantile(residuals, 0.5)
+    centers = np.empty((len(residuals), _MONTH_END + 1))
+    for number in range(_MONTH_END + 1):
+        alike = np.where(classes == number, residuals, np.nan)
+        known = (~np.isnan(alike)).sum(axis=1)
+        centers[:, number] = np.where(known >= LEAST_OF_CLASS, _quantile(alike, 0.5), overall)
     # Without the season: how far each day was from what was usual for its class.
-    deviations = np.abs(residuals - centers[classes])
-    spread = max(_NORMAL * float(np.median(deviations)), float(np.quantile(deviations, _TAIL)) / _TAIL_DEVIATIONS)
-    alike = deviations[classes == own]
-    if len(alike) >= LEAST_FOR_SPREAD:
-        tail = float(np.quantile(alike, _CLASS_TAIL)) / _CLASS_TAIL_DEVIATIONS
-        spread = max(spread, _NORMAL * float(np.median(alike)), tail)
-    return float(centers[own]), spread
+    deviations = np.abs(residuals - np.take_along_axis(centers, classes, axis=1))
+    spread = np.maximum(_NORMAL * _quantile(deviations, 0.5), _quantile(deviations, _TAIL) / _TAIL_DEVIATIONS)
+    alike = np.where(classes == own[:, None], deviations, np.nan)
+    tail = np.maximum(_NORMAL * _quantile(alike, 0.5), _quantile(alike, _CLASS_TAIL) / _CLASS_TAIL_DEVIATIONS)
+    known = (~np.isnan(alike)).sum(axis=1)
+    spread = np.where(known >= LEAST_FOR_SPREAD, np.maximum(spread, tail), spread)
+    return np.take_along_axis(centers, own[:, None], axis=1)[:, 0], spread
+
+
+def _quantile(values: _Floats, share: float) -> _Floats:
+    """The quantile of each row without its NaN, as numpy's; NaN for an empty row. numpy's own takes row by row."""
+    ordered = np.sort(values, axis=1)
+    last = np.maximum((~np.isnan(values)).sum(axis=1) - 1, 0)
+    place = last * share
+    below = np.floor(place).astype(int)
+    ends = np.take_along_axis(ordered, np.stack([below, np.minimum(below + 1, last)], axis=1), axis=1)
+    return ends[:, 0] + (ends[:, 1] - ends[:, 0]) * (place - below)

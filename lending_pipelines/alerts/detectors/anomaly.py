@@ -50,7 +50,8 @@ def _judge(rule: AlertRule, rows: MetricRows, days: Sequence[date]) -> Verdict:
         series[row.key].append(row)
     made = set(rows.days)
     changes = [day for day in rows.days if day - _ONE_DAY in made]
-    judged = [day for day in changes[LEAST_DAYS:] if day in set(days)]
+    wanted = set(days)
+    judged = [day for day in changes[LEAST_DAYS:] if day in wanted]
     if not judged:
         reason = f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}"
         return Unjudged(reason, is_expected=len(changes) <= LEAST_DAYS)
