@@ -80,7 +80,9 @@ def refresh(
     with register.session() as session:
         alerts = [alert for alert in open_alerts(session) if rules[alert.rule_id].detector in detectors]
         details = {alert.alert_id: _found(session, alert) for alert in alerts}
-        recorded = {alert.alert_id: _recorded_history(session, alert) for alert in alerts}
+        recorded = {
+            alert.alert_id: _recorded_history(session, alert) for alert in alerts if rules[alert.rule_id].metric is None
+        }
     for alert in alerts:
         # The rows are not in a session any more: this does not change the register.
         alert.details = details[alert.alert_id]
@@ -91,7 +93,7 @@ def refresh(
         for alert in alerts:
             computed = {
                 **details[alert.alert_id],
-                "history": history.get(alert.alert_id) or recorded[alert.alert_id],
+                "history": history.get(alert.alert_id) or recorded.get(alert.alert_id, []),
                 "loans": loans.get(alert.alert_id, []),
                 "recipients": staff.recipients(alert, rules[alert.rule_id], settings.alert_admins),
                 "as_of": alert.last_on.isoformat(),
