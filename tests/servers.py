@@ -1,6 +1,7 @@
 """Servers that tests deliver to, on loopback and in this process: SFTP and SMTP, which can be stopped and started."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,12 @@ from typing import Any
 
 import asyncssh
 from aiosmtpd.controller import Controller
+
+
+def free_port() -> int:
+    """A port of loopback that no server listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 class SftpServer:

@@ -165,12 +165,15 @@ def select(parameters: LoansInPeriod, source: ReportSource) -> PeriodSelection:
     )
 
 
-def period_of(parameters: InPeriod, source: ReportSource) -> Period:
-    """The selected period. Raises LendingError if its last day is not closed and a loan was disbursed by then."""
+def period_of(parameters: InPeriod, source: ReportSource, reads: Sequence[str] = READS[:2]) -> Period:
+    """The selected period.
+
+    Raises LendingError if its last day is missing in a daily table of `reads` and a loan was disbursed by then.
+    """
     period = days.period(parameters, source)
     begun = source.table("loans").disbursed_on.min().to_pyarrow().as_py()
     if begun is not None and begun <= period.last:
-        days.business_date(source, READS[:2], period.last.isoformat())
+        days.business_date(source, reads, period.last.isoformat())
     return period
 
 

@@ -121,9 +121,10 @@ def _without_personal(tables: Sequence[ReportTable]) -> tuple[list[ReportTable],
     kept, left_out = [], []
     for table in tables:
         if table.personal:
-            names = ", ".join(column.label for column in table.personal)
-            left_out += [f"{names} in {table.title}"] * (not table.frame.empty)
+            labels = ", ".join(column.label for column in table.personal)
+            left_out += [f"{labels} in {table.title}"] * (not table.frame.empty)
             if len(table.personal) == len(table.columns):
+                names = ", ".join(column.name for column in table.personal)
                 raise LendingError(f"all requested columns are personal data ({names}): set allow_pii=true")
             table = replace(table, columns=tuple(column for column in table.columns if not column.personal))
         kept.append(table)

@@ -85,6 +85,9 @@ def test_tables_say_once_which_columns_are_personal():
         "memo",
         "detail",
         "reference",
+        "acknowledged_by",
+        "reason",
+        "finding",
     }
     # A borrower's id is personal wherever it stands.
     for name in ("borrower_id", "officer_id"):

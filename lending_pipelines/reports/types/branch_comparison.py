@@ -5,7 +5,7 @@ from datetime import date
 
 import ibis.expr.types as ir
 
-from lending_pipelines.reports import columns, days, headlines, health_tables, in_period
+from lending_pipelines.reports import columns, headlines, health_tables, in_period
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn
 from lending_pipelines.reports.health_tables import Listed, Side
 from lending_pipelines.reports.parameters import InPeriod
@@ -41,17 +41,17 @@ class BranchComparison:
     report_type = "branch_comparison"
     title = "Branch comparison"
     description = "Balances, delinquency, health and growth of the branches side by side, over a period."
-    reads = (_SNAPSHOTS, "manager_snapshots", "loan_positions", "branches")
+    reads = (_SNAPSHOTS, "manager_snapshots", "loan_positions", "loans", "branches")
     parameters = BranchComparisonParameters
 
     def covers(self, parameters: BranchComparisonParameters, source: ReportSource) -> list[date]:
-        """The last day of the period, and the days that it is compared with."""
-        period = _period(self.reads, parameters, source)
-        return sorted({period.last, *health_tables.compared_days(source, period)})
+        """The closed days among the last day of the period and those that it is compared with."""
+        period = in_period.period_of(parameters, source, self.reads)
+        return health_tables.compared_days(source, period)
 
     def generate(self, parameters: BranchComparisonParameters, source: ReportSource) -> ReportBook:
         """The report. LendingError if the last day is not closed."""
-        period = _period(self.reads, parameters, source)
+        period = in_period.period_of(parameters, source, self.reads)
         snapshots = source.table(_SNAPSHOTS)
         today = snapshots.filter(snapshots.business_date == period.last)
         branches = today.filter(today.scope == "branch")
@@ -103,12 +103,6 @@ class BranchComparison:
             ),
             summary={row["currency"]: columns.headline(row, _ADDED) for row in table.totals},
         )
-
-
-def _period(reads: tuple[str, ...], parameters: BranchComparisonParameters, source: ReportSource) -> Period:
-    period = days.period(parameters, source)
-    days.business_date(source, reads, period.last.isoformat())
-    return period
 
 
 def _officers(source: ReportSource, branches: ir.Table, period: Period) -> ir.Table:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.managers import UNASSIGNED, with_leaders
-from lending_pipelines.reports import columns, days, headlines, health_tables, in_period
+from lending_pipelines.reports import columns, headlines, health_tables, in_period
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.health_tables import Listed, Side
 from lending_pipelines.reports.parameters import ALL, InPeriod, PersonalData
@@ -71,12 +71,12 @@ class ManagerPerformance:
     report_type = "manager_performance"
     title = "Manager performance"
     description = "Clients, balances, delinquency and health of loan officers and team leaders over a period."
-    reads = (_SNAPSHOTS, "portfolio_snapshots", "loan_positions", "staff")
+    reads = (_SNAPSHOTS, "portfolio_snapshots", "loan_positions", "loans", "staff")
     parameters = ManagerPerformanceParameters
 
     def covers(self, parameters: ManagerPerformanceParameters, source: ReportSource) -> list[date]:
         """The closed days of the period, and the days that it is compared with."""
-        period = _period(self.reads, parameters, source)
+        period = in_period.period_of(parameters, source, self.reads)
         trend = in_period.closed_between(source, period.first, period.last)
         if parameters.contents == "days":
             return trend
@@ -84,7 +84,7 @@ class ManagerPerformance:
 
     def generate(self, parameters: ManagerPerformanceParameters, source: ReportSource) -> ReportBook:
         """The report. LendingError if the last day is not closed, or there is no such manager."""
-        period = _period(self.reads, parameters, source)
+        period = in_period.period_of(parameters, source, self.reads)
         snapshots = _named(source)
         chosen = _chosen(parameters, snapshots, period.last)
         about = f"{parameters.manager}, {period.display}" if _one(parameters) else period.display
@@ -125,12 +125,6 @@ class ManagerPerformance:
 
 _ADDED = ("active_loans", "total_outstanding", "total_collected")
 _HEADLINES = ("health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
-
-
-def _period(reads: Sequence[str], parameters: ManagerPerformanceParameters, source: ReportSource) -> Period:
-    period = days.period(parameters, source)
-    days.business_date(source, reads, period.last.isoformat())
-    return period
 
 
 def _named(source: ReportSource) -> ir.Table:
