@@ -7,7 +7,13 @@ from lending_pipelines.assets.close_summary import DAILY
 from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register.alert_models import Alert
-from lending_pipelines.resources import ConventionsResource, LakeReportSource, LakeResource, RegisterResource
+from lending_pipelines.resources import (
+    ConventionsResource,
+    LakeReportSource,
+    LakeResource,
+    RegisterResource,
+    message_first,
+)
 from lending_pipelines.settings import Settings
 
 STEPS_SHOWN = 200
@@ -26,6 +32,7 @@ STEPS_SHOWN = 200
     kinds={"sqlite"},
     op_tags={"dagster/priority": "-5"},
 )
+@message_first
 def alerts(
     context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource, conventions: ConventionsResource
 ) -> dg.MaterializeResult:

@@ -11,7 +11,13 @@ from pydantic import Field
 from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.housekeeping import Chore, Places, all_chores, as_markdown, do_all
-from lending_pipelines.resources import ConventionsResource, ExportsResource, LakeResource, RegisterResource
+from lending_pipelines.resources import (
+    ConventionsResource,
+    ExportsResource,
+    LakeResource,
+    RegisterResource,
+    message_first,
+)
 from lending_pipelines.retention import Retention
 from lending_pipelines.run_history import history_chores, wait_for_other_runs
 from lending_pipelines.settings import Settings
@@ -41,6 +47,7 @@ class HousekeepingConfig(dg.Config):
     owners=OWNERS,
     kinds={"deltalake"},
 )
+@message_first
 def housekeeping(
     context: dg.AssetExecutionContext,
     config: HousekeepingConfig,
