@@ -101,10 +101,10 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
     ) -> dg.MaterializeResult:
         values = config.model_dump()  # type: ignore[attr-defined]
         request = {name: values.pop(name) for name in ReportRequest.model_fields}
-        if _ALERT_LOG in generator.reads:
-            lake.lake.replace(_ALERT_LOG, ibis.memtable(alert_log(register.register)))
         source = LakeReportSource(lake.lake, conventions.get())
         with _generating(register.register, generator.report_type, values, request, context.run.run_id) as report_id:
+            if _ALERT_LOG in generator.reads:
+                lake.lake.replace(_ALERT_LOG, ibis.memtable(alert_log(register.register)))
             parameters = parse_parameters(generator.report_type, generator.parameters, values)
             covered = generator.covers(parameters, source)
             if covered:

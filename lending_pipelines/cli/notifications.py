@@ -7,6 +7,9 @@ import typer
 from lending_pipelines.cli.terminal import echo_table, register_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lending_pipelines.register import Notifications
     from lending_pipelines.register.models import Notification
 
 notifications = typer.Typer(
@@ -83,10 +86,7 @@ def mark_read(notification_ids: NotificationIds) -> None:
     """Mark notifications as read."""
     from lending_pipelines.register import Notifications
 
-    with register_session() as session:
-        for notification_id in notification_ids:
-            found = Notifications(session).read(notification_id)
-            typer.echo(f"{found.notification_id[:8]} is read: {' '.join(found.subject.split())}")
+    _mark(notification_ids, Notifications.read, "read")
 
 
 @notifications.command("act")
@@ -94,10 +94,17 @@ def take_action(notification_ids: NotificationIds) -> None:
     """Record that the action that notifications require was taken."""
     from lending_pipelines.register import Notifications
 
+    _mark(notification_ids, Notifications.act, "done")
+
+
+def _mark(notification_ids: list[str], mark: "Callable[[Notifications, str], Notification]", marked: str) -> None:
+    """Mark notifications, all or none, and print each."""
+    from lending_pipelines.register import Notifications
+
     with register_session() as session:
         for notification_id in notification_ids:
-            found = Notifications(session).act(notification_id)
-            typer.echo(f"{found.notification_id[:8]} is done: {' '.join(found.subject.split())}")
+            found = mark(Notifications(session), notification_id)
+            typer.echo(f"{found.notification_id[:8]} is {marked}: {' '.join(found.subject.split())}")
 
 
 def _sent(notification: "Notification") -> str:
