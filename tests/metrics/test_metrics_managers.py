@@ -1,23 +1,12 @@
-"""manager_snapshots and health: a dozen loans of three officers worked by hand, edges, and a plain recomputation."""
+"""manager_snapshots and health: a dozen loans of three officers worked by hand, and edges."""
 
-from collections import defaultdict
-from datetime import date, timedelta
 from decimal import Decimal
 
-import ibis
 import pytest
-from book import Book, day, each_day
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
-from random_books import FIRST, random_book
-
-from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import health
+from book import Book, day
 
 ON = "2025-06-30"
 """The window of 30 days is June; the day before it is 31 May; the year begins on 1 July 2024."""
-
-few = settings(max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
 
 
 def staff(book, staff_id, leader=None, role="loan_officer", branch="BR1"):
@@ -299,139 +288,3 @@ def test_a_loan_is_in_default_from_exactly_default_days_on(past_due_since, defau
     book.loan("L1", "2025-03-01", "100", [(past_due_since, "100", "0")])
     assert book.position(ON)["days_past_due"] == 90
     assert book.managers(ON, default_days=default_days)[ON, "O1", "USD"]["defaulted_loans"] == defaulted
-
-
-def scored(conventions=None, **sums):
-    """Health of sums: of 100 due nothing is collected, nothing is in default, and neither growth nor yield is known."""
-    row = {
-        "counted_loans": 1,
-        "defaulted_loans": 0,
-        "due_in_window": Decimal(100),
-        "collected_in_window": Decimal(0),
-        "opening_outstanding": Decimal(0),
-        "income_in_year": Decimal(0),
-        "balance_days": Decimal(0),
-        "outstanding": Decimal(100),
-    }
-    types = {name: "int64" if name.endswith("loans") else "decimal(18, 2)" for name in row}
-    sums = ibis.memtable([row | sums], schema=types)
-    return health.scored(sums, "outstanding", conventions or Conventions()).to_pyarrow().to_pylist()[0]
-
-
-@pytest.mark.parametrize(
-    ("collected", "score", "category"),
-    [
-        # 30 for no default and 10 for an unknown growth, and 40 % of what is collected.
-        ("24.99", 49.996, "Critical"),
-        ("25", 50.0, "Warning"),
-        ("74.99", 69.996, "Warning"),
-        ("75", 70.0, "Good"),
-        ("99.99", 79.996, "Good"),
-        ("100", 80.0, "Excellent"),
-        ("500", 80.0, "Excellent"),
-        ("-20", 40.0, "Critical"),
-    ],
-)
-def test_categories_begin_exactly_at_their_thresholds(collected, score, category):
-    row = scored(collected_in_window=Decimal(collected))
-    assert (row["health_score"], row["health_category"]) == (score, category)
-
-
-def test_what_is_not_known_scores_nothing_and_is_named():
-    row = scored(counted_loans=0, due_in_window=Decimal(0))
-    assert [row[name] for name in ("collection_rate", "default_rate", "growth_rate", "portfolio_yield")] == [None] * 4
-    assert row["missing"] == "collection_rate, default_rate, portfolio_yield"
-    assert (row["growth_score"], row["health_score"]) == (50.0, 10.0)
-
-
-def test_a_part_is_cut_off_at_its_ends():
-    best = scored(opening_outstanding=Decimal(50), income_in_year=Decimal(100), balance_days=Decimal(365))
-    assert (best["growth_rate"], best["growth_score"], best["portfolio_yield"], best["yield_score"]) == (
-        100.0,
-        100.0,
-        10_000.0,
-        100.0,
-    )
-    worst = scored(defaulted_loans=1, opening_outstanding=Decimal(1000), outstanding=Decimal(0))
-    assert (worst["default_score"], worst["growth_rate"], worst["growth_score"]) == (0.0, -100.0, 0.0)
-
-
-def test_weights_and_thresholds_are_conventions():
-    chosen = Conventions(health_weights=(0, 0, 100, 0), health_thresholds=(10, 20, 50))
-    row = scored(chosen)
-    assert (row["health_score"], row["health_category"]) == (50.0, "Excellent")
-
-
-@few
-@given(seed=st.integers(0, 2**32), on=st.dates(FIRST + timedelta(days=40), date(2025, 7, 30)))
-def test_history_is_that_of_earlier_positions(seed, on):
-    """What is computed from transactions is what the positions of every day of the past say."""
-    book = random_book(seed, loans=12)
-    days = each_day(FIRST - timedelta(days=3), on)
-    past = book.positions(str(days[0]), str(on))
-    expected = defaultdict(lambda: defaultdict(Decimal))
-    for loan in book.rows["loans"]:
-        if (str(on), loan["loan_id"]) in past:
-            _add_history(expected, past, book.rows["installments"], loan["loan_id"], on)
-    found = book.managers(str(on))
-    assert {(manager, currency) for _, manager, currency in found} == expected.keys()
-    for (_, manager, currency), row in found.items():
-        sums = expected[manager, currency]
-        assert {name: row[name] for name in sums if name != "days"} == {
-            name: value for name, value in sums.items() if name != "days"
-        }
-        yields = 36_500 * float(sums["income_in_year"]) / float(sums["days"]) if sums["days"] > 0 else None
-        assert row["portfolio_yield"] == (yields if yields is None else pytest.approx(yields, rel=1e-9))
-        assert row["churned_clients"] == _churned(past, manager, currency, on)
-
-
-def _add_history(expected, past, installments, loan_id, on):
-    now, before = past[str(on), loan_id], past.get((str(on - timedelta(days=30)), loan_id))
-    year = past.get((str(on - timedelta(days=365)), loan_id))
-    sums = expected[now["officer_id"] or "unassigned", now["currency"]]
-
-    def change(then, *names):
-        return sum(now[name] - (then[name] if then else 0) for name in names)
-
-    def owing(day_):
-        row = past.get((str(day_), loan_id))
-        return row is not None and row["principal_outstanding"] > 0
-
-    sums["collected_in_window"] += change(before, "principal_paid", "interest_paid")
-    sums["income_in_year"] += change(year, "interest_paid", "fees_paid")
-    sums["opening_outstanding"] += before["principal_outstanding"] if before else 0
-    sums["days"] += sum(
-        past[str(day_), loan_id]["principal_outstanding"]
-        for day_ in each_day(on - timedelta(days=364), on)
-        if (str(day_), loan_id) in past
-    )
-    known = [row for row in installments if row["loan_id"] == loan_id and row["effective_on"] <= on]
-    version = max((row["version"] for row in known), default=None)
-    sums["due_in_window"] += sum(
-        row["principal"] + row["interest"]
-        for row in known
-        if row["version"] == version
-        and on - timedelta(days=30) < row["due_on"] <= on
-        and (owing(row["due_on"]) or owing(row["due_on"] - timedelta(days=1)))
-    )
-
-
-def _churned(past, manager, currency, on):
-    active, was_active = set(), set()
-    for (day_, loan_id), now in past.items():
-        if day_ == str(on) and (now["officer_id"] or "unassigned", now["currency"]) == (manager, currency):
-            before = past.get((str(on - timedelta(days=30)), loan_id))
-            if now["status"] == "active":
-                active.add(now["borrower_id"])
-            if before and before["status"] == "active":
-                was_active.add(now["borrower_id"])
-    return len(was_active - active)
-
-
-@few
-@given(seed=st.integers(0, 2**32), on=st.dates(date(2024, 3, 1), date(2024, 6, 30)))
-def test_a_day_of_a_range_equals_the_day_alone(seed, on):
-    book = random_book(seed, loans=12)
-    staff(book, "o1", "o2")
-    in_range = book.managers("2024-02-20", "2024-07-10")
-    assert book.managers(str(on)) == {key: row for key, row in in_range.items() if key[0] == str(on)}

@@ -1,0 +1,88 @@
+"""manager_snapshots of random books: a plain recomputation from the positions of every day, and ranges of days."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from book import each_day
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from random_books import FIRST, random_book
+
+few = settings(max_examples=2, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
+
+
+@few
+@given(seed=st.integers(0, 2**32), on=st.dates(FIRST + timedelta(days=40), date(2025, 7, 30)))
+def test_history_is_that_of_earlier_positions(seed, on):
+    """What is computed from transactions is what the positions of every day of the past say."""
+    book = random_book(seed, loans=12)
+    days = each_day(FIRST - timedelta(days=3), on)
+    past = book.positions(str(days[0]), str(on))
+    expected = defaultdict(lambda: defaultdict(Decimal))
+    for loan in book.rows["loans"]:
+        if (str(on), loan["loan_id"]) in past:
+            _add_history(expected, past, book.rows["installments"], loan["loan_id"], on)
+    found = book.managers(str(on))
+    assert {(manager, currency) for _, manager, currency in found} == expected.keys()
+    for (_, manager, currency), row in found.items():
+        sums = expected[manager, currency]
+        assert {name: row[name] for name in sums if name != "days"} == {
+            name: value for name, value in sums.items() if name != "days"
+        }
+        yields = 36_500 * float(sums["income_in_year"]) / float(sums["days"]) if sums["days"] > 0 else None
+        assert row["portfolio_yield"] == (yields if yields is None else pytest.approx(yields, rel=1e-9))
+        assert row["churned_clients"] == _churned(past, manager, currency, on)
+
+
+def _add_history(expected, past, installments, loan_id, on):
+    now, before = past[str(on), loan_id], past.get((str(on - timedelta(days=30)), loan_id))
+    year = past.get((str(on - timedelta(days=365)), loan_id))
+    sums = expected[now["officer_id"] or "unassigned", now["currency"]]
+
+    def change(then, *names):
+        return sum(now[name] - (then[name] if then else 0) for name in names)
+
+    def owing(day_):
+        row = past.get((str(day_), loan_id))
+        return row is not None and row["principal_outstanding"] > 0
+
+    sums["collected_in_window"] += change(before, "principal_paid", "interest_paid")
+    sums["income_in_year"] += change(year, "interest_paid", "fees_paid")
+    sums["opening_outstanding"] += before["principal_outstanding"] if before else 0
+    sums["days"] += sum(
+        past[str(day_), loan_id]["principal_outstanding"]
+        for day_ in each_day(on - timedelta(days=364), on)
+        if (str(day_), loan_id) in past
+    )
+    known = [row for row in installments if row["loan_id"] == loan_id and row["effective_on"] <= on]
+    version = max((row["version"] for row in known), default=None)
+    sums["due_in_window"] += sum(
+        row["principal"] + row["interest"]
+        for row in known
+        if row["version"] == version
+        and on - timedelta(days=30) < row["due_on"] <= on
+        and (owing(row["due_on"]) or owing(row["due_on"] - timedelta(days=1)))
+    )
+
+
+def _churned(past, manager, currency, on):
+    active, was_active = set(), set()
+    for (day_, loan_id), now in past.items():
+        if day_ == str(on) and (now["officer_id"] or "unassigned", now["currency"]) == (manager, currency):
+            before = past.get((str(on - timedelta(days=30)), loan_id))
+            if now["status"] == "active":
+                active.add(now["borrower_id"])
+            if before and before["status"] == "active":
+                was_active.add(now["borrower_id"])
+    return len(was_active - active)
+
+
+@few
+@given(seed=st.integers(0, 2**32), on=st.dates(date(2024, 3, 1), date(2024, 6, 30)))
+def test_a_day_of_a_range_equals_the_day_alone(seed, on):
+    book = random_book(seed, loans=12)
+    book.add("staff", staff_id="o1", role="loan_officer", branch_id="BR1", team_leader_id="o2")
+    in_range = book.managers("2024-02-20", "2024-07-10")
+    assert book.managers(str(on)) == {key: row for key, row in in_range.items() if key[0] == str(on)}
