@@ -116,8 +116,15 @@ def _facts(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def _loans(data: dict[str, Any]) -> str:
-    header = ("Loan", f"Outstanding, {data['currency']}", "Past due", "Days past due")
-    styles = ["left", "right", "right", "right"]
+    names = {
+        "loan_id": "Loan",
+        "principal_outstanding": f"Outstanding, {data['currency']}",
+        "past_due_amount": "Past due",
+        "days_past_due": "Days past due",
+        "change": "Change",
+    }
+    header = [names[column] for column in data["loans"][0]]
+    styles = ["left", *["right"] * (len(header) - 1)]
     head = "".join(
         f'<th style="text-align:{side};padding:6px 8px 6px 0;border-bottom:1px solid #DADCE0;color:{_GREY};'
         f'font-weight:500;font-size:12px">{escape(name)}</th>'
@@ -134,7 +141,7 @@ def _loans(data: dict[str, Any]) -> str:
         for loan in data["loans"]
     )
     return (
-        f'<div style="margin:16px 0 4px;color:{_GREY};font-size:12px">The largest loans behind it</div>'
+        f'<div style="margin:16px 0 4px;color:{_GREY};font-size:12px">{printed.LOANS_TITLE}</div>'
         f'<table cellpadding="0" cellspacing="0" style="width:100%;border-collapse:collapse;'
         f'font-variant-numeric:tabular-nums"><tr>{head}</tr>{body}</table>'
     )

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from lending_pipelines.alerts.catalogue import Kind
 from lending_pipelines.alerts.life import rank
 from lending_pipelines.alerts.printed import as_text
 from lending_pipelines.alerts.rules import AlertRule
-from lending_pipelines.alerts.words import capitalized, label, subject
+from lending_pipelines.alerts.words import capitalized, compared, compares, label, measured, subject
 from lending_pipelines.register.alert_models import Alert, AlertEvent
 from lending_pipelines.register.models import Notification, NotificationChannel, NotificationType, Priority
 from lending_pipelines.register.types import new_id, utc_now
@@ -188,7 +189,7 @@ def _write(notification: Notification, change: Change, alert: Alert, rule: Alert
 def _data(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> dict[str, Any]:
     details = _details(alert)
     about = subject(alert.subject_kind, alert.subject_id, details.get("name"))
-    kind = (
+    kind: Kind = (
         rule.measured.kind if rule.metric else "fraction" if rule.detector in ("concentration", "covenant") else "count"
     )
     column = rule.measured.column if rule.metric else details.get("metric") or rule.detector
@@ -208,6 +209,9 @@ def _data(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> 
         "value": alert.value,
         "threshold": alert.threshold,
         "operator": rule.operator,
+        "compares": capitalized(compares(rule, label(column))),
+        "value_text": measured(rule, alert.value, kind, alert.currency),
+        "threshold_text": _threshold(alert, rule, kind),
         "opened_on": alert.opened_on.isoformat(),
         "last_on": alert.last_on.isoformat(),
         "resolved_on": alert.resolved_on.isoformat() if alert.resolved_on else None,
@@ -219,6 +223,15 @@ def _data(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> 
         "snapshot": snapshot,
         "links": _links(alert, snapshot, channels.ui_url),
     }  # fmt: skip
+
+
+def _threshold(alert: Alert, rule: AlertRule, kind: Kind) -> str:
+    details = _details(alert)
+    if rule.detector == "anomaly":
+        low, high = (measured(rule, details.get(name), kind, alert.currency) for name in ("low", "high"))
+        return f"{low} to {high} expected"
+    side = compared(rule.operator) if rule.operator else "limit"
+    return f"{side} {measured(rule, alert.threshold, kind, alert.currency)}"
 
 
 def _snapshot(alert: Alert, rule: AlertRule) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lending_pipelines.alerts.words import compared, number
+LOANS_TITLE = "The largest loans behind it"
 
 _CHANGES = {
     "opened": "This alert opened on {opened_on}.",
@@ -24,11 +24,9 @@ def finding(data: dict[str, Any]) -> str:
 
 def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of an alert as names and values."""
-    value, limit = (number(data[name], data["kind"], data["currency"]) for name in ("value", "threshold"))
-    side = compared(data["operator"]) if data["operator"] else "limit"
     rows = [
-        (data["number"].replace("_", " "), value),
-        ("Threshold", f"{side} {limit}"),
+        (data["compares"].replace("_", " "), data["value_text"]),
+        ("Threshold", data["threshold_text"]),
         ("Severity", data["severity"]),
         ("Day", data["last_on"]),
         ("Rule", data["rule"]),
@@ -47,13 +45,16 @@ def as_text(data: dict[str, Any]) -> str:
     lines = [finding(data), change(data)]
     if data["advice"]:
         lines.append(data["advice"])
-    lines += ["", *(f"{name + ':':<22}{value}" for name, value in facts(data))]
+    rows = facts(data)
+    width = max(len(name) for name, _ in rows) + 2
+    lines += ["", *(f"{name + ':':<{width}}{value}" for name, value in rows)]
     if data["loans"]:
-        lines += ["", f"Largest loans behind it ({data['currency']}):"]
+        lines += ["", f"{LOANS_TITLE} ({data['currency']}):"]
         lines += [
             f"  {loan['loan_id']:<20}{loan['principal_outstanding']:>18} outstanding,"
             f" {loan['past_due_amount']:>14} past due, {loan['days_past_due']:>4} days"
+            + (f", changed by {loan['change']}" if "change" in loan else "")
             for loan in data["loans"]
         ]
-    lines += ["", *(f"{name + ':':<22}{target}" for name, target in more(data))]
+    lines += ["", *(f"{name + ':':<{width}}{target}" for name, target in more(data))]
     return "\n".join(lines) + "\n"

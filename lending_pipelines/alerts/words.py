@@ -36,6 +36,22 @@ def change(value: Decimal, kind: Kind, currency: str = "") -> str:
     return f"{'+' if value > 0 else ''}{number(value, kind, currency)}"
 
 
+def measured(rule: AlertRule, value: float | Decimal | None, kind: Kind, currency: str = "") -> str:
+    """What a rule compares, or its threshold, in words: a number, or the change of one."""
+    if value is None or rule.detector not in ("change", "anomaly"):
+        return number(value, kind, currency)
+    if rule.detector == "change" and rule.unit == "percent":
+        return f"{value:+,.2f} %"
+    return change(Decimal(str(value)), kind, currency)
+
+
+def compares(rule: AlertRule, name: str) -> str:
+    """What a rule compares, by the name of its number: `PAR 30`, `change of PAR 30 in 7 days`."""
+    if rule.detector == "change":
+        return f"change of {name} in {rule.window_days} {'day' if rule.window_days == 1 else 'days'}"
+    return f"change of {name} in a day" if rule.detector == "anomaly" else name
+
+
 def label(column: str) -> str:
     """The name of a column for people: PAR 30, health score."""
     return " ".join(_ACRONYMS.get(word, word) for word in column.split("_"))

@@ -84,7 +84,7 @@ def show_alert(alert_id: AlertId) -> None:
     echo_table(["day", "step", "severity", "value", "by", "reason"], steps, ("value",))
     if loans := details.get("loans"):
         typer.echo("")
-        columns = ("loan_id", "principal_outstanding", "past_due_amount", "days_past_due")
+        columns = list(loans[0])
         echo_table(
             [name.replace("_", " ") for name in columns],
             [[loan[name] for name in columns] for loan in loans],

@@ -1,17 +1,20 @@
-"""Numbers that only alert rules watch: full installments missed, shares of a scope, and charge-off rates by day.
+"""Numbers that only alerts need: installments missed, shares of a scope, charge-off rates, and changes by loan.
 
 What a rule makes of them is in alerts/detectors/; the numbers of reports and tables are in the other modules.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import revenue, schedules
-from lending_pipelines.metrics.money import as_count, money
+from lending_pipelines.metrics.delinquency import late
+from lending_pipelines.metrics.money import ZERO, as_count, money
+from lending_pipelines.metrics.portfolios import PAR_DAYS
 from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
@@ -77,6 +80,43 @@ def shares(positions: ir.Table, scope: str, by: str) -> ir.Table:
     groups = groups.mutate(total=money(groups.principal.sum().over(group_by=keys)))
     groups = groups.filter(groups.group_id.notnull())
     return groups.mutate(share=ratio(groups.principal, groups.total))
+
+
+def loan_changes(positions: ir.Table, column: str, day: date, conventions: Conventions) -> ir.Table | None:
+    """How much each loan changed a sum over loans from the day before to the day.
+
+    Args:
+        positions: Rows of loan_positions.
+        column: A column of portfolio_snapshots or manager_snapshots. Of a PAR it is the principal at risk.
+        day: The day.
+        conventions: They decide which loans are at risk.
+
+    Returns:
+        loan_id and change, for the loans that changed it; None for a column that is no sum over loans.
+    """
+    outstanding = positions.principal_outstanding
+    active = (positions.status == "active").cast("int64")
+    amounts: dict[str, ir.NumericValue] = {
+        "total_balance": outstanding,
+        "total_outstanding": outstanding,
+        "total_disbursed": positions.principal_disbursed,
+        "total_collected": positions.total_collected,
+        "charged_off": positions.principal_charged_off,
+        "recovered": positions.recovered,
+        "interest_receivable": positions.interest_receivable,
+        "past_due_amount": positions.past_due_amount,
+        "loan_count": active,
+        "active_loans": active,
+    }
+    for days in PAR_DAYS:
+        amounts[f"par_{days}"] = late(positions.days_past_due, days, conventions).ifelse(outstanding, ZERO)
+    if column not in amounts:
+        return None
+    rows = positions.mutate(amount=amounts[column])
+    rows = rows.filter(rows.business_date.isin([day - timedelta(days=1), day]))
+    signed = (rows.business_date == ibis.literal(day)).ifelse(rows.amount, -rows.amount)
+    changes = rows.group_by("loan_id").agg(change=signed.sum())
+    return changes.filter(changes.change != 0)
 
 
 def charge_off_rates(positions: ir.Table, scope: str, spans: Sequence[tuple[date, date]]) -> ir.Table:

@@ -56,7 +56,7 @@ def _finding(rule: AlertRule, row: Row, before: Row | None) -> Finding | None:
     kind = rule.measured.kind
     now, then = words.number(row.value, kind, row.currency), words.number(before.value, kind, row.currency)
     about = words.subject(row.kind, row.subject, row.name)
-    moved, limit = _moved(rule, change, row.currency), _moved(rule, rule.limit, row.currency)
+    moved, limit = (words.measured(rule, each, kind, row.currency) for each in (change, rule.limit))
     text = (
         f"{words.capitalized(words.label(rule.measured.column))} of {about} changed by {moved} in {rule.window_days}"
         f" days, from {then} to {now}: {words.compared(rule.operator)} {limit}."
@@ -72,10 +72,3 @@ def _change(rule: AlertRule, now: Decimal | None, before: Decimal | None) -> Dec
     if rule.unit == "points":
         return now - before
     return round(100 * (now - before) / abs(before), 9) if before else None
-
-
-def _moved(rule: AlertRule, change: Decimal, currency: str) -> str:
-    """A change in words: a fraction's in percentage points."""
-    if rule.unit == "percent":
-        return f"{change:+,.2f} %"
-    return words.change(change, rule.measured.kind, currency)
