@@ -36,6 +36,7 @@ REPORTS = [
     "roll_rates",
     "trial_balance",
     "vintage_analysis",
+    "weekly_summary",
 ]
 
 GROUPS = {

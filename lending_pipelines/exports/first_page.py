@@ -13,6 +13,7 @@ from lending_pipelines.exports.printed import printed
 from lending_pipelines.reports.book import Chart, Kind, ReportBook, ReportTable
 
 _POINTS: tuple[Kind, ...] = ("rate", "percent")
+_DIFFERENCES: tuple[Kind, ...] = ("ratio", "number")
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Figure:
     def change(self) -> str:
         """The change for people: `+3.2%` of an amount or count, `+0.42 pp` of a rate; empty when it is not known.
 
-        `unchanged` where both are printed alike. An amount that was zero or less before has no percentage: its change
-        is the difference.
+        `unchanged` where both are printed alike. The change of a score, an average or a ratio is the difference, and so
+        is that of an amount that was zero or less before.
         """
         if not isinstance(self.now, int | float | Decimal) or self.before is None:
             return ""
@@ -39,7 +40,7 @@ class Figure:
         if self.kind in _POINTS:
             points = float(difference) * (100 if self.kind == "rate" else 1)
             return f"{points:+z,.2f} pp".replace("-", "−")
-        if self.kind == "ratio" or self.before <= 0:
+        if self.kind in _DIFFERENCES or self.before <= 0:
             sign = "+" if difference > 0 else ""
             return f"{sign}{printed(difference, self.kind)}"
         return f"{float(difference) / float(self.before):+z,.1%}".replace("-", "−")

@@ -71,6 +71,7 @@ class ReportTable:
         sections: Consecutive parts of all rows, in order; empty for none.
         unprinted: Columns that print leaves out because titles or other columns contain the same. Other formats have
             them.
+        mailed: The columns that a mail with the report prints; empty: the mail does not have the table.
         for_readers: Whether only PDF and workbooks have the table, because it summarises rows of another table.
     """
 
@@ -85,6 +86,7 @@ class ReportTable:
     marked: tuple[str, str] | None = None
     sections: tuple[Section, ...] = ()
     unprinted: tuple[str, ...] = ()
+    mailed: tuple[str, ...] = ()
     for_readers: bool = False
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.reports.parameters import AS_OF, LATEST, InPeriod
+from lending_pipelines.reports.parameters import AS_OF, LATEST, InPeriod, InWeek
 from lending_pipelines.reports.periods import Period, period_of
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables import TABLES
@@ -66,6 +66,12 @@ def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
 def period(parameters: InPeriod, source: ReportSource) -> Period:
     """The period of the parameters, as of a closed day. LendingError if as_of is not closed."""
     return period_of(parameters, business_date(source, ("loan_positions",), parameters.as_of))
+
+
+def week(parameters: InWeek, source: ReportSource, reads: Sequence[str]) -> Period:
+    """The seven days that end on as_of. LendingError if the last one is missing in a daily table of `reads`."""
+    last = business_date(source, reads, parameters.as_of)
+    return Period("custom", last - timedelta(days=6), last)
 
 
 def closed(source: ReportSource, *wanted: date) -> list[date]:

@@ -14,7 +14,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.reports import days, scopes
 from lending_pipelines.reports.book import Comparison, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.columns import lake_columns
-from lending_pipelines.reports.parameters import CALENDAR, UNSET, AsOf, History, InPeriod, ReportParameters
+from lending_pipelines.reports.parameters import CALENDAR, UNSET, AsOf, History, InPeriod, InWeek, ReportParameters
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 
@@ -105,7 +105,7 @@ def previous(
 ) -> Previous | None:
     """The period to compare a report's headline numbers with; None if it has none or is not closed.
 
-    For a report on a period, this is the previous period. For a report on a day, it is the last closed day of an
+    For a report on a period or week, this is the previous one. For a report on a day, it is the last closed day of an
     earlier month, or the closed day before it if the report's history has days.
     """
     try:
@@ -143,6 +143,9 @@ def _previous(
         period = days.period(parameters, source).previous
         span = {"from_date": period.first.isoformat(), "to_date": period.last.isoformat()}
         return period.display, {**dict.fromkeys(CALENDAR, UNSET), "period": "custom", **span}
+    if isinstance(parameters, InWeek):
+        week = days.week(parameters, source, generator.reads).previous
+        return week.display, {"as_of": week.last.isoformat()}
     if isinstance(parameters, AsOf):
         day = _day_before(parameters, source, generator.covers(parameters, source)[-1:])
         return None if day is None else (day.isoformat(), {"as_of": day.isoformat()})

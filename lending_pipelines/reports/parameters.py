@@ -132,6 +132,10 @@ class InPeriod(AsOf):
         return None if text == UNSET else text
 
 
+class InWeek(AsOf):
+    """A report on the seven days that end on a business date, beside the seven days before them."""
+
+
 class KnownAt(ReportParameters):
     """A report on the data known at a past time."""
 

@@ -20,7 +20,7 @@ PERSONS = {
     "journal_lines": ("memo",),
     "compliance_checks": ("detail",),
 }
-WITHOUT_STAFF_NUMBERS = {"manager_performance", "collection_performance"}
+WITHOUT_STAFF_NUMBERS = {"manager_performance", "collection_performance", "weekly_summary"}
 """Reports on the work of staff, which name them by their numbers."""
 
 

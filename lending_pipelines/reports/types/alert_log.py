@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from pydantic import Field
 
-from lending_pipelines.reports import columns, days, headlines, in_period
+from lending_pipelines.reports import alert_tables, columns, days, headlines, in_period
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, InPeriod, PersonalData
 from lending_pipelines.reports.periods import Period
@@ -16,16 +16,7 @@ from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables.derived import ALERT_SEVERITIES
 
 _LOG = "alert_log"
-_NUMBERS = (
-    ReportColumn("opened", "Opened", "count"),
-    ReportColumn("acknowledged", "Acknowledged", "count"),
-    ReportColumn("resolved", "Resolved", "count"),
-    ReportColumn("still_open", "Open at the end", "count"),
-    ReportColumn("critical", "Critical at the end", "count"),
-    ReportColumn("days_to_acknowledge", "Days to acknowledge", "number"),
-    ReportColumn("days_to_resolve", "Days to resolve", "number"),
-)
-_BY_RULE = (*columns.lake_columns(_LOG, "rule"), *_NUMBERS)
+_BY_RULE = (*columns.lake_columns(_LOG, "rule"), *alert_tables.NUMBERS)
 _BY_DAY = (
     ReportColumn("business_date", "Business date", "date"),
     *(ReportColumn(severity, severity.capitalize(), "count") for severity in ALERT_SEVERITIES),
@@ -70,12 +61,12 @@ class AlertLog:
     def generate(self, parameters: AlertLogParameters, source: ReportSource) -> ReportBook:
         """The report. Raises LendingError when the business date is not closed."""
         period = days.period(parameters, source)
-        alerts = _in_period(source.table(_LOG), period)
+        alerts = alert_tables.in_period(source.table(_LOG), period)
         if parameters.severity != ALL:
             alerts = alerts.filter(alerts.severity == parameters.severity)
         none = f"no alert was open from {period.first} to {period.last}"
-        by_rule = in_period.table("By rule", _BY_RULE, _numbers(alerts, "rule").order_by("rule"), none)
-        total = _numbers(alerts).to_pyarrow().to_pylist()
+        by_rule = in_period.table("By rule", _BY_RULE, alert_tables.numbers(alerts, "rule").order_by("rule"), none)
+        total = alert_tables.numbers(alerts).to_pyarrow().to_pylist()
         by_day = _by_day(alerts, period, none)
         latest = [alerts.opened_on.desc(), alerts.rule, alerts.subject_id, alerts.alert_id]
         listed = in_period.first_table("Alerts", _ALERTS, alerts, latest, parameters.max_listed, none)
@@ -88,40 +79,9 @@ class AlertLog:
             [by_rule, by_day, listed],
             [Chart("Open alerts by day", by_day.title, "line", "business_date", ALERT_SEVERITIES)],
             notes=_NOTES,
-            headlines=headlines.of_rows(_NUMBERS, total),
+            headlines=headlines.of_rows(alert_tables.NUMBERS, total),
             summary={"alerts": total[0]},
         )
-
-
-def _in_period(alerts: ir.Table, period: Period) -> ir.Table:
-    """The alerts that were open on a day of the period, with what happened to them in it."""
-    first, last = ibis.literal(period.first), ibis.literal(period.last)
-    acknowledged_on = alerts.acknowledged_at.date()
-    alerts = alerts.mutate(
-        was_opened=alerts.opened_on >= first,
-        was_acknowledged=acknowledged_on.between(first, last).fill_null(False),
-        was_resolved=(alerts.resolved_on <= last).fill_null(False),
-        is_open=(alerts.resolved_on > last).fill_null(True),
-        days_to_acknowledge=acknowledged_on.delta(alerts.opened_on, unit="day"),
-        days_to_resolve=alerts.resolved_on.delta(alerts.opened_on, unit="day"),
-    )
-    return alerts.filter(alerts.opened_on <= last, (alerts.resolved_on >= first).fill_null(True))
-
-
-def _numbers(alerts: ir.Table, *by: str) -> ir.Table:
-    def number(holds: ir.BooleanValue) -> ir.IntegerScalar:
-        return holds.cast("int64").sum().fill_null(0).cast("int64")
-
-    rows = alerts.group_by(*by) if by else alerts
-    return rows.agg(
-        opened=number(alerts.was_opened),
-        acknowledged=number(alerts.was_acknowledged),
-        resolved=number(alerts.was_resolved),
-        still_open=number(alerts.is_open),
-        critical=number(alerts.is_open & (alerts.severity == "critical")),
-        days_to_acknowledge=alerts.days_to_acknowledge.median(where=alerts.was_acknowledged).cast("float64"),
-        days_to_resolve=alerts.days_to_resolve.median(where=alerts.was_resolved).cast("float64"),
-    )
 
 
 def _by_day(alerts: ir.Table, period: Period, none: str) -> ReportTable:

@@ -1,0 +1,48 @@
+"""What loans changed from one day to the next of some days: amounts disbursed, collected and charged off.
+
+The clients of a period are in clients.py; income and losses over a period are in revenue.py.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.metrics import revenue
+from lending_pipelines.metrics.money import ZERO, money
+
+AMOUNTS = {"disbursed": "principal_disbursed", "collected": "total_collected", "charged_off": "principal_charged_off"}
+"""The amounts of `changes`, and the column of loan_positions of which each is the change."""
+
+
+def changes(positions: ir.Table, days: Sequence[date]) -> ir.Table:
+    """The change of each amount from each of the days to the next one, of the loans that are there on the last day.
+
+    Args:
+        positions: loan_positions, each loan once a day.
+        days: Closed days in order.
+
+    Returns:
+        business_date, currency, days (since the day before it in `days`) and AMOUNTS: a row for each of the days after
+        the first, and currency of the loans.
+    """
+    loans = positions.filter(positions.business_date == days[-1]).select("loan_id", "currency")
+    of_days = positions.filter(positions.business_date.isin(list(days)))
+    columns = tuple(AMOUNTS.values())
+    sums = revenue.by_day(revenue.loan_days(of_days, loans, ("currency",), columns), ("currency",), columns)
+    every_day = ibis.memtable(pa.table({"on": pa.array(days, pa.date32())}))
+    grid = every_day.cross_join(loans.select("currency").distinct().rename(of_currency="currency"))
+    rows = grid.left_join(sums, [grid.on == sums.business_date, grid.of_currency == sums.currency])
+    rows = rows.select(
+        business_date="on",
+        currency="of_currency",
+        **{name: ibis.coalesce(rows[column], ZERO) for name, column in AMOUNTS.items()},
+    )
+    in_order = ibis.window(group_by="currency", order_by="business_date")
+    rows = rows.mutate(
+        days=rows.business_date.delta(rows.business_date.lag().over(in_order), unit="day"),
+        **{name: money(rows[name] - rows[name].lag().over(in_order)) for name in AMOUNTS},
+    )
+    return rows.filter(rows.business_date > days[0])
