@@ -4,7 +4,7 @@ The alerts of a topic and subject are a pure function of the findings of all its
 any order, several times, or as one backfill. Steps that people take are kept beside, in the register.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
@@ -60,29 +60,36 @@ def rank(severity: str) -> int:
     return SEVERITIES.index(severity)
 
 
-def episodes(findings: Iterable[Finding], judged: Iterable[date], cool_down_days: int) -> list[Episode]:
+def episodes(
+    findings: Iterable[Finding],
+    judged: Mapping[date, Collection[str]],
+    cool_down_days: Mapping[str, int],
+    before: Episode | None = None,
+) -> list[Episode]:
     """The alerts of one topic and subject.
 
     Args:
         findings: The findings of all rules of the topic about the subject, on any days. Those without a severity say
             that it is not known whether the rule holds.
-        judged: The days on which any of these rules was judged.
-        cool_down_days: An alert that holds again within so many days after it was resolved is reopened.
+        judged: The rules that were judged on each day.
+        cool_down_days: By rule: an alert whose latest finding is of the rule is reopened if the subject has a finding
+            within so many days after the alert was resolved.
+        before: The latest alert as it was at the end of an earlier day; findings and judged days are then those of
+            later days. It is changed.
 
     Returns:
-        The alerts in order. A day that was not judged, or on which it is not known whether a rule holds, changes
-        nothing.
+        The alerts in order, with `before` as the first. An open alert is resolved on a day on which the rule of its
+        latest finding was judged and no rule has a finding. Other days without a known finding change nothing.
     """
     by_day: dict[date, list[Finding]] = {day: [] for day in judged}
     for found in findings:
         by_day.setdefault(found.business_date, []).append(found)
-    cool_down = timedelta(days=cool_down_days)
-    found_episodes: list[Episode] = []
+    found_episodes = [before] if before else []
     for day in sorted(by_day):
         current = found_episodes[-1] if found_episodes else None
-        worst = _worst(by_day[day])
+        worst = worst_of(by_day[day])
         if worst is not None:
-            if current is None or (current.resolved_on and day - current.resolved_on > cool_down):
+            if current is None or _is_over(current, day, cool_down_days):
                 current = Episode(day, worst)
                 found_episodes.append(current)
                 _step(current, day, "opened")
@@ -90,12 +97,22 @@ def episodes(findings: Iterable[Finding], judged: Iterable[date], cool_down_days
                 _continue(current, day, worst)
             if worst.ended:
                 _resolve(current, day)
-        elif current is not None and current.resolved_on is None and not by_day[day]:
+        elif current is not None and current.resolved_on is None and not by_day[day] and _rule(current) in judged[day]:
             _resolve(current, day)
     return found_episodes
 
 
-def _worst(findings: Sequence[Finding]) -> Finding | None:
+def _rule(current: Episode) -> str:
+    return current.last.rule
+
+
+def _is_over(current: Episode, day: date, cool_down_days: Mapping[str, int]) -> bool:
+    """Whether a finding of the day opens another alert."""
+    cool_down = timedelta(days=cool_down_days[_rule(current)])
+    return current.resolved_on is not None and day - current.resolved_on > cool_down
+
+
+def worst_of(findings: Sequence[Finding]) -> Finding | None:
     """The most severe finding of a day; of equal ones, one that has not ended, and then the first by name."""
     known = [found for found in findings if found.severity is not None]
     return min(known, key=lambda found: (-rank(str(found.severity)), found.ended, found.rule), default=None)

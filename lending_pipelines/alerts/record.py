@@ -1,42 +1,26 @@
-"""Saves findings, and brings the alerts of the register up to date with all findings, in one transaction.
+"""Brings the alerts of the register up to date with the findings, in one transaction.
 
 Which alerts there are is decided in life.py. What is saved depends on the findings alone: not on the order in which
-days were judged, nor on how often.
+days were judged, nor on how often. So the alerts of a subject are continued from what they were before the first of
+the judged days, and subjects that these days do not concern are not read.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from lending_pipelines.alerts.findings import Evaluation, Finding
-from lending_pipelines.alerts.life import Episode, episodes, rank
+from lending_pipelines.alerts.judgements import Judgements, Key
+from lending_pipelines.alerts.life import Episode, Step, StepName, episodes, rank
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.register import Alerts
-from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertFinding, AlertState
+from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertState
 from lending_pipelines.register.models import Notification
 from lending_pipelines.register.types import new_id, utc_now
-
-Key = tuple[str, str, str, str]
-_LIGHT = [
-    getattr(AlertFinding, name)
-    for name in (
-        "rule_id",
-        "business_date",
-        "topic",
-        "subject_kind",
-        "subject_id",
-        "currency",
-        "severity",
-        "value",
-        "threshold",
-        "ended",
-    )
-]
 
 
 def record(
@@ -58,146 +42,95 @@ def record(
         detectors: The kinds of rules that were evaluated.
         once_found_stays: A finding of these days that is found no more has ended, instead of never having been.
     """
+    if not days:
+        return
     ids = {rule.name: rule_id for rule_id, rule in rules.items()}
     judged = {ids[name]: own for name, own in evaluation.judged.items()}
     found = [(ids[finding.rule], finding) for finding in evaluation.findings]
-    _replace_findings(session, judged, found, once_found_stays=once_found_stays)
     inactive = {
         rule_id: tuple(days) for rule_id, rule in rules.items() if not rule.active and rule.detector in detectors
     }
-    _remember_days(session, {**judged, **inactive})
-    _Book(session, rules, days, detectors).update()
+    judgements = Judgements(session, detectors)
+    concerned = judgements.replace(judged, found, once_found_stays=once_found_stays)
+    judgements.remember({**judged, **inactive})
+    _Book(session, rules, judgements, days).update(concerned)
     session.flush()
-
-
-def _replace_findings(
-    session: Session,
-    judged: Mapping[str, Sequence[date]],
-    found: Sequence[tuple[str, Finding]],
-    *,
-    once_found_stays: bool,
-) -> None:
-    for days, rule_ids in _grouped(judged).items():
-        here = sa.and_(AlertFinding.rule_id.in_(rule_ids), AlertFinding.business_date.in_(days))
-        if once_found_stays:
-            same = [(finding.topic, finding.kind, finding.subject, finding.currency) for _, finding in found]
-            key = sa.tuple_(
-                AlertFinding.topic, AlertFinding.subject_kind, AlertFinding.subject_id, AlertFinding.currency
-            )
-            gone = sa.and_(here, key.not_in(same)) if same else here
-            session.execute(sa.update(AlertFinding).where(gone).values(ended=True))
-            here = sa.and_(here, key.in_(same)) if same else sa.false()
-        session.execute(sa.delete(AlertFinding).where(here))
-    rows = [
-        {
-            "rule_id": rule_id,
-            "business_date": finding.business_date,
-            "topic": finding.topic,
-            "subject_kind": finding.kind,
-            "subject_id": finding.subject,
-            "currency": finding.currency,
-            "severity": finding.severity,
-            "value": finding.value,
-            "threshold": finding.threshold,
-            "text": finding.text,
-            "details": dict(finding.details) or None,
-            "ended": finding.ended,
-        }
-        for rule_id, finding in found
-    ]
-    if rows:
-        session.execute(sa.insert(AlertFinding), rows)
-
-
-def _grouped(judged: Mapping[str, Sequence[date]]) -> dict[tuple[date, ...], list[str]]:
-    """The rules by the days on which they were judged: most of them on the same."""
-    groups: dict[tuple[date, ...], list[str]] = defaultdict(list)
-    for rule_id, days in judged.items():
-        groups[tuple(days)].append(rule_id)
-    return groups
-
-
-def _remember_days(session: Session, judged: Mapping[str, Sequence[date]]) -> None:
-    by_day: dict[date, set[str]] = defaultdict(set)
-    for rule_id, days in judged.items():
-        for day in days:
-            by_day[day].add(rule_id)
-    for day, rule_ids in by_day.items():
-        row = session.get(AlertDay, day)
-        if row is None:
-            session.add(AlertDay(business_date=day, rule_ids=sorted(rule_ids)))
-        elif not rule_ids.issubset(row.rule_ids):
-            row.rule_ids = sorted(rule_ids.union(row.rule_ids))
-    session.flush()
-
-
-@dataclass
-class _Subject:
-    """The findings of one topic and subject, and the rules that found them."""
-
-    findings: list[Finding] = field(default_factory=list)
-    rules: set[str] = field(default_factory=set)
 
 
 class _Book:
-    """The alerts of the register, and those that follow from the findings."""
+    """The alerts of the register that some days concern, and those that follow from the findings."""
 
     def __init__(
-        self,
-        session: Session,
-        rules: Mapping[str, AlertRule],
-        evaluated: Sequence[date],
-        detectors: Collection[DetectorName],
+        self, session: Session, rules: Mapping[str, AlertRule], judgements: Judgements, days: Sequence[date]
     ) -> None:
         self._session = session
-        self._detectors = detectors
         self._rules = rules
-        self._evaluated = set(evaluated)
-        self._days = {row.business_date: set(row.rule_ids) for row in session.scalars(sa.select(AlertDay))}
+        self._judgements = judgements
+        self._first, self._until = min(days), max(days)
+        self._cool_downs = {rule_id: rule.cool_down_days for rule_id, rule in rules.items()}
+        self._last = judgements.last_day()
+        # An alert that was resolved earlier is not reopened any more.
+        since = self._first - timedelta(days=max(self._cool_downs.values(), default=0))
+        here = sa.and_(
+            judgements.of_these(Alert.topic), sa.or_(Alert.resolved_on.is_(None), Alert.resolved_on >= since)
+        )
         self._existing: dict[Key, list[Alert]] = defaultdict(list)
-        alerts = sa.select(Alert).where(self._of_these(Alert.topic)).order_by(Alert.opened_on)
+        alerts = sa.select(Alert).where(here).order_by(Alert.opened_on).options(defer(Alert.details))
         for alert in session.scalars(alerts):
-            self._existing[alert.topic, alert.subject_kind, alert.subject_id, alert.currency].append(alert)
+            self._existing[_key(alert)].append(alert)
         self._events: dict[str, list[AlertEvent]] = defaultdict(list)
-        events = sa.select(AlertEvent).join(Alert, Alert.alert_id == AlertEvent.alert_id)
-        for event in session.scalars(events.where(self._of_these(Alert.topic)).order_by(AlertEvent.number)):
+        events = sa.select(AlertEvent).join(Alert, Alert.alert_id == AlertEvent.alert_id).where(here)
+        for event in session.scalars(events.order_by(AlertEvent.number)):
             self._events[event.alert_id].append(event)
-        self._last = max(self._days, default=date.min)
 
-    def update(self) -> None:
-        """Make the alerts of every subject what follows from its findings."""
-        subjects = self._subjects()
-        for key in sorted({*subjects, *self._existing}):
-            subject = subjects.get(key, _Subject())
-            judged = [day for day, rule_ids in self._days.items() if rule_ids & subject.rules]
-            cool_down = max((self._rules[rule].cool_down_days for rule in subject.rules), default=0)
-            self._reconcile(key, episodes(subject.findings, judged, cool_down))
+    def update(self, concerned: Collection[Key]) -> None:
+        """Make the alerts of these subjects, and of those with an alert on the days, what follows from the findings."""
+        keys = {*concerned, *(key for key, alerts in self._existing.items() if any(map(self._is_concerned, alerts)))}
+        findings = self._judgements.findings_since(self._first, keys)
+        judged = self._judgements.judged_since(self._first)
+        for key in sorted(keys):
+            alerts = self._existing[key]
+            earlier = [alert for alert in alerts if alert.opened_on < self._first and not self._is_withdrawn(alert)]
+            before = self._as_it_was(earlier[-1]) if earlier else None
+            since = before.opened_on if before else date.min
+            wanted = episodes(findings[key], judged, self._cool_downs, before)
+            self._reconcile(key, [alert for alert in alerts if alert.opened_on >= since], wanted)
 
-    def _of_these(self, topic: Any) -> sa.ColumnElement[bool]:
-        """Whether a topic is of one of these kinds: a topic begins with its kind."""
-        return sa.or_(*(topic.startswith(detector, autoescape=True) for detector in sorted(self._detectors)))
+    def _is_concerned(self, alert: Alert) -> bool:
+        if alert.resolved_on is None:
+            return True
+        return alert.resolved_on >= self._first and alert.opened_on <= self._until
 
-    def _subjects(self) -> dict[Key, _Subject]:
-        subjects: dict[Key, _Subject] = defaultdict(_Subject)
-        for row in self._session.execute(sa.select(*_LIGHT).where(self._of_these(AlertFinding.topic))):
-            finding = Finding(
-                rule=row.rule_id,
-                business_date=row.business_date,
-                kind=row.subject_kind,
-                subject=row.subject_id,
-                topic=row.topic,
-                severity=row.severity,
-                value=row.value,
-                threshold=row.threshold,
-                currency=row.currency,
-                ended=row.ended,
+    def _is_withdrawn(self, alert: Alert) -> bool:
+        return any(event.step == "withdrawn" for event in self._events[alert.alert_id])
+
+    def _as_it_was(self, alert: Alert) -> Episode:
+        """An alert as it was at the end of the day before the first of the judged days."""
+        steps = [
+            Step(event.business_date, cast(StepName, event.step), event.severity, event.value)
+            for event in self._events[alert.alert_id]
+            if not event.by and event.business_date < self._first
+        ]
+        resolved_on = steps[-1].business_date if steps[-1].step == "resolved" else None
+        if alert.last_on >= self._first:
+            last = self._judgements.worst_before(self._first, _key(alert))
+        else:
+            last = Finding(
+                rule=alert.rule_id,
+                business_date=alert.last_on,
+                kind=alert.subject_kind,
+                subject=alert.subject_id,
+                topic=alert.topic,
+                severity=alert.severity,
+                value=alert.value,
+                threshold=alert.threshold,
+                currency=alert.currency,
+                text=alert.text,
             )
-            subjects[finding.key].findings.append(finding)
-            subjects[finding.key].rules.add(row.rule_id)
-        return subjects
+        return Episode(alert.opened_on, last, resolved_on, steps)
 
-    def _reconcile(self, key: Key, wanted: Sequence[Episode]) -> None:
-        existing = {alert.alert_id: alert for alert in self._existing.get(key, ())}
+    def _reconcile(self, key: Key, alerts: Iterable[Alert], wanted: Sequence[Episode]) -> None:
+        existing = {alert.alert_id: alert for alert in alerts}
         for episode in wanted:
             if episode.alert_id not in existing:
                 existing[episode.alert_id] = self._open(key, episode)
@@ -271,9 +204,8 @@ class _Book:
             "threshold": episode.last.threshold,
             "resolved_on": episode.resolved_on,
             "state": self._state(alert, episode),
+            "text": episode.last.text,
         }
-        if not alert.text or alert.last_on != episode.last.business_date or alert.last_on in self._evaluated:
-            values["text"] = self._text(episode.last)
         if people := [event for event in self._events[alert.alert_id] if event.by]:
             latest = max(people, key=lambda event: event.at or utc_now())
             values |= {"acknowledged_by": latest.by, "reason": latest.reason, "snoozed_until": latest.until}
@@ -282,17 +214,6 @@ class _Book:
             setattr(alert, name, value)
         if changed:
             alert.changed_at = utc_now()
-
-    def _text(self, finding: Finding) -> str:
-        key = (
-            finding.rule,
-            finding.business_date,
-            finding.topic,
-            finding.kind,
-            finding.subject,
-            finding.currency,
-        )
-        return self._session.get_one(AlertFinding, key).text
 
     def _state(self, alert: Alert, episode: Episode) -> AlertState:
         if episode.resolved_on is not None:
@@ -332,6 +253,10 @@ class _Book:
         )
         self._session.add(event)
         self._events[alert.alert_id].append(event)
+
+
+def _key(alert: Alert) -> Key:
+    return alert.topic, alert.subject_kind, alert.subject_id, alert.currency
 
 
 def _overlap(alert: Alert, episode: Episode) -> bool:

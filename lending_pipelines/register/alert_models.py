@@ -46,6 +46,9 @@ class AlertFinding(Base):
     """What a rule found about a subject on a business date; without a severity it is not known whether it holds."""
 
     __tablename__ = "alert_findings"
+    __table_args__ = (
+        sa.Index("ix_alert_findings_subject", "topic", "subject_kind", "subject_id", "currency", "business_date"),
+    )
 
     rule_id: Mapped[str] = mapped_column(sa.ForeignKey("alert_rules.rule_id"), primary_key=True)
     business_date: Mapped[date] = mapped_column(primary_key=True)

@@ -34,7 +34,7 @@ def life(findings, judged, cool_down=2):
             number(each.resolved_on),
             [(number(step.business_date), step.step, step.severity) for step in each.steps],
         )
-        for each in episodes(findings, [day(n) for n in judged], cool_down)
+        for each in episodes(findings, {day(n): {"r"} for n in judged}, {"r": cool_down})
     ]
 
 
@@ -56,7 +56,7 @@ def test_an_alert_opens_once_escalates_eases_and_resolves():
 
 def test_the_worst_rule_of_a_day_is_the_alert():
     findings = [found(1, "warning", "a"), found(1, "critical", "b")]
-    (alert,) = episodes(findings, [day(1)], 0)
+    (alert,) = episodes(findings, {}, {})
     assert (alert.severity, alert.last.rule) == ("critical", "b")
 
 
@@ -89,11 +89,11 @@ def test_what_ended_on_its_day_is_resolved_on_it():
 )
 def test_the_order_of_days_does_not_matter_and_alerts_are_apart(days, cool_down, random):
     findings = [found(number, severity) for number, severity in days]
-    judged = [day(number) for number in range(1, 32)]
-    once = episodes(findings, judged, cool_down)
+    judged = [(day(number), {"r"}) for number in range(1, 32)]
+    once = episodes(findings, dict(judged), {"r": cool_down})
     random.shuffle(findings)
     random.shuffle(judged)
-    assert episodes([*findings], [*judged, *judged], cool_down) == once
+    assert episodes(findings, dict(judged), {"r": cool_down}) == once
     for before, after in pairwise(once):
         assert before.resolved_on is not None
         assert (after.opened_on - before.resolved_on).days > cool_down

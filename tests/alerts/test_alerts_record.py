@@ -1,6 +1,6 @@
 """Alerts in the register: the same however days are judged, and steps by people kept through restatements."""
 
-import random
+import random as random_module
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -13,7 +13,7 @@ from lending_pipelines.alerts.record import record
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.alerts.saved_rules import save_rules, saved_rules
 from lending_pipelines.register import Alerts, Register, RegisterError
-from lending_pipelines.register.alert_models import Alert, AlertEvent
+from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertFinding
 
 DAYS = [date(2025, 3, 1) + timedelta(days=n) for n in range(31)]
 
@@ -107,7 +107,7 @@ def test_the_life_of_alerts_over_a_month(register):
 
 def test_days_in_order_shuffled_twice_and_as_one_backfill_end_in_the_same_alerts(tmp_path):
     found = []
-    shuffled = random.Random(5).sample(DAYS, len(DAYS))
+    shuffled = random_module.Random(5).sample(DAYS, len(DAYS))
     ways = [[DAYS], [[day] for day in DAYS], [[day] for day in shuffled], [[day] for day in DAYS for _ in (1, 2)]]
     for number, batches in enumerate(ways):
         register = Register(f"sqlite:///{tmp_path / f'{number}.db'}")
@@ -119,6 +119,73 @@ def test_days_in_order_shuffled_twice_and_as_one_backfill_end_in_the_same_alerts
         register.dispose()
     assert found[0]
     assert found[1:] == found[:1] * 3
+
+
+def made_up(random):
+    """What two rules find of three subjects on 12 days: nothing, something, or that it is not known; and the days on
+    which they were judged."""
+    found = {}
+    for subject in ("B1", "B2", "B3"):
+        for day in DAYS[:12]:
+            value = random.choice([0.05, 0.05, 0.12, 0.12, 0.2, None])
+            found[subject, day] = value
+    return found, [day for day in DAYS[:12] if random.random() < 0.9]
+
+
+def evaluated(found, days):
+    verdicts = {}
+    for rule in RULES:
+        findings = [
+            Finding(
+                rule.name, day, "branch", subject, rule.topic, rule.severity if value else None, value,
+                float(rule.limit), "USD", f"{value} on {day}",
+            )
+            for (subject, day), value in found.items()
+            if day in days and (value is None or value > float(rule.limit))
+        ]  # fmt: skip
+        verdicts[rule.name] = Judged(tuple(days), tuple(findings))
+    return Evaluation(verdicts)
+
+
+def batches(random, days):
+    """The days in any order, some of them together, some twice."""
+    days = random.sample([*days, *random.sample(days, 2)], len(days) + 2)
+    while days:
+        size = random.choice([1, 1, 1, 2, 4])
+        yield sorted(set(days[:size]))
+        days = days[size:]
+
+
+def test_alerts_are_continued_as_if_all_days_were_judged_at_once(register):
+    for number in range(20):
+        random = random_module.Random(number)
+        before, _ = made_up(random)
+        after, days = made_up(random)
+        ways = [[(after, days)], [(found, batch) for found in (before, after) for batch in batches(random, days)]]
+        ends = []
+        for way in ways:
+            with register.session() as session:
+                for table in (AlertEvent, Alert, AlertFinding, AlertDay):
+                    session.execute(sa.delete(table))
+            for found, batch in way:
+                with register.session() as session:
+                    record(session, saved_rules(session), evaluated(found, batch), batch, DAILY)
+            ends.append(kept(register))
+        assert ends[0], number
+        assert ends[1] == ends[0], number
+
+
+def test_a_night_reads_only_the_findings_of_the_night(register):
+    run(register, *([day] for day in DAYS[:20]))
+    read = []
+    with register.session() as session:
+        rules = saved_rules(session)
+        loading = sa.event.listens_for(register.engine, "before_cursor_execute")
+        loading(lambda connection, cursor, statement, parameters, context, many: read.append((statement, parameters)))
+        record(session, rules, judged([DAYS[20]]), [DAYS[20]], DAILY)
+    of_findings = [parameters for statement, parameters in read if "FROM alert_findings" in statement]
+    assert of_findings
+    assert all(DAYS[20].isoformat() in map(str, parameters) for parameters in of_findings)
 
 
 def test_a_restatement_moves_an_alert_with_the_steps_that_people_took(register):
