@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lending_pipelines.alerts.behind import HISTORY_DAYS, histories, top_loans
+from lending_pipelines.alerts.behind import top_loans
 from lending_pipelines.alerts.evaluate import DAILY, WATCHING, evaluate, evaluate_range, too_many_unjudged
 from lending_pipelines.alerts.findings import Evaluation, Source
+from lending_pipelines.alerts.histories import HISTORY_DAYS, histories
 from lending_pipelines.alerts.notices import Channels, reconcile
 from lending_pipelines.alerts.recipients import Staff
 from lending_pipelines.alerts.record import open_alerts, record
