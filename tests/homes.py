@@ -35,6 +35,7 @@ DAILY_TABLES = (
     "manager_snapshots",
     "trial_balance",
     "ledger_tieouts",
+    "platform_activity",
 )
 
 

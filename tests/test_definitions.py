@@ -46,6 +46,7 @@ GROUPS = {
     "delinquency": ["aging_buckets", "aging_transitions"],
     "portfolios": ["manager_snapshots", "portfolio_snapshots"],
     "ledger": ["ledger_tieouts", "trial_balance"],
+    "platform": ["platform_activity"],
     "tapes": ["loan_tapes"],
     "close": ["alerts", "close_summary"],
     "operations": ["operations/housekeeping"],
@@ -69,6 +70,7 @@ BLOCKING = {
     "manager_snapshots": ["managers_add_up", "managers_equal_positions"],
     "trial_balance": ["balances_add_up", "ledger_balanced"],
     "ledger_tieouts": ["principal_is_tied", "tieouts_add_up"],
+    "platform_activity": ["platform_equals_sources"],
 }
 
 # Settings that would fail if anything looked: nothing listens there, and no such file may be read.

@@ -13,6 +13,7 @@ from lending_pipelines.assets.daily import (
     ledger_tieouts,
     loan_positions,
     manager_snapshots,
+    platform_activity,
     portfolio_snapshots,
     trial_balance,
 )
@@ -32,6 +33,7 @@ _MADE_BY_CLOSE = (
     manager_snapshots,
     trial_balance,
     ledger_tieouts,
+    platform_activity,
     alerts,
     loan_tapes,
     close_summary,

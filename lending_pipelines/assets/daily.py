@@ -6,7 +6,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from lending_pipelines.assets.describe import daily
-from lending_pipelines.metrics import delinquency, ledger, managers, portfolios, positions
+from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.resources.lake import DAYS_BEFORE
@@ -79,3 +79,14 @@ def ledger_tieouts(
 ) -> ir.Table:
     days = first_and_last(context.partition_key_range)
     return ledger.ledger_tieouts(loan_positions, trial_balance, journal_lines, gl_accounts, *days)
+
+
+@dg.asset(**daily("platform_activity", "platform", "team:finance"), ins=_inputs(platform.SOURCES))
+def platform_activity(
+    context: dg.AssetExecutionContext,
+    conventions: ConventionsResource,
+    loan_positions: ir.Table,
+    **tables: ir.Table,
+) -> ir.Table:
+    first, last = first_and_last(context.partition_key_range)
+    return platform.platform_activity(loan_positions, tables.__getitem__, first, last, conventions.get().timezone)

@@ -9,6 +9,7 @@ from lending_pipelines.checks.contradictions import contradiction_checks
 from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.ledger import ledger_checks
 from lending_pipelines.checks.managers import manager_checks
+from lending_pipelines.checks.platform import platform_checks
 from lending_pipelines.checks.positions import position_checks
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
 from lending_pipelines.checks.restatements import RestatementCheck
@@ -42,6 +43,7 @@ def own_checks(conventions: Conventions) -> tuple[Check, ...]:
         *total_checks(conventions),
         *manager_checks(conventions),
         *ledger_checks(conventions),
+        *platform_checks(),
     )
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import delinquency, ledger, managers, portfolios, positions
+from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.resources.report_source import LakeReportSource
 from lending_pipelines.tables import TABLES
 
@@ -103,6 +103,11 @@ class RecomputedSource:
                 loan_positions, balances = self.table("loan_positions"), self.table("trial_balance")
                 lines, accounts = self.table("journal_lines"), self.table("gl_accounts")
                 return self._requested_days(ledger.ledger_tieouts(loan_positions, balances, lines, accounts, *days))
+            case "platform_activity":
+                zone = self._conventions.timezone
+                return self._requested_days(
+                    platform.platform_activity(self.table("loan_positions"), self.table, *days, zone)
+                )
             case _:
                 return None
 

@@ -275,8 +275,30 @@ _LEDGER = (
     ),
 )
 
+_EVERY_ROW = "of the lender, the same in every currency"
+
+_PLATFORM = Table(
+    "platform_activity",
+    "Users, tickets, wallets and gateway payments of the peer lending platform, with the active loans, per currency.",
+    ("business_date", "currency"),
+    (
+        _DATE,
+        _CURRENCY,
+        count("total_users", f"joined by the day, {_EVERY_ROW}", nullable=True),
+        count("new_users", f"joined on the 30 days ending on the day, {_EVERY_ROW}", nullable=True),
+        count("active_loans"),
+        count("total_tickets", f"opened by the day, {_EVERY_ROW}", nullable=True),
+        count("open_tickets", f"not closed by the day, {_EVERY_ROW}", nullable=True),
+        count("completed_tickets", _EVERY_ROW, nullable=True),
+        count("cancelled_tickets", _EVERY_ROW, nullable=True),
+        money("total_volume", "verified gateway payments in the currency made by the day", nullable=True),
+        text("wallet_balances", f"JSON: objects with asset_type and balance, {_EVERY_ROW}", nullable=True),
+    ),
+    partition="business_month",
+)
+
 DERIVED: dict[str, Table] = {
-    table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, _MANAGERS, *_LEDGER)
+    table.name: table for table in (*_MEMBERSHIP, _LOAN_POSITIONS, *_AGING, *_SNAPSHOTS, _MANAGERS, *_LEDGER, _PLATFORM)
 }
 """The derived tables by name."""
 

@@ -119,6 +119,7 @@ def whole_world() -> World:
         ],
         **_added_up(),
         **_managers(),
+        **_platform(),
         **_ledger(),
     }
 
@@ -286,6 +287,20 @@ def _managers() -> World:
     keys = {"manager_id": "unassigned", "role": "unassigned", "currency": "USD"}
     rows = [row("manager_snapshots", business_date=day, **keys, **summed) for day in (JAN_31, FEB_1, FEB_2)]
     return {"manager_snapshots": rows}
+
+
+def _platform() -> World:
+    """A user who joined on 1 February, and a ticket opened that day."""
+    counts = {JAN_31: 0, FEB_1: 1, FEB_2: 1}
+    return {
+        "users": [row("users", user_id="U", joined_on=FEB_1)],
+        "tickets": [row("tickets", ticket_id="T", user_id="U", opened_on=FEB_1)],
+        "platform_activity": [
+            row("platform_activity", business_date=day, currency="USD", active_loans=2)
+            | {"total_users": number, "total_tickets": number}
+            for day, number in counts.items()
+        ],
+    }
 
 
 def _ledger() -> World:

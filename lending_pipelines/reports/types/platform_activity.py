@@ -14,7 +14,6 @@ from lending_pipelines.reports.parameters import AsOf, History
 from lending_pipelines.reports.protocol import ReportSource, report_book
 from lending_pipelines.tables.schema import MONEY
 
-_PLATFORM = ("users", "tickets", "wallets", "wallet_transactions", "gateway_payments")
 _ACTIVITY = (
     ReportColumn("business_date", "Business date", "date"),
     *(ReportColumn(name, columns.label(name), "count") for name in platform.ACTIVITY),
@@ -41,7 +40,10 @@ class PlatformActivityParameters(History, AsOf):
     """The form of platform_activity."""
 
     new_user_days: int = Field(
-        30, ge=1, le=3660, description="New users joined within this number of days up to the business date."
+        platform.NEW_USER_DAYS,
+        ge=1,
+        le=3660,
+        description="New users joined within this number of days up to the business date.",
     )
 
 
@@ -51,7 +53,7 @@ class PlatformActivity:
     report_type = "platform_activity"
     title = "Platform activity"
     description = "Users, wallets, tickets, volume and gateway payments of the peer lending platform on a day."
-    reads = ("loan_positions", *_PLATFORM)
+    reads = ("loan_positions", *platform.SOURCES)
     parameters = PlatformActivityParameters
 
     def covers(self, parameters: PlatformActivityParameters, source: ReportSource) -> list[date]:
@@ -63,7 +65,7 @@ class PlatformActivity:
         """The report; LendingError when the day is not there."""
         covered = self.covers(parameters, source)
         day = covered[-1]
-        kept = {name: source.table(name) for name in _PLATFORM if no_data.has_rows(source, name)}
+        kept = {name: source.table(name) for name in platform.SOURCES if no_data.has_rows(source, name)}
         activity = _activity(kept, source, covered, parameters.new_user_days)
         assets = _assets(kept, source, day)
         return report_book(
@@ -74,7 +76,7 @@ class PlatformActivity:
             "",
             [activity, assets, _payments(source, day)],
             _charts(activity),
-            notes=[*_NOTES, *(f"No data: the source has no {name}." for name in _PLATFORM if name not in kept)],
+            notes=[*_NOTES, *(f"No data: the source has no {name}." for name in platform.SOURCES if name not in kept)],
             headlines=headlines.of_rows(activity.columns[1:], activity.arrow().to_pylist()[-1:]),
             summary=_summary(activity, assets),
         )
@@ -90,7 +92,7 @@ def _activity(
         parts.append(platform.joined(kept["users"], on, new_user_days))
     if "tickets" in kept:
         parts.append(platform.tickets(kept["tickets"], on))
-    none = no_data.reason(source, _PLATFORM, "")
+    none = no_data.reason(source, platform.SOURCES, "")
     return in_period.table("Activity", _ACTIVITY, platform.activity(on, *parts).order_by("business_date"), none)
 
 
