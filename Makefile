@@ -22,6 +22,10 @@ demo: .venv/ready ## Make up a lender, close its 18 months, make five reports an
 ui: .venv/ready ## Open Dagster on http://127.0.0.1:3000 with the demo's data
 	$(BIN)/lending ui
 
+.PHONY: portal
+portal: .venv/ready ## Serve the portal on http://127.0.0.1:8000 with the demo's data
+	$(BIN)/lending portal
+
 .PHONY: test
 # In the order of tests/conftest.py, the slowest files first, so that the workers end at the same time.
 test: .venv/ready-dev ## Run every test (minutes)

@@ -38,6 +38,9 @@ VARIABLES = (
     "LENDING_ALERT_WEBHOOK_URL",
     "LENDING_ALERT_WEBHOOK_SECRET",
     "LENDING_UI_URL",
+    "LENDING_LOCALE",
+    "LENDING_PORTAL_URL",
+    "LENDING_PORTAL_PROXIES",
 )
 """Every setting as an environment variable."""
 
@@ -78,6 +81,9 @@ class Settings:
     alert_webhook_url: str
     alert_webhook_secret: str
     ui_url: str
+    locale: str
+    portal_url: str
+    portal_proxies: tuple[str, ...]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -114,6 +120,9 @@ class Settings:
             alert_webhook_url=given.get("LENDING_ALERT_WEBHOOK_URL", ""),
             alert_webhook_secret=given.get("LENDING_ALERT_WEBHOOK_SECRET", ""),
             ui_url=given.get("LENDING_UI_URL", ""),
+            locale=given.get("LENDING_LOCALE", "en"),
+            portal_url=given.get("LENDING_PORTAL_URL", ""),
+            portal_proxies=_listed(given.get("LENDING_PORTAL_PROXIES", "")),
         )
 
 

@@ -4,6 +4,7 @@ Runs and check results are read from Dagster's instance here; the rest is in the
 """
 
 from collections.abc import Collection
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -28,7 +29,7 @@ from lending_pipelines.close_summary import (
 )
 from lending_pipelines.lake import Lake
 from lending_pipelines.partitions import BUSINESS_DATES, business_days, first_and_last, last_ended_day
-from lending_pipelines.register import Register
+from lending_pipelines.register import CloseSummaries, Register
 from lending_pipelines.resources import LakeResource, RegisterResource, message_first
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import DERIVED, SERVICING
@@ -66,6 +67,9 @@ def close_summary(
     first, last = first_and_last(context.partition_key_range)
     closed = closed_days(context.instance) | set(business_days(first, last))
     summary = summarize(context.instance, lake.lake, register.register, closed, max(last, last_ended_day()), last)
+    with register.register.session() as session:
+        findings = [asdict(each) for each in summary.findings]
+        CloseSummaries(session).save(last, summary.verdict, findings, context.run.run_id)
     counts = {
         f"{severity}s": sum(each.severity == severity for each in summary.findings) for severity in ("error", "warning")
     }

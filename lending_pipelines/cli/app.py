@@ -16,6 +16,8 @@ from lending_pipelines.cli.housekeeping import housekeeping
 from lending_pipelines.cli.init import init
 from lending_pipelines.cli.interrupt import stopped_by_interrupt
 from lending_pipelines.cli.notifications import notifications
+from lending_pipelines.cli.people import people
+from lending_pipelines.cli.portal import portal
 from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
 from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warnings
@@ -48,6 +50,8 @@ app.command()(init)
 app.command()(doctor)
 app.command()(housekeeping)
 app.command()(ui)
+app.command()(portal)
+app.add_typer(people, name="people")
 app.add_typer(source, name="source")
 for command in tapes.COMMANDS:
     app.command()(command)

@@ -1,0 +1,182 @@
+"""The one dependency by which a route names its action: who asks, whether it is allowed, and the lake as they see it.
+
+    Reader = Annotated[Access, Depends(require("loans.read"))]
+
+    @router.get("/loans")
+    def loans(request: Request, access: Reader) -> HTMLResponse: ...
+
+A route without it is refused when the app is created.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from sqlalchemy.orm import Session
+
+from lending_pipelines.portal.policy import SEES_STAFF, Action, Resource, decide
+from lending_pipelines.portal.scope import NOBODY, Grant, Person, resolved
+from lending_pipelines.portal.scoped_lake import ScopedLake
+from lending_pipelines.portal.security import address
+from lending_pipelines.portal.snapshots import Snapshot
+from lending_pipelines.portal.table_rules import Shown
+from lending_pipelines.register.audit_log import AuditLog
+from lending_pipelines.register.sessions import Sessions, SignedIn, signed_in
+from lending_pipelines.register.types import utc_now
+
+if TYPE_CHECKING:
+    from lending_pipelines.portal.portal import Portal
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost", "testserver")
+
+
+class NotSignedIn(Exception):
+    """The action needs a sign-in."""
+
+
+class Denied(Exception):
+    """The person may not do the action; the message is the reason."""
+
+
+@dataclass
+class Access:
+    """What a route may use: the person, the grants that allow the action, the lake as they see it, and the register."""
+
+    portal: "Portal"
+    request: Request
+    person: Person
+    action: Action
+    grants: tuple[Grant, ...]
+    lake: ScopedLake
+
+    def check(self, resource: Resource) -> None:
+        """Raise Denied unless the action is allowed on the resource."""
+        decision = decide(self.person, self.action, resource)
+        if not decision.allowed:
+            self.audit("denied", resource=f"{resource.kind} {resource.resource_id}", reason=decision.reason)
+            raise Denied(decision.reason)
+
+    def may(self, action: Action) -> bool:
+        """Whether the person may do another action, for buttons and links."""
+        return decide(self.person, action).allowed
+
+    @cached_property
+    def lake_with_borrowers(self) -> ScopedLake:
+        """The lake with the personal data of borrowers. Its use is recorded. Raises Denied when the role forbids it."""
+        decision = decide(self.person, "personal.show")
+        # Rows of a role that may not see them stay masked, so every grant has to allow it.
+        if not set(self.grants) <= set(decision.grants):
+            self.audit("denied", action="personal.show", reason=decision.reason)
+            raise Denied(f"personal data of borrowers: {decision.reason}")
+        self.audit("allowed", action="personal.show", resource=str(self.request.url.path))
+        return self.lake.with_borrowers_shown()
+
+    @contextmanager
+    def register(self) -> Iterator[Session]:
+        """A session of the register in one transaction. Its rows are not scoped: filter them by `grants`."""
+        with self.portal.register.session() as session:
+            yield session
+
+    def audit(
+        self,
+        outcome: Any,
+        *,
+        action: str = "",
+        resource: str = "",
+        reason: str = "",
+        rows: int | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        """Add an entry to the audit log, with the scope by which the action is allowed."""
+        with self.portal.register.session() as session:
+            AuditLog(session).add(
+                self.person.username or "nobody",
+                action or self.action,
+                outcome,
+                address=address(self.request),
+                resource=resource or self.request.url.path,
+                reason=reason,
+                scope=[{"role": grant.role, **grant.scope.as_json()} for grant in self.grants],
+                rows=rows,
+                sha256=sha256,
+            )
+
+
+@dataclass(frozen=True)
+class Require:
+    """The dependency of a route."""
+
+    action: Action
+
+    def __call__(self, request: Request) -> Iterator[Access]:
+        """Resolve the person and decide. Raises NotSignedIn or Denied."""
+        portal: Portal = request.app.state.portal
+        with portal.snapshots.current() as snapshot:
+            person = request.state.person = _person(request, portal, snapshot)
+            decision = decide(person, self.action)
+            if not decision.allowed and not person.account_id:
+                raise NotSignedIn
+            grants = decision.grants
+            shown = Shown(
+                staff=bool(grants) and all(grant.role in SEES_STAFF for grant in grants),
+                # A customer sees their own data only.
+                borrowers=bool(grants) and all(grant.role == "user" for grant in grants),
+            )
+            scopes = tuple(grant.scope for grant in grants)
+            lake = ScopedLake(portal.snapshots, snapshot, portal.results, scopes, shown)
+            access = Access(portal, request, person, self.action, grants, lake)
+            if not decision.allowed:
+                access.audit("denied", reason=decision.reason)
+                raise Denied(decision.reason)
+            yield access
+
+
+def require(action: Action) -> Require:
+    """The dependency that allows a route only to who may do the action."""
+    return Require(action)
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the session's cookie. The prefix makes browsers refuse one that another host has set."""
+    return "__Host-lending" if is_secure(request) else "lending"
+
+
+def is_secure(request: Request) -> bool:
+    """Whether cookies are sent by https only: always, except by plain http on this machine."""
+    return request.url.scheme == "https" or request.url.hostname not in LOOPBACK
+
+
+def _person(request: Request, portal: "Portal", snapshot: Snapshot) -> Person:
+    """Who asks: the owner of the session's cookie, with the roles and scopes of the moment."""
+    cookie = request.cookies.get(cookie_name(request))
+    if not cookie:
+        return NOBODY
+    with portal.register.reading() as connection:
+        found = signed_in(connection, cookie, utc_now())
+    if found is None:
+        return NOBODY
+    if found.seen_long_ago:
+        with portal.register.session() as session:
+            Sessions(session).touch(cookie)
+    return person_of(found, portal, snapshot)
+
+
+def person_of(found: SignedIn, portal: "Portal", snapshot: Snapshot) -> Person:
+    """The person of an account, with the team of a manager as the lake has it today."""
+    grants = tuple(
+        Grant(role, resolved(role, scope, lambda manager: _team(portal, snapshot, manager)))
+        for role, scope in found.roles
+    )
+    return Person(found.account_id, found.username, found.name, grants, found.email)
+
+
+def _team(portal: "Portal", snapshot: Snapshot, manager: str) -> frozenset[str]:
+    """The manager and the loan officers whom the manager leads."""
+    if "staff" not in snapshot.tables:
+        return frozenset([manager])
+    with portal.snapshots.cursor(snapshot) as cursor:
+        led = cursor.execute("SELECT staff_id FROM staff WHERE team_leader_id = ?", [manager]).fetchall()
+    return frozenset([manager, *(staff_id for (staff_id,) in led)])

@@ -1,0 +1,148 @@
+"""Pages: the Jinja environment, what every template gets, and answers that a browser may keep.
+
+    return render(request, "loans.html", rows=rows)
+
+Templates get `lender`, `person`, `nav`, `theme` and `language`. The functions `url(path)` and `static_url(name)` are
+known in macros too.
+"""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lending_pipelines.portal.policy import Action, allows
+from lending_pipelines.portal.scope import NOBODY, Person
+
+if TYPE_CHECKING:
+    from lending_pipelines.portal.portal import Portal
+
+THEMES = ("light", "dark")
+THEME_COOKIE = "theme"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the navigation: shown to who may do its action."""
+
+    title: str
+    path: str
+    action: Action
+
+
+SECTIONS: list[Section] = []
+"""The sections in order. routes/__init__.py fills it from the routes."""
+
+
+def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
+    """The page of a template, for the person of the request."""
+    portal: Portal = request.app.state.portal
+    person: Person = getattr(request.state, "person", NOBODY)
+    html = _environment(portal).get_template(template).render(**_shared(request, portal, person), **context)
+    return HTMLResponse(html, status_code)
+
+
+def json_script(value: Any) -> Markup:
+    """A value as JSON inside a script element of the type application/json: it cannot end the element."""
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    return Markup(text.translate({ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}))
+
+
+def not_modified(request: Request, etag: str) -> Response | None:
+    """The answer 304 if the browser has what the ETag names; None if the page is to be made."""
+    known = {each.strip().removeprefix("W/").strip('"') for each in request.headers.get("if-none-match", "").split(",")}
+    return Response(status_code=304, headers=cached(etag)) if etag in known else None
+
+
+def cached(etag: str) -> dict[str, str]:
+    """The headers of an answer that the person's own browser may keep, and asks about before it uses it."""
+    return {"ETag": f'W/"{etag}"', "Cache-Control": "private, no-cache"}
+
+
+def url(request: Request, path: str) -> str:
+    """The path as seen by the browser, behind a proxy that serves the portal under a path of its own."""
+    portal: Portal = request.app.state.portal
+    return f"{portal.root_path}{path}"
+
+
+def path_of(request: Request) -> str:
+    """The request's path within the portal, without that of a proxy."""
+    portal: Portal = request.app.state.portal
+    return request.url.path.removeprefix(portal.root_path) or "/"
+
+
+def asset_path(name: str) -> str:
+    """The path of a file in static/. It holds the file's hash, so that browsers keep it for good."""
+    return f"/static/{_asset_hash(name)}/{name}"
+
+
+@cache
+def _asset_hash(name: str) -> str:
+    return hashlib.sha256((files(__package__) / "static" / name).read_bytes()).hexdigest()[:16]
+
+
+def _environment(portal: "Portal") -> Environment:
+    if portal.templates is None:
+        environment = Environment(
+            loader=PackageLoader(__package__),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters.update(portal.formats.filters())
+        environment.filters |= {"words": words, "json_script": json_script}
+        environment.globals |= {
+            "url": lambda path: f"{portal.root_path}{path}",
+            "static_url": lambda name: f"{portal.root_path}{asset_path(name)}",
+        }
+        portal.templates = environment
+    return portal.templates
+
+
+def words(name: str) -> str:
+    """A code as words: `charged_off` is charged off."""
+    return name.replace("_", " ")
+
+
+def _shared(request: Request, portal: "Portal", person: Person) -> Mapping[str, Any]:
+    """What every template gets."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    signed_in = bool(person.account_id)
+    return {
+        "lender": {"name": portal.lender.name, "logo": _logo(portal)},
+        "person": person if signed_in else None,
+        "nav": _navigation(request, person) if signed_in else [],
+        "theme": theme if theme in THEMES else "",
+        "language": "en",
+    }
+
+
+def _navigation(request: Request, person: Person) -> list[dict[str, Any]]:
+    """The sections that the person may open; the current one has the longest path that begins the request's."""
+    here = path_of(request)
+    within = [each.path for each in SECTIONS if here == each.path or here.startswith(each.path.rstrip("/") + "/")]
+    current = max(within, key=len, default=None)
+    return [
+        {"title": each.title, "url": url(request, each.path), "current": each.path == current}
+        for each in SECTIONS
+        if allows(person, each.action)
+    ]
+
+
+def _logo(portal: "Portal") -> str | None:
+    """The lender's logo as a data URL."""
+    logo = portal.lender.logo
+    if logo is None:
+        return None
+    kind = "svg+xml" if portal.lender.logo_format == "svg" else "png"
+    return f"data:image/{kind};base64,{b64encode(logo).decode()}"

@@ -1,0 +1,59 @@
+"""What a process of the portal holds: its settings, the register, the lake's snapshots, results and limits."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from jinja2 import Environment
+
+from lending_pipelines.exports.lender import Lender
+from lending_pipelines.portal.formats import Formats
+from lending_pipelines.portal.rate_limits import RateLimits
+from lending_pipelines.portal.scoped_lake import Results
+from lending_pipelines.portal.snapshots import Snapshots
+from lending_pipelines.register import Register
+from lending_pipelines.settings import Settings
+
+
+@dataclass
+class Portal:
+    """The state of a process.
+
+    `check_every` is how often, in seconds, the lake is asked whether it has changed. `root_path` is the path under
+    which a proxy serves the portal, without a slash at the end.
+    """
+
+    settings: Settings
+    check_every: float = 1.0
+    root_path: str = ""
+    results: Results = field(default_factory=Results)
+    limits: RateLimits = field(default_factory=RateLimits)
+    templates: Environment | None = None
+
+    @cached_property
+    def register(self) -> Register:
+        """The register, migrated."""
+        register = Register(self.settings.register_url)
+        register.upgrade()
+        return register
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """The lake."""
+        return Snapshots(self.settings.lake_url, check_every=self.check_every)
+
+    @cached_property
+    def lender(self) -> Lender:
+        """The lender's name and logo."""
+        return Lender.of(self.settings.lender_name, self.settings.logo_file)
+
+    @cached_property
+    def formats(self) -> Formats:
+        """Numbers and dates in the lender's locale."""
+        return Formats(self.settings.locale, self.settings.timezone)
+
+    def close(self) -> None:
+        """Close the databases."""
+        if "snapshots" in self.__dict__:
+            self.snapshots.close()
+        if "register" in self.__dict__:
+            self.register.dispose()

@@ -1,0 +1,12 @@
+"""The routes: one file per section, thin. Each names its action by `require`, calls a query, renders a template."""
+
+from fastapi import APIRouter
+
+from lending_pipelines.portal.pages import Section
+from lending_pipelines.portal.routes import sign_in, static, today
+
+ROUTERS: tuple[APIRouter, ...] = (sign_in.router, static.router, today.router)
+"""The routers of the app."""
+
+NAVIGATION: tuple[Section, ...] = (today.SECTION,)
+"""The sections of the navigation, in order."""

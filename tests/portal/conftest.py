@@ -1,0 +1,47 @@
+"""The portal of a closed home, and people of every role who sign in to it."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from homes import Home
+from people import Book, People, add_people, book_of
+
+from lending_pipelines.portal.app import create_app
+from lending_pipelines.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def portal_home(closed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A copy of the closed home with an account of every role. Tests add sessions and audit entries to its register."""
+    home = Home(tmp_path_factory.mktemp("portal") / "home")
+    shutil.copytree(closed_home.folder, home.folder)
+    add_people(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def book(portal_home: Home) -> Book:
+    """Whose everything in the home is, read without the portal."""
+    return book_of(portal_home)
+
+
+@pytest.fixture(scope="session")
+def portal_settings(portal_home: Home) -> Settings:
+    return Settings.from_environment({"LENDING_HOME": str(portal_home.folder), "LENDING_NAME": "Harbour & Sons"})
+
+
+@pytest.fixture(scope="session")
+def app(portal_settings: Settings) -> Iterator[FastAPI]:
+    app = create_app(portal_settings)
+    yield app
+    app.state.portal.close()
+
+
+@pytest.fixture
+def people(app: FastAPI) -> Iterator[People]:
+    """Signs people in, each with a browser of their own."""
+    people = People(app)
+    yield people
+    people.leave()

@@ -1,0 +1,86 @@
+"""Every route of the app, asked by every person: nobody gets what the policy denies, or sees what is another's."""
+
+import re
+
+import pytest
+from fastapi import APIRouter
+from people import NAMES, People
+
+from lending_pipelines.portal import app as app_module
+from lending_pipelines.portal import policy
+from lending_pipelines.portal.app import create_app, route_actions
+from lending_pipelines.portal.policy import allows
+from lending_pipelines.portal.scope import Grant, Person, Scope
+from lending_pipelines.register.accounts import ROLES
+
+ROLE = {"officer": "loan_officer", "customer": "user"}
+
+
+def examples(book) -> dict[str, list[str]]:
+    """Values of every parameter in a path: of the person's own things, of others', and of nothing."""
+    return {
+        "link": ["nothing"],
+        "digest": ["nothing"],
+        "name": ["nothing.css", "../portal.py"],
+        "loan_id": [min(book.loans(person)) for person in ("manager", "officer", "investor", "customer")],
+    }
+
+
+def paths(path: str, book) -> list[str]:
+    """The path with the examples of its parameters."""
+    found = [path]
+    for match in re.findall(r"\{(\w+)(?::\w+)?\}", path):
+        values = examples(book)[match]
+        found = [re.sub(rf"\{{{match}(:\w+)?\}}", value, each) for each in found for value in values]
+    return found
+
+
+def test_every_route_names_an_action_of_the_policy(app):
+    actions = dict(route_actions(app))
+    assert len(actions) > 5
+    assert [route for route, action in actions.items() if action is None] == []
+
+
+def test_an_app_with_a_route_without_a_rule_is_not_made(portal_settings, monkeypatch):
+    router = APIRouter()
+    router.get("/leak")(lambda: {"all": "loans"})
+    monkeypatch.setattr(app_module, "ROUTERS", (*app_module.ROUTERS, router))
+    with pytest.raises(RuntimeError, match="routes without a rule: GET /leak"):
+        create_app(portal_settings)
+
+
+@pytest.mark.parametrize("action", [each for each in policy.ACTIONS if each != "public"])
+def test_nobody_may_do_anything_without_a_sign_in(action):
+    assert not allows(Person("", "", "", tuple(Grant(role, Scope()) for role in ROLES)), action)
+    assert not allows(Person("1", "x", "X", ()), action)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_answer_has_what_the_policy_denies_or_what_is_anothers(app, people: People, book, name):
+    browser = people.sign_in(name)
+    person = Person("1", name, name, (Grant(ROLE.get(name, name), Scope()),))
+    marks = book.marks_of_others(name)
+    asked = 0
+    for route, action in route_actions(app):
+        methods, path = route.split(" ", 1)
+        if "GET" not in methods.split():
+            continue
+        for each in paths(path, book):
+            answer = browser.get(each, follow_redirects=True)
+            asked += 1
+            expected = {403} if not allows(person, action) else {200, 404}
+            assert answer.status_code in expected, (each, answer.status_code, answer.text[:500])
+            leaked = {mark for mark in marks if mark in answer.text}
+            assert leaked == set(), (name, each)
+    assert asked > 5
+
+
+def test_nobody_gets_the_sign_in_page_for_every_route_that_needs_one(app, people: People, book):
+    browser = people.nobody()
+    for route, action in route_actions(app):
+        methods, path = route.split(" ", 1)
+        if action == "public" or "GET" not in methods.split():
+            continue
+        for each in paths(path, book):
+            answer = browser.get(each)
+            assert (answer.status_code, answer.headers.get("location", "")[:8]) in ((303, "/sign-in"), (401, "")), each
