@@ -57,7 +57,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from homes import Home, close, fill  # noqa: E402
 
-# Expressions compile as in the package (lake/engines/duckdb.py), in half the time of Ibis' default.
+from lending_pipelines.lake.engines import fast_ibis  # noqa: E402
+
+# As in the package (lake/engines/duckdb.py), Ibis builds and compiles in less than half of its usual time.
+fast_ibis.install()
 ibis.options.sql.fuse_selects = False
 # As in commands (cli/app.py): a compilation makes 100,000s of objects, and all collections free few of them.
 gc.set_threshold(100_000)

@@ -15,6 +15,7 @@ from fsspec.utils import get_protocol
 from ibis.backends.duckdb import Backend
 from ibis.util import gen_name
 
+from lending_pipelines.lake.engines import fast_ibis
 from lending_pipelines.processes import temporary_folder
 from lending_pipelines.tables import Table
 
@@ -36,6 +37,7 @@ class DuckDBEngine:
     @cached_property
     def backend(self) -> Backend:
         """The Ibis backend."""
+        fast_ibis.install()
         # Merging nested selects takes half of Ibis' compile time, and DuckDB's optimizer merges them anyway.
         ibis.options.sql.fuse_selects = False
         options: dict = {

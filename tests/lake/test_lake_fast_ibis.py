@@ -1,0 +1,145 @@
+"""The faster functions of lake/engines/fast_ibis.py against those of Ibis that they replace.
+
+The replaced functions are private ones of Ibis and sqlglot, so the versions are named in VERSIONS. After an upgrade,
+compare the functions of both releases, adapt the faster ones, and set VERSIONS.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from inspect import getattr_static
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import pytest
+from ibis.backends.sql.compilers import DuckDBCompiler
+
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.lake.engines import fast_ibis
+from lending_pipelines.metrics import delinquency, ledger, managers, portfolios, positions
+from lending_pipelines.tables import TABLES
+
+DAY = date(2025, 3, 14)
+
+loans = ibis.table(
+    {"loan_id": "string", "amount": "decimal(18, 2)", "opened_on": "date", "tags": "array<string>"}, "loans"
+)
+payments = ibis.table({"loan_id": "string", "paid_on": "date", "amount": "decimal(18, 2)"}, "payments")
+CONSTANT = ibis.memtable({"loan_id": ["L1"]})
+
+
+def read(name: str) -> Any:
+    return ibis.table(TABLES[name].schema, name)
+
+
+def daily(name: str) -> Any:
+    conventions, rows = Conventions(), read("loan_positions")
+    match name:
+        case "loan_positions":
+            return positions.loan_positions(read, DAY, DAY, conventions)
+        case "aging_transitions":
+            return delinquency.aging_transitions(rows, DAY, DAY, conventions)
+        case "portfolio_snapshots":
+            return portfolios.portfolio_snapshots(rows, read, DAY, DAY, conventions)
+        case "manager_snapshots":
+            return managers.manager_snapshots(rows, read, DAY, DAY, conventions)
+    return ledger.ledger_tieouts(rows, read("trial_balance"), read("journal_lines"), read("gl_accounts"), DAY, DAY)
+
+
+EXPRESSIONS: dict[str, Callable[[], Any]] = {
+    "join with columns of earlier tables": lambda: (
+        loans.filter(loans.amount > 0)
+        .mutate(twice=loans.amount * 2)
+        .join(payments, "loan_id")
+        .select(loans.loan_id, "twice", payments.amount.name("paid"))
+    ),
+    "join with itself": lambda: (lambda again: loans.join(again, loans.opened_on < again.opened_on))(loans.view()),
+    "the same subquery twice": lambda: (
+        lambda sums: sums.join(sums.view(), "loan_id", how="left").filter(lambda rows: rows.total > 0)
+    )(payments.group_by("loan_id").aggregate(total=payments.amount.sum())),
+    "semi join and subquery": lambda: loans.semi_join(payments, "loan_id").filter(
+        lambda rows: rows.loan_id.isin(payments.loan_id)
+    ),
+    "window and filter on it": lambda: payments.mutate(
+        place=ibis.row_number().over(group_by="loan_id", order_by=ibis.desc("paid_on"))
+    ).filter(lambda rows: rows.place == 0),
+    "first of a window": lambda: payments.mutate(
+        opened=payments.paid_on.first().over(group_by="loan_id", order_by="paid_on")
+    ),
+    "nulls of any type": lambda: loans.mutate(
+        nothing=ibis.null("date"), either=ibis.ifelse(loans.amount > 0, loans.amount, ibis.null()), none=None
+    ).fill_null({"nothing": DAY}),
+    "rows that are random": lambda: (lambda rows: rows.filter(rows.draw > 0.5).select("loan_id", "draw"))(
+        loans.mutate(draw=ibis.random())
+    ),
+    "rows of an array": lambda: loans.select("loan_id", tag=loans.tags.unnest()).distinct().order_by("tag"),
+    "cases": lambda: loans.mutate(
+        size=ibis.cases((loans.amount < 10, "small"), (loans.amount.between(10, 20), "middle"), else_="large")
+    ).drop("tags"),
+    "union and difference": lambda: ibis.union(loans.select("loan_id"), payments.select("loan_id"), distinct=True),
+    "constant rows": lambda: CONSTANT.join(loans, "loan_id", how="anti"),
+    "nothing dropped": lambda: loans.drop_null("amount").limit(3),
+} | {
+    name: lambda name=name: daily(name)
+    for name in ("loan_positions", "aging_transitions", "portfolio_snapshots", "manager_snapshots", "ledger_tieouts")
+}
+
+ERRORS: dict[str, Callable[[], Any]] = {
+    "unknown column": lambda: ops.Field(loans, "balance"),
+    "missing argument": lambda: ops.Add(loans.amount),
+    "argument too many": lambda: ops.Lowercase(loans.loan_id, 2),
+    "argument of another name": lambda: ops.Lowercase(text=loans.loan_id),
+    "argument given twice": lambda: ops.Lowercase(loans.loan_id, arg=loans.loan_id),
+    "argument of another type": lambda: ops.Lowercase(loans.amount),
+    "column of another table": lambda: loans.select(payments.paid_on),
+    "rewrite to another type": lambda: ops.Lowercase(loans.loan_id).replace({loans.loan_id.op(): loans.amount.op()}),
+    "sum of texts": lambda: loans.loan_id.sum(),
+}
+
+
+def sql(make: Callable[[], Any]) -> str:
+    compiler = DuckDBCompiler()
+    return compiler.to_sqlglot(make()).sql(dialect="duckdb")
+
+
+def error(make: Callable[[], Any]) -> tuple[type, str]:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        make()
+    return caught.type, re.sub(" at 0x[0-9a-f]+", "", str(caught.value))
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable, Callable], Any]:
+    """Calls a function with Ibis as it is released."""
+
+    def call(function: Callable, make: Callable) -> Any:
+        with monkeypatch.context() as patch:
+            for owner, name, original in fast_ibis.ORIGINALS:
+                patch.setattr(owner, name, original)
+            return function(make)
+
+    return call
+
+
+def test_the_installed_versions_are_those_whose_functions_are_replaced():
+    assert fast_ibis.install()
+    assert all(getattr_static(owner, name) is not original for owner, name, original in fast_ibis.ORIGINALS)
+
+
+def test_other_versions_keep_their_functions(monkeypatch, plain):
+    monkeypatch.setattr(fast_ibis, "version", lambda package: "12.0.10" if package == "ibis-framework" else "30.1.0")
+    assert plain(lambda install: install(), fast_ibis.install.__wrapped__) is False
+    assert plain(
+        lambda make: [getattr_static(owner, name) is original for owner, name, original in fast_ibis.ORIGINALS], None
+    )
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_the_sql_is_the_same(name, plain):
+    assert sql(EXPRESSIONS[name]) == plain(sql, EXPRESSIONS[name])
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_the_same(name, plain):
+    assert error(ERRORS[name]) == plain(error, ERRORS[name])
