@@ -210,6 +210,7 @@ RULES: Mapping[str, Rule] = {
     "manager_snapshots": ByColumns({"officers": "manager_id", "branches": "branch_id"}),
     "trial_balance": _LENDER,
     "ledger_tieouts": _LENDER,
+    "platform_activity": _LENDER,
     "closed_days": Everyone(),
     "alert_log": _LENDER,
 }
