@@ -1,6 +1,7 @@
 """What a daily number is expected to be, from its own past: its trend, its weekday and whether it is a month end.
 
-Series are small, a number a day, so this is pandas and numpy on values that the engine has already added up. Which
+Series are small, a number a day, so this is pandas and numpy on values that the engine has already added up. All
+series are judged at once: one by one, most of the time is what each call of pandas costs. Which
 series are watched, and what is done about an anomaly, is in alerts/.
 """
 
@@ -38,11 +39,15 @@ _CLASS_TAIL, _CLASS_TAIL_DEVIATIONS = 0.95, 1.96
 """A share of normally distributed values, and the standard deviations within which they lie. A class has few days, so
 its share is smaller: one earlier anomaly must not hide the next."""
 
+_ROWS_AT_ONCE = 4096
+"""The days of series that are judged in one go: a limit of memory."""
+
 _Floats = npt.NDArray[np.float64]
+_Places = npt.NDArray[np.intp]
 
 
-def expected(values: pd.Series, days: Iterable[date]) -> pd.DataFrame:
-    """What each day's value is expected to be, and how far it is from that.
+def expected(values: pd.DataFrame, days: Iterable[date]) -> pd.DataFrame:
+    """What each day's value of each series is expected to be, and how far it is from that.
 
     A value minus the trend (the median of the TREND_DAYS days before) is its residual. The expectation is the trend
     plus the median residual of earlier days of the same class: the same weekday, or month ends. The z-score is robust
@@ -51,38 +56,56 @@ def expected(values: pd.Series, days: Iterable[date]) -> pd.DataFrame:
     of the residuals are further away than those of a normal distribution, the divisor is larger by as much.
 
     Args:
-        values: The number of each day, indexed by date in order; days may be missing.
+        values: A column of numbers per series, indexed by date in order; days and numbers may be missing.
         days: The days that are judged. Only earlier days decide what is expected of a day.
 
     Returns:
-        A row per judged day (the index) that has a value and at least LEAST_DAYS of history: `value`, `expected`,
-        `spread` (one z of distance) and `z`, which is infinite where a number that never moved moves.
+        A row per series and judged day (the index) that has a value and at least LEAST_DAYS of history: `value`,
+        `expected`, `spread` (one z of distance) and `z`, which is infinite where a number that never moved moves.
     """
     calendar = pd.date_range(values.index[0], values.index[-1]) if len(values) else pd.DatetimeIndex([])
-    observed = values.set_axis(pd.DatetimeIndex(values.index)).reindex(calendar).to_numpy(np.float64)
-    trend = pd.Series(observed).rolling(TREND_DAYS, min_periods=TREND_DAYS // 2).median().shift(1).to_numpy()
-    residuals = observed - trend
+    observed = values.set_axis(pd.DatetimeIndex(values.index), axis=0).reindex(calendar).astype(np.float64)
+    trend = observed.rolling(TREND_DAYS, min_periods=TREND_DAYS // 2).median().shift(1)
     classes = np.where(calendar.is_month_end, _MONTH_END, calendar.day_of_week)
     positions = calendar.get_indexer(pd.DatetimeIndex(list(days)))
     positions = positions[positions >= 0]
-    history = _days_before(residuals, np.nan)[positions]
+    # A row per series and judged day.
+    series, places = (each.ravel() for each in np.meshgrid(np.arange(len(values.columns)), positions, indexing="ij"))
+    parts = range(0, len(places), _ROWS_AT_ONCE) or range(1)
+    judged = [
+        _judged(
+            observed.to_numpy(), trend.to_numpy(), classes, series[n : n + _ROWS_AT_ONCE], places[n : n + _ROWS_AT_ONCE]
+        )
+        for n in parts
+    ]
+    series, places, *numbers = (np.concatenate(column) for column in zip(*judged, strict=True))
+    index = pd.MultiIndex.from_arrays([values.columns[series], calendar[places].date], names=["series", "day"])
+    return pd.DataFrame(dict(zip(("value", "expected", "spread", "z"), numbers, strict=True)), index=index)
+
+
+def _judged(
+    observed: _Floats, trend: _Floats, classes: npt.NDArray[np.int_], series: _Places, places: _Places
+) -> tuple[Any, ...]:
+    """Of these places in these series those that can be judged: series, place, value, expected, spread and z."""
+    residuals = observed - trend
+    history = _days_before(residuals, np.nan)[places, series]
     enough = (~np.isnan(history)).sum(axis=1) >= LEAST_DAYS
-    enough &= ~np.isnan(residuals[positions])
-    positions, history = positions[enough], history[enough]
-    center, spread = _center_and_spread(history, _days_before(classes, 0)[positions], classes[positions])
-    distance = residuals[positions] - center
+    enough &= ~np.isnan(residuals[places, series])
+    series, places, history = series[enough], places[enough], history[enough]
+    center, spread = _center_and_spread(history, _days_before(classes, 0)[places], classes[places])
+    distance = residuals[places, series] - center
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(distance == 0, 0.0, distance / spread)
-    rows = {"value": observed[positions], "expected": trend[positions] + center, "spread": spread, "z": z}
-    return pd.DataFrame(rows, index=pd.Index(calendar[positions].date, name="day"))
+    return series, places, observed[places, series], trend[places, series] + center, spread, z
 
 
 def _days_before(values: npt.NDArray[Any], absent: float) -> npt.NDArray[Any]:
-    """For each day a row of the values of the HISTORY_DAYS days before it."""
-    padded = np.concatenate([np.full(HISTORY_DAYS, absent, dtype=values.dtype), values[:-1]])
+    """For each day, along the last axis the values of the HISTORY_DAYS days before it."""
+    padding = np.full((HISTORY_DAYS, *values.shape[1:]), absent, dtype=values.dtype)
+    padded = np.concatenate([padding, values[:-1]])
     if len(values) == 0:
-        return np.empty((0, HISTORY_DAYS), dtype=values.dtype)
-    return np.lib.stride_tricks.sliding_window_view(padded, HISTORY_DAYS)
+        return np.empty((*values.shape, HISTORY_DAYS), dtype=values.dtype)
+    return np.lib.stride_tricks.sliding_window_view(padded, HISTORY_DAYS, axis=0)
 
 
 def _center_and_spread(

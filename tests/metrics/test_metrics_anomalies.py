@@ -18,6 +18,11 @@ def series(values) -> pd.Series:
     return pd.Series(list(values), index=[MONDAY + timedelta(days=n) for n in range(len(values))], dtype="float64")
 
 
+def expected(values: pd.Series, days) -> pd.DataFrame:
+    """What is expected of one series, by day."""
+    return anomalies.expected(values.to_frame("one"), days).droplevel("series")
+
+
 def weekly(weeks: int) -> list[float]:
     """100 on working days, 20 on Saturdays and Sundays; every second week 4 more on working days."""
     return [(100 + 4 * (week % 2)) if day < 5 else 20 for week in range(weeks) for day in range(7)]
@@ -31,7 +36,7 @@ def test_a_friday_and_a_sunday_worked_by_hand():
     # end, some have 0 and some 4. A Sunday's class has -80 alone, so that Sunday is expected at 100 - 80 = 20.
     values = series(weekly(20))
     friday, sunday = date(2024, 5, 17), date(2024, 5, 19)
-    found = anomalies.expected(values, [friday, sunday])
+    found = expected(values, [friday, sunday])
     assert list(found.index) == [friday, sunday]
     assert found.expected[sunday] == 20
     assert found.z[sunday] == 0
@@ -47,7 +52,7 @@ def test_working_day_amounts_on_a_sunday_are_an_anomaly():
     values = series(weekly(20))
     sunday = date(2024, 5, 19)
     values[sunday] = 100
-    found = anomalies.expected(values, [sunday])
+    found = expected(values, [sunday])
     assert found.expected[sunday] == 20
     assert found.z[sunday] > 80 / (4 / 1.96) - 1e-9
 
@@ -55,9 +60,9 @@ def test_working_day_amounts_on_a_sunday_are_an_anomaly():
 def test_a_number_that_never_moved():
     values = series([5.0] * 100)
     last = values.index[-1]
-    assert anomalies.expected(values, [last]).z[last] == 0
+    assert expected(values, [last]).z[last] == 0
     values[last] = 4.0
-    assert anomalies.expected(values, [last]).z[last] == -np.inf
+    assert expected(values, [last]).z[last] == -np.inf
 
 
 def test_a_month_end_is_compared_with_month_ends():
@@ -66,18 +71,31 @@ def test_a_month_end_is_compared_with_month_ends():
     values[ends] = 500.0
     last = ends[-1]
     assert last == date(2024, 5, 31)
-    found = anomalies.expected(values, [last])
+    found = expected(values, [last])
     assert abs(found.z[last]) < THRESHOLD
     assert found.expected[last] == pytest.approx(500, abs=4)
     values[last] = 102.0
-    assert anomalies.expected(values, [last]).z[last] < -THRESHOLD
+    assert expected(values, [last]).z[last] < -THRESHOLD
 
 
 def test_days_without_enough_history_or_without_a_value_have_no_expectation():
     values = series(weekly(20))
     early, missing = values.index[59], date(2024, 3, 30)
     values = values.drop(missing)
-    assert anomalies.expected(values, [early, missing, date(2030, 1, 1)]).empty
+    assert expected(values, [early, missing, date(2030, 1, 1)]).empty
+
+
+def test_series_are_judged_apart_from_each_other():
+    # The second series begins later, lacks a day, and has too little history; the third is constant.
+    first, constant = series(weekly(20)), series([5.0] * 140)
+    late = first.iloc[30:].drop(date(2024, 4, 1)) * 3
+    short = first.iloc[100:]
+    given = {"first": first, "late": late, "short": short, "constant": constant}
+    days = first.index[80:]
+    together = anomalies.expected(pd.DataFrame(given), days)
+    assert set(together.index.get_level_values("series")) == {"first", "late", "constant"}
+    for name in ("first", "late", "constant"):
+        pd.testing.assert_frame_equal(together.loc[name], expected(given[name], days))
 
 
 def test_only_earlier_days_decide():
@@ -85,7 +103,7 @@ def test_only_earlier_days_decide():
     day = values.index[100]
     changed = values.copy()
     changed.iloc[101:] = 1e9
-    pd.testing.assert_frame_equal(anomalies.expected(values, [day]), anomalies.expected(changed, [day]))
+    pd.testing.assert_frame_equal(expected(values, [day]), expected(changed, [day]))
 
 
 def _collections(random: np.random.Generator, days: pd.DatetimeIndex) -> tuple[np.ndarray, float]:
@@ -114,7 +132,7 @@ def test_planted_anomalies_are_found_and_other_days_are_not(kind):
         where = np.unique(random.integers(200, 400, 2))
         # Ten standard deviations up, or down as far as an amount can go.
         values[where] += 10 * deviation
-        rows = anomalies.expected(pd.Series(values, index=days.date), days[150:].date)
+        rows = expected(pd.Series(values, index=days.date), days[150:].date)
         beyond = rows.z.abs() > THRESHOLD
         planted += len(where)
         found += int(beyond[days[where].date].sum())
@@ -136,7 +154,7 @@ def test_a_lender_without_anomalies_has_at_most_one_alert_per_hundred_days(fille
     for _, rows in payments.groupby("branch_id"):
         by_day = rows.set_index("day").amount
         by_day = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)
-        found = anomalies.expected(by_day.set_axis(by_day.index.date), by_day.index[100:].date)
+        found = expected(by_day.set_axis(by_day.index.date), by_day.index[100:].date)
         judged += len(found)
         # The smallest amount of the shipped rule: in so small a book one early repayment is unusual for its branch.
         far = (found.value - found.expected).abs() >= MINIMUM

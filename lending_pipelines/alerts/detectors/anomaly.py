@@ -1,7 +1,7 @@
 """The change of a number from one day to the next is far from what its own past lets expect."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -55,24 +55,31 @@ def _judge(rule: AlertRule, rows: MetricRows, days: Sequence[date]) -> Verdict:
     if not judged:
         reason = f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}"
         return Unjudged(reason, is_expected=len(changes) <= LEAST_DAYS)
-    found = [finding for own in series.values() for finding in _findings(rule, own, judged)]
-    return Judged(tuple(judged), tuple(found))
+    return Judged(tuple(judged), tuple(_findings(rule, series, judged)))
 
 
-def _findings(rule: AlertRule, rows: Sequence[Row], days: Sequence[date]) -> list[Finding]:
-    by_day = {row.day: row for row in rows if row.value is not None}
-    moved = {
-        day: float((row.value or 0) - (by_day[day - _ONE_DAY].value or 0))
-        for day, row in sorted(by_day.items())
-        if day - _ONE_DAY in by_day
-    }
-    found = expected(pd.Series(moved, dtype="float64"), [day for day in days if day in moved])
+def _findings(
+    rule: AlertRule, series: Mapping[tuple[str, str, str], Sequence[Row]], days: Sequence[date]
+) -> list[Finding]:
+    by_day = {key: {row.day: row for row in rows if row.value is not None} for key, rows in series.items()}
+    keys = list(by_day)
+    moved = pd.DataFrame([_moved(by_day[key]) for key in keys], dtype="float64").T.sort_index()
+    found = expected(moved, days)
     far = found[found.z.abs() >= float(rule.limit)]
     return [
-        _finding(rule, by_day[day], Decimal(str(value)), Decimal(str(usual)), Decimal(str(spread)), z)
-        for day, value, usual, spread, z in far.itertuples()
-        if abs(value - usual) >= _least(rule, by_day[day])
+        _finding(rule, row, Decimal(str(value)), Decimal(str(usual)), Decimal(str(spread)), z)
+        for (number, day), value, usual, spread, z in far.itertuples()
+        if abs(value - usual) >= _least(rule, row := by_day[keys[number]][day])
     ]
+
+
+def _moved(by_day: Mapping[date, Row]) -> dict[date, float]:
+    """The change of each day from the day before, where both are known."""
+    return {
+        day: float((row.value or 0) - (by_day[day - _ONE_DAY].value or 0))
+        for day, row in by_day.items()
+        if day - _ONE_DAY in by_day
+    }
 
 
 def _least(rule: AlertRule, row: Row) -> float:
