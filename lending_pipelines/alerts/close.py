@@ -6,12 +6,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from lending_pipelines.alerts.behind import top_loans
 from lending_pipelines.alerts.evaluate import DAILY, WATCHING, evaluate, evaluate_range, too_many_unjudged
 from lending_pipelines.alerts.findings import Evaluation, Source
 from lending_pipelines.alerts.histories import HISTORY_DAYS, histories
-from lending_pipelines.alerts.notices import Channels, reconcile
+from lending_pipelines.alerts.notices import Channels, is_current, reconcile
 from lending_pipelines.alerts.recipients import Staff
 from lending_pipelines.alerts.record import open_alerts, record
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
@@ -50,7 +51,7 @@ def alerts_of_days(source: Source, register: Register, first: date, last: date, 
     evaluation, days = evaluate_range(source, list(rules.values()), first, last, closed)
     with register.session() as session:
         record(session, rules, evaluation, days, DAILY)
-    refresh(source, register, rules, settings, DAILY)
+    refresh(source, register, rules, settings, DAILY, days)
     return _outcome(register, evaluation, days)
 
 
@@ -64,7 +65,7 @@ def watch(source: Source, register: Register, day: date, settings: Settings) -> 
     evaluation = evaluate(source, list(rules.values()), [day], WATCHING)
     with register.session() as session:
         record(session, rules, evaluation, [day], WATCHING, once_found_stays=True)
-    refresh(source, register, rules, settings, WATCHING)
+    refresh(source, register, rules, settings, WATCHING, [day])
 
 
 def refresh(
@@ -73,32 +74,36 @@ def refresh(
     rules: dict[str, AlertRule],
     settings: Settings,
     detectors: Collection[DetectorName],
+    days: Collection[date],
 ) -> None:
     """Compute what is behind the open alerts of these kinds, save it with them, and make the due notifications.
 
-    Nothing is computed while the register is locked.
+    History and loans are computed of alerts whose latest finding is of one of the days, and of those that have none
+    yet. Nothing is computed while the register is locked.
     """
     with register.session() as session:
         alerts = [alert for alert in open_alerts(session) if rules[alert.rule_id].detector in detectors]
-        details = {alert.alert_id: _found(session, alert) for alert in alerts}
+        kept = _kept(session, days)
+        due = [alert for alert in alerts if alert.alert_id not in kept]
+        found = _found(session)
         recorded = {
-            alert.alert_id: _recorded_history(session, alert) for alert in alerts if rules[alert.rule_id].metric is None
+            alert.alert_id: _recorded_history(session, alert) for alert in due if rules[alert.rule_id].metric is None
         }
-    for alert in alerts:
+    for alert in due:
         # The rows are not in a session any more: this does not change the register.
-        alert.details = details[alert.alert_id]
+        alert.details = found.get(alert.alert_id, {})
     staff = Staff(source)
-    history = histories(source, alerts, rules)
-    loans = top_loans(source, alerts, rules, staff.team)
+    history = histories(source, due, rules)
+    loans = top_loans(source, due, rules, staff.team)
     with register.session() as session:
         for alert in alerts:
-            computed = {
-                **details[alert.alert_id],
+            computed = kept.get(alert.alert_id) or {
+                **found.get(alert.alert_id, {}),
                 "history": history.get(alert.alert_id) or recorded.get(alert.alert_id, []),
                 "loans": loans.get(alert.alert_id, []),
-                "recipients": staff.recipients(alert, rules[alert.rule_id], settings.alert_admins),
                 "as_of": alert.last_on.isoformat(),
             }
+            computed["recipients"] = staff.recipients(alert, rules[alert.rule_id], settings.alert_admins)
             here = sa.and_(Alert.alert_id == alert.alert_id, Alert.last_on == alert.last_on)
             session.execute(sa.update(Alert).where(here).values(details=computed))
         reconcile(session, rules, channels(settings))
@@ -116,16 +121,25 @@ def channels(settings: Settings) -> Channels:
     return Channels(settings.alert_admins, bool(settings.alert_webhook_url), settings.ui_url)
 
 
-def _found(session: Any, alert: Alert) -> dict[str, Any]:
-    """The details of an alert's last finding."""
-    here = _same_subject(alert)
-    query = sa.select(AlertFinding.details).where(
-        *here, AlertFinding.rule_id == alert.rule_id, AlertFinding.business_date == alert.last_on
+def _kept(session: Session, days: Collection[date]) -> dict[str, dict[str, Any]]:
+    """The details of open alerts whose latest finding is of another day, and for which they were computed."""
+    older = sa.select(Alert).where(Alert.state != "resolved", Alert.last_on.not_in(days))
+    return {alert.alert_id: dict(alert.details or {}) for alert in session.scalars(older) if is_current(alert)}
+
+
+def _found(session: Session) -> dict[str, dict[str, Any]]:
+    """The details of the last finding of each open alert."""
+    names = ("rule_id", "topic", "subject_kind", "subject_id", "currency")
+    same = [getattr(AlertFinding, name) == getattr(Alert, name) for name in names]
+    query = (
+        sa.select(Alert.alert_id, AlertFinding.details)
+        .join(AlertFinding, sa.and_(*same, AlertFinding.business_date == Alert.last_on))
+        .where(Alert.state != "resolved")
     )
-    return session.scalar(query) or {}
+    return {alert_id: details or {} for alert_id, details in session.execute(query)}
 
 
-def _recorded_history(session: Any, alert: Alert) -> list[list[Any]]:
+def _recorded_history(session: Session, alert: Alert) -> list[list[Any]]:
     """The values that were found by day, for numbers that are in no table."""
     since = alert.last_on - timedelta(days=HISTORY_DAYS)
     query = (

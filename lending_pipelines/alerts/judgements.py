@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from lending_pipelines.alerts.findings import Finding
 from lending_pipelines.alerts.life import worst_of
 from lending_pipelines.alerts.rules import DetectorName
-from lending_pipelines.register.alert_models import AlertDay, AlertFinding, AlertRuleRow
+from lending_pipelines.register.alert_models import Alert, AlertDay, AlertFinding, AlertRuleRow
 
 Key = tuple[str, str, str, str]
 """Topic, kind of subject, subject and currency: what Finding.key is."""
@@ -113,15 +113,26 @@ class Judgements:
                 found[key].append(_finding(row))
         return found
 
-    def worst_before(self, day: date, key: Key) -> Finding:
-        """The worst finding of a topic and subject on the last day before `day` that has a known one."""
-        of_key = [column == value for column, value in zip(_SUBJECT, key, strict=True)]
-        earlier = (*of_key, AlertFinding.business_date < day, AlertFinding.severity.is_not(None))
-        last = sa.select(sa.func.max(AlertFinding.business_date)).where(*earlier).scalar_subquery()
-        rows = self._session.execute(sa.select(*_COLUMNS).where(*of_key, AlertFinding.business_date == last))
-        found = worst_of([_finding(row) for row in rows])
-        assert found is not None
-        return found
+    def worst_before(self, day: date) -> dict[Key, Finding]:
+        """Of each alert with findings before `day` and from it: the worst of the last day before it."""
+        of_alert = sa.and_(*(column == getattr(Alert, column.key) for column in _SUBJECT))
+        earlier = aliased(AlertFinding)
+        last = (
+            sa.select(sa.func.max(earlier.business_date))
+            .where(
+                *(getattr(earlier, column.key) == getattr(Alert, column.key) for column in _SUBJECT),
+                earlier.business_date < day,
+                earlier.severity.is_not(None),
+            )
+            .scalar_subquery()
+        )
+        on_both_sides = sa.and_(self.of_these(Alert.topic), Alert.opened_on < day, Alert.last_on >= day)
+        query = sa.select(*_COLUMNS).join(Alert, sa.and_(of_alert, AlertFinding.business_date == last))
+        by_key: dict[Key, list[Finding]] = defaultdict(list)
+        for row in self._session.execute(query.where(on_both_sides)):
+            finding = _finding(row)
+            by_key[finding.key].append(finding)
+        return {key: found for key, own in by_key.items() if (found := worst_of(own))}
 
 
 def _grouped(judged: Mapping[str, Sequence[date]]) -> dict[tuple[date, ...], list[str]]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from lending_pipelines.alerts.catalogue import Kind
 from lending_pipelines.alerts.life import rank
@@ -62,7 +62,7 @@ class _Due:
 def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels) -> None:
     """Make the notifications that are not sent yet those that are due."""
     groups: dict[tuple[str, ...], list[Alert]] = defaultdict(list)
-    for alert in session.scalars(sa.select(Alert).order_by(Alert.opened_on)):
+    for alert in _possibly_due(session):
         groups[alert.topic, alert.subject_kind, alert.subject_id, alert.currency].append(alert)
     by_alert: dict[str, list[Notification]] = defaultdict(list)
     for notification in session.scalars(sa.select(Notification).where(Notification.alert_id.is_not(None))):
@@ -79,9 +79,26 @@ def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels)
     session.flush()
 
 
+def _possibly_due(session: Session) -> list[Alert]:
+    """The alerts of the subjects with an open alert, or one that somebody was notified of, in order."""
+    # Details of open alerts are needed: with these loaded, the next query leaves them as they are.
+    still_open = session.scalars(sa.select(Alert).where(Alert.state != "resolved")).all()
+    subject = (Alert.topic, Alert.subject_kind, Alert.subject_id, Alert.currency)
+    notified = Alert.alert_id.in_(sa.select(Notification.alert_id).where(Notification.alert_id.is_not(None)))
+    concerned = sa.select(*subject).where(sa.or_(Alert.state != "resolved", notified))
+    query = sa.select(Alert).where(sa.tuple_(*subject).in_(concerned)).options(defer(Alert.details))
+    found = list(session.scalars(query.order_by(Alert.opened_on)))
+    assert len(still_open) <= len(found)
+    return found
+
+
 def _is_settled(alert: Alert) -> bool:
-    is_current = _details(alert).get("as_of") == alert.last_on.isoformat()
-    return is_current or utc_now() - alert.changed_at > SETTLED_AFTER
+    return is_current(alert) or utc_now() - alert.changed_at > SETTLED_AFTER
+
+
+def is_current(alert: Alert) -> bool:
+    """Whether the details are those of the alert's latest finding."""
+    return _details(alert).get("as_of") == alert.last_on.isoformat()
 
 
 def _snoozes(session: Session) -> dict[str, str]:

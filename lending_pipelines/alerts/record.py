@@ -69,6 +69,7 @@ class _Book:
         self._first, self._until = min(days), max(days)
         self._cool_downs = {rule_id: rule.cool_down_days for rule_id, rule in rules.items()}
         self._last = judgements.last_day()
+        self._worst_before = judgements.worst_before(self._first)
         # An alert that was resolved earlier is not reopened any more.
         since = self._first - timedelta(days=max(self._cool_downs.values(), default=0))
         here = sa.and_(
@@ -113,7 +114,7 @@ class _Book:
         ]
         resolved_on = steps[-1].business_date if steps[-1].step == "resolved" else None
         if alert.last_on >= self._first:
-            last = self._judgements.worst_before(self._first, _key(alert))
+            last = self._worst_before[_key(alert)]
         else:
             last = Finding(
                 rule=alert.rule_id,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertRuleRow, AlertState
 from lending_pipelines.register.database import RegisterError
@@ -26,8 +26,12 @@ class Alerts:
         rule: str | None = None,
         limit: int = 1000,
     ) -> list[Alert]:
-        """Alerts of these states (none named: all), critical ones first, the latest opening first."""
+        """Alerts of these states (none named: all), critical ones first, the latest opening first.
+
+        Their details are not loaded.
+        """
         query = sa.select(Alert).join(AlertRuleRow, AlertRuleRow.rule_id == Alert.rule_id)
+        query = query.options(defer(Alert.details))
         if states:
             query = query.where(Alert.state.in_(states))
         if severity:

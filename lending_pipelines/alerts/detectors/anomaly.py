@@ -35,7 +35,15 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
         except LendingError as error:
             verdicts |= {rule.name: Unjudged(str(error)) for rule in own}
             continue
-        verdicts |= {rule.name: _judge(rule, rows, days) for rule in own}
+        made = set(rows.days)
+        changes = [day for day in rows.days if day - _ONE_DAY in made]
+        wanted = set(days)
+        judged = [day for day in changes[LEAST_DAYS:] if day in wanted]
+        if judged:
+            verdicts |= _judged(rows, own, judged)
+        else:
+            reason = f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}"
+            verdicts |= {rule.name: Unjudged(reason, is_expected=len(changes) <= LEAST_DAYS) for rule in own}
     return verdicts
 
 
@@ -44,33 +52,22 @@ def _with_history(made: Iterable[date], days: Sequence[date]) -> list[date]:
     return [day for day in made if first <= day <= last]
 
 
-def _judge(rule: AlertRule, rows: MetricRows, days: Sequence[date]) -> Verdict:
-    series: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
-    for row in rows.of(rule):
-        series[row.key].append(row)
-    made = set(rows.days)
-    changes = [day for day in rows.days if day - _ONE_DAY in made]
-    wanted = set(days)
-    judged = [day for day in changes[LEAST_DAYS:] if day in wanted]
-    if not judged:
-        reason = f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}"
-        return Unjudged(reason, is_expected=len(changes) <= LEAST_DAYS)
-    return Judged(tuple(judged), tuple(_findings(rule, series, judged)))
-
-
-def _findings(
-    rule: AlertRule, series: Mapping[tuple[str, str, str], Sequence[Row]], days: Sequence[date]
-) -> list[Finding]:
-    by_day = {key: {row.day: row for row in rows if row.value is not None} for key, rows in series.items()}
-    keys = list(by_day)
-    moved = pd.DataFrame([_moved(by_day[key]) for key in keys], dtype="float64").T.sort_index()
-    found = expected(moved, days)
-    far = found[found.z.abs() >= float(rule.limit)]
-    return [
-        _finding(rule, row, Decimal(str(value)), Decimal(str(usual)), Decimal(str(spread)), z)
-        for (number, day), value, usual, spread, z in far.itertuples()
-        if abs(value - usual) >= _least(rule, row := by_day[keys[number]][day])
-    ]
+def _judged(rows: MetricRows, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
+    """What the rules of a table find: the series of all of them are judged at once."""
+    series: dict[tuple[int, str, str, str], dict[date, Row]] = defaultdict(dict)
+    for number, rule in enumerate(rules):
+        for row in rows.of(rule):
+            if row.value is not None:
+                series[number, *row.key][row.day] = row
+    keys = list(series)
+    moved = pd.DataFrame([_moved(series[key]) for key in keys], dtype="float64").T.sort_index()
+    found: dict[str, list[Finding]] = {rule.name: [] for rule in rules}
+    for (place, day), value, usual, spread, z in expected(moved, days).itertuples():
+        rule, row = rules[keys[place][0]], series[keys[place]][day]
+        if abs(z) >= float(rule.limit) and abs(value - usual) >= _least(rule, row):
+            finding = _finding(rule, row, Decimal(str(value)), Decimal(str(usual)), Decimal(str(spread)), z)
+            found[rule.name].append(finding)
+    return {name: Judged(tuple(days), tuple(own)) for name, own in found.items()}
 
 
 def _moved(by_day: Mapping[date, Row]) -> dict[date, float]:

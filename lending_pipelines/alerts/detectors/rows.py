@@ -1,6 +1,7 @@
 """The rows of a metric, as detectors of thresholds and changes compare them. Reading is here, comparing is not."""
 
 import operator as operators
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -81,33 +82,31 @@ class MetricRows:
             alternatives = [_where(rows, rule) for rule in rules if rule.where]
             if alternatives and len(alternatives) == len(rules):
                 rows = rows.filter(reduce(operators.or_, alternatives))
-            self._rows: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
+            read = rows.to_pyarrow().to_pylist()
         else:
-            self._rows = []
+            read = []
+        self._by_scope: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
+        for row in read:
+            self._by_scope[row.get("scope")].append(row)
 
     def of(self, rule: AlertRule) -> Iterator[Row]:
         """The rows that a rule watches, small subjects left out."""
         metric = rule.measured
-        for row in self._rows:
-            if not _concerns(rule, metric, row):
+        where, subjects = list(rule.where.items()), set(rule.subjects)
+        for row in self._by_scope.get(rule.scope, []) or self._by_scope.get(None, []):
+            if where and any(row[name] != value for name, value in where):
+                continue
+            kind, subject = _subject(metric, row)
+            if subjects and subject not in subjects:
                 continue
             value, size = row[metric.column], row[metric.size] if metric.size else None
             if rule.minimum is not None and (size is None or size < rule.minimum):
                 continue
-            kind, subject = _subject(metric, row)
             yield Row(row["business_date"], kind, subject, row["currency"], exact(value), size, row.get("name"))
 
 
 def _where(rows: Any, rule: AlertRule) -> Any:
     return reduce(operators.and_, (rows[name] == value for name, value in rule.where.items()))
-
-
-def _concerns(rule: AlertRule, metric: Metric, row: dict[str, Any]) -> bool:
-    if not metric.per_manager and "scope" in row and row["scope"] != rule.scope:
-        return False
-    if any(row[name] != value for name, value in rule.where.items()):
-        return False
-    return not rule.subjects or _subject(metric, row)[1] in rule.subjects
 
 
 def _subject(metric: Metric, row: dict[str, Any]) -> tuple[str, str]:
