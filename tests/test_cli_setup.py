@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from homes import FIRST, LAST, Home, lending
+from servers import free_port
 from typer.testing import CliRunner
 
 from lending_pipelines.cli import app
@@ -185,25 +186,25 @@ def test_doctor_tells_in_one_run_what_only_a_comparison_of_tables_shows(folder):
     assert str(done.exception) == "doctor: 2 checks failed, see above"
 
 
-def test_ui_on_a_taken_port_ends_at_once_with_a_port_that_is_free(empty_home):
+@pytest.mark.parametrize("option", ["--port", "--portal-port"])
+def test_ui_on_a_taken_port_ends_at_once_with_a_port_that_is_free(empty_home, option):
+    others = {"--port": "--portal-port", "--portal-port": "--port"}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = lending("ui", "--port", str(port))
+        done = lending("ui", option, str(port), others[option], str(free_port()))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith(f"Error: port {port} on 127.0.0.1 is taken")
-    assert "run `lending ui --port " in done.stderr
+    assert f"run `lending ui {option} " in done.stderr
     assert not empty_home.folder.exists()
 
 
 @pytest.mark.slow
 def test_ui_that_a_script_started_in_the_background_ends_at_sigterm(empty_home):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).parent / "lending", "ui", "--port", str(port)]
+    ports = [free_port(), free_port()]
+    command = [Path(sys.executable).parent / "lending", "ui", "--port", str(ports[0]), "--portal-port", str(ports[1])]
     # As a shell does for `lending ui &` in a script.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -212,10 +213,11 @@ def test_ui_that_a_script_started_in_the_background_ends_at_sigterm(empty_home):
         signal.signal(signal.SIGINT, before)
     try:
         until = time.monotonic() + 120
-        while time.monotonic() < until and not _answers(port):
+        while time.monotonic() < until and not all(map(_answers, ports)):
             time.sleep(0.5)
         process.terminate()
         assert process.wait(timeout=30) == 0
+        assert not any(map(_answers, ports))
     finally:
         process.kill()
         process.wait()

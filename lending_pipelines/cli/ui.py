@@ -1,4 +1,4 @@
-"""`lending ui`: Dagster's web server and daemon for this home, on this machine only."""
+"""`lending ui`: Dagster's web server and daemon for this home, and the portal, on this machine only."""
 
 import os
 import socket
@@ -20,9 +20,14 @@ _MESSAGE = "Function `dev_command` is superseded"
 
 def ui(
     port: Annotated[int, typer.Option(help=f"Port on {HOST}.")] = 3000,
+    portal_port: Annotated[int, typer.Option(help=f"Port of the portal on {HOST}.")] = 8000,
 ) -> None:
-    """Start Dagster's UI on 127.0.0.1. It has no sign-in: put a proxy in front of it to share it."""
-    _require_free(port)
+    """Start Dagster's UI and the portal on 127.0.0.1.
+
+    Dagster's UI has no sign-in: put a proxy in front of it to share it. The portal has one.
+    """
+    _require_free(port, "--port")
+    _require_free(portal_port, "--portal-port")
     from lending_pipelines.run_origin import MODULE
     from lending_pipelines.runs import instance_home
 
@@ -33,17 +38,17 @@ def ui(
     whose = f"{settings.lender_name}, {settings.home}" if settings.lender_name else str(settings.home)
     typer.echo(f"Dagster for {whose}: http://{HOST}:{port} (ready in a few seconds, Ctrl-C ends it)")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), f"ignore:{_MESSAGE}")))
-    dev = ["lending_pipelines.webserver.dev", "-m", MODULE, "-h", HOST, "-p", str(port)]
+    dev = ["lending_pipelines.webserver.dev", str(portal_port), "-m", MODULE, "-h", HOST, "-p", str(port)]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", *dev, "--log-level", "warning"])
 
 
-def _require_free(port: int) -> None:
-    """LendingError, with a port that is free, when the port is taken."""
+def _require_free(port: int, option: str) -> None:
+    """LendingError, with a port that is free for the option, when the port is taken."""
     if _is_free(port):
         return
     free = next((each for each in range(port + 1, min(port + _PORTS_TRIED, 65536)) if _is_free(each)), None)
-    advice = f"run `lending ui --port {free}`" if free else "choose another with --port"
+    advice = f"run `lending ui {option} {free}`" if free else f"choose another with {option}"
     raise LendingError(f"port {port} on {HOST} is taken, perhaps by another `lending ui`: {advice}")
 
 

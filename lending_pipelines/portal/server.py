@@ -36,7 +36,9 @@ def serve(host: str, port: int) -> None:
         listener = config.bind_socket()
     except SystemExit:
         raise LendingError(f"port {port} on {host} cannot be used: choose another with --port") from None
-    print(f"Portal: {address}", flush=True)
+    # The first request would wait for the lake otherwise.
+    with app.state.portal.snapshots.current():
+        print(f"Portal: {address}", flush=True)
     if link := first_admin_link(app.state.portal.register):
         print("There is no administrator yet. This link makes one, once, within 48 hours:")
         print(f"{address}/welcome/{link}", flush=True)

@@ -1,8 +1,10 @@
-"""`python -m lending_pipelines.webserver.dev`: `dagster dev` with this web server in place of Dagster's."""
+"""`python -m lending_pipelines.webserver.dev PORTAL_PORT`: `dagster dev` with this web server, and the portal."""
 
 import signal
-from collections.abc import Sequence
-from subprocess import Popen
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from dagster._cli import dev
@@ -15,13 +17,28 @@ def _start_own(parts: Sequence[str], **kwargs: Any) -> Popen[Any]:
     return _start(["lending_pipelines.webserver" if part == "dagster_webserver" else part for part in parts], **kwargs)
 
 
+@contextmanager
+def _portal(port: str) -> Iterator[None]:
+    """The portal, a process of its own that ends with the block."""
+    process = Popen([sys.executable, "-m", "lending_pipelines.portal", "--port", port])
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except TimeoutExpired:
+            process.kill()
+
+
 def main() -> None:
-    """Run the web server, the daemon and the code server until Ctrl-C or SIGTERM."""
+    """Run the web server, the daemon, the code server and the portal until Ctrl-C or SIGTERM."""
     # A script starts a background process with SIGINT ignored, and Dagster handles SIGTERM like SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     dev.open_ipc_subprocess = _start_own
-    dev.dev_command()
+    with _portal(sys.argv.pop(1)):
+        dev.dev_command()
 
 
 if __name__ == "__main__":

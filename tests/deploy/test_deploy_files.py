@@ -57,7 +57,7 @@ def test_the_image_is_the_locked_versions_by_hash_and_not_root():
 
 def test_the_services_of_compose_refer_to_what_is_there():
     services, volumes = COMPOSE["services"], COMPOSE["volumes"]
-    assert services.keys() == {"postgres", "code", "webserver", "daemon"}
+    assert services.keys() == {"postgres", "code", "webserver", "daemon", "portal"}
     for name, service in services.items():
         assert service.get("depends_on", {}).keys() <= services.keys(), name
         assert all(wait["condition"] == "service_healthy" for wait in service.get("depends_on", {}).values()), name
@@ -79,8 +79,9 @@ def test_the_services_of_compose_refer_to_what_is_there():
         assert asked <= services[name]["environment"].keys()
     assert services["webserver"]["environment"]["LENDING_CODE_HOST"] in services
     assert services["webserver"]["environment"]["LENDING_CODE_PORT"] in services["code"]["command"]
-    # The web server has no sign-in.
-    assert [port for service in services.values() for port in service.get("ports", [])] == ["127.0.0.1:3000:3000"]
+    # The web server has no sign-in, and the portal no TLS.
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports == ["127.0.0.1:3000:3000", "127.0.0.1:8000:8000"]
     # Only what computes sees the lender's data.
     assert [name for name, service in services.items() if "LENDING_SERVICING_URL" in service["environment"]] == ["code"]
 
@@ -89,6 +90,22 @@ def test_every_variable_of_compose_is_in_the_example_of_its_environment():
     asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
     offered = set(re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert asked == offered
+
+
+def test_the_portal_runs_beside_the_chart_with_its_image_user_and_secret():
+    deployment, service = yaml.safe_load_all((DEPLOY / "portal.yaml").read_text(encoding="utf-8"))
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (code,) = HELM["dagster-user-deployments"]["deployments"]
+    assert container["image"] == f"{code['image']['repository']}:{code['image']['tag']}"
+    assert pod["securityContext"] == code["podSecurityContext"]
+    assert pod["serviceAccountName"] == HELM["global"]["serviceAccountName"]
+    plain = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    assert plain["LENDING_LAKE"] == code["env"]["LENDING_LAKE"]
+    secrets = {each["valueFrom"]["secretKeyRef"]["name"] for each in container["env"] if "valueFrom" in each}
+    assert secrets == {each["name"] for each in code["envSecrets"]}
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+    assert container["command"][:3] == COMPOSE["services"]["portal"]["command"][:3]
 
 
 POD = {"env", "envSecrets", "image", "podSecurityContext", "resources"}
