@@ -120,7 +120,7 @@ def _line(
     colour = alt.Color("series:N", scale=scale, legend=None)
 
     def of_series(channel: Any, looks: Sequence[Any]) -> Any:
-        return channel("series:N", scale=alt.Scale(domain=scale.domain, range=looks), legend=None)
+        return channel("series:O", scale=alt.Scale(domain=scale.domain, range=looks), legend=None)
 
     # Greys are drawn below the others. Points show the values that have no neighbour.
     greys = [row for row in values if row["series"] not in named]
@@ -141,7 +141,7 @@ def _line(
     found = [row["value"] for row in values if row["value"] is not None]
     apart = HEIGHT * (max(found, default=0.0) - min([0.0, *found]) or 1.0) / size[1]
     # All names stand at the right edge: lines of different lengths end in the middle of the others.
-    return alt.layer(*layers, names(alt, list(ends.values()), apart, alt.value(size[0]), colour))
+    return alt.layer(*layers, names(alt, list(ends.values()), apart, alt.value("width"), colour))
 
 
 def _bars(

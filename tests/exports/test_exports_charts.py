@@ -126,7 +126,7 @@ def test_names_of_lines_that_end_early_stand_at_the_right_edge_apart():
     table = ReportTable("T", COLUMNS, frame)
     layers = altair_chart(Chart("C", "T", "line", "on", ("balance", "late")), table, NARROW).to_dict()
     names = layers["layer"][-1]
-    assert names["encoding"]["x"] == {"value": NARROW[0]}
+    assert names["encoding"]["x"] == {"value": "width"}
     heights = sorted(row["value"] for row in layers["datasets"][names["data"]["name"]])
     # 14 pixels of 170 are 14/170 of the largest value, 5.
     assert heights == [5.0, pytest.approx(5.0 + 5 * 14 / 170)]

@@ -1,0 +1,4 @@
+"""The gallery: every component and a few whole pages with invented data, for developers and the tests of the look.
+
+`python -m lending_pipelines.portal.gallery` serves it on http://127.0.0.1:8010. The portal itself does not import it.
+"""
