@@ -67,6 +67,17 @@ class Formats:
             "when": self.when,
         }
 
+    def for_charts(self) -> dict[str, Any]:
+        """The locale of numbers as d3-format, which draws the charts, takes it."""
+        return {
+            "decimal": self._locale.point,
+            "thousands": self._locale.group,
+            "grouping": [3],
+            "currency": ["", ""],
+            "minus": _MINUS,
+            "percent": self._locale.percent,
+        }
+
     def money(self, value: Any, currency: str = "", *, signed: bool = False) -> str:
         """An amount with two decimals, and its currency if one is given: 1,234.50 EUR."""
         text = self.number(value, 2, signed=signed)

@@ -2,24 +2,23 @@
 
     return render(request, "loans.html", rows=rows)
 
-Templates get `lender`, `person`, `nav`, `theme` and `language`. The functions `url(path)` and `static_url(name)` are
-known in macros too.
+Templates get `lender`, `person`, `nav`, `theme`, `language` and `number_locale`, the filters of formats.py, and the
+functions of look.py, which macros know too.
 """
 
-import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lending_pipelines.portal.formats import Formats
+from lending_pipelines.portal.look import install
 from lending_pipelines.portal.policy import Action, allows
 from lending_pipelines.portal.scope import NOBODY, Person
 
@@ -80,38 +79,25 @@ def path_of(request: Request) -> str:
     return request.url.path.removeprefix(portal.root_path) or "/"
 
 
-def asset_path(name: str) -> str:
-    """The path of a file in static/. It holds the file's hash, so that browsers keep it for good."""
-    return f"/static/{_asset_hash(name)}/{name}"
-
-
-@cache
-def _asset_hash(name: str) -> str:
-    return hashlib.sha256((files(__package__) / "static" / name).read_bytes()).hexdigest()[:16]
+def environment_of(formats: Formats, root_path: str = "", loader: BaseLoader | None = None) -> Environment:
+    """The environment of the templates: escaped, strict about names, with the lender's formats and the look."""
+    environment = Environment(
+        loader=loader or PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(formats.filters())
+    environment.filters["json_script"] = json_script
+    install(environment, root_path)
+    return environment
 
 
 def _environment(portal: "Portal") -> Environment:
     if portal.templates is None:
-        environment = Environment(
-            loader=PackageLoader(__package__),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(portal.formats.filters())
-        environment.filters |= {"words": words, "json_script": json_script}
-        environment.globals |= {
-            "url": lambda path: f"{portal.root_path}{path}",
-            "static_url": lambda name: f"{portal.root_path}{asset_path(name)}",
-        }
-        portal.templates = environment
+        portal.templates = environment_of(portal.formats, portal.root_path)
     return portal.templates
-
-
-def words(name: str) -> str:
-    """A code as words: `charged_off` is charged off."""
-    return name.replace("_", " ")
 
 
 def _shared(request: Request, portal: "Portal", person: Person) -> Mapping[str, Any]:
@@ -124,6 +110,7 @@ def _shared(request: Request, portal: "Portal", person: Person) -> Mapping[str, 
         "nav": _navigation(request, person) if signed_in else [],
         "theme": theme if theme in THEMES else "",
         "language": "en",
+        "number_locale": portal.formats.for_charts(),
     }
 
 

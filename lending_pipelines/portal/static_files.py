@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from importlib.metadata import version as installed
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import Response
 
 FOLDER = Path(__file__).with_name("static")
 
@@ -30,8 +30,6 @@ _MEDIA_TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 _FOR_GOOD = "public, max-age=31536000, immutable"
-
-router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,16 @@ def static_path(name: str) -> str:
     return f"/static/{static_files()[name].version}/{name}"
 
 
-@router.get("/static/{version}/{name}")
-def static_file(version: str, name: str, request: Request) -> Response:
-    """A file, compressed if the browser accepts it. Another version's URL gets the current file, not to be kept."""
+def static_response(version: str, name: str, accept_encoding: str) -> Response | None:
+    """A file, compressed if the browser accepts it; None for an unknown name.
+
+    Another version's URL, from a page made before an upgrade, gets the current file, which the browser does not keep.
+    """
     found = static_files().get(name)
     if found is None:
-        raise HTTPException(404)
+        return None
     headers = {"Cache-Control": _FOR_GOOD if version == found.version else "no-cache", "Vary": "Accept-Encoding"}
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if "gzip" not in accept_encoding:
         return Response(found.content, media_type=found.media_type, headers=headers)
     headers["Content-Encoding"] = "gzip"
     return Response(found.compressed, media_type=found.media_type, headers=headers)

@@ -1,23 +1,19 @@
 """The gallery's web server: its pages, a search, a stream of events, under the content policy of the portal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader
 
-from lending_pipelines.portal import static_files
-from lending_pipelines.portal.gallery import charts, data, formats
-from lending_pipelines.portal.look import install
-
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-)
-"""The strictest content policy that the pages work under."""
+from lending_pipelines.portal.formats import Formats
+from lending_pipelines.portal.gallery import charts, data
+from lending_pipelines.portal.pages import environment_of
+from lending_pipelines.portal.security import SecurityHeaders
+from lending_pipelines.portal.static_files import static_response
 
 PAGES = (
     "components",
@@ -40,14 +36,15 @@ _HERE = Path(__file__).parent
 def create_gallery() -> FastAPI:
     """The gallery as an application."""
     app = FastAPI(openapi_url=None)
-    app.include_router(static_files.router)
-    environment = _environment()
+    app.add_middleware(SecurityHeaders)
+    loader = ChoiceLoader([FileSystemLoader(folder) for folder in (_HERE / "templates", _HERE.parent / "templates")])
+    formats = Formats("en", "UTC")
+    environment = environment_of(formats, loader=loader)
 
-    @app.middleware("http")
-    async def content_policy(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers["Content-Security-Policy"] = POLICY
-        return response
+    @app.get("/static/{version}/{name}")
+    def static(request: Request, version: str, name: str) -> Response:
+        response = static_response(version, name, request.headers.get("accept-encoding", ""))
+        return response or Response(status_code=404)
 
     @app.get("/search", response_class=HTMLResponse)
     def search(q: str) -> str:
@@ -65,30 +62,25 @@ def create_gallery() -> FastAPI:
             raise HTTPException(404)
         template = environment.get_template(f"{page}.html")
         theme = request.cookies.get("theme", "system")
-        return template.render(**context(page, theme), query=request.query_params, **_content(page, request))
+        return template.render(**context(page, theme, formats), query=request.query_params, **_content(page, request))
 
     return app
 
 
-def context(page: str, theme: str = "system") -> dict[str, Any]:
+def context(page: str, theme: str, formats: Formats) -> dict[str, Any]:
     """What every page gets: the lender, the person, the sections, the theme."""
     sections = [
         {"title": title, "url": url, "current": url == f"/{page}", "count": 4 if title == "Alerts" else None}
         for title, url in data.SECTIONS
     ]
     signed_in = None if page in ("sign_in", "set_password") else data.PERSON
-    return {"lender": data.LENDER, "person": signed_in, "nav": sections, "theme": theme}
-
-
-def _environment() -> Environment:
-    folders = [_HERE / "templates", _HERE.parent / "templates"]
-    loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(formats.FILTERS)
-    install(environment)
-    return environment
+    return {
+        "lender": data.LENDER,
+        "person": signed_in,
+        "nav": sections,
+        "theme": theme,
+        "number_locale": formats.for_charts(),
+    }
 
 
 def _content(page: str, request: Request) -> dict[str, Any]:
