@@ -128,7 +128,7 @@ def test_the_installed_versions_are_those_whose_functions_are_replaced():
 
 
 def test_other_versions_keep_their_functions(monkeypatch, plain):
-    monkeypatch.setattr(fast_ibis, "version", lambda package: "12.0.10" if package == "ibis-framework" else "30.1.0")
+    monkeypatch.setattr(fast_ibis, "version", {"ibis-framework": "12.0.10", "sqlglot": "30.1", "duckdb": "2.0.0"}.get)
     assert plain(lambda install: install(), fast_ibis.install.__wrapped__) is False
     assert plain(
         lambda make: [getattr_static(owner, name) is original for owner, name, original in fast_ibis.ORIGINALS], None
@@ -138,6 +138,23 @@ def test_other_versions_keep_their_functions(monkeypatch, plain):
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_the_sql_is_the_same(name, plain):
     assert sql(EXPRESSIONS[name]) == plain(sql, EXPRESSIONS[name])
+
+
+def test_rows_values_and_columns_are_the_same(plain):
+    engine = ibis.duckdb.connect()
+    rows = ibis.memtable({"loan_id": ["L1", "L2"], "cents": [110, 250]}).mutate(on=ibis.literal(DAY))
+    rows = rows.mutate(amount=rows.cents.cast("decimal(18, 2)") / 100, nothing=ibis.null("date"))
+    for expression in (rows, rows.amount, rows.amount.sum(), rows.filter(rows.loan_id == "")):
+        found = engine.to_pyarrow(expression)
+        assert found.equals(plain(engine.to_pyarrow, expression))
+    engine.disconnect()
+
+
+def test_a_query_that_fails_says_the_same(plain):
+    engine = ibis.duckdb.connect()
+    number = ibis.memtable({"text": ["1", "one"]}).text.cast("int64")
+    assert error(lambda: engine.to_pyarrow(number)) == plain(error, lambda: engine.to_pyarrow(number))
+    engine.disconnect()
 
 
 @pytest.mark.parametrize("name", ERRORS)

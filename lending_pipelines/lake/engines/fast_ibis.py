@@ -10,6 +10,7 @@ private ones of Ibis 12.0.0 and sqlglot 30. With any other version nothing is re
   validated again.
 - Fields of a relation are made without validation.
 - A subquery is aliased without a copy of its whole tree.
+- DuckDB binds a query once. Ibis makes a relation of it first, which binds it once more.
 """
 
 import inspect
@@ -20,11 +21,14 @@ from typing import Any
 
 import ibis.expr.operations as ops
 import sqlglot.expressions as sge
+from duckdb import _seam
+from ibis.backends.duckdb import Backend
+from ibis.backends.duckdb.converter import DuckDBPyArrowData
 from ibis.common import annotations, graph, grounds, patterns
 from ibis.common.collections import FrozenOrderedDict
 from ibis.expr import rewrites
 
-VERSIONS = {"ibis-framework": "12.0.0", "sqlglot": "30"}
+VERSIONS = {"ibis-framework": "12.0.0", "sqlglot": "30", "duckdb": "2.0.0"}
 """The releases whose functions are replaced: the package, and the start of its version."""
 
 
@@ -318,6 +322,13 @@ def _aliased(self: sge.Subquery, alias: Any, quoted: bool | None = None, copy: b
     return sge.alias_(self, alias, quoted=quoted, copy=copy, **options)
 
 
+def _to_pyarrow(self: Any, expr: Any, /, *, params: Any = None, limit: Any = None, **options: Any) -> Any:
+    self._run_pre_execute_hooks(expr)
+    sql = self.compile(expr.as_table(), params=params, limit=limit, **options)
+    rows = _seam.submit(self.con, sql, None, "arrow").arrow_table()
+    return expr.__pyarrow_result__(rows, data_mapper=DuckDBPyArrowData)
+
+
 _REPLACEMENTS: list[tuple[Any, str, Any]] = [
     (graph.Node, "map", _map),
     (graph.Node, "replace", _replace),
@@ -330,6 +341,7 @@ _REPLACEMENTS: list[tuple[Any, str, Any]] = [
     (grounds.Concrete, "__init__", _init),
     (ops.Relation, "fields", property(_fields)),
     (sge.Subquery, "as_", _aliased),
+    (Backend, "to_pyarrow", _to_pyarrow),
 ]
 
 ORIGINALS = [(owner, name, inspect.getattr_static(owner, name)) for owner, name, _ in _REPLACEMENTS]
