@@ -108,7 +108,7 @@ def deliver_run_config(tape: str, day: date, *, failed: bool) -> dict[str, Any]:
     return {"ops": {"deliver": {"config": {"tape": tape, "date": day.isoformat(), "failed": failed}}}}
 
 
-def report_run_config(report_type: str, parameters: Mapping[str, Any], **request: str) -> dict[str, Any]:
+def report_run_config(report_type: str, parameters: Mapping[str, Any], **request: Any) -> dict[str, Any]:
     """The run config of a report's job with all parameters; `request` are fields of ReportRequest.
 
     Raises LendingError with a suggestion when the report, a parameter, a value or the format does not exist.

@@ -248,9 +248,11 @@ def run_report(
     parameters: Mapping[str, str],
     output_format: str,
     requested_by: str = "command line",
+    notify: Sequence[str] = (),
     progress: Progress = lambda step, seconds: None,
 ) -> dict[str, Any]:
     """Make a report. Returns the metadata of its materialization, including `file`. Raises LendingError on failure."""
-    config = report_run_config(report_type, parameters, output_format=output_format, requested_by=requested_by)
+    request = {"output_format": output_format, "requested_by": requested_by, "notify": list(notify)}
+    config = report_run_config(report_type, parameters, **request)
     finished = run_job(report_job_name(report_type), config, progress=progress)
     return finished.metadata[report_type]

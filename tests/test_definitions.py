@@ -132,6 +132,7 @@ def test_the_shape_of_the_definitions():
         ("assign_portfolios_schedule", "assign_portfolios", "0 5 * * *", "UTC"),
         ("daily_close_schedule", "daily_close", "0 1 * * *", "UTC"),
         ("housekeeping_schedule", "housekeeping", "0 2 * * 0", "UTC"),
+        ("weekly_summary_schedule", "report_weekly_summary", "0 9-23 * * 1", "UTC"),
     ]
     assert sorted(repository.get_top_level_resources()) == sorted(
         ["source", "lake", "io_manager", "register", "exports", "expectations", "mail", "conventions"]

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from email.message import EmailMessage
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from lending_pipelines.alerts.mail import alert_message, digest_message
+from lending_pipelines.alerts.report_mail import report_message
 from lending_pipelines.delivery import DeliveryError, MailServer, UncertainDelivery, Webhook
 from lending_pipelines.register import Notifications, Register
 from lending_pipelines.register.models import Notification
@@ -59,7 +61,7 @@ class Outbox:
             later = [each for each in due if each.alert_id is not None and each.priority != "critical"]
             for notification in due:
                 if notification not in later:
-                    self._mail([notification], self._message(notification), notification.notification_id, sent)
+                    self._mail([notification], partial(self._message, notification), notification.notification_id, sent)
             self._send_digests(later, now().astimezone(ZoneInfo(self.timezone)), sent)
         if self.webhook is not None:
             with self.register.session() as session:
@@ -69,8 +71,12 @@ class Outbox:
         return sent
 
     def _message(self, notification: Notification) -> EmailMessage:
+        """The message of one notification. Raises DeliveryError when the file of a report cannot be attached."""
+        assert self.mail is not None
         if notification.alert_id is not None and notification.alert_data is not None:
             return alert_message(notification.alert_data, self.lender)
+        if notification.notification_type == "report_ready" and notification.alert_data is not None:
+            return report_message(notification.alert_data, notification.body, self.lender, self.mail.limit)
         message = EmailMessage()
         message["Subject"] = " ".join(notification.subject.split())
         message.set_content(notification.body)
@@ -89,14 +95,14 @@ class Outbox:
                 if Notifications(session).was_handed_over(self._message_id(name)):
                     continue
             entries = [each.alert_data for each in own if each.alert_data]
-            self._mail(own, digest_message(entries, now.date(), self.lender), name, sent)
+            self._mail(own, partial(digest_message, entries, now.date(), self.lender), name, sent)
 
-    def _mail(self, notifications: Sequence[Notification], message: EmailMessage, name: str, sent: Sent) -> None:
-        """Send one message about notifications to the same recipient."""
+    def _mail(
+        self, notifications: Sequence[Notification], write: Callable[[], EmailMessage], name: str, sent: Sent
+    ) -> None:
+        """Send one message about notifications to the same recipient; `write` makes it."""
         assert self.mail is not None
         ids = [each.notification_id for each in notifications]
-        message["To"] = notifications[0].recipient
-        message["Message-ID"] = self._message_id(name)
 
         def starting() -> None:
             with self.register.session() as session:
@@ -105,6 +111,9 @@ class Outbox:
                     raise _HandedOver
 
         try:
+            message = write()
+            message["To"] = notifications[0].recipient
+            message["Message-ID"] = self._message_id(name)
             self.mail.send(message, starting)
         except _HandedOver:
             return

@@ -28,7 +28,7 @@ class Staff:
         """The addresses of an alert's recipients, each once. Someone without an email address is `staff:ID`."""
         found: list[str] = []
         for role in rule.recipients:
-            found += admins if role == "admins" else map(self._address, self._in_role(role, alert))
+            found += admins if role == "admins" else map(self.address, self._in_role(role, alert))
         # An alert that concerns nobody on the list concerns the admins.
         return list(dict.fromkeys(found)) or list(admins)
 
@@ -42,12 +42,14 @@ class Staff:
         elif alert.subject_kind == "branch":
             leaders = (key for key, row in self._rows.items() if row["role"] == "team_leader")
             wanted = [key for key in leaders if self._rows[key]["branch_id"] == alert.subject_id]
-        return [each for each in wanted if each is not None and self._works(each, alert.last_on)]
+        return [each for each in wanted if each is not None and self.works(each, alert.last_on)]
 
-    def _works(self, staff_id: str, day: date) -> bool:
+    def works(self, staff_id: str, day: date) -> bool:
+        """Whether somebody with this id works for the lender on a day."""
         row = self._rows.get(staff_id)
         return row is not None and row["active_from"] <= day and (row["active_to"] is None or row["active_to"] >= day)
 
-    def _address(self, staff_id: str) -> str:
+    def address(self, staff_id: str) -> str:
+        """The email address of a member of staff, or `staff:ID`."""
         email = self._rows[staff_id]["email"] or ""
         return email if "@" in email else f"staff:{staff_id}"

@@ -18,9 +18,10 @@ from lending_pipelines.assets.describe import NO_RESOURCES
 from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
+from lending_pipelines.exports.mail import mail_content, mail_text
 from lending_pipelines.lake.limits import within
 from lending_pipelines.places import PlacedFile
-from lending_pipelines.register import Register, ReportRequests, Sales, alert_log
+from lending_pipelines.register import Register, ReportMail, ReportRequests, Sales, alert_log
 from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports import headlines, sold
 from lending_pipelines.reports.book import ReportBook, ReportTable
@@ -60,6 +61,11 @@ class ReportRequest(dg.Config):
         description="xlsx: a formatted workbook; pdf: for a board or an auditor; json, csv, parquet: for programs.",
     )
     requested_by: str = Field("launchpad", description="Who requested the report, for the register.")
+    notify: list[str] = Field(
+        [],
+        description="Email addresses that get the finished report as a mail with the file, or the reason why it"
+        " failed. Nobody gets a report of the same parameters and business date twice.",
+    )
     report_id: str = Field(NEW, description="`new`, or the report_id of a pending request for this run.")
 
 
@@ -125,15 +131,20 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
                 book = sold.marked(book, [sold.SoldPortfolio(*sale) for sale in Sales(session).in_force()])
             path = f"reports/{book.report_type}/{book.as_of}/{book.report_type}_{book.as_of}_{report_id[:8]}"
             file = export(book, request["output_format"], exports.place(path), exports.lender())
+            mail = _mail(register.register, report_id, book, file)
         with register.register.session() as session:
-            ReportRequests(session).complete(
+            notified = ReportRequests(session).complete(
                 report_id,
                 file.url,
                 file.sha256,
                 # Housekeeping keeps these versions as long as it keeps the file.
                 {**book.summary, "no_data": book.no_data, "data_versions": dict(book.data_versions)},
+                mail,
             )
-        return dg.MaterializeResult(metadata=_metadata(book, file, report_id, exports.link(file.url)))
+        metadata = _metadata(book, file, report_id, exports.link(file.url))
+        if mail is not None:
+            metadata["notified"] = ", ".join(notified) or "nobody: the recipients have this report"
+        return dg.MaterializeResult(metadata=metadata)
 
     return report
 
@@ -155,6 +166,15 @@ def _generating(
         with register.session() as session:
             ReportRequests(session).fail(report_id, str(error) or type(error).__name__)
         raise
+
+
+def _mail(register: Register, report_id: str, book: ReportBook, file: PlacedFile) -> ReportMail | None:
+    """What the recipients of the request get; None without recipients."""
+    with register.session() as session:
+        if not ReportRequests(session).get(report_id).notify:
+            return None
+    shown = mail_content(book, file)
+    return ReportMail(book.as_of, book.title, mail_text(shown), shown)
 
 
 def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:

@@ -43,11 +43,12 @@ def report(
     ],
     settings: Annotated[list[str] | None, typer.Option("--set", help="A parameter of the report: name=value.")] = None,
     output_format: Annotated[str, typer.Option("--format", help="csv, xlsx, pdf, json or parquet.")] = "xlsx",
+    notify: Annotated[list[str] | None, typer.Option(help="An email address that gets the report.")] = None,
 ) -> None:
     """Make a report and print its location. `lending report TYPE --help` prints the parameters of a type."""
     from lending_pipelines.runs import run_report
 
-    made = run_report(report_type, _assignments(settings or []), output_format, progress=tell_step)
+    made = run_report(report_type, _assignments(settings or []), output_format, notify=notify or (), progress=tell_step)
     typer.echo(f"{made['file']}  ({made['dagster/row_count']:,} rows, sha256 {made['sha256']})")
 
 

@@ -18,7 +18,7 @@ from lending_pipelines.register.investors import Investors
 from lending_pipelines.register.loan_ids import LoanList, read_loan_list
 from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.portfolios import Portfolios
-from lending_pipelines.register.report_requests import ReportRequests
+from lending_pipelines.register.report_requests import ReportMail, ReportRequests
 from lending_pipelines.register.sales import Sales
 from lending_pipelines.register.sessions import OneTimeLinks, Sessions
 from lending_pipelines.register.tape_configs import TapeConfigs
@@ -38,6 +38,7 @@ __all__ = [
     "Portfolios",
     "Register",
     "RegisterError",
+    "ReportMail",
     "ReportRequests",
     "RoleGiven",
     "Sales",

@@ -33,6 +33,8 @@ NotificationType = Literal[
     "tape_delayed",
     "run_failed",
     "restatement",
+    "report_ready",
+    "report_failed",
 ]
 Priority = Literal["low", "normal", "high", "critical"]
 NotificationChannel = Literal["email", "webhook"]
@@ -235,7 +237,10 @@ class TapeDelivery(Base):
 
 
 class Report(Base):
-    """A report request and its result; `report_data` is the summary of a completed report."""
+    """A report request and its result; `report_data` is the summary of a completed report.
+
+    `notify` are the recipients who are notified when the report is ready or failed.
+    """
 
     __tablename__ = "reports"
 
@@ -248,6 +253,7 @@ class Report(Base):
     file_url: Mapped[str | None]
     sha256: Mapped[str | None]
     requested_by: Mapped[str]
+    notify: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     requested_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     generated_at: Mapped[datetime | None]
     error_message: Mapped[str | None]

@@ -5,6 +5,7 @@ Which alerts are notified is in alerts/notices.py; messages are written and sent
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,10 +49,11 @@ class Notifications:
         action_required: bool = False,
         alert_data: dict[str, Any] | None = None,
         business_date: date | None = None,
+        notification_id: str = "",
     ) -> str:
         """Add a notification and return its notification_id. `alert_data` holds plain JSON values."""
         notification = Notification(
-            notification_id=new_id(),
+            notification_id=notification_id or new_id(),
             notification_type=notification_type,
             priority=priority,
             recipient=recipient,
@@ -64,6 +66,20 @@ class Notifications:
         self._session.add(notification)
         self._session.flush()
         return notification.notification_id
+
+    def create_once(
+        self, key: Sequence[str], notification_type: NotificationType, priority: Priority, **values: Any
+    ) -> bool:
+        """Add a notification with the values of `create`, unless one with the same key was added before.
+
+        Returns:
+            Whether it was added.
+        """
+        notification_id = sha256("\n".join(key).encode()).hexdigest()[:32]
+        if self._session.get(Notification, notification_id) is not None:
+            return False
+        self.create(notification_type, priority, notification_id=notification_id, **values)
+        return True
 
     def to_send(self, channel: NotificationChannel) -> list[Notification]:
         """What is to be sent now, oldest first, without low priority and, by email, team recipients.

@@ -1,5 +1,12 @@
-"""Report requests: pending → generating → completed or failed. A failed request can be retried."""
+"""Report requests: pending → generating → completed or failed. A failed request can be retried.
 
+The recipients of a request are notified in the transaction that completes or fails it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,7 +14,18 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import OutputFormat, Report, ReportStatus
+from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.types import new_id, utc_now
+
+
+@dataclass(frozen=True)
+class ReportMail:
+    """What the recipients of a report get: the subject, the text, and in `alert_data` what a mail shows, as JSON."""
+
+    business_date: date
+    subject: str
+    body: str
+    alert_data: dict[str, Any]
 
 
 class ReportRequests:
@@ -17,7 +35,12 @@ class ReportRequests:
         self._session = session
 
     def create(
-        self, report_type: str, parameters: dict[str, Any], output_format: OutputFormat, requested_by: str
+        self,
+        report_type: str,
+        parameters: dict[str, Any],
+        output_format: OutputFormat,
+        requested_by: str,
+        notify: Sequence[str] = (),
     ) -> str:
         """Add a pending request and return its report_id. `parameters` holds plain JSON values."""
         report = Report(
@@ -26,6 +49,7 @@ class ReportRequests:
             parameters=parameters,
             output_format=output_format,
             requested_by=requested_by,
+            notify=list(dict.fromkeys(notify)),
         )
         self._session.add(report)
         self._session.flush()
@@ -63,8 +87,25 @@ class ReportRequests:
         """Record that a run makes a pending request, with all parameters. Raises RegisterError if it is not pending."""
         self._move(report_id, ("pending",), "generating", run_id=run_id, parameters=parameters)
 
-    def complete(self, report_id: str, file_url: str, sha256: str, report_data: dict[str, Any]) -> None:
-        """Record the finished file. `report_data` is its summary, as plain JSON values."""
+    def requested(self, report_type: str, requested_by: str) -> list[Report]:
+        """The requests for a report type by someone, earliest first."""
+        here = sa.and_(Report.report_type == report_type, Report.requested_by == requested_by)
+        return list(self._session.scalars(sa.select(Report).where(here).order_by(Report.requested_at)))
+
+    def complete(
+        self,
+        report_id: str,
+        file_url: str,
+        sha256: str,
+        report_data: dict[str, Any],
+        mail: ReportMail | None = None,
+    ) -> list[str]:
+        """Record the finished file and notify the recipients. `report_data` is its summary, as plain JSON values.
+
+        Returns:
+            The recipients who are notified. Someone who was notified of a report with the same parameters and business
+            date before is not among them.
+        """
         self._move(
             report_id,
             ("generating",),
@@ -74,11 +115,35 @@ class ReportRequests:
             report_data=report_data,
             generated_at=utc_now(),
         )
+        if mail is None:
+            return []
+        report = self.get(report_id)
+        about = (report.report_type, json.dumps(report.parameters, sort_keys=True), mail.business_date.isoformat())
+        return [
+            recipient
+            for recipient in report.notify
+            if Notifications(self._session).create_once(
+                ("report_ready", *about, recipient), "report_ready", "normal", recipient=recipient, **vars(mail)
+            )
+        ]
 
     def fail(self, report_id: str, error_message: str, run_id: str | None = None) -> None:
-        """Record that the run failed or could not start. `run_id` is needed only when it could not start."""
+        """Record that the run failed or could not start, and notify the recipients once.
+
+        `run_id` is needed only when it could not start.
+        """
         run = {"run_id": run_id} if run_id else {}
         self._move(report_id, ("pending", "generating"), "failed", error_message=error_message, **run)
+        report = self.get(report_id)
+        for recipient in report.notify:
+            Notifications(self._session).create_once(
+                ("report_failed", report_id, recipient),
+                "report_failed",
+                "high",
+                recipient=recipient,
+                subject=f"Report {report.report_type} failed",
+                body=f"{error_message}\n\n`lending ask-again {report_id}` makes it again.\n",
+            )
 
     def ask_again(self, report_id: str) -> None:
         """Set a failed request to pending again. The failed run's id stays until the next run starts."""

@@ -228,7 +228,7 @@ class History(ReportParameters):
     )
 
 
-_LAST_FIELDS = ("output_format", "allow_pii", "known_at", "conventions", "requested_by", "report_id")
+_LAST_FIELDS = ("output_format", "allow_pii", "known_at", "conventions", "requested_by", "notify", "report_id")
 
 
 def form_order(model: type[ReportParameters]) -> list[str]:

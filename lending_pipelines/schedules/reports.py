@@ -1,4 +1,4 @@
-"""Scheduled reports: type, time, recipient and format, from a TOML file.
+"""Scheduled reports: type, time, recipients and format, from a TOML file.
 
     [[report]]
     name = "board_pack"
@@ -6,6 +6,7 @@
     cron = "0 7 1 * *"
     output_format = "pdf"
     requested_by = "board"
+    notify = ["board@lender.example"]
     parameters = { by = "product" }
 
 Unless its parameters name a day, a report is for the day before its schedule's tick. It never uses an earlier day,
@@ -29,7 +30,7 @@ from lending_pipelines.reports.registry import get
 
 
 class ScheduledReport(BaseModel):
-    """One entry of the file. `requested_by` is the recipient, stored in the register."""
+    """One entry of the file. `notify` are the email addresses that get the report with the file attached."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +39,7 @@ class ScheduledReport(BaseModel):
     cron: str
     output_format: str = "xlsx"
     requested_by: str
+    notify: list[str] = []
     parameters: dict[str, Any] = {}
 
 
@@ -81,6 +83,7 @@ def _schedule(file: str | Path, report: ScheduledReport, timezone: str) -> dg.Sc
             {**day, **report.parameters},
             output_format=report.output_format,
             requested_by=report.requested_by,
+            notify=report.notify,
         )
 
     try:

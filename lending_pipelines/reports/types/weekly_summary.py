@@ -106,7 +106,7 @@ class WeeklySummary:
         none = f"no loan was disbursed by {week.last}"
         both = [_week(scope, source, each) for each in (week, week.previous)]
         rows = ibis.memtable(ibis.union(*both).to_pyarrow()).order_by("currency", ibis.desc("week"))
-        activity = replace(in_period.table("Activity", _ACTIVITY, rows, none), mailed=(*_names(_ACTIVITY),))
+        activity = in_period.table("Activity", _ACTIVITY, rows, none)
         book = in_period.table("Book at the end of the week", _BOOK, rows, none)
         managers = _managers(parameters, scope, week)
         by_day = _by_day(scope, source, week, sorted(activity.frame["currency"].unique()))
