@@ -31,9 +31,10 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.compiled import Compiled, bound, compile_query, type_of
 from lending_pipelines.portal.keyset import Page, Seek, Sort, cursor_labels, paged, sought, start
 from lending_pipelines.portal.scope import Scope
-from lending_pipelines.portal.snapshots import LOAN_SPANS, Snapshot, Snapshots
+from lending_pipelines.portal.snapshots import Snapshot, Snapshots
+from lending_pipelines.portal.stored_tables import OWN_TABLES
 from lending_pipelines.portal.table_rules import RULES, Filter, Shown, scope_values
-from lending_pipelines.tables import TABLES
+from lending_pipelines.tables import SERVICING
 
 _BATCH_ROWS = 16_384
 _MOST_COMPILED = 4_000
@@ -155,12 +156,10 @@ class _Tables:
         return name in self.made
 
     def _read(self, name: str) -> ir.Table:
-        if name == LOAN_SPANS.name:
-            return ibis.table(LOAN_SPANS.schema, name=name)
         if name not in self.made:
-            what = "no day is closed yet" if TABLES[name].daily else "it was not synced yet"
+            what = "it was not synced yet" if name in SERVICING else "no day is closed yet"
             raise NotMade(f"there is no data of {name}: {what}")
-        return ibis.table(TABLES[name].schema, name=name)
+        return ibis.table(OWN_TABLES[name].schema, name=name)
 
 
 @dataclass

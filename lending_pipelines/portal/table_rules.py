@@ -15,8 +15,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.portal.compiled import bound
 from lending_pipelines.portal.scope import DIMENSIONS, Scope
-from lending_pipelines.portal.snapshots import LOAN_SPANS
-from lending_pipelines.tables import TABLES
+from lending_pipelines.portal.stored_tables import LOAN_SPANS, OWN_TABLES
 
 Columns = Mapping[str, str]
 """The column with the id of each dimension of a scope. A dimension without one covers no row when it is restricted."""
@@ -204,6 +203,7 @@ RULES: Mapping[str, Rule] = {
     "portfolio_membership": ByLoan(on=("loan_id", "portfolio_id"), ever=True),
     "loan_ownership": ByColumns({"investors": "investor_id"}),
     "loan_positions": ByColumns(_LOAN),
+    "loan_history": ByColumns(_LOAN),
     "aging_buckets": BySum(),
     "aging_transitions": BySum(),
     "portfolio_snapshots": BySum(),
@@ -214,7 +214,7 @@ RULES: Mapping[str, Rule] = {
     "closed_days": Everyone(),
     "alert_log": _LENDER,
 }
-"""How each lake table is scoped."""
+"""How each table is scoped. loan_history has some columns and days of loan_positions (stored_tables.py)."""
 
 STAFF_COLUMNS = frozenset(
     (
@@ -222,6 +222,7 @@ STAFF_COLUMNS = frozenset(
         ("staff", "email"),
         ("loans", "officer_id"),
         ("loan_positions", "officer_id"),
+        ("loan_history", "officer_id"),
         ("officer_assignments", "officer_id"),
         ("alert_log", "acknowledged_by"),
     )
@@ -240,7 +241,7 @@ class Shown:
         """The columns of a table that are null."""
         return [
             column.name
-            for column in TABLES[name].columns
+            for column in OWN_TABLES[name].columns
             if column.personal and not (self.staff if (name, column.name) in STAFF_COLUMNS else self.borrowers)
         ]
 

@@ -9,7 +9,7 @@ from homes import FIRST, LAST, Home
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending_pipelines.portal import table_rules
+from lending_pipelines.portal import stored_tables, table_rules
 from lending_pipelines.portal.keyset import BadCursor, Sort
 from lending_pipelines.portal.scope import Scope
 from lending_pipelines.portal.scoped_lake import NoRule, NotMade, Results, ScopedLake
@@ -48,7 +48,7 @@ def of_day(lake, day):
 
 
 def test_every_table_has_a_rule_and_a_table_without_one_is_refused(lake_of, monkeypatch):
-    assert table_rules.RULES.keys() == TABLES.keys()
+    assert table_rules.RULES.keys() == TABLES.keys() | {"loan_history"}
     monkeypatch.setattr("lending_pipelines.portal.scoped_lake.RULES", {})
     with pytest.raises(NoRule, match="table loans has no rule"):
         lake_of(Scope()).rows(everything, "loans")
@@ -236,7 +236,7 @@ def test_a_cursor_of_another_order_is_refused(lake_of):
 def test_a_change_of_the_lake_is_seen_at_the_next_request_and_not_within_one(closed_home, tmp_path):
     home = Home(tmp_path / "home")
     shutil.copytree(closed_home.folder / "lake", home.folder / "lake")
-    snapshots = Snapshots(str(home.folder / "lake"), check_every=0)
+    snapshots = Snapshots(str(home.folder / "lake"), check_every=3600)
     results = Results()
 
     def total(lake, name):
@@ -252,6 +252,7 @@ def test_a_change_of_the_lake_is_seen_at_the_next_request_and_not_within_one(clo
         with home.lake() as lake:
             new = ibis.memtable({"program_id": ["NEW"], "name": ["New"]})
             lake.merge("programs", new)
+        snapshots.follow()
         with snapshots.current() as after:
             assert after.number != before.number
             assert rows_of(after, "programs")[0] == first[0] + 1
@@ -260,8 +261,50 @@ def test_a_change_of_the_lake_is_seen_at_the_next_request_and_not_within_one(clo
             assert after.tables["loans"] is before.tables["loans"]
             assert rows_of(after, "loans") == rows_of(before, "loans")
         assert rows_of(before, "programs") == first
+    snapshots.follow()
     with snapshots.current() as again:
         assert again is after
+    snapshots.close()
+
+
+def test_large_tables_have_the_same_rows_as_views_of_files_and_as_copies(closed_home, tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_tables, "SMALL_ROWS", 50)
+    monkeypatch.setattr(stored_tables, "COPIED_ROWS", 3000)
+    home = Home(tmp_path / "home")
+    shutil.copytree(closed_home.folder / "lake", home.folder / "lake")
+    snapshots = Snapshots(str(home.folder / "lake"), check_every=3600)
+    positions = {(row["loan_id"], row["business_date"]): row for row in home.rows("loan_positions")}
+
+    def check() -> set[str]:
+        """The tables that are to be copied later."""
+        with snapshots.current() as snapshot:
+            lake = ScopedLake(snapshots, snapshot, Results(), (Scope(),), EVERYTHING)
+            for name in ("transactions", "installments", "loans"):
+                key = TABLES[name].key
+                seen = sorted(lake.rows(everything, name), key=lambda row: tuple(row[each] for each in key))
+                assert seen == home.rows(name)
+            seen = lake.rows(everything, "loan_positions")
+            assert {(row["loan_id"], row["business_date"]): row for row in seen} == positions
+            history = lake.rows(everything, "loan_history")
+            assert {(row["loan_id"], row["business_date"]) for row in history} == set(positions)
+            for row in history:
+                whole = positions[row["loan_id"], row["business_date"]]
+                assert row == {name: whole[name] for name in row}
+            return {name for name, stored in snapshot.tables.items() if stored.quick}
+
+    snapshots.follow(quick=True)
+    assert {"transactions", "loans", "loan_history"} <= check()
+    snapshots.follow()
+    # installments have more than 3,000 rows, so they stay a view.
+    assert check() == set()
+    # A day is closed again: one loan has another balance.
+    with home.lake() as lake:
+        rows = lake.table("loan_positions", LAST, LAST).mutate(past_due_amount=ibis.literal(7, "decimal(18, 2)"))
+        lake.replace_days("loan_positions", rows, LAST, LAST)
+    positions = {(row["loan_id"], row["business_date"]): row for row in home.rows("loan_positions")}
+    assert {row["past_due_amount"] for (_, day), row in positions.items() if day == LAST} == {7}
+    snapshots.follow()
+    check()
     snapshots.close()
 
 

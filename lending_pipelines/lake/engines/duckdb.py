@@ -68,10 +68,10 @@ class DuckDBEngine:
         leaves Ibis no select to compile in every query.
         """
         if tuple(files) not in self._opened:
-            options: dict = {"hive_partitioning": False}
-            if partition:
-                options = {"hive_partitioning": True, "hive_types_autocast": True}
-            rows = self.backend.read_parquet(self._reachable(files), **options)
+            # Not Ibis' read_parquet, whose views are known to one connection only. The portal has one per request.
+            name = gen_name("parquet")
+            self.backend.con.read_parquet(self._reachable(files), hive_partitioning=bool(partition)).create_view(name)
+            rows = self.backend.table(name)
             # Files of an earlier release lack columns that were added since.
             if added := {name: ibis.null(table.schema[name]) for name in table.names if name not in rows.columns}:
                 rows = rows.mutate(**added)
