@@ -34,7 +34,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost", "testserver")
 
 
 class NotSignedIn(Exception):
-    """The action needs a sign-in."""
+    """The action needs a sign-in; the message says what is wrong with a token, if one was sent."""
 
 
 class Denied(Exception):
@@ -62,6 +62,13 @@ class Access:
     def may(self, action: Action) -> bool:
         """Whether the person may do another action, for buttons and links."""
         return decide(self.person, action).allowed
+
+    def require(self, action: Action) -> None:
+        """Raise Denied unless another action, which the request needs too, is allowed."""
+        decision = decide(self.person, action)
+        if not decision.allowed:
+            self.audit("denied", action=action, reason=decision.reason)
+            raise Denied(decision.reason)
 
     @cached_property
     def lake_with_borrowers(self) -> ScopedLake:

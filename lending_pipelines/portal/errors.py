@@ -1,18 +1,18 @@
 """Errors as answers: pages for people, problem+json (RFC 9457) under /api. No answer shows a traceback."""
 
 import logging
-from http import HTTPStatus
 from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Denied, NotSignedIn
 from lending_pipelines.portal.pages import path_of, render, url
+from lending_pipelines.portal.problems import Problem, invalid, problem
 from lending_pipelines.portal.rate_limits import TooOften
 from lending_pipelines.portal.scoped_lake import NotMade
 
@@ -30,6 +30,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(NotFound, lambda request, error: answer(request, 404, str(error)))
     app.add_exception_handler(TooOften, _too_often)
     app.add_exception_handler(NotMade, lambda request, error: answer(request, 404, str(error)))
+    app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(LendingError, lambda request, error: answer(request, 400, str(error)))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -41,10 +42,7 @@ def answer(request: Request, status: int, text: str = "", reference: str | None 
     if not is_api(request):
         context = {"status": status, "title": None, "text": text or None, "reference": reference}
         return render(request, "error.html", status, **context)
-    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    problem |= {"detail": text} if text else {}
-    problem |= {"reference": reference} if reference else {}
-    return JSONResponse(problem, status, media_type="application/problem+json")
+    return problem(status, text, reference=reference)
 
 
 def is_api(request: Request) -> bool:
@@ -53,10 +51,19 @@ def is_api(request: Request) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
-def _not_signed_in(request: Request, _error: Exception) -> Response:
+def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return (
+        problem(error.status, str(error), error.errors)
+        if is_api(request)
+        else answer(request, error.status, str(error))
+    )
+
+
+def _not_signed_in(request: Request, error: Exception) -> Response:
     if is_api(request):
-        response = answer(request, 401, "send a token: Authorization: Bearer …")
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response = answer(request, 401, str(error) or "send a token: Authorization: Bearer …")
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if str(error) else "Bearer"
         return response
     here = path_of(request)
     here += f"?{request.url.query}" if request.url.query else ""
@@ -76,6 +83,8 @@ def _too_often(request: Request, error: Exception) -> Response:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if is_api(request):
+        return invalid(request, error)
     faults = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in error.errors()]
     return answer(request, 422, "; ".join(faults))
 

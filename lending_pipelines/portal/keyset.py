@@ -8,7 +8,7 @@ filters what the person may see anyway.
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import reduce
@@ -18,6 +18,7 @@ from typing import Any
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.compiled import Bound
@@ -58,11 +59,16 @@ class Seek:
 
 @dataclass(frozen=True)
 class Page:
-    """The rows of a page, and the cursors of the next and the previous page, if there is one."""
+    """The rows of a page, and the cursors of the next and the previous page, if there is one.
+
+    `schema` has the types of the columns. `made` keeps what was made of the rows, as long as they are kept.
+    """
 
     rows: Sequence[Mapping[str, Any]]
     next: str | None
     previous: str | None
+    schema: pa.Schema | None = None
+    made: dict[str, bytes] = field(default_factory=dict)
 
 
 def sought(rows: ir.Table, seek: Seek) -> ir.Table:

@@ -78,10 +78,11 @@ class _PageOf:
 
 @dataclass
 class Result:
-    """The rows of a query."""
+    """The rows of a query. `made` keeps what was made of them, such as an answer in JSON."""
 
     table: pa.Table
     etag: str
+    made: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> tuple[Mapping[str, Any], ...]:
@@ -234,7 +235,8 @@ class ScopedLake:
         """
         schema = self._compiled(query, shape, values).schema
         seek, begins = start(sort, size, cursor, schema)
-        return paged(self._found(_PageOf(query, seek), shape, {**values, **begins}).rows, seek)
+        result = self._found(_PageOf(query, seek), shape, {**values, **begins})
+        return replace(paged(result.rows, seek), schema=result.table.schema, made=result.made)
 
     @contextmanager
     def batches(self, query: Query, *shape: Hashable, **values: Any) -> Iterator[pa.RecordBatchReader]:

@@ -1,0 +1,147 @@
+"""The OpenAPI document of the API: what every answer has. The endpoints add their own summaries and parameters."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from lending_pipelines.portal.encoded import MEDIA_TYPES
+from lending_pipelines.portal.problems import MEDIA_TYPE
+from lending_pipelines.portal.queries.resources import TableResource
+from lending_pipelines.tables.schema import MONEY, RATE, Column
+
+Schema = dict[str, Any]
+Responses = dict[int | str, dict[str, Any]]
+
+_ERRORS = {
+    400: "The request cannot be answered: a cursor of another order, or a value that the data does not allow.",
+    401: "No token or session, or one that is not valid.",
+    403: "The role, or the token, does not allow it.",
+    404: "There is no such thing, or it is not yours to see, or there is no data yet.",
+    406: "No format that the header Accept names can be made.",
+    409: "The state of the thing does not allow it.",
+    410: "The file was removed.",
+    422: "A parameter or field is wrong: `errors` names each, what was found, and what to write.",
+    429: "Too many requests of this kind: the header Retry-After says when to try again.",
+}
+
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "What is wrong (RFC 9457).",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reference": {"type": "string", "description": "Names the failure in the log of the server."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "in", "found", "message"],
+                "properties": {
+                    "field": {"type": "string"},
+                    "in": {"type": "string", "description": "query, path, header or body"},
+                    "found": {},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+_TYPES: Mapping[str, Schema] = {
+    "string": {"type": "string"},
+    "date": {"type": "string", "format": "date"},
+    "timestamp(6)": {"type": "string", "format": "date-time"},
+    "boolean": {"type": "boolean"},
+    "int64": {"type": "integer"},
+    "float64": {"type": "number"},
+    MONEY: {"type": "string", "pattern": r"^-?\d+\.\d{2}$"},
+    RATE: {"type": "string", "pattern": r"^-?\d+\.\d{8}$"},
+}
+_EXAMPLES: Mapping[str, Any] = {
+    "string": "text",
+    "date": date(2025, 3, 31).isoformat(),
+    "timestamp(6)": datetime(2025, 4, 1, 2, 15).isoformat() + "Z",
+    "boolean": False,
+    "int64": 12,
+    "float64": 0.125,
+    MONEY: "1250.00",
+    RATE: "0.12500000",
+}
+_NAMED_EXAMPLES: Mapping[str, Any] = {"currency": "EUR", "scope": "portfolio", "scope_id": "P01", "bucket": "1-30"}
+
+
+def answers(answer: dict[str, Any], *errors: int, status: int = 200, unchanged: bool = False) -> Responses:
+    """The documentation of an endpoint's answers: the one that is meant, and errors."""
+    not_modified: Responses = {304: {"description": "The rows are those of the ETag in the request."}}
+    return {status: answer, **(not_modified if unchanged else {}), **{each: _problem(each) for each in errors}}
+
+
+def json_answer(description: str, schema: Schema, example: Any) -> dict[str, Any]:
+    """The documentation of an answer in JSON."""
+    return {"description": description, "content": {MEDIA_TYPES["json"]: {"schema": schema, "example": example}}}
+
+
+def rows_answer(resource: TableResource) -> dict[str, Any]:
+    """The documentation of an answer with rows of a resource."""
+    row = {
+        "type": "object",
+        "required": [column.name for column in resource.shown],
+        "properties": {column.name: _column(column, resource) for column in resource.shown},
+    }
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {
+        "description": "A page of rows; in CSV and Arrow all rows, without `limit` and `cursor`.",
+        "headers": _HEADERS,
+        "content": {
+            MEDIA_TYPES["json"]: {
+                "schema": page_of(row),
+                "example": {"data": [_example(resource)], "next": None, "previous": None},
+            },
+            "text/csv": {"schema": {"type": "string"}},
+            MEDIA_TYPES["arrow"]: binary,
+        },
+    }
+
+
+def page_of(row: Schema) -> Schema:
+    """The schema of a page."""
+    cursor = {"type": ["string", "null"]}
+    return {
+        "type": "object",
+        "required": ["data", "next", "previous"],
+        "properties": {
+            "data": {"type": "array", "items": row},
+            "next": {**cursor, "description": "The cursor of the next page; null on the last one."},
+            "previous": {**cursor, "description": "The cursor of the previous page; null on the first one."},
+        },
+    }
+
+
+_HEADERS: Schema = {
+    "ETag": {"schema": {"type": "string"}, "description": "Names the rows: send it as If-None-Match."},
+    "Link": {"schema": {"type": "string"}, "description": "The addresses of the next and the previous page."},
+}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    example = {"type": "about:blank", "title": "…", "status": status, "detail": _ERRORS[status]}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+    return {"description": _ERRORS[status], "content": content}
+
+
+def _column(column: Column, resource: TableResource) -> Schema:
+    if column.name in resource.json:
+        return {"description": column.description}
+    schema = dict(_TYPES[str(column.type)])
+    if column.nullable or column.personal:
+        schema["type"] = [schema["type"], "null"]
+    return schema | ({"description": column.description} if column.description else {})
+
+
+def _example(resource: TableResource) -> dict[str, Any]:
+    examples = {column.name: _EXAMPLES[str(column.type)] for column in resource.shown}
+    named = {name: value for name, value in _NAMED_EXAMPLES.items() if name in examples}
+    return examples | named | {name: {} for name in resource.json}
