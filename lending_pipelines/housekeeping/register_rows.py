@@ -18,7 +18,7 @@ def register_chores(
     """Chores that remove notifications and resolved alerts from before these instants; none where that is None."""
     chores = []
     if resolved_before is not None:
-        chores.append(_alerts(register, resolved_before.date()))
+        chores += [_alerts(register, resolved_before.date()), _unknown_findings(register, resolved_before.date())]
     if notified_before is not None:
         chores.append(_notifications(register, notified_before))
     return chores
@@ -47,6 +47,19 @@ def _alerts(register: Register, before: date) -> Chore:
                 _delete(session, alert)
 
     return Chore("Resolved alerts", do, rows=old, kept=f"{still_open:,} open" if still_open else "")
+
+
+def _unknown_findings(register: Register, before: date) -> Chore:
+    """Findings that say that a number is not known. They belong to no alert that is deleted."""
+    old = sa.and_(AlertFinding.severity.is_(None), AlertFinding.business_date < before)
+    with register.session() as session:
+        rows = session.scalar(sa.select(sa.func.count()).select_from(AlertFinding).where(old)) or 0
+
+    def do() -> None:
+        with register.session() as session:
+            session.execute(sa.delete(AlertFinding).where(old))
+
+    return Chore("Findings of numbers that were not known", do, rows=rows)
 
 
 def _resolved(session: Session, before: date) -> list[Alert]:

@@ -71,7 +71,7 @@ def left(register, column):
 
 
 def test_open_and_young_alerts_stay_whole(register):
-    alerts, notifications = register_chores(register, BEFORE, BEFORE)
+    alerts, _, notifications = register_chores(register, BEFORE, BEFORE)
     assert (alerts.rows, alerts.kept) == (1, "1 open")
     assert (notifications.rows, notifications.kept) == (
         0,
@@ -84,10 +84,24 @@ def test_open_and_young_alerts_stay_whole(register):
 
 def test_the_notifications_of_an_alert_go_after_it(register):
     register_chores(register, BEFORE, BEFORE)[0].do()
-    [_, notifications] = register_chores(register, BEFORE, BEFORE)
+    *_, notifications = register_chores(register, BEFORE, BEFORE)
     assert notifications.rows == 1
     notifications.do()
     assert left(register, Notification.subject) == ["open", "young"]
+
+
+def test_old_findings_of_unknown_numbers_go(register):
+    with register.session() as session:
+        for day in (date(2024, 5, 31), date(2024, 6, 1)):
+            unknown = AlertFinding(
+                rule_id="R", business_date=day, topic="par_30", subject_kind="branch", subject_id=f"unknown {day}",
+                currency="USD", text="", ended=False,
+            )  # fmt: skip
+            session.add(unknown)
+    _, findings, _ = register_chores(register, BEFORE, BEFORE)
+    assert findings.rows == 1
+    findings.do()
+    assert left(register, AlertFinding.subject_id) == ["old", "open", "unknown 2024-06-01", "young"]
 
 
 def test_an_open_alert_keeps_the_day_on_which_it_began_and_the_last(register):
