@@ -65,17 +65,18 @@ class MailServer:
         parts = urlsplit(self.url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise DeliveryError(f"LENDING_SMTP_URL is not a valid mail server URL: {WRITE}")
-        tls = ssl.create_default_context()
         server: _Server | _SecureServer
         if parts.scheme == "smtps":
-            server = _SecureServer(parts.hostname, parts.port or 465, timeout=SECONDS, context=tls)
+            server = _SecureServer(
+                parts.hostname, parts.port or 465, timeout=SECONDS, context=ssl.create_default_context()
+            )
         else:
             server = _Server(parts.hostname, parts.port or 25, timeout=SECONDS)
         try:
             server.ehlo()
             secure = parts.scheme == "smtps"
             if not secure and server.has_extn("starttls"):
-                server.starttls(context=tls)
+                server.starttls(context=ssl.create_default_context())
                 secure = True
             if parts.username:
                 if not secure and parts.hostname not in ("localhost", "127.0.0.1", "::1"):

@@ -1,7 +1,6 @@
 """Raise, send, record: killed at 200 places. No mail arrives twice, and none is lost without a word."""
 
 import os
-import shutil
 import signal
 import sys
 from datetime import date
@@ -51,17 +50,17 @@ def settings(monkeypatch, tmp_path):
     return Settings.from_environment()
 
 
-def raise_and_send(url, mailbox_url, settings):
+def raise_and_send(register, mailbox_url, settings):
     """What a close and the sensor do."""
-    register = Register(url)
     with register.session() as session:
         record(session, saved_rules(session), RAISED, [DAY], DAILY)
     alerts_close.notify(register, settings)
     Outbox(register, MailServer(mailbox_url, "lending@lender.example", 1), None, "", "UTC").send()
+    # The next process connects anew. The compiled statements stay, which are most of the time.
     register.dispose()
 
 
-def places(url, mailbox_url, settings):
+def places(register, mailbox_url, settings):
     """How many calls of functions raising and sending makes: each is a place to be killed at."""
     calls = 0
 
@@ -71,13 +70,13 @@ def places(url, mailbox_url, settings):
 
     sys.setprofile(count)
     try:
-        raise_and_send(url, mailbox_url, settings)
+        raise_and_send(register, mailbox_url, settings)
     finally:
         sys.setprofile(None)
     return calls
 
 
-def killed(place, url, mailbox_url, settings):
+def killed(place, register, mailbox_url, settings):
     """Raise and send in a process that kills itself at its nth call."""
     child = os.fork()
     if child == 0:
@@ -91,7 +90,7 @@ def killed(place, url, mailbox_url, settings):
 
         sys.setprofile(count)
         try:
-            raise_and_send(url, mailbox_url, settings)
+            raise_and_send(register, mailbox_url, settings)
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -100,30 +99,34 @@ def killed(place, url, mailbox_url, settings):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_no_mail_arrives_twice_and_none_is_lost(tmp_path, settings, mailbox, monkeypatch):
-    template = tmp_path / "template.db"
-    register = Register(f"sqlite:///{template}")
+    register = Register(f"sqlite:///{tmp_path / 'register.db'}")
     register.upgrade()
     with register.session() as session:
         save_rules(session, RULES)
     register.dispose()
+    template = (tmp_path / "register.db").read_bytes()
 
-    def copy(name):
-        shutil.copy(template, tmp_path / f"{name}.db")
-        return f"sqlite:///{tmp_path / f'{name}.db'}"
+    def start_again():
+        for file in tmp_path.glob("register.db*"):
+            file.unlink()
+        (tmp_path / "register.db").write_bytes(template)
 
-    total = places(copy("whole"), mailbox.url, settings)
+    raise_and_send(register, mailbox.url, settings)
+    start_again()
+    mailbox.messages.clear()
+    total = places(register, mailbox.url, settings)
     subjects = sorted(message["Subject"].partition(" of 20")[0] for message in mailbox.messages)
     assert subjects == ["Alerts", "Critical: PAR 30 of branch B1"]
     monkeypatch.setattr(register_notifications, "HANDED_OVER_WITHIN", register_notifications.HANDED_OVER_WITHIN * 0)
     ends = {"killed": 0, "said": 0}
     for number in range(KILLS):
         mailbox.messages.clear()
-        url = copy(number)
-        ends["killed"] += killed(1 + total * number // KILLS, url, mailbox.url, settings)
+        start_again()
+        ends["killed"] += killed(1 + total * number // KILLS, register, mailbox.url, settings)
         # The daemon starts again; then nothing is left to do.
-        raise_and_send(url, mailbox.url, settings)
+        raise_and_send(register, mailbox.url, settings)
         done = len(mailbox.messages)
-        raise_and_send(url, mailbox.url, settings)
+        raise_and_send(register, mailbox.url, settings)
         assert len(mailbox.messages) == done, number
         ids = [message["Message-ID"] for message in mailbox.messages]
         assert len(set(ids)) == len(ids), number
