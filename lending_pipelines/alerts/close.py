@@ -20,7 +20,16 @@ from lending_pipelines.alerts.saved_rules import saved_rules
 from lending_pipelines.errors import LendingError
 from lending_pipelines.register import Register
 from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding
+from lending_pipelines.register.models import Base
 from lending_pipelines.settings import Settings
+
+_ALERTS = Base.metadata.tables["alerts"]
+_SAVE_DETAILS = (
+    sa.update(_ALERTS)
+    .where(_ALERTS.c.alert_id == sa.bindparam("of_alert"), _ALERTS.c.last_on == sa.bindparam("of_day"))
+    .values(details=sa.bindparam("computed"))
+)
+"""Saves the details of an alert, unless it has a later finding by now."""
 
 
 class TooManyUnjudged(LendingError):
@@ -95,17 +104,19 @@ def refresh(
     staff = Staff(source)
     history = histories(source, due, rules)
     loans = top_loans(source, due, rules, staff.team)
+    computed = []
+    for alert in alerts:
+        details = kept.get(alert.alert_id) or {
+            **found.get(alert.alert_id, {}),
+            "history": history.get(alert.alert_id) or recorded.get(alert.alert_id, []),
+            "loans": loans.get(alert.alert_id, []),
+            "as_of": alert.last_on.isoformat(),
+        }
+        details["recipients"] = staff.recipients(alert, rules[alert.rule_id], settings.alert_admins)
+        computed.append({"of_alert": alert.alert_id, "of_day": alert.last_on, "computed": details})
     with register.session() as session:
-        for alert in alerts:
-            computed = kept.get(alert.alert_id) or {
-                **found.get(alert.alert_id, {}),
-                "history": history.get(alert.alert_id) or recorded.get(alert.alert_id, []),
-                "loans": loans.get(alert.alert_id, []),
-                "as_of": alert.last_on.isoformat(),
-            }
-            computed["recipients"] = staff.recipients(alert, rules[alert.rule_id], settings.alert_admins)
-            here = sa.and_(Alert.alert_id == alert.alert_id, Alert.last_on == alert.last_on)
-            session.execute(sa.update(Alert).where(here).values(details=computed))
+        if computed:
+            session.execute(_SAVE_DETAILS, computed)
         reconcile(session, rules, channels(settings))
 
 
