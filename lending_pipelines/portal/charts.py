@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lending_pipelines.exports.charts import GREY, PALETTE, WIDE, altair_chart, drawable
-from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
+from lending_pipelines.reports.book import Chart, Kind, ReportColumn, ReportTable
 
 COLOURS = {colour: f"var(--chart-{n})" for n, colour in enumerate(PALETTE, start=1)} | {GREY: "var(--chart-grey)"}
 """The token of each colour of the PDF charts."""
+
+_TOOLTIPS: dict[Kind, str] = {"money": ",.2f", "count": ",d", "rate": ".2%", "percent": ",.2f", "number": ",.1f"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class WebChart:
 def web_chart(chart: Chart, table: ReportTable) -> WebChart:
     """The chart of a report's table, with the columns that it draws."""
     shown = [column for column in table.columns if column.name in (chart.x, *chart.y)]
-    spec = web_spec(altair_chart(chart, table, WIDE, titled=False)) if drawable(chart, table) else None
+    spec = None
+    if drawable(chart, table):
+        spec = _with_tooltips(web_spec(altair_chart(chart, table, WIDE, titled=False)), chart, table)
     rows = [] if table.frame.empty else table.arrow().select([column.name for column in shown]).to_pylist()
     return WebChart(chart.title, spec, shown, rows)
 
@@ -40,6 +44,22 @@ def web_spec(chart: Any) -> dict[str, Any]:
         spec.pop(name, None)
     adapted: dict[str, Any] = _adapted(spec)
     return adapted | {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def _with_tooltips(spec: dict[str, Any], chart: Chart, table: ReportTable) -> dict[str, Any]:
+    """With what the pointer shows at a mark: its place, its series and its exact value."""
+    columns = {column.name: column for column in table.columns}
+    number_format = _TOOLTIPS.get(columns[chart.y[0]].kind, ",.4~f")
+    place = {"field": "x", "type": "nominal", "title": columns[chart.x].label}
+    series = {"field": "series", "type": "nominal", "title": "Series"}
+    value = {"field": "value", "type": "quantitative", "title": "Value", "format": number_format}
+    for unit in spec.get("layer", [spec]):
+        fields = {channel.get("field") for channel in unit["encoding"].values()}
+        if "low" in fields:
+            unit["encoding"]["tooltip"] = [place, value | {"field": "shown"}]
+        elif "text" not in unit["encoding"]:
+            unit["encoding"]["tooltip"] = [place, series, value]
+    return spec
 
 
 def _adapted(value: Any) -> Any:

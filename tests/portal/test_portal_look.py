@@ -149,13 +149,18 @@ def test_shortcuts_go_to_sections_and_can_be_switched_off(visit: Visit) -> None:
 
 
 def test_sorting_filtering_and_pages_replace_only_the_table(visit: Visit) -> None:
-    page = visit.open("/loans")
+    page = visit.open("/loans?vintage=2025Q1")
     page.evaluate("window.sameDocument = true")
     page.get_by_label("Loan or borrower").press_sequentially("petrova")
     page.wait_for_url("**/loans?*q=petrova*")
     expect(page.locator("tbody tr")).to_have_count(15)
     page.get_by_role("link", name="Borrower").click()
     expect(page.locator("th[aria-sort=ascending]")).to_have_text("Borrower")
+    assert "q=petrova" in page.url
+    # A filter that no field shows stays until it is removed.
+    page.get_by_role("link", name="Vintage: 2025Q1 remove").click()
+    expect(page.locator(".chip-on")).to_have_count(0)
+    assert "vintage" not in page.url
     assert "q=petrova" in page.url
     # Another filter keeps the order.
     page.get_by_label("Loan or borrower").fill("")
@@ -174,6 +179,9 @@ def test_the_theme_is_kept_and_charts_follow_it(visit: Visit) -> None:
     expect(page.locator("[data-plot] svg").first).to_be_visible()
     axis = "getComputedStyle(document.querySelector('[data-plot] svg text')).fill"
     light = page.evaluate(axis)
+    page.emulate_media(media="print")
+    assert page.locator(".side").is_hidden()
+    page.emulate_media(media="screen")
     switch = page.locator("[data-theme-switch]")
     for name in ("light", "dark"):
         switch.click()

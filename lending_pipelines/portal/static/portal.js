@@ -26,7 +26,10 @@ function setTheme(name) {
 
 function nameTheme() {
   const names = { system: "as the system", light: "light", dark: "dark" };
-  for (const button of all("[data-theme-switch]")) button.setAttribute("aria-label", `Colours: ${names[theme()]}`);
+  for (const button of all("[data-theme-switch]")) {
+    button.title = `Colours: ${names[theme()]}`;
+    button.setAttribute("aria-label", button.title);
+  }
 }
 
 /* Navigation on a phone */
