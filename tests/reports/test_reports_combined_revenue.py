@@ -13,7 +13,7 @@ from lending_pipelines.resources import LakeReportSource
 SUMS = ("total", "interest", "fee_revenue", "total_collected", "interest_collected", "fees_collected")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
     return generate(revenue_lake(), "combined_revenue", trend_months=2)
 

@@ -16,7 +16,7 @@ def amounts(row):
     return [row["fee_count"], *(str(row[name]) for name in SUMS)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
     return generate(revenue_lake(), "fee_revenue")
 

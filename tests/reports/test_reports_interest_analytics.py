@@ -13,7 +13,7 @@ from lending_pipelines.reports.registry import get
 from lending_pipelines.resources import LakeReportSource
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
     return generate(revenue_lake(), "interest_analytics", trend_months=2)
 

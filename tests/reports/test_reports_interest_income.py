@@ -15,7 +15,7 @@ from lending_pipelines.resources import LakeReportSource
 YEAR = 365 / 28
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
     return generate(revenue_lake(), "interest_income")
 

@@ -16,7 +16,7 @@ from lending_pipelines.resources import LakeReportSource
 COMPONENTS = ("principal", "interest", "fees")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
     return generate(revenue_lake(), "payment_activity")
 

@@ -10,7 +10,7 @@ from tiny_lake import generate, rows
 from lending_pipelines.exports.json import write_book
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
     return generate(revenue_lake(), "processing_fees", trend_months=2)
 
