@@ -1,5 +1,6 @@
 """Pruning Dagster's records on SQLite and PostgreSQL: runs and events go, what is materialized stays."""
 
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,16 +60,37 @@ DEFINITIONS = dg.Definitions(
 )
 
 
+@pytest.fixture(scope="module")
+def sqlite_history(tmp_path_factory):
+    """The history in SQLite: the folder of its instance and its runs. Tests take a copy."""
+    folder = tmp_path_factory.mktemp("history")
+    (folder / "dagster.yaml").write_text(INSTANCE_CONFIG)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DAGSTER_HOME", str(folder))
+        with open_instance(folder) as opened:
+            return folder, close_month(opened)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def instance(request, tmp_path, monkeypatch):
     config = INSTANCE_CONFIG
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
         config += f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n"
+    elif "history" in request.fixturenames:
+        shutil.copytree(request.getfixturevalue("sqlite_history")[0], tmp_path, dirs_exist_ok=True)
     (tmp_path / "dagster.yaml").write_text(config)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def history(request, instance):
+    """The runs of the history, in the instance."""
+    if request.node.callspec.params["instance"] == "sqlite":
+        return request.getfixturevalue("sqlite_history")[1]
+    return close_month(instance)
 
 
 def close(instance, first, last, **tags):
@@ -77,8 +99,7 @@ def close(instance, first, last, **tags):
     return job.execute_in_process(instance=instance, tags={**days, **tags}, raise_on_error=False).run_id
 
 
-@pytest.fixture
-def history(instance):
+def close_month(instance):
     """A month closed, two of its days closed again, a failed run, and an old and a new latest run."""
     runs = [close(instance, f"2025-01-{day:02}", f"2025-01-{day:02}", bad="1") for day in (1, 2, 3)]
     runs.append(close(instance, "2025-01-04", "2025-01-10"))
