@@ -72,12 +72,16 @@ class SuiteCheck:
     def evaluate(self, read: Read, days: Days) -> Outcome:
         """Validate the days with Great Expectations, and fetch offending rows.
 
-        The severity is that of the worst failed rule; only `error` blocks.
+        A table without rows breaks no rule: it is not validated and has no page. The severity is that of the worst
+        failed rule; only `error` blocks.
         """
         table = read(self.table)
         rows = days.rows(table) if self.schema.daily else table
         rules = list(self._rules(rows))
-        verdict = self.validate(self._suite(rows, rules))
+        suite = self._suite(rows, rules)
+        if not suite.rows.num_rows:
+            return replace(outcome(self), metadata={"expectations": 0, "failed": []})
+        verdict = self.validate(suite)
         metadata: dict[str, Any] = {"expectations": verdict.evaluated, "failed": []}
         if not verdict.failures:
             return replace(outcome(self), metadata=metadata, page=verdict.page)
