@@ -12,6 +12,7 @@ from pathlib import Path
 from traceback import format_exc
 from typing import Any, BinaryIO
 
+from lending_pipelines.expectations import fast_gx
 from lending_pipelines.expectations.messages import Failure, Suite, Verdict
 from lending_pipelines.processes import collect_rarely, temporary_folder
 
@@ -27,6 +28,7 @@ class Validator:
     def __init__(self) -> None:
         import great_expectations as gx
 
+        fast_gx.install()
         self._gx = gx
         self._folder = temporary_folder("data-docs")
         self._runs = 0

@@ -1,0 +1,34 @@
+"""Faster versions of two private functions of Great Expectations, with the same results.
+
+For each argument of an expectation, they built its whole configuration again, 93 times in a validation, which took a
+fifth of the time. With another release nothing is replaced, and validation is only slower.
+"""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+RELEASE = "1.24"
+"""The release whose functions are replaced."""
+
+
+def is_known() -> bool:
+    """Whether the installed release is the known one."""
+    return f"{version('great-expectations')}.".startswith(f"{RELEASE}.")
+
+
+def install() -> None:
+    """Replace the functions in this process, if the release is the known one."""
+    if not is_known():
+        return
+    from great_expectations.expectations import expectation
+
+    def values(self: Any, names: Any) -> dict[str, Any]:
+        given = self.configuration.kwargs
+        return {name: given.get(name, self._get_default_value(name)) for name in names}
+
+    replaced: Any = expectation.Expectation
+    replaced._get_domain_kwargs = lambda self: values(self, self.domain_keys)
+    replaced._get_success_kwargs = lambda self: values(self, (*self.success_keys, *self.domain_keys))
+    # The name of the class in the configuration.
+    expectation.camel_to_snake = cache(expectation.camel_to_snake)
