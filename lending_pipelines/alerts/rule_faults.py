@@ -8,14 +8,23 @@ from typing import Any, Literal, get_args
 from lending_pipelines.alerts.catalogue import METRICS
 from lending_pipelines.alerts.rules import AlertRule, DetectorName, Grouping, Operator, Role, Scope, Severity
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
-from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables import SERVICING, Table
 from lending_pipelines.tables.schema import MONEY
 
 PLACEHOLDERS = ("subject", "value", "threshold", "day")
 """The names that a message may use: $subject, $value, $threshold and $day."""
 
-POSTED = tuple(name for name, table in SERVICING.items() if table.watermark == "posted_at")
-"""The servicing tables whose rows have the time at which they were posted."""
+_INSTANT = "timestamp(6)"
+
+
+def _time_of_rows(table: Table) -> str | None:
+    """The column with the time of each row: posted_at, or else the only one but for updated_at."""
+    times = [column.name for column in table.columns if column.type == _INSTANT and column.name != "updated_at"]
+    return "posted_at" if "posted_at" in times else times[0] if len(times) == 1 else None
+
+
+NEWS = {name: time for name, table in SERVICING.items() if (time := _time_of_rows(table))}
+"""The servicing tables whose rows have a time, and its column: a table without later rows had no news."""
 
 
 # The fields that a detector needs, and those that it may use besides the fields of every rule.
@@ -71,9 +80,9 @@ def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:
     if rule.metric is not None:
         faults += _metric_faults(rule)
     faults += [
-        f"tables: there is no servicing table {name!r} that is posted to; {did_you_mean(name, POSTED)}"
+        f"tables: there is no servicing table {name!r} whose rows have a time; {did_you_mean(name, NEWS)}"
         for name in rule.tables
-        if name not in POSTED
+        if name not in NEWS
     ]
     if rule.threshold is not None and not faults:
         faults += _threshold_faults(rule)

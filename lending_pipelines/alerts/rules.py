@@ -83,7 +83,7 @@ class AlertRule(BaseModel):
     )
     by: Grouping | None = Field(None, description="What a concentration is grouped by.")
     installments: int | None = Field(None, ge=1, le=60, description="Full installments missed, at least.")
-    tables: tuple[str, ...] = Field((), description="Servicing tables; none named: each that is posted to.")
+    tables: tuple[str, ...] = Field((), description="Servicing tables; none named: each whose rows have a time.")
     covenants: tuple[Covenant, ...] = Field((), description="The facility's covenants.")
     near: Decimal = Field(Decimal("0.1"), ge=0, lt=1, description="The share of the limit that counts as near.")
     cool_down_days: int = Field(7, ge=0, le=365, description="An alert that returns within these days is reopened.")

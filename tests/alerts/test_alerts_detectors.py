@@ -214,7 +214,16 @@ def test_data_is_not_received_when_it_is_silent_for_longer_than_usual():
     days = [date(2025, 3, 7) + timedelta(days=n) for n in range(5)]
     (finding,) = found(data_received, source, given, days)
     assert (finding.business_date, finding.subject, finding.value) == (date(2025, 3, 11), "transactions", 4.0)
-    assert "no rows posted after 2025-03-07: 4 days by 2025-03-11, and its usual gap is at most 3 days" in finding.text
+    assert "no rows after 2025-03-07: 4 days by 2025-03-11, and its usual gap is at most 3 days" in finding.text
+
+
+def test_the_time_of_a_row_is_that_of_its_table():
+    daily = [datetime(2025, 2, 1, 12) + timedelta(days=n) for n in range(30)]
+    payments = [{"payment_id": str(n), "paid_at": at} for n, at in enumerate(daily)]
+    source = MadeTables({"gateway_payments": payments})
+    # The last payment is of 2 March, and the usual gap is a day.
+    (finding,) = found(data_received, source, rule(detector="data_received"), [date(2025, 3, 4)])
+    assert (finding.subject, finding.value) == ("gateway_payments", 2.0)
 
 
 def test_a_table_without_a_rhythm_is_left_out_and_a_missing_one_cannot_be_judged():

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.alerts import words
 from lending_pipelines.alerts.findings import Finding, Judged, Source, Unjudged, Verdict
-from lending_pipelines.alerts.rule_faults import POSTED
+from lending_pipelines.alerts.rule_faults import NEWS
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.errors import LendingError
 
@@ -33,30 +33,30 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
     """
     news: dict[str, list[date]] = {}
     missing: dict[str, str] = {}
-    for table in dict.fromkeys(name for rule in rules for name in rule.tables or POSTED):
+    for table in dict.fromkeys(name for rule in rules for name in rule.tables or NEWS):
         try:
             rows = source.table(table)
         except LendingError as error:
             missing[table] = str(error)
             continue
-        news[table] = _days_with_news(rows, ZoneInfo(source.conventions.timezone))
+        news[table] = _days_with_news(rows[NEWS[table]], ZoneInfo(source.conventions.timezone))
     verdicts: dict[str, Verdict] = {}
     for rule in rules:
         absent = [missing[table] for table in rule.tables if table in missing]
         if absent or not news:
             verdicts[rule.name] = Unjudged("; ".join(absent) or "no servicing table is synced")
             continue
-        watched = [table for table in rule.tables or POSTED if table in news]
+        watched = [table for table in rule.tables or NEWS if table in news]
         found = [finding for table in watched for day in days if (finding := _finding(rule, table, news[table], day))]
         verdicts[rule.name] = Judged(tuple(days), tuple(found))
     return verdicts
 
 
-def _days_with_news(rows: ir.Table, zone: ZoneInfo) -> list[date]:
-    """The days of the zone on which rows were posted, in order."""
+def _days_with_news(times: ir.TimestampColumn, zone: ZoneInfo) -> list[date]:
+    """The days of the zone on which there are rows, in order; `times` are the times of the rows."""
     # Every time zone is some quarters of an hour from UTC.
-    quarters = rows.filter(rows.posted_at.notnull()).select(quarter=rows.posted_at.epoch_seconds() // _QUARTER)
-    found = quarters.distinct().to_pyarrow()["quarter"].to_pylist()
+    quarters = (times.epoch_seconds() // _QUARTER).name("quarter").as_table().distinct()
+    found = quarters.filter(quarters.quarter.notnull()).to_pyarrow()["quarter"].to_pylist()
     return sorted({datetime.fromtimestamp(quarter * _QUARTER, zone).date() for quarter in found})
 
 
@@ -83,7 +83,7 @@ def _finding(rule: AlertRule, table: str, news: Sequence[date], day: date) -> Fi
     if usual is None or silent <= usual:
         return None
     text = (
-        f"Servicing table {table} has no rows posted after {until[-1]}: {silent} days by {day}, and its usual gap is at"
+        f"Servicing table {table} has no rows after {until[-1]}: {silent} days by {day}, and its usual gap is at"
         f" most {usual} {'day' if usual == 1 else 'days'}."
     )
     about = words.subject("servicing_table", table)
