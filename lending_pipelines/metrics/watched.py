@@ -13,6 +13,7 @@ import pyarrow as pa
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import revenue, schedules
 from lending_pipelines.metrics.delinquency import late
+from lending_pipelines.metrics.managers import with_leaders
 from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.portfolios import PAR_DAYS
 from lending_pipelines.metrics.ratios import annualised, ratio
@@ -22,9 +23,15 @@ SCOPE_COLUMNS: dict[str, str | None] = {"all": None, "manager": "officer_id", **
 """Scope → the column of loan_positions that holds its scope_id; None for all loans."""
 
 
-def in_scope(positions: ir.Table, scope: str) -> ir.Table:
-    """The positions that belong to a scope, with scope_id; `*` for all loans."""
+def in_scope(positions: ir.Table, scope: str, staff: ir.Table | None = None) -> ir.Table:
+    """The positions that belong to a scope, with scope_id; `*` for all loans.
+
+    With `staff`, a position of an officer also belongs to the officer's team leader.
+    """
     column = SCOPE_COLUMNS[scope]
+    if scope == "manager" and staff is not None:
+        rows = with_leaders(positions.filter(positions.officer_id.notnull()), staff)
+        return rows.mutate(scope_id=rows.manager_id).drop("manager_id")
     if column is None:
         return positions.mutate(scope_id=ibis.literal("*"))
     return positions.filter(positions[column].notnull()).mutate(scope_id=positions[column])
@@ -63,18 +70,19 @@ def missed_installments(positions: ir.Table, installments: ir.Table, first: date
     return late.inner_join(counted, ["business_date", "loan_id"])
 
 
-def shares(positions: ir.Table, scope: str, by: str) -> ir.Table:
+def shares(positions: ir.Table, scope: str, by: str, staff: ir.Table | None = None) -> ir.Table:
     """Each group's share of the active principal outstanding of its scope, per day and currency.
 
     Args:
         positions: Rows of loan_positions.
         scope: The scope.
         by: The column of loan_positions that loans are grouped by. Loans without a value count in the total only.
+        staff: The servicing table, by which team leaders have the loans of their teams; None without it.
 
     Returns:
         business_date, scope_id, currency, group_id, principal, total and share (a fraction).
     """
-    rows = in_scope(positions.filter(positions.status == "active"), scope)
+    rows = in_scope(positions.filter(positions.status == "active"), scope, staff)
     keys = ["business_date", "scope_id", "currency"]
     groups = rows.group_by(*keys, group_id=rows[by]).agg(principal=money(rows.principal_outstanding.sum()))
     groups = groups.mutate(total=money(groups.principal.sum().over(group_by=keys)))

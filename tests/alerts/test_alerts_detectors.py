@@ -200,6 +200,29 @@ def test_a_concentration_is_a_share_of_the_scope():
     assert found(concentration, source, rule(detector="concentration", by="borrower", threshold="60 %")) == ()
 
 
+def test_a_team_leader_has_the_loans_of_the_team():
+    staff = [
+        {"staff_id": "S1", "team_leader_id": "T1"},
+        {"staff_id": "S2", "team_leader_id": "T1"},
+        {"staff_id": "T1", "team_leader_id": None},
+    ]
+    late = {"past_due_amount": Decimal(100), "settled": Decimal(0)}
+    rows = [loan("L1", 60, **late), loan("L2", 40, officer_id="S2", **late)]
+    due = [installment(name, 1, date(2025, 2, 1)) for name in ("L1", "L2")]
+    source = MadeTables({"loan_positions": rows, "installments": due, "staff": staff})
+
+    missed = rule(detector="missed_installments", installments=1, scope="manager", threshold=2)
+    (team,) = found(missed_installments, source, missed)
+    assert (team.subject, team.value, team.details["loan_ids"]) == ("T1", 2.0, ["L1", "L2"])
+    # Of the 100 of T1's team, L1 is 60 %; each officer has one loan.
+    shares = rule(detector="concentration", by="borrower", scope="manager", threshold="50 %")
+    assert {each.subject: each.value for each in found(concentration, source, shares)} == {
+        "L1 in manager S1": 1.0,
+        "L2 in manager S2": 1.0,
+        "L1 in manager T1": 0.6,
+    }
+
+
 def posted(*days):
     return [
         {"transaction_id": str(n), "posted_at": datetime(on.year, on.month, on.day, 12)} for n, on in enumerate(days)

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from lending_pipelines.alerts import words
-from lending_pipelines.alerts.detectors.rows import exact, holds
+from lending_pipelines.alerts.detectors.rows import exact, holds, staff_of
 from lending_pipelines.alerts.findings import Finding, Judged, Source, Verdict
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.metrics import watched
@@ -18,13 +18,14 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
         return {rule.name: Judged((), ()) for rule in rules}
     positions = source.table("loan_positions")
     positions = positions.filter(positions.business_date.isin(judged))
+    staff = staff_of(source)
     read: dict[tuple[str, str], list[dict[str, Any]]] = {}
     verdicts: dict[str, Verdict] = {}
     for rule in rules:
         key = (rule.scope, str(rule.by))
         if key not in read:
             least = float(min(other.limit for other in rules if (other.scope, str(other.by)) == key))
-            groups = watched.shares(positions, rule.scope, _column(rule))
+            groups = watched.shares(positions, rule.scope, _column(rule), staff)
             # A little below, because shares are compared to nine decimals.
             read[key] = groups.filter(groups.share > least - 1e-6).to_pyarrow().to_pylist()
         found = [finding for row in read[key] if (finding := _finding(rule, row))]

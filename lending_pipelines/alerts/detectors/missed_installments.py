@@ -1,12 +1,13 @@
 """Loans missed a number of full installments."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from lending_pipelines.alerts import words
+from lending_pipelines.alerts.detectors.rows import staff_of
 from lending_pipelines.alerts.findings import Finding, Judged, Source, Verdict
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.metrics import watched
@@ -28,18 +29,31 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
     scopes = [column for column in watched.SCOPE_COLUMNS.values() if column]
     loans = missed.select("business_date", "loan_id", "currency", "principal_outstanding", "missed", *scopes)
     rows = loans.to_pyarrow().to_pylist()
-    return {rule.name: Judged(tuple(judged), tuple(_findings(rule, rows))) for rule in rules}
+    leaders = _leaders(source) if any(rule.scope == "manager" for rule in rules) else {}
+    return {rule.name: Judged(tuple(judged), tuple(_findings(rule, rows, leaders))) for rule in rules}
 
 
-def _findings(rule: AlertRule, rows: Sequence[dict[str, Any]]) -> list[Finding]:
+def _leaders(source: Source) -> dict[str, str]:
+    """The team leader of each officer who has one."""
+    staff = staff_of(source)
+    if staff is None:
+        return {}
+    led = staff.filter(staff.team_leader_id != staff.staff_id).select("staff_id", "team_leader_id")
+    return {row["staff_id"]: row["team_leader_id"] for row in led.to_pyarrow().to_pylist()}
+
+
+def _findings(rule: AlertRule, rows: Sequence[dict[str, Any]], leaders: Mapping[str, str]) -> list[Finding]:
     column = watched.SCOPE_COLUMNS[rule.scope]
     groups: dict[tuple[date, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        subject = row[column] if column else "*"
-        wanted = subject is not None and (not rule.subjects or subject in rule.subjects)
+        own = row[column] if column else "*"
         large = rule.minimum is None or row["principal_outstanding"] >= rule.minimum
-        if wanted and large and row["missed"] >= (rule.installments or 1):
-            groups[row["business_date"], subject, row["currency"]].append(row)
+        if not large or row["missed"] < (rule.installments or 1):
+            continue
+        # A loan counts for its officer and for the officer's team leader.
+        for subject in (own, leaders.get(own) if rule.scope == "manager" else None):
+            if subject is not None and (not rule.subjects or subject in rule.subjects):
+                groups[row["business_date"], subject, row["currency"]].append(row)
     limit = max(rule.limit, Decimal(1))
     return [_finding(rule, key, loans, limit) for key, loans in sorted(groups.items()) if len(loans) >= limit]
 

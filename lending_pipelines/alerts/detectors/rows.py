@@ -9,9 +9,12 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
+import ibis.expr.types as ir
+
 from lending_pipelines.alerts.catalogue import Metric
 from lending_pipelines.alerts.findings import Finding, Source
 from lending_pipelines.alerts.rules import AlertRule, Operator
+from lending_pipelines.errors import LendingError
 
 _DECIMALS = 9
 _OPERATORS: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -128,3 +131,11 @@ def by_table(rules: Sequence[AlertRule]) -> dict[str, list[AlertRule]]:
     for rule in rules:
         tables.setdefault(rule.measured.table, []).append(rule)
     return tables
+
+
+def staff_of(source: Source) -> ir.Table | None:
+    """The servicing table staff; None when the source does not have it."""
+    try:
+        return source.table("staff")
+    except LendingError:
+        return None
