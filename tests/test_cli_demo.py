@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 
 import pytest
 from homes import Home, lending
@@ -10,7 +11,7 @@ from lending_pipelines.cli.demo_home import MARKER, DemoError, demo_spec, new_ho
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sample import SampleSpec
 
-SPEC = SampleSpec(300, date(2025, 12, 1), date(2026, 1, 31), 1)
+SPEC = SampleSpec(300, date(2025, 12, 1), date(2026, 1, 31), 1, "healthy")
 
 
 def test_it_ends_yesterday_and_begins_with_the_month_17_months_before(monkeypatch):
@@ -19,7 +20,7 @@ def test_it_ends_yesterday_and_begins_with_the_month_17_months_before(monkeypatc
 
     assert demo_spec().last == yesterday
     # June 2026 is month 6; 17 months before it is January 2025.
-    assert demo_spec(date(2026, 6, 30)) == SampleSpec(3000, date(2025, 1, 1), date(2026, 6, 30), 1)
+    assert demo_spec(date(2026, 6, 30)) == SampleSpec(3000, date(2025, 1, 1), date(2026, 6, 30), 1, "healthy")
     assert demo_spec(date(2026, 1, 1)).first == date(2024, 8, 1)
     with pytest.raises(DemoError, match=f"write a last day up to {yesterday}"):
         demo_spec(yesterday + timedelta(days=1))
@@ -35,13 +36,14 @@ def test_its_home_has_a_settings_file_with_the_first_day(empty_home, monkeypatch
 
 
 @pytest.mark.slow
-def test_status_names_what_is_wrong_on_purpose(empty_home, monkeypatch):
+def test_status_and_alerts_name_what_is_wrong_on_purpose(empty_home, monkeypatch):
     from lending_pipelines.cli import demo
 
     monkeypatch.delenv("DAGSTER_HOME")
-    monkeypatch.setattr(demo, "REPORTS", {"trial_balance": "csv"})
+    monkeypatch.setattr(demo, "REPORTS", {"trial_balance": "csv", "weekly_summary": "pdf"})
     # "Yesterday" of this test; the days since then are not closed.
-    monkeypatch.setattr("lending_pipelines.runs.last_ended_day", lambda: SPEC.last)
+    for name in ("runs", "sensors.alert_watch"):
+        monkeypatch.setattr(import_module(f"lending_pipelines.{name}"), "last_ended_day", lambda: SPEC.last)
     printed: list[str] = []
     demo.run_demo(new_home(SPEC, yes=False), SPEC, printed.append, lambda step, seconds: None)
     status = lending("status")
@@ -58,7 +60,13 @@ def test_status_names_what_is_wrong_on_purpose(empty_home, monkeypatch):
     assert "(servicing data or conventions of 1 loan)" in text
     # The other tapes arrived, and the end of the output says where to look.
     assert len(list((empty_home.folder / "delivered").glob("*/*.manifest.json"))) == 2
-    assert any(line.startswith(f"`LENDING_HOME={empty_home.folder} lending status` shows them") for line in printed)
+    assert any(line.startswith(f"`LENDING_HOME={empty_home.folder} lending status` shows") for line in printed)
+    # The weekly summary of the last week that ended on a Sunday, 25 January.
+    (summary,) = (empty_home.folder / "exports").glob("reports/weekly_summary/2026-01-25/*.pdf")
+    assert f"The weekly summary that managers would get is {summary}" in printed
+    alerts = [" ".join(line.split()) for line in lending("alerts").stdout.splitlines()]
+    assert any("Tape Harvest monthly of 2026-01-31 is late" in line for line in alerts)
+    assert any(line.endswith(f"lists the {len(alerts) - 1} open alerts of it.") for line in printed)
 
 
 def test_the_demo_touches_no_home_but_its_own(home, monkeypatch):

@@ -5,7 +5,7 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 
 import sys
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -74,6 +74,10 @@ def sample(
     last: To,
     loans: Annotated[int, typer.Option(help="Number of loans.")] = 3000,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same data.")] = 1,
+    book: Annotated[
+        Literal["mixed", "healthy"],
+        typer.Option(help="mixed: borrowers of every kind; healthy: only those of two loan officers do not pay."),
+    ] = "mixed",
     url: Annotated[
         str, typer.Option(help="SQLAlchemy URL of the database to fill. Empty: LENDING_SERVICING_URL.")
     ] = "",
@@ -83,7 +87,7 @@ def sample(
     from lending_pipelines.sample import SampleSpec, fill_database
 
     rows = fill_database(
-        SampleSpec(loans, first.date(), last.date(), seed),
+        SampleSpec(loans, first.date(), last.date(), seed, book),
         url or Settings.from_environment().servicing_url,
         progress=lambda done, total: typer.echo(f"  {done:,} of {total:,} loans", err=True),
         overwrite=overwrite,

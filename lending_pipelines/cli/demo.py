@@ -4,11 +4,12 @@ It calls the same functions as the commands. Its folder and days are in demo_hom
 demo_faults.py.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,22 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from lending_pipelines.cli.demo_faults import backdate_payment, correct_ledger_by_hand
+from lending_pipelines.cli.demo_faults import (
+    backdate_payment,
+    correct_ledger_by_hand,
+    managers_in_trouble,
+    mistype_recovery,
+    stop_gateway,
+)
 from lending_pipelines.cli.demo_home import REQUESTED_BY
 from lending_pipelines.cli.terminal import opened_lake
 from lending_pipelines.errors import LendingError
+from lending_pipelines.event_log import open_instance
 from lending_pipelines.jobs import deliver_run_config
-from lending_pipelines.register import Investors, Portfolios, Register
-from lending_pipelines.runs import Finished, Progress, RunFailed, run_job, run_report
+from lending_pipelines.register import Alerts, Investors, Portfolios, Register
+from lending_pipelines.runs import Finished, Progress, RunFailed, instance_home, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
+from lending_pipelines.sensors.alert_watch import watch_now
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables.sql import servicing_metadata
 from lending_pipelines.tapes import save_tape_config
@@ -36,6 +45,7 @@ REPORTS = {
     "vintage_analysis": "pdf",
     "trial_balance": "xlsx",
     "loan_tape": "csv",
+    "weekly_summary": "pdf",
 }
 _SOLD_AT = Decimal("0.98")
 """The price of the portfolio that is sold, as a share of its balance."""
@@ -65,6 +75,13 @@ class _Plan:
             f"{self.auto} yearly": date(self.last.year - 1, 12, 31),
         }
 
+    def parameters(self, report_type: str) -> dict[str, str]:
+        """The parameters of a report: the weekly summary is of the last week that ends on a Sunday, with names."""
+        if report_type != "weekly_summary":
+            return {}
+        sunday = self.last - timedelta(days=self.last.isoweekday() % 7)
+        return {"as_of": sunday.isoformat(), "allow_pii": "true"}
+
 
 @dataclass(frozen=True)
 class _Portfolios:
@@ -92,7 +109,12 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
     say("2/6  Two portfolios (one with a rule), two investors and three loan tapes")
     portfolios = _register(settings, plan)
     with _servicing(settings) as connection:
-        wrong = [correct_ledger_by_hand(connection, spec.last, portfolios.harvest_loans[0])]
+        wrong = [
+            managers_in_trouble(spec),
+            mistype_recovery(connection, spec.last),
+            stop_gateway(connection, spec.last),
+            correct_ledger_by_hand(connection, spec.last, portfolios.harvest_loans[0]),
+        ]
     say("3/6  The daily close of all days, in one run")
     closed = run_job("daily_close", days=(spec.first, spec.last), progress=progress)
     for warning in closed.warnings:
@@ -108,16 +130,23 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
     wrong.append(_deliver_late(late, plan.tapes[late], progress))
     say("5/6  The sale of a portfolio at the end of the last day")
     run_job("sell_portfolio", {"ops": {"sell": {"config": _sale(portfolios.auto, plan)}}}, progress=progress)
-    say("6/6  Reports")
+    say("6/6  Reports, and alerts on what is late")
     files = {
-        report_type: run_report(report_type, {}, output_format, requested_by=REQUESTED_BY, progress=progress)["file"]
+        report_type: run_report(
+            report_type, plan.parameters(report_type), output_format, requested_by=REQUESTED_BY, progress=progress
+        )["file"]
         for report_type, output_format in REPORTS.items()
     }
+    alerts = _watch(settings)
     _summarise(say, settings, plan, closed, files)
     say("\nWrong on purpose, so that you see what it looks like:")
-    for line in wrong:
+    for line in filter(None, wrong):
         say(f"  {line}")
-    say(f"`LENDING_HOME={settings.home} lending status` shows them, and the asset close_summary in the UI.")
+    say(f"`LENDING_HOME={settings.home} lending alerts` lists the {alerts} open alerts of it.")
+    say(
+        f"`LENDING_HOME={settings.home} lending status` shows the ledger and the tape, as the asset close_summary does."
+    )
+    say(f"The weekly summary that managers would get is {files['weekly_summary']}")
     say(f"\nDone in {time.monotonic() - started:.0f} s.")
     say(f"`LENDING_HOME={settings.home} lending ui` opens Dagster on http://127.0.0.1:3000 with this data.")
 
@@ -173,6 +202,17 @@ def _rule(plan: _Plan) -> dict[str, Any]:
             {"field": "disbursed_on", "op": "between", "value": [f"{year}-01-01", f"{year}-12-31"]},
         ]
     }
+
+
+def _watch(settings: Settings) -> int:
+    """Raise the alerts on late closes and tapes, as the sensor alert_watch does. Returns the number of open alerts."""
+    register = Register(settings.register_url)
+    with open_instance(instance_home(settings)) as instance:
+        watch_now(instance, register, settings)
+    with register.session() as session:
+        found = Alerts(session).listed(states=("open", "acknowledged", "snoozed"), limit=sys.maxsize)
+    register.dispose()
+    return len(found)
 
 
 def _repaying(portfolio_id: str, day: date) -> str:

@@ -10,11 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lending_pipelines.sample.ledger import FACILITY, OTHER_COSTS, PRINCIPAL
+from lending_pipelines.sample import SampleSpec, officers_in_trouble
+from lending_pipelines.sample.ledger import FACILITY, OTHER_COSTS, PRINCIPAL, RECOVERIES
 from lending_pipelines.tables.sql import servicing_metadata
 
-_CORRECTED, _PAID = Decimal("275.00"), Decimal("150.00")
+_CORRECTED, _PAID, _MISTYPED = Decimal("275.00"), Decimal("150.00"), Decimal("60000.00")
 _BACKDATED_BY = timedelta(days=10)
+_SILENT_DAYS = 6
 
 
 def correct_ledger_by_hand(connection: sa.Connection, last: date, loan_id: str) -> str:
@@ -38,22 +40,76 @@ def backdate_payment(connection: sa.Connection, loan_id: str, tape_day: date) ->
     transaction_id, day = "T-BACKDATED", tape_day - _BACKDATED_BY
     # A payment that is to be news must be posted after the close.
     posted_at = datetime.now(UTC).replace(tzinfo=None)
+    _receive(connection, transaction_id, loan_id, "repayment", posted_at, day, _PAID)
+    entry = {"transaction_id": transaction_id, "memo": "repayment"}
+    _post(connection, "J-BACKDATED", loan_id, posted_at, day, FACILITY, PRINCIPAL, _PAID, **entry)
+    return f"Payment: {_PAID} on {loan_id} was posted after the close, with {day} as its date."
+
+
+def mistype_recovery(connection: sa.Connection, last: date) -> str:
+    """Post a recovery on the last day with two zeros too many, with its journal entry.
+
+    Returns:
+        What was done; empty if no loan in dollars is charged off.
+    """
+    tables = servicing_metadata().tables
+    loans, transactions = tables["loans"], tables["transactions"]
+    charged_off = sa.select(transactions.c.loan_id).where(transactions.c.type == "charge_off")
+    in_dollars = sa.and_(loans.c.loan_id.in_(charged_off), loans.c.currency == "USD")
+    loan_id = connection.scalar(sa.select(sa.func.min(loans.c.loan_id)).where(in_dollars))
+    if loan_id is None:
+        return ""
+    posted_at = datetime.combine(last, time(15))
+    _receive(connection, "T-MISTYPED", loan_id, "recovery", posted_at, last, _MISTYPED)
+    entry = {"transaction_id": "T-MISTYPED", "memo": "recovery"}
+    _post(connection, "J-MISTYPED", loan_id, posted_at, last, FACILITY, RECOVERIES, _MISTYPED, **entry)
+    return f"Anomaly: a recovery of {_MISTYPED / 100:,.2f} on {loan_id} was typed as {_MISTYPED:,.2f} on {last}."
+
+
+def stop_gateway(connection: sa.Connection, last: date) -> str:
+    """Delete the payments of the gateway of the last days, as if they had not been received.
+
+    Returns:
+        What was done.
+    """
+    payments = servicing_metadata().tables["gateway_payments"]
+    since = last - timedelta(days=_SILENT_DAYS - 1)
+    connection.execute(payments.delete().where(payments.c.paid_at >= datetime.combine(since, time())))
+    return f"Data: nothing was received from the payment gateway (gateway_payments) since {since}."
+
+
+def managers_in_trouble(spec: SampleSpec) -> str:
+    """Say whose borrowers stop paying in the sample."""
+    unpaid, defaulted = officers_in_trouble(spec)
+    return (
+        f"Managers: a third of the borrowers of {unpaid} stopped paying in the last three months, and some of those of"
+        f" {defaulted} earlier."
+    )
+
+
+def _receive(
+    connection: sa.Connection,
+    transaction_id: str,
+    loan_id: str,
+    kind: str,
+    posted_at: datetime,
+    day: date,
+    principal: Decimal,
+) -> None:
+    """Insert a transaction by which principal is received."""
     row = {
         "transaction_id": transaction_id,
         "loan_id": loan_id,
-        "type": "repayment",
+        "type": kind,
         "effective_on": day,
         "posted_at": posted_at,
-        "amount": _PAID,
-        "principal": _PAID,
+        "amount": principal,
+        "principal": principal,
         "interest": Decimal(0),
         "fees": Decimal(0),
         "channel": "cash",
     }
     connection.execute(servicing_metadata().tables["transactions"].insert(), row)
-    entry = {"transaction_id": transaction_id, "memo": "repayment"}
-    _post(connection, "J-BACKDATED", loan_id, posted_at, day, FACILITY, PRINCIPAL, _PAID, **entry)
-    return f"Payment: {_PAID} on {loan_id} was posted after the close, with {day} as its date."
 
 
 def _post(

@@ -49,7 +49,7 @@ def demo_spec(last: date | None = None) -> SampleSpec:
         raise DemoError(f"{last} has not ended: write a last day up to {yesterday}")
     last = last or yesterday
     year, month = divmod(last.year * 12 + last.month - _MONTHS, 12)
-    return SampleSpec(loans=_LOANS, first=date(year, month + 1, 1), last=last, seed=_SEED)
+    return SampleSpec(loans=_LOANS, first=date(year, month + 1, 1), last=last, seed=_SEED, book="healthy")
 
 
 def new_home(spec: SampleSpec, *, yes: bool) -> Settings:

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lending_pipelines.sample.columns import Ints, pick
+from lending_pipelines.sample.columns import NO_DAY, Ints, pick
+from lending_pipelines.sample.lender import Lender
 from lending_pipelines.sample.loans import Loans
 
 STEADY, SLOW, STRUGGLING, DEFAULTER, PREPAYER = range(5)
-_SHARES = (0.62, 0.19, 0.09, 0.05, 0.05)
+_SHARES = {"mixed": (0.62, 0.19, 0.09, 0.05, 0.05), "healthy": (0.908, 0.035, 0.005, 0.002, 0.05)}
+"""The share of each profile, by the book of the sample."""
+
+_WEAK_SCORE_DEFAULTS = {"mixed": 0.15, "healthy": 0.002}
+"""The share of steady borrowers with a low score who default."""
+
+_UNPAID, _DEFAULTED = (0.35, 35, 95), (0.13, 100, 200)
+"""Of a loan officer in trouble: the share of borrowers who stop paying, and the days before the last day since when."""
 
 MISS, PART, FULL, AHEAD = range(4)
 """The actions of a borrower at a due date."""
@@ -27,6 +35,8 @@ _CHANCES = np.array([
     [0.010, 0.10, 0.020, 0.000],
     [0.002, 0.05, 0.000, 0.020],
 ])  # fmt: skip
+_MISSED = {"mixed": 1.0, "healthy": 0.1}
+"""The chance of missing a payment when current, as a multiple of the one above, by the book of the sample."""
 # By profile, the probability of paying: early, on the day, a few days late; otherwise up to most of a period late.
 _PUNCTUALITY = np.array([
     [0.12, 0.84, 0.97],
@@ -54,9 +64,10 @@ _CURES_ARREARS = np.array([False, False, False, False, True, True, True])
 class Habits:
     """Random draws per loan, and per loan and period (matrices).
 
-    Periods count from 0. They are NEVER if an event does not happen.
+    Periods count from 0. They are NEVER if an event does not happen. `missed` multiplies the chance to miss a payment.
     """
 
+    missed: float
     profile: Ints
     default_period: Ints
     prepay_period: Ints
@@ -72,7 +83,7 @@ class Habits:
         """The action of each loan's borrower at a due date, depending on arrears."""
         miss_clear, miss_behind, part, ahead = _CHANCES[self.profile[rows]].T
         draw = self.action[rows, period]
-        miss = np.where(behind, miss_behind, miss_clear)
+        miss = np.where(behind, miss_behind, miss_clear * self.missed)
         chosen = np.where(draw < miss, MISS, np.where(draw < miss + part, PART, FULL))
         chosen = np.where(draw > 1 - ahead, AHEAD, chosen)
         after, kind = self.modified_after[rows], self.modification[rows]
@@ -95,11 +106,13 @@ class Habits:
         return self.incident[rows, period] < _CATCH_UP[self.profile[rows]]
 
 
-def draw_habits(loans: Loans, width: int, random: np.random.Generator) -> Habits:
-    """Draw the habits of the loans over `width` periods."""
-    size = len(loans.number)
-    profile = pick(random, size, _SHARES)
-    profile = np.where((profile == STEADY) & (loans.score < 600) & (random.random(size) < 0.15), DEFAULTER, profile)
+def draw_habits(lender: Lender, loans: Loans, due: Ints, random: np.random.Generator) -> Habits:
+    """Draw the habits of the loans over the periods of `due`, their due dates."""
+    size, width = due.shape
+    book = lender.spec.book
+    profile = pick(random, size, _SHARES[book])
+    weak = (profile == STEADY) & (loans.score < 600) & (random.random(size) < _WEAK_SCORE_DEFAULTS[book])
+    profile = np.where(weak, DEFAULTER, profile)
     default = np.where(profile == DEFAULTER, (random.random(size) * loans.count).astype(np.int64), NEVER)
     share = random.uniform(0.3, 0.95, size)
     prepay = np.where((profile == PREPAYER) & (loans.count >= 4), (share * loans.count).astype(np.int64), NEVER)
@@ -108,12 +121,36 @@ def draw_habits(loans: Loans, width: int, random: np.random.Generator) -> Habits
     after = np.where(modified, (random.uniform(0.4, 0.8, size) * loans.count).astype(np.int64), NEVER)
     fails_again = modified & (random.random(size) < 0.2)
     never_charged_off = random.random(size) < 0.06
+    default = np.where(fails_again, after + random.integers(1, 8, size), default)
+    charge_off_days = np.where(never_charged_off, NEVER, random.integers(120, 181, size))
+    matrices = {
+        name: random.random((size, width), dtype=np.float32) for name in ("action", "timing", "amount", "incident")
+    }
+    stops = _stops_paying(lender, loans, due)
+    default = np.where(stops < NEVER, stops, default)
+    prepay, after = (np.where(stops < NEVER, NEVER, period) for period in (prepay, after))
     return Habits(
+        missed=_MISSED[book],
         profile=profile,
-        default_period=np.where(fails_again, after + random.integers(1, 8, size), default),
+        default_period=default,
         prepay_period=prepay,
         modified_after=after,
         modification=(np.cumsum(modified) + int(loans.number[0])) % len(MODIFICATIONS),
-        charge_off_days=np.where(never_charged_off, NEVER, random.integers(120, 181, size)),
-        **{name: random.random((size, width), dtype=np.float32) for name in ("action", "timing", "amount", "incident")},
+        charge_off_days=charge_off_days,
+        **matrices,
     )
+
+
+def _stops_paying(lender: Lender, loans: Loans, due: Ints) -> Ints:
+    """The first unpaid period of the borrowers of officers in trouble; NEVER for the others."""
+    random = lender.spec.random("trouble", int(loans.number[0]) if len(loans.number) else 0)
+    size = len(loans.number)
+    chance, place = random.random(size), random.random(size)
+    stops = np.full(size, NEVER)
+    for seat, (share, latest, earliest) in ((lender.unpaid_seat, _UNPAID), (lender.defaulted_seat, _DEFAULTED)):
+        concerned = (loans.branch == seat[0]) & (loans.seat == seat[1]) & (chance < share)
+        since = lender.spec.last_day - (latest + place * (earliest - latest))
+        unpaid = (due > since[:, None]) & (due < NO_DAY)
+        concerned &= unpaid.any(axis=1)
+        stops = np.where(concerned, unpaid.argmax(axis=1), stops)
+    return stops

@@ -106,7 +106,8 @@ class Lender:
     """Branches and staff for a spec.
 
     Loans belong to officer seats: seat (branch, seat) is held by `officers[branch, seat, 0]` until
-    `handovers[branch, seat]`, and by `officers[branch, seat, 1]` from then on.
+    `handovers[branch, seat]`, and by `officers[branch, seat, 1]` from then on. In a healthy book, the borrowers of two
+    seats stop paying: those of `unpaid_seat` in the last months, those of `defaulted_seat` before them.
     """
 
     def __init__(self, spec: SampleSpec) -> None:
@@ -122,6 +123,12 @@ class Lender:
         self.collectors_each = max(2, round(spec.loans / count / 800))
         moved = random.random((count, self.seats)) < 0.35
         on = random.integers(spec.first_day - 700, spec.last_day + 1, (count, self.seats))
+        self.unpaid_seat = self.defaulted_seat = (-1, -1)
+        if spec.book == "healthy":
+            # Of different teams, and with one officer all the time.
+            largest, second = np.argsort(-weights)[:2]
+            self.unpaid_seat, self.defaulted_seat = (int(largest), 0), (int(second), 1)
+            moved[self.unpaid_seat] = moved[self.defaulted_seat] = False
         self.handovers = np.where(moved, on, NO_DAY)
         self.officers = np.zeros((count, self.seats, 2), dtype=np.int64)
         self.collectors = np.zeros((count, self.collectors_each), dtype=np.int64)
@@ -184,6 +191,14 @@ class Lender:
             active_from=days(active_from),
             active_to=days(active_to),
         )
+
+
+def officers_in_trouble(spec: SampleSpec) -> tuple[str, str]:
+    """The staff ids of the two loan officers of a healthy book whose borrowers stop paying: lately, and before that."""
+    lender = Lender(spec)
+    numbers = np.array([lender.officers[seat][0] for seat in (lender.unpaid_seat, lender.defaulted_seat)])
+    unpaid, defaulted = staff_ids(numbers).to_pylist()
+    return unpaid, defaulted
 
 
 def staff_ids(numbers: np.ndarray) -> pa.Array:

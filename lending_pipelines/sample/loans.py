@@ -114,7 +114,7 @@ def draw_loans(lender: Lender, chunk: int) -> Loans:
         borrower=chunk * borrower_count(CHUNK) + whose + 1,
         product=product,
         branch=branch,
-        seat=random.integers(0, lender.seats, size),
+        seat=_seats(lender, branch, random),
         currency=lender.branch_currency[branch],
         principal=principal,
         rate=np.rint((low_rate + (high_rate - low_rate) * riskier) * 400).astype(np.int64) * 2_500,
@@ -128,6 +128,13 @@ def draw_loans(lender: Lender, chunk: int) -> Loans:
         purpose=_PURPOSE_BY_PRODUCT[product, random.integers(0, 3, size)],
         collateral=np.where(secured, collateral, -1),
     )
+
+
+def _seats(lender: Lender, branch: Ints, random: np.random.Generator) -> Ints:
+    """The officer seat of each loan. In a healthy book the small branch in euros has only one."""
+    seats = random.integers(0, lender.seats, len(branch))
+    alone = (lender.branch_currency[branch] > 0) & (lender.spec.book == "healthy")
+    return np.where(alone, 0, seats)
 
 
 def borrower_count(loans: int) -> int:

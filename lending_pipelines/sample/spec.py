@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,8 @@ MOST_YEARS = 30
 SEASONING_DAYS = 1278
 """How long before the first day the oldest loans were disbursed: three and a half years."""
 
+Book = Literal["mixed", "healthy"]
+
 
 class SampleError(LendingError):
     """A sample that cannot be made as asked."""
@@ -25,13 +28,15 @@ class SampleError(LendingError):
 class SampleSpec:
     """A sample of `loans` loans whose ledger ties out on every day of [first, last]; the same spec gives the same rows.
 
-    The data is as it stood when `last` ended, in UTC. SampleError says which value cannot be used.
+    The data is as it stood when `last` ended, in UTC. SampleError says which value cannot be used. `book` is `mixed`:
+    borrowers of every kind, with many defaults; or `healthy`: most borrowers pay, but those of two loan officers.
     """
 
     loans: int
     first: date
     last: date
     seed: int = 1
+    book: Book = "mixed"
 
     def __post_init__(self) -> None:
         if not 1 <= self.loans <= MOST_LOANS:

@@ -79,7 +79,7 @@ def _chunk_tables(
     spec = lender.spec
     approved = draw_loans(lender, chunk)
     loans = approved.disbursed_only()
-    schedule, changes, life = _lives(spec, loans, chunk)
+    schedule, changes, life = _lives(lender, loans, chunk)
     late = life.spells.arrays()
     random = spec.random("events", chunk)
     logged, fees = charge_fees(loans, life.log, late, random, spec)
@@ -116,12 +116,12 @@ def _chunk_tables(
     counters.collections += [work["collection_contacts"].num_rows, work["promises_to_pay"].num_rows]
 
 
-def _lives(spec: SampleSpec, loans: Loans, chunk: int) -> tuple[Schedule, Modifications, Life]:
+def _lives(lender: Lender, loans: Loans, chunk: int) -> tuple[Schedule, Modifications, Life]:
     """The loans' first schedules, their changes of terms, and their events."""
-    random = spec.random("life", chunk)
+    random = lender.spec.random("life", chunk)
     width = int(loans.count.max(initial=1)) + LONGEST_EXTENSION
     schedule = level_schedule(loans.terms, loans.principal, loans.rate, loans.count, width)
-    habits = draw_habits(loans, width, random)
+    habits = draw_habits(lender, loans, schedule.due, random)
     life = Life(loans.principal, loans.disbursed, habits, random)
     life.live(schedule, np.zeros_like(loans.count), habits.modified_after)
     changes = modify(loans, schedule, life, random)

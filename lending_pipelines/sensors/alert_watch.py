@@ -72,16 +72,20 @@ class _Watched:
 )
 def alert_watch(context: dg.SensorEvaluationContext, register: RegisterResource) -> dg.SkipReason:
     """Evaluate the rules on what is late, as of the last day that has ended."""
-    settings = Settings.from_environment()
+    return dg.SkipReason(watch_now(context.instance, register.register, Settings.from_environment()))
+
+
+def watch_now(instance: dg.DagsterInstance, register: Register, settings: Settings) -> str:
+    """Evaluate the rules on what is late, save and notify. Returns what was judged."""
     day, now = last_ended_day(), utc_now()
-    closes = [*late_closes(context.instance, day, now, settings.timezone)]
-    tapes = [*late_tapes(register.register, day, now, settings.timezone)]
+    closes = [*late_closes(instance, day, now, settings.timezone)]
+    tapes = [*late_tapes(register, day, now, settings.timezone)]
     tables = {
         close_late.TABLE: ibis.memtable(pa.Table.from_pylist(closes, schema=_CLOSES)),
         tape_late.TABLE: ibis.memtable(pa.Table.from_pylist(tapes, schema=_TAPES)),
     }
-    watch(_Watched(tables), register.register, day, settings)
-    return dg.SkipReason(f"{len(closes)} late closes and {len(tapes)} tapes not delivered are judged as of {day}")
+    watch(_Watched(tables), register, day, settings)
+    return f"{len(closes)} late closes and {len(tapes)} tapes not delivered are judged as of {day}"
 
 
 def late_closes(instance: dg.DagsterInstance, day: date, now: datetime, timezone: str) -> Iterator[dict]:
