@@ -6,5 +6,5 @@ only place that opens, escalates and resolves them. record.py saves both. notice
 mail.py and outbox.py write and send it.
 
 Dagster is not known here: assets/alerts.py and sensors/ call this package. Numbers are computed in metrics/; alerts
-only compare them.
+only compare them. The mail with a report is in report_mail.py, because the outbox sends it too.
 """
