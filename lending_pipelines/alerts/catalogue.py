@@ -19,7 +19,7 @@ class Metric:
 
     `keys` are the table's other keys, to which a rule gives a value. `scopes` are the subjects for which the table has
     rows. `size` is the column with the subject's principal outstanding. A fraction of 0.15 is 15 %, a
-    percent of 15 too; a score has no unit.
+    percent of 15 too; a score has no unit. A number with `most` is between 0 and it.
     """
 
     table: str
@@ -29,6 +29,7 @@ class Metric:
     keys: tuple[str, ...]
     scopes: tuple[str, ...]
     size: str | None
+    most: int | None = None
 
     @property
     def per_manager(self) -> bool:
@@ -48,10 +49,14 @@ def _metrics(table: Table) -> list[Metric]:
     keys = tuple(name for name in table.key if name not in _SUBJECT_KEYS)
     size = next((name for name in _SIZES if name in table.names), None)
     return [
-        Metric(table.name, column.name, column.type, kind, keys, tuple(scopes), size)
+        Metric(table.name, column.name, column.type, kind, keys, tuple(scopes), size, _most(column))
         for column in table.columns
         if (kind := _kind(column)) is not None
     ]
+
+
+def _most(column: Column) -> int | None:
+    return 1 if column.name.startswith("par_") else column.most
 
 
 def _kind(column: Column) -> Kind | None:

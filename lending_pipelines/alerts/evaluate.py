@@ -49,6 +49,8 @@ def evaluate(
         if not own:
             continue
         try:
+            if not days:
+                raise LendingError("none of the days is closed")
             found = detect(source, own, days)
         except LendingError as error:
             found = {rule.name: Unjudged(str(error)) for rule in own}

@@ -136,6 +136,11 @@ def _threshold_faults(rule: AlertRule) -> list[str]:
     limit = rule.limit
     if not limit.is_finite():
         return [f"threshold is {limit}: write a finite number"]
+    if rule.metric is not None and (most := rule.measured.most) is not None:
+        least = 0 if rule.detector == "threshold" else -most
+        if not (rule.detector == "change" and rule.unit == "percent") and not least <= limit <= most:
+            write = "write a fraction like 0.15, or '15 %'" if most == 1 else f"write a number from {least} to {most}"
+            return [f"threshold is {limit}: {rule.metric} is between 0 and {most}; {write}"]
     if rule.detector == "concentration" and not 0 < limit <= 1:
         return [f"threshold is {limit}: a share is more than 0 and at most 1, like 0.05 or '5 %'"]
     if rule.metric is not None and rule.measured.type == MONEY and round(limit, 2) != limit:

@@ -34,7 +34,7 @@ ANOMALY_Z = Decimal(4)
 """The threshold of an anomaly rule that has none: how many z the value is from what is expected."""
 
 _SYMBOLS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_PERCENT = re.compile(r"\s*(-?[0-9.]+)\s*%\s*")
+_PERCENT = re.compile(r"\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*%\s*")
 
 
 def _symbol(given: Any) -> Any:
