@@ -16,12 +16,15 @@ from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.assets.run_events import failure_reason
 from lending_pipelines.assets.servicing import SYNCED
 from lending_pipelines.close_summary import (
+    COMPARED,
     CloseSummary,
     Finding,
     LastRun,
     RunStatus,
     Severity,
     as_markdown,
+    changed_metrics,
+    changes_as_text,
     missing_days,
     ordered,
     summarize_book,
@@ -73,9 +76,28 @@ def close_summary(
     counts = {
         f"{severity}s": sum(each.severity == severity for each in summary.findings) for severity in ("error", "warning")
     }
+    changes = _changes(context, lake.lake, first, last)
     return dg.MaterializeResult(
-        metadata={"summary": dg.MetadataValue.md(as_markdown(summary)), "verdict": summary.verdict, **counts}
+        metadata={
+            "summary": dg.MetadataValue.md(as_markdown(summary)),
+            "verdict": summary.verdict,
+            **counts,
+            **({"changes": dg.MetadataValue.md(f"```\n{changes}\n```")} if changes else {}),
+        }
     )
+
+
+def _changes(context: dg.AssetExecutionContext, lake: Lake, first: date, last: date) -> str:
+    """What the run changed in the snapshots of days that were closed before; empty if none of its days was."""
+    versions = {}
+    for name in COMPARED:
+        made = context.instance.get_latest_materialization_event(dg.AssetKey(name))
+        if made is None or made.asset_materialization is None or made.run_id != context.run.run_id:
+            continue
+        before = int(str(made.asset_materialization.metadata["delta_version"].value)) - 1
+        if before >= 0 and lake.table(name, first, last, version=before).limit(1).to_pyarrow().num_rows:
+            versions[name] = before
+    return changes_as_text(changed_metrics(lake, versions, first, last)) if versions else ""
 
 
 def closed_days(instance: dg.DagsterInstance) -> set[date]:

@@ -5,7 +5,7 @@ assets/close_summary.py adds runs and check results from Dagster.
 """
 
 from lending_pipelines.close_summary.book import BookSummary, summarize_book
-from lending_pipelines.close_summary.changes import MetricChange, changed_metrics, snapshot_versions
+from lending_pipelines.close_summary.changes import COMPARED, MetricChange, changed_metrics, snapshot_versions
 from lending_pipelines.close_summary.printed import as_markdown, as_text, changes_as_text, value_as_text
 from lending_pipelines.close_summary.summary import (
     CloseSummary,
@@ -19,6 +19,7 @@ from lending_pipelines.close_summary.summary import (
 from lending_pipelines.close_summary.tapes import tape_summary
 
 __all__ = [
+    "COMPARED",
     "BookSummary",
     "CloseSummary",
     "Finding",

@@ -1,6 +1,7 @@
 """The daily close as Dagster runs it: a range of days is one run, days do not depend on how they were asked for, runs
 at once and killed runs leave whole tables."""
 
+import re
 import subprocess
 import sys
 from datetime import date, datetime
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 
 import dagster as dg
 import homes
+import ibis
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
@@ -176,6 +178,21 @@ def test_closes_of_different_days_at_once_succeed_and_give_what_the_range_gave(h
         metadata = instance.get_latest_materialization_event(dg.AssetKey("transactions")).asset_materialization.metadata
     assert metadata["watermark"].value == "2025-03-16 09:00:00"
     assert open_days(FIRST, OPEN) == []
+
+
+def test_a_run_that_closes_a_day_again_shows_which_metrics_it_changed(home):
+    snapshots = ("portfolio_snapshots", "manager_snapshots", "close_summary")
+    again = materialise(LAST, LAST, *snapshots)
+    assert again["changes"].splitlines()[1].startswith("Closing again changed no metric")
+
+    with home.lake() as lake:
+        rows = lake.table("loan_positions", LAST, LAST)
+        first = rows.filter(rows.status == "active", rows.currency == "USD").loan_id.min().to_pyarrow().as_py()
+        more = (rows.loan_id == first).ifelse(rows.interest_receivable + 1, rows.interest_receivable)
+        changed = rows.mutate(interest_receivable=more.cast(rows.interest_receivable.type()))
+        lake.replace_days("loan_positions", ibis.memtable(changed.to_pyarrow()), LAST, LAST)
+    shown = materialise(LAST, LAST, *snapshots)["changes"]
+    assert re.search(r"portfolio_snapshots +all \* USD +interest_receivable .* \+1\.00", shown)
 
 
 KILLED_IN_ITS_COMMIT = f"""
