@@ -41,6 +41,11 @@ VARIABLES = (
     "LENDING_LOCALE",
     "LENDING_PORTAL_URL",
     "LENDING_PORTAL_PROXIES",
+    "LENDING_OIDC_ISSUER",
+    "LENDING_OIDC_CLIENT_ID",
+    "LENDING_OIDC_CLIENT_SECRET",
+    "LENDING_OIDC_NAME",
+    "LENDING_OIDC_ROLES",
 )
 """Every setting as an environment variable."""
 
@@ -84,6 +89,11 @@ class Settings:
     locale: str
     portal_url: str
     portal_proxies: tuple[str, ...]
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str
+    oidc_name: str
+    oidc_roles_file: str | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -123,6 +133,11 @@ class Settings:
             locale=given.get("LENDING_LOCALE", "en"),
             portal_url=given.get("LENDING_PORTAL_URL", ""),
             portal_proxies=_listed(given.get("LENDING_PORTAL_PROXIES", "")),
+            oidc_issuer=given.get("LENDING_OIDC_ISSUER", ""),
+            oidc_client_id=given.get("LENDING_OIDC_CLIENT_ID", ""),
+            oidc_client_secret=given.get("LENDING_OIDC_CLIENT_SECRET", ""),
+            oidc_name=given.get("LENDING_OIDC_NAME", "single sign-on"),
+            oidc_roles_file=given.get("LENDING_OIDC_ROLES"),
         )
 
 

@@ -17,7 +17,7 @@ NAME = "lending.toml"
 VARIABLE = "LENDING_SETTINGS"
 """The environment variable that names the file."""
 
-_PATHS = ("home", "conventions", "report_schedules", "retention", "logo")
+_PATHS = ("home", "conventions", "report_schedules", "retention", "logo", "oidc_roles")
 """Settings that are local paths. A relative path starts at the file's folder."""
 
 _PATHS_OR_URLS = ("lake", "exports")

@@ -40,7 +40,7 @@ def create_app(settings: Settings, *, check_every: float = 1.0, root_path: str =
     title = f"{settings.lender_name} portal" if settings.lender_name else "Lending portal"
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path, lifespan=lifespan)
     app.state.portal = portal
-    _ = portal.register, portal.formats, portal.lender
+    _ = portal.register, portal.formats, portal.lender, portal.oidc
     pages.SECTIONS[:] = NAVIGATION
     for router in ROUTERS:
         app.include_router(router)

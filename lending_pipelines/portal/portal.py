@@ -7,6 +7,7 @@ from jinja2 import Environment
 
 from lending_pipelines.exports.lender import Lender
 from lending_pipelines.portal.formats import Formats
+from lending_pipelines.portal.oidc import Provider
 from lending_pipelines.portal.rate_limits import RateLimits
 from lending_pipelines.portal.scoped_lake import Results
 from lending_pipelines.portal.snapshots import Snapshots
@@ -45,6 +46,11 @@ class Portal:
     def lender(self) -> Lender:
         """The lender's name and logo."""
         return Lender.of(self.settings.lender_name, self.settings.logo_file)
+
+    @cached_property
+    def oidc(self) -> Provider | None:
+        """The provider of sign-ins by OpenID Connect, if the settings name one."""
+        return Provider(self.settings) if self.settings.oidc_issuer else None
 
     @cached_property
     def formats(self) -> Formats:

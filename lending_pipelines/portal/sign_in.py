@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from lending_pipelines.portal.oidc import Identity, RoleRules
 from lending_pipelines.portal.passwords import hash_password, matches
 from lending_pipelines.register.account_models import Account, OneTimeLink
 from lending_pipelines.register.accounts import Accounts, RoleGiven
@@ -38,6 +39,39 @@ def password_account(session: Session, name: str, password: str, now: datetime) 
         raise SignInRefused("the password is wrong" if account.password_hash else "the account has no password")
     accounts.record_sign_in(account, now)
     return account
+
+
+def oidc_account(session: Session, identity: Identity, rules: RoleRules | None) -> Account:
+    """The account of who signed in by OIDC, with the roles that the rules give. Raises SignInRefused.
+
+    The first sign-in takes an account that was added with the person's verified email address and has no password yet.
+    With rules, it adds one, and every sign-in sets the roles.
+    """
+    accounts = Accounts(session)
+    account = accounts.by_subject(identity.subject) or _invited(accounts, identity)
+    roles = rules.roles(identity.claims) if rules else []
+    if rules and not roles:
+        raise SignInRefused(f"the claims of {identity.username} give no role")
+    if account is None and not roles:
+        raise SignInRefused(f"{identity.username} has no account")
+    if account is None:
+        if accounts.find(identity.username):
+            raise SignInRefused(f"the username {identity.username} is that of another account")
+        account = accounts.create(
+            identity.username, identity.name, roles, email=identity.email, subject=identity.subject
+        )
+    if not account.active:
+        raise SignInRefused("the account is disabled")
+    account.subject = identity.subject
+    if roles:
+        accounts.set_roles(account, roles)
+    accounts.record_sign_in(account, utc_now())
+    return account
+
+
+def _invited(accounts: Accounts, identity: Identity) -> Account | None:
+    account = accounts.by_email(identity.email) if identity.email else None
+    return account if account and account.subject is None and account.password_hash is None else None
 
 
 def link_account(session: Session, link: OneTimeLink) -> str:

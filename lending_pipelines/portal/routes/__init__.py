@@ -3,9 +3,16 @@
 from fastapi import APIRouter
 
 from lending_pipelines.portal.pages import Section
-from lending_pipelines.portal.routes import api, health, sign_in, static, today
+from lending_pipelines.portal.routes import api, health, oidc, sign_in, static, today
 
-ROUTERS: tuple[APIRouter, ...] = (api.router, health.router, sign_in.router, static.router, today.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    api.router,
+    health.router,
+    oidc.router,
+    sign_in.router,
+    static.router,
+    today.router,
+)
 """The routers of the app."""
 
 NAVIGATION: tuple[Section, ...] = (today.SECTION,)

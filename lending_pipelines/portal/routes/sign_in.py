@@ -1,6 +1,7 @@
 """Signing in and out, and choosing a password by a one-time link."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -33,7 +34,7 @@ def sign_in_page(request: Request, access: Public, next: str | None = None) -> R
     """The form."""
     if access.person.account_id:
         return RedirectResponse(url(request, safe_path(next)), 303)
-    return _form(request, safe_path(next))
+    return sign_in_form(request, access, safe_path(next))
 
 
 @router.post("/sign-in")
@@ -48,9 +49,9 @@ def sign_in(request: Request, access: Public, name: Name, password: Password, af
         except SignInRefused as error:
             refused = error
         else:
-            return _signed_in(request, session, account, safe_path(after))
+            return signed_in(request, session, account, safe_path(after))
         AuditLog(session).add(name, "sign_in", "failed", address=address(request), reason=str(refused))
-    return _form(request, safe_path(after), 401, name=name, error=_REFUSED)
+    return sign_in_form(request, access, safe_path(after), 401, name=name, error=_REFUSED)
 
 
 @router.post("/sign-out")
@@ -86,7 +87,7 @@ def set_password(request: Request, access: Public, link: str, password: Password
             account = choose_password(session, link, password)
             if account is not None:
                 AuditLog(session).add(account.username, "set_password", "allowed", address=address(request))
-                return _signed_in(request, session, account, "/")
+                return signed_in(request, session, account, "/")
     except PasswordRefused as error:
         with access.register() as session:
             found = OneTimeLinks(session).find(link)
@@ -95,9 +96,12 @@ def set_password(request: Request, access: Public, link: str, password: Password
     return _used(request)
 
 
-def _form(request: Request, after: str, status_code: int = 200, **said: str) -> Response:
+def sign_in_form(request: Request, access: Access, after: str, status_code: int = 200, **said: str) -> Response:
     """The page with the form."""
-    context = {"name": "", "error": None, "providers": (), **said}
+    settings = access.portal.settings
+    after_oidc = f"{url(request, '/sign-in/oidc')}?next={quote(after, safe='')}"
+    providers = ((settings.oidc_name, after_oidc),) if settings.oidc_issuer else ()
+    context = {"name": "", "error": None, "providers": providers, **said}
     return render(request, "sign_in.html", status_code, next=after, **context)
 
 
@@ -107,7 +111,7 @@ def _used(request: Request) -> Response:
     return render(request, "error.html", 404, **context)
 
 
-def _signed_in(request: Request, session: Session, account: Account, path: str) -> Response:
+def signed_in(request: Request, session: Session, account: Account, path: str) -> Response:
     """Start a session of the account, and go on to the path."""
     sessions = Sessions(session)
     if before := request.cookies.get(cookie_name(request)):
