@@ -46,6 +46,7 @@ VARIABLES = (
     "LENDING_OIDC_CLIENT_SECRET",
     "LENDING_OIDC_NAME",
     "LENDING_OIDC_ROLES",
+    "LENDING_PORTAL_KEYS",
 )
 """Every setting as an environment variable."""
 
@@ -94,6 +95,7 @@ class Settings:
     oidc_client_secret: str
     oidc_name: str
     oidc_roles_file: str | None
+    portal_keys_file: str | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -138,6 +140,7 @@ class Settings:
             oidc_client_secret=given.get("LENDING_OIDC_CLIENT_SECRET", ""),
             oidc_name=given.get("LENDING_OIDC_NAME", "single sign-on"),
             oidc_roles_file=given.get("LENDING_OIDC_ROLES"),
+            portal_keys_file=given.get("LENDING_PORTAL_KEYS"),
         )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lending_pipelines.cli.terminal import echo_table, register_session
+from lending_pipelines.cli.people_tokens import tokens
+from lending_pipelines.cli.terminal import echo_table, ids_by_dimension, record, register_session
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 people = typer.Typer(
     help="The accounts of the portal: list, add, change and disable them.", invoke_without_command=True
 )
+
+people.add_typer(tokens, name="token")
 
 Username = Annotated[str, typer.Argument(help="The username.")]
 Role = Annotated[
@@ -73,7 +76,7 @@ def add_person(
 
     with register_session() as session:
         account = Accounts(session).create(username, name or username, _roles(role, limit), email=email)
-        _audit(session, "people.edit", f"account {account.username}", "added")
+        record(session, "people.edit", f"account {account.username}", "added")
         link = _link(session, account)
     typer.echo(f"Account {account.username} is added. This link works once, within 48 hours:\n{link}")
 
@@ -87,7 +90,7 @@ def set_roles(username: Username, role: Role, limit: Limit = None) -> None:
         account = Accounts(session).get(username)
         given = _roles(role, limit)
         Accounts(session).set_roles(account, given)
-        _audit(session, "people.edit", f"account {account.username}", "roles set")
+        record(session, "people.edit", f"account {account.username}", "roles set")
     typer.echo(f"{account.username}: {'; '.join(_role_text(each.role, each.scope) for each in given)}")
 
 
@@ -112,7 +115,7 @@ def invite_person(username: Username) -> None:
 
     with register_session() as session:
         account = Accounts(session).get(username)
-        _audit(session, "people.edit", f"account {account.username}", "link made")
+        record(session, "people.edit", f"account {account.username}", "link made")
         link = _link(session, account)
     typer.echo(f"This link works once, within 48 hours:\n{link}")
 
@@ -123,7 +126,7 @@ def _set_active(username: str, active: bool) -> None:
     with register_session() as session:
         account = Accounts(session).get(username)
         Accounts(session).set_active(account, active)
-        _audit(session, "people.edit", f"account {account.username}", "enabled" if active else "disabled")
+        record(session, "people.edit", f"account {account.username}", "enabled" if active else "disabled")
 
 
 def _link(session: "Session", account: "Account") -> str:
@@ -134,25 +137,11 @@ def _link(session: "Session", account: "Account") -> str:
     return f"{address}/welcome/{OneTimeLinks(session).create(purpose, account.account_id)}"
 
 
-def _audit(session: "Session", action: str, resource: str, reason: str) -> None:
-    import getpass
-
-    from lending_pipelines.register import AuditLog
-
-    account = f"{getpass.getuser()} (command line)"
-    AuditLog(session).add(account, action, "allowed", address="this machine", resource=resource, reason=reason)
-
-
 def _roles(roles: list[str], limits: list[str] | None) -> "list[RoleGiven]":
     """The roles as they are written."""
     from lending_pipelines.register import RoleGiven
 
-    limited = {}
-    for each in limits or ():
-        key, equals, ids = each.partition("=")
-        if not equals:
-            raise LendingError(f"--limit {each!r}: write a dimension and ids, like branches=B01,B02")
-        limited[key] = [part.strip() for part in ids.split(",") if part.strip()]
+    limited = ids_by_dimension(limits or ())
     return [RoleGiven.checked(*_role(each, limited)) for each in roles]
 
 

@@ -1,6 +1,6 @@
 """Shared by the commands: access to the register and the lake, confirmations, and the progress of a run."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -118,6 +118,27 @@ def confirm(what: str, lines: list[str], *, yes: bool) -> None:
         raise LendingError("nothing was changed: answer y, or use --yes in a script") from None
     if not agreed:
         raise LendingError("nothing was changed")
+
+
+def record(session: "Session", action: str, resource: str, reason: str) -> None:
+    """Add a change of accounts or tokens to the audit log, by the user of this machine."""
+    import getpass
+
+    from lending_pipelines.register import AuditLog
+
+    account = f"{getpass.getuser()} (command line)"
+    AuditLog(session).add(account, action, "allowed", address="this machine", resource=resource, reason=reason)
+
+
+def ids_by_dimension(limits: Iterable[str]) -> dict[str, list[str]]:
+    """The ids of options like --limit branches=B01,B02."""
+    found = {}
+    for each in limits:
+        key, equals, ids = each.partition("=")
+        if not equals:
+            raise LendingError(f"--limit {each!r}: write a dimension and ids, like branches=B01,B02")
+        found[key] = [part.strip() for part in ids.split(",") if part.strip()]
+    return found
 
 
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Collection[str] = ()) -> None:

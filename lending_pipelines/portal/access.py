@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from sqlalchemy.orm import Session
 
+from lending_pipelines.portal.access_tokens import TokenRefused
+from lending_pipelines.portal.bearer import account_of, bearer_token
+from lending_pipelines.portal.pages import is_api
 from lending_pipelines.portal.policy import SEES_STAFF, Action, Resource, decide
 from lending_pipelines.portal.scope import NOBODY, Grant, Person, resolved
 from lending_pipelines.portal.scoped_lake import ScopedLake
@@ -99,17 +102,31 @@ class Access:
     ) -> None:
         """Add an entry to the audit log, with the scope by which the action is allowed."""
         with self.portal.register.session() as session:
-            AuditLog(session).add(
-                self.person.username or "nobody",
-                action or self.action,
-                outcome,
-                address=address(self.request),
-                resource=resource or self.request.url.path,
-                reason=reason,
-                scope=[{"role": grant.role, **grant.scope.as_json()} for grant in self.grants],
-                rows=rows,
-                sha256=sha256,
-            )
+            self.audit_in(session, outcome, action=action, resource=resource, reason=reason, rows=rows, sha256=sha256)
+
+    def audit_in(
+        self,
+        session: Session,
+        outcome: Any,
+        *,
+        action: str = "",
+        resource: str = "",
+        reason: str = "",
+        rows: int | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        """The same in the transaction of what is recorded: both are there, or neither."""
+        AuditLog(session).add(
+            self.person.username or "nobody",
+            action or self.action,
+            outcome,
+            address=address(self.request),
+            resource=resource or self.request.url.path,
+            reason=reason,
+            scope=[{"role": grant.role, **grant.scope.as_json()} for grant in self.grants],
+            rows=rows,
+            sha256=sha256,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,10 +139,15 @@ class Require:
         """Resolve the person and decide. Raises NotSignedIn or Denied."""
         portal: Portal = request.app.state.portal
         with portal.snapshots.current() as snapshot:
-            person = request.state.person = _person(request, portal, snapshot)
+            refused = ""
+            try:
+                person = _person(request, portal, snapshot)
+            except TokenRefused as error:
+                person, refused = NOBODY, str(error)
+            request.state.person = person
             decision = decide(person, self.action)
             if not decision.allowed and not person.account_id:
-                raise NotSignedIn
+                raise NotSignedIn(refused)
             grants = decision.grants
             shown = Shown(
                 staff=bool(grants) and all(grant.role in SEES_STAFF for grant in grants),
@@ -157,7 +179,9 @@ def is_secure(request: Request) -> bool:
 
 
 def _person(request: Request, portal: "Portal", snapshot: Snapshot) -> Person:
-    """Who asks: the owner of the session's cookie, with the roles and scopes of the moment."""
+    """Who asks: the owner of the token, or of the session's cookie, with the roles and scopes of the moment."""
+    if is_api(request) and (token := bearer_token(request)):
+        return person_of(account_of(portal, token), portal, snapshot)
     cookie = request.cookies.get(cookie_name(request))
     if not cookie:
         return NOBODY
@@ -173,11 +197,13 @@ def _person(request: Request, portal: "Portal", snapshot: Snapshot) -> Person:
 
 def person_of(found: SignedIn, portal: "Portal", snapshot: Snapshot) -> Person:
     """The person of an account, with the team of a manager as the lake has it today."""
+    limits = found.token_scope or {}
     grants = tuple(
-        Grant(role, resolved(role, scope, lambda manager: _team(portal, snapshot, manager)))
+        Grant(role, resolved(role, scope, lambda manager: _team(portal, snapshot, manager)).narrowed(limits))
         for role, scope in found.roles
     )
-    return Person(found.account_id, found.username, found.name, grants, found.email)
+    actions = frozenset(limits["actions"]) if "actions" in limits else None
+    return Person(found.account_id, found.username, found.name, grants, found.email, actions)
 
 
 def _team(portal: "Portal", snapshot: Snapshot, manager: str) -> frozenset[str]:

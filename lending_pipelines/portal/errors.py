@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Denied, NotSignedIn
-from lending_pipelines.portal.pages import path_of, render, url
+from lending_pipelines.portal.pages import is_api, path_of, render, url
 from lending_pipelines.portal.problems import Problem, invalid, problem
 from lending_pipelines.portal.rate_limits import TooOften
 from lending_pipelines.portal.scoped_lake import NotMade
@@ -43,12 +43,6 @@ def answer(request: Request, status: int, text: str = "", reference: str | None 
         context = {"status": status, "title": None, "text": text or None, "reference": reference}
         return render(request, "error.html", status, **context)
     return problem(status, text, reference=reference)
-
-
-def is_api(request: Request) -> bool:
-    """Whether the request is to the API."""
-    path = path_of(request)
-    return path == "/api" or path.startswith("/api/")
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -79,6 +79,12 @@ def path_of(request: Request) -> str:
     return request.url.path.removeprefix(portal.root_path) or "/"
 
 
+def is_api(request: Request) -> bool:
+    """Whether the request is to the API."""
+    path = path_of(request)
+    return path == "/api" or path.startswith("/api/")
+
+
 def environment_of(formats: Formats, root_path: str = "", loader: BaseLoader | None = None) -> Environment:
     """The environment of the templates: escaped, strict about names, with the lender's formats and the look."""
     environment = Environment(

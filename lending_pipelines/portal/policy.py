@@ -1,45 +1,16 @@
 """Who may do what, in one place: (person, action, resource) is allowed or denied, with a reason. The default is denied.
 
-An action is named by each route (access.py). Which rows of a table a role sees is in table_rules.py.
+The actions are in register/actions.py; each route names its own (access.py). Which rows of a table a role sees is in
+table_rules.py.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from lending_pipelines.portal.scope import Grant, Person
 from lending_pipelines.register.account_models import Role
-
-Action = Literal[
-    "public",
-    "home.open",
-    "today.read",
-    "portfolios.read",
-    "loans.read",
-    "managers.read",
-    "alerts.read",
-    "alerts.act",
-    "reports.read",
-    "reports.request",
-    "reports.schedule",
-    "tapes.read",
-    "tapes.edit",
-    "ledger.read",
-    "data_health.read",
-    "platform.read",
-    "account.read",
-    "generate.run",
-    "people.read",
-    "people.edit",
-    "tokens.edit",
-    "search.use",
-    "export.download",
-    "personal.show",
-    "self.edit",
-]
-"""What a person can do. `public` needs no sign-in."""
-
-ACTIONS: tuple[Action, ...] = get_args(Action)
+from lending_pipelines.register.actions import Action
 
 _EVERYONE: frozenset[Role] = frozenset(get_args(Role))
 _STAFF: frozenset[Role] = frozenset(("admin", "auditor", "controller", "manager", "loan_officer"))
@@ -110,6 +81,8 @@ def decide(person: Person, action: Action, resource: Resource | None = None) -> 
         return Decision(person.grants, True, "it needs no sign-in")
     if not person.account_id:
         return Decision((), False, "nobody is signed in")
+    if person.actions is not None and action not in person.actions:
+        return Decision((), False, f"the token does not allow {action}")
     roles = _ALLOWED.get(action, frozenset())
     grants = tuple(grant for grant in person.grants if grant.role in roles)
     if not grants:

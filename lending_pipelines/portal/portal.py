@@ -10,6 +10,7 @@ from lending_pipelines.portal.formats import Formats
 from lending_pipelines.portal.oidc import Provider
 from lending_pipelines.portal.rate_limits import RateLimits
 from lending_pipelines.portal.scoped_lake import Results
+from lending_pipelines.portal.signing_keys import SigningKeys
 from lending_pipelines.portal.snapshots import Snapshots
 from lending_pipelines.register import Register
 from lending_pipelines.settings import Settings
@@ -41,6 +42,16 @@ class Portal:
     def snapshots(self) -> Snapshots:
         """The lake."""
         return Snapshots(self.settings.lake_url, check_every=self.check_every)
+
+    @cached_property
+    def keys(self) -> SigningKeys:
+        """The keys that sign access tokens."""
+        return SigningKeys(self.settings)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer of access tokens."""
+        return self.settings.portal_url.rstrip("/") or "lending-portal"
 
     @cached_property
     def lender(self) -> Lender:

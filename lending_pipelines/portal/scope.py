@@ -1,7 +1,7 @@
 """The part of the lender that a role of a person covers, and the person. policy.py decides what a role may do."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lending_pipelines.register.account_models import Role
@@ -28,6 +28,12 @@ class Scope:
         """The dimensions that do not cover everything, in a fixed order."""
         return tuple(name for name in DIMENSIONS if getattr(self, name) != "all")
 
+    def narrowed(self, limits: Mapping[str, Any]) -> "Scope":
+        """The part of the scope that is within the limits of a token: lists of ids by dimension."""
+        within = {name: frozenset(limits[name]) for name in DIMENSIONS if name in limits}
+        own = {name: getattr(self, name) for name in within}
+        return replace(self, **{name: ids if own[name] == "all" else own[name] & ids for name, ids in within.items()})
+
     def as_json(self) -> dict[str, Any]:
         """The restricted dimensions with their ids, for the audit log and the covers of exports."""
         return {name: sorted(getattr(self, name)) for name in self.restricted}
@@ -47,13 +53,17 @@ class Grant:
 
 @dataclass(frozen=True)
 class Person:
-    """Who is signed in: the grants of the moment. `account_id` is empty for nobody."""
+    """Who is signed in: the grants of the moment. `account_id` is empty for nobody.
+
+    `actions` are those of a token that is limited to them; None: all that the roles allow.
+    """
 
     account_id: str
     username: str
     name: str
     grants: tuple[Grant, ...]
     email: str | None = None
+    actions: frozenset[str] | None = None
 
     @property
     def roles(self) -> tuple[Role, ...]:

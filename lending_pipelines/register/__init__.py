@@ -10,6 +10,7 @@ from lending_pipelines.register.accounts import Accounts, RoleGiven
 from lending_pipelines.register.alert_log import alert_log
 from lending_pipelines.register.alert_rules import AlertRules
 from lending_pipelines.register.alerts import Alerts
+from lending_pipelines.register.api_tokens import ApiTokens, TokenScope
 from lending_pipelines.register.audit_log import AuditLog
 from lending_pipelines.register.close_summaries import CloseSummaries
 from lending_pipelines.register.database import Register, RegisterError
@@ -29,6 +30,7 @@ __all__ = [
     "Accounts",
     "AlertRules",
     "Alerts",
+    "ApiTokens",
     "AuditLog",
     "CloseSummaries",
     "Investors",
@@ -46,6 +48,7 @@ __all__ = [
     "TapeConfigs",
     "TapeDeliveries",
     "TapeFaults",
+    "TokenScope",
     "alert_log",
     "destinations",
     "membership",

@@ -67,7 +67,8 @@ class WebSession(Base):
 class ApiToken(Base):
     """A token of an integration. `token_hash` is the SHA-256 of the token, which is shown once and not stored.
 
-    A token acts for its account, with the actions of `scope` only: {"actions": [...]}; without them, all.
+    A token acts for its account within `scope`: {"actions": [...], "branches": [...], …} (api_tokens.py); a key that is
+    absent does not limit it.
     """
 
     __tablename__ = "api_tokens"
@@ -81,6 +82,35 @@ class ApiToken(Base):
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class TokenFamily(Base):
+    """The refresh tokens that follow each other from one sign-in, or from one use of an integration's token.
+
+    `scope` is as in ApiToken. A family that is revoked makes no more tokens, and its access tokens stop working.
+    """
+
+    __tablename__ = "token_families"
+
+    family_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[str] = mapped_column(sa.ForeignKey("accounts.account_id"), index=True)
+    token_id: Mapped[str | None] = mapped_column(sa.ForeignKey("api_tokens.token_id"))
+    scope: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    """A refresh token, which works once. `token_hash` is the SHA-256 of the token, which is not stored."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    family_id: Mapped[str] = mapped_column(sa.ForeignKey("token_families.family_id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
 
 
 class OneTimeLink(Base):

@@ -39,7 +39,10 @@ def hashed(value: str) -> str:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Who a session belongs to, with the roles of the moment and the scope of each."""
+    """Who a session or a token belongs to, with the roles of the moment and the scope of each.
+
+    `token_scope` is what a token is limited to (api_tokens.py), and `credential` its id; a session has neither.
+    """
 
     account_id: str
     username: str
@@ -47,20 +50,14 @@ class SignedIn:
     email: str | None
     roles: tuple[tuple[Role, dict[str, Any]], ...]
     seen_long_ago: bool
+    token_scope: dict[str, Any] | None = None
+    credential: str = ""
 
 
 def signed_in(connection: sa.Connection, cookie: str, now: datetime) -> SignedIn | None:
     """Who a cookie's session belongs to, if it is valid and the account is active. One read, for every request."""
     query = (
-        sa.select(
-            Account.account_id,
-            Account.username,
-            Account.name,
-            Account.email,
-            WebSession.seen_at,
-            AccountRole.role,
-            AccountRole.scope,
-        )
+        sa.select(WebSession.seen_at)
         .join(Account, Account.account_id == WebSession.account_id)
         .join(AccountRole, AccountRole.account_id == Account.account_id)
         .where(
@@ -70,15 +67,29 @@ def signed_in(connection: sa.Connection, cookie: str, now: datetime) -> SignedIn
             WebSession.seen_at > now - IDLE,
             Account.active.is_(True),
         )
-        .order_by(AccountRole.role)
     )
-    rows = connection.execute(query).all()
+    return signed_in_by(connection, query, now)
+
+
+def signed_in_by(connection: sa.Connection, query: sa.Select[Any], now: datetime) -> SignedIn | None:
+    """Who a credential belongs to. The query joins Account and AccountRole, and selects seen_at (or null) of the
+    credential; for a token also token_scope and credential.
+    """
+    person = (Account.account_id, Account.username, Account.name, Account.email, AccountRole.role, AccountRole.scope)
+    rows = connection.execute(query.add_columns(*person).order_by(AccountRole.role)).all()
     if not rows:
         return None
-    first = rows[0]
-    roles = tuple((row.role, row.scope) for row in rows)
-    long_ago = first.seen_at < now - _SEEN_EVERY
-    return SignedIn(first.account_id, first.username, first.name, first.email, roles, long_ago)
+    first = rows[0]._mapping
+    return SignedIn(
+        first["account_id"],
+        first["username"],
+        first["name"],
+        first["email"],
+        tuple((row.role, row.scope) for row in rows),
+        first["seen_at"] is not None and first["seen_at"] < now - _SEEN_EVERY,
+        first.get("token_scope"),
+        first.get("credential", ""),
+    )
 
 
 class Sessions:

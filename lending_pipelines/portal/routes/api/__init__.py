@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from lending_pipelines.portal.routes.api import document, tables
+from lending_pipelines.portal.routes.api import auth, document, tables, tokens
 
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX)
-for _part in (document, tables):
+for _part in (document, auth, tokens, tables):
     router.include_router(_part.router)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from lending_pipelines.portal.encoded import MEDIA_TYPES
 from lending_pipelines.portal.problems import MEDIA_TYPE
 from lending_pipelines.portal.queries.resources import TableResource
@@ -77,6 +79,11 @@ def answers(answer: dict[str, Any], *errors: int, status: int = 200, unchanged: 
     """The documentation of an endpoint's answers: the one that is meant, and errors."""
     not_modified: Responses = {304: {"description": "The rows are those of the ETag in the request."}}
     return {status: answer, **(not_modified if unchanged else {}), **{each: _problem(each) for each in errors}}
+
+
+def schema_of(model: type[BaseModel]) -> Schema:
+    """The schema of an answer, complete in itself."""
+    return model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
 
 
 def json_answer(description: str, schema: Schema, example: Any) -> dict[str, Any]:
