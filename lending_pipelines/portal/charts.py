@@ -32,7 +32,8 @@ def web_chart(chart: Chart, table: ReportTable) -> WebChart:
     shown = [column for column in table.columns if column.name in (chart.x, *chart.y)]
     spec = None
     if drawable(chart, table):
-        spec = _with_tooltips(web_spec(altair_chart(chart, table, WIDE, titled=False)), chart, table)
+        drawn = web_spec(altair_chart(chart, table, WIDE, titled=False))
+        spec = _with_tooltips(_with_names(drawn), chart, table)
     rows = [] if table.frame.empty else table.arrow().select([column.name for column in shown]).to_pylist()
     return WebChart(chart.title, spec, shown, rows)
 
@@ -59,6 +60,16 @@ def _with_tooltips(spec: dict[str, Any], chart: Chart, table: ReportTable) -> di
             unit["encoding"]["tooltip"] = [place, value | {"field": "shown"}]
         elif "text" not in unit["encoding"]:
             unit["encoding"]["tooltip"] = [place, series, value]
+    return spec
+
+
+def _with_names(spec: dict[str, Any]) -> dict[str, Any]:
+    """With colours for letters in the names of series."""
+    for unit in spec.get("layer", ()):
+        scale = unit["encoding"].get("color", {}).get("scale") if "text" in unit["encoding"] else None
+        if scale:
+            scale["range"] = [colour.replace(")", "-name)") for colour in scale["range"]]
+            spec["resolve"] = {"scale": {"color": "independent"}}
     return spec
 
 

@@ -1,5 +1,6 @@
 """Geometry of the small drawings and links of the templates, worked by hand."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,9 @@ from jinja2 import Environment
 from starlette.datastructures import QueryParams
 
 from lending_pipelines.portal.drawing import SHADES, shade, shares, sparkline
+from lending_pipelines.portal.formats import Formats
 from lending_pipelines.portal.look import filled, install, query_link, tone, words
+from lending_pipelines.portal.pages import environment_of
 
 
 def test_a_sparkline_spans_its_box():
@@ -76,3 +79,20 @@ def test_links_are_below_the_path_of_a_proxy():
     loan, style = made.render(row={"loan_id": 1}).split()
     assert loan == "/lending/loans/1"
     assert style.startswith("/lending/static/")
+
+
+def test_a_change_has_an_arrow_a_sign_and_words_unless_it_rounds_to_zero():
+    environment = environment_of(Formats("en", "UTC"))
+    made = environment.from_string('{% from "components/data.html" import change %}{{ change(amount, shown, "down") }}')
+
+    def text(amount, shown):
+        html = made.render(amount=amount, shown=shown)
+        return re.sub(r"<[^>]+>", "", html).strip(), re.search(r'class="change (\w*)"', html)
+
+    assert text(Decimal("0.01"), "1.00%")[0] == "up +1.00%"
+    assert text(Decimal("0.01"), "1.00%")[1][1] == "bad"
+    assert text(-3, "3")[0] == "down −3"
+    assert text(-3, "3")[1][1] == "good"
+    assert text(Decimal("0.000001"), "0.00%")[0] == "unchanged 0.00%"
+    assert text(Decimal("0.000001"), "0.00%")[1][1] == ""
+    assert text(None, "")[0] == "no earlier value"

@@ -20,21 +20,22 @@ def charts() -> dict[str, Any]:
 def _line() -> Any:
     columns = (
         ReportColumn("month", "Month", "date"),
-        ReportColumn("sme", "Small business lending", "money"),
+        ReportColumn("small", "Small business lending", "money"),
         ReportColumn("consumer", "Consumer lending", "money"),
         ReportColumn("rural", "Rural inclusion", "money"),
     )
     frame = pd.DataFrame(
         {
             "month": _MONTHS,
-            "sme": [Decimal(14_000_000 + 410_000 * n + 90_000 * (n % 3)) for n in range(11)],
+            "small": [Decimal(14_000_000 + 410_000 * n + 90_000 * (n % 3)) for n in range(11)],
             "consumer": [Decimal(16_900_000 - 90_000 * n) for n in range(11)],
             "rural": [Decimal(6_100_000 + 95_000 * n - 60_000 * (n % 4)) for n in range(11)],
         }
     )
     table = ReportTable("Balances", columns, frame)
     return web_chart(
-        Chart("Principal outstanding by program, USD", "Balances", "line", "month", ("sme", "consumer", "rural")), table
+        Chart("Principal outstanding by program, USD", "Balances", "line", "month", ("small", "consumer", "rural")),
+        table,
     )
 
 

@@ -67,8 +67,12 @@ function toast(text, tone = "good") {
   dismiss.append(icon("close"));
   box.append(icon(tone), words, dismiss);
   find("#toasts").append(box);
-  // Bad news stays until it is dismissed.
-  if (tone !== "bad") setTimeout(() => box.remove(), 8000);
+  fade(box);
+}
+
+/* A message goes by itself; bad news stays until it is dismissed. */
+function fade(box) {
+  if (!box.classList.contains("bad")) setTimeout(() => box.remove(), 8000);
 }
 
 document.addEventListener("toast", (event) => toast(event.detail.text ?? event.detail.value, event.detail.tone));
@@ -312,10 +316,10 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawChar
 function start(within) {
   const box = within instanceof Element ? within : document;
   for (const plot of [...all("[data-plot]", box), ...(box.matches?.("[data-plot]") ? [box] : [])]) if (!plot.drawn) seen.observe(plot);
+  for (const message of [...all(".toast", box), ...(box.matches?.(".toast") ? [box] : [])]) fade(message);
 }
 
 document.addEventListener("htmx:load", (event) => start(event.detail.elt));
 addEventListener("beforeprint", () => all(".chart details").forEach((details) => { details.open = true; }));
-for (const box of all(".toast")) setTimeout(() => box.remove(), box.classList.contains("bad") ? 2 ** 31 - 1 : 8000);
 if (/Mac|iPhone|iPad/.test(navigator.platform)) for (const key of all(".bar-search kbd")) key.textContent = "⌘K";
 nameTheme();
