@@ -70,8 +70,9 @@ gc.set_threshold(100_000)
 SLOW_FIXTURES = ("java", "case", "lender_homes", "empty_home", "shared_dir", "postgres_server", "object_store", "sftp")
 
 # Files whose tests are slow for another reason: Dagster's runs, processes of their own, every report, or the positions
-# of a book computed dozens of times (1.5 s each).
+# of a book computed dozens of times (a second each).
 SLOW_FILES = (
+    "test_alerts_killed.py",
     "test_assets_*.py",
     "test_checks_restatements.py",
     "test_cli.py",
@@ -79,6 +80,7 @@ SLOW_FILES = (
     "test_deploy_code_server.py",
     "test_expectations_client.py",
     "test_metrics_charge_offs.py",
+    "test_metrics_managers_past.py",
     "test_metrics_past_due.py",
     "test_metrics_properties.py",
     "test_reports_odd_data.py",

@@ -12,7 +12,7 @@ from lending_pipelines.runs import run_job
 def test_it_gets_the_transitions_of_every_month(empty_home: Home):
     """100.00 are due on 20 January and never paid: 11, 39, 70, 100 and 131 days past due at the ends of the months.
 
-    Half a year, with ends on the 28th, 30th and 31st: each month costs six seconds.
+    Half a year, with ends on the 28th, 30th and 31st: each month costs a run.
     """
     empty_home.folder.mkdir()
     database = Database(empty_home.folder / "servicing.db")
@@ -22,8 +22,7 @@ def test_it_gets_the_transitions_of_every_month(empty_home: Home):
     ends = sorted(month_ends(date(2025, 6, 30), 7))
     run_job("daily_close", days=(ends[0], ends[0]))
     for day in ends[1:]:
-        materialise(day, day, "loan_positions")
-        materialise(day, day, "aging_transitions")
+        materialise(day, day, "loan_positions", "aging_transitions")
 
     moves = [row for row in empty_home.rows("aging_transitions") if row["scope"] == "all"]
     assert [(row["business_date"], row["from_date"]) for row in moves] == list(zip(ends[1:], ends[:-1], strict=True))
