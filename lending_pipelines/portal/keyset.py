@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import reduce
+from functools import cmp_to_key, reduce
 from operator import and_, or_
 from typing import Any
 
@@ -111,6 +111,46 @@ def paged(found: Sequence[Mapping[str, Any]], seek: Seek) -> Page:
         _encoded(seek.sort, rows[-1], backward=False) if rows and has_next else None,
         _encoded(seek.sort, rows[0], backward=True) if rows and has_previous else None,
     )
+
+
+def in_order(rows: Sequence[Mapping[str, Any]], sort: Sort) -> list[Mapping[str, Any]]:
+    """Rows that are all in memory, such as those of the register, in an order."""
+
+    def compared(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+        return _compared(_place(one, sort), _place(other, sort), sort)
+
+    return sorted(rows, key=cmp_to_key(compared))
+
+
+def listed(
+    rows: Sequence[Mapping[str, Any]], sort: Sort, size: int, cursor: str | None, types: Mapping[str, dt.DataType]
+) -> Page:
+    """A page of rows that are all in memory. Raises BadCursor."""
+    ordered = in_order(rows, sort)
+    seek, _ = start(sort, size, cursor, types)
+    if not cursor:
+        return paged(ordered[: size + 1], seek)
+    backward, texts = _decoded(cursor, sort)
+    at = [None if text is None else _value(text, types[name]) for name, text in zip(sort.columns, texts, strict=True)]
+    if backward:
+        before = [row for row in ordered if _compared(_place(row, sort), at, sort) < 0]
+        return paged(before[::-1][: size + 1], seek)
+    return paged([row for row in ordered if _compared(_place(row, sort), at, sort) > 0][: size + 1], seek)
+
+
+def _place(row: Mapping[str, Any], sort: Sort) -> list[Any]:
+    return [row[name] for name in sort.columns]
+
+
+def _compared(first: Sequence[Any], second: Sequence[Any], sort: Sort) -> int:
+    """Below 0 if a row with the first values comes before one with the second values, above 0 if after."""
+    for number, (one, other) in enumerate(zip(first, second, strict=True)):
+        if one != other:
+            if one is None or other is None:
+                return 1 if one is None else -1
+            after = 1 if one > other else -1
+            return -after if sort.descending and number == 0 else after
+    return 0
 
 
 def _beyond(rows: ir.Table, seek: Seek) -> ir.BooleanValue:

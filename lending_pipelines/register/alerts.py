@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, defer
 
 from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertRuleRow, AlertState
 from lending_pipelines.register.database import RegisterError
-from lending_pipelines.register.types import utc_now
+from lending_pipelines.register.types import new_id, utc_now
 
 
 class Alerts:
@@ -61,28 +61,40 @@ class Alerts:
         """The last business date on which any rule was judged."""
         return self._session.scalar(sa.select(sa.func.max(AlertDay.business_date)))
 
-    def acknowledge(self, alert_id: str, by: str, reason: str) -> Alert:
-        """Record that somebody works on an alert. Raises RegisterError when it is resolved or a text is missing."""
-        return self._take_step(alert_id, "acknowledged", by, reason, None)
+    def acknowledge(self, alert_id: str, by: str, reason: str, event_id: str | None = None) -> Alert:
+        """Record that somebody works on an alert. Raises RegisterError when it is resolved or a text is missing.
 
-    def snooze(self, alert_id: str, by: str, reason: str, until: date) -> Alert:
+        With an `event_id` whose step is taken already, nothing is added: a request that is repeated takes one step.
+        """
+        return self._take_step(alert_id, "acknowledged", by, reason, None, event_id)
+
+    def snooze(self, alert_id: str, by: str, reason: str, until: date, event_id: str | None = None) -> Alert:
         """Record that nobody is to be notified of an alert up to a business date, unless it gets worse.
+
+        `event_id` is as in `acknowledge`.
 
         Raises RegisterError when the alert is resolved, a text is missing, or the date has been judged already.
         """
         last = self.last_judged()
         if last is not None and until <= last:
             raise RegisterError(f"snooze until {until}: {last} is judged already; write a later date")
-        return self._take_step(alert_id, "snoozed", by, reason, until)
+        return self._take_step(alert_id, "snoozed", by, reason, until, event_id)
 
-    def _take_step(self, alert_id: str, step: str, by: str, reason: str, until: date | None) -> Alert:
+    def _take_step(
+        self, alert_id: str, step: str, by: str, reason: str, until: date | None, event_id: str | None
+    ) -> Alert:
         alert = self.get(alert_id)
+        if event_id and (taken := self._session.get(AlertEvent, event_id)):
+            if (taken.alert_id, taken.step) != (alert.alert_id, step):
+                raise RegisterError(f"the step {event_id} was taken on another alert, or was another step")
+            return alert
         if alert.state == "resolved":
             raise RegisterError(f"alert {alert.alert_id} was resolved on {alert.resolved_on}: no step is left to take")
         if missing := [name for name, text in (("by", by), ("reason", reason)) if not text.strip()]:
             raise RegisterError(f"{' and '.join(missing)} must not be empty: write who takes the step and why")
         self._session.add(
             AlertEvent(
+                event_id=event_id or new_id(),
                 alert_id=alert.alert_id,
                 business_date=self.last_judged() or alert.last_on,
                 number=len(self.events(alert.alert_id)),

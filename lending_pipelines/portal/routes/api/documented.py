@@ -1,6 +1,6 @@
 """The OpenAPI document of the API: what every answer has. The endpoints add their own summaries and parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from lending_pipelines.portal.encoded import MEDIA_TYPES
 from lending_pipelines.portal.problems import MEDIA_TYPE
-from lending_pipelines.portal.queries.resources import TableResource
 from lending_pipelines.tables.schema import MONEY, RATE, Column
 
 Schema = dict[str, Any]
@@ -91,13 +90,18 @@ def json_answer(description: str, schema: Schema, example: Any) -> dict[str, Any
     return {"description": description, "content": {MEDIA_TYPES["json"]: {"schema": schema, "example": example}}}
 
 
-def rows_answer(resource: TableResource) -> dict[str, Any]:
-    """The documentation of an answer with rows of a resource."""
-    row = {
+def row_of(columns: Sequence[Column], embedded: Sequence[str] = ()) -> Schema:
+    """The schema of a row; `embedded` are columns with any JSON."""
+    return {
         "type": "object",
-        "required": [column.name for column in resource.shown],
-        "properties": {column.name: _column(column, resource) for column in resource.shown},
+        "required": [column.name for column in columns],
+        "properties": {column.name: _column(column, embedded) for column in columns},
     }
+
+
+def rows_answer(columns: Sequence[Column], embedded: Sequence[str] = ()) -> dict[str, Any]:
+    """The documentation of an answer with rows; `embedded` are columns with any JSON."""
+    row = row_of(columns, embedded)
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {
         "description": "A page of rows; in CSV and Arrow all rows, without `limit` and `cursor`.",
@@ -105,7 +109,7 @@ def rows_answer(resource: TableResource) -> dict[str, Any]:
         "content": {
             MEDIA_TYPES["json"]: {
                 "schema": page_of(row),
-                "example": {"data": [_example(resource)], "next": None, "previous": None},
+                "example": {"data": [example_of(columns, embedded)], "next": None, "previous": None},
             },
             "text/csv": {"schema": {"type": "string"}},
             MEDIA_TYPES["arrow"]: binary,
@@ -139,8 +143,8 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _ERRORS[status], "content": content}
 
 
-def _column(column: Column, resource: TableResource) -> Schema:
-    if column.name in resource.json:
+def _column(column: Column, embedded: Sequence[str]) -> Schema:
+    if column.name in embedded:
         return {"description": column.description}
     schema = dict(_TYPES[str(column.type)])
     if column.nullable or column.personal:
@@ -148,7 +152,8 @@ def _column(column: Column, resource: TableResource) -> Schema:
     return schema | ({"description": column.description} if column.description else {})
 
 
-def _example(resource: TableResource) -> dict[str, Any]:
-    examples = {column.name: _EXAMPLES[str(column.type)] for column in resource.shown}
+def example_of(columns: Sequence[Column], embedded: Sequence[str] = ()) -> dict[str, Any]:
+    """An example of a row."""
+    examples = {column.name: _EXAMPLES[str(column.type)] for column in columns}
     named = {name: value for name, value in _NAMED_EXAMPLES.items() if name in examples}
-    return examples | named | {name: {} for name in resource.json}
+    return examples | named | {name: {} for name in embedded}

@@ -1,10 +1,9 @@
 """The table resources: one endpoint serves all of RESOURCES, in pages; in CSV and Arrow also whole."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,15 +13,8 @@ from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.encoded import (
     MEDIA_TYPES,
     Format,
-    arrow_chunks,
-    csv_chunks,
-    json_bytes,
-    json_rows,
 )
-from lending_pipelines.portal.keyset import Page
-from lending_pipelines.portal.pages import cached, not_modified, url
 from lending_pipelines.portal.queries.resources import RESOURCES, TableResource, conditioned, ordered
-from lending_pipelines.portal.rate_limits import EXPORTS
 from lending_pipelines.portal.routes.api.documented import answers, rows_answer
 from lending_pipelines.portal.routes.api.negotiation import format_of
 from lending_pipelines.portal.routes.api.parameters import (
@@ -32,15 +24,10 @@ from lending_pipelines.portal.routes.api.parameters import (
     has_borrowers,
     parameters_of,
 )
+from lending_pipelines.portal.routes.api.rows import CHUNKS, count_download, page_answer
 from lending_pipelines.portal.scoped_lake import ScopedLake
-from lending_pipelines.portal.security import address
 
 router = APIRouter()
-
-_CHUNKS: dict[Format, Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]] = {
-    "csv": csv_chunks,
-    "arrow": arrow_chunks,
-}
 
 
 def _add(resource: TableResource) -> None:
@@ -64,7 +51,9 @@ def _add(resource: TableResource) -> None:
         summary=resource.summary,
         description=resource.description,
         response_class=Response,
-        responses=answers(rows_answer(resource), 400, 401, 403, 404, 406, 422, 429, unchanged=True),
+        responses=answers(
+            rows_answer(resource.shown, resource.json), *(400, 401, 403, 404, 406, 422, 429), unchanged=True
+        ),
     )
 
 
@@ -90,30 +79,14 @@ def _answer(request: Request, access: Access, resource: TableResource, given: Pa
         size=given.limit or PAGE_ROWS,
         **values,
     )
-    etag = f"{lake.etag()}-{format_}"
-    if unchanged := not_modified(request, etag):
-        return unchanged
-    if format_ not in page.made:
-        page.made[format_] = _content(page, resource, format_)
-    headers = cached(etag) | {"Vary": "Accept", **_links(request, page)}
-    return Response(page.made[format_], headers=headers, media_type=MEDIA_TYPES[format_])
-
-
-def _content(page: Page, resource: TableResource, format_: Format) -> bytes:
-    if format_ == "json":
-        rows = json_rows(page.rows, resource.json)
-        return json_bytes({"data": rows, "next": page.next, "previous": page.previous})
-    table = pa.Table.from_pylist(list(page.rows), page.schema)
-    return b"".join(_CHUNKS[format_](page.schema, iter(table.to_batches())))
+    return page_answer(request, page, lake.etag(), format_, resource.json)
 
 
 def _download(
     access: Access, resource: TableResource, given: PageParameters, lake: ScopedLake, format_: Format
 ) -> Response:
     """All rows, sent while they are read. It is limited in number, and recorded when it ends."""
-    access.require("export.download")
-    access.portal.limits.hit(EXPORTS, "downloads", access.person.username)
-    access.portal.limits.hit(EXPORTS, "downloads", address(access.request))
+    count_download(access)
     conditions, values = conditions_of(resource, given, lake)
     order: str = given.sort  # type: ignore[attr-defined]
     stack = ExitStack()
@@ -138,7 +111,7 @@ def _recorded(
 
     try:
         with stack:
-            for chunk in _CHUNKS[format_](reader.schema, counted()):
+            for chunk in CHUNKS[format_](reader.schema, counted()):
                 digest.update(chunk)
                 yield chunk
         complete = True
@@ -151,15 +124,3 @@ def _recorded(
             rows=rows,
             sha256=digest.hexdigest(),
         )
-
-
-def _links(request: Request, page: Page) -> dict[str, str]:
-    """The header with the addresses of the pages beside this one."""
-    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    here = url(request, f"/api/v1{request.scope['path'].partition('/api/v1')[2]}")
-    links = [
-        f'<{here}?{urlencode([*asked, ("cursor", cursor)])}>; rel="{name}"'
-        for name, cursor in (("next", page.next), ("prev", page.previous))
-        if cursor
-    ]
-    return {"Link": ", ".join(links)} if links else {}
