@@ -19,10 +19,11 @@ def png(data: dict[str, Any]) -> bytes | None:
         return None
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_png(_chart(data).to_dict(), scale=SCALE))
+    return bytes(vl_convert.vegalite_to_png(altair_chart(data).to_dict(), scale=SCALE))
 
 
-def _chart(data: dict[str, Any]) -> Any:
+def altair_chart(data: dict[str, Any]) -> Any:
+    """The chart of a notification's history, which has at least FEWEST_DAYS days."""
     import altair as alt
 
     factor = 100 if data["kind"] == "fraction" else 1

@@ -185,10 +185,10 @@ def _new(session: Session, key: tuple[str, NotificationChannel]) -> Notification
 
 def _write(notification: Notification, change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> None:
     """Say what changed; a notification that already says it stays as it is."""
-    data = _data(change, alert, rule, channels)
+    data = content(change, alert, rule, channels)
     is_open = change in ("opened", "escalated")
     values = {
-        "notification_type": _type(alert, rule),
+        "notification_type": notification_type(alert, rule),
         "priority": _PRIORITIES[alert.severity] if is_open else "normal",
         "subject": data["title"],
         "body": as_text(data),
@@ -203,7 +203,8 @@ def _write(notification: Notification, change: Change, alert: Alert, rule: Alert
             setattr(notification, name, value)
 
 
-def _data(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> dict[str, Any]:
+def content(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> dict[str, Any]:
+    """What a notification of a change of an alert says, as JSON values: texts, numbers, history, loans and links."""
     details = _details(alert)
     about = subject(alert.subject_kind, alert.subject_id, details.get("name"))
     kind: Kind = (
@@ -275,7 +276,8 @@ def _links(alert: Alert, snapshot: dict[str, str] | None, ui_url: str) -> dict[s
     return links
 
 
-def _type(alert: Alert, rule: AlertRule) -> NotificationType:
+def notification_type(alert: Alert, rule: AlertRule) -> NotificationType:
+    """The type of the notifications of an alert."""
     if rule.metric is None:
         return "high_par" if rule.detector == "missed_installments" else "portfolio_alert"
     if rule.measured.column == "health_score":

@@ -33,7 +33,8 @@ SECTIONS: dict[str, tuple[str, str]] = {
 TONES: dict[str, str] = {
     # Loans
     "current": "good", "active": "good", "paid_off": "plain", "closed": "plain", "sold": "info", "modified": "info",
-    "late": "warn", "delinquent": "warn", "default": "bad", "defaulted": "bad", "charged_off": "bad",
+    "late": "warn", "past due": "warn",
+    "delinquent": "warn", "default": "bad", "defaulted": "bad", "charged_off": "bad",
     # Health of managers and data
     "excellent": "good", "good": "info", "warning": "warn", "critical": "bad", "fresh": "good", "stale": "warn",
     # Runs, checks, reports, deliveries

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from jinja2 import Environment
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.exports.lender import Lender
 from lending_pipelines.portal.formats import Formats
 from lending_pipelines.portal.oidc import Provider
@@ -62,6 +63,13 @@ class Portal:
     def oidc(self) -> Provider | None:
         """The provider of sign-ins by OpenID Connect, if the settings name one."""
         return Provider(self.settings) if self.settings.oidc_issuer else None
+
+    @cached_property
+    def conventions(self) -> Conventions:
+        """The conventions of the close."""
+        path = self.settings.conventions_file
+        conventions = Conventions.load(path) if path else Conventions()
+        return conventions.model_copy(update={"timezone": self.settings.timezone})
 
     @cached_property
     def formats(self) -> Formats:

@@ -269,7 +269,9 @@ class ScopedLake:
         key = (query, shape, tuple(sorted(types.items())), tables)
 
         def expression() -> ir.Table:
-            return query(tables, *shape, **{name: bound(name, type_) for name, type_ in types.items()})
+            rows = query(tables, *shape, **{name: bound(name, type_) for name, type_ in types.items()})
+            self._snapshots.add_functions(rows)
+            return rows
 
         return self._results.compiled(key, lambda: compile_query(expression))
 

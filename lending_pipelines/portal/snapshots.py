@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import duckdb
+import ibis.expr.types as ir
 
 from lending_pipelines.portal.stored_tables import DAILY, LOAN_HISTORY, LOAN_SPANS, Stored, StoredTables
 from lending_pipelines.tables import TABLES
@@ -97,6 +98,11 @@ class Snapshots:
             yield cursor
         finally:
             cursor.close()
+
+    def add_functions(self, rows: ir.Table) -> None:
+        """Make the Python functions of an expression, such as those of charge-offs, known to the database."""
+        with self._lock:
+            self._stored.add_functions(rows)
 
     def close(self) -> None:
         """Close the database."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import fsspec
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from lending_pipelines.lake import Lake, TableNotMade
@@ -108,10 +109,18 @@ class StoredTables:
         self._filesystem, self._root = fsspec.url_to_fs(self._lake.url, use_listings_cache=False)
         self._folder = temporary_folder("portal")
         self._numbers = 0
+        self._functions: set[str] = set()
         self.run = self._engine.backend.raw_sql
         self.run(f"ATTACH '{self._folder.name}/copies.duckdb' AS copies")
         self.run(f"CREATE SCHEMA {_VIEWS}")
         self.connection = self._engine.backend.con.cursor()
+
+    def add_functions(self, rows: ir.Table) -> None:
+        """Make the Python functions of an expression known to the database, each once. One thread at a time."""
+        new = {type(function).__name__ for function in rows.op().find(ops.ScalarUDF)} - self._functions
+        if new:
+            self._engine.backend._register_udfs(rows)
+            self._functions |= new
 
     def close(self) -> None:
         """Close the database and delete its copies."""

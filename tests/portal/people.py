@@ -58,9 +58,12 @@ class Book:
             # No personal data of borrowers, of the own loans neither.
             marks |= borrowers
         colleagues = {"manager": self.team, "officer": {self.officer}}.get(person, set())
-        for row in self.home.rows("staff"):
+        staff = self.home.rows("staff")
+        # Some of the staff have the same name.
+        names = {row["full_name"] for row in staff if row["staff_id"] in colleagues}
+        for row in staff:
             if row["staff_id"] not in colleagues:
-                marks |= {row["staff_id"], row["full_name"], row["email"]} - {None}
+                marks |= {row["staff_id"], row["full_name"], row["email"]} - {None, *names}
         for row in self.home.rows("users"):
             if person != "customer" or row["borrower_id"] != self.customer:
                 marks.add(row["user_id"])

@@ -22,12 +22,25 @@ def examples(book) -> dict[str, list[str]]:
         "link": ["nothing"],
         "digest": ["nothing"],
         "token_id": ["nothing"],
-        "alert_id": ["nothing"],
         "report_id": ["nothing"],
         "config_id": ["nothing"],
         "name": ["nothing.css", "../portal.py"],
         "loan_id": [min(book.loans(person)) for person in ("manager", "officer", "investor", "customer")],
+        "level": ["all", "investor", "portfolio", "nothing"],
+        "manager_id": [book.leader, book.officer, "unassigned", "nothing"],
+        "alert_id": [*alert_ids(book), "nothing"],
+        "scope_id": ["*", book.investor, "nothing"],
     }
+
+
+def alert_ids(book) -> list[str]:
+    """An alert about the team leader, one about the officer, and one about another manager."""
+    from lending_pipelines.register import Alerts
+
+    with book.home.register() as session:
+        by_subject = {alert.subject_id: alert.alert_id for alert in Alerts(session).listed()}
+    others = [each for each in by_subject if each not in (*book.team, book.officer)]
+    return [by_subject[each] for each in (book.leader, book.officer, others[0]) if each in by_subject]
 
 
 def paths(path: str, book) -> list[str]:

@@ -3,7 +3,18 @@
 from fastapi import APIRouter
 
 from lending_pipelines.portal.pages import Section
-from lending_pipelines.portal.routes import api, health, oidc, sign_in, static, today
+from lending_pipelines.portal.routes import (
+    alerts,
+    api,
+    health,
+    loans,
+    managers,
+    oidc,
+    portfolios,
+    sign_in,
+    static,
+    today,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     api.router,
@@ -12,8 +23,18 @@ ROUTERS: tuple[APIRouter, ...] = (
     sign_in.router,
     static.router,
     today.router,
+    portfolios.router,
+    loans.router,
+    managers.router,
+    alerts.router,
 )
 """The routers of the app."""
 
-NAVIGATION: tuple[Section, ...] = (today.SECTION,)
+NAVIGATION: tuple[Section, ...] = (
+    today.SECTION,
+    portfolios.SECTION,
+    loans.SECTION,
+    managers.SECTION,
+    alerts.SECTION,
+)
 """The sections of the navigation, in order."""

@@ -83,6 +83,11 @@ document.addEventListener("htmx:responseError", (event) => {
   else toast(status === 403 ? "Your role does not allow this." : `This did not work (${status}). Try again.`, "bad");
 });
 
+/* New alerts come as server-sent events; the browser asks again by itself. */
+
+const alerts = find("[data-alerts]");
+if (alerts) new EventSource(alerts.dataset.alerts).addEventListener("alert", (event) => toast(event.data, "warn"));
+
 /* Clicks on what carries a data attribute */
 
 document.addEventListener("click", (event) => {

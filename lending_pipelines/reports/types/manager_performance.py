@@ -30,7 +30,7 @@ _MANAGERS = (
     *columns.lake_columns(_SNAPSHOTS, "total_outstanding", "total_collected", "par_30", "par_90"),
     *health_tables.HEALTH,
 )
-_DAYS = (
+DAYS = (
     *columns.lake_columns(_SNAPSHOTS, "business_date", "manager_id"),
     _NAME,
     *columns.lake_columns(
@@ -239,7 +239,7 @@ def _currencies(managers: ReportTable) -> list[str]:
 def _days(chosen: ir.Table, period: Period) -> ReportTable:
     rows = chosen.filter(chosen.business_date.between(ibis.literal(period.first), ibis.literal(period.last)))
     none = f"no such manager has loans from {period.first} to {period.last}"
-    return in_period.table("Days", _DAYS, rows.order_by("manager_id", "currency", "business_date"), none)
+    return in_period.table("Days", DAYS, rows.order_by("manager_id", "currency", "business_date"), none)
 
 
 generator = ManagerPerformance()

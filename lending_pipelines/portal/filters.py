@@ -1,0 +1,56 @@
+"""The parameters of pages with lists: texts, days, choices and the order of rows. An empty one counts as missing."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import AfterValidator, BeforeValidator
+
+from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.portal.keyset import Sort
+
+
+class BadFilter(LendingError):
+    """A parameter of a page has a value that it does not know."""
+
+
+Text = Annotated[str | None, Query(max_length=200), AfterValidator(lambda value: (value or "").strip() or None)]
+"""A text, such as an id."""
+
+Day = Annotated[date | None, BeforeValidator(lambda value: value or None)]
+"""A day as YYYY-MM-DD."""
+
+Cursor = Annotated[str | None, Query(max_length=4000)]
+"""Where a page of rows begins."""
+
+
+def one_of(name: str, value: str | None, choices: Collection[str], default: str) -> str:
+    """The value of a parameter, or its default. Raises BadFilter when it is not one of the choices."""
+    if value is None:
+        return default
+    if value not in choices:
+        raise BadFilter(f"{name} is {value!r}: {did_you_mean(value, choices)}")
+    return value
+
+
+def sort_of(value: str | None, columns: Sequence[str], default: str, key: tuple[str, ...]) -> Sort:
+    """The order of rows: the name of a column, after `-` for the largest first. Raises BadFilter."""
+    chosen = one_of("sort", value, [f"{sign}{name}" for name in columns for sign in ("", "-")], default)
+    return Sort(chosen.removeprefix("-"), key, chosen.startswith("-"))
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The parameters that have a value, in a fixed order."""
+    return {name: value for name, value in sorted(values.items()) if value is not None}
+
+
+def month_ends(days: Sequence[date], last: date, months: int) -> tuple[date, ...]:
+    """The last closed day of each of the latest months up to a day, the oldest first."""
+    by_month = {(day.year, day.month): day for day in days if day <= last}
+    return tuple(sorted(by_month.values())[-months:])
+
+
+def range_start(days: Sequence[date], last: date, number: int) -> date:
+    """The first day of a range of that many days up to the last one; not before the first closed day."""
+    return max(last - timedelta(days=number - 1), min(days, default=last))

@@ -1,0 +1,260 @@
+"""Managers: loan officers and team leaders by health, one of them with history and alerts, and downloads of days."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from lending_pipelines.portal import filters
+from lending_pipelines.portal.access import Access, require
+from lending_pipelines.portal.charts import WebChart
+from lending_pipelines.portal.errors import NotFound
+from lending_pipelines.portal.figures import figure
+from lending_pipelines.portal.pages import Section, render
+from lending_pipelines.portal.queries import managers as queries
+from lending_pipelines.portal.queries.names import names
+from lending_pipelines.portal.scoped_register import covered_alerts
+from lending_pipelines.portal.table_exports import FORMATS, rows_as_file
+from lending_pipelines.register.alert_models import Alert, AlertState
+from lending_pipelines.reports.book import Chart
+from lending_pipelines.reports.columns import lake_columns
+from lending_pipelines.reports.types.manager_performance import DAYS
+from lending_pipelines.tables.derived import HEALTH_CATEGORIES
+
+router = APIRouter(include_in_schema=False)
+
+SECTION = Section("Managers", "/managers", "managers.read")
+Reader = Annotated[Access, Depends(require(SECTION.action))]
+
+PARTS = ("collection", "default", "growth", "yield")
+"""The parts of the health score, in the order of their weights."""
+
+RATES = {
+    "collection": "collection_rate",
+    "default": "default_rate",
+    "growth": "growth_rate",
+    "yield": "portfolio_yield",
+}
+"""The rate that each part is made from."""
+
+RANGES = {"30": 30, "90": 90, "365": 365}
+
+SORTED = ("name", "health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
+
+_TREND_DAYS = 30
+_OPEN: tuple[AlertState, ...] = ("open", "acknowledged", "snoozed")
+
+
+@router.get("/managers")
+def managers(
+    request: Request,
+    access: Reader,
+    q: filters.Text = None,
+    category: filters.Text = None,
+    role: filters.Text = None,
+    branch: filters.Text = None,
+    currency: filters.Text = None,
+    sort: filters.Text = None,
+) -> Response:
+    """The managers of the last day, by health category."""
+    lake = access.lake
+    order = filters.sort_of(sort, SORTED, "-health_score", ("manager_id",))
+    found: Sequence[Mapping[str, Any]] = ()
+    if lake.last_day is not None:
+        found = lake.rows(queries.of_day, day=lake.last_day, before=lake.day_before or lake.last_day)
+    wanted = filters.given(role=role, branch_id=branch, currency=currency)
+    among = [
+        row
+        for row in found
+        if all(row[name] == value for name, value in wanted.items())
+        and (q is None or q.casefold() in f"{row['name']} {row['manager_id']}".casefold())
+    ]
+    shown = [row for row in among if category in (None, row["health_category"])]
+    trends, alerts = _trends(access), _open_alerts(access)
+    rows = [
+        {
+            **row,
+            "trend": trends.get((row["manager_id"], row["currency"]), []),
+            "alerts": alerts[row["manager_id"], row["currency"]],
+        }
+        for row in _ordered(shown, order.column, order.descending)
+    ]
+    return render(
+        request,
+        "managers.html",
+        query=request.query_params,
+        sort=f"-{order.column}" if order.descending else order.column,
+        day=lake.last_day,
+        rows=rows,
+        counts=_by_category(among),
+        roles=sorted({row["role"] for row in found}),
+        currencies=sorted({row["currency"] for row in found}),
+        branches=names(lake, "branch"),
+        first=min(lake.days("manager_snapshots"), default=None),
+    )
+
+
+@router.get("/managers/export")
+def export(
+    access: Reader,
+    first: filters.Day = None,
+    last: filters.Day = None,
+    manager: filters.Text = None,
+    role: filters.Text = None,
+    branch: filters.Text = None,
+    format: filters.Text = None,
+) -> Response:
+    """The managers' numbers of a range of days as a file: a row per manager, currency and closed day."""
+    lake = access.lake
+    output_format = filters.one_of("format", format, FORMATS, "csv")
+    if lake.last_day is None:
+        raise NotFound("No day is closed yet.")
+    until = last or lake.last_day
+    since = first or filters.range_start(lake.days("manager_snapshots"), until, _TREND_DAYS)
+    if since > until:
+        raise filters.BadFilter(f"first is {since}, after last, {until}: write an earlier day")
+    wanted = filters.given(manager_id=manager, role=role, branch_id=branch)
+    about = {"First day": f"{since}", "Last day": f"{until}", **{name: str(value) for name, value in wanted.items()}}
+    with lake.batches(queries.days, tuple(wanted), first=since, last=until, **wanted) as reader:
+        return rows_as_file(access, reader, DAYS, output_format, f"managers_{since}_{until}", "Managers by day", about)
+
+
+@router.get("/managers/{manager_id}")
+def manager(
+    request: Request, access: Reader, manager_id: str, currency: filters.Text = None, days: filters.Text = None
+) -> Response:
+    """One manager: the parts of the score beside the branch and an earlier day, trends, history, team and alerts."""
+    lake = access.lake
+    number = RANGES[filters.one_of("days", days, RANGES, "30")]
+    rows = lake.rows(queries.one, manager_id=manager_id, day=lake.last_day) if lake.last_day else ()
+    row = next((each for each in rows if currency in (None, each["currency"])), None)
+    if row is None or lake.last_day is None:
+        raise NotFound("There is no such manager with loans, or you may not see them.")
+    since = filters.range_start(lake.days("manager_snapshots"), lake.last_day, number)
+    earlier = next(
+        (
+            each
+            for each in lake.rows(queries.one, manager_id=manager_id, day=since)
+            if each["currency"] == row["currency"]
+        ),
+        None,
+    )
+    branch = None
+    if row["branch_id"] is not None:
+        branch = lake.row(queries.branch, branch_id=row["branch_id"], currency=row["currency"], day=lake.last_day)
+    history = lake.result(queries.history, manager_id=manager_id, currency=row["currency"], since=since)
+    team = lake.rows(queries.team, manager_id=manager_id, day=lake.last_day)
+    return render(
+        request,
+        "manager.html",
+        query=request.query_params,
+        day=lake.last_day,
+        since=since,
+        row=row,
+        currencies=[each["currency"] for each in rows],
+        ranges=RANGES,
+        number=number,
+        parts=_parts(row, branch, earlier, access.portal.conventions.health_weights),
+        compared=_compared(row, branch, earlier),
+        earlier=earlier,
+        branch=branch,
+        branches=names(lake, "branch"),
+        charts=_charts(history, row["currency"]),
+        history=history.rows[::-1],
+        team=[each for each in team if each["currency"] == row["currency"]],
+        alerts=[
+            alert
+            for alert in _alerts(access, ())
+            if (alert.subject_kind, alert.subject_id, alert.currency) == ("manager", manager_id, row["currency"])
+        ],
+    )
+
+
+def _alerts(access: Access, states: Sequence[AlertState]) -> list[Alert]:
+    """The alerts of these states in the scope of the person."""
+    with access.register() as session:
+        return covered_alerts(session, access.grants, states)
+
+
+def _open_alerts(access: Access) -> Counter[tuple[str, str]]:
+    """The number of alerts that are not resolved, by manager and currency."""
+    return Counter(
+        (alert.subject_id, alert.currency) for alert in _alerts(access, _OPEN) if alert.subject_kind == "manager"
+    )
+
+
+def _trends(access: Access) -> dict[tuple[str, str], list[float | None]]:
+    """The health scores of the last days by manager and currency."""
+    lake = access.lake
+    found: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+    if lake.last_day is not None:
+        since = filters.range_start(lake.days("manager_snapshots"), lake.last_day, _TREND_DAYS)
+        for row in lake.rows(queries.trends, since=since):
+            found[row["manager_id"], row["currency"]].append(row["health_score"])
+    return found
+
+
+def _ordered(rows: Sequence[Mapping[str, Any]], column: str, descending: bool) -> list[Mapping[str, Any]]:
+    """The rows by a column; rows without a value are last."""
+    known = [row for row in rows if row[column] is not None]
+    unknown = [row for row in rows if row[column] is None]
+    return [*sorted(known, key=lambda row: row[column], reverse=descending), *unknown]
+
+
+def _by_category(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The number of managers by category, the healthiest first."""
+    found = Counter(row["health_category"] for row in rows)
+    return {name: found[name] for name in reversed(HEALTH_CATEGORIES)}
+
+
+def _parts(
+    row: Mapping[str, Any],
+    branch: Mapping[str, Any] | None,
+    earlier: Mapping[str, Any] | None,
+    weights: Sequence[int],
+) -> list[dict[str, Any]]:
+    """The four parts of the score: weight, rate and score, with those of the branch and of an earlier day."""
+    return [
+        {
+            "part": part,
+            "weight": weight,
+            "rate": row[RATES[part]],
+            "kind": lake_columns("manager_snapshots", RATES[part])[0].kind,
+            "score": row[f"{part}_score"],
+            "branch": branch[f"{part}_score"] if branch else None,
+            "earlier": earlier[f"{part}_score"] if earlier else None,
+        }
+        for part, weight in zip(PARTS, weights, strict=True)
+    ]
+
+
+def _compared(
+    row: Mapping[str, Any], branch: Mapping[str, Any] | None, earlier: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Health, delinquency and collection of the manager, the branch and the manager on an earlier day."""
+    return [
+        {
+            "measure": column.label,
+            "kind": column.kind,
+            "own": row[column.name],
+            "branch": branch[column.name] if branch else None,
+            "earlier": earlier[column.name] if earlier else None,
+        }
+        for column in lake_columns("manager_snapshots", "health_score", "par_30", "par_60", "par_90", *RATES.values())
+    ]
+
+
+def _charts(history: Any, currency: str) -> dict[str, WebChart]:
+    """The score with its parts, PAR and the balance by day."""
+
+    def line(title: str, *columns: str) -> WebChart:
+        chart = Chart(title, title, "line", "business_date", columns)
+        return figure(history, chart, lake_columns("manager_snapshots", "business_date", *columns))
+
+    return {
+        "score": line("Health score and its parts", "health_score", *(f"{part}_score" for part in PARTS)),
+        "par": line("Portfolio at risk", "par_30", "par_90"),
+        "balance": line(f"Balance, {currency}", "total_outstanding"),
+    }
