@@ -20,7 +20,7 @@ def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], i
         A warning for each tape and day that is not made, waits after a failed attempt, is late, or did not arrive; and
         the number of deliveries of `day`.
     """
-    with register.session() as session:
+    with register.reading_session() as session:
         delivered = TapeDeliveries(session).recent("delivered", RECENT)
         return list(_findings(session)), sum(each.business_date == day for each in delivered)
 

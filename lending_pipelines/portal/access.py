@@ -21,6 +21,7 @@ from lending_pipelines.portal.access_tokens import TokenRefused
 from lending_pipelines.portal.bearer import account_of, bearer_token
 from lending_pipelines.portal.pages import is_api
 from lending_pipelines.portal.policy import SEES_STAFF, Action, Resource, decide
+from lending_pipelines.portal.rate_limits import EXPORTS
 from lending_pipelines.portal.scope import NOBODY, Grant, Person, resolved
 from lending_pipelines.portal.scoped_lake import ScopedLake
 from lending_pipelines.portal.security import address
@@ -85,10 +86,22 @@ class Access:
         return self.lake.with_borrowers_shown()
 
     @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads the register, and waits for nobody. Its rows are not scoped: filter by `grants`."""
+        with self.portal.register.reading_session() as session:
+            yield session
+
+    @contextmanager
     def register(self) -> Iterator[Session]:
-        """A session of the register in one transaction. Its rows are not scoped: filter them by `grants`."""
+        """A session that changes the register, in one transaction. Keep it short: in SQLite others wait for it."""
         with self.portal.register.session() as session:
             yield session
+
+    def count_export(self) -> None:
+        """Count a download of this account and address. Raises Denied or TooOften."""
+        self.require("export.download")
+        self.portal.limits.hit(EXPORTS, "downloads", "account", self.person.username)
+        self.portal.limits.hit(EXPORTS, "downloads", "address", address(self.request))
 
     def audit(
         self,

@@ -94,6 +94,12 @@ class Register:
             with reader.begin():
                 yield reader
 
+    @contextmanager
+    def reading_session(self) -> Iterator[Session]:
+        """A session that only reads, with a consistent view. Loaded objects stay readable afterwards."""
+        with self.reading() as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()

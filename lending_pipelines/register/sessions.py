@@ -25,6 +25,7 @@ IDLE, LONGEST = timedelta(hours=1), timedelta(hours=12)
 LINK_VALID = timedelta(hours=48)
 
 _SEEN_EVERY = timedelta(minutes=1)
+_KEPT = timedelta(days=30)
 
 
 def secret() -> str:
@@ -99,9 +100,11 @@ class Sessions:
         self._session = session
 
     def start(self, account_id: str, address: str, browser: str) -> str:
-        """Start a session and return the value of its cookie."""
+        """Start a session and return the value of its cookie. The account's sessions that are long over are deleted."""
         value = secret()
         now = utc_now()
+        long_over = sa.and_(WebSession.account_id == account_id, WebSession.expires_at < now - _KEPT)
+        self._session.execute(sa.delete(WebSession).where(long_over))
         self._session.add(
             WebSession(
                 session_hash=hashed(value),

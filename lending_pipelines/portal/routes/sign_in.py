@@ -70,7 +70,7 @@ def sign_out(request: Request, access: Public) -> Response:
 @router.get("/welcome/{link}")
 def welcome(request: Request, access: Public, link: str) -> Response:
     """The form of a one-time link. Opening it does not use it up, because mail programs open links too."""
-    with access.register() as session:
+    with access.reading() as session:
         found = OneTimeLinks(session).find(link)
         name = link_account(session, found) if found else None
     if found is None:
@@ -89,7 +89,7 @@ def set_password(request: Request, access: Public, link: str, password: Password
                 AuditLog(session).add(account.username, "set_password", "allowed", address=address(request))
                 return signed_in(request, session, account, "/")
     except PasswordRefused as error:
-        with access.register() as session:
+        with access.reading() as session:
             found = OneTimeLinks(session).find(link)
             name = link_account(session, found) if found else None
         return render(request, "set_password.html", 422, name=name, error=str(error))

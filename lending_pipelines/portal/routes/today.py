@@ -83,7 +83,7 @@ def _level(grants: Sequence[Grant]) -> str:
 
 
 def _alerts(access: Access) -> list[Any]:
-    with access.register() as session:
+    with access.reading() as session:
         return covered_alerts(session, access.grants, ("open",))
 
 
@@ -93,7 +93,7 @@ def _close_state(access: Access, lender_wide: bool) -> CloseState:
     now = datetime.now(UTC).astimezone(ZoneInfo(portal.settings.timezone))
     yesterday = now.date() - timedelta(days=1)
     findings = missing_days(lake.days(), yesterday)
-    with access.register() as session:
+    with access.reading() as session:
         made = CloseSummaries(session).latest()
     if lender_wide:
         tapes, _ = tape_summary(portal.register, lake.last_day)

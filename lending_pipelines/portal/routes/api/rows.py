@@ -14,10 +14,8 @@ from lending_pipelines.portal.access import Access
 from lending_pipelines.portal.encoded import MEDIA_TYPES, Format, arrow_chunks, csv_chunks, json_bytes, json_rows
 from lending_pipelines.portal.keyset import Page, Sort, in_order, listed
 from lending_pipelines.portal.pages import cached, not_modified, url
-from lending_pipelines.portal.rate_limits import EXPORTS
 from lending_pipelines.portal.routes.api.negotiation import format_of
 from lending_pipelines.portal.routes.api.parameters import PAGE_ROWS, PageParameters
-from lending_pipelines.portal.security import address
 from lending_pipelines.tables.schema import Column
 
 CHUNKS: Mapping[Format, Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]] = {
@@ -58,7 +56,7 @@ def list_answer(
     else:
         page = Page(in_order(rows, sort), None, None)
     if format_ != "json":
-        count_download(access)
+        access.count_export()
         access.audit("allowed", action="export.download", resource=f"{request.url.path} {format_}", rows=len(page.rows))
     etag = hashlib.sha256(json_bytes([json_rows(page.rows), page.next, page.previous])).hexdigest()[:32]
     return page_answer(request, Page(page.rows, page.next, page.previous, schema.to_pyarrow()), etag, format_)
@@ -68,13 +66,6 @@ def register_values(found: Any, columns: Sequence[Column]) -> dict[str, Any]:
     """The columns of a row of the register; times as the lake has them, in UTC without a zone."""
     values = {column.name: getattr(found, column.name) for column in columns}
     return {name: value.replace(tzinfo=None) if hasattr(value, "tzinfo") else value for name, value in values.items()}
-
-
-def count_download(access: Access) -> None:
-    """Count a download. Raises Denied or TooOften."""
-    access.require("export.download")
-    access.portal.limits.hit(EXPORTS, "downloads", access.person.username)
-    access.portal.limits.hit(EXPORTS, "downloads", address(access.request))
 
 
 def _content(page: Page, embedded: tuple[str, ...], format_: Format) -> bytes:

@@ -24,7 +24,7 @@ from lending_pipelines.portal.routes.api.parameters import (
     has_borrowers,
     parameters_of,
 )
-from lending_pipelines.portal.routes.api.rows import CHUNKS, count_download, page_answer
+from lending_pipelines.portal.routes.api.rows import CHUNKS, page_answer
 from lending_pipelines.portal.scoped_lake import ScopedLake
 
 router = APIRouter()
@@ -86,7 +86,7 @@ def _download(
     access: Access, resource: TableResource, given: PageParameters, lake: ScopedLake, format_: Format
 ) -> Response:
     """All rows, sent while they are read. It is limited in number, and recorded when it ends."""
-    count_download(access)
+    access.count_export()
     conditions, values = conditions_of(resource, given, lake)
     order: str = given.sort  # type: ignore[attr-defined]
     stack = ExitStack()
