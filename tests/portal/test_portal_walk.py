@@ -10,44 +10,46 @@ from lending_pipelines.portal import app as app_module
 from lending_pipelines.portal.app import create_app, route_actions
 from lending_pipelines.portal.policy import allows
 from lending_pipelines.portal.scope import Grant, Person, Scope
+from lending_pipelines.register import Alerts, TapeConfigs
 from lending_pipelines.register.accounts import ROLES
 from lending_pipelines.register.actions import ACTIONS
 
 ROLE = {"officer": "loan_officer", "customer": "user"}
 
 
+NOTHING = "0" * 32
+"""An id of nothing."""
+
+
 def examples(book) -> dict[str, list[str]]:
     """Values of every parameter in a path: of the person's own things, of others', and of nothing."""
+    with book.home.register() as session:
+        alerts = {alert.subject_id: alert.alert_id for alert in Alerts(session).listed()}
+        tapes = [config.config_id for config in TapeConfigs(session).all()]
+    others = [each for each in alerts if each not in (*book.team, book.officer)]
+    assert tapes
+    assert others
     return {
-        "link": ["nothing"],
-        "digest": ["nothing"],
-        "token_id": ["nothing"],
-        "report_id": ["nothing"],
-        "config_id": ["nothing"],
+        "link": [NOTHING],
+        "digest": [NOTHING],
+        "token_id": [NOTHING],
+        "report_id": [NOTHING],
+        "config_id": [*tapes, NOTHING],
         "name": ["nothing.css", "../portal.py"],
         "loan_id": [min(book.loans(person)) for person in ("manager", "officer", "investor", "customer")],
-        "level": ["all", "investor", "portfolio", "nothing"],
-        "manager_id": [book.leader, book.officer, "unassigned", "nothing"],
-        "alert_id": [*alert_ids(book), "nothing"],
-        "scope_id": ["*", book.investor, "nothing"],
+        "level": ["all", "investor", "portfolio", NOTHING],
+        "manager_id": [book.leader, book.officer, "unassigned", NOTHING],
+        # Of the team leader, the officer and another manager.
+        "alert_id": [*(alerts[each] for each in (book.leader, book.officer, others[0]) if each in alerts), NOTHING],
+        "scope_id": ["*", book.investor, NOTHING],
     }
 
 
-def alert_ids(book) -> list[str]:
-    """An alert about the team leader, one about the officer, and one about another manager."""
-    from lending_pipelines.register import Alerts
-
-    with book.home.register() as session:
-        by_subject = {alert.subject_id: alert.alert_id for alert in Alerts(session).listed()}
-    others = [each for each in by_subject if each not in (*book.team, book.officer)]
-    return [by_subject[each] for each in (book.leader, book.officer, others[0]) if each in by_subject]
-
-
-def paths(path: str, book) -> list[str]:
+def paths(path: str, values_of: dict[str, list[str]]) -> list[str]:
     """The path with the examples of its parameters."""
     found = [path]
     for match in re.findall(r"\{(\w+)(?::\w+)?\}", path):
-        values = examples(book)[match]
+        values = values_of[match]
         found = [re.sub(rf"\{{{match}(:\w+)?\}}", value, each) for each in found for value in values]
     return found
 
@@ -77,12 +79,13 @@ def test_no_answer_has_what_the_policy_denies_or_what_is_anothers(app, people: P
     browser = people.sign_in(name)
     person = Person("1", name, name, (Grant(ROLE.get(name, name), Scope()),))
     marks = book.marks_of_others(name)
+    values_of = examples(book)
     asked = 0
     for route, action in route_actions(app):
         methods, path = route.split(" ", 1)
         if "GET" not in methods.split():
             continue
-        for each in paths(path, book):
+        for each in paths(path, values_of):
             answer = browser.get(each, follow_redirects=True)
             asked += 1
             expected = {403} if not allows(person, action) else {200, 404}
@@ -94,10 +97,11 @@ def test_no_answer_has_what_the_policy_denies_or_what_is_anothers(app, people: P
 
 def test_nobody_gets_the_sign_in_page_for_every_route_that_needs_one(app, people: People, book):
     browser = people.nobody()
+    values_of = examples(book)
     for route, action in route_actions(app):
         methods, path = route.split(" ", 1)
         if action == "public" or "GET" not in methods.split():
             continue
-        for each in paths(path, book):
+        for each in paths(path, values_of):
             answer = browser.get(each)
             assert (answer.status_code, answer.headers.get("location", "")[:8]) in ((303, "/sign-in"), (401, "")), each
