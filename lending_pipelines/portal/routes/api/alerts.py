@@ -1,7 +1,6 @@
 """Alerts: listed, read with their steps, acknowledged and snoozed. The same functions as `lending alerts`."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -15,7 +14,7 @@ from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.problems import Problem
 from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
 from lending_pipelines.portal.routes.api.once import Key, id_of
-from lending_pipelines.portal.routes.api.parameters import PageParameters, Text
+from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.portal.scoped_register import alert_is_covered, covered_alerts
 from lending_pipelines.register.alert_models import Alert, AlertSeverity, AlertState
@@ -97,7 +96,7 @@ class Step(BaseModel):
 class Snooze(Step):
     """Nobody is notified up to a day, unless the alert becomes critical."""
 
-    until: date = Field(description="The last business date of the snooze.")
+    until: IsoDate = Field(description="The last business date of the snooze.")
 
 
 @router.get(

@@ -1,11 +1,12 @@
 """The query parameters of table resources, as a pydantic model per resource: documented, checked, and no others."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from lending_pipelines.portal.encoded import Format
 from lending_pipelines.portal.keyset import MOST_ROWS
@@ -15,6 +16,17 @@ from lending_pipelines.portal.table_rules import STAFF_COLUMNS
 from lending_pipelines.tables.schema import MONEY, Column
 
 PAGE_ROWS = 50
+
+
+def _iso(value: Any) -> Any:
+    """Only ISO dates: pydantic takes numbers of seconds and times too."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("write a date like 2025-01-31")
+    return value
+
+
+IsoDate = Annotated[date, BeforeValidator(_iso)]
+"""A date like 2025-01-31."""
 
 Text = Annotated[str, Field(max_length=200)]
 
@@ -48,9 +60,9 @@ def parameters_of(resource: TableResource) -> type[PageParameters]:
     fields: dict[str, Any] = {}
     if resource.daily:
         fields |= {
-            "date": (date | Literal["latest"] | None, Field(None, description="A business date, or latest.")),
-            "from": (date | None, Field(None, description="The first business date.")),
-            "to": (date | None, Field(None, description="The last business date.")),
+            "date": (IsoDate | Literal["latest"] | None, Field(None, description="A business date, or latest.")),
+            "from": (IsoDate | None, Field(None, description="The first business date.")),
+            "to": (IsoDate | None, Field(None, description="The last business date.")),
         }
     for name in resource.filters:
         fields[name] = _filter(resource.lake_table.column(name))

@@ -14,13 +14,12 @@ from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.pages import cached, not_modified
 from lending_pipelines.portal.queries.resources import DAY, RESOURCES, label, ordered
 from lending_pipelines.portal.routes.api.documented import answers, json_answer, schema_of
+from lending_pipelines.portal.routes.api.parameters import IsoDate
 
 router = APIRouter(prefix="/platform", tags=["platform"])
 
 _RESOURCE = next(resource for resource in RESOURCES if resource.path == "platform/metrics")
 _ON = (DAY, "is")
-
-Day = date
 
 
 class OverviewParameters(BaseModel):
@@ -28,7 +27,7 @@ class OverviewParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    date: Day | Literal["latest"] = Field("latest", description="A business date, or latest.")
+    date: IsoDate | Literal["latest"] = Field("latest", description="A business date, or latest.")
 
 
 class Tickets(BaseModel):

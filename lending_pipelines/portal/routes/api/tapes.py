@@ -1,6 +1,5 @@
 """Loan tapes: the configurations, and the deliveries with their receipts. Investors see their own."""
 
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -13,7 +12,7 @@ from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.policy import Resource
 from lending_pipelines.portal.routes.api.documented import answers, rows_answer
-from lending_pipelines.portal.routes.api.parameters import PageParameters, Text
+from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import DeliveryStatus, LoanTapeConfig
@@ -70,7 +69,7 @@ class DeliveryParameters(PageParameters):
     """Which deliveries, in which order."""
 
     status: DeliveryStatus | None = None
-    business_date: date | None = None
+    business_date: IsoDate | None = None
     sort: Literal["-business_date", "business_date", "-delivered_at", "delivered_at"] = "-business_date"
 
 

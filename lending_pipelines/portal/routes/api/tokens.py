@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,7 @@ from lending_pipelines.register.database import RegisterError
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 Editor = Annotated[Access, Depends(require("tokens.edit"))]
+TokenId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=1000)]
 
 
@@ -141,7 +142,7 @@ def make(access: Editor, sent: NewToken, key: Key = None) -> Response:
     response_class=Response,
     responses=answers({"description": "The token no longer works."}, 401, 403, 404, 422, status=204),
 )
-def revoke(access: Editor, token_id: str) -> Response:
+def revoke(access: Editor, token_id: TokenId) -> Response:
     """Ends a token, and the access tokens that were made with it."""
     with access.register() as session:
         try:
