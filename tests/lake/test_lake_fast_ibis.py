@@ -13,7 +13,9 @@ from typing import Any
 import ibis
 import ibis.expr.operations as ops
 import pytest
-from ibis.backends.sql.compilers import DuckDBCompiler
+from ibis.backends import pyspark
+from ibis.backends.sql.compilers import DuckDBCompiler, PySparkCompiler
+from ibis.common.patterns import InstanceOf
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake.engines import fast_ibis
@@ -70,6 +72,10 @@ EXPRESSIONS: dict[str, Callable[[], Any]] = {
     "nulls of any type": lambda: loans.mutate(
         nothing=ibis.null("date"), either=ibis.ifelse(loans.amount > 0, loans.amount, ibis.null()), none=None
     ).fill_null({"nothing": DAY}),
+    "nulls of a required type": lambda: loans.mutate(size=ops.IfElse(ibis.null().op(), 1, 2).to_expr()),
+    "a random value is not that of a column": lambda: (lambda draw: loans.mutate(draw=draw).filter(draw > 1))(
+        ibis.random() + loans.amount
+    ),
     "rows that are random": lambda: (lambda rows: rows.filter(rows.draw > 0.5).select("loan_id", "draw"))(
         loans.mutate(draw=ibis.random())
     ),
@@ -94,19 +100,33 @@ ERRORS: dict[str, Callable[[], Any]] = {
     "argument of another type": lambda: ops.Lowercase(loans.amount),
     "column of another table": lambda: loans.select(payments.paid_on),
     "rewrite to another type": lambda: ops.Lowercase(loans.loan_id).replace({loans.loan_id.op(): loans.amount.op()}),
+    "rewrite by a pattern to another type": lambda: ops.Lowercase(loans.loan_id).replace(
+        InstanceOf(ops.Field) >> loans.amount.op()
+    ),
+    "unknown argument beside one with a default": lambda: ops.Substring(loans.loan_id, 1, size=2),
     "sum of texts": lambda: loans.loan_id.sum(),
 }
 
 
-def sql(make: Callable[[], Any]) -> str:
-    compiler = DuckDBCompiler()
-    return compiler.to_sqlglot(make()).sql(dialect="duckdb")
+def sql(make: Callable[[], Any]) -> list[str]:
+    """The SQL for both engines."""
+    expression = make()
+    return [
+        compiler.to_sqlglot(expression).sql(dialect=compiler.dialect)
+        for compiler in (DuckDBCompiler(), PySparkCompiler())
+    ]
 
 
 def error(make: Callable[[], Any]) -> tuple[type, str]:
     with pytest.raises(Exception) as caught:  # noqa: PT011
         make()
     return caught.type, re.sub(" at 0x[0-9a-f]+", "", str(caught.value))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def spark_options() -> None:
+    """The options of Ibis that compiling for Spark reads; they are there once its backend is."""
+    pyspark.Backend().register_options()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StringType
 
+from lending_pipelines.lake.engines import fast_ibis
 from lending_pipelines.lake.engines.protocol import EngineError
 from lending_pipelines.lake.engines.spark_shared import share
 from lending_pipelines.processes import temporary_folder
@@ -83,6 +84,7 @@ class SparkEngine:
     @cached_property
     def backend(self) -> "_Backend":
         """The Ibis backend. Raises EngineError when Spark cannot be started."""
+        fast_ibis.install()
         backend = _Backend()
         backend.scratch = self.scratch
         backend.register_options()
