@@ -29,7 +29,12 @@ def collect_rarely() -> None:
 
 def this_process() -> str:
     """The id of this process: host and pid."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return process_id(os.getpid())
+
+
+def process_id(pid: int) -> str:
+    """The id of a process of this machine."""
+    return f"{socket.gethostname()}:{pid}"
 
 
 def temporary_folder(use: str) -> tempfile.TemporaryDirectory[str]:

@@ -8,7 +8,6 @@ import shutil
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Any
 
 import fsspec
 
@@ -35,6 +34,7 @@ from lending_pipelines.tapes import (
     TemplateField,
     checked_rows,
     control_totals,
+    manifests_in,
     next_tape_path,
     tape_folder,
     tape_loans,
@@ -75,7 +75,7 @@ def made_tape(
 ) -> TapeManifest | None:
     """The latest tape of a day if the configuration and the lake have not changed since; else None."""
     spec = tape_spec(config)
-    made = max(_manifests(spec, day, exports), key=lambda manifest: manifest.version, default=None)
+    made = max(manifests_in(exports.place(tape_folder(spec, day))), key=lambda manifest: manifest.version, default=None)
     if made is None or made.config != spec.model_dump(mode="json", by_alias=True):
         return None
     for table in made.table_versions:
@@ -96,7 +96,7 @@ def require_loans(config: LoanTapeConfig, day: date, rows: int) -> None:
 
 def _make(config: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource) -> TapeManifest:
     spec = tape_spec(config)
-    existing = _manifests(spec, day, exports)
+    existing = manifests_in(exports.place(tape_folder(spec, day)))
     with temporary_folder("tape") as folder:
         made, totals = write_tape(spec, day, source, f"{folder}/tape")
         require_loans(config, day, made.rows)
@@ -180,9 +180,3 @@ def _place(made: str, manifest: TapeManifest, placement: TapePlacement, exports:
     # The manifest is written last: a tape is complete once it has a manifest.
     with placing(exports.place(placement.manifest_path)) as target:
         target.write(manifest.to_json())
-
-
-def _manifests(spec: TapeSpec, day: date, exports: ExportsResource) -> list[TapeManifest]:
-    filesystem, folder = fsspec.url_to_fs(exports.place(tape_folder(spec, day)))
-    paths: list[Any] = filesystem.glob(f"{folder}/*.manifest.json")
-    return [TapeManifest.from_json(filesystem.cat_file(path), path) for path in paths]

@@ -38,6 +38,7 @@ TONES: dict[str, str] = {
     # Health of managers and data
     "excellent": "good", "good": "info", "warning": "warn", "critical": "bad", "fresh": "good", "stale": "warn",
     # Runs, checks, reports, deliveries
+    "completed": "good", "generating": "info", "delivering": "info",
     "succeeded": "good", "success": "good", "passed": "good", "delivered": "good", "done": "good", "complete": "good",
     "running": "info", "started": "info", "pending": "plain", "queued": "plain", "due": "plain", "scheduled": "plain",
     "warnings": "warn", "late delivery": "warn", "retrying": "warn", "failed": "bad", "failure": "bad", "error": "bad",

@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -191,6 +191,11 @@ class ScopedLake:
     def has(self, name: str) -> bool:
         """Whether the table was ever written."""
         return name in self._snapshot.tables
+
+    def written_at(self, name: str) -> datetime | None:
+        """When the table was last written, UTC; None if it never was."""
+        stored = self._snapshot.tables.get(name)
+        return stored.written_at if stored else None
 
     def with_borrowers_shown(self) -> "ScopedLake":
         """The same with the personal data of borrowers. access.py decides who gets it, and records it."""

@@ -16,7 +16,7 @@ from fastapi import Response
 
 FOLDER = Path(__file__).with_name("static")
 
-STYLES = ("tokens", "base", "shell", "parts", "overlays", "tables", "forms", "charts", "print")
+STYLES = ("tokens", "base", "shell", "parts", "overlays", "tables", "forms", "charts", "pages", "print")
 """The parts of portal.css in their order, each a file in static/styles."""
 
 CHARTS = "charts.js"

@@ -6,7 +6,7 @@ one loan is found without reading the others. Which copies make a snapshot is de
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import fsspec
@@ -88,7 +88,7 @@ class Stored:
 
     `objects` are its views and copies there, the one to read first. `identity` identifies its rows. `stamp` tells
     whether it is still the last version. `days` are the days of a daily table, `files` the files of each.
-    `quick`: it is a view of files where a copy would be read faster.
+    `quick`: it is a view of files where a copy would be read faster. `written_at` is the time of the version's commit.
     """
 
     name: str
@@ -98,6 +98,7 @@ class Stored:
     days: tuple[date, ...] = ()
     files: Mapping[date, frozenset[str]] = field(default_factory=dict, repr=False)
     quick: bool = False
+    written_at: datetime | None = None
 
 
 class StoredTables:
@@ -145,7 +146,8 @@ class StoredTables:
         days = tuple(self._lake.days(name)) if name in DAILY else ()
         files = self._files_by_day(name) if TABLES[name].partition == "business_date" else {}
         objects, is_quick = self._write(name, days, quick)
-        return Stored(name, objects, f"{name}:{found.version}:{found.files}", stamp, days, files, is_quick)
+        identity = f"{name}:{found.version}:{found.files}"
+        return Stored(name, objects, identity, stamp, days, files, is_quick, self._written_at(name))
 
     def loan_spans(self, tables: Mapping[str, Stored], before: Stored | None) -> Stored:
         """LOAN_SPANS of these tables: `before` if nothing that it is computed from has changed."""
@@ -206,6 +208,10 @@ class StoredTables:
             return (version, None)
         seen = tuple(str(info.get(key)) for key in ("size", "mtime", "ino", "ETag", "LastModified"))
         return (version, seen, self._filesystem.exists(f"{log}/{version + 1:020d}.json"))
+
+    def _written_at(self, name: str) -> datetime:
+        """The time of the last commit of a table, UTC."""
+        return datetime.fromtimestamp(self._lake.delta(name).history(1)[0]["timestamp"] / 1000, UTC)
 
     def _write(self, name: str, days: Sequence[date], quick: bool) -> tuple[tuple[str, ...], bool]:
         """Create the copies and views of a table, the one to read first; and whether copies are left for later."""

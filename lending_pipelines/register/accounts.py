@@ -18,11 +18,13 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LOCKED_AFTER, LOCKED_FOR = 10, timedelta(minutes=15)
 """This many wrong passwords lock an account for this long."""
 
-_LISTS = ("branches", "officers", "portfolios", "investors")
-_SCOPE_KEYS: dict[Role, tuple[tuple[str, ...], tuple[str, ...]]] = {
+LISTS = ("branches", "officers", "portfolios", "investors")
+"""The keys of a scope that have a list of ids; the others have one id."""
+
+SCOPE_KEYS: dict[Role, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "admin": ((), ()),
-    "auditor": ((), _LISTS),
-    "controller": ((), _LISTS),
+    "auditor": ((), LISTS),
+    "controller": ((), LISTS),
     "manager": (("manager",), ("branches",)),
     "loan_officer": (("officer",), ()),
     "investor": (("investors",), ("portfolios",)),
@@ -48,15 +50,15 @@ class RoleGiven:
         """The role with its scope. Raises RegisterError that names every fault."""
         if role not in ROLES:
             raise RegisterError(f"there is no role {role!r}; {did_you_mean(role, ROLES)}")
-        required, optional = _SCOPE_KEYS[role]
+        required, optional = SCOPE_KEYS[role]
         allowed = (*required, *optional)
         faults = [f"{key} is not part of it; {did_you_mean(key, allowed)}" for key in scope if key not in allowed]
         faults += [f"{key} is missing" for key in required if key not in scope]
         for key, value in scope.items():
             values = value if isinstance(value, list) else [value]
-            if key in _LISTS and not isinstance(value, list):
+            if key in LISTS and not isinstance(value, list):
                 faults.append(f"{key} is {value!r}: write a list of ids")
-            elif key not in _LISTS and isinstance(value, list):
+            elif key not in LISTS and isinstance(value, list):
                 faults.append(f"{key} is {value!r}: write one id")
             elif not values or not all(isinstance(each, str) and each.strip() for each in values):
                 faults.append(f"{key} is {value!r}: ids are texts, and there is at least one")

@@ -41,10 +41,16 @@ class ReportRequests:
         output_format: OutputFormat,
         requested_by: str,
         notify: Sequence[str] = (),
+        report_id: str | None = None,
     ) -> str:
-        """Add a pending request and return its report_id. `parameters` holds plain JSON values."""
+        """Add a pending request and return its report_id. `parameters` holds plain JSON values.
+
+        With a `report_id` that exists, nothing is added: a form that is sent twice makes one request.
+        """
+        if report_id and self._session.get(Report, report_id):
+            return report_id
         report = Report(
-            report_id=new_id(),
+            report_id=report_id or new_id(),
             report_type=report_type,
             parameters=parameters,
             output_format=output_format,
@@ -61,11 +67,15 @@ class ReportRequests:
             return report
         raise RegisterError(f"there is no report request {report_id!r}")
 
-    def recent(self, status: ReportStatus | None = None, limit: int = 100) -> list[Report]:
-        """The latest requests first, of all statuses or of one."""
+    def recent(
+        self, status: ReportStatus | None = None, limit: int = 100, report_type: str | None = None
+    ) -> list[Report]:
+        """The latest requests first, of all statuses or of one, and of all types or of one."""
         query = sa.select(Report).order_by(Report.requested_at.desc(), Report.report_id).limit(limit)
         if status is not None:
             query = query.where(Report.status == status)
+        if report_type is not None:
+            query = query.where(Report.report_type == report_type)
         return list(self._session.scalars(query))
 
     def all(self) -> list[Report]:

@@ -129,6 +129,16 @@ class Sessions:
         here = sa.and_(WebSession.session_hash == hashed(cookie), WebSession.revoked_at.is_(None))
         self._session.execute(sa.update(WebSession).where(here).values(revoked_at=utc_now()))
 
+    def end_others(self, account_id: str, cookie: str) -> int:
+        """End the sessions of an account except that of a cookie. Returns how many."""
+        here = (
+            WebSession.account_id == account_id,
+            WebSession.session_hash != hashed(cookie),
+            WebSession.revoked_at.is_(None),
+        )
+        change = sa.update(WebSession).where(*here).values(revoked_at=utc_now()).returning(WebSession.session_hash)
+        return len(self._session.execute(change).all())
+
     def open(self, account_id: str) -> list[WebSession]:
         """The sessions of an account that are not over, the latest first."""
         now = utc_now()

@@ -85,6 +85,16 @@ class TapeDeliveries:
         order = (TapeDelivery.correction, TapeDelivery.channel, TapeDelivery.destination)
         return list(self._session.scalars(query.order_by(*order)))
 
+    def of_tape(self, config_id: str, first: date | None = None, last: date | None = None) -> list[TapeDelivery]:
+        """The deliveries of a tape, of all days or of first..last: the latest day first, corrections first."""
+        query = sa.select(TapeDelivery).where(TapeDelivery.config_id == config_id)
+        if first is not None:
+            query = query.where(TapeDelivery.business_date >= first)
+        if last is not None:
+            query = query.where(TapeDelivery.business_date <= last)
+        order = (TapeDelivery.business_date.desc(), TapeDelivery.correction.desc(), TapeDelivery.destination)
+        return list(self._session.scalars(query.order_by(*order)))
+
     def days(self, config_id: str) -> set[date]:
         """The business dates for which the tape has deliveries."""
         query = sa.select(TapeDelivery.business_date).where(TapeDelivery.config_id == config_id).distinct()

@@ -268,6 +268,17 @@ def parse_parameters(report_type: str, model: type[M], values: Mapping[str, Any]
         raise LendingError(f"report {report_type}: {problems}") from error
 
 
+def parameter_faults(model: type[ReportParameters], values: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the values of a form, by parameter; by the empty name what is wrong with several of them."""
+    try:
+        model(**values)
+    except ValidationError as error:
+        return {
+            str(problem["loc"][0]) if problem["loc"] else "": _problem(model, problem) for problem in error.errors()
+        }
+    return {}
+
+
 def _problem(model: type[ReportParameters], problem: Any) -> str:
     name = ".".join(map(str, problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")

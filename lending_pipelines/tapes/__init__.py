@@ -8,13 +8,14 @@ from lending_pipelines.tapes.catalogue import CATALOGUE, TABLES_READ, TapeCatalo
 from lending_pipelines.tapes.changes import COLUMNS as CHANGE_COLUMNS
 from lending_pipelines.tapes.changes import Comparison, TapeChanges
 from lending_pipelines.tapes.configs import (
+    change_tape_config,
     edit_tape_config,
     load_tape_config,
     save_tape_config,
     tape_config_as_toml,
     tape_spec,
 )
-from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals
+from lending_pipelines.tapes.manifest import ControlTotal, TapeManifest, control_totals, manifests_in
 from lending_pipelines.tapes.placement import TapePlacement, tape_folder
 from lending_pipelines.tapes.rows import checked_rows, tape_loans, tape_rows, tape_tables, tape_totals
 from lending_pipelines.tapes.spec import DEFAULT_FIELDS, TapeError, TapeField, TapeSpec
@@ -37,10 +38,12 @@ __all__ = [
     "TapeSpec",
     "TapeTemplate",
     "TemplateField",
+    "change_tape_config",
     "checked_rows",
     "control_totals",
     "edit_tape_config",
     "load_tape_config",
+    "manifests_in",
     "next_tape_path",
     "save_tape_config",
     "tape_config_as_toml",

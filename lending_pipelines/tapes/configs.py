@@ -2,6 +2,7 @@
 
 import inspect
 import tomllib
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, get_args
@@ -71,6 +72,18 @@ def edit_tape_config(session: Session, name: str, path: str | Path) -> LoanTapeC
     if (named := settings.pop("name")) != name:
         raise TapeError(f"tape configuration {path}: name is {named!r}: a tape keeps its name, write name = {name!r}")
     settings.pop("config_id", None)
+    return change_tape_config(session, name, portfolio_id, settings)
+
+
+def change_tape_config(session: Session, name: str, portfolio_id: str, settings: Mapping[str, Any]) -> LoanTapeConfig:
+    """Replace a tape's settings with these, those of TapeConfigs.create, once they are checked.
+
+    A setting that is left out gets its default, except deliver_from.
+
+    Raises:
+        TapeError: As in save_tape_config.
+        RegisterError: The tape does not exist, or is retired.
+    """
     _require_sound(LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
     return TapeConfigs(session).replace(name, portfolio_id, settings)
 

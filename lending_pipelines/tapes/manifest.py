@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -159,6 +160,15 @@ class TapeManifest(BaseModel):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "content"
             raise TapeError(f"tape manifest {path} cannot be read: {where}: {first['msg']}") from error
+
+
+def manifests_in(folder: str) -> list[TapeManifest]:
+    """The manifests of all versions in the folder of a tape's day. TapeError for one that is not valid."""
+    filesystem, path = fsspec.url_to_fs(folder)
+    found = [
+        TapeManifest.from_json(filesystem.cat_file(each), each) for each in filesystem.glob(f"{path}/*.manifest.json")
+    ]
+    return sorted(found, key=lambda manifest: manifest.version)
 
 
 def control_totals(totals: pa.Table) -> tuple[ControlTotal, ...]:

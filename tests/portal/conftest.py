@@ -45,3 +45,26 @@ def people(app: FastAPI) -> Iterator[People]:
     people = People(app)
     yield people
     people.leave()
+
+
+@pytest.fixture(scope="module")
+def own_home(portal_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A copy of the portal's home for the tests of one file, which change it."""
+    home = Home(tmp_path_factory.mktemp("own") / "home")
+    shutil.copytree(portal_home.folder, home.folder)
+    return home
+
+
+@pytest.fixture(scope="module")
+def own_app(own_home: Home) -> Iterator[FastAPI]:
+    app = create_app(Settings.from_environment({"LENDING_HOME": str(own_home.folder)}), check_every=0)
+    yield app
+    app.state.portal.close()
+
+
+@pytest.fixture
+def own_people(own_app: FastAPI) -> Iterator[People]:
+    """Signs people in to the portal of `own_home`."""
+    people = People(own_app)
+    yield people
+    people.leave()

@@ -42,6 +42,15 @@ def examples(book) -> dict[str, list[str]]:
         # Of the team leader, the officer and another manager.
         "alert_id": [*(alerts[each] for each in (book.leader, book.officer, others[0]) if each in alerts), NOTHING],
         "scope_id": ["*", book.investor, NOTHING],
+        "report_type": ["loan_tape", "manager_performance", "trial_balance", "nothing"],
+        "day": ["2025-02-28", "2025-03-14", "1999-01-01"],
+        "file_name": ["consumer-monthly_2025-02-28.csv", "nothing"],
+        "account_code": ["1100", "nothing"],
+        "entry_id": [book.home.rows("journal_lines")[0]["entry_id"], "nothing"],
+        "control": ["principal", "nothing"],
+        "currency": ["EUR", "nothing"],
+        "close_id": [NOTHING],
+        "username": ["admin", "customer", "nothing"],
     }
 
 

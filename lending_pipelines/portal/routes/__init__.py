@@ -4,15 +4,24 @@ from fastapi import APIRouter
 
 from lending_pipelines.portal.pages import Section
 from lending_pipelines.portal.routes import (
+    account,
     alerts,
     api,
+    data_health,
+    generate,
     health,
+    ledger,
     loans,
     managers,
+    me,
     oidc,
+    people,
+    platform,
     portfolios,
+    reports,
     sign_in,
     static,
+    tapes,
     today,
 )
 
@@ -27,14 +36,31 @@ ROUTERS: tuple[APIRouter, ...] = (
     loans.router,
     managers.router,
     alerts.router,
+    reports.router,
+    tapes.router,
+    ledger.router,
+    data_health.router,
+    platform.router,
+    account.router,
+    generate.router,
+    people.router,
+    me.router,
 )
 """The routers of the app."""
 
 NAVIGATION: tuple[Section, ...] = (
     today.SECTION,
+    account.SECTION,
     portfolios.SECTION,
     loans.SECTION,
     managers.SECTION,
     alerts.SECTION,
+    reports.SECTION,
+    tapes.SECTION,
+    ledger.SECTION,
+    data_health.SECTION,
+    platform.SECTION,
+    generate.SECTION,
+    people.SECTION,
 )
 """The sections of the navigation, in order."""

@@ -1,0 +1,246 @@
+"""Tapes: configurations, the calendar of due and delivered days, receipts and corrections; editing and pausing."""
+
+from calendar import month_name
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, get_args
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
+
+from lending_pipelines.places import hide_password
+from lending_pipelines.portal import tape_views
+from lending_pipelines.portal.access import Access, Denied, require
+from lending_pipelines.portal.downloads import download
+from lending_pipelines.portal.errors import NotFound
+from lending_pipelines.portal.forms import Posted
+from lending_pipelines.portal.pages import Section, render, url
+from lending_pipelines.register.database import RegisterError
+from lending_pipelines.register.investors import Investors
+from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig, TapeFormat
+from lending_pipelines.register.portfolios import Portfolios
+from lending_pipelines.register.tape_configs import TapeConfigs
+from lending_pipelines.register.tape_deliveries import TapeDeliveries
+from lending_pipelines.register.tape_faults import TapeFaults
+from lending_pipelines.tapes import TapeError, TapeManifest, change_tape_config, tape_folder, tape_spec, template_names
+from lending_pipelines.tapes.schedule import SCHEDULES
+
+router = APIRouter(include_in_schema=False)
+
+SECTION = Section("Tapes", "/tapes", "tapes.read")
+
+Reader = Annotated[Access, Depends(require("tapes.read"))]
+Editor = Annotated[Access, Depends(require("tapes.edit"))]
+
+_SHOWN = 50
+
+
+@router.get("/tapes")
+def tapes(request: Request, access: Reader) -> Response:
+    """The configurations."""
+    with access.reading() as session:
+        rows = tape_views.tape_rows(session, access.grants, _today(access))
+    return render(request, "tapes.html", rows=rows)
+
+
+@router.get("/tapes/{config_id}")
+def tape(request: Request, access: Reader, config_id: str, month: str = "") -> Response:
+    """A tape: its settings, a month of due and delivered days, and the latest receipts."""
+    shown = _month(month) or _today(access).replace(day=1)
+    with access.reading() as session:
+        config = _config(session, access, config_id)
+        every = TapeDeliveries(session).of_tape(config_id)
+        faults = [each for each in TapeFaults(session).all() if each.config_id == config_id]
+        investor = Investors(session).get(config.investor_id).name if config.investor_id else None
+        context: dict[str, Any] = {
+            "config": config,
+            "state": tape_views.state_of(config),
+            "settings": tape_views.settings_of(session, config),
+            "portfolio": Portfolios(session).get(config.portfolio_id).name,
+            "investor": investor,
+            "folder": hide_password(config.delivery_url) if config.delivery_url else None,
+            "faults": [(each.business_date, each.reason) for each in faults],
+            "weeks": tape_views.calendar(
+                config, shown, every, faults, access.lake.days("loan_positions"), _today(access)
+            ),
+            "receipts": tape_views.receipts(every[:_SHOWN]),
+            "count": len(every),
+        }
+        return render(
+            request,
+            "tapes_tape.html",
+            month=shown,
+            before=_shifted(shown, -1),
+            after=_shifted(shown, 1),
+            months=month_name[1:],
+            may_edit=access.may("tapes.edit"),
+            staff=_is_staff(access),
+            **context,
+        )
+
+
+@router.get("/tapes/{config_id}/days/{day}")
+def tape_day(request: Request, access: Reader, config_id: str, day: date) -> Response:
+    """The versions of a tape's day with their changes, and their receipts."""
+    with access.reading() as session:
+        config = _config(session, access, config_id)
+        found, problem = _versions(access, session, config, day)
+        sent = TapeDeliveries(session).of_day(config_id, day)
+        if not found and not sent and not problem:
+            raise NotFound("There is no tape of that day.")
+        return render(
+            request,
+            "tapes_day.html",
+            config=config,
+            day=day,
+            versions=found,
+            receipts=tape_views.receipts(sent),
+            problem=problem,
+            may_download=not config.allow_pii or _is_staff(access),
+            staff=_is_staff(access),
+        )
+
+
+@router.get("/tapes/{config_id}/days/{day}/files/{file_name}")
+def tape_file(request: Request, access: Reader, config_id: str, day: date, file_name: str) -> Response:
+    """A tape's file, or the file with its changes."""
+    with access.reading() as session:
+        config = _config(session, access, config_id)
+        found, _ = _versions(access, session, config, day)
+        personal, slug_day = config.allow_pii, f"tape {config.name} {day}"
+    if personal and not _is_staff(access):
+        raise Denied("the tape has personal data, which your role does not allow")
+    for manifest in found:
+        hashes = {manifest.file_name: manifest.sha256}
+        if manifest.changes:
+            hashes[manifest.changes.file_name] = manifest.changes.sha256
+        if file_name in hashes:
+            place = f"{access.portal.settings.exports_url.rstrip('/')}/{_folder(config, day)}/{file_name}"
+            rows = manifest.row_count if file_name == manifest.file_name else None
+            return download(access, place, hashes[file_name], resource=f"{slug_day} {file_name}", rows=rows)
+    raise NotFound("There is no such file.")
+
+
+@router.get("/tapes/{config_id}/edit")
+def edit(request: Request, access: Editor, config_id: str) -> Response:
+    """The form with all settings."""
+    with access.reading() as session:
+        config = _config(session, access, config_id)
+        return _form(request, session, config, tape_views.settings_of(session, config), {})
+
+
+@router.post("/tapes/{config_id}/edit")
+def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Response:
+    """Give the tape the settings, or show the form with its errors."""
+    portfolio_id, settings, faults = tape_views.settings_from(sent)
+    with access.reading() as session:
+        name = _config(session, access, config_id).name
+        if portfolio_id not in {each.portfolio_id for each in Portfolios(session).all()}:
+            faults["portfolio"] = "choose a portfolio"
+        owner = settings.get("investor_id")
+        if owner is not None and owner not in {each.investor_id for each in Investors(session).all()}:
+            faults["investor"] = "choose an investor"
+    if not faults:
+        try:
+            with access.register() as session:
+                changed = change_tape_config(session, name, portfolio_id, settings)
+                if not tape_views.is_covered(changed, access.grants):
+                    raise RegisterError("the portfolio or the investor is outside of your scope")
+        except (TapeError, RegisterError) as error:
+            faults = tape_views.faults_by_field(error)
+    if faults:
+        with access.reading() as session:
+            return _form(request, session, _config(session, access, config_id), sent, faults)
+    access.audit("allowed", resource=f"tape {name}", reason="settings changed")
+    return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
+
+
+@router.post("/tapes/{config_id}/pause")
+def pause(request: Request, access: Editor, config_id: str) -> Response:
+    """Neither make nor deliver the tape until it is resumed."""
+    return _set_active(request, access, config_id, active=False)
+
+
+@router.post("/tapes/{config_id}/resume")
+def resume(request: Request, access: Editor, config_id: str) -> Response:
+    """Make and deliver the tape again."""
+    return _set_active(request, access, config_id, active=True)
+
+
+def _set_active(request: Request, access: Access, config_id: str, *, active: bool) -> Response:
+    with access.register() as session:
+        name = _config(session, access, config_id).name
+        TapeConfigs(session).set_active(name, active)
+    access.audit("allowed", resource=f"tape {name}", reason="resumed" if active else "paused")
+    return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
+
+
+def _config(session: Any, access: Access, config_id: str) -> LoanTapeConfig:
+    """The configuration, if the person may see it. Raises NotFound."""
+    config = session.get(LoanTapeConfig, config_id)
+    if config is None or not tape_views.is_covered(config, access.grants):
+        raise NotFound("There is no such tape.")
+    found: LoanTapeConfig = config
+    return found
+
+
+def _versions(access: Access, session: Any, config: LoanTapeConfig, day: date) -> tuple[list[TapeManifest], str]:
+    """The versions of a day, and why they cannot be read. An investor sees those that were delivered."""
+    try:
+        found = tape_views.versions(config, day, access.portal.settings.exports_url)
+    except TapeError as error:
+        return [], str(error)
+    if not _is_staff(access):
+        sent = {
+            each.sha256 for each in TapeDeliveries(session).of_day(config.config_id, day) if each.status == "delivered"
+        }
+        found = [each for each in found if each.sha256 in sent]
+    return found, ""
+
+
+def _folder(config: LoanTapeConfig, day: date) -> str:
+    return tape_folder(tape_spec(config), day)
+
+
+def _form(
+    request: Request, session: Any, config: LoanTapeConfig, values: dict[str, Any], faults: dict[str, str]
+) -> Response:
+    portfolios = [(each.portfolio_id, each.name) for each in Portfolios(session).all()]
+    investors = [("", "All owners"), *((each.investor_id, each.name) for each in Investors(session).all())]
+    ticked = {name: values.get(name) in (True, "true") for name in ("allow_pii", "allow_empty")}
+    return render(
+        request,
+        "tapes_form.html",
+        422 if faults else 200,
+        config=config,
+        values={**values, **ticked},
+        faults=faults,
+        portfolios=portfolios,
+        investors=investors,
+        formats=[(each, each) for each in get_args(TapeFormat)],
+        templates=[("", "No template"), *((each, each) for each in template_names())],
+        conventions=[(each, each.replace("_", " ")) for each in get_args(BusinessDayConvention)],
+        schedules=SCHEDULES,
+    )
+
+
+def _is_staff(access: Access) -> bool:
+    """Whether a grant is of the lender's own people, not of an investor's."""
+    return any(grant.role != "investor" for grant in access.grants)
+
+
+def _today(access: Access) -> date:
+    return datetime.now(UTC).astimezone(ZoneInfo(access.portal.settings.timezone)).date()
+
+
+def _month(text: str) -> date | None:
+    """The first day of a month like 2025-03; None for other text."""
+    try:
+        return date.fromisoformat(f"{text}-01") if len(text) == 7 else None
+    except ValueError:
+        return None
+
+
+def _shifted(month: date, by: int) -> str:
+    number = month.year * 12 + month.month - 1 + by
+    return f"{number // 12:04}-{number % 12 + 1:02}"

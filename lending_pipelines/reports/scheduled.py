@@ -1,0 +1,75 @@
+"""The file of scheduled reports: type, time, recipients and format of each.
+
+[[report]]
+name = "board_pack"
+report_type = "portfolio_summary"
+cron = "0 7 1 * *"
+output_format = "pdf"
+requested_by = "board"
+notify = ["board@lender.example"]
+parameters = { by = "product" }
+"""
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lending_pipelines.errors import LendingError
+
+
+class ScheduledReport(BaseModel):
+    """One entry of the file. `notify` are the email addresses that get the report with the file attached."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_]+$")
+    report_type: str
+    cron: str
+    output_format: str = "xlsx"
+    requested_by: str
+    notify: list[str] = []
+    parameters: dict[str, Any] = {}
+
+
+def scheduled_reports(
+    file: str | Path, check: Callable[[ScheduledReport], object] = lambda report: None
+) -> list[ScheduledReport]:
+    """The entries of the file.
+
+    Args:
+        file: The TOML file.
+        check: Raises LendingError for an entry with an error.
+
+    Raises:
+        LendingError: Names the file, the entry and the correction.
+    """
+    try:
+        entries = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LendingError(f"report schedules {file} cannot be read: {error}") from error
+    if entries.keys() - {"report"} or not isinstance(entries.get("report", []), list):
+        raise LendingError(f"report schedules {file}: write each report as a table [[report]] and nothing else")
+    found = [_scheduled(file, number, entry, check) for number, entry in enumerate(entries.get("report", []), start=1)]
+    if repeated := [name for name, times in Counter(report.name for report in found).items() if times > 1]:
+        raise LendingError(f"report schedules {file}: {repeated[0]} is the name of two reports; name one anew")
+    return found
+
+
+def _scheduled(
+    file: str | Path, number: int, entry: Any, check: Callable[[ScheduledReport], object]
+) -> ScheduledReport:
+    try:
+        report = ScheduledReport.model_validate(entry)
+        check(report)
+    except (ValidationError, LendingError) as error:
+        problems = (
+            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            if isinstance(error, ValidationError)
+            else str(error)
+        )
+        raise LendingError(f"report schedules {file}, report {number}: {problems}") from error
+    return report
