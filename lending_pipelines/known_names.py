@@ -1,7 +1,7 @@
-"""Checks names that a user writes: loans, programs, products, branches, staff and borrowers of the servicing tables.
+"""Checks names that a user writes: loans, programs, products, branches, staff, borrowers and accounts.
 
-The tables are those of the last sync. Portfolios, investors and tapes are looked up in register/; names of fields,
-settings and report types are checked where they are read.
+They are those of the servicing tables as of the last sync. Portfolios, investors and tapes are looked up in register/;
+names of fields, settings and report types are checked where they are read.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ _SOURCES: dict[str, tuple[str, tuple[tuple[str, str, str | None], ...]]] = {
     "branch_id": ("branch", (("branches", "branch_id", "name"), ("loans", "branch_id", None))),
     "officer_id": ("officer", (("staff", "staff_id", "full_name"), ("loans", "officer_id", None))),
     "borrower_id": ("borrower", (("borrowers", "borrower_id", None), ("loans", "borrower_id", None))),
+    "account_code": ("account", (("gl_accounts", "account_code", "name"),)),
 }
 """For each field: what it names, and the tables with the ids and names. A source may have loans only."""
 

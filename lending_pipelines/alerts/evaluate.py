@@ -15,6 +15,7 @@ from lending_pipelines.alerts.detectors import (
     threshold,
 )
 from lending_pipelines.alerts.findings import Detector, Evaluation, Judged, Source, Unjudged, Verdict
+from lending_pipelines.alerts.rule_faults import where_faults
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.errors import LendingError
 
@@ -45,15 +46,19 @@ def evaluate(
     """What the active rules of these detectors find on the days; a rule that cannot be judged says why."""
     verdicts: dict[str, Verdict] = {}
     for kind, detect in detectors.items():
-        own = [rule for rule in rules if rule.active and rule.detector == kind]
-        if not own:
+        active = [rule for rule in rules if rule.active and rule.detector == kind]
+        # The conventions may have changed since a rule was saved.
+        faults = {rule.name: where_faults(rule, source.conventions) for rule in active if rule.where}
+        verdicts |= {name: Unjudged("; ".join(own)) for name, own in faults.items() if own}
+        judged = [rule for rule in active if rule.name not in verdicts]
+        if not judged:
             continue
         try:
             if not days:
                 raise LendingError("none of the days is closed")
-            found = detect(source, own, days)
+            found = detect(source, judged, days)
         except LendingError as error:
-            found = {rule.name: Unjudged(str(error)) for rule in own}
+            found = {rule.name: Unjudged(str(error)) for rule in judged}
         verdicts |= {name: _of_days(verdict, days) for name, verdict in found.items()}
     return Evaluation(verdicts)
 

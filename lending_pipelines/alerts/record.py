@@ -18,7 +18,8 @@ from lending_pipelines.alerts.judgements import Judgements, Key
 from lending_pipelines.alerts.life import Episode, Step, StepName, episodes, rank
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.register import Alerts
-from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertState
+from lending_pipelines.register.alert_models import Alert, AlertEvent
+from lending_pipelines.register.alerts import standing
 from lending_pipelines.register.models import Notification
 from lending_pipelines.register.types import new_id, utc_now
 
@@ -204,28 +205,16 @@ class _Book:
             "value": episode.last.value,
             "threshold": episode.last.threshold,
             "resolved_on": episode.resolved_on,
-            "state": self._state(alert, episode),
             "text": episode.last.text,
+            **standing(self._events[alert.alert_id], self._last),
         }
-        if people := [event for event in self._events[alert.alert_id] if event.by]:
-            latest = max(people, key=lambda event: event.at or utc_now())
-            values |= {"acknowledged_by": latest.by, "reason": latest.reason, "snoozed_until": latest.until}
+        if episode.resolved_on is not None:
+            values["state"] = "resolved"
         changed = {name: value for name, value in values.items() if getattr(alert, name) != value}
         for name, value in changed.items():
             setattr(alert, name, value)
         if changed:
             alert.changed_at = utc_now()
-
-    def _state(self, alert: Alert, episode: Episode) -> AlertState:
-        if episode.resolved_on is not None:
-            return "resolved"
-        people = [event for event in self._events[alert.alert_id] if event.by]
-        if not people:
-            return "open"
-        latest = max(people, key=lambda event: event.at or utc_now())
-        if latest.step == "snoozed":
-            return "snoozed" if latest.until is not None and latest.until >= self._last else "open"
-        return "acknowledged"
 
     def _update_events(self, alert: Alert, episode: Episode) -> None:
         events = self._events[alert.alert_id]

@@ -1,14 +1,16 @@
 """What is wrong with an alert rule, field by field, and what to write instead."""
 
 import json
+import re
 from decimal import Decimal
 from string import Template
 from typing import Any, Literal, get_args
 
 from lending_pipelines.alerts.catalogue import METRICS
 from lending_pipelines.alerts.rules import AlertRule, DetectorName, Grouping, Operator, Role, Scope, Severity
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
-from lending_pipelines.tables import SERVICING, Table
+from lending_pipelines.tables import DERIVED, SERVICING, Table
 from lending_pipelines.tables.schema import MONEY
 
 PLACEHOLDERS = ("subject", "value", "threshold", "day")
@@ -54,6 +56,16 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
 _EVERY = ("name", "detector", "severity", "message", "recipients", "cool_down_days", "active")
 
 
+_SUBJECT_FIELDS = {
+    "scope": 'scope = "…" as a field of the rule',
+    "scope_id": 'subjects = ["…"] as a field of the rule',
+    "manager_id": 'subjects = ["…"] as a field of the rule',
+}
+"""Keys of tables that are fields of a rule, and what to write."""
+
+_VINTAGE = re.compile("[0-9]{4}Q[1-4]")
+
+
 class AlertRuleError(LendingError):
     """Alert rules are not valid. The message names each rule and field."""
 
@@ -84,10 +96,27 @@ def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:
         for name in rule.tables
         if name not in NEWS
     ]
+    if rule.scope == "vintage":
+        faults += [
+            f"subjects: {given!r} is not a vintage; write a year and quarter like '2025Q3'"
+            for given in rule.subjects
+            if not _VINTAGE.fullmatch(given)
+        ]
     if rule.threshold is not None and not faults:
         faults += _threshold_faults(rule)
     if rule.least_distance is not None and not faults:
         faults += _distance_faults(rule)
+    return faults
+
+
+def where_faults(rule: AlertRule, conventions: Conventions) -> list[str]:
+    """The values in `where` of a valid rule that its table never has, given the buckets of the conventions."""
+    faults = []
+    for name, given in rule.where.items():
+        column = DERIVED[rule.measured.table].column(name)
+        known = (*(conventions.buckets if column.of_buckets else ()), *column.values)
+        if known and given not in known:
+            faults.append(f"where: {given!r} is not a value of {name}; {did_you_mean(given, known)}")
     return faults
 
 
@@ -101,11 +130,11 @@ def _metric_faults(rule: AlertRule) -> list[str]:
     for key in metric.keys:
         if key not in rule.where:
             faults.append(f'where: write {{ {key} = "…" }}: {metric.table} has a row for each {key}')
-    faults += [
-        f"where: {metric.table} has no key {name!r}; {did_you_mean(name, metric.keys)}"
-        for name in rule.where
-        if name not in metric.keys
-    ]
+    for name in rule.where:
+        if name in _SUBJECT_FIELDS:
+            faults.append(f"where: {name!r} is no key here; write {_SUBJECT_FIELDS[name]}")
+        elif name not in metric.keys:
+            faults.append(f"where: {metric.table} has no key {name!r}; {did_you_mean(name, metric.keys)}")
     if rule.minimum is not None and metric.size is None:
         faults.append(f"minimum: {metric.table} has no principal outstanding")
     return faults
@@ -119,14 +148,14 @@ def _distance_faults(rule: AlertRule) -> list[str]:
         if metric.kind in ("count", "score"):
             return [f"least_distance is {given!r}: {rule.metric} is not a percentage or an amount; write a number"]
         given = rule.share_of(given)
-    if given is None or not given.is_finite() or given < 0:
-        return [f"least_distance is {given}: write a finite number from 0 on"]
+    if given is None or given < 0:
+        return [f"least_distance is {given}: write a number from 0 on"]
     return []
 
 
 def _threshold_faults(rule: AlertRule) -> list[str]:
     if rule.detector == "anomaly":
-        valid = isinstance(rule.threshold, Decimal) and rule.threshold.is_finite() and rule.threshold >= 1
+        valid = isinstance(rule.threshold, Decimal) and rule.threshold >= 1
         return [] if valid else [f"threshold is {rule.threshold!s}: write how many z are unusual, 1 or more, like 4"]
     if isinstance(rule.threshold, str):
         kinds = ("fraction", "percent")
@@ -134,8 +163,6 @@ def _threshold_faults(rule: AlertRule) -> list[str]:
         if not share and (rule.metric is None or rule.measured.kind not in kinds):
             return [f"threshold is {rule.threshold!r}: {rule.metric or rule.detector} is not a percentage"]
     limit = rule.limit
-    if not limit.is_finite():
-        return [f"threshold is {limit}: write a finite number"]
     if rule.metric is not None and (most := rule.measured.most) is not None:
         least = 0 if rule.detector == "threshold" else -most
         if not (rule.detector == "change" and rule.unit == "percent") and not least <= limit <= most:
@@ -174,7 +201,9 @@ def problem_of(problem: Any) -> str:
         case "missing":
             return f"{field} is missing"
         case "value_error":
-            return f"{field} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
+            given = problem["input"]
+            shown = given if isinstance(given, Decimal) else repr(given)
+            return f"{field} is {shown}: {problem['msg'].removeprefix('Value error, ')}"
         case _:
             return f"{field or 'the rule'} is {json.dumps(problem['input'], default=str)[:80]}: {problem['msg']}"
 

@@ -33,6 +33,8 @@ Grouping = Literal["borrower", "product", "program", "branch", "officer", "vinta
 ANOMALY_Z = Decimal(4)
 """The threshold of an anomaly rule that has none: how many z the value is from what is expected."""
 
+_LIMIT = Decimal(10) ** 15
+
 _SYMBOLS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _PERCENT = re.compile(r"\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*%\s*")
 
@@ -43,14 +45,19 @@ def _symbol(given: Any) -> Any:
 
 def _number(given: Any) -> Any:
     """A threshold as a number; a text like "15 %" stays text until the metric is known."""
-    if isinstance(given, bool):
+    if given is None or (isinstance(given, str) and _PERCENT.fullmatch(given)):
+        return given
+    if isinstance(given, bool) or not isinstance(given, str | float | int | Decimal):
         raise ValueError("write a number, or a percentage like '15 %'")
-    if isinstance(given, str) and not _PERCENT.fullmatch(given):
-        try:
-            return Decimal(given)
-        except InvalidOperation:
-            raise ValueError("write a number, or a percentage like '15 %'") from None
-    return Decimal(str(given)) if isinstance(given, float | int) else given
+    try:
+        number = Decimal(str(given))
+    except InvalidOperation:
+        raise ValueError("write a number, or a percentage like '15 %'") from None
+    if not number.is_finite():
+        raise ValueError("write a finite number")
+    if abs(number) >= _LIMIT:
+        raise ValueError("write a number with at most 15 digits before the decimal point")
+    return number
 
 
 class AlertRule(BaseModel):

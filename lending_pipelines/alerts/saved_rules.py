@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from lending_pipelines.alerts.rule_faults import AlertRuleError
+from lending_pipelines.alerts.rule_faults import AlertRuleError, where_faults
 from lending_pipelines.alerts.rule_files import default_rules
 from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import did_you_mean
-from lending_pipelines.known_names import KnownNames
+from lending_pipelines.known_names import FIELDS_WITH_NAMES, KnownNames
 from lending_pipelines.register import AlertRules, Investors, Portfolios, TapeConfigs
 
 NAMED_FIELDS = {
@@ -32,8 +33,21 @@ def saved_rules(session: Session) -> dict[str, AlertRule]:
     return {row.rule_id: AlertRule.model_validate(row.settings) for row in AlertRules(session).all()}
 
 
-def require_names(session: Session, rules: Sequence[AlertRule], names: KnownNames) -> None:
-    """Raise AlertRuleError for the subjects that rules name and that do not exist, all of them at once."""
+def named_fields(rules: Iterable[AlertRule]) -> list[str]:
+    """The fields of servicing tables whose names the rules use."""
+    scopes = {NAMED_FIELDS[rule.scope] for rule in rules if rule.subjects and rule.scope in NAMED_FIELDS}
+    return sorted(scopes.union(name for rule in rules for name in rule.where if name in FIELDS_WITH_NAMES))
+
+
+def require_names(session: Session, rules: Sequence[AlertRule], names: KnownNames, conventions: Conventions) -> None:
+    """Raise AlertRuleError for the subjects and values that rules name and that do not exist, all of them at once.
+
+    Args:
+        session: A session of the register, which has the portfolios, investors and tapes.
+        rules: Valid rules.
+        names: The names of the servicing tables.
+        conventions: They define the delinquency buckets.
+    """
     registered = {
         "portfolio": {each.portfolio_id: each.name for each in Portfolios(session).all()},
         "investor": {each.investor_id: each.name for each in Investors(session).all()},
@@ -44,6 +58,9 @@ def require_names(session: Session, rules: Sequence[AlertRule], names: KnownName
         path = f"rule {rule.name!r}: subjects"
         if rule.scope in NAMED_FIELDS:
             faults += names.faults([(path, NAMED_FIELDS[rule.scope], rule.subjects)])
+        faults += [f"rule {rule.name!r}: {fault}" for fault in where_faults(rule, conventions)]
+        named = [(name, value) for name, value in rule.where.items() if name in FIELDS_WITH_NAMES]
+        faults += names.faults((f"rule {rule.name!r}: where", name, [value]) for name, value in named)
         kind = "tape" if rule.detector == "tape_late" else rule.scope
         if kind in registered:
             faults += [

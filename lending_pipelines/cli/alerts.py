@@ -23,7 +23,7 @@ Reason = Annotated[str, typer.Option(help="Why.")]
 By = Annotated[str, typer.Option(help="Who takes the step. Empty: the user of this computer.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, the most severe and latest first.")]
 
-alerts = typer.Typer(help="Alerts: list, show, acknowledge and snooze them.", invoke_without_command=True)
+alerts = typer.Typer(help="Alerts: list, show, acknowledge, snooze and reopen them.", invoke_without_command=True)
 alert_rules = typer.Typer(help="Alert rules: list, show, check and apply them.", invoke_without_command=True)
 
 
@@ -117,6 +117,16 @@ def snooze_alert(
         typer.echo(f"{alert.alert_id} is snoozed until {alert.snoozed_until}: {alert.text}")
 
 
+@alerts.command("reopen")
+def reopen_alert(alert_id: AlertId, reason: Reason, by: By = "") -> None:
+    """Undo the acknowledgement or the snooze of an alert. The steps before stay in its record."""
+    from lending_pipelines.register import Alerts
+
+    with register_session() as session:
+        alert = Alerts(session).reopen(alert_id, by or getpass.getuser(), reason)
+        typer.echo(f"{alert.alert_id} is open: {alert.text}")
+
+
 @alerts.command("history")
 def alert_history(
     subject: Annotated[str | None, typer.Option(help="Only alerts on this subject, by its id.")] = None,
@@ -200,12 +210,15 @@ def apply_rules(file: Annotated[str, typer.Argument(help="A TOML file with [[rul
 
 def _checked(file: str) -> "list[AlertRule]":
     from lending_pipelines.alerts.rule_files import load_rules
-    from lending_pipelines.alerts.saved_rules import NAMED_FIELDS, require_names
+    from lending_pipelines.alerts.saved_rules import named_fields, require_names
+    from lending_pipelines.conventions import Conventions
+    from lending_pipelines.settings import Settings
 
     rules = load_rules(file)
-    fields = sorted({NAMED_FIELDS[rule.scope] for rule in rules if rule.subjects and rule.scope in NAMED_FIELDS})
-    with known_names(*fields) as names, register_session() as session:
-        require_names(session, rules, names)
+    chosen = Settings.from_environment().conventions_file
+    conventions = Conventions.load(chosen) if chosen else Conventions()
+    with known_names(*named_fields(rules)) as names, register_session() as session:
+        require_names(session, rules, names, conventions)
     return rules
 
 

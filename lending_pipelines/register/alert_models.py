@@ -77,7 +77,8 @@ class Alert(Base):
     """Something that needs action, from the day on which it opened.
 
     `rule_id` is the rule of the latest finding; `value`, `threshold` and `text` are of that finding, and `last_on` is
-    its business date. `acknowledged_by`, `reason` and `snoozed_until` are those of the latest step by a person.
+    its business date. `acknowledged_by`, `reason` and `snoozed_until` are those of the latest step by a person, and
+    null when that step reopened the alert.
     `details` has what a notification shows as of the last judged day: history, loans and recipients.
     """
 
@@ -105,7 +106,10 @@ class Alert(Base):
 
 
 class AlertEvent(Base):
-    """A step in the life of an alert. Steps with `by` were taken by a person; the others follow from the findings."""
+    """A step in the life of an alert. Steps with `by` were taken by a person; the others follow from the findings.
+
+    `reopened` by a person undoes an acknowledgement or a snooze; without `by`, the alert returned in its cool-down.
+    """
 
     __tablename__ = "alert_events"
 

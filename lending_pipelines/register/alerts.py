@@ -1,14 +1,38 @@
 """Alerts as rows: listing them, and the steps that people take. When alerts open and resolve is in alerts/life.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
-from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertRuleRow, AlertState
+from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertRuleRow, AlertState, AlertStep
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.types import new_id, utc_now
+
+
+def standing(events: Iterable[AlertEvent], last: date | None) -> dict[str, Any]:
+    """What people made of an alert that is not resolved: its state, acknowledged_by, reason and snoozed_until.
+
+    Args:
+        events: The steps of the alert.
+        last: The last judged business date, after which a snooze is over.
+    """
+    by_people = [event for event in events if event.by]
+    latest = max(by_people, key=lambda event: event.at or utc_now(), default=None)
+    if latest is None or latest.step == "reopened":
+        return {"state": "open", "acknowledged_by": None, "reason": None, "snoozed_until": None}
+    state: AlertState = "acknowledged"
+    if latest.step == "snoozed":
+        lasts = latest.until is not None and (last is None or latest.until >= last)
+        state = "snoozed" if lasts else "open"
+    return {
+        "state": state,
+        "acknowledged_by": latest.by,
+        "reason": latest.reason,
+        "snoozed_until": latest.until,
+    }
 
 
 class Alerts:
@@ -80,8 +104,15 @@ class Alerts:
             raise RegisterError(f"snooze until {until}: {last} is judged already; write a later date")
         return self._take_step(alert_id, "snoozed", by, reason, until, event_id)
 
+    def reopen(self, alert_id: str, by: str, reason: str, event_id: str | None = None) -> Alert:
+        """Undo the acknowledgement or the snooze of an alert. The steps before stay in its record.
+
+        Raises RegisterError when the alert is open or resolved, or a text is missing.
+        """
+        return self._take_step(alert_id, "reopened", by, reason, None, event_id)
+
     def _take_step(
-        self, alert_id: str, step: str, by: str, reason: str, until: date | None, event_id: str | None
+        self, alert_id: str, step: AlertStep, by: str, reason: str, until: date | None, event_id: str | None
     ) -> Alert:
         alert = self.get(alert_id)
         if event_id and (taken := self._session.get(AlertEvent, event_id)):
@@ -90,6 +121,8 @@ class Alerts:
             return alert
         if alert.state == "resolved":
             raise RegisterError(f"alert {alert.alert_id} was resolved on {alert.resolved_on}: no step is left to take")
+        if step == "reopened" and alert.state == "open":
+            raise RegisterError(f"alert {alert.alert_id} is open: it is neither acknowledged nor snoozed")
         if missing := [name for name, text in (("by", by), ("reason", reason)) if not text.strip()]:
             raise RegisterError(f"{' and '.join(missing)} must not be empty: write who takes the step and why")
         self._session.add(
@@ -107,8 +140,9 @@ class Alerts:
                 at=utc_now(),
             )
         )
-        alert.acknowledged_by, alert.reason, alert.snoozed_until = by.strip(), reason.strip(), until
-        alert.state = "snoozed" if until else "acknowledged"
+        self._session.flush()
+        for name, value in standing(self.events(alert.alert_id), self.last_judged()).items():
+            setattr(alert, name, value)
         alert.changed_at = utc_now()
         self._session.flush()
         return alert

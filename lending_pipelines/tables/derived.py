@@ -19,6 +19,7 @@ from lending_pipelines.tables.schema import (
     share,
     text,
 )
+from lending_pipelines.tables.servicing import CONTROLS
 
 SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vintage")
 """The levels at which loans are summed. `scope_id` is the id within the level, `*` for all."""
@@ -264,7 +265,7 @@ _LEDGER = (
         ("business_date", "control_for", "currency"),
         (
             _DATE,
-            text("control_for"),
+            text("control_for", "the subledger total of the control accounts", values=CONTROLS),
             _CURRENCY,
             money("ledger_balance", sign="any"),
             money("subledger_balance", sign="any"),

@@ -116,7 +116,7 @@ def test_days_alone_and_in_a_range_find_the_same():
         ({"least_distance": None}, "least_distance is missing: a rule with detector 'anomaly' needs it"),
         ({"threshold": "15 %"}, "threshold is 15 %: write how many z are unusual, 1 or more, like 4"),
         ({"threshold": 0}, "threshold is 0: write how many z are unusual, 1 or more, like 4"),
-        ({"least_distance": -1}, "least_distance is -1: write a finite number from 0 on"),
+        ({"least_distance": -1}, "least_distance is -1: write a number from 0 on"),
         (
             {"metric": "portfolio_snapshots.loan_count", "least_distance": "1 %"},
             "least_distance is '1 %': portfolio_snapshots.loan_count is not a percentage or an amount; write a number",

@@ -231,6 +231,34 @@ def test_a_snooze_ends_and_needs_a_reason(register):
     assert states == ["snoozed", "snoozed", "open"]
 
 
+@pytest.mark.parametrize("step", ["acknowledge", "snooze"])
+def test_a_step_is_undone_and_stays_in_the_record(register, step):
+    run(register, DAYS[:3])
+    until = {"until": DAYS[20]} if step == "snooze" else {}
+    with register.session() as session:
+        (alert,) = Alerts(session).listed(subject="B1")
+        with pytest.raises(RegisterError, match="is open: it is neither acknowledged nor snoozed"):
+            Alerts(session).reopen(alert.alert_id, "bob", "wrong branch")
+        getattr(Alerts(session), step)(alert.alert_id, "ann", "known", **until)
+        with pytest.raises(RegisterError, match="reason must not be empty"):
+            Alerts(session).reopen(alert.alert_id, "bob", " ")
+        reopened = Alerts(session).reopen(alert.alert_id, "bob", "wrong branch")
+        assert (reopened.state, reopened.acknowledged_by, reopened.reason, reopened.snoozed_until) == (
+            "open",
+            *[None] * 3,
+        )
+    run(register, [DAYS[3]])
+    with register.session() as session:
+        (alert,) = Alerts(session).listed(subject="B1")
+        assert (alert.state, alert.acknowledged_by, alert.snoozed_until) == ("open", None, None)
+        people = [(each.step, each.by, each.reason) for each in Alerts(session).events(alert.alert_id) if each.by]
+        past = {"acknowledge": "acknowledged", "snooze": "snoozed"}[step]
+        assert people == [(past, "ann", "known"), ("reopened", "bob", "wrong branch")]
+    run(register, *([day] for day in DAYS[4:8]))
+    with register.session() as session, pytest.raises(RegisterError, match="was resolved on 2025-03-08"):
+        Alerts(session).reopen(alert.alert_id, "bob", "wrong branch")
+
+
 def test_alerts_of_a_rule_that_is_not_active_any_more_are_resolved(register):
     run(register, DAYS[:5])
     with register.session() as session:

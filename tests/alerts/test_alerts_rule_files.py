@@ -1,13 +1,15 @@
 """Mistakes in rules files: what is said of thresholds, and days that are not closed."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
-from made_tables import MadeTables, rule
+from made_tables import DAY, MadeTables, rule
 
-from lending_pipelines.alerts.evaluate import evaluate_range
-from lending_pipelines.alerts.rule_faults import AlertRuleError
+from lending_pipelines.alerts.evaluate import evaluate, evaluate_range
+from lending_pipelines.alerts.rule_faults import AlertRuleError, where_faults
 from lending_pipelines.alerts.rule_files import parse_rules
+from lending_pipelines.conventions import Conventions
 
 PAR = {"name": "r", "metric": "portfolio_snapshots.par_30", "operator": ">"}
 SCORE = {"name": "r", "metric": "manager_snapshots.health_score", "scope": "manager", "operator": "<"}
@@ -49,6 +51,61 @@ def test_a_threshold_that_the_number_never_reaches(given, expected):
 )  # fmt: skip
 def test_a_threshold_within_the_range(given):
     assert parse_rules([given], "rules.toml")
+
+
+@pytest.mark.parametrize("given", [Decimal("NaN"), Decimal("-Infinity"), "nan", "inf", float("nan"), 10**15, [1], True])
+@pytest.mark.parametrize("field", ["threshold", "least_distance"])
+def test_what_is_no_number_is_reported_once(field, given):
+    with pytest.raises(AlertRuleError) as error:
+        parse_rules([{**PAR, "threshold": "5 %", field: given}], "rules.toml")
+    (fault,) = error.value.faults
+    assert f"{field} is " in fault
+    assert "write a" in fault
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"bucket": "31-61"}, "where: '31-61' is not a value of bucket; use one of '1-29', '120+', '30-59'"),
+        ({"bucket": "closed"}, "where: 'closed' is not a value of bucket"),
+        ({"from_bucket": "closed", "to_bucket": "new"}, "is not a value of from_bucket"),
+        ({"from_bucket": "closed", "to_bucket": "new"}, "is not a value of to_bucket"),
+        ({"control_for": "principle"}, "'principle' is not a value of control_for; did you mean 'principal'?"),
+    ],
+)
+def test_a_value_that_the_table_never_has(given, expected):
+    table = {"bucket": "aging_buckets.loan_count", "control_for": "ledger_tieouts.difference"}
+    metric = table.get(next(iter(given)), "aging_transitions.loan_count")
+    made = rule(metric=metric, operator=">", threshold=1, where=given)
+    assert any(expected in fault for fault in where_faults(made, Conventions()))
+
+
+def test_values_that_tables_have():
+    given = [{"from_bucket": "new", "to_bucket": "current"}, {"from_bucket": "120+", "to_bucket": "charged_off"}]
+    for where in given:
+        made = rule(metric="aging_transitions.loan_count", operator=">", threshold=1, where=where)
+        assert where_faults(made, Conventions()) == []
+
+
+def test_a_bucket_of_other_conventions_leaves_the_rule_unjudged():
+    made = rule(metric="aging_buckets.loan_count", operator=">", threshold=1, where={"bucket": "60-89"})
+    row = {"business_date": DAY, "scope": "all", "scope_id": "*", "currency": "EUR", "bucket": "60+", "loan_count": 9}
+    source = MadeTables({"aging_buckets": [row]}, conventions=Conventions(bucket_edges=(1, 30, 60)))
+    evaluation = evaluate(source, [made], [DAY])
+    assert evaluation.failed == {"r": "where: '60-89' is not a value of bucket; did you mean '30-59'?"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"where": {"scope": "branch"}}, "where: 'scope' is no key here; write scope = \"…\" as a field of the rule"),
+        ({"where": {"scope_id": "B1"}}, "as a field of the rule"),
+        ({"scope": "vintage", "subjects": ["2025-Q1"]}, "'2025-Q1' is not a vintage; write a year and quarter"),
+    ],
+)
+def test_whose_number_it_is(given, expected):
+    with pytest.raises(AlertRuleError, match=expected):
+        parse_rules([{**PAR, "threshold": "5 %", **given}], "rules.toml")
 
 
 def test_rules_are_not_judged_on_days_that_are_not_closed():

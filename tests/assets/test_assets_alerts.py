@@ -68,6 +68,10 @@ def test_an_alert_is_listed_shown_acknowledged_and_snoozed(home):
     until = str(LAST + timedelta(days=7))
     out("alerts", "snooze", alert_id, "--until", until, "--reason", "flood", "--by", "ann")
     assert f"snoozed until {until}" in out("alerts", "--all")
+    assert "is open:" in out("alerts", "reopen", alert_id, "--reason", "no flood", "--by", "bob")
+    assert f"snoozed until {until}" not in out("alerts", "--all")
+    steps = out("alerts", "show", alert_id)
+    assert all(reason in steps for reason in ("calling", "flood", "no flood"))
 
 
 def test_rules_are_shown_checked_and_applied(home, tmp_path):
@@ -78,12 +82,18 @@ def test_rules_are_shown_checked_and_applied(home, tmp_path):
     assert "0 added, 0 changed" in out("alert-rules", "apply", str(file))
     file.write_text(
         '[[rules]]\nname = "Mine"\nmetric = "portfolio_snapshots.par_30"\nscope = "branch"\nsubjects = ["nowhere"]\n'
-        'operator = ">"\nthreshold = "1 %"\n',
+        'operator = ">"\nthreshold = "1 %"\n'
+        '[[rules]]\nname = "Late"\nmetric = "aging_buckets.loan_count"\noperator = ">"\nthreshold = 1\n'
+        'where = { bucket = "31-61" }\n'
+        '[[rules]]\nname = "Cash"\nmetric = "trial_balance.balance"\noperator = ">"\nthreshold = 1\n'
+        'where = { account_code = "9x" }\n',
         encoding="utf-8",
     )
     refused = lending("alert-rules", "check", str(file))
     assert refused.returncode == 1
     assert "rule 'Mine': subjects: there is no branch 'nowhere'" in refused.stderr
+    assert "rule 'Late': where: '31-61' is not a value of bucket; use one of '1-29', '120+', '30-59'" in refused.stderr
+    assert "rule 'Cash': where: there is no account '9x'" in refused.stderr
 
 
 def test_notifications_are_filtered_read_and_acted_on(home):
