@@ -33,7 +33,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
 TONES: dict[str, str] = {
     # Loans
     "current": "good", "active": "good", "paid_off": "plain", "closed": "plain", "sold": "info", "modified": "info",
-    "late": "warn", "past due": "warn",
+    "paid": "good", "late": "warn", "past due": "warn", "past_due": "warn",
     "delinquent": "warn", "default": "bad", "defaulted": "bad", "charged_off": "bad",
     # Health of managers and data
     "excellent": "good", "good": "info", "warning": "warn", "critical": "bad", "fresh": "good", "stale": "warn",
@@ -107,7 +107,7 @@ def tone(value: Any) -> str:
 def words(value: Any) -> str:
     """A code as words: `charged_off` is `Charged off`. Text that is not a code stays as it is."""
     text = str(value)
-    code = text.replace("_", "").isalnum() and text == text.lower()
+    code = text.replace("_", "").replace(" ", "").isalnum() and text == text.lower()
     return text.replace("_", " ").capitalize() if code else text
 
 

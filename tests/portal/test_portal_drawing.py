@@ -68,6 +68,7 @@ def test_a_link_changes_some_parameters_and_keeps_the_others():
 
 def test_words_and_tones():
     assert words("charged_off") == "Charged off"
+    assert words("past due") == "Past due"
     assert words("Grace O’Connor") == "Grace O’Connor"
     assert (tone("Critical"), tone("delivered"), tone("<b>")) == ("bad", "good", "plain")
 
