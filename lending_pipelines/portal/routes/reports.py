@@ -140,7 +140,7 @@ def posted(request: Request, access: Requester, sent: Posted, report_type: str) 
         raise Denied(found.reason)
     model = get(report_type).parameters
     values = {**posted_values(model, sent), **found.fixed}
-    plain, faults = checked_values(model, values, found, _names(access), personal=access.may("personal.show"))
+    plain, faults = checked_values(model, values, found, parameter_names(access), personal=access.may("personal.show"))
     output_format: Any = sent.get("output_format", "")
     if output_format not in FORMATS:
         faults["output_format"] = f"choose one of {', '.join(FORMATS)}"
@@ -205,7 +205,7 @@ def _form(
     request: Request, access: Access, report_type: str, values: dict[str, Any], faults: dict[str, str]
 ) -> Response:
     generator, found = get(report_type), offer(report_type, access)
-    model, names, personal = generator.parameters, _names(access), access.may("personal.show")
+    model, names, personal = generator.parameters, parameter_names(access), access.may("personal.show")
     fields = form_fields(model, values, faults, found, names, personal=personal) if found.allowed else []
     return render(
         request,
@@ -276,7 +276,7 @@ def _as_listed(report: Report) -> Listed:
     )
 
 
-def _names(access: Access) -> Names:
+def parameter_names(access: Access) -> Names:
     """The names that the parameters of reports take, of the last closed day and all days before."""
     lake = access.lake
     names: dict[str, dict[str, str]] = {}

@@ -108,7 +108,7 @@ class Snooze(Step):
 )
 def alerts(request: Request, access: Reader, parameters: Annotated[AlertParameters, Query()]) -> Response:
     """The alerts on subjects within your scope."""
-    with access.register() as session:
+    with access.reading() as session:
         found = covered_alerts(session, access.grants, parameters.state, parameters.severity)
         wanted = {name: getattr(parameters, name) for name in ("subject_kind", "subject_id")}
         rows = [
@@ -135,7 +135,7 @@ def alerts(request: Request, access: Reader, parameters: Annotated[AlertParamete
 )
 def alert(access: Reader, alert_id: AlertId) -> Response:
     """An alert by its id, or by how the id begins."""
-    with access.register() as session:
+    with access.reading() as session:
         found = _found(session, access, alert_id)
         steps = [register_values(each, _STEPS) for each in Alerts(session).events(found.alert_id)]
         content = _json(_row(found)) | {"steps": [_json(each) for each in steps], "details": found.details or {}}

@@ -82,7 +82,7 @@ class DeliveryParameters(PageParameters):
 )
 def tapes(request: Request, access: Reader, parameters: Annotated[TapeParameters, Query()]) -> Response:
     """The configurations of the tapes of your portfolios, or of yourself as an investor."""
-    with access.register() as session:
+    with access.reading() as session:
         rows = [
             register_values(config, _TAPES)
             for config in TapeConfigs(session).all()
@@ -104,7 +104,7 @@ def deliveries(
     request: Request, access: Reader, config_id: ConfigId, parameters: Annotated[DeliveryParameters, Query()]
 ) -> Response:
     """Every delivery of a tape, with corrections: when it arrived, and the SHA-256 of what was sent."""
-    with access.register() as session:
+    with access.reading() as session:
         config = _found(session, access, config_id)
         rows = [
             register_values(each, _DELIVERIES) | {"destination": hide_password(each.destination)}

@@ -88,7 +88,7 @@ _EXAMPLE = {
 )
 def listed(access: Editor) -> Response:
     """Every token, also those that are expired or revoked. Their secrets are not stored."""
-    with access.register() as session:
+    with access.reading() as session:
         data = [_shown(token, username) for token, username in ApiTokens(session).all()]
     return JSONResponse({"data": data, "next": None, "previous": None})
 
