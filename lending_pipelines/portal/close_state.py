@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 from lending_pipelines.close_summary import Finding, missing_days, ordered, tape_summary
 from lending_pipelines.portal.access import Access
@@ -23,9 +22,7 @@ class CloseState:
 def close_state(access: Access, *, lender_wide: bool) -> CloseState:
     """The state of the close; without `lender_wide`, only which days are not closed."""
     lake, portal = access.lake, access.portal
-    now = datetime.now(UTC).astimezone(ZoneInfo(portal.settings.timezone))
-    yesterday = now.date() - timedelta(days=1)
-    findings = missing_days(lake.days(), yesterday)
+    findings = missing_days(lake.days(), portal.last_ended())
     with access.reading() as session:
         made = CloseSummaries(session).latest()
     if lender_wide:

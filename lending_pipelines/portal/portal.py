@@ -1,7 +1,9 @@
 """What a process of the portal holds: its settings, the register, the lake's snapshots, results and limits."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 
@@ -75,6 +77,10 @@ class Portal:
     def formats(self) -> Formats:
         """Numbers and dates in the lender's locale."""
         return Formats(self.settings.locale, self.settings.timezone)
+
+    def last_ended(self) -> date:
+        """The last day that has ended in the lender's time zone."""
+        return datetime.now(UTC).astimezone(ZoneInfo(self.settings.timezone)).date() - timedelta(days=1)
 
     def close(self) -> None:
         """Close the databases."""

@@ -1,8 +1,7 @@
 """Data health: how fresh each table is, failed checks, the last runs, and reported days that changed since."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -63,7 +62,7 @@ def runs(request: Request, access: Reader) -> Response:
 
 def _daily(access: Access) -> list[dict[str, Any]]:
     """The daily tables: the last day, when it was made, and whether it is the last one that has ended."""
-    ended = _today(access) - timedelta(days=1)
+    ended = access.portal.last_ended()
     lake = access.lake
     made = {row["table_name"]: row for row in lake.rows(queries.last_days)} if lake.has("closed_days") else {}
     rows = []
@@ -104,7 +103,3 @@ def _servicing(access: Access) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _today(access: Access) -> date:
-    return datetime.now(UTC).astimezone(ZoneInfo(access.portal.settings.timezone)).date()

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Annotated
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
@@ -31,7 +30,7 @@ _SHOWN = 20
 @router.get("/generate")
 def generate(request: Request, access: Runner) -> Response:
     """The form, and the closes that were started here."""
-    ended = str(_last_ended(access))
+    ended = str(access.portal.last_ended())
     return _form(request, access, {"first": ended, "last": ended}, {})
 
 
@@ -39,7 +38,7 @@ def generate(request: Request, access: Runner) -> Response:
 def start(request: Request, access: Runner, sent: Posted) -> Response:
     """Start the close, or show the form with its errors."""
     managers = _managers(access)
-    first, last, faults = _days(sent, _last_ended(access))
+    first, last, faults = _days(sent, access.portal.last_ended())
     manager = sent.get("manager", "").strip()
     if manager:
         ids = ids_named(manager, managers)
@@ -92,7 +91,7 @@ def _form(request: Request, access: Access, values: Mapping[str, str], faults: d
         once=uuid4().hex,
         managers=suggestions(_managers(access)),
         closed=(days[0], days[-1]) if days else None,
-        last_ended=_last_ended(access),
+        last_ended=access.portal.last_ended(),
         closes=closes.recent(access.portal.settings, _SHOWN),
     )
 
@@ -125,8 +124,3 @@ def _found(access: Access, close_id: str) -> closes.StartedClose:
     if found is None:
         raise NotFound("There is no such close.")
     return found
-
-
-def _last_ended(access: Access) -> date:
-    today = datetime.now(UTC).astimezone(ZoneInfo(access.portal.settings.timezone)).date()
-    return today - timedelta(days=1)

@@ -1,9 +1,8 @@
 """Tapes: configurations, the calendar of due and delivered days, receipts and corrections; editing and pausing."""
 
 from calendar import month_name
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
 from typing import Annotated, Any, get_args
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
@@ -230,7 +229,7 @@ def _is_staff(access: Access) -> bool:
 
 
 def _today(access: Access) -> date:
-    return datetime.now(UTC).astimezone(ZoneInfo(access.portal.settings.timezone)).date()
+    return access.portal.last_ended() + timedelta(days=1)
 
 
 def _month(text: str) -> date | None:
