@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from lending_pipelines.portal.queries import platform as queries
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 Rows = Sequence[Mapping[str, Any]]
+Values = tuple[tuple[Any, ...], ...]
 
 MEASURES = ("interest", "fees", "revenue", "collected", "transactions")
 
@@ -90,19 +92,24 @@ def monthly(rows: Rows) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["month"], reverse=True)
 
 
-def charts(rows: Rows, activity: Rows, segment: str) -> list[WebChart]:
+def charts(rows: Rows, activity: Rows, segment: str) -> Sequence[WebChart]:
     """Revenue and transactions of each currency by day, and the users unless a segment is chosen."""
+    known = {row["business_date"]: row for row in activity if row["total_users"] is not None and not segment}
+    return _charts(_values(_COLUMNS, rows), _values(_USERS, list(known.values())))
+
+
+@lru_cache(maxsize=64)
+def _charts(rows: Values, users: Values) -> tuple[WebChart, ...]:
+    """The charts of these values. Altair takes 50 ms for each, so they are kept."""
     made = []
-    for currency in sorted({row["currency"] for row in rows}):
-        of_one = [row for row in rows if row["currency"] == currency]
-        table = _table(f"Days in {currency}", _COLUMNS, of_one)
+    for currency in sorted({row[1] for row in rows}):
+        table = _table(f"Days in {currency}", _COLUMNS, tuple(row for row in rows if row[1] == currency))
         for title, names in (("Revenue", ("interest", "fees")), ("Transactions", ("transactions",))):
             made.append(web_chart(Chart(f"{title} in {currency}", table.title, "line", "business_date", names), table))
-    users = list({row["business_date"]: row for row in activity if row["total_users"] is not None}.values())
-    if users and not segment:
+    if users:
         table = _table("Users", _USERS, users)
         made.append(web_chart(Chart("Users", "Users", "line", "business_date", ("total_users", "new_users")), table))
-    return made
+    return tuple(made)
 
 
 def assets(activity: Rows, days: Rows) -> list[str]:
@@ -158,7 +165,11 @@ def _only(amounts: Mapping[str, Decimal], asset: str) -> dict[str, Decimal]:
     return {name: amount for name, amount in sorted(amounts.items()) if asset in ("", name)}
 
 
-def _table(title: str, columns: tuple[ReportColumn, ...], rows: Rows) -> ReportTable:
+def _values(columns: tuple[ReportColumn, ...], rows: Rows) -> Values:
+    return tuple(tuple(row[column.name] for column in columns) for row in rows)
+
+
+def _table(title: str, columns: tuple[ReportColumn, ...], rows: Values) -> ReportTable:
     names = [column.name for column in columns]
-    table = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows])
+    table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
     return ReportTable(title, columns, table.to_pandas(types_mapper=pd.ArrowDtype), no_data="no closed day")
