@@ -70,9 +70,10 @@ def listed_alerts(
     unread: bool = False,
 ) -> list[ListedAlert]:
     """The alerts in the scope of the person, critical ones first, the latest opening first."""
-    with access.register() as session:
-        rules = saved_rules(session)
+    with access.reading() as session:
         alerts = covered_alerts(session, access.grants, states, severity)
+        # Without alerts there may be no rules yet, which `saved_rules` would add.
+        rules = saved_rules(session) if alerts else {}
         unread_ids = {each.alert_id for each in _notifications(access, session, unread=True)}
     listed = [
         ListedAlert(alert, notification_type(alert, rules[alert.rule_id]), alert.alert_id in unread_ids)
@@ -83,7 +84,7 @@ def listed_alerts(
 
 def alert_detail(access: Access, alert_id: str) -> AlertDetail:
     """An alert. Raises NotFound when there is none in the scope of the person."""
-    with access.register() as session:
+    with access.reading() as session:
         alert = covered_alert(access, session, alert_id)
         rule = saved_rules(session)[alert.rule_id]
         findings = list(
@@ -140,7 +141,7 @@ def messages(
     access: Access, *, priority: str | None = None, kind: str | None = None, unread: bool = False
 ) -> list[Notification]:
     """The notifications that the person may see, the latest first."""
-    with access.register() as session:
+    with access.reading() as session:
         return _notifications(access, session, priority=priority, kind=kind, unread=unread)
 
 
@@ -154,7 +155,7 @@ def message(access: Access, session: Session, notification_id: str) -> Notificat
 
 def opened_since(access: Access, since: datetime) -> list[Alert]:
     """The open alerts in the scope of the person that changed after a time."""
-    with access.register() as session:
+    with access.reading() as session:
         found = session.scalars(sa.select(Alert).where(Alert.changed_at > since, Alert.state == "open"))
         return [alert for alert in found if alert_is_covered(alert, access.grants)]
 

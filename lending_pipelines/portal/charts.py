@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from altair.utils.schemapi import debug_mode
+
 from lending_pipelines.exports.charts import GREY, PALETTE, WIDE, altair_chart, drawable
 from lending_pipelines.reports.book import Chart, Kind, ReportColumn, ReportTable
 
@@ -32,7 +34,9 @@ def web_chart(chart: Chart, table: ReportTable) -> WebChart:
     shown = [column for column in table.columns if column.name in (chart.x, *chart.y)]
     spec = None
     if drawable(chart, table):
-        drawn = web_spec(altair_chart(chart, table, WIDE, titled=False))
+        # Altair's own checks of a chart take longer than the rest; the tests of exports/charts.py make them.
+        with debug_mode(False):
+            drawn = web_spec(altair_chart(chart, table, WIDE, titled=False))
         spec = _with_tooltips(_with_names(drawn), chart, table)
     rows = [] if table.frame.empty else table.arrow().select([column.name for column in shown]).to_pylist()
     return WebChart(chart.title, spec, shown, rows)
@@ -40,7 +44,7 @@ def web_chart(chart: Chart, table: ReportTable) -> WebChart:
 
 def web_spec(chart: Any) -> dict[str, Any]:
     """The Vega-Lite spec of an Altair chart as wide as its place on the page, without fonts and colours of its own."""
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = chart.to_dict(validate=False)
     for name in ("config", "background", "title", "$schema"):
         spec.pop(name, None)
     adapted: dict[str, Any] = _adapted(spec)

@@ -51,7 +51,7 @@ def tapes_with(
     if not decision.allowed:
         raise Denied(decision.reason)
     found: list[ListedIn] = []
-    with access.register() as session:
+    with access.reading() as session:
         deliveries = TapeDeliveries(session)
         for config in TapeConfigs(session).all():
             if not any(_resource(config).within(grant) for grant in decision.grants):

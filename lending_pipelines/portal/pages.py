@@ -51,9 +51,9 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
 
 
 def json_script(value: Any) -> Markup:
-    """A value as JSON inside a script element of the type application/json: it cannot end the element."""
+    """A value as JSON in an attribute in single quotes or in a script element: it can end neither."""
     text = json.dumps(value, separators=(",", ":"), default=str)
-    return Markup(text.translate({ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}))
+    return Markup(text.translate({ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", ord("'"): "\\u0027"}))
 
 
 def not_modified(request: Request, etag: str) -> Response | None:

@@ -110,21 +110,24 @@ class StoredTables:
         self._filesystem, self._root = fsspec.url_to_fs(self._lake.url, use_listings_cache=False)
         self._folder = temporary_folder("portal")
         self._numbers = 0
-        self._functions: set[str] = set()
         self.run = self._engine.backend.raw_sql
         self.run(f"ATTACH '{self._folder.name}/copies.duckdb' AS copies")
         self.run(f"CREATE SCHEMA {_VIEWS}")
         self.connection = self._engine.backend.con.cursor()
+        # The engine's own connection is busy while it copies a large table.
+        self._functions = ibis.duckdb.from_connection(self.connection.cursor())
+        self._known_functions: set[str] = set()
 
     def add_functions(self, rows: ir.Table) -> None:
         """Make the Python functions of an expression known to the database, each once. One thread at a time."""
-        new = {type(function).__name__ for function in rows.op().find(ops.ScalarUDF)} - self._functions
+        new = {type(function).__name__ for function in rows.op().find(ops.ScalarUDF)} - self._known_functions
         if new:
-            self._engine.backend._register_udfs(rows)
-            self._functions |= new
+            self._functions._register_udfs(rows)
+            self._known_functions |= new
 
     def close(self) -> None:
         """Close the database and delete its copies."""
+        self._functions.disconnect()
         self.connection.close()
         self._engine.close()
         self._folder.cleanup()

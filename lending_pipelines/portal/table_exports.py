@@ -15,9 +15,7 @@ from fastapi.responses import Response
 
 from lending_pipelines.exports.export import export_rows
 from lending_pipelines.portal.access import Access
-from lending_pipelines.portal.rate_limits import EXPORTS
 from lending_pipelines.portal.scope import Grant
-from lending_pipelines.portal.security import address
 from lending_pipelines.reports.book import Cover, ReportColumn
 
 FORMATS = {
@@ -61,10 +59,10 @@ def rows_as_file(
         about: Names and values on the cover, such as the range of days.
 
     Raises:
+        Denied: The role may not download.
         TooOften: The person has downloaded too many files.
     """
-    access.portal.limits.hit(EXPORTS, "downloads", access.person.username)
-    access.portal.limits.hit(EXPORTS, "downloads", address(access.request))
+    access.count_export()
     scope = scope_in_words(access.grants)
     made = {"Exported by": access.person.username, "Exported at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
     cover = Cover(title, {"Contents": dict(about), "Export": {**made, "Scope": scope}})

@@ -33,7 +33,8 @@ def test_every_scope_of_a_level_has_its_balance_and_delinquency(people: People, 
 
 
 def test_a_portfolio_shows_its_aging_of_every_day(people: People, book, portfolio_id):
-    page = people.sign_in("controller").get(f"/portfolios/portfolio/{portfolio_id}", params={"currency": "USD"}).text
+    path = f"/portfolios/portfolio/{portfolio_id}/charts/aging"
+    page = people.sign_in("controller").get(path, params={"currency": "USD"}).text
     loans = [
         row
         for row in book.positions

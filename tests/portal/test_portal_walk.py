@@ -37,6 +37,7 @@ def examples(book) -> dict[str, list[str]]:
         "config_id": [*tapes, NOTHING],
         "name": ["nothing.css", "../portal.py"],
         "loan_id": [min(book.loans(person)) for person in ("manager", "officer", "investor", "customer")],
+        "chart": ["balance", "aging", "score"],
         "level": ["all", "investor", "portfolio", NOTHING],
         "manager_id": [book.leader, book.officer, "unassigned", NOTHING],
         # Of the team leader, the officer and another manager.

@@ -88,9 +88,10 @@ def losses_by_age(
     positions = lake.table("loan_positions")
     positions = positions.filter(positions.business_date == day)
     loans = positions if level == "all" else positions.filter(positions[DIMENSIONS[level]] == scope_id)
-    rows = vintages.curves(
-        vintages.pooled(loans, "quarter"), lake.table("transactions"), positions, day, months, conventions
-    )
+    # Only these loans can have lost something; the events of all others take a second to put in order.
+    lost = loans.filter((loans.principal_charged_off != 0) | (loans.recovered != 0)).select("loan_id")
+    transactions = lake.table("transactions").semi_join(lost, "loan_id")
+    rows = vintages.curves(vintages.pooled(loans, "quarter"), transactions, positions, day, months, conventions)
     return rows.select(
         "currency", "pool", "months_on_book", "original_principal", "net_loss", "net_loss_rate"
     ).order_by("currency", "pool", "months_on_book")

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from lending_pipelines.portal import filters
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.charts import WebChart
 from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.figures import figure
 from lending_pipelines.portal.pages import Section, render
@@ -38,6 +37,13 @@ RATES = {
     "yield": "portfolio_yield",
 }
 """The rate that each part is made from."""
+
+_CHARTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "score": ("Health score and its parts", "Points of 100", ("health_score", *(f"{part}_score" for part in PARTS))),
+    "par": ("Portfolio at risk", "Share of the balance that is 30 and 90 days late", ("par_30", "par_90")),
+    "balance": ("Balance", "Principal outstanding", ("total_outstanding",)),
+}
+"""The charts by name: title, note and columns of manager_snapshots."""
 
 RANGES = {"30": 30, "90": 90, "365": 365}
 
@@ -144,7 +150,7 @@ def manager(
     branch = None
     if row["branch_id"] is not None:
         branch = lake.row(queries.branch, branch_id=row["branch_id"], currency=row["currency"], day=lake.last_day)
-    history = lake.result(queries.history, manager_id=manager_id, currency=row["currency"], since=since)
+    history = lake.rows(queries.history, manager_id=manager_id, currency=row["currency"], since=since)
     team = lake.rows(queries.team, manager_id=manager_id, day=lake.last_day)
     return render(
         request,
@@ -161,8 +167,7 @@ def manager(
         earlier=earlier,
         branch=branch,
         branches=names(lake, "branch"),
-        charts=_charts(history, row["currency"]),
-        history=history.rows[::-1],
+        history=history[::-1],
         team=[each for each in team if each["currency"] == row["currency"]],
         alerts=[
             alert
@@ -172,9 +177,34 @@ def manager(
     )
 
 
+@router.get("/managers/{manager_id}/charts/{chart}")
+def chart(
+    request: Request,
+    access: Reader,
+    manager_id: str,
+    chart: str,
+    currency: filters.Text = None,
+    days: filters.Text = None,
+) -> Response:
+    """One chart of a manager, as a part of the page that loads after it."""
+    lake = access.lake
+    number = RANGES[filters.one_of("days", days, RANGES, "30")]
+    rows = lake.rows(queries.one, manager_id=manager_id, day=lake.last_day) if lake.last_day else ()
+    row = next((each for each in rows if currency in (None, each["currency"])), None)
+    if row is None or lake.last_day is None or chart not in _CHARTS:
+        raise NotFound("There is no such chart, or you may not see it.")
+    since = filters.range_start(lake.days("manager_snapshots"), lake.last_day, number)
+    history = lake.result(queries.history, manager_id=manager_id, currency=row["currency"], since=since)
+    title, note, names_drawn = _CHARTS[chart]
+    title = f"{title}, {row['currency']}" if chart == "balance" else title
+    drawn = Chart(title, title, "line", "business_date", names_drawn)
+    columns = lake_columns("manager_snapshots", "business_date", *names_drawn)
+    return render(request, "figure.html", chart=figure(history, drawn, columns), note=note)
+
+
 def _alerts(access: Access, states: Sequence[AlertState]) -> list[Alert]:
     """The alerts of these states in the scope of the person."""
-    with access.register() as session:
+    with access.reading() as session:
         return covered_alerts(session, access.grants, states)
 
 
@@ -244,17 +274,3 @@ def _compared(
         }
         for column in lake_columns("manager_snapshots", "health_score", "par_30", "par_60", "par_90", *RATES.values())
     ]
-
-
-def _charts(history: Any, currency: str) -> dict[str, WebChart]:
-    """The score with its parts, PAR and the balance by day."""
-
-    def line(title: str, *columns: str) -> WebChart:
-        chart = Chart(title, title, "line", "business_date", columns)
-        return figure(history, chart, lake_columns("manager_snapshots", "business_date", *columns))
-
-    return {
-        "score": line("Health score and its parts", "health_score", *(f"{part}_score" for part in PARTS)),
-        "par": line("Portfolio at risk", "par_30", "par_90"),
-        "balance": line(f"Balance, {currency}", "total_outstanding"),
-    }

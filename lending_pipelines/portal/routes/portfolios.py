@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -30,6 +31,24 @@ LEVELS = ("portfolio", "program", "product", "branch", "investor", "vintage")
 
 RANGES = {"30": 30, "90": 90, "365": 365}
 """The ranges of trends in days."""
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A chart of a scope: its title, a note, and the columns of portfolio_snapshots that it draws."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...] = ()
+    is_money: bool = False
+
+
+_CHARTS = {
+    "balance": _Shown("Balance", "Principal outstanding", ("total_balance",), is_money=True),
+    "aging": _Shown("Aging", "Principal outstanding by days past due"),
+    "par": _Shown("Portfolio at risk", "Share of the balance that is late", ("par_30", "par_60", "par_90")),
+    "returns": _Shown("Internal rate of return", "Per year, of all cash flows to the day", ("irr",)),
+}
 
 _RESTRICTED = {"portfolios": "portfolio", "branches": "branch", "investors": "investor"}
 _CARDS = 6
@@ -97,13 +116,34 @@ def portfolio(
         currencies=[each["currency"] for each in rows],
         ranges=RANGES,
         number=number,
-        charts=_charts(access, level, row, since),
         rolls=_roll_rates(moved, access.portal.conventions.buckets),
         late=late,
         loans_filter={} if level == "all" else {level: scope_id},
         vintages=level != "vintage" and _sees_all_losses(access),
         why_no_vintages=not _sees_all_losses(access),
     )
+
+
+@router.get("/portfolios/{level}/{scope_id}/charts/{chart}")
+def chart(
+    request: Request,
+    access: Reader,
+    level: str,
+    scope_id: str,
+    chart: str,
+    currency: filters.Text = None,
+    days: filters.Text = None,
+) -> Response:
+    """One chart of a scope, as a part of the page that loads after it."""
+    lake = access.lake
+    number = RANGES[filters.one_of("days", days, RANGES, "90")]
+    row = next((each for each in _rows_of(access, level, scope_id) if currency in (None, each["currency"])), None)
+    if row is None or lake.last_day is None or chart not in _CHARTS:
+        raise NotFound("There is no such chart, or your scope does not cover all of its loans.")
+    since = filters.range_start(lake.days("portfolio_snapshots"), lake.last_day, number)
+    of_it = {"scope_id": scope_id, "currency": row["currency"], "since": since}
+    drawn = _aging(access, level, of_it) if chart == "aging" else _line(access, level, of_it, chart)
+    return render(request, "figure.html", chart=drawn, note=_CHARTS[chart].note)
 
 
 @router.get("/portfolios/{level}/{scope_id}/vintages")
@@ -159,29 +199,22 @@ def _trends(access: Access, level: str) -> dict[tuple[str, str], dict[str, list[
     return dict(found)
 
 
-def _charts(access: Access, level: str, row: Mapping[str, Any], since: date) -> dict[str, WebChart]:
-    """The charts of a scope: balance, PAR, returns and aging by day."""
-    of_it = {"scope_id": row["scope_id"], "currency": row["currency"], "since": since}
+def _line(access: Access, level: str, of_it: Mapping[str, Any], name: str) -> WebChart:
+    """A chart of numbers of a scope by day."""
+    shown = _CHARTS[name]
+    title = f"{shown.title}, {of_it['currency']}" if shown.is_money else shown.title
     history = access.lake.result(queries.history, level, **of_it)
+    chart = Chart(title, title, "line", _DAY.name, shown.columns)
+    return figure(history, chart, (_DAY, *lake_columns("portfolio_snapshots", *shown.columns)))
+
+
+def _aging(access: Access, level: str, of_it: Mapping[str, Any]) -> WebChart:
+    """The balance of a scope by bucket and day."""
     aging = access.lake.result(queries.aging, level, **of_it)
     buckets = access.portal.conventions.buckets
-    stack = tuple(ReportColumn(bucket, bucket.capitalize(), "money") for bucket in buckets)
-
-    def line(title: str, *names: str) -> WebChart:
-        chart = Chart(title, title, "line", _DAY.name, names)
-        return figure(history, chart, (_DAY, *lake_columns("portfolio_snapshots", *names)))
-
-    return {
-        "balance": line(f"Balance, {row['currency']}", "total_balance"),
-        "par": line("Portfolio at risk", "par_30", "par_60", "par_90"),
-        "returns": line("Internal rate of return", "irr"),
-        "aging": figure(
-            aging,
-            Chart(f"Aging, {row['currency']}", "Aging", "stacked", _DAY.name, buckets),
-            (_DAY, *stack),
-            _stacked(aging.rows, buckets),
-        ),
-    }
+    columns = (_DAY, *(ReportColumn(bucket, bucket.capitalize(), "money") for bucket in buckets))
+    chart = Chart(f"Aging, {of_it['currency']}", "Aging", "stacked", _DAY.name, buckets)
+    return figure(aging, chart, columns, _stacked(aging.rows, buckets))
 
 
 def _stacked(rows: Sequence[Mapping[str, Any]], buckets: Sequence[str]) -> list[dict[str, Any]]:

@@ -285,7 +285,7 @@ function chartConfig() {
 }
 
 async function drawChart(plot) {
-  const source = find("script[type='application/json']", plot.parentElement).textContent;
+  const source = plot.dataset.plot;
   try {
     await loadLibrary();
     const spec = JSON.parse(source, (key, value) => (typeof value === "string" && value.startsWith("var(--") ? colour(value) : value));
