@@ -1,8 +1,10 @@
-"""Raise, send, record: killed at 200 places. No mail arrives twice, and none is lost without a word."""
+"""Raise or complete, send, record: killed at many places. No mail arrives twice, and none is lost without a word."""
 
+import hashlib
 import os
 import signal
 import sys
+from collections import defaultdict
 from datetime import date
 
 import pytest
@@ -16,7 +18,7 @@ from lending_pipelines.alerts.record import record
 from lending_pipelines.alerts.rule_files import parse_rules
 from lending_pipelines.alerts.saved_rules import save_rules, saved_rules
 from lending_pipelines.delivery import MailServer
-from lending_pipelines.register import Register
+from lending_pipelines.register import Register, ReportMail, ReportRequests
 from lending_pipelines.register import notifications as register_notifications
 from lending_pipelines.settings import Settings
 
@@ -60,24 +62,26 @@ def raise_and_send(register, mailbox_url, settings):
     register.dispose()
 
 
-def places(register, mailbox_url, settings):
-    """How many calls of functions raising and sending makes: each is a place to be killed at."""
-    calls = 0
+def places(work):
+    """How many calls of functions the work makes, each a place to be killed at; and those of each name."""
+    calls, named = 0, defaultdict(list)
 
     def count(frame, event, argument):
         nonlocal calls
         calls += event in ("call", "c_call")
+        if event == "call":
+            named[frame.f_code.co_name].append(calls)
 
     sys.setprofile(count)
     try:
-        raise_and_send(register, mailbox_url, settings)
+        work()
     finally:
         sys.setprofile(None)
-    return calls
+    return calls, named
 
 
-def killed(place, register, mailbox_url, settings):
-    """Raise and send in a process that kills itself at its nth call."""
+def killed(place, work):
+    """Do the work in a process that kills itself at its nth call."""
     child = os.fork()
     if child == 0:
         left = place
@@ -90,7 +94,7 @@ def killed(place, register, mailbox_url, settings):
 
         sys.setprofile(count)
         try:
-            raise_and_send(register, mailbox_url, settings)
+            work()
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -114,7 +118,7 @@ def test_no_mail_arrives_twice_and_none_is_lost(tmp_path, settings, mailbox, mon
     raise_and_send(register, mailbox.url, settings)
     start_again()
     mailbox.messages.clear()
-    total = places(register, mailbox.url, settings)
+    total, _ = places(lambda: raise_and_send(register, mailbox.url, settings))
     subjects = sorted(message["Subject"].partition(" of 20")[0] for message in mailbox.messages)
     assert subjects == ["Alerts", "Critical: PAR 30 of branch B1"]
     monkeypatch.setattr(register_notifications, "HANDED_OVER_WITHIN", register_notifications.HANDED_OVER_WITHIN * 0)
@@ -122,7 +126,8 @@ def test_no_mail_arrives_twice_and_none_is_lost(tmp_path, settings, mailbox, mon
     for number in range(KILLS):
         mailbox.messages.clear()
         start_again()
-        ends["killed"] += killed(1 + total * number // KILLS, register, mailbox.url, settings)
+        place = 1 + total * number // KILLS
+        ends["killed"] += killed(place, lambda: raise_and_send(register, mailbox.url, settings))
         # The daemon starts again; then nothing is left to do.
         raise_and_send(register, mailbox.url, settings)
         done = len(mailbox.messages)
@@ -139,3 +144,77 @@ def test_no_mail_arrives_twice_and_none_is_lost(tmp_path, settings, mailbox, mon
     # The kills were spread over all of it, so that some hit the moment in which a mail is handed over.
     assert ends["killed"] > KILLS * 0.9
     assert ends["said"] > 0
+
+
+READERS = ("ann@lender.example", "bo@lender.example")
+FILE = b"day,balance"
+REPORT_KILLS = 40
+
+
+def complete_and_send(register, file, mailbox_url):
+    """What the run of a report and the sensor do."""
+    content = {
+        "report": "trial_balance", "title": "Trial balance", "as_of": DAY.isoformat(), "compared_with": "",
+        "alerts": [], "headlines": [], "charts": [], "tables": [],
+        "file": {
+            "url": str(file), "name": file.name, "sha256": hashlib.sha256(FILE).hexdigest(), "bytes": len(FILE),
+        },
+    }  # fmt: skip
+    with register.session() as session:
+        requests = ReportRequests(session)
+        (report,) = requests.recent()
+        if report.status == "generating":
+            mail = ReportMail(DAY, content["title"], "It is ready.", content)
+            requests.complete(report.report_id, str(file), content["file"]["sha256"], {}, mail)
+    Outbox(register, MailServer(mailbox_url, "lending@lender.example", 1_000_000), None, "", "UTC").send()
+    register.dispose()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_mail_of_a_report_arrives_once_for_each_reader(tmp_path, mailbox, monkeypatch):
+    file = tmp_path / "trial_balance.csv"
+    file.write_bytes(FILE)
+    register = Register(f"sqlite:///{tmp_path / 'register.db'}")
+    register.upgrade()
+    with register.session() as session:
+        report_id = ReportRequests(session).create("trial_balance", {}, "csv", "board", READERS)
+        ReportRequests(session).start(report_id, "run", {})
+    register.dispose()
+    template = (tmp_path / "register.db").read_bytes()
+
+    def work():
+        complete_and_send(register, file, mailbox.url)
+
+    def start_again():
+        mailbox.messages.clear()
+        mailbox.to.clear()
+        for database in tmp_path.glob("register.db*"):
+            database.unlink()
+        (tmp_path / "register.db").write_bytes(template)
+
+    work()
+    start_again()
+    _, called = places(work)
+    assert sorted(mailbox.to) == list(READERS)
+    # A few places of the completion, and the rest from the moment before the first mail is handed over to the moment
+    # in which the second is recorded as sent.
+    first, last = called["hand_over"][0], called["emailed"][-1] + 500
+    spread = [first + (last - first) * number // REPORT_KILLS for number in range(REPORT_KILLS)]
+    monkeypatch.setattr(register_notifications, "HANDED_OVER_WITHIN", register_notifications.HANDED_OVER_WITHIN * 0)
+    said_of = set()
+    for place in [1, called["complete"][0], called["create_once"][-1], *spread]:
+        start_again()
+        assert killed(place, work), place
+        work()
+        done = len(mailbox.messages)
+        work()
+        assert len(mailbox.messages) == done, place
+        arrived = [to for to, message in zip(mailbox.to, mailbox.messages, strict=True) if message.is_multipart()]
+        said = [to for to, message in zip(mailbox.to, mailbox.messages, strict=True) if not message.is_multipart()]
+        for reader in READERS:
+            assert arrived.count(reader) <= 1, (place, arrived)
+            assert reader in arrived or said.count(reader) == 1, (place, arrived, said)
+        said_of |= set(said)
+        assert len(said) <= 1, (place, said)
+    # Some kills hit the moment in which the mail of one reader was handed over, some that of the other.
+    assert said_of == set(READERS)
