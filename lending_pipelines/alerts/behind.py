@@ -26,7 +26,7 @@ LOANS_SHOWN = 5
 
 _LOAN_COLUMNS = ("loan_id", "currency", "principal_outstanding", "past_due_amount", "days_past_due", "status")
 _GROUPS = tuple(dict.fromkeys(column for column in (*SCOPE_COLUMNS.values(), "borrower_id") if column))
-_WITHOUT_LOANS = ("data_received", "close_late", "tape_late")
+_WITHOUT_LOANS = ("data_received", "close_late", "tape_late", "close_summary")
 
 Team = Callable[[str], Sequence[str]]
 """The officers whose loans a manager has."""

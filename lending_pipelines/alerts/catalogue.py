@@ -1,9 +1,10 @@
-"""The numbers that a rule can watch: the numeric columns of the daily tables that have a row per subject."""
+"""The numbers that a rule can watch: numeric columns of daily tables with a row per subject, and of close_summary."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from lending_pipelines.tables import DERIVED, Column, Table
+from lending_pipelines.tables.close_numbers import CLOSE_SUMMARY
 from lending_pipelines.tables.derived import SCOPES
 from lending_pipelines.tables.schema import MONEY, RATE
 
@@ -15,7 +16,7 @@ _SIZES = ("total_balance", "total_outstanding", "principal_outstanding", "openin
 
 @dataclass(frozen=True)
 class Metric:
-    """A numeric column of a daily table.
+    """A numeric column of a daily table, or a number of close_summary.
 
     `keys` are the table's other keys, to which a rule gives a value. `scopes` are the subjects for which the table has
     rows. `size` is the column with the subject's principal outstanding. A fraction of 0.15 is 15 %, a
@@ -30,6 +31,7 @@ class Metric:
     scopes: tuple[str, ...]
     size: str | None
     most: int | None = None
+    description: str = ""
 
     @property
     def per_manager(self) -> bool:
@@ -49,7 +51,7 @@ def _metrics(table: Table) -> list[Metric]:
     keys = tuple(name for name in table.key if name not in _SUBJECT_KEYS)
     size = next((name for name in _SIZES if name in table.names), None)
     return [
-        Metric(table.name, column.name, column.type, kind, keys, tuple(scopes), size, _most(column))
+        Metric(table.name, column.name, column.type, kind, keys, tuple(scopes), size, _most(column), column.description)
         for column in table.columns
         if (kind := _kind(column)) is not None
     ]
@@ -73,7 +75,13 @@ def _kind(column: Column) -> Kind | None:
     return None
 
 
+_OF_THE_CLOSE = [
+    Metric(CLOSE_SUMMARY.name, column.name, column.type, "count", (), ("all",), None, description=column.description)
+    for column in CLOSE_SUMMARY.columns
+]
+
 METRICS: dict[str, Metric] = {
-    f"{metric.table}.{metric.column}": metric for table in DERIVED.values() for metric in _metrics(table)
+    f"{metric.table}.{metric.column}": metric
+    for metric in [*(metric for table in DERIVED.values() for metric in _metrics(table)), *_OF_THE_CLOSE]
 }
 """Every number that a rule can watch, by its table.column."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lending_pipelines.alerts.behind import top_loans
-from lending_pipelines.alerts.evaluate import DAILY, WATCHING, evaluate, evaluate_range, too_many_unjudged
+from lending_pipelines.alerts.evaluate import DAILY, SUMMARIZED, WATCHING, evaluate, evaluate_range, too_many_unjudged
 from lending_pipelines.alerts.findings import Evaluation, Source
 from lending_pipelines.alerts.histories import HISTORY_DAYS, histories
 from lending_pipelines.alerts.notices import Channels, is_current, reconcile
@@ -77,6 +77,16 @@ def watch(source: Source, register: Register, day: date, settings: Settings) -> 
     refresh(source, register, rules, settings, WATCHING, [day])
 
 
+def alerts_of_summary(source: Source, register: Register, day: date, settings: Settings) -> None:
+    """Evaluate the rules on the numbers of the summary of a day's close; save and notify."""
+    with register.session() as session:
+        rules = saved_rules(session)
+    evaluation = evaluate(source, list(rules.values()), [day], SUMMARIZED)
+    with register.session() as session:
+        record(session, rules, evaluation, [day], SUMMARIZED)
+    refresh(source, register, rules, settings, SUMMARIZED, [day])
+
+
 def refresh(
     source: Source,
     register: Register,
@@ -96,7 +106,9 @@ def refresh(
         due = [alert for alert in alerts if alert.alert_id not in kept]
         found = _found(session)
         recorded = {
-            alert.alert_id: _recorded_history(session, alert) for alert in due if rules[alert.rule_id].metric is None
+            alert.alert_id: _recorded_history(session, alert)
+            for alert in due
+            if rules[alert.rule_id].metric is None or rules[alert.rule_id].detector in SUMMARIZED
         }
     for alert in due:
         # The rows are not in a session any more: this does not change the register.

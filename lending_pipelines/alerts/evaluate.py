@@ -7,6 +7,7 @@ from lending_pipelines.alerts.detectors import (
     anomaly,
     change,
     close_late,
+    close_summary,
     concentration,
     covenant,
     data_received,
@@ -35,6 +36,9 @@ LOOKING_BACK: tuple[DetectorName, ...] = ("change", "anomaly", "covenant")
 
 WATCHING: dict[DetectorName, Detector] = {"close_late": close_late.detect, "tape_late": tape_late.detect}
 """The detectors of what does not happen in time: they are evaluated by the clock, not by the close."""
+
+SUMMARIZED: dict[DetectorName, Detector] = {"close_summary": close_summary.detect}
+"""The detectors of the numbers of a close summary: they are evaluated when it is made, after those of the close."""
 
 MOST_UNJUDGED = 0.1
 """The share of rules that may be left unjudged. A run with more of them fails."""

@@ -32,7 +32,9 @@ def histories(source: Source, alerts: Sequence[Alert], rules: Mapping[str, Alert
 
 
 def metric_of(alert: Alert, rule: AlertRule) -> Metric | None:
-    """The number that an alert is about, if a table has it."""
+    """The number that an alert is about, if a table of the lake has it."""
+    if rule.detector == "close_summary":
+        return None
     if rule.metric is not None:
         return rule.measured
     if rule.detector == "covenant":

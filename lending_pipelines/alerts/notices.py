@@ -256,6 +256,8 @@ def _snapshot(alert: Alert, rule: AlertRule) -> dict[str, str] | None:
     """The row that the alert is about: its table and key."""
     if rule.metric is None:
         return None
+    if rule.detector == "close_summary":
+        return {"table": rule.measured.table, "business_date": alert.last_on.isoformat()}
     key = {"business_date": alert.last_on.isoformat(), "currency": alert.currency, **rule.where}
     if rule.measured.per_manager:
         key["manager_id"] = alert.subject_id
@@ -269,7 +271,7 @@ def _links(alert: Alert, snapshot: dict[str, str] | None, ui_url: str) -> dict[s
     links = {"alert": f"lending alerts show {alert.alert_id}"}
     if alert.subject_kind == "manager":
         links["report"] = f"lending report manager_performance --set as_of={alert.last_on}"
-    elif snapshot:
+    elif snapshot and alert.subject_kind != "close":
         links["report"] = f"lending report portfolio_summary --set as_of={alert.last_on}"
     if ui_url and snapshot:
         links["snapshot"] = f"{ui_url.rstrip('/')}/assets/{snapshot['table']}?partition={alert.last_on}"

@@ -11,6 +11,7 @@ from lending_pipelines.alerts.rules import AlertRule, DetectorName, Grouping, Op
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
 from lending_pipelines.tables import DERIVED, SERVICING, Table
+from lending_pipelines.tables.close_numbers import CLOSE_SUMMARY
 from lending_pipelines.tables.schema import MONEY
 
 PLACEHOLDERS = ("subject", "value", "threshold", "day")
@@ -40,6 +41,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "close_late": ("threshold",),
     "tape_late": (),
     "covenant": ("covenants",),
+    "close_summary": ("metric", "operator", "threshold"),
 }
 _SCOPED = ("scope", "subjects")
 _ALLOWED: dict[str, tuple[str, ...]] = {
@@ -52,6 +54,7 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "close_late": (),
     "tape_late": ("threshold", "subjects"),
     "covenant": (*_SCOPED, "near"),
+    "close_summary": ("scope",),
 }
 _EVERY = ("name", "detector", "severity", "message", "recipients", "cool_down_days", "active")
 
@@ -125,6 +128,8 @@ def _metric_faults(rule: AlertRule) -> list[str]:
     if metric is None:
         return [f"metric: there is no number {rule.metric!r}; {did_you_mean(rule.metric or '', METRICS)}"]
     faults = []
+    if (metric.table == CLOSE_SUMMARY.name) != (rule.detector == CLOSE_SUMMARY.name):
+        return [f"metric: detector {rule.detector!r} cannot watch {rule.metric}; leave out detector"]
     if rule.scope not in metric.scopes:
         faults.append(f"scope is {rule.scope!r}: {rule.metric} is known for {', '.join(metric.scopes)}")
     for key in metric.keys:

@@ -5,13 +5,15 @@ tables is in detectors/; where rules are stored is register/alert_rules.py.
 """
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lending_pipelines.alerts.catalogue import METRICS, Metric
 from lending_pipelines.metrics.facility import Covenant
+from lending_pipelines.tables.close_numbers import CLOSE_SUMMARY
 
 DetectorName = Literal[
     "threshold",
@@ -23,6 +25,7 @@ DetectorName = Literal[
     "close_late",
     "tape_late",
     "covenant",
+    "close_summary",
 ]
 Scope = Literal["all", "manager", "branch", "portfolio", "investor", "program", "product", "vintage"]
 Operator = Literal["<", "<=", ">", ">="]
@@ -67,7 +70,7 @@ class AlertRule(BaseModel):
 
     name: str = Field(min_length=1, max_length=120, description="The rule's name; unique.")
     detector: DetectorName = Field("threshold", description="The kind of rule.")
-    metric: str | None = Field(None, description="table.column of a daily table.")
+    metric: str | None = Field(None, description="table.column of a daily table, or of close_summary.")
     scope: Scope = Field("all", description="Whose number is watched.")
     subjects: tuple[str, ...] = Field((), description="Ids of the scope, or names of tapes; none named: each.")
     where: dict[str, str] = Field({}, description="A value for each other key of the table, like bucket.")
@@ -97,6 +100,15 @@ class AlertRule(BaseModel):
     recipients: tuple[Role, ...] = Field(("manager", "leader", "admins"), description="Who is notified.")
     message: str = Field("", max_length=500, description="What to do. $subject, $value, $threshold, $day are filled.")
     active: bool = Field(True, description="Whether the rule is evaluated.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_close(cls, given: Any) -> Any:
+        """A threshold of a number of close_summary has a detector of its own, which nobody has to write."""
+        if not isinstance(given, Mapping) or given.get("detector", "threshold") != "threshold":
+            return given
+        of_the_close = str(given.get("metric")).startswith(f"{CLOSE_SUMMARY.name}.")
+        return {**given, "detector": CLOSE_SUMMARY.name} if of_the_close else given
 
     @property
     def measured(self) -> Metric:

@@ -9,7 +9,7 @@ from lending_pipelines.alerts.rules import AlertRule, Operator
 
 _COMPARED: dict[Operator, str] = {"<": "below", "<=": "at or below", ">": "above", ">=": "at or above"}
 _ACRONYMS = {"par": "PAR", "irr": "IRR", "moic": "MOIC"}
-_KINDS = {"all": "the whole book", "manager": "manager", "leader": "team leader"}
+_KINDS = {"all": "the whole book", "close": "the close", "manager": "manager", "leader": "team leader"}
 
 
 def number(value: float | Decimal | None, kind: Kind, currency: str = "") -> str:
@@ -64,8 +64,8 @@ def capitalized(text: str) -> str:
 
 def subject(kind: str, identity: str, name: str | None = None) -> str:
     """A subject for people: portfolio Consumer 2024, manager S-12, the whole book."""
-    if kind == "all":
-        return _KINDS["all"]
+    if kind in ("all", "close"):
+        return _KINDS[kind]
     shown = f"{name} ({identity})" if name and name != identity else identity
     return f"{kind.replace('_', ' ')} {shown}"
 

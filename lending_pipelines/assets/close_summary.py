@@ -3,18 +3,23 @@
 Runs and check results are read from Dagster's instance here; the rest is in the room close_summary/.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from lending_pipelines.alerts.close import alerts_of_summary
+from lending_pipelines.alerts.detectors.close_summary import TABLE
+from lending_pipelines.alerts.watched import Watched
 from lending_pipelines.assets.checks import check_keys
 from lending_pipelines.assets.describe import OWNERS
 from lending_pipelines.assets.run_events import failure_reason
-from lending_pipelines.assets.servicing import SYNCED
+from lending_pipelines.assets.servicing import ROWS_REJECTED, SYNCED
 from lending_pipelines.close_summary import (
     COMPARED,
     CloseSummary,
@@ -25,7 +30,9 @@ from lending_pipelines.close_summary import (
     as_markdown,
     changed_metrics,
     changes_as_text,
+    close_numbers,
     missing_days,
+    not_closed,
     ordered,
     summarize_book,
     tape_summary,
@@ -73,6 +80,7 @@ def close_summary(
     with register.register.session() as session:
         findings = [asdict(each) for each in summary.findings]
         CloseSummaries(session).save(last, summary.verdict, findings, context.run.run_id)
+    _raise_alerts(register.register, summary, last)
     counts = {
         f"{severity}s": sum(each.severity == severity for each in summary.findings) for severity in ("error", "warning")
     }
@@ -85,6 +93,16 @@ def close_summary(
             **({"changes": dg.MetadataValue.md(f"```\n{changes}\n```")} if changes else {}),
         }
     )
+
+
+def _raise_alerts(register: Register, summary: CloseSummary, day: date) -> None:
+    """Evaluate the alert rules on the summary's numbers."""
+    rows = [
+        {"business_date": day, "number": name, "value": number.value, "behind": list(number.behind)}
+        for name, number in close_numbers(summary).items()
+    ]
+    watched = Watched({"close_summary": pa.Table.from_pylist(rows, schema=TABLE)})
+    alerts_of_summary(watched, register, day, Settings.from_environment())
 
 
 def _changes(context: dg.AssetExecutionContext, lake: Lake, first: date, last: date) -> str:
@@ -148,15 +166,25 @@ def summarize(
     held = set(closed).difference(lake.thinned(_POSITIONS.path[-1]))
     before = max((each for each in held if day and each < day), default=None)
     run = last_run(instance)
+    failed = _failed_checks(instance)
     tapes, delivered = tape_summary(register, day)
     findings = [
         *([Finding("error", "last close", run.message)] if run and run.status == "failed" else []),
         *(_new_tables(instance) or missing_days(closed, ended)),
-        *failed_check_findings(instance),
+        *map(_finding, failed),
         *tapes,
     ]
     book = summarize_book(lake, day, before) if day else None
-    return CloseSummary(Settings.from_environment().lender_name, day, book, ordered(findings), delivered, run)
+    return CloseSummary(
+        Settings.from_environment().lender_name,
+        day,
+        book,
+        ordered(findings),
+        delivered,
+        run,
+        days_missing=len(not_closed(closed, ended)),
+        rows_rejected=_rows_rejected(failed),
+    )
 
 
 def last_run(instance: dg.DagsterInstance) -> LastRun | None:
@@ -167,23 +195,37 @@ def last_run(instance: dg.DagsterInstance) -> LastRun | None:
     return None
 
 
-def failed_check_findings(instance: dg.DagsterInstance) -> list[Finding]:
-    """A finding for each check whose latest evaluation failed: an error where its severity is ERROR.
-
-    A table that the sync refused is a warning.
-    """
+def _failed_checks(instance: dg.DagsterInstance) -> list[AssetCheckEvaluation]:
+    """The checks whose latest evaluation failed."""
     keys = [*check_keys(), *(dg.AssetCheckKey(dg.AssetKey(name), SYNCED) for name in SERVICING)]
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     # A check that a run planned and did not come to has no result.
     results = [each.evaluation for each in latest.values() if each.status is AssetCheckExecutionRecordStatus.FAILED]
-    return [_finding(found) for found in results if found is not None]
+    return [found for found in results if found is not None]
 
 
 def _finding(found: AssetCheckEvaluation) -> Finding:
-    # Without a refused table that it needs, a close fails: that is its own finding.
-    is_error = found.severity is dg.AssetCheckSeverity.ERROR and found.check_name != SYNCED
-    severity: Severity = "error" if is_error else "warning"
-    return Finding(severity, f"{found.asset_key.path[-1]}.{found.check_name}", found.description or "the check failed")
+    """A failed check: an error where its severity is ERROR. A table that the sync refused is a warning."""
+    severity: Severity = "warning"
+    number = "checks_warned"
+    if found.severity is dg.AssetCheckSeverity.ERROR:
+        # Without a refused table that it needs, a close fails: that is its own finding.
+        if found.check_name != SYNCED:
+            severity, number = "error", "checks_failed"
+        else:
+            number = "rows_rejected" if _metadata(found, ROWS_REJECTED) else "tables_rejected"
+    subject = f"{found.asset_key.path[-1]}.{found.check_name}"
+    return Finding(severity, subject, found.description or "the check failed", number)
+
+
+def _rows_rejected(failed: Iterable[AssetCheckEvaluation]) -> int | None:
+    """The rows that the last sync of each table rejected; None if a release that did not count them synced one."""
+    counts = [_metadata(found, ROWS_REJECTED) for found in failed if found.check_name == SYNCED]
+    return None if None in counts else sum(counts)
+
+
+def _metadata(found: AssetCheckEvaluation, name: str) -> Any:
+    return found.metadata[name].value if name in found.metadata else None
 
 
 def _closes(run: dg.DagsterRun) -> bool:

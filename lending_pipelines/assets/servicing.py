@@ -15,6 +15,8 @@ from lending_pipelines.tables import SERVICING, Table
 SYNCED = "synced"
 """The check of each servicing table that reports the result of its last sync."""
 
+ROWS_REJECTED = "rows_rejected"
+"""The metadata of that check with the number of rows that the sync rejected."""
 
 SUMMED = frozenset({"transactions", "journal_lines"})
 """Tables whose amounts are added up: without a rejected row their sums are not complete."""
@@ -138,8 +140,9 @@ def _refused_rows(table: Table, result: SyncResult) -> list[str]:
 def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetCheckResult:
     """A rejected table or row fails with severity ERROR; notes on other rows fail with WARN."""
     if isinstance(outcome, LendingError):
-        refused, told = True, [str(outcome)]
+        refused, told, rows = True, [str(outcome)], 0
     else:
+        rows = sum(finding.rows for finding in outcome.refused_rows)
         refused, told = bool(outcome.refused_rows), [*_refused_rows(table, outcome), *outcome.warnings]
     return dg.AssetCheckResult(
         asset_key=table.name,
@@ -147,6 +150,7 @@ def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetC
         passed=not told,
         severity=dg.AssetCheckSeverity.ERROR if refused else dg.AssetCheckSeverity.WARN,
         description="; ".join(told) or None,
+        metadata={ROWS_REJECTED: rows},
     )
 
 

@@ -190,6 +190,25 @@ def default_rules(
         _echo_saved(*save_rules(session, rule_files.default_rules()))
 
 
+@alert_rules.command("metrics")
+def list_metrics(
+    table: Annotated[str | None, typer.Option(help="Only those of this table, like close_summary.")] = None,
+) -> None:
+    """List the metrics that a rule can watch: what each is a number of, for which scopes, and the keys for `where`."""
+    from lending_pipelines.alerts.catalogue import METRICS
+    from lending_pipelines.errors import LendingError, did_you_mean
+
+    tables = sorted({metric.table for metric in METRICS.values()})
+    if table is not None and table not in tables:
+        raise LendingError(f"table: no metric is of {table!r}; {did_you_mean(table, tables)}")
+    rows = [
+        [name, metric.kind, ", ".join(metric.scopes), ", ".join(metric.keys) or "-", metric.description]
+        for name, metric in METRICS.items()
+        if table in (None, metric.table)
+    ]
+    echo_table(["metric", "kind", "scopes", "where", "meaning"], rows)
+
+
 @alert_rules.command("check")
 def check_rules(file: Annotated[str, typer.Argument(help="A TOML file with [[rules]].")]) -> None:
     """Check a rules file, and the ids that it names, without saving it."""
@@ -232,6 +251,8 @@ def _watched(rule: "AlertRule") -> str:
         str(part) for part in (rule.metric or rule.detector, rule.operator, rule.threshold) if part is not None
     )
     window = f" in {rule.window_days} days" if rule.window_days else ""
+    if rule.detector == "close_summary":
+        return f"{condition}, each close"
     return f"{condition}{window}, {', '.join(rule.subjects) or f'each {rule.scope}'}".replace("each all", "all loans")
 
 

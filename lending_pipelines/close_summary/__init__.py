@@ -1,11 +1,13 @@
 """The summary of a close: the closed days, the movements of the book, and problems.
 
-book.py reads the lake, tapes.py reads the register, summary.py combines them, and printed.py prints the summary.
+book.py reads the lake, tapes.py reads the register, summary.py combines them, printed.py prints the summary, and
+numbers.py counts what alert rules watch.
 assets/close_summary.py adds runs and check results from Dagster.
 """
 
 from lending_pipelines.close_summary.book import BookSummary, summarize_book
 from lending_pipelines.close_summary.changes import COMPARED, MetricChange, changed_metrics, snapshot_versions
+from lending_pipelines.close_summary.numbers import CloseNumber, close_numbers
 from lending_pipelines.close_summary.printed import as_markdown, as_text, changes_as_text, value_as_text
 from lending_pipelines.close_summary.summary import (
     CloseSummary,
@@ -14,6 +16,7 @@ from lending_pipelines.close_summary.summary import (
     RunStatus,
     Severity,
     missing_days,
+    not_closed,
     ordered,
 )
 from lending_pipelines.close_summary.tapes import tape_summary
@@ -21,6 +24,7 @@ from lending_pipelines.close_summary.tapes import tape_summary
 __all__ = [
     "COMPARED",
     "BookSummary",
+    "CloseNumber",
     "CloseSummary",
     "Finding",
     "LastRun",
@@ -31,7 +35,9 @@ __all__ = [
     "as_text",
     "changed_metrics",
     "changes_as_text",
+    "close_numbers",
     "missing_days",
+    "not_closed",
     "ordered",
     "snapshot_versions",
     "summarize_book",

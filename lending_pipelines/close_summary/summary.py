@@ -14,11 +14,15 @@ RunStatus = Literal["running", "succeeded", "failed"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem. An error means that numbers are missing or must not be used."""
+    """A problem. An error means that numbers are missing or must not be used.
+
+    `number` is the number of the summary, besides errors and warnings, that counts it; empty if none does.
+    """
 
     severity: Severity
     subject: str
     text: str
+    number: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,11 @@ class LastRun:
 
 @dataclass(frozen=True)
 class CloseSummary:
-    """The state of the closes: `day` is the last closed day, None before the first close."""
+    """The state of the closes: `day` is the last closed day, None before the first close.
+
+    `days_missing` are the days that should be closed and are not. `rows_rejected` are the servicing rows that the last
+    sync rejected; None if that is not known.
+    """
 
     lender: str
     day: date | None
@@ -45,6 +53,8 @@ class CloseSummary:
     findings: tuple[Finding, ...]
     tapes_delivered: int = 0
     last_run: LastRun | None = None
+    days_missing: int = 0
+    rows_rejected: int | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -64,22 +74,27 @@ def expected_days(closed: Collection[date], last: date) -> list[date]:
     return days
 
 
+def not_closed(closed: Collection[date], last: date) -> list[date]:
+    """The days up to `last` that should be closed and are not; none before the first close."""
+    return [day for day in expected_days(closed, last) if day not in closed] if closed else []
+
+
 def missing_days(closed: Collection[date], last: date) -> list[Finding]:
     """A warning for days between closed days that are not closed, and an error for those after the last closed day."""
     if not closed:
         return [Finding("error", "closed days", "no day is closed yet: run `lending close`")]
-    missing = [day for day in expected_days(closed, last) if day not in closed]
+    missing = not_closed(closed, last)
     after = [day for day in missing if day > max(closed)]
     between = [day for day in missing if day < max(closed)]
     findings = []
     if after:
-        findings.append(Finding("error", "closed days", _not_closed(after)))
+        findings.append(Finding("error", "closed days", _described(after), "days_missing"))
     if between:
-        findings.append(Finding("warning", "closed days", _not_closed(between)))
+        findings.append(Finding("warning", "closed days", _described(between), "days_missing"))
     return findings
 
 
-def _not_closed(days: list[date]) -> str:
+def _described(days: list[date]) -> str:
     first, last = days[0], days[-1]
     which = f"{first} is" if len(days) == 1 else f"{len(days)} days from {first} to {last} are"
     return f"{which} not closed: run `lending close --from {first} --to {last}`"

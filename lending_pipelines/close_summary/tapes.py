@@ -29,18 +29,23 @@ def _findings(session: Session) -> Iterator[Finding]:
     configs = TapeConfigs(session)
     for fault in TapeFaults(session).all():
         name = configs.get(fault.config_id).name
-        yield Finding("warning", f"tape {name!r}", f"the tape of {fault.business_date} is not made: {fault.reason}")
+        yield Finding(
+            "warning",
+            f"tape {name!r}",
+            f"the tape of {fault.business_date} is not made: {fault.reason}",
+            "tapes_not_made",
+        )
     deliveries = TapeDeliveries(session)
     for delivery in deliveries.unfinished():
         if delivery.delayed_at or delivery.error_message:
-            yield _finding(configs, delivery, "is late" if delivery.delayed_at else "waits")
+            late = ("is late", "tapes_late") if delivery.delayed_at else ("waits", "tapes_waiting")
+            yield _finding(configs, delivery, *late)
     for delivery in deliveries.recent("failed", RECENT):
-        yield _finding(configs, delivery, "did not arrive")
+        yield _finding(configs, delivery, "did not arrive", "tapes_failed")
 
 
-def _finding(configs: TapeConfigs, delivery: TapeDelivery, what: str) -> Finding:
+def _finding(configs: TapeConfigs, delivery: TapeDelivery, what: str, number: str) -> Finding:
     name = configs.get(delivery.config_id).name
     reason = f": {delivery.error_message}" if delivery.error_message else ""
-    return Finding(
-        "warning", f"tape {name!r}", f"the tape of {delivery.business_date} to {delivery.destination} {what}{reason}"
-    )
+    text = f"the tape of {delivery.business_date} to {delivery.destination} {what}{reason}"
+    return Finding("warning", f"tape {name!r}", text, number)

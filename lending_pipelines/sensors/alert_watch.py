@@ -1,20 +1,16 @@
 """Watches by the clock what a close cannot: closes that are late or failed, and tapes that are late."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import dagster as dg
-import ibis
-import ibis.expr.types as ir
 import pyarrow as pa
 
 from lending_pipelines.alerts.close import watch
 from lending_pipelines.alerts.detectors import close_late, tape_late
+from lending_pipelines.alerts.watched import Watched
 from lending_pipelines.assets.close_summary import closed_days, last_run
 from lending_pipelines.close_summary.summary import expected_days
-from lending_pipelines.conventions import Conventions
-from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics.instants import ends_at
 from lending_pipelines.partitions import last_ended_day
 from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries
@@ -47,24 +43,6 @@ _TAPES = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class _Watched:
-    """What is late now, as tables."""
-
-    tables: dict[str, ir.Table]
-    conventions: Conventions = field(default_factory=Conventions)
-
-    def table(self, name: str) -> ir.Table:
-        """A table. Raises LendingError when it is not watched."""
-        if name not in self.tables:
-            raise LendingError(f"table {name} is not watched")
-        return self.tables[name]
-
-    def days(self, name: str) -> list[date]:
-        """No table here is made by a close."""
-        return []
-
-
 @dg.sensor(
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -81,10 +59,10 @@ def watch_now(instance: dg.DagsterInstance, register: Register, settings: Settin
     closes = [*late_closes(instance, day, now, settings.timezone)]
     tapes = [*late_tapes(register, day, now, settings.timezone)]
     tables = {
-        close_late.TABLE: ibis.memtable(pa.Table.from_pylist(closes, schema=_CLOSES)),
-        tape_late.TABLE: ibis.memtable(pa.Table.from_pylist(tapes, schema=_TAPES)),
+        close_late.TABLE: pa.Table.from_pylist(closes, schema=_CLOSES),
+        tape_late.TABLE: pa.Table.from_pylist(tapes, schema=_TAPES),
     }
-    watch(_Watched(tables), register, day, settings)
+    watch(Watched(tables), register, day, settings)
     return f"{len(closes)} late closes and {len(tapes)} tapes not delivered are judged as of {day}"
 
 
