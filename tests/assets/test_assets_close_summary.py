@@ -155,14 +155,14 @@ def test_a_backdated_payment_and_a_break_are_warnings_of_the_night(morning, monk
     loan_id = next(row["loan_id"] for row in morning.rows("loan_positions", LAST, LAST) if row["status"] == "active")
     # The ledger does not know of the payment.
     morning.pay(loan_id, FIRST, "2025-03-15 09:00:00", 1)
-    morning.servicing("UPDATE tickets SET status = 'lost'")
+    morning.servicing("UPDATE collection_contacts SET channel = 'lost'")
     runs.run_job("daily_close", days=(OPEN, OPEN))
 
     summary = runs.status_of_closes()
     found = {finding.subject: finding.text for finding in summary.findings}
     assert (summary.day, summary.verdict) == (OPEN, "warnings")
     assert "no longer agree with the transactions: 1 loan" in found["loan_positions.restatement_due"]
-    assert "lost" in found["tickets.synced"]
+    assert "lost" in found["collection_contacts.synced"]
     assert summary.book.breaks[0]["difference"] == Decimal("1.00")
 
 
