@@ -31,6 +31,7 @@ SETTLED_AFTER = timedelta(minutes=10)
 Change = Literal["opened", "escalated", "eased", "resolved"]
 _OPEN_CHANGES = ("opened", "escalated", "eased")
 _KINDS = {"concentration": "fraction", "covenant": "fraction"}
+_TOLD = ("sending_at", "emailed_at", "read_at", "acted_at")
 _PRIORITIES: dict[str, Priority] = {"critical": "critical", "warning": "high"}
 _TYPES: dict[str, NotificationType] = {
     "default_rate": "high_default_rate",
@@ -61,11 +62,12 @@ class _Due:
 
 def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels) -> None:
     """Make the notifications that are not sent yet those that are due."""
+    alerts_found, notifications = _possibly_due(session)
     groups: dict[tuple[str, ...], list[Alert]] = defaultdict(list)
-    for alert in _possibly_due(session):
+    for alert in alerts_found:
         groups[alert.topic, alert.subject_kind, alert.subject_id, alert.currency].append(alert)
     by_alert: dict[str, list[Notification]] = defaultdict(list)
-    for notification in session.scalars(sa.select(Notification).where(Notification.alert_id.is_not(None))):
+    for notification in notifications:
         by_alert[str(notification.alert_id)].append(notification)
     snoozes = _snoozes(session)
     for alerts in groups.values():
@@ -79,17 +81,33 @@ def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels)
     session.flush()
 
 
-def _possibly_due(session: Session) -> list[Alert]:
-    """The alerts of the subjects with an open alert, or one that somebody was notified of, in order."""
+def _possibly_due(session: Session) -> tuple[list[Alert], list[Notification]]:
+    """The alerts and notifications of the subjects of which anything can be due, the alerts in order.
+
+    These are the subjects with an alert that is not resolved, with a notification that nobody was told yet, or of which
+    a recipient was last told that it is open.
+    """
     # Details of open alerts are needed: with these loaded, the next query leaves them as they are.
     still_open = session.scalars(sa.select(Alert).where(Alert.state != "resolved")).all()
     subject = (Alert.topic, Alert.subject_kind, Alert.subject_id, Alert.currency)
-    notified = Alert.alert_id.in_(sa.select(Notification.alert_id).where(Notification.alert_id.is_not(None)))
-    concerned = sa.select(*subject).where(sa.or_(Alert.state != "resolved", notified))
-    query = sa.select(Alert).where(sa.tuple_(*subject).in_(concerned)).options(defer(Alert.details))
+    about = sa.select(*subject).join(Notification, Notification.alert_id == Alert.alert_id)
+    told_at = sa.func.coalesce(*(getattr(Notification, name) for name in _TOLD))
+    says_resolved = Notification.alert_data["change"].as_string() == "resolved"
+    told_open = sa.func.max(sa.case((sa.not_(says_resolved), told_at)))
+    told_resolved = sa.func.max(sa.case((says_resolved, told_at)))
+    concerned = sa.union(
+        sa.select(*subject).where(Alert.state != "resolved"),
+        about.where(told_at.is_(None)),
+        about.group_by(*subject, Notification.recipient, Notification.channel).having(
+            sa.and_(told_open.is_not(None), sa.or_(told_resolved.is_(None), told_open >= told_resolved))
+        ),
+    )
+    here = sa.tuple_(*subject).in_(concerned)
+    query = sa.select(Alert).where(here).options(defer(Alert.details))
     found = list(session.scalars(query.order_by(Alert.opened_on)))
     assert len(still_open) <= len(found)
-    return found
+    notifications = sa.select(Notification).join(Alert, Notification.alert_id == Alert.alert_id).where(here)
+    return found, list(session.scalars(notifications))
 
 
 def _is_settled(alert: Alert) -> bool:
@@ -102,8 +120,9 @@ def is_current(alert: Alert) -> bool:
 
 
 def _snoozes(session: Session) -> dict[str, str]:
-    """The severity at which each alert was last snoozed."""
-    query = sa.select(AlertEvent).where(AlertEvent.step == "snoozed").order_by(AlertEvent.at)
+    """The severity at which each snoozed alert was last snoozed."""
+    query = sa.select(AlertEvent).join(Alert, Alert.alert_id == AlertEvent.alert_id)
+    query = query.where(Alert.state == "snoozed", AlertEvent.step == "snoozed").order_by(AlertEvent.at)
     return {event.alert_id: event.severity for event in session.scalars(query)}
 
 
@@ -139,11 +158,11 @@ def _reconcile(
 
 def was_told(notification: Notification) -> bool:
     """Whether the recipient knows of it, or may know: it was handed over, read or acted on."""
-    return any((notification.sending_at, notification.emailed_at, notification.read_at, notification.acted_at))
+    return _told_at(notification) is not None
 
 
 def _told_at(notification: Notification) -> Any:
-    return notification.sending_at or notification.emailed_at or notification.read_at or notification.acted_at
+    return next((at for name in _TOLD if (at := getattr(notification, name))), None)
 
 
 def _change(alert: Alert, told: Sequence[Notification], snoozed_at: str | None) -> Change | None:

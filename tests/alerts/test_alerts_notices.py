@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 from made_tables import MadeTables, later
 
 from lending_pipelines.alerts.close import alerts_of_days, notify
@@ -13,6 +14,7 @@ from lending_pipelines.alerts.rule_files import parse_rules
 from lending_pipelines.alerts.saved_rules import save_rules
 from lending_pipelines.delivery import MailServer
 from lending_pipelines.register import Alerts, Notifications, Register
+from lending_pipelines.register.models import Notification
 from lending_pipelines.settings import Settings
 
 DAYS = [later(n) for n in range(31)]
@@ -206,6 +208,51 @@ def test_an_escalation_wakes_a_snoozed_alert_and_nothing_else_does(outbox, setti
     close(office, settings, DAYS[15:16], closed=DAYS[:15])
     sent = lines(office.send(DAYS[15]))
     assert ("lea@lender.example", "Now critical: PAR 30 of branch B1") in sent
+
+
+def test_what_nobody_is_told_any_more_is_not_read(outbox, settings):
+    office, read = outbox(), []
+    for number, day in enumerate(DAYS):
+        close(office, settings, [day], closed=DAYS[:number])
+        office.send(day)
+    listening = (Notification, "load", lambda notification, context: read.append(notification.alert_id))
+    sa.event.listen(*listening)
+    try:
+        notify(office.register, settings)
+        with_open = set(read)
+        read.clear()
+        # Everything is resolved on the day after. Until the mails of it are sent, the rows are read.
+        after = [*DAYS, later(31)]
+        calm = {branch: [0.05] * 32 for branch in PAR}
+        resolved = MadeTables(
+            {
+                **book([], calm).rows,
+                "portfolio_snapshots": [
+                    {
+                        "business_date": after[-1],
+                        "scope": "branch",
+                        "scope_id": branch,
+                        "currency": "EUR",
+                        "par_30": 0.05,
+                    }
+                    for branch in PAR
+                ],
+            }
+        )
+        alerts_of_days(resolved, office.register, after[-1], after[-1], settings)
+        notify(office.register, settings)
+        unsent = set(read)
+        assert office.send(after[-1])
+        read.clear()
+        notify(office.register, settings)
+        assert read == []
+    finally:
+        sa.event.remove(*listening)
+    with office.register.session() as session:
+        subjects = {alert.alert_id: alert.subject_id for alert in Alerts(session).listed()}
+    # B2 was resolved, and its recipients were told so.
+    assert {subjects[alert_id] for alert_id in with_open} == {"B1", "B3"}
+    assert {subjects[alert_id] for alert_id in unsent} == {"B1", "B3"}
 
 
 def test_what_is_read_in_the_register_is_not_mailed(outbox, settings):
