@@ -30,7 +30,6 @@ SETTLED_AFTER = timedelta(minutes=10)
 
 Change = Literal["opened", "escalated", "eased", "resolved"]
 _OPEN_CHANGES = ("opened", "escalated", "eased")
-_KINDS = {"concentration": "fraction", "covenant": "fraction"}
 _TOLD = ("sending_at", "emailed_at", "read_at", "acted_at")
 _PRIORITIES: dict[str, Priority] = {"critical": "critical", "warning": "high"}
 _TYPES: dict[str, NotificationType] = {

@@ -67,6 +67,10 @@ def test_an_alert_is_acknowledged_once_however_often_it_is_sent(people: People, 
     assert (steps[-1]["step"], steps[-1]["by"], steps[-1]["reason"]) == ("acknowledged", "controller", "We call them.")
     with portal_home.register() as session:
         assert session.query(AlertEvent).filter_by(alert_id=name, step="acknowledged").count() == 1
+    for _ in range(2):
+        answer = browser.post(f"{API}/alerts/{name}/reopen", json=sent, headers={"idempotency-key": "k2"})
+        assert (answer.status_code, answer.json()["state"]) == (200, "open"), answer.text
+    assert browser.post(f"{API}/alerts/{name}/reopen", json=sent).status_code == 409
 
 
 def test_steps_that_cannot_be_taken_are_refused(people: People, alerts):

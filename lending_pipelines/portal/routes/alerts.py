@@ -37,6 +37,7 @@ TYPES = get_args(NotificationType)
 _DONE = {
     "acknowledged": "The alert is acknowledged.",
     "snoozed": "The alert is snoozed.",
+    "reopened": "The alert is open again.",
     "read": "Marked as read.",
     "acted": "The action is recorded.",
 }
@@ -156,6 +157,12 @@ def snooze(
     return _step(
         request, access, alert_id, "snoozed", reason, lambda alerts, by: alerts.snooze(alert_id, by, reason, until)
     )
+
+
+@router.post("/alerts/{alert_id}/reopen")
+def reopen(request: Request, access: Actor, alert_id: str, reason: Reason = "") -> Response:
+    """Undo the acknowledgement or the snooze of an alert."""
+    return _step(request, access, alert_id, "reopened", reason, lambda alerts, by: alerts.reopen(alert_id, by, reason))
 
 
 @router.post("/alerts/{alert_id}/read")

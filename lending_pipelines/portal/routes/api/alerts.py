@@ -1,4 +1,4 @@
-"""Alerts: listed, read with their steps, acknowledged and snoozed. The same functions as `lending alerts`."""
+"""Alerts: listed, read with their steps, acknowledged, snoozed and reopened. The same functions as `lending alerts`."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -178,6 +178,24 @@ def snooze(access: Actor, alert_id: AlertId, sent: Snooze, key: Key = None) -> R
         alert_id,
         "snoozed",
         lambda register, found: register.snooze(found, who, sent.reason, sent.until, id_of(access, key)),
+    )
+
+
+@router.post(
+    "/{alert_id}/reopen",
+    summary="Reopen an alert",
+    operation_id="reopen_alert",
+    response_class=Response,
+    responses=_STEP_ANSWERS,
+)
+def reopen(access: Actor, alert_id: AlertId, sent: Step, key: Key = None) -> Response:
+    """Undoes the acknowledgement or the snooze of an alert. The steps before stay in its record."""
+    who = access.person.username
+    return _step(
+        access,
+        alert_id,
+        "reopened",
+        lambda register, found: register.reopen(found, who, sent.reason, id_of(access, key)),
     )
 
 
