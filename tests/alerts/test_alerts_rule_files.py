@@ -115,3 +115,33 @@ def test_rules_are_not_judged_on_days_that_are_not_closed():
     evaluation, days = evaluate_range(MadeTables({}), rules, date(2025, 3, 1), date(2025, 3, 2), [date(2025, 2, 1)])
     assert days == []
     assert evaluation.failed == dict.fromkeys("012", "none of the days is closed")
+
+
+CLOSE = {"name": "r", "metric": "close_summary.rows_rejected", "operator": ">", "threshold": 0}
+
+
+@pytest.mark.parametrize("given", [CLOSE, {**CLOSE, "detector": "threshold"}, {**CLOSE, "scope": "all"}])
+def test_a_rule_on_a_number_of_the_close_needs_no_detector(given):
+    (made,) = parse_rules([given], "rules.toml")
+    assert made.topic == "close_summary close_summary.rows_rejected above"
+    assert parse_rules([made.settings()], "the register") == [made]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"metric": "close_summary.row_rejected"}, "did you mean 'close_summary.rows_rejected'"),
+        ({"metric": "close_sumary.rows_rejected"}, "did you mean 'close_summary.rows_rejected'"),
+        ({"detector": "change", "window_days": 7}, "detector 'change' cannot watch close_summary.rows_rejected"),
+        (
+            {"detector": "close_summary", "metric": "portfolio_snapshots.par_30"},
+            "detector 'close_summary' cannot watch portfolio_snapshots.par_30",
+        ),
+        ({"scope": "branch"}, "scope is 'branch': close_summary.rows_rejected is known for all"),
+        ({"minimum": 5}, "minimum does not apply to detector 'close_summary'"),
+        ({"threshold": "5 %"}, "close_summary.rows_rejected is not a percentage"),
+    ],
+)
+def test_a_rule_on_the_close_that_cannot_be_judged(changes, expected):
+    with pytest.raises(AlertRuleError, match=expected):
+        parse_rules([{**CLOSE, **changes}], "rules.toml")
