@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from lending_pipelines.assets.describe import daily
 from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.partitions import first_and_last
-from lending_pipelines.resources import ConventionsResource
+from lending_pipelines.resources import ConventionsResource, LakeResource
 from lending_pipelines.resources.lake import DAYS_BEFORE
 
 # A transition compares with one step earlier, at most a month. This is not a partition mapping, because Dagster would
@@ -81,12 +81,14 @@ def ledger_tieouts(
     return ledger.ledger_tieouts(loan_positions, trial_balance, journal_lines, gl_accounts, *days)
 
 
-@dg.asset(**daily("platform_activity", "platform", "team:finance"), ins=_inputs(platform.SOURCES))
+# The platform's tables are no inputs, because a rejected one keeps its rows and must not stop the close of the loans.
+# Without them as inputs, this asset reads and writes by one engine itself.
+@dg.asset(**daily("platform_activity", "platform", "team:finance"), deps=[loan_positions])
 def platform_activity(
-    context: dg.AssetExecutionContext,
-    conventions: ConventionsResource,
-    loan_positions: ir.Table,
-    **tables: ir.Table,
-) -> ir.Table:
+    context: dg.AssetExecutionContext, conventions: ConventionsResource, lake: LakeResource
+) -> dg.MaterializeResult:
     first, last = first_and_last(context.partition_key_range)
-    return platform.platform_activity(loan_positions, tables.__getitem__, first, last, conventions.get().timezone)
+    positions_of_days = lake.lake.table("loan_positions", first, last)
+    zone = conventions.get().timezone
+    rows = platform.platform_activity(positions_of_days, lake.table_or_empty, first, last, zone)
+    return dg.MaterializeResult(metadata=lake.write_days("platform_activity", rows, first, last, conventions))

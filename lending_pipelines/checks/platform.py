@@ -17,7 +17,6 @@ def platform_checks() -> tuple[Check, ...]:
             "active loans equal those of the positions, and users and tickets those of the source",
             ("platform_activity", "loan_positions", "users", "tickets"),
             platform_unlike_sources,
-            blocking=True,
         ),
     )
 

@@ -2,19 +2,21 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
 from pydantic import Field, PrivateAttr
 
-from lending_pipelines.lake import Lake
+from lending_pipelines.lake import Lake, Written
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.partitions import business_days, first_and_last
 from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.resources.failures import message_first
 from lending_pipelines.settings import Settings
+from lending_pipelines.tables import TABLES
 
 DAYS_BEFORE = "days_before"
 """Metadata of an asset's input: how many days before the run's first day it includes."""
@@ -53,6 +55,40 @@ class LakeResource(dg.ConfigurableResource):
         """The lake."""
         return self._lake
 
+    def table_or_empty(self, name: str) -> ir.Table:
+        """The table, which is empty until a sync writes it."""
+        if self._lake.has(name):
+            return self._lake.table(name)
+        return ibis.memtable(TABLES[name].arrow_schema.empty_table(), schema=TABLES[name].schema)
+
+    def write_days(
+        self,
+        name: str,
+        rows: ir.Table,
+        first: date,
+        last: date,
+        conventions: ConventionsResource,
+        known_until: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Replace the days first..last of a daily table in one commit and record them in closed_days.
+
+        Returns:
+            The metadata of the materialization.
+        """
+        written = self._lake.replace_days(name, rows, first, last)
+        self._lake.record_days(name, business_days(first, last), known_until, conventions.get().stamp())
+        return self.metadata(name, written)
+
+    def metadata(self, name: str, written: Written) -> dict[str, Any]:
+        """The metadata of a materialization: what was written, and where."""
+        return {
+            "dagster/row_count": written.rows,
+            "bytes": written.bytes,
+            "delta_version": written.version,
+            "seconds": round(written.seconds, 3),
+            "dagster/uri": f"{self._lake.url}/{name}",
+        }
+
 
 class LakeIOManager(dg.ConfigurableIOManager):
     """Loads and stores assets of the lake as Ibis tables, for one partition or a range.
@@ -69,22 +105,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: ir.Table) -> None:
         """Compute the expression and commit its rows."""
         name = context.asset_key.path[-1]
-        lake = self.lake.lake
         if context.has_asset_partitions:
-            first, last = first_and_last(context.asset_partition_key_range)
-            written = lake.replace_days(name, obj, first, last)
-            lake.record_days(name, business_days(first, last), self._known_until(), self.conventions.get().stamp())
+            days = first_and_last(context.asset_partition_key_range)
+            metadata = self.lake.write_days(name, obj, *days, self.conventions, self._known_until())
         else:
-            written = lake.replace(name, obj)
-        context.add_output_metadata(
-            {
-                "dagster/row_count": written.rows,
-                "bytes": written.bytes,
-                "delta_version": written.version,
-                "seconds": round(written.seconds, 3),
-                "dagster/uri": f"{lake.url}/{name}",
-            }
-        )
+            metadata = self.lake.metadata(name, self.lake.lake.replace(name, obj))
+        context.add_output_metadata(metadata)
 
     @message_first
     def load_input(self, context: dg.InputContext) -> ir.Table:

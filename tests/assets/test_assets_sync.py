@@ -140,6 +140,8 @@ def test_a_bad_ticket_does_not_stop_the_close_of_the_loans(case):
     assert "ticket_id=TK1" in closed.stderr
     (row,) = home.rows("loan_positions", JAN_31, JAN_31)
     assert (row["loan_id"], row["principal_outstanding"]) == ("L1", Decimal("100.00"))
+    (activity,) = home.rows("platform_activity", JAN_31, JAN_31)
+    assert (activity["active_loans"], activity["total_volume"]) == (1, None)
     with dg.DagsterInstance.get() as instance:
         check = dg.AssetCheckKey(dg.AssetKey("tickets"), "synced")
         found = instance.get_latest_asset_check_evaluation_record(check).event.dagster_event.asset_check_evaluation_data
