@@ -91,11 +91,15 @@ def _clients(rows: ir.Table, owed_interest: ir.Table, staff: ir.Table, window: i
     rows = rows.left_join(owed_interest, ["loan_id", "business_date"], rname="{name}_owing")
     # Any loan that is disbursed and has principal outstanding is active.
     owed_principal = (rows.opening_disbursed > 0) & (rows.opening_outstanding > 0)
-    keys = ("business_date", "officer_id", "currency", "borrower_id")
-    loans = rows.group_by(*keys).agg(
-        active=(rows.status == "active").any(),
-        was_active=(owed_principal | rows.owed_interest.fill_null(False)).any(),
-        since=rows.disbursed_on.min(),
+    # Most borrowers have one loan, so that grouping by officer before adding the leaders would save no rows.
+    loans = rows.select(
+        "business_date",
+        "officer_id",
+        "currency",
+        "borrower_id",
+        active=rows.status == "active",
+        was_active=owed_principal | rows.owed_interest.fill_null(False),
+        since="disbursed_on",
     )
     loans = with_leaders(loans, staff)
     clients = loans.group_by(*_KEYS, "borrower_id").agg(
