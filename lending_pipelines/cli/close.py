@@ -76,7 +76,10 @@ def _days(first: datetime | None, last: datetime | None, day: datetime | None) -
 
 
 def _tell_manager(lake: "Lake", manager: str, day: date) -> None:
-    """Print the manager's metrics on a day, a column per currency. LendingError if the manager has no loans then."""
+    """Print the manager's metrics on a day, a column per currency, or that a member of staff has no loans then.
+
+    Raises LendingError if nobody has that id.
+    """
     from tabulate import tabulate
 
     from lending_pipelines.close_summary import value_as_text
@@ -84,7 +87,11 @@ def _tell_manager(lake: "Lake", manager: str, day: date) -> None:
     today = lake.table("manager_snapshots", day, day).order_by("manager_id", "currency").to_pyarrow().to_pylist()
     rows = [row for row in today if row["manager_id"] == manager]
     if not rows:
-        known = {row["manager_id"] for row in today}
+        staff = set(lake.table("staff").staff_id.to_pyarrow().to_pylist()) if lake.has("staff") else set()
+        if manager in staff:
+            typer.echo(f"\n{manager} has no loans on {day}, and so no metrics.")
+            return
+        known = staff.union(row["manager_id"] for row in today)
         raise LendingError(f"no manager {manager!r} has loans on {day}; {did_you_mean(manager, known)}")
     metrics = [name for name in rows[0] if name not in ("business_date", "manager_id", "currency")]
     table = [[name, *(value_as_text(row[name]) for row in rows)] for name in metrics]
