@@ -37,7 +37,9 @@ _TABLES = {
     for resource in RESOURCES
     if resource.path not in ("managers", "platform/metrics", "closed-days")
 }
-_PAGES = {path: [""] for path in ("/today", "/portfolios", "/loans", "/alerts", "/reports", "/ledger", "/tapes")}
+_PAGES = {path: [""] for path in ("/today", "/portfolios", "/loans", "/alerts", "/reports", "/ledger", "/tapes")} | {
+    "/search": [f"?q={number:03}" for number in range(50)]
+}
 
 
 def run(options: Options) -> list[Row]:

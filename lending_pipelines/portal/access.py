@@ -10,7 +10,7 @@ A route without it is refused when the app is created.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from lending_pipelines.portal.bearer import account_of, bearer_token
 from lending_pipelines.portal.pages import is_api
 from lending_pipelines.portal.policy import SEES_STAFF, Action, Resource, decide
 from lending_pipelines.portal.rate_limits import EXPORTS
-from lending_pipelines.portal.scope import NOBODY, Grant, Person, resolved
+from lending_pipelines.portal.scope import NOBODY, Grant, Person, Scope, resolved
 from lending_pipelines.portal.scoped_lake import ScopedLake
 from lending_pipelines.portal.security import address
 from lending_pipelines.portal.snapshots import Snapshot
@@ -73,6 +73,14 @@ class Access:
         if not decision.allowed:
             self.audit("denied", action=action, reason=decision.reason)
             raise Denied(decision.reason)
+
+    def acting(self, action: Action) -> "Access | None":
+        """The same for another action, for a page with parts of several; None if the person may not do it."""
+        grants = decide(self.person, action).grants
+        if not grants:
+            return None
+        lake = self.lake.seen_by(_scopes(grants), _shown(grants))
+        return replace(self, action=action, grants=grants, lake=lake)
 
     @cached_property
     def lake_with_borrowers(self) -> ScopedLake:
@@ -162,18 +170,24 @@ class Require:
             if not decision.allowed and not person.account_id:
                 raise NotSignedIn(refused)
             grants = decision.grants
-            shown = Shown(
-                staff=bool(grants) and all(grant.role in SEES_STAFF for grant in grants),
-                # A customer sees their own data only.
-                borrowers=bool(grants) and all(grant.role == "user" for grant in grants),
-            )
-            scopes = tuple(grant.scope for grant in grants)
-            lake = ScopedLake(portal.snapshots, snapshot, portal.results, scopes, shown)
+            lake = ScopedLake(portal.snapshots, snapshot, portal.results, _scopes(grants), _shown(grants))
             access = Access(portal, request, person, self.action, grants, lake)
             if not decision.allowed:
                 access.audit("denied", reason=decision.reason)
                 raise Denied(decision.reason)
             yield access
+
+
+def _scopes(grants: tuple[Grant, ...]) -> tuple[Scope, ...]:
+    return tuple(grant.scope for grant in grants)
+
+
+def _shown(grants: tuple[Grant, ...]) -> Shown:
+    """The personal columns that all of the grants show. A customer sees their own data only."""
+    return Shown(
+        staff=bool(grants) and all(grant.role in SEES_STAFF for grant in grants),
+        borrowers=bool(grants) and all(grant.role == "user" for grant in grants),
+    )
 
 
 def require(action: Action) -> Require:

@@ -40,6 +40,8 @@ _BATCH_ROWS = 16_384
 _MOST_COMPILED = 4_000
 _MOST_RESULT_BYTES = 8_000_000
 _MOST_RESULTS_BYTES = 128_000_000
+_RESULT_BYTES = 4_000
+"""What a result takes beside its rows. Without it, results without rows would be kept without limit."""
 
 
 class NoRule(LendingError):
@@ -123,7 +125,7 @@ class Results:
 
     def keep(self, key: Hashable, result: Result) -> None:
         """Keep a result that is not too large."""
-        size = result.table.nbytes
+        size = result.table.nbytes + _RESULT_BYTES
         if size > _MOST_RESULT_BYTES:
             return
         with self._lock:
@@ -131,7 +133,7 @@ class Results:
                 self._results[key] = result
                 self._bytes += size
             while self._bytes > _MOST_RESULTS_BYTES:
-                self._bytes -= self._results.popitem(last=False)[1].table.nbytes
+                self._bytes -= self._results.popitem(last=False)[1].table.nbytes + _RESULT_BYTES
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,10 @@ class ScopedLake:
         """When the table was last written, UTC; None if it never was."""
         stored = self._snapshot.tables.get(name)
         return stored.written_at if stored else None
+
+    def seen_by(self, scopes: tuple[Scope, ...], shown: Shown) -> "ScopedLake":
+        """The same moment of the lake as other grants see it."""
+        return replace(self, scopes=scopes, shown=shown)
 
     def with_borrowers_shown(self) -> "ScopedLake":
         """The same with the personal data of borrowers. access.py decides who gets it, and records it."""

@@ -19,6 +19,7 @@ from lending_pipelines.portal.routes import (
     platform,
     portfolios,
     reports,
+    search,
     sign_in,
     static,
     tapes,
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     generate.router,
     people.router,
     me.router,
+    search.router,
 )
 """The routers of the app."""
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.portal.access import Access, cookie_name, is_secure, require
-from lending_pipelines.portal.pages import render, url
+from lending_pipelines.portal.pages import Section, render, url
 from lending_pipelines.portal.passwords import LONGEST, PasswordRefused, hash_password, matches
 from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT
 from lending_pipelines.portal.security import address
@@ -15,7 +15,10 @@ from lending_pipelines.register.sessions import Sessions, hashed
 
 router = APIRouter(include_in_schema=False)
 
-Self = Annotated[Access, Depends(require("self.edit"))]
+PAGE = Section("Password and sessions", "/me", "self.edit")
+"""Not a section of the navigation: it is in the menu of the account."""
+
+Self = Annotated[Access, Depends(require(PAGE.action))]
 Password = Annotated[str, Form(max_length=LONGEST + 1)]
 
 

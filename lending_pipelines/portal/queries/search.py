@@ -1,0 +1,52 @@
+"""What the search of all pages finds in the lake: loans by their id, portfolios and managers by id or name.
+
+Each query takes the text in lower case and gives the best matches first: the text itself, then what begins with it.
+Names of borrowers are not searched: showing them is recorded, and a search asks with every letter.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from lending_pipelines.portal.scoped_lake import Tables
+
+MOST = 6
+"""The most results of a kind."""
+
+
+def loans(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
+    """loan_id, status, currency and principal_outstanding of the loans on the day whose id has the text."""
+    rows = lake.table("loan_positions")
+    rows = rows.filter(rows.business_date == day).select("loan_id", "status", "currency", "principal_outstanding")
+    return _best(rows, text, "loan_id")
+
+
+def portfolios(lake: Tables, levels: tuple[str, ...], text: ir.StringValue, day: ir.DateValue) -> ir.Table:
+    """scope, scope_id and name of the scopes of these levels with a snapshot on the day."""
+    rows = lake.table("portfolio_snapshots")
+    rows = rows.filter(rows.business_date == day, rows.scope.isin(levels))
+    rows = rows.select("scope", "scope_id", name=rows.name.fill_null(rows.scope_id)).distinct()
+    return _best(rows, text, "name", "scope_id", "scope")
+
+
+def managers(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
+    """manager_id, name and role of the loan officers and team leaders with a snapshot on the day."""
+    rows = lake.table("manager_snapshots")
+    rows = rows.filter(rows.business_date == day).select("manager_id", "role").distinct()
+    staff = lake.table("staff").select("staff_id", "full_name")
+    rows = rows.left_join(staff, rows.manager_id == staff.staff_id)
+    rows = rows.select("manager_id", "role", name=rows.full_name.fill_null(rows.manager_id))
+    return _best(rows, text, "name", "manager_id")
+
+
+def _best(rows: ir.Table, text: ir.StringValue, *columns: str) -> ir.Table:
+    """The best matches of the text in one of the columns, ordered by them; the first two are searched."""
+    searched = [rows[name].lower() for name in columns[:2]]
+    rank = ibis.greatest(*(_rank(each, text) for each in searched))
+    ranked = rows.mutate(rank=rank)
+    return ranked.filter(ranked.rank > 0).order_by(ibis.desc("rank"), *columns).limit(MOST).drop("rank")
+
+
+def _rank(column: ir.StringColumn, text: ir.StringValue) -> ir.IntegerValue:
+    """3 for the text itself, 2 for what begins with it or has a word that does, 1 for what has it, else 0."""
+    begins = column.startswith(text) | column.contains(ibis.literal(" ") + text)
+    return ibis.cases((column == text, 3), (begins, 2), (column.contains(text), 1), else_=0)
