@@ -5,11 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 
 import pytest
-from homes import Home, lending
+import sqlalchemy as sa
+from homes import LAST, Home, lending
 
 from lending_pipelines.cli.demo_home import MARKER, DemoError, demo_spec, new_home
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sample import SampleSpec
+from lending_pipelines.settings import Settings
 
 SPEC = SampleSpec(300, date(2025, 12, 1), date(2026, 1, 31), 1, "healthy")
 
@@ -64,6 +66,8 @@ def test_status_and_alerts_name_what_is_wrong_on_purpose(empty_home, monkeypatch
     # The weekly summary of the last week that ended on a Sunday, 25 January.
     (summary,) = (empty_home.folder / "exports").glob("reports/weekly_summary/2026-01-25/*.pdf")
     assert f"The weekly summary that managers would get is {summary}" in printed
+    # The five people of the portal come last.
+    assert [line.split()[0] for line in printed[-5:]] == ["admin", "controller", "manager", "investor", "customer"]
     alerts = [" ".join(line.split()) for line in lending("alerts").stdout.splitlines()]
     assert any("Tape Harvest monthly of 2026-01-31 is late" in line for line in alerts)
     assert any(line.endswith(f"lists the {len(alerts) - 1} open alerts of it.") for line in printed)
@@ -100,6 +104,69 @@ def test_the_demo_asks_before_it_deletes_reports_that_it_did_not_make(home, monk
 
     assert asked[0].endswith("You made 1 reports there:\n  /ann.csv")
     assert home.versions() == before
+
+
+def test_its_five_people_sign_in_to_the_portal_and_see_what_is_theirs(home, monkeypatch):
+    from fastapi.testclient import TestClient
+
+    from lending_pipelines.cli.demo_people import add_sign_ins, lines
+    from lending_pipelines.portal.app import create_app
+
+    (home.folder / MARKER).touch()
+    settings = Settings.from_environment()
+    passwords = []
+    for _ in range(2):
+        with home.register() as session:
+            session.execute(sa.text("DELETE FROM account_roles"))
+            session.execute(sa.text("DELETE FROM accounts"))
+        password, made = add_sign_ins(settings, "Harbour Income Fund")
+        passwords.append(password)
+    printed = "\n".join(lines(settings, password, made))
+
+    # Each demo has a password of its own, which is printed and not stored.
+    assert len(set(passwords)) == 2
+    assert password in printed
+    assert "http://127.0.0.1:8000" in printed
+    assert password.encode() not in (home.folder / "register.db").read_bytes()
+    last = [row for row in home.rows("loan_positions") if row["business_date"] == LAST]
+    staff = home.rows("staff")
+    app = create_app(settings)
+    loans, opened = {}, {}
+    for each in made:
+        browser = TestClient(app)
+        assert browser.post("/sign-in", data={"name": each.username, "password": password}).status_code == 200
+        first = browser.get("/")
+        opened[each.role] = (first.status_code, first.url.path)
+        loans[each.role] = browser.get("/api/v1/positions", params={"limit": 1000, "status": "active"}).json()["data"]
+    app.state.portal.close()
+    assert opened == {role: (200, "/account" if role == "user" else "/today") for role in opened}
+    assert list(opened) == ["admin", "controller", "manager", "investor", "user"]
+    active = [row for row in last if row["status"] == "active"]
+    assert len(loans["admin"]) == len(loans["controller"]) == len(active)
+    scopes = {each.role: each.scope for each in made}
+    leader = scopes["manager"]["manager"]
+    team = {leader, *(row["staff_id"] for row in staff if row["team_leader_id"] == leader)}
+    (fund,) = scopes["investor"]["investors"]
+    expected = {
+        "manager": {row["loan_id"] for row in active if row["officer_id"] in team},
+        "investor": {row["loan_id"] for row in active if row["investor_id"] == fund},
+        "user": {row["loan_id"] for row in active if row["borrower_id"] == scopes["user"]["borrower"]},
+    }
+    for role, own in expected.items():
+        assert own
+        assert {row["loan_id"] for row in loans[role]} == own, role
+    (user,) = {row["user_id"] for row in home.rows("users") if row["borrower_id"] == scopes["user"]["borrower"]}
+    assert any(row["user_id"] == user for row in home.rows("wallets"))
+
+
+def test_its_people_are_added_to_no_home_but_its_own(home):
+    from lending_pipelines.cli.demo_people import add_sign_ins
+    from lending_pipelines.register import Accounts
+
+    with pytest.raises(DemoError, match="was not made by the demo: add people with `lending people add`"):
+        add_sign_ins(Settings.from_environment(), "Harbour Income Fund")
+    with home.register() as session:
+        assert Accounts(session).all() == []
 
 
 @pytest.mark.parametrize("variable", ["LENDING_SERVICING_URL", "LENDING_LAKE", "LENDING_REGISTER_URL", "DAGSTER_HOME"])

@@ -1,7 +1,7 @@
 """The demonstration: an invented lender in its own home, closed over its full history, with reports and tapes.
 
 It calls the same functions as the commands. Its folder and days are in demo_home.py, what is wrong on purpose in
-demo_faults.py.
+demo_faults.py, and who can sign in to the portal in demo_people.py.
 """
 
 import sys
@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from lending_pipelines.cli import demo_people
 from lending_pipelines.cli.demo_faults import (
     backdate_payment,
     correct_ledger_by_hand,
@@ -138,6 +139,7 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
         for report_type, output_format in REPORTS.items()
     }
     alerts = _watch(settings)
+    sign_ins = demo_people.add_sign_ins(settings, FUND)
     _summarise(say, settings, plan, closed, files)
     say("\nWrong on purpose, so that you see what it looks like:")
     for line in filter(None, wrong):
@@ -149,6 +151,8 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
     say(f"The weekly summary that managers would get is {files['weekly_summary']}")
     say(f"\nDone in {time.monotonic() - started:.0f} s.")
     say(f"`LENDING_HOME={settings.home} lending ui` opens Dagster on http://127.0.0.1:3000 with this data.")
+    for line in demo_people.lines(settings, *sign_ins):
+        say(line)
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.oidc import Identity, RoleRules
-from lending_pipelines.portal.passwords import hash_password, matches
 from lending_pipelines.register.account_models import Account, OneTimeLink
 from lending_pipelines.register.accounts import Accounts, RoleGiven
 from lending_pipelines.register.database import Register
+from lending_pipelines.register.passwords import hash_password, matches
 from lending_pipelines.register.sessions import OneTimeLinks
 from lending_pipelines.register.types import utc_now
 

@@ -87,8 +87,8 @@ def book_of(home: Home) -> Book:
 
 def add_people(home: Home) -> None:
     """Add an account of every role, all with the same password."""
-    from lending_pipelines.portal.passwords import hash_password
     from lending_pipelines.register import Accounts, RoleGiven
+    from lending_pipelines.register.passwords import hash_password
 
     book = book_of(home)
     roles: dict[str, tuple[str, dict[str, Any]]] = {

@@ -22,7 +22,7 @@ COOKIE = "lending"
 @pytest.fixture
 def person(portal_home):
     """The username of a new auditor with the usual password."""
-    from lending_pipelines.portal.passwords import hash_password
+    from lending_pipelines.register.passwords import hash_password
 
     name = f"person{utc_now().timestamp()}"
     with portal_home.register() as session:

@@ -7,10 +7,10 @@ from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.portal.access import Access, cookie_name, is_secure, require
 from lending_pipelines.portal.pages import Section, render, url
-from lending_pipelines.portal.passwords import LONGEST, PasswordRefused, hash_password, matches
 from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT
 from lending_pipelines.portal.security import address
 from lending_pipelines.register.accounts import Accounts
+from lending_pipelines.register.passwords import LONGEST, PasswordRefused, hash_password, matches
 from lending_pipelines.register.sessions import Sessions, hashed
 
 router = APIRouter(include_in_schema=False)

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, cookie_name, is_secure, require
 from lending_pipelines.portal.pages import render, url
-from lending_pipelines.portal.passwords import LONGEST, PasswordRefused
 from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT, SIGN_INS_OF_AN_ADDRESS
 from lending_pipelines.portal.security import address, safe_path
 from lending_pipelines.portal.sign_in import SignInRefused, choose_password, link_account, password_account
 from lending_pipelines.register.account_models import Account
 from lending_pipelines.register.audit_log import AuditLog
+from lending_pipelines.register.passwords import LONGEST, PasswordRefused
 from lending_pipelines.register.sessions import OneTimeLinks, Sessions
 from lending_pipelines.register.types import utc_now
 

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.access_tokens import VALID, access_token
-from lending_pipelines.portal.passwords import LONGEST
 from lending_pipelines.portal.problems import Problem
 from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT, SIGN_INS_OF_AN_ADDRESS
 from lending_pipelines.portal.routes.api.documented import answers, json_answer, schema_of
@@ -18,6 +17,7 @@ from lending_pipelines.portal.sign_in import SignInRefused, password_account
 from lending_pipelines.register.accounts import Accounts
 from lending_pipelines.register.api_tokens import account_of_token
 from lending_pipelines.register.audit_log import AuditLog
+from lending_pipelines.register.passwords import LONGEST
 from lending_pipelines.register.refresh_tokens import UNUSED_VALID, Refreshed, RefreshRefused, RefreshTokens
 from lending_pipelines.register.types import new_id, utc_now
 
