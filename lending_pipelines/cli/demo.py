@@ -150,7 +150,7 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
     )
     say(f"The weekly summary that managers would get is {files['weekly_summary']}")
     say(f"\nDone in {time.monotonic() - started:.0f} s.")
-    say(f"`LENDING_HOME={settings.home} lending ui` opens Dagster on http://127.0.0.1:3000 with this data.")
+    say(f"`LENDING_HOME={settings.home} lending ui` opens Dagster on http://127.0.0.1:3000 and starts the portal too.")
     for line in demo_people.lines(settings, *sign_ins):
         say(line)
 

@@ -63,7 +63,7 @@ def add_sign_ins(settings: Settings, investor: str) -> tuple[str, list[SignIn]]:
 
 def lines(settings: Settings, password: str, made: list[SignIn]) -> Iterator[str]:
     """What the demo prints about them."""
-    yield f"`LENDING_HOME={settings.home} lending portal` serves the portal on http://127.0.0.1:8000; `lending ui` does too."
+    yield f"`LENDING_HOME={settings.home} lending portal` serves the portal on http://127.0.0.1:8000."
     yield f"These people exist in this demonstration only. Sign in with the password {password} as"
     for each in made:
         yield f"  {each.username:<12}{each.about}"
