@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 from authlib.integrations.httpx_client import OAuth2Client
 
@@ -230,10 +230,10 @@ class Provider:
             at, document = self._kept.get(address, (0.0, None))
             if document is None or again or time.monotonic() - at > _KEPT_SECONDS:
                 try:
-                    answer = httpx.get(address, timeout=_TIMEOUT)
+                    answer = httpx2.get(address, timeout=_TIMEOUT)
                     answer.raise_for_status()
                     document = answer.json()
-                except (httpx.HTTPError, ValueError) as error:
+                except (httpx2.HTTPError, ValueError) as error:
                     raise OidcRefused(f"{address} cannot be read: {error}") from error
                 self._kept[address] = (time.monotonic(), document)
         return dict(document)

@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
-import httpx
+import httpx2
 import pytest
 from people import add_people
 from servers import free_port
@@ -54,8 +54,8 @@ def served(home, port: int, dies: str):
     server = subprocess.Popen(command, env=os.environ | home.environment)
     try:
         for _ in range(600):
-            with suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/health", timeout=60)
+            with suppress(httpx2.TransportError):
+                httpx2.get(f"http://127.0.0.1:{port}/health", timeout=60)
                 break
             assert server.poll() is None
             time.sleep(0.1)
@@ -89,12 +89,12 @@ def test_a_server_that_is_killed_in_a_write_loses_and_doubles_nothing(home, writ
     def send(name):
         path, content = writes[name]
         headers = {"authorization": f"Bearer {value}", "idempotency-key": f"key-of-{name}"}
-        return httpx.post(f"http://127.0.0.1:{port}{path}", json=content, headers=headers, timeout=60)
+        return httpx2.post(f"http://127.0.0.1:{port}{path}", json=content, headers=headers, timeout=60)
 
     points = {"step": "before the answer", "report": "before the commit", "token": "before the answer"}
     for name, point in points.items():
         with served(home, port, point) as server:
-            with pytest.raises(httpx.TransportError):
+            with pytest.raises(httpx2.TransportError):
                 send(name)
             assert server.wait(30) == -signal.SIGKILL
         with home.register() as session:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from joserfc.jwk import RSAKey
@@ -61,11 +61,11 @@ def _browser(provider, folder, roles) -> Iterator[TestClient]:
         yield browser
 
 
-def go(browser: TestClient, after: str = "/today", **changed: str) -> httpx.Response:
+def go(browser: TestClient, after: str = "/today", **changed: str) -> httpx2.Response:
     """Sign in as the provider's person: to the provider, and back with these parameters changed."""
     sent = browser.get("/sign-in/oidc", params={"next": after})
     assert sent.status_code == 303, sent.text
-    back = httpx.get(sent.headers["location"], follow_redirects=False).headers["location"]
+    back = httpx2.get(sent.headers["location"], follow_redirects=False).headers["location"]
     assert back.startswith("http://testserver/sign-in/oidc/callback?")
     parameters = {name: value for name, (value,) in parse_qs(urlsplit(back).query).items()}
     return browser.get("/sign-in/oidc/callback", params=parameters | changed)
