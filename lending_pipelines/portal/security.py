@@ -7,6 +7,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lending_pipelines.portal.pages import is_api
+from lending_pipelines.portal.problems import problem
+
 _CSP = "; ".join(
     (
         "default-src 'self'",
@@ -72,7 +75,9 @@ class SameOriginOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] == "http" and scope["method"] not in _SAFE and not _same_origin(Headers(scope=scope)):
-            response = PlainTextResponse("This request comes from another site's page and was refused.", 403)
+            text = "This request comes from another site's page and was refused."
+            api = is_api(Request(scope))
+            response = problem(403, text) if api else PlainTextResponse(text, 403)
             await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
