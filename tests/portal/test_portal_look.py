@@ -1,79 +1,31 @@
 """The gallery in headless Chromium: accessibility, content policy, phone width, keyboard, themes, parts by htmx."""
 
-import shutil
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
-import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from servers import free_port
+from browsing import DESKTOP, PHONE, WCAG, Visit, chromium, served, visiting
+from playwright.sync_api import Browser, expect
 
 from lending_pipelines.portal.gallery.app import PAGES, create_gallery
 from lending_pipelines.portal.gallery.data import HOSTILE
 
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 780}
-
-
-@dataclass
-class Visit:
-    """A page of a browser, and what it complained about."""
-
-    page: Page
-    url: str
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.url + path, wait_until="load")
-        return self.page
-
-    def loaded(self, size: str) -> dict[str, int]:
-        """The document and the files of the page, with their bytes: `decodedBodySize`, `transferSize`."""
-        entries = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
-        return dict(self.page.evaluate(f"{entries}.map(each => [new URL(each.name).pathname, each.{size}])"))
-
 
 @pytest.fixture(scope="module")
 def gallery() -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(create_gallery(), host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with served(create_gallery()) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("needs chromium, which .ci/run installs")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield started
-        started.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
 def visit(browser: Browser, gallery: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """A new visitor; the test may name the theme and the size by its parameter."""
-    theme, size = getattr(request, "param", ("light", DESKTOP))
-    with browser.new_context(color_scheme=theme, viewport=size, reduced_motion="reduce") as context:
-        page = context.new_page()
-        visit = Visit(page, gallery)
-        page.on(
-            "console", lambda message: message.type in ("error", "warning") and visit.complaints.append(message.text)
-        )
-        page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: visit.complaints.append(f"a script of the data ran: {dialog.message}"))
+    with visiting(browser, gallery, *getattr(request, "param", ())) as visit:
         yield visit
 
 
@@ -81,13 +33,8 @@ def visit(browser: Browser, gallery: str, request: pytest.FixtureRequest) -> Ite
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_accessible_and_keeps_the_content_policy(visit: Visit, path: str) -> None:
     page = visit.open(f"/{path}")
-    for plot in page.query_selector_all("[data-plot]"):
-        plot.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('[data-plot]')].every(plot => plot.querySelector('svg'))"
-    )
-    found = Axe().run(page, options=RULES).response["violations"]
-    assert {each["id"]: [node["html"] for node in each["nodes"]] for each in found} == {}
+    visit.wait_until_drawn()
+    assert visit.violations(WCAG) == {}
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert visit.complaints == []
 
