@@ -55,6 +55,10 @@ def create_gallery() -> FastAPI:
     async def events() -> StreamingResponse:
         return StreamingResponse(_progress(environment), media_type="text/event-stream")
 
+    @app.get("/alerts/events")
+    def alerts() -> Response:
+        return Response("retry: 60000\n\n", media_type="text/event-stream")
+
     @app.get("/", response_class=HTMLResponse)
     @app.get("/{page}", response_class=HTMLResponse)
     def page(request: Request, page: str = "today") -> str:

@@ -48,23 +48,6 @@ def changes_of_managers(lake: Tables, day: ir.DateValue, before: ir.DateValue) -
     return _compared(rows, day, before)
 
 
-def changes_of_loans(lake: Tables, day: ir.DateValue, before: ir.DateValue) -> ir.Table:
-    """The same for a customer: one row per loan."""
-    rows = lake.table("loan_positions")
-    rows = rows.select(
-        "business_date",
-        "currency",
-        subject="loan_id",
-        name="loan_id",
-        balance="principal_outstanding",
-        loans=(rows.status == "active").cast("int64"),
-        past_due="past_due_amount",
-        par_30=ibis.null("float64"),
-        health_score=ibis.null("float64"),
-    )
-    return _compared(rows, day, before)
-
-
 def breaks(lake: Tables, day: ir.DateValue) -> ir.Table:
     """The control accounts that do not tie out on the day, the largest difference first."""
     rows = lake.table("ledger_tieouts")
