@@ -42,6 +42,14 @@ def test_managers_portfolios_reports_and_pages_are_found_and_open(people: People
             assert browser.get(each, follow_redirects=True).status_code == 200, each
 
 
+def test_a_portfolio_is_found_by_its_whole_id_and_not_by_a_part_of_it(people: People, book):
+    browser = people.sign_in("admin")
+    portfolio_id = book.home.rows("portfolio_membership")[0]["portfolio_id"]
+    path = f"/portfolios/portfolio/{portfolio_id}"
+    assert path in [each for _, each in found(browser, portfolio_id)]
+    assert path not in [each for _, each in found(browser, portfolio_id[:-1])]
+
+
 def test_what_begins_with_the_text_comes_before_what_has_it_inside(people: People, book):
     staff = {row["staff_id"]: row["full_name"] for row in book.home.rows("staff")}
     managers = {row["manager_id"] for row in book.home.rows("manager_snapshots")} & set(staff)

@@ -17,7 +17,7 @@ def loans(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
     """loan_id, status, currency and principal_outstanding of the loans on the day whose id has the text."""
     rows = lake.table("loan_positions")
     rows = rows.filter(rows.business_date == day).select("loan_id", "status", "currency", "principal_outstanding")
-    return _best(rows, text, "loan_id")
+    return _best(rows, _rank(rows.loan_id, text), "loan_id")
 
 
 def portfolios(lake: Tables, levels: tuple[str, ...], text: ir.StringValue, day: ir.DateValue) -> ir.Table:
@@ -25,7 +25,9 @@ def portfolios(lake: Tables, levels: tuple[str, ...], text: ir.StringValue, day:
     rows = lake.table("portfolio_snapshots")
     rows = rows.filter(rows.business_date == day, rows.scope.isin(levels))
     rows = rows.select("scope", "scope_id", name=rows.name.fill_null(rows.scope_id)).distinct()
-    return _best(rows, text, "name", "scope_id", "scope")
+    # Ids of portfolios and investors are random: a part of one says nothing.
+    identity = ibis.cases((rows.scope_id.lower() == text, 3), else_=0)
+    return _best(rows, ibis.greatest(_rank(rows.name, text), identity), "name", "scope_id", "scope")
 
 
 def managers(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
@@ -35,18 +37,17 @@ def managers(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
     staff = lake.table("staff").select("staff_id", "full_name")
     rows = rows.left_join(staff, rows.manager_id == staff.staff_id)
     rows = rows.select("manager_id", "role", name=rows.full_name.fill_null(rows.manager_id))
-    return _best(rows, text, "name", "manager_id")
+    return _best(rows, ibis.greatest(_rank(rows.name, text), _rank(rows.manager_id, text)), "name", "manager_id")
 
 
-def _best(rows: ir.Table, text: ir.StringValue, *columns: str) -> ir.Table:
-    """The best matches of the text in one of the columns, ordered by them; the first two are searched."""
-    searched = [rows[name].lower() for name in columns[:2]]
-    rank = ibis.greatest(*(_rank(each, text) for each in searched))
+def _best(rows: ir.Table, rank: ir.IntegerValue, *order: str) -> ir.Table:
+    """The rows with the highest ranks above 0, those of the same rank in an order."""
     ranked = rows.mutate(rank=rank)
-    return ranked.filter(ranked.rank > 0).order_by(ibis.desc("rank"), *columns).limit(MOST).drop("rank")
+    return ranked.filter(ranked.rank > 0).order_by(ibis.desc("rank"), *order).limit(MOST).drop("rank")
 
 
 def _rank(column: ir.StringColumn, text: ir.StringValue) -> ir.IntegerValue:
     """3 for the text itself, 2 for what begins with it or has a word that does, 1 for what has it, else 0."""
-    begins = column.startswith(text) | column.contains(ibis.literal(" ") + text)
-    return ibis.cases((column == text, 3), (begins, 2), (column.contains(text), 1), else_=0)
+    lower = column.lower()
+    begins = lower.startswith(text) | lower.contains(ibis.literal(" ") + text)
+    return ibis.cases((lower == text, 3), (begins, 2), (lower.contains(text), 1), else_=0)
