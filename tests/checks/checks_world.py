@@ -290,14 +290,14 @@ def _managers() -> World:
 
 
 def _platform() -> World:
-    """A user who joined on 1 February, and a ticket opened that day."""
+    """A user who joined on 1 February, and a ticket that was opened that day and stays open."""
     counts = {JAN_31: 0, FEB_1: 1, FEB_2: 1}
     return {
         "users": [row("users", user_id="U", joined_on=FEB_1)],
         "tickets": [row("tickets", ticket_id="T", user_id="U", opened_on=FEB_1)],
         "platform_activity": [
-            row("platform_activity", business_date=day, currency="USD", active_loans=2)
-            | {"total_users": number, "total_tickets": number}
+            row("platform_activity", business_date=day, currency="USD", active_loans=2, total_volume="10")
+            | {"total_users": number, "total_tickets": number, "open_tickets": number}
             for day, number in counts.items()
         ],
     }
