@@ -8,7 +8,7 @@ from made_tables import DAY, MadeTables, rule
 
 from lending_pipelines.alerts import words
 from lending_pipelines.alerts.behind import top_loans
-from lending_pipelines.alerts.notices import Channels, _data
+from lending_pipelines.alerts.notices import Channels, content
 from lending_pipelines.alerts.printed import as_text, facts
 from lending_pipelines.register.alert_models import Alert
 
@@ -103,7 +103,7 @@ def test_other_alerts_name_the_largest_loans_past_due():
 )  # fmt: skip
 def test_a_change_is_printed_as_a_change(given, value, threshold, expected):
     made = rule(scope="branch", **given)
-    data = _data("opened", alert(value=value, threshold=threshold), made, Channels(("a",)))
+    data = content("opened", alert(value=value, threshold=threshold), made, Channels(("a",)))
     assert facts(data)[:2] == expected
     assert expected[0][1] in as_text(data)
 

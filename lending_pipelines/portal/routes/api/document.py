@@ -44,4 +44,14 @@ def _document(app: Any) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             operation["security"] = [] if path.startswith("/api/v1/auth/") else [{"token": []}]
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
     return made
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an optional parameter: it can be left out, but a query has no null."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {name: value for name, value in schema.items() if name != "anyOf"} | kinds[0]

@@ -154,7 +154,7 @@ def reports(request: Request, access: Reader, parameters: Annotated[ReportsParam
     response_class=Response,
     responses=answers(
         json_answer("The request: ask for its status at the address in Location.", _REPORT, _EXAMPLE),
-        *(401, 403, 409, 422),
+        *(400, 401, 403, 409, 422),
         status=202,
     ),
 )
