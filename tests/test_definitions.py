@@ -201,6 +201,7 @@ def test_dagster_validates_the_definitions_without_a_warning_of_ours(tmp_path):
 
 def test_every_step_fails_with_its_message_first():
     # The tables of daily.py only build expressions; the IO manager, which computes them, is decorated itself.
+    # platform_activity computes its rows in the step.
     steps = {
         asset.node_def.name: asset.node_def.compute_fn.decorated_fn
         for asset in definitions.assets
@@ -209,4 +210,4 @@ def test_every_step_fails_with_its_message_first():
     steps |= {check.node_def.name: check.node_def.compute_fn.decorated_fn for check in definitions.asset_checks}
     undecorated = {name for name, function in steps.items() if not hasattr(function, "__wrapped__")}
     assert len(steps) > 40
-    assert undecorated == {name for name, table in DERIVED.items() if table.daily}
+    assert undecorated == {name for name, table in DERIVED.items() if table.daily} - {"platform_activity"}

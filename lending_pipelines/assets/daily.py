@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from lending_pipelines.assets.describe import daily
 from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.partitions import first_and_last
-from lending_pipelines.resources import ConventionsResource, LakeResource
+from lending_pipelines.resources import ConventionsResource, LakeResource, message_first
 from lending_pipelines.resources.lake import DAYS_BEFORE
 
 # A transition compares with one step earlier, at most a month. This is not a partition mapping, because Dagster would
@@ -84,6 +84,7 @@ def ledger_tieouts(
 # The platform's tables are no inputs, because a rejected one keeps its rows and must not stop the close of the loans.
 # Without them as inputs, this asset reads and writes by one engine itself.
 @dg.asset(**daily("platform_activity", "platform", "team:finance"), deps=[loan_positions])
+@message_first
 def platform_activity(
     context: dg.AssetExecutionContext, conventions: ConventionsResource, lake: LakeResource
 ) -> dg.MaterializeResult:

@@ -39,7 +39,7 @@ def platform_activity(
 ) -> ir.Table:
     """The table platform_activity for the days first..last of `positions`; `read` returns each of SOURCES by name.
 
-    A currency has a row from its first loan or payment on.
+    A currency has a row from its first loan or verified payment on.
     """
     days = instants.calendar([first + timedelta(days=n) for n in range((last - first).days + 1)], timezone)
     users, sold, paid = read("users"), read("tickets"), read("gateway_payments")
