@@ -4,7 +4,7 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from lending_pipelines.register import Accounts, ApiTokens, TokenScope
 
@@ -57,7 +57,11 @@ def test_every_answer_is_documented_and_none_is_a_failure(document, app):
             # Limits count per process, and are tested elsewhere.
             app.state.portal.limits.reset()
             # A cursor, an id or a password that only looks right is refused, as documented.
-            answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
+            excluded = [positive_data_acceptance]
+            if not case.operation.body:
+                # In a query, a list of one number is sent as the number, which is valid.
+                excluded.append(negative_data_rejection)
+            answer = case.call_and_validate(excluded_checks=excluded)
             answered.setdefault(case.operation.label, set()).add(answer.status_code)
 
         try:
