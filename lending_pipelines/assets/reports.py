@@ -23,7 +23,7 @@ from lending_pipelines.lake.limits import within
 from lending_pipelines.places import PlacedFile
 from lending_pipelines.register import Register, ReportMail, ReportRequests, Sales, alert_log
 from lending_pipelines.register.models import OutputFormat
-from lending_pipelines.reports import headlines, sold
+from lending_pipelines.reports import headlines, scopes, sold
 from lending_pipelines.reports.book import ReportBook, ReportTable
 from lending_pipelines.reports.parameters import DEFAULT, KnownAt, ReportParameters, UnderConventions, parse_parameters
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
@@ -125,7 +125,8 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
                 if before is not None:
                     book = headlines.compared(book, generator, before, report_source)
             if covered and report_source is source:
-                due = restatements_due(source.table, generator.reads, covered, source.conventions)
+                among = scopes.positions_about(generator, parameters, source, book.as_of)
+                due = restatements_due(source.table, generator.reads, covered, source.conventions, among)
                 book = replace(book, notes=[*book.notes, *due], alerts=[*book.alerts, *due])
             with register.register.session() as session:
                 book = sold.marked(book, [sold.SoldPortfolio(*sale) for sale in Sales(session).in_force()])

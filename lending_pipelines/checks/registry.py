@@ -12,7 +12,7 @@ from lending_pipelines.checks.managers import manager_checks
 from lending_pipelines.checks.platform import platform_checks
 from lending_pipelines.checks.positions import position_checks
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
-from lending_pipelines.checks.restatements import RestatementCheck
+from lending_pipelines.checks.restatements import Among, RestatementCheck, all_rows
 from lending_pipelines.checks.servicing import servicing_checks
 from lending_pipelines.checks.suites import Validate, suite_checks
 from lending_pipelines.checks.totals import total_checks
@@ -70,12 +70,15 @@ def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Ch
 
 
 def restatements_due(
-    read: Read, tables: Iterable[str], days: Sequence[date], conventions: Conventions
+    read: Read, tables: Iterable[str], days: Sequence[date], conventions: Conventions, among: Among = all_rows
 ) -> tuple[str, ...]:
-    """The days that differ from what is known now, as sentences; empty for tables without positions."""
+    """The days that differ from what is known now, as sentences; empty for tables without positions.
+
+    Only rows of loan_positions that are `among` the wanted ones are compared.
+    """
     if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
         return ()
-    statements = RestatementCheck(conventions).on_days(read, days).metadata.get("statements", ())
+    statements = RestatementCheck(conventions).on_days(read, days, among).metadata.get("statements", ())
     return tuple(f"{statement[0].upper()}{statement[1:]}." for statement in statements)
 
 

@@ -7,7 +7,7 @@ is written: the user decides whether to close the days again.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -36,6 +36,14 @@ _ASSIGNED = ("portfolio_id", "investor_id", "officer_id")
 _SHOWN = ("status", "principal_outstanding", "past_due_amount", "days_past_due", *_ASSIGNED)
 _KEY = ("business_date", "loan_id")
 
+Among = Callable[[ir.Table], ir.BooleanValue]
+"""Whether a row of loan_positions is one of those that are told of."""
+
+
+def all_rows(rows: ir.Table) -> ir.BooleanValue:
+    """Every row."""
+    return ibis.literal(True)
+
 
 @dataclass(frozen=True)
 class RestatementCheck:
@@ -60,8 +68,11 @@ class RestatementCheck:
         """The differences on all closed days; `days` is not used."""
         return self.on_days(read, _closed_days(read))
 
-    def on_days(self, read: Read, days: Sequence[date]) -> Outcome:
-        """The differences on some closed days; the message names days, loans and the effect on balances."""
+    def on_days(self, read: Read, days: Sequence[date], among: Among = all_rows) -> Outcome:
+        """The differences on some closed days; the message names days, loans and the effect on balances.
+
+        Only rows that are `among` the wanted ones, as closed or as they are now, count and are added up.
+        """
         if not days:
             return outcome(self)
         checked = {"days": f"all {len(days):,} closed days from {days[0]} to {days[-1]}"}
@@ -73,7 +84,7 @@ class RestatementCheck:
             statements.append(f"{_span(since, days)} made under other conventions: {stamped}")
         suspects = _suspects(read, days, self.conventions)
         if suspects:
-            changed = _changed(read, days, suspects, self.conventions)
+            changed = _changed(read, days, suspects, self.conventions, among)
             totals, loans = together(_totals(changed), _loans(changed))
             per_day, per_loan = totals.to_pandas(), loans.sort_by("loan_id")
             rows += int(per_day["rows"].sum())
@@ -203,8 +214,13 @@ def _posted_later(rows: ir.Table, days: Sequence[date], weights: ir.Table) -> ir
     return rows.filter(rows.posted_at > rows.known)
 
 
-def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions) -> ir.Table:
-    """The positions of the loans that differ from a recomputation, or exist on one side only."""
+def _changed(
+    read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions, among: Among
+) -> ir.Table:
+    """The positions of the loans that differ from a recomputation, or exist on one side only.
+
+    A side that is not `among` the wanted rows has no values; a row with no such side is left out.
+    """
     loans = ibis.memtable(pa.table({"loan_id": list(loan_ids)}))
 
     def of_these(name: str) -> ir.Table:
@@ -213,7 +229,8 @@ def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventi
 
     now = _on(positions.loan_positions(of_these, days[0], days[-1], conventions), days)
     stored = _on(of_these("loan_positions"), days)
-    columns = (*_KEY, "currency", *_MONEY, *_STATE, *_ASSIGNED)
+    now, stored = (rows.mutate(wanted=among(rows)) for rows in (now, stored))
+    columns = (*_KEY, "currency", *_MONEY, *_STATE, *_ASSIGNED, "wanted")
     both = stored.select(*columns).outer_join(
         now.select(**{f"now_{name}": now[name] for name in columns}),
         [("business_date", "now_business_date"), ("loan_id", "now_loan_id")],
@@ -223,9 +240,14 @@ def _changed(read: Read, days: Sequence[date], loan_ids: Iterable[str], conventi
     def differ(names: Iterable[str]) -> ir.BooleanValue:
         return any_of(~both[name].identical_to(both[f"now_{name}"]) for name in names)
 
+    def shown(name: str, prefix: str) -> ir.Value:
+        value = both[f"{prefix}{name}"]
+        return both[f"{prefix}wanted"].fill_null(False).ifelse(value, ibis.null(value.type()))
+
+    both = both.filter(both.wanted.fill_null(False) | both.now_wanted.fill_null(False))
     compared = both.select(
         **{name: ibis.coalesce(both[name], both[f"now_{name}"]) for name in (*_KEY, "currency")},
-        **{f"{side}{name}": both[f"{prefix}{name}"] for name in _SHOWN for side, prefix in _SIDES},
+        **{f"{side}{name}": shown(name, prefix) for name in _SHOWN for side, prefix in _SIDES},
         transactions=on_one_side | differ(PARTS),
         schedules=~on_one_side & differ((*_MONEY, *_STATE)) & ~differ(PARTS),
         assignments=~on_one_side & differ(_ASSIGNED),

@@ -56,6 +56,11 @@ class Access:
     grants: tuple[Grant, ...]
     lake: ScopedLake
 
+    @property
+    def lender_wide(self) -> bool:
+        """Whether a grant has no limits. Texts about the whole lender are for it alone, such as reasons of failures."""
+        return any(not grant.scope.restricted for grant in self.grants)
+
     def check(self, resource: Resource) -> None:
         """Raise Denied unless the action is allowed on the resource."""
         decision = decide(self.person, self.action, resource)

@@ -162,7 +162,7 @@ def opened_since(access: Access, since: datetime) -> list[Alert]:
 
 def _recipient(access: Access) -> str | None:
     """Whose notifications the person sees: everybody's (None) without restrictions, else those to their address."""
-    if any(not grant.scope.restricted for grant in access.grants):
+    if access.lender_wide:
         return None
     return access.person.email or ""
 

@@ -27,6 +27,9 @@ Names = Mapping[str, Mapping[str, str]]
 _ADVANCED = ("known_at", "conventions")
 _LABELS = {"allow_pii": "Personal data"}
 
+_TEXT_OR_FILE = {"rules"}
+"""Parameters with a text, or the path of a file on the server. The portal takes no paths."""
+
 _OWN = ("output_format", "once")
 """The fields of the form that are not parameters of the report."""
 
@@ -81,6 +84,9 @@ def checked_values(
         return {}, faults
     plain = model(**given).model_dump(mode="json")
     faults = offer.faults(plain)
+    for name in _TEXT_OR_FILE & plain.keys():
+        if plain[name] != model.model_fields[name].default and not plain[name].lstrip().startswith("{"):
+            faults[name] = "write default, or JSON: files of the server are for lending report and for schedules"
     if plain.get("allow_pii") and not personal:
         faults["allow_pii"] = "your role does not allow personal data"
     return plain, faults

@@ -12,6 +12,7 @@ from typing import Any
 from lending_pipelines.portal.access import Access
 from lending_pipelines.portal.policy import Action
 from lending_pipelines.portal.scope import Grant
+from lending_pipelines.register.models import Report
 from lending_pipelines.reports.parameters import OneScope
 from lending_pipelines.reports.registry import get, report_types
 
@@ -89,6 +90,8 @@ LIMITS: Mapping[str, Limit] = {
 }
 """How each report is limited to a scope."""
 
+_HIDDEN_REASON = "The report was not made. The reason is about the whole lender: an administrator can read it."
+
 assert set(LIMITS) <= set(report_types())
 
 
@@ -109,9 +112,14 @@ def visible(report_type: str, parameters: Mapping[str, Any], access: Access) -> 
     if report_type in NEEDED and not access.may(NEEDED[report_type]):
         return False
     if report_type not in report_types():
-        return any(not grant.scope.restricted for grant in access.grants)
+        return access.lender_wide
     offers = [_offer(report_type, grant) for grant in access.grants]
     return any(each.allowed and not each.faults(parameters) for each in offers)
+
+
+def error_shown(report: Report, access: Access) -> str | None:
+    """Why a request has no file. The reason of a failure can name loans of others: with limits it is left out."""
+    return report.error_message if access.lender_wide or report.status != "failed" else _HIDDEN_REASON
 
 
 def _offer(report_type: str, grant: Grant) -> Offer:

@@ -1,15 +1,31 @@
 """The loans of a report: scopes of the daily tables, found by id or name."""
 
+from collections.abc import Callable
 from datetime import date
+from functools import reduce
+from operator import and_
+from typing import Any, Protocol, runtime_checkable
 
+import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.scopes import DIMENSIONS
-from lending_pipelines.reports.parameters import ScopeFilters
-from lending_pipelines.reports.protocol import ReportSource
+from lending_pipelines.reports.parameters import ReportParameters, ScopeFilters
+from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 
 EVERYTHING = ("all", "*")
+
+Positions = Callable[[ir.Table], ir.BooleanValue]
+"""Whether a row of loan_positions is one of those that a report is about."""
+
+
+@runtime_checkable
+class ChoosesPositions(Protocol):
+    """A report type that chooses its loans by parameters other than ScopeFilters."""
+
+    def positions(self, parameters: Any, source: ReportSource, day: date) -> Positions:
+        """The rows of loan_positions that the report is about."""
 
 
 def scope_of(parameters: ScopeFilters, source: ReportSource, day: date) -> tuple[str, str]:
@@ -20,6 +36,20 @@ def scope_of(parameters: ScopeFilters, source: ReportSource, day: date) -> tuple
 def scopes_of(parameters: ScopeFilters, source: ReportSource, day: date) -> list[tuple[str, str]]:
     """Every requested scope with its scope_id; empty for all loans."""
     return [(scope, _scope_id(source, day, scope, wanted)) for scope, wanted in parameters.chosen_scopes.items()]
+
+
+def positions_about(
+    report: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource, day: date
+) -> Positions:
+    """The rows of loan_positions that a report is about, for notes on them. LendingError if a scope is unknown."""
+    if isinstance(report, ChoosesPositions):
+        return report.positions(parameters, source, day)
+    chosen = scopes_of(parameters, source, day) if isinstance(parameters, ScopeFilters) else []
+
+    def is_chosen(rows: ir.Table) -> ir.BooleanValue:
+        return reduce(and_, (rows[DIMENSIONS[scope]] == key for scope, key in chosen), ibis.literal(True))
+
+    return is_chosen
 
 
 def rows_of(table: ir.Table, scope: tuple[str, str]) -> ir.Table:

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import zipfile
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -112,6 +112,24 @@ def test_the_alert_log_has_what_people_did_since_the_close(home):
     assert (acknowledged["acknowledged_by"], acknowledged["reason"]) == ("ann", "calling the branch")
     assert (acknowledged["finding"], acknowledged["state"]) == (expected.text, "acknowledged")
     assert sum(row["still_open"] for row in tables["By rule"]) == len(open_alerts)
+
+
+def test_a_report_on_a_branch_says_nothing_of_the_loans_of_others(home):
+    loans = {row["branch_id"]: row for row in home.rows("loan_positions", LAST, LAST) if row["status"] == "active"}
+    changed, other = sorted(loans)[:2]
+    home.pay(loans[changed]["loan_id"], LAST, f"{LAST + timedelta(days=3)} 10:00:00", 1.23)
+    run_job("sync")
+
+    def notes(branch):
+        made = run_report("portfolio_summary", {"branch": branch, "history": 1}, "json")
+        return [note for note in json.loads(Path(made["file"]).read_text())["notes"] if "no longer agree" in note]
+
+    assert notes(other) == []
+    (note,) = notes(changed)
+    assert "1 loan (on" in note
+    total = loans[changed]["principal_outstanding"]
+    # What changed is the one loan, whose balance is named before and after.
+    assert f"{total:,.2f} {loans[changed]['currency']} as closed, {total - Decimal('1.23'):,.2f} now" in note
 
 
 def test_a_csv_of_several_tables_is_a_zip_of_them(home):

@@ -128,6 +128,44 @@ def test_a_report_is_told_of_the_days_that_it_prints():
     )
 
 
+def test_a_report_on_some_loans_is_told_of_those_alone():
+    world = closed_world()
+    world["loans"].append(
+        row("loans", loan_id="L2", product_id="P", currency="USD", disbursed_on=FEB_1, posted_at=NOON)
+    )
+    world["transactions"] += [
+        transaction("T2", "repayment", day(8), "50", posted_at=datetime(2024, 3, 2, 10)),
+        transaction("T3", "disbursement", FEB_1, "70", loan_id="L2"),
+    ]
+    read = reader(world)
+
+    def told(*loans):
+        return restatements_due(read, ["aging_buckets"], [day(9)], CONVENTIONS, lambda rows: rows.loan_id.isin(loans))
+
+    # L1 has 200.00 less 50.00; L2 is on no closed day and has 70.00 now. Both together: 200.00, and 150.00 + 70.00.
+    assert told("L0") == ()
+    (one,), (other,), (both,) = told("L1"), told("L2"), told("L1", "L2")
+    assert "1 loan (on 2024-02-09: principal outstanding 200.00 USD as closed, 150.00 now" in one
+    assert "1 loan (on 2024-02-09: principal outstanding 0.00 USD as closed, 70.00 now" in other
+    assert "2 loans (on 2024-02-09: principal outstanding 200.00 USD as closed, 220.00 now" in both
+
+
+def test_a_report_on_an_investor_is_told_of_the_days_on_which_the_investor_owns_the_loan():
+    world = closed_world()
+    world["loan_ownership"].append(row("loan_ownership", loan_id="L1", investor_id="I", assigned_on=day(6)))
+
+    def told(*days):
+        return restatements_due(
+            reader(world), ["aging_buckets"], days, CONVENTIONS, lambda rows: rows.investor_id == "I"
+        )
+
+    assert told(day(4), day(5)) == ()
+    # On the 6th the investor had nothing as closed, and has the loan of 200.00 now.
+    (sentence,) = told(day(5), day(6))
+    assert sentence.startswith("Closed day 2024-02-06 no longer agrees with the assignments")
+    assert "principal outstanding 0.00 USD as closed, 200.00 now" in sentence
+
+
 def test_a_row_that_vanished_and_one_that_came_with_an_early_posted_at():
     world = closed_world()
     world["transactions"][0] |= {"principal": Decimal(180), "amount": Decimal(180)}

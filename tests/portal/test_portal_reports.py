@@ -148,6 +148,28 @@ def test_a_limited_role_requests_and_sees_reports_of_its_branch_alone(own_people
     assert ask(north, "fee_revenue", branch=branch).status_code == 403
 
 
+def test_the_reason_of_a_failure_is_left_out_for_a_limited_role(own_people: People, own_home, branch):
+    reason = "report fee_revenue is blocked by 1 failed check(s): loan_positions.principal: L-OF-ANOTHER owes -1.00 EUR"
+    with own_home.register() as session:
+        requests = ReportRequests(session)
+        report_id = requests.create("fee_revenue", {"branch": branch}, "csv", "south")
+        requests.start(report_id, "run", requests.get(report_id).parameters)
+        requests.fail(report_id, reason)
+    paths = (f"/reports/requests/{report_id}", f"/reports/requests/{report_id}/status", f"/api/v1/reports/{report_id}")
+    for path in (*paths, "/api/v1/reports", "/api/v1/reports?format=csv", "/reports/requests"):
+        assert "L-OF-ANOTHER" not in own_people.sign_in("south").get(path).text
+    for path in paths:
+        assert "an administrator can read it" in own_people.sign_in("south").get(path).text
+        assert "L-OF-ANOTHER" in own_people.sign_in("admin").get(path).text
+
+
+@pytest.mark.parametrize("rules", ["/etc/passwd", "rules.toml", "C:\\rules.json"])
+def test_a_report_from_the_portal_reads_no_file_of_the_server(own_people: People, rules):
+    answer = ask(own_people.sign_in("admin"), "borrowing_base", rules=rules)
+    assert (answer.status_code, "write default, or JSON" in answer.text) == (422, True)
+    assert ask(own_people.sign_in("admin"), "borrowing_base", rules='{"advance_rate": 0.8}').status_code == 303
+
+
 def test_platform_activity_needs_the_right_to_the_platforms_pages(own_people: People):
     assert ask(own_people.sign_in("controller"), "platform_activity").status_code == 403
     assert ask(own_people.sign_in("admin"), "platform_activity").status_code == 303

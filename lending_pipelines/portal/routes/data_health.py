@@ -27,7 +27,7 @@ _RESTATED = "loan_positions.restatement_due"
 @router.get("/data-health")
 def data_health(request: Request, access: Reader) -> Response:
     """The page; the part with the runs is asked for after it."""
-    state = close_state(access, lender_wide=any(not grant.scope.restricted for grant in access.grants))
+    state = close_state(access, lender_wide=access.lender_wide)
     restated = [each for each in state.findings if each.subject == _RESTATED]
     checks = [each for each in state.findings if each.subject != _RESTATED]
     return render(

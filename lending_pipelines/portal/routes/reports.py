@@ -19,7 +19,7 @@ from lending_pipelines.portal.forms import Posted
 from lending_pipelines.portal.pages import Section, render, url
 from lending_pipelines.portal.queries import reports as queries
 from lending_pipelines.portal.report_form import FORMATS, Names, checked_values, form_fields, posted_values
-from lending_pipelines.portal.report_rules import offer, visible
+from lending_pipelines.portal.report_rules import error_shown, offer, visible
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import Report, ReportStatus
 from lending_pipelines.register.report_requests import ReportRequests
@@ -104,7 +104,7 @@ def schedules(request: Request, access: Reader) -> Response:
         try:
             found = scheduled_reports(settings.report_schedules_file)
         except LendingError as error:
-            problem = str(error)
+            problem = str(error) if access.lender_wide else "The file of schedules cannot be read."
     now = utc_now().astimezone(ZoneInfo(settings.timezone))
     rows = [
         {
@@ -164,7 +164,7 @@ def status(request: Request, access: Reader, report_id: str) -> Response:
     return render(
         request,
         "reports_request.html",
-        report=_as_listed(report),
+        report=_as_listed(report, access),
         parameters=parameters,
         summary=_summary(report),
         run_id=report.run_id,
@@ -177,7 +177,7 @@ def status(request: Request, access: Reader, report_id: str) -> Response:
 def status_part(request: Request, access: Reader, report_id: str) -> Response:
     """The part of the page that changes."""
     report = _report(access, report_id)
-    return render(request, "reports_status.html", report=_as_listed(report), waits_long=_WAITS_LONG)
+    return render(request, "reports_status.html", report=_as_listed(report, access), waits_long=_WAITS_LONG)
 
 
 @router.post("/reports/requests/{report_id}/again")
@@ -246,10 +246,10 @@ def _report(access: Access, report_id: str) -> Report:
 def _listed(access: Access, status: Any = None, report_type: str | None = None) -> list[Listed]:
     with access.reading() as session:
         found = ReportRequests(session).recent(status, _SEARCHED, report_type)
-        return [_as_listed(each) for each in found if visible(each.report_type, each.parameters, access)]
+        return [_as_listed(each, access) for each in found if visible(each.report_type, each.parameters, access)]
 
 
-def _as_listed(report: Report) -> Listed:
+def _as_listed(report: Report, access: Access) -> Listed:
     known = report.report_type in report_types()
     model = get(report.report_type).parameters if known else None
     defaults = {name: field.default for name, field in model.model_fields.items()} if model else {}
@@ -270,7 +270,7 @@ def _as_listed(report: Report) -> Listed:
         report.generated_at,
         (ended - report.requested_at).total_seconds(),
         "; ".join(chosen),
-        report.error_message,
+        error_shown(report, access),
         report.sha256,
         bool(report.file_url),
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.orm import Session
 
 from lending_pipelines.places import hide_password
 from lending_pipelines.portal import tape_views
@@ -32,6 +33,7 @@ Reader = Annotated[Access, Depends(require("tapes.read"))]
 Editor = Annotated[Access, Depends(require("tapes.edit"))]
 
 _SHOWN = 50
+_HIDDEN_REASON = "The reason is about the whole lender. The lender's staff can read it."
 
 
 @router.get("/tapes")
@@ -58,7 +60,7 @@ def tape(request: Request, access: Reader, config_id: str, month: str = "") -> R
             "portfolio": Portfolios(session).get(config.portfolio_id).name,
             "investor": investor,
             "folder": hide_password(config.delivery_url) if config.delivery_url else None,
-            "faults": [(each.business_date, each.reason) for each in faults],
+            "faults": [(each.business_date, each.reason if access.lender_wide else _HIDDEN_REASON) for each in faults],
             "weeks": tape_views.calendar(
                 config, shown, every, faults, access.lake.days("loan_positions"), _today(access)
             ),
@@ -125,7 +127,7 @@ def edit(request: Request, access: Editor, config_id: str) -> Response:
     """The form with all settings."""
     with access.reading() as session:
         config = _config(session, access, config_id)
-        return _form(request, session, config, tape_views.settings_of(session, config), {})
+        return _form(request, access, session, config, tape_views.settings_of(session, config), {})
 
 
 @router.post("/tapes/{config_id}/edit")
@@ -133,11 +135,12 @@ def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Resp
     """Give the tape the settings, or show the form with its errors."""
     portfolio_id, settings, faults = tape_views.settings_from(sent)
     with access.reading() as session:
-        name = _config(session, access, config_id).name
-        if portfolio_id not in {each.portfolio_id for each in Portfolios(session).all()}:
+        config = _config(session, access, config_id)
+        name = config.name
+        portfolios, investors = _owners(access, session, config)
+        if portfolio_id not in portfolios:
             faults["portfolio"] = "choose a portfolio"
-        owner = settings.get("investor_id")
-        if owner is not None and owner not in {each.investor_id for each in Investors(session).all()}:
+        if "investor_id" in settings and settings["investor_id"] not in investors:
             faults["investor"] = "choose an investor"
     if not faults:
         try:
@@ -149,7 +152,7 @@ def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Resp
             faults = tape_views.faults_by_field(error)
     if faults:
         with access.reading() as session:
-            return _form(request, session, _config(session, access, config_id), sent, faults)
+            return _form(request, access, session, _config(session, access, config_id), sent, faults)
     access.audit("allowed", resource=f"tape {name}", reason="settings changed")
     return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
 
@@ -201,11 +204,30 @@ def _folder(config: LoanTapeConfig, day: date) -> str:
     return tape_folder(tape_spec(config), day)
 
 
+def _owners(access: Access, session: Session, config: LoanTapeConfig) -> tuple[dict[str, str], dict[str, str]]:
+    """The names by id of the portfolios and of the investors that the person may give to the tape."""
+    portfolios = {each.portfolio_id: each.name for each in Portfolios(session).all()}
+    investors = {each.investor_id: each.name for each in Investors(session).all()}
+    if access.lender_wide:
+        return portfolios, investors
+    scopes = [grant.scope for grant in access.grants]
+    own_portfolios = {config.portfolio_id}.union(*(each.portfolios for each in scopes if each.portfolios != "all"))
+    own_investors = {config.investor_id}.union(*(each.investors for each in scopes if each.investors != "all"))
+    return (
+        {key: name for key, name in portfolios.items() if key in own_portfolios},
+        {key: name for key, name in investors.items() if key in own_investors},
+    )
+
+
 def _form(
-    request: Request, session: Any, config: LoanTapeConfig, values: dict[str, Any], faults: dict[str, str]
+    request: Request,
+    access: Access,
+    session: Session,
+    config: LoanTapeConfig,
+    values: dict[str, Any],
+    faults: dict[str, str],
 ) -> Response:
-    portfolios = [(each.portfolio_id, each.name) for each in Portfolios(session).all()]
-    investors = [("", "All owners"), *((each.investor_id, each.name) for each in Investors(session).all())]
+    portfolios, investors = _owners(access, session, config)
     ticked = {name: values.get(name) in (True, "true") for name in ("allow_pii", "allow_empty")}
     return render(
         request,
@@ -214,8 +236,8 @@ def _form(
         config=config,
         values={**values, **ticked},
         faults=faults,
-        portfolios=portfolios,
-        investors=investors,
+        portfolios=list(portfolios.items()),
+        investors=[("", "All owners"), *investors.items()],
         formats=[(each, each) for each in get_args(TapeFormat)],
         templates=[("", "No template"), *((each, each) for each in template_names())],
         conventions=[(each, each.replace("_", " ")) for each in get_args(BusinessDayConvention)],

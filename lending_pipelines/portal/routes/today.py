@@ -35,8 +35,7 @@ def home(request: Request, access: Annotated[Access, Depends(require("home.open"
 @router.get("/today")
 def today(request: Request, access: Annotated[Access, Depends(require(SECTION.action))]) -> Response:
     """The page."""
-    lender_wide = any(not grant.scope.restricted for grant in access.grants)
-    lake = access.lake
+    lake, lender_wide = access.lake, access.lender_wide
     days = {"day": lake.last_day, "before": lake.day_before or lake.last_day}
     level, changes = _changes(access, days)
     return render(

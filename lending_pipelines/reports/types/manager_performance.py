@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.managers import UNASSIGNED, with_leaders
-from lending_pipelines.reports import columns, headlines, health_tables, in_period
+from lending_pipelines.reports import columns, headlines, health_tables, in_period, scopes
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.health_tables import Listed, Side
 from lending_pipelines.reports.parameters import ALL, InPeriod, PersonalData
@@ -122,6 +122,14 @@ class ManagerPerformance:
             summary={row["currency"]: columns.headline(row, _ADDED) for row in managers.totals},
         )
 
+    def positions(self, parameters: ManagerPerformanceParameters, source: ReportSource, day: date) -> scopes.Positions:
+        """The loans of the managers: their own, and those of the officers whom they lead."""
+        managers = _chosen(parameters, _named(source).filter(lambda rows: rows.business_date == day), day)
+        ids = managers.select("manager_id").distinct().to_pyarrow()["manager_id"].to_pylist()
+        staff = source.table("staff")
+        led = staff.filter(staff.team_leader_id.isin(ids)).select("staff_id").to_pyarrow()["staff_id"].to_pylist()
+        return lambda rows: rows.officer_id.fill_null(UNASSIGNED).isin([*ids, *led])
+
 
 _ADDED = ("active_loans", "total_outstanding", "total_collected")
 _HEADLINES = ("health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
@@ -184,8 +192,8 @@ def _compared(
 ) -> list[ReportTable]:
     """The managers beside their branch and the previous period."""
     before = period.previous
-    scopes = source.table("portfolio_snapshots")
-    branches = scopes.filter(scopes.scope == "branch", scopes.business_date == period.last)
+    sums = source.table("portfolio_snapshots")
+    branches = sums.filter(sums.scope == "branch", sums.business_date == period.last)
     earlier = snapshots.filter(snapshots.business_date == before.last)
     positions = source.table("loan_positions")
     changes = health_tables.changes
@@ -225,10 +233,10 @@ def _trend(
         rows = chosen
     else:
         of_branch = parameters.branch.strip().upper() != ALL
-        scopes = source.table("portfolio_snapshots")
+        sums = source.table("portfolio_snapshots")
         scope = ("branch", parameters.branch) if of_branch else ("all", "*")
-        scopes = scopes.filter(scopes.scope == scope[0], scopes.scope_id == scope[1])
-        rows = scopes.mutate(active_loans=scopes.loan_count, total_outstanding=scopes.total_balance)
+        sums = sums.filter(sums.scope == scope[0], sums.scope_id == scope[1])
+        rows = sums.mutate(active_loans=sums.loan_count, total_outstanding=sums.total_balance)
     return rows.filter(rows.business_date.between(ibis.literal(period.first), ibis.literal(period.last)))
 
 

@@ -10,7 +10,16 @@ from pydantic import Field
 
 from lending_pipelines.errors import first_of
 from lending_pipelines.metrics import clients, weeks
-from lending_pipelines.reports import alert_tables, columns, currency_charts, days, headlines, health_tables, in_period
+from lending_pipelines.reports import (
+    alert_tables,
+    columns,
+    currency_charts,
+    days,
+    headlines,
+    health_tables,
+    in_period,
+    scopes,
+)
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, ReportTable
 from lending_pipelines.reports.parameters import ALL, InWeek, PersonalData
 from lending_pipelines.reports.periods import Period
@@ -129,6 +138,11 @@ class WeeklySummary:
             summary={row["currency"]: columns.headline(row, _HEADLINES) for row in this_week},
             alerts=unknown,
         )
+
+    def positions(self, parameters: WeeklySummaryParameters, source: ReportSource, day: date) -> scopes.Positions:
+        """The loans of the team, or all."""
+        team = week_scope(source, parameters.leader, day, named=False).team
+        return lambda rows: ibis.literal(True) if team is None else rows.officer_id.isin(team)
 
 
 def _names(printed: Sequence[ReportColumn]) -> list[str]:

@@ -14,7 +14,7 @@ from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.pages import url
 from lending_pipelines.portal.problems import Problem, fault
 from lending_pipelines.portal.report_form import checked_values
-from lending_pipelines.portal.report_rules import offer, visible
+from lending_pipelines.portal.report_rules import error_shown, offer, visible
 from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
 from lending_pipelines.portal.routes.api.once import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import PageParameters, Text
@@ -138,11 +138,7 @@ def reports(request: Request, access: Reader, parameters: Annotated[ReportsParam
     """The requests whose reports are within your scope."""
     with access.reading() as session:
         found = ReportRequests(session).recent(parameters.status, _MOST, parameters.report_type)
-        rows = [
-            register_values(report, _COLUMNS)
-            for report in found
-            if visible(report.report_type, report.parameters, access)
-        ]
+        rows = [_values(report, access) for report in found if visible(report.report_type, report.parameters, access)]
     return list_answer(request, access, rows, _COLUMNS, parameters, "report_id")
 
 
@@ -188,7 +184,7 @@ def request_report(request: Request, access: Requester, sent: NewReport, key: Ke
         access.audit_in(session, "allowed", resource=resource, reason="requested")
         if plain.get("allow_pii"):
             access.audit_in(session, "allowed", action="personal.show", resource=resource)
-        content = _shown(request, report)
+        content = _shown(request, access, report)
     headers = {"Location": url(request, f"/api/v1/reports/{report_id}"), "Retry-After": str(_POLL_SECONDS)}
     return Response(json_bytes(content), 202, headers, "application/json")
 
@@ -204,7 +200,7 @@ def status(request: Request, access: Reader, report_id: ReportId) -> Response:
     """The request, and the path of its file when it is completed. Until then, Retry-After says when to ask again."""
     report = _report(access, report_id)
     waits = {"Retry-After": str(_POLL_SECONDS)} if report.status in ("pending", "generating") else {}
-    return Response(json_bytes(_shown(request, report)), 200, waits, "application/json")
+    return Response(json_bytes(_shown(request, access, report)), 200, waits, "application/json")
 
 
 @router.post(
@@ -224,7 +220,7 @@ def retry(request: Request, access: Requester, report_id: ReportId) -> Response:
         except RegisterError as error:
             raise Problem(409, str(error)) from None
         access.audit_in(session, "allowed", resource=f"report {report_id}", reason="requested again")
-    return Response(json_bytes(_shown(request, _report(access, report_id))), 202, media_type="application/json")
+    return Response(json_bytes(_shown(request, access, _report(access, report_id))), 202, media_type="application/json")
 
 
 @router.get(
@@ -266,7 +262,11 @@ def _report(access: Access, report_id: str) -> Report:
     return report
 
 
-def _shown(request: Request, report: Report) -> dict[str, Any]:
-    values = {name: json_value(value) for name, value in register_values(report, _COLUMNS).items()}
+def _values(report: Report, access: Access) -> dict[str, Any]:
+    return register_values(report, _COLUMNS) | {"error_message": error_shown(report, access)}
+
+
+def _shown(request: Request, access: Access, report: Report) -> dict[str, Any]:
+    values = {name: json_value(value) for name, value in _values(report, access).items()}
     path = url(request, f"/api/v1/reports/{report.report_id}/file") if report.file_url else None
     return values | {"parameters": report.parameters, "file": path}
