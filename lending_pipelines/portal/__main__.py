@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.portal.auth.signing_keys import SigningKeys
 from lending_pipelines.portal.server import serve
-from lending_pipelines.portal.signing_keys import SigningKeys
 from lending_pipelines.settings import Settings
 
 

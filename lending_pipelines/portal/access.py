@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from lending_pipelines.portal.access_tokens import TokenRefused
-from lending_pipelines.portal.bearer import account_of, bearer_token
-from lending_pipelines.portal.pages import is_api
+from lending_pipelines.portal.auth.access_tokens import TokenRefused
+from lending_pipelines.portal.auth.bearer import account_of, bearer_token
+from lending_pipelines.portal.auth.rate_limits import EXPORTS
+from lending_pipelines.portal.auth.security import address
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake
+from lending_pipelines.portal.lake.snapshots import Snapshot
+from lending_pipelines.portal.lake.table_rules import Shown
 from lending_pipelines.portal.policy import SEES_STAFF, Action, Resource, decide
-from lending_pipelines.portal.rate_limits import EXPORTS
 from lending_pipelines.portal.scope import NOBODY, Grant, Person, Scope, resolved
-from lending_pipelines.portal.scoped_lake import ScopedLake
-from lending_pipelines.portal.security import address
-from lending_pipelines.portal.snapshots import Snapshot
-from lending_pipelines.portal.table_rules import Shown
+from lending_pipelines.portal.web.pages import is_api
 from lending_pipelines.register.audit_log import AuditLog
 from lending_pipelines.register.sessions import Sessions, SignedIn, signed_in
 from lending_pipelines.register.types import utc_now

@@ -8,12 +8,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from starlette.middleware.gzip import GZipMiddleware
 
-from lending_pipelines.portal import pages
 from lending_pipelines.portal.access import Require
-from lending_pipelines.portal.errors import add_error_handlers
+from lending_pipelines.portal.auth.security import SameOriginOnly, SecurityHeaders
 from lending_pipelines.portal.portal import Portal
 from lending_pipelines.portal.routes import NAVIGATION, ROUTERS
-from lending_pipelines.portal.security import SameOriginOnly, SecurityHeaders
+from lending_pipelines.portal.web import pages
+from lending_pipelines.portal.web.errors import add_error_handlers
 from lending_pipelines.register.actions import ACTIONS, Action
 from lending_pipelines.settings import Settings
 

@@ -9,12 +9,12 @@ from jinja2 import Environment
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.exports.lender import Lender
-from lending_pipelines.portal.formats import Formats
-from lending_pipelines.portal.oidc import Provider
-from lending_pipelines.portal.rate_limits import RateLimits
-from lending_pipelines.portal.scoped_lake import Results
-from lending_pipelines.portal.signing_keys import SigningKeys
-from lending_pipelines.portal.snapshots import Snapshots
+from lending_pipelines.portal.auth.oidc import Provider
+from lending_pipelines.portal.auth.rate_limits import RateLimits
+from lending_pipelines.portal.auth.signing_keys import SigningKeys
+from lending_pipelines.portal.lake.scoped_lake import Results
+from lending_pipelines.portal.lake.snapshots import Snapshots
+from lending_pipelines.portal.web.formats import Formats
 from lending_pipelines.register import Register
 from lending_pipelines.settings import Settings
 

@@ -6,7 +6,7 @@ import uvicorn
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.app import create_app
-from lending_pipelines.portal.sign_in import first_admin_link
+from lending_pipelines.portal.auth.sign_in import first_admin_link
 from lending_pipelines.processes import collect_rarely
 from lending_pipelines.settings import Settings
 

@@ -1,6 +1,6 @@
 """The register's tables of people who use the portal, as SQLAlchemy models: accounts, sessions, tokens, the audit log.
 
-What a role may do, and which rows it sees, is decided in portal/policy.py and portal/table_rules.py.
+What a role may do, and which rows it sees, is decided in portal/policy.py and portal/lake/table_rules.py.
 """
 
 from datetime import datetime

@@ -1,6 +1,6 @@
 """Tokens of integrations: long-lived secrets that act for an account, within a scope, until they expire or are revoked.
 
-Short-lived access tokens are in portal/access_tokens.py; the refresh tokens that go with them in refresh_tokens.py.
+Short-lived access tokens are in portal/auth/access_tokens.py, their refresh tokens in refresh_tokens.py.
 """
 
 from collections.abc import Mapping, Sequence

@@ -10,8 +10,8 @@ from homes import LAST
 from people import People
 from pyarrow import csv
 
+from lending_pipelines.portal.lake.table_rules import RULES
 from lending_pipelines.portal.queries.resources import RESOURCES
-from lending_pipelines.portal.table_rules import RULES
 
 API = "/api/v1"
 

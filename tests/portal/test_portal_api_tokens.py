@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from people import PASSWORD, People
 
-from lending_pipelines.portal.access_tokens import AUDIENCE, access_token
-from lending_pipelines.portal.signing_keys import KeysUnusable, SigningKeys
+from lending_pipelines.portal.auth.access_tokens import AUDIENCE, access_token
+from lending_pipelines.portal.auth.signing_keys import KeysUnusable, SigningKeys
 from lending_pipelines.register import Accounts, ApiTokens, AuditLog, TokenScope
 from lending_pipelines.register.account_models import ApiToken, RefreshToken, TokenFamily
 from lending_pipelines.register.types import utc_now

@@ -9,11 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lending_pipelines.exports.charts import PALETTE
-from lending_pipelines.portal.charts import web_chart
-from lending_pipelines.portal.formats import Formats
 from lending_pipelines.portal.gallery.app import create_gallery
-from lending_pipelines.portal.pages import environment_of
-from lending_pipelines.portal.static_files import STYLES, static_path
+from lending_pipelines.portal.web.charts import web_chart
+from lending_pipelines.portal.web.formats import Formats
+from lending_pipelines.portal.web.pages import environment_of
+from lending_pipelines.portal.web.static_files import STYLES, static_path
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 COLUMNS = (

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 from starlette.datastructures import QueryParams
 
-from lending_pipelines.portal.drawing import SHADES, shade, shares, sparkline
-from lending_pipelines.portal.formats import Formats
-from lending_pipelines.portal.look import filled, install, query_link, tone, words
-from lending_pipelines.portal.pages import environment_of
+from lending_pipelines.portal.web.drawing import SHADES, shade, shares, sparkline
+from lending_pipelines.portal.web.formats import Formats
+from lending_pipelines.portal.web.look import filled, install, query_link, tone, words
+from lending_pipelines.portal.web.pages import environment_of
 
 
 def test_a_sparkline_spans_its_box():

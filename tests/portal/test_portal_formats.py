@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.portal.formats import LOCALES, Formats
+from lending_pipelines.portal.web.formats import LOCALES, Formats
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from homes import FIRST, LAST, Home
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending_pipelines.portal import stored_tables, table_rules
-from lending_pipelines.portal.keyset import BadCursor, Sort
+from lending_pipelines.portal.lake import stored_tables, table_rules
+from lending_pipelines.portal.lake.keyset import BadCursor, Sort
+from lending_pipelines.portal.lake.scoped_lake import NoRule, NotMade, Results, ScopedLake
+from lending_pipelines.portal.lake.snapshots import Snapshots
+from lending_pipelines.portal.lake.table_rules import Shown
 from lending_pipelines.portal.scope import Scope
-from lending_pipelines.portal.scoped_lake import NoRule, NotMade, Results, ScopedLake
-from lending_pipelines.portal.snapshots import Snapshots
-from lending_pipelines.portal.table_rules import Shown
 from lending_pipelines.tables import TABLES
 
 SALE = date(2025, 3, 1)
@@ -49,7 +49,7 @@ def of_day(lake, day):
 
 def test_every_table_has_a_rule_and_a_table_without_one_is_refused(lake_of, monkeypatch):
     assert table_rules.RULES.keys() == TABLES.keys() | {"loan_history"}
-    monkeypatch.setattr("lending_pipelines.portal.scoped_lake.RULES", {})
+    monkeypatch.setattr("lending_pipelines.portal.lake.scoped_lake.RULES", {})
     with pytest.raises(NoRule, match="table loans has no rule"):
         lake_of(Scope()).rows(everything, "loans")
 

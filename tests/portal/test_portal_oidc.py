@@ -12,7 +12,7 @@ from oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, oidc_provider
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.app import create_app
-from lending_pipelines.portal.oidc import RoleRules
+from lending_pipelines.portal.auth.oidc import RoleRules
 from lending_pipelines.register import Accounts, AuditLog, RoleGiven
 from lending_pipelines.settings import Settings
 

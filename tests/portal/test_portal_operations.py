@@ -10,7 +10,7 @@ import pytest
 from homes import FIRST, LAST, OPEN, Home
 from people import People
 
-from lending_pipelines.portal import closes
+from lending_pipelines.portal.views import closes
 from lending_pipelines.processes import this_process
 from lending_pipelines.register import AuditLog, CloseSummaries
 from lending_pipelines.settings import Settings

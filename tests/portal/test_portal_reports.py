@@ -9,7 +9,7 @@ import pytest
 from homes import PORTFOLIO, Home
 from people import People
 
-from lending_pipelines.portal import report_rules
+from lending_pipelines.portal.views import report_rules
 from lending_pipelines.register import Accounts, ReportRequests, RoleGiven
 from lending_pipelines.reports.parameters import form_order
 from lending_pipelines.reports.registry import get, report_types

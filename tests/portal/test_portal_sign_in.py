@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 from people import PASSWORD, People
 
 from lending_pipelines.portal.app import create_app
-from lending_pipelines.portal.security import safe_path
-from lending_pipelines.portal.sign_in import first_admin_link
+from lending_pipelines.portal.auth.security import safe_path
+from lending_pipelines.portal.auth.sign_in import first_admin_link
 from lending_pipelines.register import Accounts, AuditLog, OneTimeLinks, RoleGiven
 from lending_pipelines.register.account_models import Account, AuditEntry, WebSession
 from lending_pipelines.register.sessions import IDLE, LONGEST, hashed

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lending_pipelines.portal.static_files import FOLDER
+from lending_pipelines.portal.web.static_files import FOLDER
 
 TOKENS = {
     name: pair

@@ -9,11 +9,11 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
 
-from lending_pipelines.portal.formats import Formats
+from lending_pipelines.portal.auth.security import SecurityHeaders
 from lending_pipelines.portal.gallery import charts, data
-from lending_pipelines.portal.pages import environment_of
-from lending_pipelines.portal.security import SecurityHeaders
-from lending_pipelines.portal.static_files import static_response
+from lending_pipelines.portal.web.formats import Formats
+from lending_pipelines.portal.web.pages import environment_of
+from lending_pipelines.portal.web.static_files import static_response
 
 PAGES = (
     "components",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lending_pipelines.portal.charts import web_chart, web_spec
+from lending_pipelines.portal.web.charts import web_chart, web_spec
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 _MONTHS = [date(2026, month, 1) for month in range(1, 12)]

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.scoped_lake import Tables
+from lending_pipelines.portal.lake.scoped_lake import Tables
 from lending_pipelines.tables.schema import MONEY
 
 

@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import money
-from lending_pipelines.portal.scoped_lake import Tables
+from lending_pipelines.portal.lake.scoped_lake import Tables
 
 FILTERS = {
     "status": "status",

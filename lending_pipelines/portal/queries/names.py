@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.scoped_lake import ScopedLake, Tables
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake, Tables
 
 _NAMED = {
     "branch": ("branches", "branch_id", "name"),

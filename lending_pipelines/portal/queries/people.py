@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.scoped_lake import Tables
+from lending_pipelines.portal.lake.scoped_lake import Tables
 
 
 def branches(lake: Tables) -> ir.Table:

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import vintages
 from lending_pipelines.metrics.scopes import DIMENSIONS
-from lending_pipelines.portal.scoped_lake import Tables
+from lending_pipelines.portal.lake.scoped_lake import Tables
 from lending_pipelines.tables.derived import TRANSITION_ENTRY
 
 _COMPARED = ("total_balance", "loan_count", "par_30", "irr")

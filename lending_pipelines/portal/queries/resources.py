@@ -11,9 +11,9 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.returns import total_returns
-from lending_pipelines.portal.keyset import Sort
+from lending_pipelines.portal.lake.keyset import Sort
+from lending_pipelines.portal.lake.scoped_lake import Tables
 from lending_pipelines.portal.policy import Action
-from lending_pipelines.portal.scoped_lake import Tables
 from lending_pipelines.tables import TABLES
 from lending_pipelines.tables.derived import HEALTH_RATES, HEALTH_SCORES
 from lending_pipelines.tables.schema import Column, Table, money, ratio

@@ -7,7 +7,7 @@ Names of borrowers are not searched: showing them is recorded, and a search asks
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.scoped_lake import Tables
+from lending_pipelines.portal.lake.scoped_lake import Tables
 
 MOST = 6
 """The most results of a kind."""

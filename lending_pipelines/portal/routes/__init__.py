@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter
 
-from lending_pipelines.portal.pages import Section
 from lending_pipelines.portal.routes import (
     account,
     alerts,
@@ -25,6 +24,7 @@ from lending_pipelines.portal.routes import (
     tapes,
     today,
 )
+from lending_pipelines.portal.web.pages import Section
 
 ROUTERS: tuple[APIRouter, ...] = (
     api.router,

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.keyset import Sort
-from lending_pipelines.portal.pages import Section, render
+from lending_pipelines.portal.lake.keyset import Sort
 from lending_pipelines.portal.queries import account as queries
+from lending_pipelines.portal.web.pages import Section, render
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Form, Header, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.alerts.words import capitalized, subject
-from lending_pipelines.portal import alert_views, filters
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.pages import Section, render, url
 from lending_pipelines.portal.queries.names import names
+from lending_pipelines.portal.views import alert_views
+from lending_pipelines.portal.web import filters
+from lending_pipelines.portal.web.pages import Section, render, url
 from lending_pipelines.register import Alerts, Notifications
 from lending_pipelines.register.alert_models import Alert, AlertSeverity, AlertState
 from lending_pipelines.register.database import RegisterError

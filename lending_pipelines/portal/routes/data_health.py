@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from lending_pipelines.portal import dagster_runs
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.close_state import close_state
-from lending_pipelines.portal.pages import Section, render
 from lending_pipelines.portal.queries import data_health as queries
+from lending_pipelines.portal.views import dagster_runs
+from lending_pipelines.portal.views.close_state import close_state
+from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.tables import DERIVED, SERVICING
 
 router = APIRouter(include_in_schema=False)

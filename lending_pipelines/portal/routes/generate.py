@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.errors import did_you_mean
-from lending_pipelines.portal import closes, dagster_runs
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.forms import Posted
-from lending_pipelines.portal.pages import Section, render, url
 from lending_pipelines.portal.queries import reports as queries
-from lending_pipelines.portal.report_form import ids_named, suggestions
+from lending_pipelines.portal.views import closes, dagster_runs
+from lending_pipelines.portal.views.report_form import ids_named, suggestions
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.forms import Posted
+from lending_pipelines.portal.web.pages import Section, render, url
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,16 +8,16 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from lending_pipelines.portal import filters
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.charts import WebChart
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.figures import figure
-from lending_pipelines.portal.loan_tapes import tapes_with
-from lending_pipelines.portal.pages import Section, render
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake
 from lending_pipelines.portal.queries import loans as queries
 from lending_pipelines.portal.queries.names import names
-from lending_pipelines.portal.scoped_lake import ScopedLake
+from lending_pipelines.portal.views.loan_tapes import tapes_with
+from lending_pipelines.portal.web import filters
+from lending_pipelines.portal.web.charts import WebChart
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.figures import figure
+from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.reports.book import Chart
 from lending_pipelines.reports.columns import lake_columns
 

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from lending_pipelines.portal import filters
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.figures import figure
-from lending_pipelines.portal.pages import Section, render
 from lending_pipelines.portal.queries import managers as queries
 from lending_pipelines.portal.queries.names import names
 from lending_pipelines.portal.scoped_register import covered_alerts
-from lending_pipelines.portal.table_exports import FORMATS, rows_as_file
+from lending_pipelines.portal.web import filters
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.figures import figure
+from lending_pipelines.portal.web.pages import Section, render
+from lending_pipelines.portal.web.table_exports import FORMATS, rows_as_file
 from lending_pipelines.register.alert_models import Alert, AlertState
 from lending_pipelines.reports.book import Chart
 from lending_pipelines.reports.columns import lake_columns

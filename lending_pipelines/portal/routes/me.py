@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.portal.access import Access, cookie_name, is_secure, require
-from lending_pipelines.portal.pages import Section, render, url
-from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT
-from lending_pipelines.portal.security import address
+from lending_pipelines.portal.auth.rate_limits import SIGN_INS_OF_AN_ACCOUNT
+from lending_pipelines.portal.auth.security import address
+from lending_pipelines.portal.web.pages import Section, render, url
 from lending_pipelines.register.accounts import Accounts
 from lending_pipelines.register.passwords import LONGEST, PasswordRefused, hash_password, matches
 from lending_pipelines.register.sessions import Sessions, hashed

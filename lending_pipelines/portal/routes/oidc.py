@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.portal.access import Access, is_secure, require
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.oidc import Attempt, OidcRefused, Provider
-from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ADDRESS
+from lending_pipelines.portal.auth.oidc import Attempt, OidcRefused, Provider
+from lending_pipelines.portal.auth.rate_limits import SIGN_INS_OF_AN_ADDRESS
+from lending_pipelines.portal.auth.security import address, safe_path
+from lending_pipelines.portal.auth.sign_in import SignInRefused, oidc_account
 from lending_pipelines.portal.routes.sign_in import sign_in_form, signed_in
-from lending_pipelines.portal.security import address, safe_path
-from lending_pipelines.portal.sign_in import SignInRefused, oidc_account
+from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.register.audit_log import AuditLog
 
 router = APIRouter(include_in_schema=False)

@@ -9,12 +9,12 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.forms import Posted
-from lending_pipelines.portal.pages import Section, render, url
+from lending_pipelines.portal.lake.scoped_lake import NotMade
 from lending_pipelines.portal.queries import people as queries
-from lending_pipelines.portal.role_form import Known, boxes, roles_from, sent_of
-from lending_pipelines.portal.scoped_lake import NotMade
+from lending_pipelines.portal.views.role_form import Known, boxes, roles_from, sent_of
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.forms import Posted
+from lending_pipelines.portal.web.pages import Section, render, url
 from lending_pipelines.register.account_models import Account, ApiToken, AuditOutcome, LinkPurpose
 from lending_pipelines.register.accounts import Accounts, RoleGiven
 from lending_pipelines.register.actions import ACTIONS

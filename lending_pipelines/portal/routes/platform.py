@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from lending_pipelines.portal import platform_view
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.pages import Section, render
 from lending_pipelines.portal.queries import platform as queries
+from lending_pipelines.portal.views import platform_view
+from lending_pipelines.portal.web.pages import Section, render
 
 router = APIRouter(include_in_schema=False)
 

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from lending_pipelines.metrics.scopes import DIMENSIONS
-from lending_pipelines.portal import filters
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.charts import WebChart
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.figures import figure
-from lending_pipelines.portal.pages import Section, render
 from lending_pipelines.portal.queries import portfolios as queries
+from lending_pipelines.portal.web import filters
+from lending_pipelines.portal.web.charts import WebChart
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.figures import figure
+from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.reports.book import Chart, ReportColumn
 from lending_pipelines.reports.columns import lake_columns
 from lending_pipelines.tables.derived import TRANSITION_EXITS

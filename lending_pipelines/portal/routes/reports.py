@@ -13,13 +13,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Access, Denied, require
-from lending_pipelines.portal.downloads import download
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.forms import Posted
-from lending_pipelines.portal.pages import Section, render, url
 from lending_pipelines.portal.queries import reports as queries
-from lending_pipelines.portal.report_form import FORMATS, Names, checked_values, form_fields, posted_values
-from lending_pipelines.portal.report_rules import error_shown, offer, visible
+from lending_pipelines.portal.views.report_form import FORMATS, Names, checked_values, form_fields, posted_values
+from lending_pipelines.portal.views.report_rules import error_shown, offer, visible
+from lending_pipelines.portal.web.downloads import download
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.forms import Posted
+from lending_pipelines.portal.web.pages import Section, render, url
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import Report, ReportStatus
 from lending_pipelines.register.report_requests import ReportRequests

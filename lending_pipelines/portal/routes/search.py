@@ -6,15 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from lending_pipelines.portal import filters, pages
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.look import filled, words
-from lending_pipelines.portal.pages import render
+from lending_pipelines.portal.lake.scoped_lake import NotMade
 from lending_pipelines.portal.policy import allows
 from lending_pipelines.portal.queries import search as queries
-from lending_pipelines.portal.report_rules import offer
 from lending_pipelines.portal.routes import loans, managers, me, portfolios, reports
-from lending_pipelines.portal.scoped_lake import NotMade
+from lending_pipelines.portal.views.report_rules import offer
+from lending_pipelines.portal.web import filters, pages
+from lending_pipelines.portal.web.look import filled, words
+from lending_pipelines.portal.web.pages import render
 from lending_pipelines.reports.registry import get, report_types
 
 router = APIRouter(include_in_schema=False)

@@ -8,10 +8,10 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, cookie_name, is_secure, require
-from lending_pipelines.portal.pages import render, url
-from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT, SIGN_INS_OF_AN_ADDRESS
-from lending_pipelines.portal.security import address, safe_path
-from lending_pipelines.portal.sign_in import SignInRefused, choose_password, link_account, password_account
+from lending_pipelines.portal.auth.rate_limits import SIGN_INS_OF_AN_ACCOUNT, SIGN_INS_OF_AN_ADDRESS
+from lending_pipelines.portal.auth.security import address, safe_path
+from lending_pipelines.portal.auth.sign_in import SignInRefused, choose_password, link_account, password_account
+from lending_pipelines.portal.web.pages import render, url
 from lending_pipelines.register.account_models import Account
 from lending_pipelines.register.audit_log import AuditLog
 from lending_pipelines.register.passwords import LONGEST, PasswordRefused

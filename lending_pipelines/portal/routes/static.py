@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.static_files import static_response
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.static_files import static_response
 
 router = APIRouter()
 

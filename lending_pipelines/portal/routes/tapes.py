@@ -9,12 +9,12 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from lending_pipelines.places import hide_password
-from lending_pipelines.portal import tape_views
 from lending_pipelines.portal.access import Access, Denied, require
-from lending_pipelines.portal.downloads import download
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.forms import Posted
-from lending_pipelines.portal.pages import Section, render, url
+from lending_pipelines.portal.views import tape_views
+from lending_pipelines.portal.web.downloads import download
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.forms import Posted
+from lending_pipelines.portal.web.pages import Section, render, url
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.investors import Investors
 from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig, TapeFormat

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.close_state import close_state
-from lending_pipelines.portal.errors import answer
-from lending_pipelines.portal.pages import SECTIONS, Section, render, url
 from lending_pipelines.portal.queries import today as queries
 from lending_pipelines.portal.scope import Grant
 from lending_pipelines.portal.scoped_register import covered_alerts
+from lending_pipelines.portal.views.close_state import close_state
+from lending_pipelines.portal.web.errors import answer
+from lending_pipelines.portal.web.pages import SECTIONS, Section, render, url
 
 router = APIRouter(include_in_schema=False)
 

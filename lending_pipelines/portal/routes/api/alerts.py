@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.encoded import json_bytes, json_value
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.problems import Problem
 from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
 from lending_pipelines.portal.routes.api.once import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.portal.scoped_register import alert_is_covered, covered_alerts
+from lending_pipelines.portal.web.encoded import json_bytes, json_value
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.problems import Problem
 from lending_pipelines.register.alert_models import Alert, AlertSeverity, AlertState
 from lending_pipelines.register.alerts import Alerts
 from lending_pipelines.register.database import RegisterError

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.access_tokens import VALID, access_token
-from lending_pipelines.portal.problems import Problem
-from lending_pipelines.portal.rate_limits import SIGN_INS_OF_AN_ACCOUNT, SIGN_INS_OF_AN_ADDRESS
+from lending_pipelines.portal.auth.access_tokens import VALID, access_token
+from lending_pipelines.portal.auth.rate_limits import SIGN_INS_OF_AN_ACCOUNT, SIGN_INS_OF_AN_ADDRESS
+from lending_pipelines.portal.auth.security import address
+from lending_pipelines.portal.auth.sign_in import SignInRefused, password_account
 from lending_pipelines.portal.routes.api.documented import answers, json_answer, schema_of
-from lending_pipelines.portal.security import address
-from lending_pipelines.portal.sign_in import SignInRefused, password_account
+from lending_pipelines.portal.web.problems import Problem
 from lending_pipelines.register.accounts import Accounts
 from lending_pipelines.register.api_tokens import account_of_token
 from lending_pipelines.register.audit_log import AuditLog

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lending_pipelines.portal.encoded import MEDIA_TYPES
-from lending_pipelines.portal.problems import MEDIA_TYPE
+from lending_pipelines.portal.web.encoded import MEDIA_TYPES
+from lending_pipelines.portal.web.problems import MEDIA_TYPE
 from lending_pipelines.tables.schema import MONEY, RATE, Column
 
 Schema = dict[str, Any]

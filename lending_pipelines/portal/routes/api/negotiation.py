@@ -2,8 +2,8 @@
 
 from fastapi import Request
 
-from lending_pipelines.portal.encoded import MEDIA_TYPES, Format
-from lending_pipelines.portal.problems import Problem
+from lending_pipelines.portal.web.encoded import MEDIA_TYPES, Format
+from lending_pipelines.portal.web.problems import Problem
 
 
 def format_of(request: Request, asked: Format | None) -> Format:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from lending_pipelines.portal.encoded import Format
-from lending_pipelines.portal.keyset import MOST_ROWS
+from lending_pipelines.portal.lake.keyset import MOST_ROWS
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake
+from lending_pipelines.portal.lake.table_rules import STAFF_COLUMNS
 from lending_pipelines.portal.queries.resources import DAY, Condition, TableResource, label
-from lending_pipelines.portal.scoped_lake import ScopedLake
-from lending_pipelines.portal.table_rules import STAFF_COLUMNS
+from lending_pipelines.portal.web.encoded import Format
 from lending_pipelines.tables.schema import MONEY, Column
 
 PAGE_ROWS = 50

@@ -9,12 +9,12 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.encoded import json_bytes, json_value
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.pages import cached, not_modified
 from lending_pipelines.portal.queries.resources import DAY, RESOURCES, label, ordered
 from lending_pipelines.portal.routes.api.documented import answers, json_answer, schema_of
 from lending_pipelines.portal.routes.api.parameters import IsoDate
+from lending_pipelines.portal.web.encoded import json_bytes, json_value
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.pages import cached, not_modified
 
 router = APIRouter(prefix="/platform", tags=["platform"])
 

@@ -8,18 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Access, Denied, require
-from lending_pipelines.portal.downloads import FileChanged, download
-from lending_pipelines.portal.encoded import json_bytes, json_value
-from lending_pipelines.portal.errors import NotFound
-from lending_pipelines.portal.pages import url
-from lending_pipelines.portal.problems import Problem, fault
-from lending_pipelines.portal.report_form import checked_values
-from lending_pipelines.portal.report_rules import error_shown, offer, visible
 from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
 from lending_pipelines.portal.routes.api.once import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.portal.routes.reports import parameter_names
+from lending_pipelines.portal.views.report_form import checked_values
+from lending_pipelines.portal.views.report_rules import error_shown, offer, visible
+from lending_pipelines.portal.web.downloads import FileChanged, download
+from lending_pipelines.portal.web.encoded import json_bytes, json_value
+from lending_pipelines.portal.web.errors import NotFound
+from lending_pipelines.portal.web.pages import url
+from lending_pipelines.portal.web.problems import Problem, fault
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import OutputFormat, Report, ReportStatus
 from lending_pipelines.register.report_requests import ReportRequests

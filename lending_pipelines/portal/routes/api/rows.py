@@ -11,11 +11,11 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from lending_pipelines.portal.access import Access
-from lending_pipelines.portal.encoded import MEDIA_TYPES, Format, arrow_chunks, csv_chunks, json_bytes, json_rows
-from lending_pipelines.portal.keyset import Page, Sort, in_order, listed
-from lending_pipelines.portal.pages import cached, not_modified, url
+from lending_pipelines.portal.lake.keyset import Page, Sort, in_order, listed
 from lending_pipelines.portal.routes.api.negotiation import format_of
 from lending_pipelines.portal.routes.api.parameters import PAGE_ROWS, PageParameters
+from lending_pipelines.portal.web.encoded import MEDIA_TYPES, Format, arrow_chunks, csv_chunks, json_bytes, json_rows
+from lending_pipelines.portal.web.pages import cached, not_modified, url
 from lending_pipelines.tables.schema import Column
 
 CHUNKS: Mapping[Format, Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]] = {

@@ -10,10 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.encoded import (
-    MEDIA_TYPES,
-    Format,
-)
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake
 from lending_pipelines.portal.queries.resources import RESOURCES, TableResource, conditioned, ordered
 from lending_pipelines.portal.routes.api.documented import answers, rows_answer
 from lending_pipelines.portal.routes.api.negotiation import format_of
@@ -25,7 +22,10 @@ from lending_pipelines.portal.routes.api.parameters import (
     parameters_of,
 )
 from lending_pipelines.portal.routes.api.rows import CHUNKS, page_answer
-from lending_pipelines.portal.scoped_lake import ScopedLake
+from lending_pipelines.portal.web.encoded import (
+    MEDIA_TYPES,
+    Format,
+)
 
 router = APIRouter()
 

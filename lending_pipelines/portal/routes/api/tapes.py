@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from lending_pipelines.places import hide_password
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.policy import Resource
 from lending_pipelines.portal.routes.api.documented import answers, rows_answer
 from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
+from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import DeliveryStatus, LoanTapeConfig
 from lending_pipelines.register.tape_configs import TapeConfigs

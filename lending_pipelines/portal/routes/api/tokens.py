@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lending_pipelines.portal.access import Access, Denied, require
-from lending_pipelines.portal.problems import Problem, fault
 from lending_pipelines.portal.routes.api.documented import answers, json_answer, page_of, schema_of
 from lending_pipelines.portal.routes.api.once import Key, id_of
+from lending_pipelines.portal.web.problems import Problem, fault
 from lending_pipelines.register.account_models import ApiToken
 from lending_pipelines.register.accounts import Accounts
 from lending_pipelines.register.api_tokens import LONGEST_DAYS, ApiTokens, TokenScope

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from lending_pipelines.portal.charts import WebChart, web_chart
-from lending_pipelines.portal.scoped_lake import Result
+from lending_pipelines.portal.lake.scoped_lake import Result
+from lending_pipelines.portal.web.charts import WebChart, web_chart
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 _NOTHING = "there are no values"

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lending_pipelines.portal.pages import is_api
-from lending_pipelines.portal.problems import problem
+from lending_pipelines.portal.web.pages import is_api
+from lending_pipelines.portal.web.problems import problem
 
 _CSP = "; ".join(
     (

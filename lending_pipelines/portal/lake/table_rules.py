@@ -13,9 +13,9 @@ from typing import Protocol
 import ibis
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.compiled import bound
+from lending_pipelines.portal.lake.compiled import bound
+from lending_pipelines.portal.lake.stored_tables import LOAN_SPANS, OWN_TABLES
 from lending_pipelines.portal.scope import DIMENSIONS, Scope
-from lending_pipelines.portal.stored_tables import LOAN_SPANS, OWN_TABLES
 
 Columns = Mapping[str, str]
 """The column with the id of each dimension of a scope. A dimension without one covers no row when it is restricted."""

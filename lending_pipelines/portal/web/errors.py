@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Denied, NotSignedIn
-from lending_pipelines.portal.pages import is_api, path_of, render, url
-from lending_pipelines.portal.problems import Problem, invalid, problem
-from lending_pipelines.portal.rate_limits import TooOften
-from lending_pipelines.portal.scoped_lake import NotMade
+from lending_pipelines.portal.auth.rate_limits import TooOften
+from lending_pipelines.portal.lake.scoped_lake import NotMade
+from lending_pipelines.portal.web.pages import is_api, path_of, render, url
+from lending_pipelines.portal.web.problems import Problem, invalid, problem
 
 _LOGGER = logging.getLogger(__name__)
 

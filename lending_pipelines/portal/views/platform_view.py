@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from lending_pipelines.metrics import instants
 from lending_pipelines.portal.access import Access
-from lending_pipelines.portal.charts import WebChart, web_chart
 from lending_pipelines.portal.queries import platform as queries
+from lending_pipelines.portal.web.charts import WebChart, web_chart
 from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 Rows = Sequence[Mapping[str, Any]]

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment
 
-from lending_pipelines.portal.drawing import shade, shares, sparkline
-from lending_pipelines.portal.static_files import static_path
+from lending_pipelines.portal.web.drawing import shade, shares, sparkline
+from lending_pipelines.portal.web.static_files import static_path
 
 SECTIONS: dict[str, tuple[str, str]] = {
     "Today": ("home", "t"),

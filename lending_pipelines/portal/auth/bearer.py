@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from lending_pipelines.portal.access_tokens import TokenRefused, family_of
+from lending_pipelines.portal.auth.access_tokens import TokenRefused, family_of
 from lending_pipelines.register.api_tokens import PREFIX, ApiTokens, account_of_token
 from lending_pipelines.register.refresh_tokens import account_of_family
 from lending_pipelines.register.sessions import SignedIn

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import jwt
 
-from lending_pipelines.portal.signing_keys import SigningKeys
+from lending_pipelines.portal.auth.signing_keys import SigningKeys
 
 VALID = timedelta(minutes=15)
 AUDIENCE = "lending-api"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fastapi import Response
 
-FOLDER = Path(__file__).with_name("static")
+FOLDER = Path(__file__).parents[1] / "static"
 
 STYLES = ("tokens", "base", "shell", "parts", "overlays", "tables", "forms", "charts", "pages", "print")
 """The parts of portal.css in their order, each a file in static/styles."""

@@ -16,7 +16,7 @@ from datetime import date
 import duckdb
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.stored_tables import DAILY, LOAN_HISTORY, LOAN_SPANS, Stored, StoredTables
+from lending_pipelines.portal.lake.stored_tables import DAILY, LOAN_HISTORY, LOAN_SPANS, Stored, StoredTables
 from lending_pipelines.tables import TABLES
 
 _LOGGER = logging.getLogger(__name__)

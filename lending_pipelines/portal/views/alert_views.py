@@ -14,9 +14,9 @@ from lending_pipelines.alerts.notices import Channels, content, notification_typ
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.alerts.saved_rules import saved_rules
 from lending_pipelines.portal.access import Access
-from lending_pipelines.portal.charts import WebChart, web_spec
-from lending_pipelines.portal.errors import NotFound
 from lending_pipelines.portal.scoped_register import alert_is_covered, covered_alerts
+from lending_pipelines.portal.web.charts import WebChart, web_spec
+from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.register import Alerts, Notifications
 from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding, AlertState
 from lending_pipelines.register.models import Notification

@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator
 
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.portal.keyset import Sort
+from lending_pipelines.portal.lake.keyset import Sort
 
 
 class BadFilter(LendingError):

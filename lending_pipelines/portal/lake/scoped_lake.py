@@ -28,12 +28,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.portal.compiled import Compiled, bound, compile_query, type_of
-from lending_pipelines.portal.keyset import Page, Seek, Sort, cursor_labels, paged, sought, start
+from lending_pipelines.portal.lake.compiled import Compiled, bound, compile_query, type_of
+from lending_pipelines.portal.lake.keyset import Page, Seek, Sort, cursor_labels, paged, sought, start
+from lending_pipelines.portal.lake.snapshots import Snapshot, Snapshots
+from lending_pipelines.portal.lake.stored_tables import OWN_TABLES
+from lending_pipelines.portal.lake.table_rules import RULES, Filter, Shown, scope_values
 from lending_pipelines.portal.scope import Scope
-from lending_pipelines.portal.snapshots import Snapshot, Snapshots
-from lending_pipelines.portal.stored_tables import OWN_TABLES
-from lending_pipelines.portal.table_rules import RULES, Filter, Shown, scope_values
 from lending_pipelines.tables import SERVICING
 
 _BATCH_ROWS = 16_384

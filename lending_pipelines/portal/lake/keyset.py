@@ -21,7 +21,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from lending_pipelines.errors import LendingError
-from lending_pipelines.portal.compiled import Bound
+from lending_pipelines.portal.lake.compiled import Bound
 
 MOST_ROWS = 1000
 """The longest page."""

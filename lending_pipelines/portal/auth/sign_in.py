@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lending_pipelines.portal.oidc import Identity, RoleRules
+from lending_pipelines.portal.auth.oidc import Identity, RoleRules
 from lending_pipelines.register.account_models import Account, OneTimeLink
 from lending_pipelines.register.accounts import Accounts, RoleGiven
 from lending_pipelines.register.database import Register

@@ -17,10 +17,10 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lending_pipelines.portal.formats import Formats
-from lending_pipelines.portal.look import install
 from lending_pipelines.portal.policy import Action, allows
 from lending_pipelines.portal.scope import NOBODY, Person
+from lending_pipelines.portal.web.formats import Formats
+from lending_pipelines.portal.web.look import install
 
 if TYPE_CHECKING:
     from lending_pipelines.portal.portal import Portal
@@ -88,7 +88,7 @@ def is_api(request: Request) -> bool:
 def environment_of(formats: Formats, root_path: str = "", loader: BaseLoader | None = None) -> Environment:
     """The environment of the templates: escaped, strict about names, with the lender's formats and the look."""
     environment = Environment(
-        loader=loader or PackageLoader(__package__),
+        loader=loader or PackageLoader("lending_pipelines.portal"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
