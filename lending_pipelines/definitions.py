@@ -33,12 +33,12 @@ from lending_pipelines.settings import Settings
 def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """All Dagster definitions of this project; `resource_overrides` replace resources by name."""
     settings = Settings.from_environment()
-    lake, exports, conventions = LakeResource(), ExportsResource(), ConventionsResource()
+    lake, exports, conventions, register = LakeResource(), ExportsResource(), ConventionsResource(), RegisterResource()
     resources = {
         "source": SourceResource(),
         "lake": lake,
-        "io_manager": LakeIOManager(lake=lake, conventions=conventions),
-        "register": RegisterResource(),
+        "io_manager": LakeIOManager(lake=lake, conventions=conventions, locks=register),
+        "register": register,
         "exports": exports,
         "expectations": ExpectationsResource(exports=exports),
         "mail": MailResource(),

@@ -18,7 +18,7 @@ import dagster as dg
 from lending_pipelines.assets import closed_days, summarize
 from lending_pipelines.assets.housekeeping import plan, policy
 from lending_pipelines.assets.run_events import failed_checks, failure_reason
-from lending_pipelines.close_summary import CloseSummary
+from lending_pipelines.close_summary import CloseSummary, not_closed
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.event_log import open_instance
@@ -151,6 +151,13 @@ def open_days(first: date, last: date) -> list[date]:
     with open_instance(instance_home(Settings.from_environment())) as instance:
         closed = closed_days(instance)
     return [day for day in days if day not in closed]
+
+
+def days_missing(last: date) -> list[date]:
+    """The days up to `last` that should be closed and are not; `last` itself if no day is closed."""
+    with open_instance(instance_home(Settings.from_environment())) as instance:
+        closed = closed_days(instance)
+    return sorted({*not_closed(closed, last), *({last} - closed)})
 
 
 def thinned_days(first: date, last: date) -> list[date]:

@@ -9,6 +9,7 @@ from lending_pipelines.metrics import assignments
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register import Portfolios, membership, ownership
 from lending_pipelines.resources import LakeResource, RegisterResource, message_first
+from lending_pipelines.resources.lake import require_open
 
 
 def _assignment(name: str) -> dict:
@@ -31,11 +32,12 @@ def portfolio_assignments(
     context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource
 ) -> dg.MaterializeResult:
     added = 0
+    days = first_and_last(context.partition_key_range)
+    require_open(register, *days)
     with register.register.session() as session:
         ruled = Portfolios(session).ruled()
     if ruled:
         held = ibis.memtable(membership(register.register))
-        days = first_and_last(context.partition_key_range)
         rows = assignments.assignments(lake.lake.table, ruled, held, *days)
         chosen = lake.lake.engine.batches(rows).read_all().to_pydict()
         with register.register.session() as session:

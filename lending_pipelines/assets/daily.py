@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from lending_pipelines.assets.describe import daily
 from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.partitions import first_and_last
-from lending_pipelines.resources import ConventionsResource, LakeResource, message_first
+from lending_pipelines.resources import ConventionsResource, LakeResource, RegisterResource, message_first
 from lending_pipelines.resources.lake import DAYS_BEFORE
 
 # A transition compares with one step earlier, at most a month. This is not a partition mapping, because Dagster would
@@ -86,10 +86,10 @@ def ledger_tieouts(
 @dg.asset(**daily("platform_activity", "platform", "team:finance"), deps=[loan_positions])
 @message_first
 def platform_activity(
-    context: dg.AssetExecutionContext, conventions: ConventionsResource, lake: LakeResource
+    context: dg.AssetExecutionContext, conventions: ConventionsResource, lake: LakeResource, register: RegisterResource
 ) -> dg.MaterializeResult:
     first, last = first_and_last(context.partition_key_range)
     positions_of_days = lake.lake.table("loan_positions", first, last)
     zone = conventions.get().timezone
     rows = platform.platform_activity(positions_of_days, lake.table_or_empty, first, last, zone)
-    return dg.MaterializeResult(metadata=lake.write_days("platform_activity", rows, first, last, conventions))
+    return dg.MaterializeResult(metadata=lake.write_days("platform_activity", rows, first, last, conventions, register))

@@ -17,6 +17,7 @@ from lending_pipelines.cli.init import init
 from lending_pipelines.cli.interrupt import stopped_by_interrupt
 from lending_pipelines.cli.notifications import notifications
 from lending_pipelines.cli.people import people
+from lending_pipelines.cli.period import period
 from lending_pipelines.cli.portal import portal
 from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
@@ -52,6 +53,7 @@ app.command()(housekeeping)
 app.command()(ui)
 app.command()(portal)
 app.add_typer(people, name="people")
+app.add_typer(period, name="period")
 app.add_typer(source, name="source")
 for command in tapes.COMMANDS:
     app.command()(command)

@@ -1,11 +1,12 @@
 """The command `lending close`: closes days, and prints what changed where they were closed before."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lending_pipelines.cli.terminal import VERBOSE, opened_lake, tell_step, tell_warnings
+from lending_pipelines.cli.terminal import VERBOSE, opened_lake, register_session, tell_step, tell_warnings
 from lending_pipelines.errors import LendingError, did_you_mean
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def close(
         thinned = len(thinned_days(*days))
         told = f" ({thinned} of these days are thinned)" if thinned else ""
         typer.echo(f"{days[0]} to {days[1]} is already closed{told}; use --force to close it again.")
+    require_open(ranges)
     versions: dict[str, int] = {}
     if force:
         with opened_lake() as lake:
@@ -64,6 +66,15 @@ def close(
                 _tell_manager(lake, manager, days[1])
             if versions:
                 _tell_changes(lake, versions, days, manager)
+
+
+def require_open(ranges: Sequence[tuple[date, date]]) -> None:
+    """Raise PeriodLocked if a day of the ranges is in a locked period, before a run starts."""
+    from lending_pipelines.partitions import business_days
+    from lending_pipelines.register import PeriodLocks
+
+    with register_session() as session:
+        PeriodLocks(session).require_open([day for span in ranges for day in business_days(*span)])
 
 
 def _days(first: datetime | None, last: datetime | None, day: datetime | None) -> tuple[date, date]:

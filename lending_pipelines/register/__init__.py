@@ -1,5 +1,5 @@
 """The register: the database of portfolios, investors, tape configurations, deliveries, report requests, alerts,
-notifications, and the people who use the portal.
+notifications, locked periods, and the people who use the portal.
 
 It is SQLite or PostgreSQL and separate from the servicing database. models.py and the migrations define its schema.
 Each repository (one file per noun) enforces the rules of its tables. Loan numbers are computed in metrics/; the fields
@@ -18,6 +18,7 @@ from lending_pipelines.register.intervals import membership, ownership
 from lending_pipelines.register.investors import Investors
 from lending_pipelines.register.loan_ids import LoanList, read_loan_list
 from lending_pipelines.register.notifications import Notifications
+from lending_pipelines.register.period_locks import PeriodLocked, PeriodLocks
 from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.report_requests import ReportMail, ReportRequests
 from lending_pipelines.register.sales import Sales
@@ -37,6 +38,8 @@ __all__ = [
     "LoanList",
     "Notifications",
     "OneTimeLinks",
+    "PeriodLocked",
+    "PeriodLocks",
     "Portfolios",
     "Register",
     "RegisterError",

@@ -13,8 +13,10 @@ from pydantic import Field, PrivateAttr
 from lending_pipelines.lake import Lake, Written
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.partitions import business_days, first_and_last
+from lending_pipelines.register import PeriodLocks
 from lending_pipelines.resources.conventions import ConventionsResource
 from lending_pipelines.resources.failures import message_first
+from lending_pipelines.resources.register import RegisterResource
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import TABLES
 
@@ -68,13 +70,18 @@ class LakeResource(dg.ConfigurableResource):
         first: date,
         last: date,
         conventions: ConventionsResource,
+        register: RegisterResource,
         known_until: datetime | None = None,
     ) -> dict[str, Any]:
         """Replace the days first..last of a daily table in one commit and record them in closed_days.
 
         Returns:
             The metadata of the materialization.
+
+        Raises:
+            PeriodLocked: A day is in a locked period. Nothing is written.
         """
+        require_open(register, first, last)
         written = self._lake.replace_days(name, rows, first, last)
         self._lake.record_days(name, business_days(first, last), known_until, conventions.get().stamp())
         return self.metadata(name, written)
@@ -98,6 +105,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     lake: dg.ResourceDependency[LakeResource]
     conventions: dg.ResourceDependency[ConventionsResource]
+    locks: dg.ResourceDependency[RegisterResource]
 
     _latest: dict[str, datetime | None] = PrivateAttr(default_factory=dict)
 
@@ -107,7 +115,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         name = context.asset_key.path[-1]
         if context.has_asset_partitions:
             days = first_and_last(context.asset_partition_key_range)
-            metadata = self.lake.write_days(name, obj, *days, self.conventions, self._known_until())
+            metadata = self.lake.write_days(name, obj, *days, self.conventions, self.locks, self._known_until())
         else:
             metadata = self.lake.metadata(name, self.lake.lake.replace(name, obj))
         context.add_output_metadata(metadata)
@@ -127,6 +135,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def _known_until(self) -> datetime | None:
         """The latest posted_at of the tables that this run has read so far."""
         return max((at for at in self._latest.values() if at is not None), default=None)
+
+
+def require_open(register: RegisterResource, first: date, last: date) -> None:
+    """Raise PeriodLocked if a day of first..last is in a locked period."""
+    with register.register.session() as session:
+        PeriodLocks(session).require_open(business_days(first, last))
 
 
 def _tag_days(context: dg.InitResourceContext) -> None:
