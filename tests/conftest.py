@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -56,6 +57,7 @@ os.environ |= {
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from homes import Home, close, fill  # noqa: E402
+from mariadb_server import running_mariadb  # noqa: E402
 
 from lending_pipelines.lake.engines import fast_ibis  # noqa: E402
 
@@ -237,6 +239,28 @@ def make_postgres_url(postgres_server: sa.Engine) -> Iterator[Callable[[], str]]
 def postgres_url(make_postgres_url: Callable[[], str]) -> str:
     """The SQLAlchemy URL of a fresh, empty PostgreSQL database, dropped after the test."""
     return make_postgres_url()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[sa.Engine]:
+    """The administrator's engine of a MariaDB server of this test session's own, gone at its end."""
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(running_mariadb())
+        except FileNotFoundError as missing:
+            pytest.skip(str(missing))
+        yield engine
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: sa.Engine) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty MariaDB database, dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    with mariadb_server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield mariadb_server.url.set(database=name).render_as_string(hide_password=False)
+    with mariadb_server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(scope="session")

@@ -101,8 +101,8 @@ def test_init_asks_for_what_is_not_given(folder):
     [
         ("postgres://u:p@host/db", "write postgresql:// instead of postgres://"),
         ("sqlite:////nowhere/books.db", "the SQLite file /nowhere/books.db does not exist"),
-        ("books.db", "write sqlite:////absolute/path or postgresql://"),
-        ("mysql://u:p@host/db", "write mysql+pymysql://user:password@host/database"),
+        ("books.db", "write sqlite:////absolute/path, postgresql://user:password@host/database or mysql://"),
+        ("mysql://u:p@127.0.0.1:1/db", "the database mysql+pymysql://u:***@127.0.0.1:1/db"),
     ],
 )
 def test_init_writes_nothing_when_the_database_cannot_be_read(folder, url, told):
@@ -111,12 +111,13 @@ def test_init_writes_nothing_when_the_database_cannot_be_read(folder, url, told)
     assert not (folder / "lending.toml").exists()
 
 
-def test_a_server_that_does_not_answer_is_told_within_10_seconds():
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_server_that_does_not_answer_is_told_within_10_seconds(scheme):
     # A listener that accepts and says nothing.
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        url = f"postgresql://u:secret@127.0.0.1:{listener.getsockname()[1]}/db"
+        url = f"{scheme}://u:secret@127.0.0.1:{listener.getsockname()[1]}/db"
         started = time.monotonic()
         with pytest.raises(SourceError, match="cannot be read") as refused, open_source("canonical", url).snapshot():
             pass

@@ -6,17 +6,12 @@ Each column's meaning is a comment. servicing.py defines the columns; SQLAlchemy
 from importlib import import_module
 from typing import Literal
 
-import sqlalchemy as sa
-
 from lending_pipelines.tables.references import REFERENCES
 from lending_pipelines.tables.schema import MONEY, RATE, Table
 from lending_pipelines.tables.servicing import REQUIRED, SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
 
 Dialect = Literal["postgresql", "sqlite", "mysql"]
-
-_MYSQL_KEY = "VARCHAR(191)"
-"""MySQL does not index text of unlimited length. An index accepts this length."""
 
 _UNITS = {MONEY: "amount in the row's currency, 2 decimals", RATE: "yearly fraction: 12.5 % is 0.125"}
 
@@ -62,16 +57,9 @@ def _with_comments(lines: list[tuple[str, str]]) -> str:
 
 def _types(table: Table, dialect: Dialect) -> dict[str, str]:
     """The SQL type of each column."""
-    compiler = import_module(f"sqlalchemy.dialects.{dialect}").dialect()
-    types = {}
-    for column in servicing_metadata().tables[table.name].columns:
-        compiled = column.type.compile(dialect=compiler)
-        if dialect == "mysql" and isinstance(column.type, sa.Text):
-            compiled = _MYSQL_KEY
-        elif dialect == "mysql" and isinstance(column.type, sa.DateTime):
-            compiled = "DATETIME(6)"
-        types[column.name] = compiled
-    return types
+    compiler = import_module(f"sqlalchemy.dialects.{dialect}").dialect().type_compiler_instance
+    columns = servicing_metadata().tables[table.name].columns
+    return {column.name: compiler.process(column.type) for column in columns}
 
 
 def _meaning(table: Table, name: str) -> str:

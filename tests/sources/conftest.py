@@ -1,4 +1,4 @@
-"""A servicing database with a loan and a few events, in SQLite or PostgreSQL, and an empty lake."""
+"""A servicing database with a loan and a few events, in SQLite, PostgreSQL or MariaDB, and an empty lake."""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -25,6 +25,22 @@ class ServicingDatabase:
     def insert(self, table: str, *rows: dict) -> None:
         with self.engine.begin() as connection:
             connection.execute(sa.insert(self.metadata.tables[table]), list(rows))
+
+    def copy_from(self, other: "ServicingDatabase", table: str) -> None:
+        """Insert the rows of another database's table, unless it is the same database."""
+        if other.url != self.url:
+            with other.engine.connect() as connection:
+                rows = connection.execute(sa.select(self.metadata.tables[table])).mappings().all()
+            if rows:
+                self.insert(table, *map(dict, rows))
+
+    def retype(self, table: str, column: str, postgresql: str, mariadb: str) -> None:
+        """Give a column another type. SQLite takes values of any type as they are."""
+        match self.engine.name:
+            case "postgresql":
+                self.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {postgresql}")
+            case "mysql":
+                self.execute(f"ALTER TABLE {table} MODIFY {column} {mariadb}")
 
     def execute(self, statement: str, *parameters: tuple) -> None:
         """Raw SQL, for what SQLAlchemy's types would refuse."""
@@ -83,11 +99,13 @@ def sqlite_database(tmp_path: Path) -> ServicingDatabase:
     return ServicingDatabase(f"sqlite:///{tmp_path / 'servicing.db'}")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database(request: pytest.FixtureRequest) -> ServicingDatabase:
     if request.param == "sqlite":
         return request.getfixturevalue("sqlite_database")
-    return ServicingDatabase(request.getfixturevalue("postgres_url"))
+    return ServicingDatabase(
+        request.getfixturevalue({"postgresql": "postgres_url", "mariadb": "mariadb_url"}[request.param])
+    )
 
 
 @pytest.fixture

@@ -183,8 +183,9 @@ def test_a_correction_rewrites_only_the_files_that_hold_its_rows(sqlite_database
 
 
 @pytest.mark.parametrize("name", [name for name, table in SERVICING.items() if table.watermark])
-def test_both_sides_add_a_table_up_alike(database, lake, name):
-    fill_database(SampleSpec(20, date(2025, 1, 1), date(2025, 1, 31), 3), database.url, overwrite=True)
+def test_both_sides_add_a_table_up_alike(database, sqlite_database, lake, name):
+    fill_database(SampleSpec(20, date(2025, 1, 1), date(2025, 1, 31), 3), sqlite_database.url, overwrite=True)
+    database.copy_from(sqlite_database, name)
     sync(database, lake, name)
 
     with open_source("canonical", database.url).snapshot() as reader:

@@ -1,7 +1,7 @@
 """Reads the servicing tables of any SQLAlchemy database, named and defined as in tables/. Read only.
 
-All tables of a snapshot show the same state. postgresql.py extracts rows from PostgreSQL, rows.py from any other
-database.
+All tables of a snapshot show the same state. postgresql.py extracts rows from PostgreSQL, mysql.py from MySQL and
+MariaDB, and rows.py from any other database.
 """
 
 from collections.abc import Collection, Generator, Iterator, Mapping
@@ -14,8 +14,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lending_pipelines.sources.batches import record_batches
-from lending_pipelines.sources.canonical import postgresql, rows, totals
+from lending_pipelines.sources.canonical import mysql, postgresql, rows, totals
 from lending_pipelines.sources.canonical.equality import spelled_differently
+from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
@@ -23,16 +24,22 @@ from lending_pipelines.tables import SERVICING, Table
 CONNECT_SECONDS = 5
 """The time that a server has to answer a new connection."""
 
+_DRIVERS = {"postgresql": "psycopg2", **dict.fromkeys(mysql.DIALECTS, mysql.DRIVER)}
+"""The installed driver of each database, where SQLAlchemy's default is another one."""
+
 
 class CanonicalDatabase:
-    """One database by its SQLAlchemy URL, such as `sqlite:///servicing.db` or `postgresql://user@host/name`."""
+    """One database by its SQLAlchemy URL: `sqlite:///servicing.db`, `postgresql://user@host/name`, `mysql://…`."""
 
     name = "canonical"
 
     def __init__(self, url: str):
         try:
+            to_read = _url_to_read(sa.make_url(url))
+            waiting = mysql.connect_args(to_read, CONNECT_SECONDS) if to_read.get_driver_name() == mysql.DRIVER else {}
             self._engine = sa.create_engine(
-                _url_to_read(sa.make_url(url)),
+                to_read,
+                connect_args=waiting,
                 # Close connections between snapshots.
                 poolclass=sa.NullPool,
                 execution_options={"postgresql_readonly": True},
@@ -45,7 +52,7 @@ class CanonicalDatabase:
     @contextmanager
     def snapshot(self) -> Iterator["DatabaseSnapshot"]:
         """Open a read-only transaction for the block. All tables are read in it."""
-        begin = {"postgresql": _begin_postgresql, "sqlite": _begin_sqlite}.get(self._engine.dialect.name, _begin)
+        begin = _BEGIN.get(self._engine.dialect.name, _begin)
         try:
             connection = self._engine.connect()
         except sa.exc.SQLAlchemyError as error:
@@ -98,7 +105,7 @@ class DatabaseSnapshot:
             groups = self._extract(self._select(table, since, months, missing))
             faults = spelled_differently(self._connection, table, None if table.watermark in missing else since)
             yield from record_batches(self.name, table, groups, missing, faults)
-        except (sa.exc.SQLAlchemyError, postgresql.ReadFailed) as error:
+        except (sa.exc.SQLAlchemyError, ReadFailed) as error:
             place = _place(self._connection.engine)
             raise SourceError(
                 f"{self.name}: table {table.name} cannot be read from {place}: {_one_line(error)}"
@@ -117,12 +124,17 @@ class DatabaseSnapshot:
             return None
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
-        """No notes: the tables are read unchanged."""
-        return {}
+        """A table of MySQL that can change while it is read, because its storage engine has no transactions."""
+        if self._dialect not in mysql.DIALECTS or table.name in self.absent:
+            return {}
+        engine = mysql.not_transactional(self._connection, table.name)
+        return {} if engine is None else {"not one state": f"storage engine {engine} has no transactions"}
 
     def _extract(self, select: sa.Select) -> Iterator[list[Values]]:
         if self._shared is not None:
             return postgresql.fetch(self._connection.engine, select, self._shared)
+        if self._connection.dialect.driver == mysql.DRIVER:
+            return mysql.fetch(self._connection, select)
         return rows.fetch(self._connection, select)
 
     def _missing_columns(self, table: Table) -> list[str]:
@@ -169,6 +181,14 @@ def _begin_postgresql(connection: sa.Connection) -> str:
     return connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
 
 
+_BEGIN = {
+    "postgresql": _begin_postgresql,
+    "sqlite": _begin_sqlite,
+    **dict.fromkeys(mysql.DIALECTS, mysql.begin),
+}
+"""How the transaction of a snapshot starts, by SQLAlchemy's name of the database."""
+
+
 def _place(engine: sa.Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
@@ -178,10 +198,9 @@ def _url_to_read(url: sa.URL) -> sa.URL:
 
     A SQLite path that does not exist is then an error instead of a new database.
     """
-    if url.drivername == "postgresql":
-        # SQLAlchemy's default driver is not the one that dagster-postgres installs.
-        url = url.set(drivername="postgresql+psycopg2")
-    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
+    if url.drivername in _DRIVERS:
+        url = url.set(drivername=f"{url.drivername}+{_DRIVERS[url.drivername]}")
+    if url.get_backend_name() in _DRIVERS and "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return url
@@ -202,12 +221,11 @@ def _advice(url: str) -> str:
     scheme = url.partition("://")[0]
     if scheme == "postgres" or scheme.startswith("postgres+"):
         return "; write postgresql:// instead of postgres://"
-    if scheme == "mysql":
-        return (
-            "; install a driver, such as `pip install pymysql`, and write mysql+pymysql://user:password@host/database"
-        )
     if "://" not in url:
-        return "; write sqlite:////absolute/path or postgresql://user:password@host/database"
+        return (
+            "; write sqlite:////absolute/path, postgresql://user:password@host/database "
+            "or mysql://user:password@host/database"
+        )
     return ""
 
 

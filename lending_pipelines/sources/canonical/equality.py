@@ -8,6 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from lending_pipelines.sources.canonical.mysql import DIALECTS as MYSQL
+from lending_pipelines.sources.canonical.mysql import collations as mysql_collations
 from lending_pipelines.sources.finding import SHOWN, Finding
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.references import REFERENCES
@@ -15,28 +17,28 @@ from lending_pipelines.tables.sql import servicing_metadata
 
 _PROBLEM = "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
 _EXACT = {"postgresql": "C", "sqlite": "BINARY"}
-"""The collation in which text is compared exactly."""
+"""The collation in which text is compared exactly. Other databases compare the bytes of the text."""
 
 
 def spelled_differently(connection: sa.Connection, table: Table, since: datetime | None) -> list[Finding]:
     """The ids whose spelling differs from an equal id in the same table or in the table that they refer to.
 
     Only columns with a type or collation that ignores differences are read: citext, a nondeterministic collation of
-    PostgreSQL, and NOCASE and RTRIM of SQLite. `since` is the same as in Reader.read.
+    PostgreSQL, NOCASE and RTRIM of SQLite, and most collations of MySQL. `since` is the same as in Reader.read.
     """
     stored = servicing_metadata().tables
-    exact = _EXACT.get(connection.dialect.name, "")
+    exact = _EXACT.get(connection.dialect.name)
     findings = []
     for name in _loose_columns(connection, table):
         column = stored[table.name].columns[name]
         queries = [within(column, exact)]
         parent, key = REFERENCES.get(table.name, {}).get(name, ("", ""))
-        if parent and sa.inspect(connection).has_table(parent):
+        if parent and _comparable(connection, (table.name, name), (parent, key)):
             queries.append(against(column, stored[parent].alias("parent").columns[key], exact))
         recent = (_recent(query, column.table, table.watermark, since) for query in queries)
         pairs = [pair for query in recent for pair in connection.execute(query)]
         if pairs:
-            examples = tuple(f"{spelling!r} and {other!r}" for spelling, other in pairs[:SHOWN])
+            examples = tuple(f"{_text(spelling)!r} and {_text(other)!r}" for spelling, other in pairs[:SHOWN])
             findings.append(Finding(name, _PROBLEM, len(pairs), examples, at_least=len(pairs) >= SHOWN))
     return findings
 
@@ -56,8 +58,22 @@ def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
             # exactly.
             named = sa.text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%collate%'")
             return [name for name in text if name in types] if connection.scalar(named) else []
+        case dialect if dialect in MYSQL:
+            by_column = mysql_collations(connection, table.name)
+            return [name for name in text if not by_column.get(name, "_bin").endswith("_bin")]
         case _:
             return []
+
+
+def _comparable(connection: sa.Connection, child: tuple[str, str], parent: tuple[str, str]) -> bool:
+    """Whether the parent's table exists, and the database compares the two columns (table, name) as it does each."""
+    if not sa.inspect(connection).has_table(parent[0]):
+        return False
+    if connection.dialect.name not in MYSQL:
+        return True
+    # MySQL compares two columns of different collations exactly, or not at all.
+    own, other = (mysql_collations(connection, table).get(name) for table, name in (child, parent))
+    return own == other
 
 
 def is_loose(type_: sa.types.TypeEngine, collations: set[str]) -> bool:
@@ -67,14 +83,14 @@ def is_loose(type_: sa.types.TypeEngine, collations: set[str]) -> bool:
     return isinstance(type_, postgresql.CITEXT) or getattr(type_, "collation", None) in collations
 
 
-def within(column: sa.Column, exact: str) -> sa.Select:
+def within(column: sa.Column, exact: str | None) -> sa.Select:
     """Pairs of different spellings of one id within the column."""
     spelling = _spelling(column, exact)
     first, last = sa.func.min(spelling), sa.func.max(spelling)
     return sa.select(first, last).group_by(column).having(first != last)
 
 
-def against(column: sa.Column, parent: sa.Column, exact: str) -> sa.Select:
+def against(column: sa.Column, parent: sa.Column, exact: str | None) -> sa.Select:
     """Pairs of different spellings of one id, in the column and in the parent's key."""
     spelling, other = _spelling(column, exact), _spelling(parent, exact)
     return (
@@ -85,8 +101,14 @@ def against(column: sa.Column, parent: sa.Column, exact: str) -> sa.Select:
     )
 
 
-def _spelling(column: sa.Column, exact: str) -> sa.ColumnElement[str]:
-    return sa.collate(sa.cast(column, sa.Text), exact)
+def _spelling(column: sa.Column, exact: str | None) -> sa.ColumnElement:
+    text = sa.cast(column, sa.Text)
+    # The binary collations of MySQL ignore blanks at the end.
+    return sa.collate(text, exact) if exact else sa.cast(text, sa.LargeBinary)
+
+
+def _text(spelling: str | bytes) -> str:
+    return spelling.decode() if isinstance(spelling, bytes) else spelling
 
 
 def _recent(pairs: sa.Select, table: sa.Table, watermark: str | None, since: datetime | None) -> sa.Select:

@@ -12,14 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.sources.convert import Values
 
 BATCH_BYTES = 16 * 1024**2
 """The approximate memory of a batch: about 130,000 transactions."""
-
-
-class ReadFailed(Exception):
-    """The server cannot be reached, rejects the SELECT, or stops before its end."""
 
 
 def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[Values]]:

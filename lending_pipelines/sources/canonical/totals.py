@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from lending_pipelines.sources.canonical import mysql
 from lending_pipelines.sources.convert import to_arrow
 from lending_pipelines.sources.totals import MONTH_FORMAT, summed, totals_table
 from lending_pipelines.tables import Table
@@ -18,15 +19,17 @@ from lending_pipelines.tables.sql import servicing_metadata
 STORED = servicing_metadata().tables
 """The servicing tables in SQL."""
 
-DIALECTS = ("postgresql", "sqlite")
+DIALECTS = ("postgresql", "sqlite", *mysql.DIALECTS)
 """The databases whose functions this module uses. Other databases have no month totals."""
 
 
 def month(table: Table, dialect: str) -> sa.ColumnElement[str]:
     """The UTC month of the watermark as text; null if the watermark is not a timestamp."""
-    watermark = _stored(table, table.watermark)
+    watermark = _watermark(table, dialect)
     if dialect == "postgresql":
         return sa.func.to_char(watermark, "YYYY-MM", type_=sa.Text)
+    if dialect in mysql.DIALECTS:
+        return sa.func.date_format(watermark, MONTH_FORMAT, type_=sa.Text)
     return sa.func.strftime(MONTH_FORMAT, watermark, type_=sa.Text)
 
 
@@ -35,7 +38,7 @@ def select_totals(table: Table, dialect: str) -> sa.Select:
     of = month(table, dialect)
     units = (_units(table, name, scale, dialect) for name, scale in _scales(table).items())
     sums = (sa.func.coalesce(sa.func.sum(each), 0) for each in units)
-    latest = sa.func.max(_stored(table, table.watermark))
+    latest = sa.func.max(_watermark(table, dialect))
     return sa.select(of, sa.func.count(), latest, *sums).group_by(of)
 
 
@@ -66,7 +69,15 @@ def _units(table: Table, name: str, scale: int, dialect: str) -> sa.ColumnElemen
     stored = _stored(table, name)
     if dialect == "postgresql":
         return sa.cast(stored, sa.Numeric) * 10**scale
+    if dialect in mysql.DIALECTS:
+        return sa.cast(sa.func.round(stored * 10**scale), sa.Numeric(38, 0))
     return sa.cast(sa.func.round(stored * 10**scale), sa.Integer)
+
+
+def _watermark(table: Table, dialect: str) -> sa.ColumnElement:
+    """The watermark; null where MySQL has a zero date."""
+    stored = _stored(table, table.watermark)
+    return sa.func.nullif(stored, 0, type_=sa.types.NullType()) if dialect in mysql.DIALECTS else stored
 
 
 def _stored(table: Table, name: str | None) -> sa.ColumnElement:

@@ -1,0 +1,138 @@
+"""Reads from MySQL and MariaDB by PyMySQL's streaming cursor, with values as the text that the server sends.
+
+The text is exact and needs no conversion in Python. database.py decides which rows are read; convert.py checks the
+values.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from lending_pipelines.sources.canonical import rows
+from lending_pipelines.sources.canonical.failure import ReadFailed
+from lending_pipelines.sources.convert import Values
+
+DIALECTS = ("mysql", "mariadb")
+"""SQLAlchemy's names of these databases."""
+
+DRIVER = "pymysql"
+"""The installed driver."""
+
+_ZERO_DATES = pa.array(["0000-00-00", "0000-00-00 00:00:00", "0000-00-00 00:00:00.000000"])
+"""How these databases write a date that is not known, also where a column is NOT NULL."""
+
+_SETTINGS = (
+    # Columns of type TIMESTAMP are converted to UTC. DATETIME has no zone and is not converted.
+    "time_zone = '+00:00'",
+    # The server waits while rows are checked and written, and between two tables.
+    "net_write_timeout = 3600",
+    "wait_timeout = 28800",
+)
+
+
+def connect_args(url: sa.URL, seconds: int) -> dict[str, int]:
+    """Arguments with which PyMySQL waits no longer for the first answer of a server; `begin` lets queries take longer.
+
+    Nothing if the URL has a `read_timeout` of its own.
+    """
+    return {} if "read_timeout" in url.query else {"read_timeout": seconds}
+
+
+def begin(connection: sa.Connection) -> None:
+    """Start a read-only transaction in which all tables show the state of this moment."""
+    if connect_args(connection.engine.url, 0) and connection.dialect.driver == DRIVER:
+        driver: Any = connection.connection.driver_connection
+        driver._read_timeout = None
+    connection.execution_options(isolation_level="REPEATABLE READ")
+    connection.exec_driver_sql(f"SET SESSION {', '.join(_SETTINGS)}")
+    connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+
+def fetch(connection: sa.Connection, select: sa.Select) -> Iterator[list[Values]]:
+    """The SELECT's columns, in groups of a few thousand rows from a server-side cursor. A zero date is null.
+
+    A reader that stops early closes the connection: PyMySQL would first read all other rows.
+
+    Raises:
+        ReadFailed: Not every row could be read.
+    """
+    from pymysql import Error
+    from pymysql.cursors import SSCursor
+
+    driver: Any = connection.connection.driver_connection
+    timed = [isinstance(column.type, sa.Date | sa.DateTime) for column in select.selected_columns]
+    with _values_as_sent(driver), _abandoned(driver):
+        try:
+            cursor = driver.cursor(SSCursor)
+            cursor.execute(_sql(select, connection), ())
+            while group := cursor.fetchmany(rows.FETCHED_ROWS):
+                columns = zip(zip(*group, strict=True), timed, strict=True)
+                yield [_known(values) if is_timed else values for values, is_timed in columns]
+        except Error as error:
+            raise ReadFailed(str(error)) from error
+
+
+def collations(connection: sa.Connection, table: str) -> dict[str, str]:
+    """The collation of each text column of a table or view."""
+    query = sa.text(
+        "SELECT column_name, collation_name FROM information_schema.columns "
+        "WHERE table_schema = database() AND table_name = :name AND collation_name IS NOT NULL"
+    )
+    return {str(column): str(collation) for column, collation in connection.execute(query, {"name": table})}
+
+
+def not_transactional(connection: sa.Connection, table: str) -> str | None:
+    """The storage engine of a table that a transaction does not protect from changes, such as MyISAM."""
+    query = sa.text(
+        "SELECT engine FROM information_schema.tables WHERE table_schema = database() AND table_name = :name"
+    )
+    engine = connection.scalar(query, {"name": table})
+    return engine if engine is not None and engine.lower() != "innodb" else None
+
+
+def _sql(select: sa.Select, connection: sa.Connection) -> str:
+    # SQLAlchemy writes the watermark and the months, the only parameters, as literals.
+    return str(select.compile(connection, compile_kwargs={"literal_binds": True}))
+
+
+@contextmanager
+def _values_as_sent(driver: Any) -> Iterator[None]:
+    """Have PyMySQL return text where it converts to date, Decimal and int: exact, and faster in Arrow."""
+    from pymysql.constants import FIELD_TYPE
+
+    usual = driver.decoders
+    driver.decoders = {
+        FIELD_TYPE.FLOAT: float,
+        FIELD_TYPE.DOUBLE: float,
+        # A flag of type BIT(1) is sent as a byte.
+        FIELD_TYPE.BIT: lambda sent: int.from_bytes(sent, "big"),
+    }
+    try:
+        yield
+    finally:
+        driver.decoders = usual
+
+
+@contextmanager
+def _abandoned(driver: Any) -> Iterator[None]:
+    """Close the connection after the block if rows of the last query are unread, without reading them."""
+    try:
+        yield
+    finally:
+        result = driver._result
+        if result is not None and result.unbuffered_active:
+            result.unbuffered_active = False
+            if driver.open:
+                driver.close()
+
+
+def _known(values: Sequence[str | None]) -> Values:
+    """Dates or timestamps as text, null where the date is not known."""
+    texts = pa.array(values)
+    if pa.types.is_null(texts.type) or not pa.types.is_string(texts.type):
+        return texts
+    return pc.if_else(pc.is_in(texts, _ZERO_DATES), None, texts)
