@@ -1,4 +1,4 @@
-"""Extraction from PostgreSQL: the Arrow stream compared with the plain driver's rows and with pandas.
+"""Extraction from PostgreSQL and MariaDB, compared with the plain driver's rows and with pandas.
 
 The server runs on this machine and shares its processors. CPU seconds are those of the reader only. Memory is constant
 if a larger table does not need more.
@@ -20,6 +20,7 @@ from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import rows as by_cursor
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
+from tests.mariadb_server import running_mariadb
 
 TABLE = SERVICING["transactions"]
 STORED = servicing_metadata().tables[TABLE.name]
@@ -55,6 +56,23 @@ def pandas_read_sql(url: str) -> Answer:
     return rows, str(total)
 
 
+def plain_pymysql(url: str) -> Answer:
+    """Read through PyMySQL's streaming cursor, and keep nothing."""
+    import pymysql
+    from pymysql.cursors import SSCursor
+
+    address = sa.make_url(url)
+    connection = pymysql.connect(host=address.host, port=address.port, user=address.username, database=address.database)
+    amount = TABLE.names.index("amount")
+    rows, total = 0, Decimal(0)
+    with connection, connection.cursor(SSCursor) as cursor:
+        cursor.execute(f"SELECT {', '.join(TABLE.names)} FROM {TABLE.name}")
+        while group := cursor.fetchmany(by_cursor.FETCHED_ROWS):
+            rows += len(group)
+            total += sum(row[amount] for row in group)
+    return rows, str(total)
+
+
 def run(options: Options) -> list[Row]:
     """Compare the three at one size, and read a table several times as large."""
     small, large = (1_000_000, 5_000_000) if options.full else (500_000, 2_000_000)
@@ -68,7 +86,32 @@ def run(options: Options) -> list[Row]:
         )
         _fill(engine, large)
         found += compare("extraction", f"{large:,} transactions", [ours], url, amount=large, unit="rows")
-    return found
+    return found + _mariadb(small)
+
+
+def _mariadb(rows: int) -> list[Row]:
+    """The same from MariaDB, where it is installed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_mariadb())
+        except FileNotFoundError as missing:
+            print(missing)
+            return []
+        with server.connect() as connection:
+            connection.exec_driver_sql("CREATE DATABASE bench CHARACTER SET utf8mb4")
+        engine = sa.create_engine(server.url.set(database="bench"), poolclass=sa.NullPool)
+        _fill_mariadb(engine, rows)
+        url = engine.url.render_as_string(hide_password=False)
+        programs = [ours, plain_pymysql, pandas_read_sql]
+        return compare(
+            "extraction",
+            f"{rows:,} transactions of MariaDB",
+            programs,
+            url,
+            amount=rows,
+            unit="rows",
+            aims={"plain_pymysql": 1 / 1.5},
+        )
 
 
 def _summed(batches: Iterator[pa.RecordBatch]) -> Answer:
@@ -90,6 +133,20 @@ def _server() -> Iterator[sa.Engine]:
     engine = sa.create_engine(server.get_uri(driver="psycopg2"), poolclass=sa.NullPool)
     yield engine
     server.cleanup()
+
+
+def _fill_mariadb(engine: sa.Engine, rows: int) -> None:
+    """Insert the rows of `_fill`."""
+    values = """
+        concat('T', lpad(seq, 12, '0')), concat('L', lpad(seq %% 200000, 9, '0')), 'repayment',
+        date '2024-01-01' + interval (seq %% 700) day,
+        timestamp '2024-01-02 10:00:00' + interval seq * 7.5 second,
+        (seq %% 100000 + seq %% 5000) / 100.0, seq %% 100000 / 100.0, seq %% 5000 / 100.0, 0,
+        CASE WHEN seq %% 3 = 0 THEN 'ach' END, NULL
+    """
+    STORED.create(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO {TABLE.name} SELECT {values} FROM seq_1_to_{rows}", ())
 
 
 def _fill(engine: sa.Engine, rows: int) -> None:
