@@ -4,7 +4,6 @@ Every number of a run follows one Conventions object; reports print `stamp()` an
 that are not conventions (locations, engines, dates) are in settings.py.
 """
 
-import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lending_pipelines.bounds import MOST_DAYS, read_toml
 from lending_pipelines.errors import LendingError, did_you_mean
 
 
@@ -37,7 +37,9 @@ class Conventions(BaseModel):
     transition_step: Literal["month", "week", "day"] = Field(
         "month", description="How long before the day a bucket transition starts."
     )
-    non_accrual_days: int = Field(90, ge=1, description="Days past due from which a loan is on non-accrual.")
+    non_accrual_days: int = Field(
+        90, ge=1, le=MOST_DAYS, description="Days past due from which a loan is on non-accrual."
+    )
     recovery_dating: Literal["receipt", "charge_off"] = Field(
         "receipt",
         description="Which recoveries a recovery rate counts. receipt: those received in the period; charge_off: those"
@@ -49,9 +51,14 @@ class Conventions(BaseModel):
         " same side (red storno).",
     )
     health_window_days: int = Field(
-        30, ge=1, description="Length in days of the window of collection, growth, new and churned clients."
+        30,
+        ge=1,
+        le=MOST_DAYS,
+        description="Length in days of the window of collection, growth, new and churned clients.",
     )
-    default_days: int = Field(90, ge=1, description="Days past due from which an active loan counts as defaulted.")
+    default_days: int = Field(
+        90, ge=1, le=MOST_DAYS, description="Days past due from which an active loan counts as defaulted."
+    )
     health_weights: tuple[int, ...] = Field(
         (40, 30, 20, 10),
         description="Weights of collection, default, growth and yield in the health score, in percent; they add up to"
@@ -67,8 +74,10 @@ class Conventions(BaseModel):
     @field_validator("bucket_edges")
     @classmethod
     def _rising_from_one(cls, edges: tuple[int, ...]) -> tuple[int, ...]:
-        if not edges or edges[0] != 1 or list(edges) != sorted(set(edges)):
-            raise ValueError("bucket edges must start at 1 and increase, for example [1, 30, 60, 90, 120]")
+        if not edges or edges[0] != 1 or list(edges) != sorted(set(edges)) or edges[-1] > MOST_DAYS or len(edges) > 100:
+            raise ValueError(
+                f"bucket edges must start at 1 and increase up to {MOST_DAYS}, for example [1, 30, 60, 90, 120]"
+            )
         return edges
 
     @field_validator("health_weights")
@@ -132,13 +141,11 @@ class Conventions(BaseModel):
     @classmethod
     def load(cls, path: str | Path) -> "Conventions":
         """Read a TOML file with one key per setting; other settings keep their defaults. LendingError if invalid."""
+        chosen = read_toml(path, "conventions file")
+        if "timezone" in chosen:
+            raise LendingError(f"conventions file {path}: timezone: remove it and set LENDING_TIMEZONE instead")
         try:
-            chosen = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-            if "timezone" in chosen:
-                raise LendingError(f"conventions file {path}: timezone: remove it and set LENDING_TIMEZONE instead")
             return cls(**chosen)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise LendingError(f"conventions file {path} cannot be read: {error}") from error
         except ValidationError as error:
             raise LendingError(f"conventions file {path}: {_problems(error)}") from error
 

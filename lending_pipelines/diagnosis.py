@@ -83,7 +83,7 @@ def _places(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def _register(settings: Settings) -> Iterator[Diagnosis]:
-    shown = _without_password(settings.register_url)
+    shown = str(settings.register_url)
     try:
         register = Register(settings.register_url)
         register.upgrade()
@@ -198,13 +198,6 @@ def _table(preview: Preview, failed: Sequence[Outcome]) -> Diagnosis:
     if error or preview.refused_rows or any(outcome.severity == "error" for outcome in failed):
         return Diagnosis("FAILED", name, text, tuple(faults))
     return Diagnosis("warning" if faults else "ok", name, text, tuple(faults))
-
-
-def _without_password(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return "LENDING_REGISTER_URL"
 
 
 def _one_line(error: Exception) -> str:

@@ -4,16 +4,16 @@ The policy is the TOML file that LENDING_RETENTION names, or the defaults. What 
 housekeeping/references.py.
 """
 
-import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lending_pipelines import bounds
 from lending_pipelines.errors import LendingError, did_you_mean
 
-Days = Annotated[int, Field(ge=0)] | Literal["forever"]
+Days = bounds.Days | Literal["forever"]
 """A number of days, or `forever`."""
 
 
@@ -37,7 +37,7 @@ class Retention(BaseModel):
     alerts_days: Days = Field(1095, description="Days for which resolved alerts are kept.")
     runs_days: Days = Field(90, description="Days for which Dagster's runs and their events are kept.")
     ticks_days: Days = Field(30, description="Days for which Dagster's schedule and sensor ticks are kept.")
-    leftovers_hours: int = Field(24, ge=0, description="Hours after which a file that no run finished is removed.")
+    leftovers_hours: bounds.Hours = Field(24, description="Hours after which a file that no run finished is removed.")
 
     @classmethod
     def load(cls, path: str | Path) -> "Retention":
@@ -46,10 +46,7 @@ class Retention(BaseModel):
         Raises:
             LendingError: The file cannot be read, a setting does not exist, or a value is not allowed.
         """
-        try:
-            given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise LendingError(f"retention file {path} cannot be read: {error}") from error
+        given = bounds.read_toml(path, "retention file")
         faults = [
             f"there is no setting {name!r}; {did_you_mean(name, cls.model_fields)}"
             for name in given
@@ -72,4 +69,6 @@ def before(days: Days, now: datetime) -> datetime | None:
 
 
 def _allowed(name: str) -> str:
-    return "a whole number of hours" if name.endswith("_hours") else 'a whole number of days, or "forever"'
+    if name.endswith("_hours"):
+        return f"a whole number of hours up to {bounds.MOST_HOURS:,}"
+    return f'a whole number of days up to {bounds.MOST_DAYS:,}, or "forever"'

@@ -5,14 +5,21 @@ Choices that change what a number means are conventions (conventions.py).
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from lending_pipelines.bounds import LONGEST_TEXT, day_from, plain_text
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings_file import find_settings_file, read_settings_file
+from lending_pipelines.url_secrets import Secret, SecretUrl, filled, has_secret, require_encoded
+
+T = TypeVar("T")
 
 VARIABLES = (
     "LENDING_HOME",
@@ -53,6 +60,9 @@ VARIABLES = (
 FILE_NAMES = {variable.removeprefix("LENDING_").lower(): variable for variable in VARIABLES}
 """The variable of each setting by its name in the settings file: LENDING_START_DATE is `start_date` there."""
 
+MOST_MEGABYTES = 1_000
+"""The largest limit of the size of a mail, in MB."""
+
 ENGINES = ("duckdb", "spark")
 """The compute engines: DuckDB in this process, or Spark on this machine or a cluster."""
 
@@ -61,7 +71,7 @@ ENGINES = ("duckdb", "spark")
 class Settings:
     """The settings of one environment. Locations are fsspec URLs or local paths; databases are SQLAlchemy URLs.
 
-    `lender_name` is empty when it is not set.
+    `lender_name` is empty when it is not set. A secret, and a URL that can contain one, prints without it.
     """
 
     home: Path
@@ -71,28 +81,28 @@ class Settings:
     engine: str
     spark_master: str
     exports_url: str
-    servicing_url: str
+    servicing_url: SecretUrl
     source: str
-    register_url: str
+    register_url: SecretUrl
     start_date: date
     timezone: str
     conventions_file: str | None
     report_schedules_file: str | None
     retention_file: str | None
-    smtp_url: str | None
+    smtp_url: SecretUrl | None
     mail_from: str
     mail_limit_mb: int
     alert_admins: tuple[str, ...]
     alert_digest_hour: int
-    alert_webhook_url: str
-    alert_webhook_secret: str
+    alert_webhook_url: SecretUrl
+    alert_webhook_secret: Secret
     ui_url: str
     locale: str
     portal_url: str
     portal_proxies: tuple[str, ...]
     oidc_issuer: str
     oidc_client_id: str
-    oidc_client_secret: str
+    oidc_client_secret: Secret
     oidc_name: str
     oidc_roles_file: str | None
     portal_keys_file: str | None
@@ -102,81 +112,139 @@ class Settings:
         """Settings from the settings file, if there is one, and LENDING_* variables, which win. Empty is not set.
 
         Raises:
-            LendingError: The file cannot be read, or a setting cannot be understood.
+            LendingError: The file cannot be read, or settings cannot be understood; names all of them.
         """
         file = find_settings_file(environment)
         filed = read_settings_file(file, FILE_NAMES) if file else {}
         given = filed | {name: value for name, value in environment.items() if value}
-        home = Path(given.get("LENDING_HOME", ".lending")).absolute()
-        return cls(
+        read = _Reader(given)
+        home = read("LENDING_HOME", _path, ".lending") or Path()
+        url, place = partial(_secret_url, environment), partial(_place, environment)
+        settings = cls(
             home=home,
-            lender_name=given.get("LENDING_NAME", ""),
-            logo_file=given.get("LENDING_LOGO"),
-            lake_url=given.get("LENDING_LAKE", str(home / "lake")),
-            engine=_one_of("LENDING_ENGINE", given.get("LENDING_ENGINE", "duckdb"), ENGINES),
-            spark_master=given.get("LENDING_SPARK_MASTER", "local[*]"),
-            exports_url=given.get("LENDING_EXPORTS", str(home / "exports")),
-            servicing_url=given.get("LENDING_SERVICING_URL", f"sqlite:///{home / 'servicing.db'}"),
-            source=given.get("LENDING_SOURCE", "canonical"),
-            register_url=given.get("LENDING_REGISTER_URL", f"sqlite:///{home / 'register.db'}"),
-            start_date=_date("LENDING_START_DATE", given.get("LENDING_START_DATE", "2025-01-01")),
-            timezone=_timezone("LENDING_TIMEZONE", given.get("LENDING_TIMEZONE", "UTC")),
-            conventions_file=given.get("LENDING_CONVENTIONS"),
-            report_schedules_file=given.get("LENDING_REPORT_SCHEDULES"),
-            retention_file=given.get("LENDING_RETENTION"),
-            smtp_url=given.get("LENDING_SMTP_URL"),
-            mail_from=given.get("LENDING_MAIL_FROM", f"lending@{socket.gethostname()}"),
-            mail_limit_mb=_whole_number("LENDING_MAIL_LIMIT_MB", given.get("LENDING_MAIL_LIMIT_MB", "10")),
-            alert_admins=_listed(given.get("LENDING_ALERT_ADMINS", "team:risk")),
-            alert_digest_hour=_hour("LENDING_ALERT_DIGEST_HOUR", given.get("LENDING_ALERT_DIGEST_HOUR", "0")),
-            alert_webhook_url=given.get("LENDING_ALERT_WEBHOOK_URL", ""),
-            alert_webhook_secret=given.get("LENDING_ALERT_WEBHOOK_SECRET", ""),
-            ui_url=given.get("LENDING_UI_URL", ""),
-            locale=given.get("LENDING_LOCALE", "en"),
-            portal_url=given.get("LENDING_PORTAL_URL", ""),
-            portal_proxies=_listed(given.get("LENDING_PORTAL_PROXIES", "")),
-            oidc_issuer=given.get("LENDING_OIDC_ISSUER", ""),
-            oidc_client_id=given.get("LENDING_OIDC_CLIENT_ID", ""),
-            oidc_client_secret=given.get("LENDING_OIDC_CLIENT_SECRET", ""),
-            oidc_name=given.get("LENDING_OIDC_NAME", "single sign-on"),
-            oidc_roles_file=given.get("LENDING_OIDC_ROLES"),
-            portal_keys_file=given.get("LENDING_PORTAL_KEYS"),
+            lender_name=read("LENDING_NAME", _text),
+            logo_file=read.optional("LENDING_LOGO", _text),
+            lake_url=read("LENDING_LAKE", place, str(home / "lake")),
+            engine=read("LENDING_ENGINE", partial(_one_of, ENGINES), "duckdb"),
+            spark_master=read("LENDING_SPARK_MASTER", _text, "local[*]"),
+            exports_url=read("LENDING_EXPORTS", place, str(home / "exports")),
+            servicing_url=read("LENDING_SERVICING_URL", url, f"sqlite:///{home / 'servicing.db'}", secret=True),
+            source=read("LENDING_SOURCE", _text, "canonical"),
+            register_url=read("LENDING_REGISTER_URL", url, f"sqlite:///{home / 'register.db'}", secret=True),
+            start_date=read("LENDING_START_DATE", day_from, "2025-01-01"),
+            timezone=read("LENDING_TIMEZONE", _timezone, "UTC"),
+            conventions_file=read.optional("LENDING_CONVENTIONS", _text),
+            report_schedules_file=read.optional("LENDING_REPORT_SCHEDULES", _text),
+            retention_file=read.optional("LENDING_RETENTION", _text),
+            smtp_url=read.optional("LENDING_SMTP_URL", url, secret=True),
+            mail_from=read("LENDING_MAIL_FROM", _text, f"lending@{socket.gethostname()}"),
+            mail_limit_mb=read("LENDING_MAIL_LIMIT_MB", partial(_whole_number, MOST_MEGABYTES), "10"),
+            alert_admins=read("LENDING_ALERT_ADMINS", _listed, "team:risk"),
+            alert_digest_hour=read("LENDING_ALERT_DIGEST_HOUR", partial(_whole_number, 23), "0"),
+            alert_webhook_url=read("LENDING_ALERT_WEBHOOK_URL", url, secret=True),
+            alert_webhook_secret=read("LENDING_ALERT_WEBHOOK_SECRET", _secret, secret=True),
+            ui_url=read("LENDING_UI_URL", place),
+            locale=read("LENDING_LOCALE", _text, "en"),
+            portal_url=read("LENDING_PORTAL_URL", place),
+            portal_proxies=read("LENDING_PORTAL_PROXIES", _listed),
+            oidc_issuer=read("LENDING_OIDC_ISSUER", place),
+            oidc_client_id=read("LENDING_OIDC_CLIENT_ID", _text),
+            oidc_client_secret=read("LENDING_OIDC_CLIENT_SECRET", _secret, secret=True),
+            oidc_name=read("LENDING_OIDC_NAME", _text, "single sign-on"),
+            oidc_roles_file=read.optional("LENDING_OIDC_ROLES", _text),
+            portal_keys_file=read.optional("LENDING_PORTAL_KEYS", _text),
         )
+        read.require_all()
+        return settings
 
 
-def _one_of(variable: str, text: str, allowed: tuple[str, ...]) -> str:
+class _Reader:
+    """Reads settings by their variable, and collects the faults of all."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
+        self._faults: list[str] = []
+
+    def __call__(self, variable: str, parse: Callable[[str], T], default: str = "", *, secret: bool = False) -> T:
+        """The value of a setting, or of its default. The value of a secret is not part of its fault."""
+        text = self._given.get(variable, default)
+        try:
+            return parse(text)
+        except ValueError as error:
+            found = "not valid" if secret else repr(text)
+            self._faults.append(f"{variable} is {found}: {error}")
+            # Nobody sees it: require_all raises.
+            return parse(default)
+
+    def optional(self, variable: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
+        """The value of a setting; None if it is not set."""
+        return self(variable, parse, secret=secret) if variable in self._given else None
+
+    def require_all(self) -> None:
+        """Raise LendingError with every fault that was found."""
+        if self._faults:
+            raise LendingError("; ".join(self._faults))
+
+
+def _text(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"write at most {LONGEST_TEXT:,} characters")
+    return plain_text(text)
+
+
+def _secret(text: str) -> Secret:
+    return Secret(_text(text))
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text)).absolute()
+
+
+def _secret_url(environment: Mapping[str, str], text: str) -> SecretUrl:
+    """A URL that can contain a password, which is never printed."""
+    url = filled(_text(text), environment)
+    require_encoded(url)
+    _require_port(url)
+    return SecretUrl(url)
+
+
+def _place(environment: Mapping[str, str], text: str) -> str:
+    """A folder or URL that is printed and stored, so it has no secret."""
+    url = filled(_text(text), environment)
+    if has_secret(url):
+        raise ValueError("remove the password or token, because this location is stored with every file")
+    _require_port(url)
+    return url
+
+
+def _require_port(url: str) -> None:
+    """Raise ValueError when the URL has a port that is none."""
+    parts = urlsplit(url)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("write a port from 1 to 65535, or percent-encode the special characters") from None
+
+
+def _one_of(allowed: tuple[str, ...], text: str) -> str:
     if text not in allowed:
-        raise LendingError(f"{variable} is {text!r}: write one of {', '.join(allowed)}")
+        raise ValueError(f"write one of {', '.join(allowed)}")
     return text
 
 
-def _whole_number(variable: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise LendingError(f"{variable} is {text!r}: write a whole number")
+def _whole_number(most: int, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > most:
+        raise ValueError(f"write a whole number from 0 to {most:,}")
     return int(text)
-
-
-def _hour(variable: str, text: str) -> int:
-    hour = _whole_number(variable, text)
-    if hour > 23:
-        raise LendingError(f"{variable} is {text!r}: write an hour from 0 to 23")
-    return hour
 
 
 def _listed(text: str) -> tuple[str, ...]:
     """Values separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part.strip() for part in _text(text).split(",") if part.strip())
 
 
-def _date(variable: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise LendingError(f"{variable} is {text!r}: write a date like 2025-01-31") from None
-
-
-def _timezone(variable: str, text: str) -> str:
+def _timezone(text: str) -> str:
     try:
         return ZoneInfo(text).key
     except (KeyError, ValueError, OSError):
-        raise LendingError(f"{variable} is {text!r}: write an IANA time zone like Europe/Amsterdam or UTC") from None
+        raise ValueError("write an IANA time zone like Europe/Amsterdam or UTC") from None

@@ -5,12 +5,12 @@ in the folder LENDING_HOME, in the current folder, or in the nearest parent fold
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from lending_pipelines.bounds import read_toml
 from lending_pipelines.errors import LendingError, did_you_mean
 
 NAME = "lending.toml"
@@ -43,10 +43,7 @@ def read_settings_file(file: Path, known: Mapping[str, str]) -> dict[str, str]:
     Raises:
         LendingError: The file cannot be read, or has an unknown setting or a value that is not a text, number or date.
     """
-    try:
-        given = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LendingError(f"settings file {file} cannot be read: {error}") from error
+    given = read_toml(file, "settings file")
     faults = [f"there is no setting {name!r}; {did_you_mean(name, known)}" for name in given if name not in known]
     faults += [
         f'{name} is {value!r}: write {name} = "…"'

@@ -1,8 +1,6 @@
 """Alert rules from TOML files: those of a lender, and the shipped ones."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from pydantic import ValidationError
 
 from lending_pipelines.alerts.rule_faults import AlertRuleError, problem_of, rule_faults
 from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.bounds import parse_toml, read_text
 from lending_pipelines.settings_file import toml_value
 
 
@@ -39,19 +38,12 @@ def parse_rules(given: Iterable[Any], where: str) -> list[AlertRule]:
 
 def load_rules(file: str | Path) -> list[AlertRule]:
     """The rules of a TOML file with a [[rules]] table per rule. Raises AlertRuleError."""
-    try:
-        content = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AlertRuleError(f"rules file {file} cannot be read: {error}") from error
-    return read_rules(content, str(file))
+    return read_rules(read_text(file, "rules file", AlertRuleError), str(file))
 
 
 def read_rules(content: str, where: str) -> list[AlertRule]:
     """The rules of a TOML text. Raises AlertRuleError."""
-    try:
-        given = tomllib.loads(content, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise AlertRuleError(f"{where} is not valid TOML: {error}") from error
+    given = parse_toml(content, where, AlertRuleError, decimals=True)
     faults = [f"{where}: unknown {name!r}; write [[rules]]" for name in given if name != "rules"]
     rules = given.get("rules")
     if not isinstance(rules, list) or not rules:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lending_pipelines.bounds import MOST_LISTED
+from lending_pipelines.cli import arguments
 from lending_pipelines.cli.terminal import echo_table, known_names, register_session
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ Severity = Annotated[Literal["warning", "critical"] | None, typer.Option(help="O
 AlertId = Annotated[str, typer.Argument(help="The alert's id, or how it begins.")]
 Reason = Annotated[str, typer.Option(help="Why.")]
 By = Annotated[str, typer.Option(help="Who takes the step. Empty: the user of this computer.")]
-Limit = Annotated[int, typer.Option(min=1, help="At most so many, the most severe and latest first.")]
+Limit = Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many, the most severe and latest first.")]
 
 alerts = typer.Typer(help="Alerts: list, show, acknowledge, snooze and reopen them.", invoke_without_command=True)
 alert_rules = typer.Typer(help="Alert rules: list, show, check and apply them.", invoke_without_command=True)
@@ -105,7 +107,10 @@ def acknowledge_alert(alert_id: AlertId, reason: Reason, by: By = "") -> None:
 @alerts.command("snooze")
 def snooze_alert(
     alert_id: AlertId,
-    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last business date of the snooze.")],
+    until: Annotated[
+        datetime,
+        typer.Option(parser=arguments.day, metavar=arguments.DAY, help="The last business date of the snooze."),
+    ],
     reason: Reason,
     by: By = "",
 ) -> None:

@@ -4,12 +4,13 @@ Commands only parse, call and print. An error is one line; --verbose adds the tr
 """
 
 import sys
+import traceback
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
 
-from lending_pipelines.cli import alerts, portfolios, reports, tapes
+from lending_pipelines.cli import alerts, arguments, portfolios, reports, tapes
 from lending_pipelines.cli.close import close
 from lending_pipelines.cli.doctor import doctor
 from lending_pipelines.cli.housekeeping import housekeeping
@@ -24,13 +25,16 @@ from lending_pipelines.cli.status import status
 from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warnings
 from lending_pipelines.cli.ui import ui
 from lending_pipelines.errors import LendingError
+from lending_pipelines.machine_errors import explanation
 from lending_pipelines.processes import collect_rarely
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.url_secrets import hide_secrets
 
 app = typer.Typer(
     help="A lender's reporting: sync, daily close, reports, loan tapes.",
     no_args_is_help=True,
+    cls=arguments.CheckedArguments,
     pretty_exceptions_enable=False,
 )
 
@@ -58,8 +62,10 @@ app.add_typer(source, name="source")
 for command in tapes.COMMANDS:
     app.command()(command)
 
-From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")]
-To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")]
+From = Annotated[
+    datetime, typer.Option("--from", parser=arguments.day, metavar=arguments.DAY, help="First business date.")
+]
+To = Annotated[datetime, typer.Option("--to", parser=arguments.day, metavar=arguments.DAY, help="Last business date.")]
 
 
 @app.callback()
@@ -74,8 +80,10 @@ def options(
 def sample(
     first: From,
     last: To,
-    loans: Annotated[int, typer.Option(help="Number of loans.")] = 3000,
-    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same data.")] = 1,
+    loans: Annotated[int, typer.Option(min=1, max=arguments.MOST_LOANS, help="Number of loans.")] = 3000,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Random seed; the same seed gives the same data.")
+    ] = 1,
     book: Annotated[
         Literal["mixed", "healthy"],
         typer.Option(help="mixed: borrowers of every kind; healthy: only those of two loan officers do not pay."),
@@ -131,7 +139,10 @@ def sync(
 @app.command()
 def demo(
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date. Default: yesterday.")
+        datetime | None,
+        typer.Option(
+            "--to", parser=arguments.day, metavar=arguments.DAY, help="Last business date. Default: yesterday."
+        ),
     ] = None,
     yes: Yes = False,
 ) -> None:
@@ -160,14 +171,24 @@ def _synced(metadata: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run the command. An error that the user can fix is printed as one line, with exit status 1."""
+    """Run the command. An error is printed as one line, with exit status 1."""
     collect_rarely()
     try:
         with stopped_by_interrupt():
             app()
-    except LendingError as error:
+    except Exception as error:
         if VERBOSE.chosen:
-            typer.echo(getattr(error, "trace", ""), err=True)
-            raise
-        typer.echo(f"Error: {error}", err=True)
+            traces = [getattr(error, "trace", ""), traceback.format_exc()]
+            typer.echo(hide_secrets("\n".join(filter(None, traces))), err=True)
+        typer.echo(f"Error: {_line(error)}", err=True)
         sys.exit(1)
+
+
+def _line(error: Exception) -> str:
+    """The error as one line that says what to do."""
+    if isinstance(error, LendingError):
+        return str(error)
+    if told := explanation(error):
+        return str(LendingError(told))
+    name = type(error).__name__
+    return str(LendingError(f"unexpected {name}: {error}; `lending --verbose …` prints where it happened"))

@@ -6,20 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lending_pipelines.cli import arguments
 from lending_pipelines.cli.terminal import VERBOSE, opened_lake, register_session, tell_step, tell_warnings
 from lending_pipelines.errors import LendingError, did_you_mean
 
 if TYPE_CHECKING:
     from lending_pipelines.lake import Lake
 
-_DAY = ["%Y-%m-%d"]
-
 
 def close(
-    first: Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First business date.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last business date.")] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", parser=arguments.day, metavar=arguments.DAY, help="First business date."),
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", parser=arguments.day, metavar=arguments.DAY, help="Last business date.")
+    ] = None,
     day: Annotated[
-        datetime | None, typer.Option("--date", formats=_DAY, help="One business date, instead of --from and --to.")
+        datetime | None,
+        typer.Option(
+            "--date", parser=arguments.day, metavar=arguments.DAY, help="One business date, instead of --from and --to."
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option(help="Close days again that are already closed, and print which metrics changed.")

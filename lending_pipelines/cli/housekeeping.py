@@ -9,7 +9,9 @@ from lending_pipelines.cli.terminal import tell_step
 
 def housekeeping(
     apply: Annotated[bool, typer.Option("--apply", help="Remove it. Without this, it is only shown.")] = False,
-    wait_minutes: Annotated[int, typer.Option(min=0, help="Minutes to wait for runs that may be writing.")] = 0,
+    wait_minutes: Annotated[
+        int, typer.Option(min=0, max=24 * 60, help="Minutes to wait for runs that may be writing.")
+    ] = 0,
 ) -> None:
     """Show what the retention policy lets go: rows, files and bytes, and why the rest stays. Remove it with --apply."""
     from lending_pipelines.housekeeping import as_text

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lending_pipelines.cli import arguments
 from lending_pipelines.cli.terminal import echo_table, register_session
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def list_notifications(
         str | None, typer.Option("--type", help="Only those of this type, like high_par.")
     ] = None,
     unread: Annotated[bool, typer.Option("--unread", help="Only those that are not read.")] = False,
-    limit: Annotated[int, typer.Option(help="How many, the latest first.")] = 20,
+    limit: arguments.Rows = 20,
 ) -> None:
     """List notifications: alerts, late tapes, failed runs, and what else someone should know."""
     if context.invoked_subcommand is not None:

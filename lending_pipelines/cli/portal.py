@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from lending_pipelines.cli.arguments import Port
 from lending_pipelines.cli.ui import HOST
 from lending_pipelines.settings_file import VARIABLE, find_settings_file
 
 
 def portal(
     host: Annotated[str, typer.Option(help="The address to listen on. Others than this machine need a proxy.")] = HOST,
-    port: Annotated[int, typer.Option(help="The port.")] = 8000,
+    port: Port = 8000,
 ) -> None:
     """Serve the portal: pages and an API with sign-in. At the first start it prints a link that makes an admin."""
     if file := find_settings_file(os.environ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lending_pipelines.cli import completion
+from lending_pipelines.cli import arguments, completion
 from lending_pipelines.cli.terminal import (
     On,
     Yes,
@@ -22,7 +22,6 @@ from lending_pipelines.cli.terminal import (
     register_session,
     tell_step,
 )
-from lending_pipelines.errors import LendingError
 from lending_pipelines.register.models import InvestorType
 
 if TYPE_CHECKING:
@@ -47,10 +46,15 @@ Text = Annotated[str | None, typer.Option()]
 @portfolio.command("create")
 def create_portfolio(
     name: Annotated[str, typer.Argument(help="The name of the new portfolio; it must be unused.")],
-    opened: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day on which it can take loans.")],
+    opened: Annotated[
+        datetime,
+        typer.Option(parser=arguments.day, metavar=arguments.DAY, help="The first day on which it can take loans."),
+    ],
     description: Annotated[str, typer.Option()] = "",
     program: Annotated[str | None, typer.Option(help="The program_id, if it takes loans of one program only.")] = None,
-    priority: Annotated[int, typer.Option(help="Rules with a lower priority select first.")] = 0,
+    priority: Annotated[
+        int, typer.Option(min=-1_000_000, max=1_000_000, help="Rules with a lower priority select first.")
+    ] = 0,
     criteria: Annotated[Path | None, typer.Option(help="A JSON file with the rule that selects loans.")] = None,
 ) -> None:
     """Create a portfolio, with or without a rule that selects loans."""
@@ -144,8 +148,12 @@ def list_portfolios() -> None:
 
 @portfolio.command("run-rules")
 def run_rules(
-    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First business date.")],
-    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last business date.")],
+    first: Annotated[
+        datetime, typer.Option("--from", parser=arguments.day, metavar=arguments.DAY, help="First business date.")
+    ],
+    last: Annotated[
+        datetime, typer.Option("--to", parser=arguments.day, metavar=arguments.DAY, help="Last business date.")
+    ],
 ) -> None:
     """Apply the rules of open portfolios to a range of days, as every close does."""
     from lending_pipelines.runs import run_job
@@ -158,7 +166,12 @@ def run_rules(
 def sell_portfolio(
     name: Name,
     to: Annotated[str, typer.Option(help="Name of the investor who buys it.", autocompletion=completion.investors)],
-    on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The closed day at whose end it is sold.")],
+    on: Annotated[
+        datetime,
+        typer.Option(
+            "--on", parser=arguments.day, metavar=arguments.DAY, help="The closed day at whose end it is sold."
+        ),
+    ],
     price: Annotated[str, typer.Option(help="The total price, like 98500.00.")],
     yes: Yes = False,
 ) -> None:
@@ -263,13 +276,10 @@ def list_investors() -> None:
 
 
 def _criteria(path: Path) -> dict:
+    from lending_pipelines.bounds import read_text
     from lending_pipelines.criteria import read_criteria
 
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LendingError(f"criteria {path} cannot be read: {error}") from error
-    rule = read_criteria(text)
+    rule = read_criteria(read_text(path, "criteria"))
     with known_names() as names:
         names.require_criteria(rule)
     return rule

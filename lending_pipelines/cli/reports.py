@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 from typer.core import TyperCommand
 
-from lending_pipelines.cli import completion
+from lending_pipelines.cli import arguments, completion
 from lending_pipelines.cli.terminal import echo_table, register_session, tell_step
 from lending_pipelines.errors import LendingError
 
@@ -54,7 +54,7 @@ def report(
 
 def requests(
     status: Status | None = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of requests, latest first.")] = 20,
+    limit: arguments.Rows = 20,
 ) -> None:
     """List report requests and their status."""
     from lending_pipelines.register import ReportRequests

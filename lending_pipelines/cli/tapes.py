@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lending_pipelines.cli import completion
+from lending_pipelines.cli import arguments, completion
 from lending_pipelines.cli.terminal import (
     Yes,
     balances_by,
@@ -171,7 +171,7 @@ def tape_templates(
 
 def deliveries(
     status: Status = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of deliveries, latest day first.")] = 20,
+    limit: arguments.Rows = 20,
 ) -> None:
     """List tape deliveries: destination, status, and what pending ones wait for."""
     from lending_pipelines.register import TapeDeliveries
@@ -184,7 +184,9 @@ def deliveries(
 
 def deliver(
     tape: TapeName,
-    on: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The business date of the tape.")],
+    on: Annotated[
+        datetime, typer.Argument(parser=arguments.day, metavar=arguments.DAY, help="The business date of the tape.")
+    ],
 ) -> None:
     """Deliver a day's tape now where it has not been delivered, including waiting and failed deliveries."""
     from lending_pipelines.jobs import deliver_run_config

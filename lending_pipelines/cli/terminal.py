@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lending_pipelines.cli import arguments
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from lending_pipelines.lake import Lake
     from lending_pipelines.runs import Finished
 
-On = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The business date from which it applies.")]
+On = Annotated[
+    datetime,
+    typer.Option("--on", parser=arguments.day, metavar=arguments.DAY, help="The business date from which it applies."),
+]
 
 
 class Verbose:

@@ -19,8 +19,8 @@ _MESSAGE = "Function `dev_command` is superseded"
 
 
 def ui(
-    port: Annotated[int, typer.Option(help=f"Port on {HOST}.")] = 3000,
-    portal_port: Annotated[int, typer.Option(help=f"Port of the portal on {HOST}.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help=f"Port on {HOST}.")] = 3000,
+    portal_port: Annotated[int, typer.Option(min=1, max=65_535, help=f"Port of the portal on {HOST}.")] = 8000,
 ) -> None:
     """Start Dagster's UI and the portal on 127.0.0.1.
 

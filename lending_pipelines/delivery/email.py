@@ -1,5 +1,6 @@
 """Delivery by email: files are attached, or linked when they are too large."""
 
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 
@@ -41,7 +42,7 @@ def check_address(address: str) -> None:
     """Raise DeliveryError when the text is not an email address."""
     try:
         Address(addr_spec=address)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise DeliveryError(f"{address!r} is not an email address: {error}") from None
     if "@" not in address:
         raise DeliveryError(f"{address!r} is not an email address: write name@example.com")

@@ -5,7 +5,6 @@ Secrets stay out of the register: ${NAME} in the URL is replaced by the environm
 
 import os
 import shutil
-from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import fsspec
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.places import hash_in, opened, placing_in
+from lending_pipelines.url_secrets import filled, has_secret
 
 
 class PlaceChannel:
@@ -48,10 +48,17 @@ class PlaceChannel:
 
 def check_place(url: str) -> None:
     """Raise DeliveryError when the URL cannot be a destination. Does not connect to it."""
-    parts = urlsplit(url)
     # Check this first, so that no other message prints the password.
-    if parts.password and not parts.password.startswith("${"):
+    if has_secret(url):
         raise DeliveryError("delivery_url contains a password: write ${NAME} instead, and set NAME in the environment")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        if "${" not in url:
+            raise DeliveryError(f"delivery_url {url!r} is not a URL: {error}") from None
+    # A URL such as simplecache::sftp://host/folder names the place last.
+    parts = urlsplit(url.rpartition("::")[2])
     scheme = parts.scheme or "file"
     if scheme not in fsspec.available_protocols():
         near = did_you_mean(scheme, ("file", "s3", "sftp", "gs", "abfs"))
@@ -62,8 +69,6 @@ def check_place(url: str) -> None:
 
 def _filled(url: str) -> str:
     try:
-        return Template(url).substitute(os.environ)
-    except KeyError as error:
-        raise DeliveryError(f"{error.args[0]} is not set in the environment") from None
+        return filled(url, os.environ)
     except ValueError as error:
-        raise DeliveryError(f"{error}: write ${{NAME}} for an environment variable, $$ for a $") from None
+        raise DeliveryError(str(error)) from None

@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lending_pipelines.bounds import MOST_DAYS, Days
+
+Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=2)]
+Share = Annotated[Decimal, Field(ge=0, le=10_000, max_digits=18)]
 Grouping = Literal["borrower", "product", "program", "branch", "region", "officer", "vintage", "bucket"]
 Metric = Literal[
     "par_30",
@@ -29,18 +33,22 @@ class Eligibility(_Rules):
     """The rules for eligible loans. A loan without a recorded value for a rule is not eligible."""
 
     currencies: tuple[str, ...] = Field((), description="The loan's currency is one of these; none named: any.")
-    max_days_past_due: int | None = Field(30, ge=0, description="Days past due, at most.")
+    max_days_past_due: Days | None = Field(30, description="Days past due, at most.")
     exclude_non_accrual: bool = Field(True, description="The loan is not on non-accrual.")
     exclude_modified: bool = Field(False, description="The loan's terms were never modified.")
-    min_balance: Decimal | None = Field(None, ge=0, description="Principal outstanding, at least.")
-    max_balance: Decimal | None = Field(None, gt=0, description="Principal outstanding, at most.")
-    min_annual_rate: Decimal | None = Field(None, ge=0, description="Annual rate in force, at least: 0.08 is 8 %.")
-    max_annual_rate: Decimal | None = Field(None, ge=0, description="Annual rate in force, at most: 0.36 is 36 %.")
-    max_original_term_months: int | None = Field(None, ge=1, description="Months from disbursement to maturity.")
-    max_remaining_term_months: int | None = Field(None, ge=1, description="Months from the day to maturity.")
-    min_seasoning_days: int | None = Field(None, ge=1, description="Days since disbursement, at least.")
-    min_credit_score: int | None = Field(None, ge=0, description="Credit score at origination, at least.")
-    max_loan_to_value: Decimal | None = Field(
+    min_balance: Amount | None = Field(None, description="Principal outstanding, at least.")
+    max_balance: Amount | None = Field(None, gt=0, description="Principal outstanding, at most.")
+    min_annual_rate: Share | None = Field(None, description="Annual rate in force, at least: 0.08 is 8 %.")
+    max_annual_rate: Share | None = Field(None, description="Annual rate in force, at most: 0.36 is 36 %.")
+    max_original_term_months: int | None = Field(
+        None, ge=1, le=MOST_DAYS, description="Months from disbursement to maturity."
+    )
+    max_remaining_term_months: int | None = Field(
+        None, ge=1, le=MOST_DAYS, description="Months from the day to maturity."
+    )
+    min_seasoning_days: Days | None = Field(None, ge=1, description="Days since disbursement, at least.")
+    min_credit_score: int | None = Field(None, ge=0, le=100_000, description="Credit score at origination, at least.")
+    max_loan_to_value: Share | None = Field(
         None, gt=0, description="Principal outstanding ÷ collateral value, at most: 0.9 is 90 %."
     )
     products: tuple[str, ...] = Field((), description="The loan's product_id is one of these; none named: any.")
@@ -62,8 +70,8 @@ class Covenant(_Rules):
     """A limit on the book of the facility: either `max` or `min`."""
 
     metric: Metric = Field(description="What is watched.")
-    max: Decimal | None = Field(None, description="It is breached above this.")
-    min: Decimal | None = Field(None, description="It is breached below this.")
+    max: Decimal | None = Field(None, max_digits=18, description="It is breached above this.")
+    min: Decimal | None = Field(None, max_digits=18, description="It is breached below this.")
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Covenant":
@@ -94,7 +102,7 @@ class FacilityRules(_Rules):
     advance_rate: Decimal = Field(
         Decimal("0.85"), gt=0, le=1, decimal_places=4, description="The share of net eligible principal that is lent."
     )
-    commitment: dict[str, Annotated[Decimal, Field(ge=0, decimal_places=2)]] = Field(
+    commitment: dict[str, Amount] = Field(
         {}, description="The most that is lent, by currency; none named: the borrowing base alone limits."
     )
     covenant_months: int = Field(

@@ -6,7 +6,6 @@ The contents of the files are made elsewhere.
 
 import hashlib
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -169,11 +168,6 @@ def signed_link(url: str) -> str | None:
         return None
 
 
-def hide_password(url: str) -> str:
-    """The URL without its password, for printing."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
-
-
 @contextmanager
 def _closing(file: Any, url: str) -> Iterator[None]:
     """Close the file when the block ends; closing writes buffered bytes and can fail."""
@@ -194,4 +188,4 @@ def _named(url: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, ImportError, EOFError) as error:
-        raise PlaceError(f"{hide_password(url)} cannot be used: {error or type(error).__name__}") from error
+        raise PlaceError(f"{url} cannot be used: {error or type(error).__name__}") from error

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from lending_pipelines.bounds import LONGEST_NAME
 from lending_pipelines.register.database import RegisterError
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ def _text(path: str | Path) -> str:
         content = Path(path).read_bytes()
         encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
         text = content.decode(encoding)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RegisterError(f"loan list {path} cannot be read: {error}: save it as CSV UTF-8") from error
     if "\0" in text:
         raise RegisterError(f"loan list {path} is not a text file: save it as CSV UTF-8")
@@ -167,6 +168,8 @@ class _Reader:
             fault = "the loan id is missing"
         elif not loan_id.isprintable():
             fault = f"loan id {loan_id!a} has non-printable characters"
+        elif len(loan_id) > LONGEST_NAME:
+            fault = f"loan id {loan_id!r} has more than {LONGEST_NAME} characters"
         else:
             text = cells[price_column] if price_column is not None and price_column < len(cells) else ""
             try:

@@ -3,16 +3,14 @@
 This is not a report type.
 """
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
+from lending_pipelines.bounds import parse_json, parse_toml, read_text
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
 from lending_pipelines.known_names import FIELDS_WITH_NAMES, KnownNames
 from lending_pipelines.metrics.facility import ConcentrationLimit, Covenant, Eligibility, FacilityRules
@@ -41,7 +39,9 @@ def load(text: str) -> FacilityRules:
     """
     if text == DEFAULT:
         return FacilityRules()
-    where, values = ("rules", _json(text, "rules")) if text.lstrip().startswith("{") else (text, _file(text))
+    where, values = (
+        ("rules", parse_json(text, "rules", decimals=True)) if text.lstrip().startswith("{") else (text, _file(text))
+    )
     try:
         return FacilityRules.model_validate(values)
     except ValidationError as error:
@@ -99,20 +99,10 @@ def _file(text: str) -> Any:
     path = Path(text)
     if path.suffix not in (".toml", ".json"):
         raise LendingError(f"rules {text!r}: write {DEFAULT}, the path of a .toml or .json file, or a JSON object")
-    try:
-        content = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            return _json(content, text)
-        return tomllib.loads(content, parse_float=Decimal)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LendingError(f"rules file {text} cannot be read: {error}") from error
-
-
-def _json(content: str, where: str) -> Any:
-    try:
-        return json.loads(content, parse_float=Decimal)
-    except json.JSONDecodeError as error:
-        raise LendingError(f"{where}: not valid JSON: {error}") from error
+    content = read_text(path, "rules file")
+    if path.suffix == ".json":
+        return parse_json(content, text, decimals=True)
+    return parse_toml(content, f"rules file {text}", decimals=True)
 
 
 def _problem(problem: Any) -> str:

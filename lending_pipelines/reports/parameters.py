@@ -6,11 +6,12 @@ date is ISO text. Parameters of a single report are in its module.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from lending_pipelines.bounds import LONGEST_TEXT, day_from, instant_from, plain_text
 from lending_pipelines.conventions import CHOSEN, Conventions
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.scopes import DIMENSIONS
@@ -49,11 +50,13 @@ CALENDAR = {
 class ReportParameters(BaseModel):
     """The base of every report's parameters: immutable, without unknown names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
     @field_validator("*", mode="before")
     @classmethod
     def _list_from_text(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            plain_text(value)
         if isinstance(value, str) and get_origin(cls.model_fields[str(info.field_name)].annotation) is list:
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
@@ -151,7 +154,7 @@ class KnownAt(ReportParameters):
         if text == NOW:
             return text
         try:
-            instant = datetime.fromisoformat(text)
+            instant = instant_from(text)
         except ValueError:
             raise ValueError(f"write a UTC time like 2025-01-31T18:00, or {NOW}") from None
         return instant.astimezone(UTC).replace(tzinfo=None).isoformat() if instant.tzinfo else instant.isoformat()
@@ -249,7 +252,7 @@ def iso_day(text: str, *words: str) -> str:
     if text in words:
         return text
     try:
-        return date.fromisoformat(text).isoformat()
+        return day_from(text).isoformat()
     except ValueError:
         *others, last = words
         either = f"{', '.join(others)} or {last}" if others else last

@@ -10,7 +10,6 @@ notify = ["board@lender.example"]
 parameters = { by = "product" }
 """
 
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lending_pipelines.bounds import Name, read_toml
 from lending_pipelines.errors import LendingError
 
 
@@ -26,12 +26,12 @@ class ScheduledReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_]+$")
-    report_type: str
-    cron: str
+    name: Name = Field(pattern=r"^[A-Za-z0-9_]+$")
+    report_type: Name
+    cron: Name
     output_format: str = "xlsx"
-    requested_by: str
-    notify: list[str] = []
+    requested_by: Name
+    notify: list[Name] = []
     parameters: dict[str, Any] = {}
 
 
@@ -47,10 +47,7 @@ def scheduled_reports(
     Raises:
         LendingError: Names the file, the entry and the correction.
     """
-    try:
-        entries = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LendingError(f"report schedules {file} cannot be read: {error}") from error
+    entries = read_toml(file, "report schedules")
     if entries.keys() - {"report"} or not isinstance(entries.get("report", []), list):
         raise LendingError(f"report schedules {file}: write each report as a table [[report]] and nothing else")
     found = [_scheduled(file, number, entry, check) for number, entry in enumerate(entries.get("report", []), start=1)]

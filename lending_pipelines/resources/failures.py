@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.machine_errors import explanation
+from lending_pipelines.url_secrets import hide_secrets
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,4 +39,21 @@ def _as_failure() -> Iterator[None]:
     try:
         yield
     except LendingError as error:
-        raise dg.Failure(str(error)) from error
+        raise dg.Failure(str(error)) from _without_secrets(error)
+    except Exception as error:
+        if told := explanation(error):
+            raise dg.Failure(str(LendingError(told))) from _without_secrets(error)
+        if (hidden := _without_secrets(error)) is not error:
+            raise hidden from hidden.__cause__
+        raise
+
+
+def _without_secrets(error: BaseException) -> BaseException:
+    """The error, for Dagster to record; where it or a cause prints a password, a copy that does not."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    hidden = _without_secrets(cause) if cause else None
+    if hide_secrets(str(error)) == str(error) and hidden is cause:
+        return error
+    copy = RuntimeError(f"{type(error).__name__}: {hide_secrets(str(error))}").with_traceback(error.__traceback__)
+    copy.__cause__ = hidden
+    return copy

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from lending_pipelines.errors import LendingError
+from lending_pipelines.bounds import MOST_HOURS
 from lending_pipelines.jobs import daily_close, deliver_run_config, deliver_tape
 from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, destinations
 from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
@@ -42,16 +42,15 @@ def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResou
     for config, deliveries in _to_deliver(register.register, now, context.log):
         if free == 0:
             break
-        if _is_under_way(context.instance, register.register, deliveries):
-            free -= 1
-            continue
-        day = deliveries[0].business_date
-        waits_for, fails = _unready(context.instance, day)
-        _notify_waiting(register.register, deliveries, waits_for, at_once=fails or _is_late(config, day, now))
-        due = any(each.next_attempt_at is None or each.next_attempt_at <= now for each in deliveries)
-        if not waits_for and due:
-            free -= 1
-            yield _run_request(config, deliveries)
+        try:
+            if _is_under_way(context.instance, register.register, deliveries):
+                free -= 1
+            elif _is_ready(context.instance, register.register, config, deliveries, now):
+                free -= 1
+                yield _run_request(config, deliveries)
+        except Exception:
+            # A fault of one tape does not stop the others.
+            context.log.exception(f"tape {config.name!r} of {deliveries[0].business_date}")
 
 
 def _to_deliver(
@@ -59,13 +58,15 @@ def _to_deliver(
 ) -> list[tuple[LoanTapeConfig, list[TapeDelivery]]]:
     """The open deliveries of each tape and day, including those that became due, oldest day first."""
     today = now.astimezone(_timezone()).date()
+    start = Settings.from_environment().start_date
     with register.session() as session:
         configs = {config.config_id: config for config in TapeConfigs(session).active() if destinations(config)}
         deliveries = TapeDeliveries(session)
         for config in configs.values():
             try:
-                due = due_days(config, config.deliver_from, today - timedelta(days=1))
-            except LendingError as error:
+                # A day before LENDING_START_DATE is never closed.
+                due = due_days(config, max(config.deliver_from, start), today - timedelta(days=1))
+            except Exception as error:
                 # Other tapes are not affected.
                 log.error(f"tape {config.name!r}: {error}")
                 continue
@@ -75,6 +76,21 @@ def _to_deliver(
                     deliveries.open(config, day)
         tapes = groupby(deliveries.unfinished(), key=lambda each: (each.business_date, each.config_id))
         return [(configs[config_id], list(group)) for (_, config_id), group in tapes if config_id in configs]
+
+
+def _is_ready(
+    instance: dg.DagsterInstance,
+    register: Register,
+    config: LoanTapeConfig,
+    deliveries: list[TapeDelivery],
+    now: datetime,
+) -> bool:
+    """Whether the tape can be delivered and an attempt is due. Records what it waits for, and that it is late."""
+    day = deliveries[0].business_date
+    waits_for, fails = _unready(instance, day)
+    _notify_waiting(register, deliveries, waits_for, at_once=fails or _is_late(config, day, now))
+    due = any(each.next_attempt_at is None or each.next_attempt_at <= now for each in deliveries)
+    return due and not waits_for
 
 
 def _is_under_way(instance: dg.DagsterInstance, register: Register, deliveries: list[TapeDelivery]) -> bool:
@@ -145,7 +161,7 @@ def _notify_waiting(
 
 def _is_late(config: LoanTapeConfig, day: date, now: datetime) -> bool:
     ended = datetime.combine(day + timedelta(days=1), time.min, _timezone())
-    return now > ended + timedelta(hours=config.late_after_hours)
+    return now > ended + timedelta(hours=min(config.late_after_hours, MOST_HOURS))
 
 
 def _run_request(config: LoanTapeConfig, deliveries: list[TapeDelivery]) -> dg.RunRequest:

@@ -5,6 +5,7 @@ import pkgutil
 
 from lending_pipelines import sources
 from lending_pipelines.sources.protocol import Source, SourceError
+from lending_pipelines.url_secrets import Secret
 
 
 def source_names() -> list[str]:
@@ -16,4 +17,6 @@ def open_source(name: str, url: str) -> Source:
     """The adapter with that name, for that URL. SourceError if the adapter is unknown or the URL is not valid."""
     if name not in source_names():
         raise SourceError(f"unknown source adapter {name!r}: set LENDING_SOURCE to one of {', '.join(source_names())}")
-    return importlib.import_module(f"{sources.__name__}.{name}").Adapter(url)
+    # Adapters put the names of files after the URL.
+    plain = url.value if isinstance(url, Secret) else url
+    return importlib.import_module(f"{sources.__name__}.{name}").Adapter(plain)

@@ -1,20 +1,21 @@
 """Converts a tape configuration of the register to a tape specification, and validates configurations when saved."""
 
 import inspect
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.orm import Session
 
+from lending_pipelines.bounds import FIRST_DAY, LAST_DAY, MOST_HOURS, Day, Hours, Name, Text, read_toml
 from lending_pipelines.delivery import DeliveryError, check_address, check_place
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register import Investors, Portfolios, RegisterError, TapeConfigs, destinations
 from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig
 from lending_pipelines.settings_file import toml_value
-from lending_pipelines.tapes.schedule import ScheduleError, due_days
+from lending_pipelines.tapes.schedule import SCHEDULES, ScheduleError, due_days
 from lending_pipelines.tapes.spec import TapeError, TapeSpec
 
 _DEFAULTS = {"tape_format": "csv", "tape_schedule": "daily", "business_day_convention": "unadjusted"}
@@ -53,7 +54,7 @@ def save_tape_config(session: Session, name: str, portfolio_id: str, **settings:
             template lacks a required value, or a destination is not valid.
         RegisterError: The id, name or folder is taken.
     """
-    _require_sound(LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
+    _require_sound(session, LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
     return TapeConfigs(session).create(name, portfolio_id, **settings)
 
 
@@ -84,7 +85,7 @@ def change_tape_config(session: Session, name: str, portfolio_id: str, settings:
         TapeError: As in save_tape_config.
         RegisterError: The tape does not exist, or is retired.
     """
-    _require_sound(LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
+    _require_sound(session, LoanTapeConfig(**{**_DEFAULTS, **settings, "name": name, "portfolio_id": portfolio_id}))
     return TapeConfigs(session).replace(name, portfolio_id, settings)
 
 
@@ -102,32 +103,63 @@ def tape_config_as_toml(session: Session, config: LoanTapeConfig) -> str:
     return "".join(f"{name} = {toml_value(value)}\n" for name, value in settings.items())
 
 
-def _require_sound(config: LoanTapeConfig) -> None:
-    """Raise TapeError with every error of a configuration."""
+def _require_sound(session: Session, config: LoanTapeConfig) -> None:
+    """Raise TapeError with every error of a configuration, or RegisterError for an id that does not exist."""
     faults = []
-    for check in (tape_spec, _check_delivery, _check_flags):
+    for check in (tape_spec, _check_delivery):
         try:
             check(config)
         except TapeError as error:
             faults.append(str(error))
     if faults:
         raise TapeError("; ".join(faults))
+    Portfolios(session).get(config.portfolio_id)
+    if config.investor_id is not None:
+        Investors(session).get(config.investor_id)
+
+
+class _Delivery(BaseModel):
+    """The bounds and types of the settings about due dates and delivery, as they are saved."""
+
+    model_config = ConfigDict(strict=True)
+
+    config_id: Name | None
+    tape_schedule: Name
+    holiday_calendar: Name | None
+    business_day_convention: Name
+    deliver_from: Day | None
+    late_after_hours: Hours | None
+    delivery_url: Text | None
+    recipient_email: Text | None
+    owner_email: Name | None
+    allow_pii: bool | None
+    allow_empty: bool | None
+
+
+_WRITE = {
+    "tape_schedule": f"{', '.join(SCHEDULES)} or a cron expression",
+    "deliver_from": f"a date from {FIRST_DAY} to {LAST_DAY}, without quotes",
+    "late_after_hours": f"a whole number of hours from 0 to {MOST_HOURS:,}",
+    "allow_pii": "true or false, without quotes",
+    "allow_empty": "true or false, without quotes",
+}
 
 
 def _check_delivery(config: LoanTapeConfig) -> None:
+    given = {name: getattr(config, name) for name in _Delivery.model_fields}
+    try:
+        _Delivery.model_validate(given)
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+        faults = [f"{name} is {given[name]!r}: write {_WRITE.get(name, 'a text')}" for name in wrong]
+        raise TapeError(f"tape {config.name!r}: {'; '.join(faults)}") from error
     if config.business_day_convention not in get_args(BusinessDayConvention):
-        near = did_you_mean(str(config.business_day_convention), get_args(BusinessDayConvention))
+        near = did_you_mean(config.business_day_convention, get_args(BusinessDayConvention))
         raise TapeError(
             f"tape {config.name!r}: unknown business_day_convention {config.business_day_convention!r}: {near}"
         )
     if config.holiday_calendar is not None and config.business_day_convention == "unadjusted":
         raise TapeError(f"tape {config.name!r}: holiday_calendar needs a business_day_convention: add it")
-    if config.deliver_from is not None and type(config.deliver_from) is not date:
-        raise TapeError(f"tape {config.name!r}: deliver_from must be a date like 2025-03-31, without quotes")
-    if config.late_after_hours is not None and (
-        type(config.late_after_hours) is not int or config.late_after_hours < 0
-    ):
-        raise TapeError(f"tape {config.name!r}: late_after_hours must be a whole number of hours")
     try:
         # Every schedule has a date within a year, so this also validates the calendar.
         due_days(config, date(2024, 1, 1), date(2024, 12, 31))
@@ -137,12 +169,6 @@ def _check_delivery(config: LoanTapeConfig) -> None:
             check_address(config.owner_email)
     except (ScheduleError, DeliveryError) as error:
         raise TapeError(f"tape {config.name!r}: {error}") from error
-
-
-def _check_flags(config: LoanTapeConfig) -> None:
-    for name in ("allow_pii", "allow_empty"):
-        if type(getattr(config, name)) not in (bool, type(None)):
-            raise TapeError(f"tape {config.name!r}: {name} must be true or false, without quotes")
 
 
 def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
@@ -160,10 +186,7 @@ def load_tape_config(session: Session, path: str | Path) -> LoanTapeConfig:
 
 def _read_tape_config(session: Session, path: str | Path) -> tuple[str, dict[str, Any]]:
     """The portfolio_id and the settings, `name` among them, of a TOML file."""
-    try:
-        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TapeError(f"tape configuration {path} cannot be read: {error}") from error
+    settings = read_toml(path, "tape configuration", TapeError)
     known = {"portfolio", "investor", *inspect.signature(TapeConfigs.create).parameters} - {"self", "portfolio_id"}
     faults = [f"unknown setting {name!r}: {did_you_mean(name, known)}" for name in settings if name not in known]
     faults += [f'add {name} = "…"' for name in ("name", "portfolio") if not isinstance(settings.get(name), str)]

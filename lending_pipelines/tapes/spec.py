@@ -8,6 +8,7 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from lending_pipelines.bounds import Name, Text
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.register.tape_configs import tape_slug
 from lending_pipelines.tables import Column
@@ -56,8 +57,8 @@ class TapeField(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
-    field: str
-    renamed: str | None = Field(None, alias="as", min_length=1)
+    field: Name
+    renamed: Name | None = Field(None, alias="as")
 
     @model_validator(mode="before")
     @classmethod
@@ -94,13 +95,13 @@ class TapeSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    portfolio_id: str
-    investor_id: str | None = None
+    name: Name
+    portfolio_id: Name
+    investor_id: Name | None = None
     tape_format: Literal["csv", "xlsx", "parquet", "xml"] = "csv"
     fields: tuple[TapeField, ...] = ()
-    template: str | None = None
-    template_values: dict[str, str | dict[str, str]] = {}
+    template: Name | None = None
+    template_values: dict[Name, Text | dict[Text, Text]] = {}
     allow_pii: bool = False
 
     @model_validator(mode="wrap")

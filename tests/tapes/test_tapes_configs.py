@@ -60,10 +60,15 @@ def test_a_saved_configuration_is_the_tape_that_it_says(session):
         ({"delivery_url": "sftp://me:hush@host/in"}, "contains a password"),
         ({"recipient_email": "ann@harbour.example, bob"}, "'bob' is not an email address"),
         ({"owner_email": "capital markets"}, "'capital markets' is not an email address"),
-        ({"deliver_from": "2025-03-31"}, "deliver_from must be a date like 2025-03-31, without quotes"),
-        ({"late_after_hours": -1}, "late_after_hours must be a whole number of hours"),
+        (
+            {"deliver_from": "2025-03-31"},
+            "deliver_from is '2025-03-31': write a date from 1900-01-01 to 2199-12-31, without quotes",
+        ),
+        ({"late_after_hours": -1}, "late_after_hours is -1: write a whole number of hours from 0 to 8,784"),
+        ({"late_after_hours": 100_000_000}, "late_after_hours is 100000000: write a whole number of hours"),
+        ({"deliver_from": date(1, 1, 1)}, "write a date from 1900-01-01 to 2199-12-31"),
         ({"tape_format": "pdf"}, "tape_format: Input should be"),
-        ({"allow_empty": "no"}, "allow_empty must be true or false, without quotes"),
+        ({"allow_empty": "no"}, "allow_empty is 'no': write true or false, without quotes"),
         (
             {"required_fields": ["loan_id", "ballance"], "tape_schedule": "fortnightly"},
             "unknown field 'ballance'.*; tape 'Daily': tape_schedule 'fortnightly' is not valid",

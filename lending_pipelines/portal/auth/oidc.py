@@ -6,17 +6,17 @@ What happens to the account is in sign_in.py; the pages are in routes/oidc.py.
 import json
 import threading
 import time
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import jwt
 from authlib.integrations.httpx_client import OAuth2Client
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lending_pipelines.errors import LendingError
+from lending_pipelines.bounds import Name, read_toml
+from lending_pipelines.errors import LendingError, first_of
 from lending_pipelines.register.accounts import RoleGiven
 from lending_pipelines.register.sessions import secret
 from lending_pipelines.settings import Settings
@@ -74,13 +74,14 @@ class Identity:
     claims: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class RoleRule:
+class RoleRule(BaseModel):
     """A value of the claim, and the role that it gives. `{name}` in its scope is the claim of that name."""
 
-    value: str
-    role: str
-    scope: Mapping[str, Any]
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: Name
+    role: Name
+    scope: dict[Name, Any] = {}
 
     def given(self, claims: Mapping[str, Any]) -> RoleGiven:
         """The role with the scope of these claims. Raises OidcRefused when a claim is missing."""
@@ -90,29 +91,28 @@ class RoleRule:
             raise OidcRefused(f"the scope of the role {self.role} cannot be made of the claims: {error}") from error
 
 
-@dataclass(frozen=True)
-class RoleRules:
+class RoleRules(BaseModel):
     """How the claims give roles: the name of the claim, which holds a text or a list of texts, and the rules."""
 
-    claim: str
-    rules: tuple[RoleRule, ...]
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_alias=True)
+
+    claim: Name = "roles"
+    rules: tuple[RoleRule, ...] = Field(alias="rule")
 
     @classmethod
     def load(cls, file: str) -> "RoleRules":
         """The rules of a TOML file. Raises LendingError that names the fault."""
+        content = read_toml(file, "the file LENDING_OIDC_ROLES")
         try:
-            content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-            rules = tuple(RoleRule(each["value"], each["role"], each.get("scope", {})) for each in content["rule"])
-            claim = content.get("claim", "roles")
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise LendingError(f"LENDING_OIDC_ROLES: {file} cannot be read: {error}") from error
-        except (KeyError, TypeError, AttributeError) as error:
+            found = cls.model_validate(content)
+        except ValidationError as error:
+            faults = first_of([f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()])
             raise LendingError(
-                f"LENDING_OIDC_ROLES: {file}: write tables [[rule]] with value and role; missing or wrong: {error}"
+                f"LENDING_OIDC_ROLES: {file}: write tables [[rule]] with value and role; missing or wrong: {faults}"
             ) from error
-        for rule in rules:
+        for rule in found.rules:
             RoleGiven.checked(rule.role, rule.scope)
-        return cls(claim, rules)
+        return found
 
     def roles(self, claims: Mapping[str, Any]) -> list[RoleGiven]:
         """The roles that the claims give; of several rules for one role the first applies."""

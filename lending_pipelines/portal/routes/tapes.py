@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from lending_pipelines.places import hide_password
 from lending_pipelines.portal.access import Access, Denied, require
 from lending_pipelines.portal.views import tape_views
 from lending_pipelines.portal.web.downloads import download
@@ -24,6 +23,7 @@ from lending_pipelines.register.tape_deliveries import TapeDeliveries
 from lending_pipelines.register.tape_faults import TapeFaults
 from lending_pipelines.tapes import TapeError, TapeManifest, change_tape_config, tape_folder, tape_spec, template_names
 from lending_pipelines.tapes.schedule import SCHEDULES
+from lending_pipelines.url_secrets import hide_secrets
 
 router = APIRouter(include_in_schema=False)
 
@@ -59,7 +59,7 @@ def tape(request: Request, access: Reader, config_id: str, month: str = "") -> R
             "settings": tape_views.settings_of(session, config),
             "portfolio": Portfolios(session).get(config.portfolio_id).name,
             "investor": investor,
-            "folder": hide_password(config.delivery_url) if config.delivery_url else None,
+            "folder": hide_secrets(config.delivery_url) if config.delivery_url else None,
             "faults": [(each.business_date, each.reason if access.lender_wide else _HIDDEN_REASON) for each in faults],
             "weeks": tape_views.calendar(
                 config, shown, every, faults, access.lake.days("loan_positions"), _today(access)

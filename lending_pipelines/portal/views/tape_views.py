@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from lending_pipelines.places import hide_password
+from lending_pipelines.bounds import MOST_HOURS, day_from
 from lending_pipelines.portal.policy import Resource
 from lending_pipelines.portal.scope import Grant
 from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery, TapeFault
@@ -18,6 +18,7 @@ from lending_pipelines.register.tape_deliveries import TapeDeliveries, destinati
 from lending_pipelines.register.tape_faults import TapeFaults
 from lending_pipelines.tapes import TapeManifest, manifests_in, tape_folder, tape_spec
 from lending_pipelines.tapes.schedule import ScheduleError, due_days
+from lending_pipelines.url_secrets import hide_secrets
 
 _AHEAD = timedelta(days=400)
 
@@ -130,13 +131,13 @@ def receipts(deliveries: Sequence[TapeDelivery]) -> list[Receipt]:
         Receipt(
             each.business_date,
             "late" if each.delayed_at and each.status != "delivered" else each.status,
-            hide_password(each.destination),
+            hide_secrets(each.destination),
             each.correction,
             each.rows,
             each.sha256,
             each.delivered_at,
             each.attempts,
-            hide_password(each.error_message or ""),
+            hide_secrets(each.error_message or ""),
         )
         for each in deliveries
     ]
@@ -201,14 +202,14 @@ def settings_from(sent: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, 
     if values:
         settings["template_values"] = values
     try:
-        settings["deliver_from"] = date.fromisoformat(sent.get("deliver_from", ""))
-    except ValueError:
-        faults["deliver_from"] = "write a date like 2025-03-31"
+        settings["deliver_from"] = day_from(sent.get("deliver_from", ""))
+    except ValueError as error:
+        faults["deliver_from"] = str(error)
     hours = sent.get("late_after_hours", "").strip()
-    if hours.isascii() and hours.isdecimal() and len(hours) < 6:
+    if hours.isascii() and hours.isdecimal() and len(hours) < 6 and int(hours) <= MOST_HOURS:
         settings["late_after_hours"] = int(hours)
     else:
-        faults["late_after_hours"] = "write a whole number of hours"
+        faults["late_after_hours"] = f"write a whole number of hours from 0 to {MOST_HOURS:,}"
     settings["allow_pii"] = sent.get("allow_pii") == "true"
     settings["allow_empty"] = sent.get("allow_empty") == "true"
     return sent.get("portfolio", ""), settings, faults
@@ -248,7 +249,7 @@ def _row(session: Session, config: LoanTapeConfig, faults: Sequence[TapeFault], 
     deliveries = TapeDeliveries(session).of_tape(config.config_id)
     delivered = [each.business_date for each in deliveries if each.status == "delivered"]
     wrong = {each.business_date for each in deliveries if each.status == "failed" or _is_late(each)}
-    to = ", ".join(hide_password(place) for _, place in destinations(config))
+    to = ", ".join(hide_secrets(place) for _, place in destinations(config))
     return TapeRow(
         config.config_id,
         config.name,

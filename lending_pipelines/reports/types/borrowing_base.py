@@ -96,6 +96,7 @@ class BorrowingBaseParameters(PersonalData, UnderConventions, KnownAt, OneScope,
 
     rules: str = Field(
         facility_rules.DEFAULT,
+        max_length=100_000,
         description="The facility's rules: default, the path of a .toml or .json file, or JSON like"
         ' {"advance_rate": 0.8, "eligibility": {"max_days_past_due": 60}}. The report prints all rules.',
     )

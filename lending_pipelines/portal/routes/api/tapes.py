@@ -7,7 +7,6 @@ from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from lending_pipelines.places import hide_password
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.policy import Resource
 from lending_pipelines.portal.routes.api.documented import answers, rows_answer
@@ -19,6 +18,7 @@ from lending_pipelines.register.models import DeliveryStatus, LoanTapeConfig
 from lending_pipelines.register.tape_configs import TapeConfigs
 from lending_pipelines.register.tape_deliveries import TapeDeliveries
 from lending_pipelines.tables.schema import Column, count, day, instant, text
+from lending_pipelines.url_secrets import hide_secrets
 
 router = APIRouter(prefix="/tapes", tags=["tapes"])
 
@@ -107,7 +107,7 @@ def deliveries(
     with access.reading() as session:
         config = _found(session, access, config_id)
         rows = [
-            register_values(each, _DELIVERIES) | {"destination": hide_password(each.destination)}
+            register_values(each, _DELIVERIES) | {"destination": hide_secrets(each.destination)}
             for each in TapeDeliveries(session).all()
             if each.config_id == config.config_id
             and parameters.status in (None, each.status)
