@@ -167,7 +167,7 @@ def the_toml_files(data: st.DataObject) -> None:
     from lending_pipelines.alerts.rules import AlertRule
     from lending_pipelines.conventions import Conventions
     from lending_pipelines.metrics.facility import Eligibility, FacilityRules
-    from lending_pipelines.portal.oidc import RoleRules
+    from lending_pipelines.portal.auth.oidc import RoleRules
     from lending_pipelines.reports import facility_rules
     from lending_pipelines.reports.scheduled import ScheduledReport, scheduled_reports
     from lending_pipelines.retention import Retention
@@ -210,7 +210,7 @@ def the_tape_configurations(data: st.DataObject) -> None:
 
 def the_tape_form(data: st.DataObject) -> None:
     """The portal's form of a tape."""
-    from lending_pipelines.portal.tape_views import settings_from
+    from lending_pipelines.portal.views.tape_views import settings_from
     from lending_pipelines.tapes import save_tape_config
 
     fields = ("tape_format", "tape_schedule", "template", "holiday_calendar", "delivery_url", "recipient_email",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lending_pipelines.cli import arguments
 from lending_pipelines.cli.terminal import Yes, confirm, echo_table, record, register_session
 from lending_pipelines.errors import LendingError
 
@@ -15,7 +16,9 @@ period = typer.Typer(
     help="Locked periods: their days cannot be closed again until the period is reopened.", no_args_is_help=True
 )
 
-End = Annotated[datetime, typer.Option("--end", formats=["%Y-%m-%d"], help="The last day of the period.")]
+End = Annotated[
+    datetime, typer.Option("--end", parser=arguments.day, metavar=arguments.DAY, help="The last day of the period.")
+]
 By = Annotated[
     str,
     typer.Option("--by", help="Who signs off. Where the portal has accounts: the username of an admin or controller."),
