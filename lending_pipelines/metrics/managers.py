@@ -25,6 +25,13 @@ UNASSIGNED = "unassigned"
 
 _KEYS = ("business_date", "manager_id", "currency")
 
+_FLAGS = ("has_loan", "active", "was_active", "has_old_loan")
+"""What may hold for a borrower on a day: the manager has a loan of the borrower, an active one, one that was active on
+the day before the window, and one that was disbursed before the window."""
+
+_WORD = 60
+"""How many days are bits of one integer, which has 64 bits and a sign."""
+
 
 def manager_snapshots(
     positions: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, conventions: Conventions
@@ -34,8 +41,9 @@ def manager_snapshots(
     rows = rows.mutate(officer_id=rows.officer_id.fill_null(UNASSIGNED))
     staff = read("staff")
     totals = _totals(rows, staff, conventions)
-    owed_interest = _owed_interest(rows, read, first, last, conventions.health_window_days)
-    clients = _clients(rows, owed_interest, staff, conventions.health_window_days)
+    window = conventions.health_window_days
+    owed_interest = _owed_interest(rows, read, first, last, window)
+    clients = _clients(rows, owed_interest, staff, first, last, window)
     snapshots = totals.inner_join(clients, _KEYS)
     snapshots = snapshots.mutate(
         **{f"par_{days}": ratio(snapshots[f"late_{days}"], snapshots.total_outstanding) for days in PAR_DAYS}
@@ -85,49 +93,92 @@ def _totals(rows: ir.Table, staff: ir.Table, conventions: Conventions) -> ir.Tab
     return by_manager.group_by(*_KEYS).agg(**sums(by_manager))
 
 
-def _clients(rows: ir.Table, owed_interest: ir.Table, staff: ir.Table, window: int) -> ir.Table:
-    """The borrowers of each manager: total, active, new and churned. A team's borrower counts once for its leader."""
-    owed_interest = owed_interest.mutate(owed_interest=ibis.literal(True))
-    rows = rows.left_join(owed_interest, ["loan_id", "business_date"], rname="{name}_owing")
+def _clients(
+    rows: ir.Table, owed_interest: ir.Table, staff: ir.Table, first: date, last: date, window: int
+) -> ir.Table:
+    """The borrowers of each manager: total, active, new and churned. A team's borrower counts once for its leader.
+
+    The days on which something holds for a borrower are bits of an integer. So a range has a row per borrower instead
+    of a row per borrower and day, and borrowers with the same days are counted together.
+    """
+    before = as_date(rows.business_date - ibis.interval(days=window))
     # Any loan that is disbursed and has principal outstanding is active.
     owed_principal = (rows.opening_disbursed > 0) & (rows.opening_outstanding > 0)
-    # Most borrowers have one loan, so that grouping by officer before adding the leaders would save no rows.
-    loans = rows.select(
-        "business_date",
-        "officer_id",
-        "currency",
-        "borrower_id",
+    loans = _as_bits(
+        rows,
+        first,
+        has_loan=rows.business_date.notnull(),
         active=rows.status == "active",
-        was_active=owed_principal | rows.owed_interest.fill_null(False),
-        since="disbursed_on",
+        was_active=owed_principal,
+        has_old_loan=rows.disbursed_on <= before,
     )
-    loans = with_leaders(loans, staff)
-    clients = loans.group_by(*_KEYS, "borrower_id").agg(
-        active=loans.active.any(), was_active=loans.was_active.any(), since=loans.since.min()
-    )
-    before = as_date(clients.business_date - ibis.interval(days=window))
+    loans = ibis.union(loans, _as_bits(owed_interest, first, was_active=owed_interest.business_date.notnull()))
+    by_officer = _merged(loans, "officer_id")
+    by_manager = _merged(with_leaders(by_officer, staff), "manager_id")
+    alike = by_manager.group_by("manager_id", "currency", "word", *_FLAGS).agg(number=by_manager.count())
 
-    def number(holds: ir.BooleanColumn) -> ir.IntegerScalar:
-        return as_count(holds.cast("int64").sum())
+    days = min((last - first).days + 1, _WORD)
+    alike = alike.mutate(bit=ibis.range(0, days).unnest())
+    on = {name: ((alike[name] >> alike.bit) & 1) == 1 for name in _FLAGS}
+    clients = alike.select(
+        "manager_id",
+        "currency",
+        "number",
+        business_date=as_date(ibis.literal(first) + (alike.word * _WORD + alike.bit).as_interval("D")),
+        **on,
+    )
+    clients = clients.filter(clients.has_loan)
+
+    def number(holds: ir.BooleanValue) -> ir.IntegerScalar:
+        return as_count(holds.ifelse(clients.number, 0).sum())
 
     return clients.group_by(*_KEYS).agg(
-        total_clients=clients.count(),
+        total_clients=number(clients.has_loan),
         active_clients=number(clients.active),
-        new_clients=number(clients.active & (clients.since > before)),
+        new_clients=number(clients.active & ~clients.has_old_loan),
         churned_clients=number(clients.was_active & ~clients.active),
     )
 
 
+def _as_bits(rows: ir.Table, first: date, **flags: ir.BooleanValue) -> ir.Table:
+    """officer_id, currency, borrower_id, word and _FLAGS. Bit n is the day _WORD × word + n days after `first`."""
+    place = rows.business_date.delta(ibis.literal(first), unit="day")
+    bit = (place % _WORD).cast("int32")
+    none = ibis.literal(0, "int64")
+    return rows.select(
+        "officer_id",
+        "currency",
+        "borrower_id",
+        word=(place // _WORD).cast("int64"),
+        **{name: flags[name].fill_null(False).cast("int64") << bit if name in flags else none for name in _FLAGS},
+    )
+
+
+@ibis.udf.agg.builtin(name="bit_or")
+def _bit_or(bits: int) -> int:  # type: ignore[empty-body]
+    """The bits that any row has. Ibis 12 does not compile its own `bit_or` for Spark."""
+
+
+def _merged(rows: ir.Table, by: str) -> ir.Table:
+    """The flags of all rows of each borrower, combined."""
+    return rows.group_by(by, "currency", "borrower_id", "word").agg(**{name: _bit_or(rows[name]) for name in _FLAGS})
+
+
 def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, window: int) -> ir.Table:
-    """The closed loans that were active on the day before the window without principal: business_date, loan_id.
+    """The closed loans that were active on the day before the window without principal.
 
     They had repaid the principal and settled the interest in the window, so few loans are followed.
+
+    Returns:
+        business_date, officer_id, currency, borrower_id.
     """
     opening = first - timedelta(days=window)
     paid = read("transactions").filter(lambda row: (row.effective_on > opening) & (row.effective_on <= last))
     closed = rows.filter(rows.status == "closed", rows.opening_outstanding <= 0).semi_join(paid, "loan_id")
     closed = closed.mutate(at=as_date(closed.business_date - ibis.interval(days=window)))
-    moments = closed.filter(closed.disbursed_on <= closed["at"]).select("loan_id", "at")
+    moments = closed.filter(closed.disbursed_on <= closed["at"]).select(
+        "loan_id", "at", "officer_id", "currency", "borrower_id"
+    )
     transactions = read("transactions").semi_join(moments, "loan_id")
     installments = read("installments").semi_join(moments, "loan_id")
     signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
@@ -136,10 +187,12 @@ def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date,
     in_force = standing.inner_join(versions, "loan_id")
     in_force = in_force.filter(in_force.in_force_from <= in_force["at"], in_force["at"] < in_force.in_force_until)
     due = spells.due_by(standing, versions, installments)
-    due = in_force.inner_join(due, ["loan_id", "version", "repaid_on"]).select("loan_id", "at", "due_when_repaid")
+    due = in_force.inner_join(due, ["loan_id", "version", "repaid_on"])
     before = events.amounts_at(signed, moments).inner_join(due, ["loan_id", "at"])
     owing = before.filter(before.principal_disbursed > 0, before.principal_charged_off <= 0, ~is_closed(before))
-    return owing.select("loan_id", business_date=as_date(owing["at"] + ibis.interval(days=window)))
+    return owing.select(
+        "officer_id", "currency", "borrower_id", business_date=as_date(owing["at"] + ibis.interval(days=window))
+    )
 
 
 def _described(rows: ir.Table, staff: ir.Table) -> ir.Table:

@@ -279,6 +279,29 @@ def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_
     check(row, churned_clients=1, active_clients=0, collected_in_window="5.00", due_in_window="0.00")
 
 
+def test_clients_over_a_range_of_more_than_60_days():
+    """Lent on 30 January, repaid on 2 March: the 61st day of the range that begins on 1 January.
+
+    The window of 28 February begins on 30 January, that of 1 March on 31 January, that of 2 March on 1 February.
+    """
+    book = Book()
+    staff(book, "O1", "T1")
+    book.loan("L1", "2025-01-30", "100", [("2025-04-01", "100", "0")], officer_id="O1")
+    book.txn("L1", "repayment", "2025-03-02", "100")
+    found = book.managers("2025-01-01", "2025-03-15")
+    for manager in ("O1", "T1"):
+        assert min(on for on, who, _ in found if who == manager) == "2025-01-30"
+        for on, active, new, churned in (
+            ("2025-01-30", 1, 1, 0),
+            ("2025-02-28", 1, 1, 0),
+            ("2025-03-01", 1, 0, 0),
+            ("2025-03-02", 0, 0, 1),
+            ("2025-03-15", 0, 0, 1),
+        ):
+            row = found[on, manager, "USD"]
+            check(row, total_clients=1, active_clients=active, new_clients=new, churned_clients=churned)
+
+
 @pytest.mark.parametrize(
     ("past_due_since", "default_days", "defaulted"), [("2025-04-01", 90, 1), ("2025-04-01", 91, 0)]
 )
