@@ -16,7 +16,7 @@ from benchmarks.sample_data import DAY, make_data
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine
-from lending_pipelines.metrics import delinquency, ledger, portfolios, positions
+from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.tables import SERVICING
 
 MONTH = 31
@@ -42,10 +42,16 @@ TABLES: dict[str, Callable[[Lake, date, date], ir.Table]] = {
     "aging_buckets": lambda lake, *days: delinquency.aging_buckets(lake.table("loan_positions", *days)),
     "aging_transitions": _transitions,
     "portfolio_snapshots": _snapshots,
+    "manager_snapshots": lambda lake, first, last: managers.manager_snapshots(
+        lake.table("loan_positions", first, last), lake.table, first, last, Conventions()
+    ),
     "trial_balance": lambda lake, *days: ledger.trial_balance(
         lake.table("journal_lines"), lake.table("gl_accounts"), *days
     ),
     "ledger_tieouts": _tieouts,
+    "platform_activity": lambda lake, first, last: platform.platform_activity(
+        lake.table("loan_positions", first, last), lake.table, first, last, "UTC"
+    ),
 }
 """The daily tables in the order of the close, with the expression of each."""
 

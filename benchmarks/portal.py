@@ -35,10 +35,26 @@ _TABLES = {
         f"?limit={limit}&sort={sign}{order}" for limit in (20, 50) for sign in ("", "-") for order in resource.orders
     ]
     for resource in RESOURCES
-    if resource.path not in ("managers", "platform/metrics", "closed-days")
+    # Only a run of the close records its days.
+    if resource.path != "closed-days"
 }
-_PAGES = {path: [""] for path in ("/today", "/portfolios", "/loans", "/alerts", "/reports", "/ledger", "/tapes")} | {
-    "/search": [f"?q={number:03}" for number in range(50)]
+_SECTIONS = (
+    "/today",
+    "/portfolios",
+    "/loans",
+    "/managers",
+    "/alerts",
+    "/reports",
+    "/tapes",
+    "/ledger",
+    "/data-health",
+    "/platform",
+    "/people",
+)
+_PAGES = {path: [""] for path in _SECTIONS} | {
+    "/portfolios/all/*": [""],
+    "/portfolios/all/*/vintages": [""],
+    "/search": [f"?q={number:03}" for number in range(50)],
 }
 
 
@@ -47,7 +63,7 @@ def run(options: Options) -> list[Row]:
     folder = options.folder / "portal"
     folder.mkdir(exist_ok=True)
     lake = options.folder / f"close-{LOANS}"
-    if not (lake / "ledger_tieouts").exists():
+    if not all((lake / table).exists() for table in close.TABLES):
         close.make_lake(LOANS, options.folder)
         for table in close.TABLES:
             close.month(str(lake), table)

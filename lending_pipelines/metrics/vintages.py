@@ -76,22 +76,33 @@ def pools(loans: ir.Table, day: date, conventions: Conventions) -> ir.Table:
     )
 
 
+def losses(transactions: ir.Table, day: date) -> ir.Table:
+    """What was charged off and recovered up to the day: loan_id, on, charged_off, recovered. Other days have no row."""
+    rows = charge_offs.counted(events.signed(transactions, day), charge_offs.effects(transactions, day))
+    rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, *events.RECOVERIES)))
+    recovery = rows.type.isin(events.RECOVERIES)
+    return rows.group_by("loan_id", "on").agg(
+        charged_off=money(recovery.ifelse(ZERO, rows.principal * rows.sign).sum()),
+        recovered=money(recovery.ifelse(rows.amount * rows.sign, ZERO).sum()),
+    )
+
+
 def curves(
     loans: ir.Table,
-    transactions: ir.Table,
+    lost: ir.Table,
     positions: ir.Table,
-    day: date,
+    day: ir.DateValue,
     months: int,
     conventions: Conventions,
 ) -> ir.Table:
     """The state of each pool at every age that it has reached, up to `months` months on book.
 
-    Losses are summed from transactions to the end of the month of that age, or to the day. Delinquency is that of the
-    positions. Columns from positions are null unless they contain every loan of the pool at that age.
+    Losses are summed to the end of the month of that age, or to the day. Delinquency is that of the positions. Columns
+    from positions are null unless they contain every loan of the pool at that age.
 
     Args:
         loans: Rows of `pooled` on the day.
-        transactions: The table transactions.
+        lost: Rows of `losses` to the day.
         positions: loan_positions with one day per month.
         day: The business date.
         months: The last age.
@@ -106,7 +117,7 @@ def curves(
     ages = _ages(loans, day, months)
     seen = _seen(positions, members, conventions)
     keys = [*_POOL, "months_on_book"]
-    rows = ages.left_join(_losses(transactions, members, day), keys).drop(*(f"{key}_right" for key in keys))
+    rows = ages.left_join(_losses(lost, members), keys).drop(*(f"{key}_right" for key in keys))
     rows = rows.left_join(seen, keys).drop(*(f"{key}_right" for key in keys))
     so_far = ibis.window(group_by=list(_POOL), order_by="months_on_book", rows=(None, 0))
     whole_pool = rows.observed_loans == rows.loan_count
@@ -123,29 +134,24 @@ def curves(
     )
 
 
-def _ages(loans: ir.Table, day: date, months: int) -> ir.Table:
+def _ages(loans: ir.Table, day: ir.DateValue, months: int) -> ir.Table:
     """A row per pool and reached age: currency, pool, months_on_book, loan_count, original_principal."""
     rows = loans.group_by(*_POOL).agg(
         loan_count=as_count(loans.count()),
         original_principal=money(loans.principal_disbursed.sum()),
         youngest=loans.disbursed_on.max(),
     )
-    reached = ibis.least(months_on_book(rows.youngest, ibis.literal(day)), months)
+    reached = ibis.least(months_on_book(rows.youngest, day), months)
     # The unnested column needs its own step, because Spark rejects a generator inside an expression.
     rows = rows.mutate(months_on_book=ibis.range(0, reached + 1).unnest()).drop("youngest")
     return rows.mutate(months_on_book=rows.months_on_book.cast("int64"))
 
 
-def _losses(transactions: ir.Table, members: ir.Table, day: date) -> ir.Table:
+def _losses(lost: ir.Table, members: ir.Table) -> ir.Table:
     """Charge-offs and recoveries at each age: currency, pool, months_on_book, charged_off, recovered."""
-    rows = charge_offs.counted(events.signed(transactions, day), charge_offs.effects(transactions, day))
-    rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, *events.RECOVERIES))).inner_join(members, "loan_id")
+    rows = lost.inner_join(members, "loan_id")
     rows = rows.mutate(months_on_book=months_on_book(rows.disbursed_on, rows.on))
-    recovery = rows.type.isin(events.RECOVERIES)
-    return rows.group_by(*_POOL, "months_on_book").agg(
-        charged_off=money(recovery.ifelse(ZERO, rows.principal * rows.sign).sum()),
-        recovered=money(recovery.ifelse(rows.amount * rows.sign, ZERO).sum()),
-    )
+    return rows.group_by(*_POOL, "months_on_book").agg(**{name: money(rows[name].sum()) for name in LOSSES})
 
 
 def _seen(positions: ir.Table, members: ir.Table, conventions: Conventions) -> ir.Table:

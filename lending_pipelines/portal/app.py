@@ -8,6 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from starlette.middleware.gzip import GZipMiddleware
 
+from lending_pipelines.portal import warm
 from lending_pipelines.portal.access import Require
 from lending_pipelines.portal.auth.security import SameOriginOnly, SecurityHeaders
 from lending_pipelines.portal.portal import Portal
@@ -34,6 +35,7 @@ def create_app(settings: Settings, *, check_every: float = 1.0, root_path: str =
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        warm.start(portal)
         yield
         portal.close()
 

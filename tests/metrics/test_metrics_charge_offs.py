@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import ibis
 import pytest
 from book import Book, column, day, pay, picked
 
@@ -63,9 +64,9 @@ def test_money_received_after_a_charge_off_is_a_recovery_whatever_its_type(book)
     assert amounts(book.position("2025-03-06")) == ("charged_off", "0.00", "200.00", "0.00", "52.00", "52.00")
     curve = vintages.curves(
         vintages.pooled(book.memo("2025-03-06"), "month"),
-        book.read("transactions"),
+        vintages.losses(book.read("transactions"), day("2025-03-06")),
         book.memo("2025-03-06"),
-        day("2025-03-06"),
+        ibis.literal(day("2025-03-06")),
         2,
         Conventions(),
     )

@@ -48,7 +48,7 @@ def of_day(lake, day):
 
 
 def test_every_table_has_a_rule_and_a_table_without_one_is_refused(lake_of, monkeypatch):
-    assert table_rules.RULES.keys() == TABLES.keys() | {"loan_history"}
+    assert table_rules.RULES.keys() == TABLES.keys() | {"loan_history", "loan_losses"}
     monkeypatch.setattr("lending_pipelines.portal.lake.scoped_lake.RULES", {})
     with pytest.raises(NoRule, match="table loans has no rule"):
         lake_of(Scope()).rows(everything, "loans")
@@ -117,6 +117,25 @@ def test_an_investor_sees_nothing_from_before_the_sale_and_no_work_of_the_lender
     }
 
 
+def test_losses_of_loans_are_what_their_positions_have(lake_of, book):
+    lost = {
+        row["loan_id"]: (row["principal_charged_off"], row["recovered"])
+        for row in book.last
+        if row["principal_charged_off"] or row["recovered"]
+    }
+    assert lost
+    branch = next(row["branch_id"] for row in book.last if row["loan_id"] in lost)
+    for scope in (Scope(), Scope(branches=frozenset([branch]))):
+        found = {}
+        for row in lake_of(scope).rows(everything, "loan_losses"):
+            charged_off, recovered = found.get(row["loan_id"], (0, 0))
+            found[row["loan_id"]] = (charged_off + row["charged_off"], recovered + row["recovered"])
+        own = {row["loan_id"] for row in book.last if scope.branches == "all" or row["branch_id"] == branch}
+        assert {loan: sums for loan, sums in found.items() if sums != (0, 0)} == {
+            loan: sums for loan, sums in lost.items() if loan in own
+        }
+
+
 def test_sums_are_seen_only_if_all_their_loans_are(lake_of, book):
     (portfolio,) = {row["portfolio_id"] for row in book.last} - {None}
     one = Scope(portfolios=frozenset([portfolio]))
@@ -179,6 +198,16 @@ def test_a_query_is_compiled_once_for_all_people_with_scopes_of_one_form(snapsho
             rows = lake.rows(counted, day=LAST)
             assert {row["officer_id"] for row in rows} == {officer}
     assert len(made) == 1
+
+
+def test_pages_of_other_sizes_are_not_compiled_anew_and_begin_with_the_same_rows(lake_of, monkeypatch):
+    lake, sort = lake_of(Scope()), Sort("loan_id", ("loan_id", "business_date"))
+    longest = lake.page(everything, "loan_positions", sort=sort, size=50)
+    monkeypatch.setattr("lending_pipelines.portal.lake.scoped_lake.compile_query", None)
+    for size in (1, 20, 49, 50):
+        page = lake.page(everything, "loan_positions", sort=sort, size=size)
+        assert list(page.rows) == list(longest.rows[:size])
+        assert page.next
 
 
 def test_values_are_parameters_and_never_sql(lake_of):

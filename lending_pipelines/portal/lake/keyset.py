@@ -8,7 +8,7 @@ filters what the person may see anyway.
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cmp_to_key, reduce
@@ -25,6 +25,9 @@ from lending_pipelines.portal.lake.compiled import Bound
 
 MOST_ROWS = 1000
 """The longest page."""
+
+_COMPILED_ROWS = (50, 200, MOST_ROWS)
+"""Queries are compiled for pages of these numbers of rows; a page with fewer rows is the beginning of one."""
 
 _LONGEST_CURSOR = 4000
 
@@ -56,6 +59,11 @@ class Seek:
     backward: bool = False
     nulls: tuple[bool, ...] = ()
 
+    @property
+    def compiled(self) -> "Seek":
+        """The same for a page of at least as many rows: few different sizes are compiled."""
+        return replace(self, size=next(rows for rows in _COMPILED_ROWS if rows >= self.size))
+
 
 @dataclass(frozen=True)
 class Page:
@@ -72,7 +80,7 @@ class Page:
 
 
 def sought(rows: ir.Table, seek: Seek) -> ir.Table:
-    """The rows of the page and one more, which tells whether there is another page; backward in reverse order."""
+    """The rows of the page and at least one more, which tells whether there is another; backward in reverse order."""
     if missing := [name for name in seek.sort.columns if name not in rows.columns]:
         raise BadCursor(f"rows cannot be sorted by {', '.join(missing)}")
     if seek.nulls:

@@ -246,7 +246,7 @@ class ScopedLake:
         """
         schema = self._compiled(query, shape, values).schema
         seek, begins = start(sort, size, cursor, schema)
-        result = self._found(_PageOf(query, seek), shape, {**values, **begins})
+        result = self._found(_PageOf(query, seek.compiled), shape, {**values, **begins})
         return replace(paged(result.rows, seek), schema=result.table.schema, made=result.made)
 
     @contextmanager

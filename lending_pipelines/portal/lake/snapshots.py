@@ -16,7 +16,14 @@ from datetime import date
 import duckdb
 import ibis.expr.types as ir
 
-from lending_pipelines.portal.lake.stored_tables import DAILY, LOAN_HISTORY, LOAN_SPANS, Stored, StoredTables
+from lending_pipelines.portal.lake.stored_tables import (
+    DAILY,
+    LOAN_HISTORY,
+    LOAN_LOSSES,
+    LOAN_SPANS,
+    Stored,
+    StoredTables,
+)
 from lending_pipelines.tables import TABLES
 
 _LOGGER = logging.getLogger(__name__)
@@ -127,6 +134,8 @@ class Snapshots:
             if stored is not None:
                 tables[name] = stored
         tables[LOAN_SPANS.name] = self._stored.loan_spans(tables, before.get(LOAN_SPANS.name))
+        if losses := self._stored.loan_losses(tables, before.get(LOAN_LOSSES.name)):
+            tables[LOAN_LOSSES.name] = losses
         if history := self._stored.loan_history(tables, before.get(LOAN_HISTORY.name), quick):
             tables[LOAN_HISTORY.name] = history
         return tables

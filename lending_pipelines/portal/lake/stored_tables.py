@@ -17,11 +17,11 @@ import ibis.expr.types as ir
 from lending_pipelines.lake import Lake, TableNotMade
 from lending_pipelines.lake.engines import DuckDBEngine
 from lending_pipelines.lake.files import live
-from lending_pipelines.metrics import positions
+from lending_pipelines.metrics import positions, vintages
 from lending_pipelines.metrics.timeline import MIN_DATE
 from lending_pipelines.processes import temporary_folder
 from lending_pipelines.tables import DERIVED, RECORDS, TABLES
-from lending_pipelines.tables.schema import Table, day, text
+from lending_pipelines.tables.schema import Table, day, money, text
 
 SMALL_ROWS, COPIED_ROWS = 300_000, 10_000_000
 """A table of at most this many rows is copied: at the first start a small one, later a large one too."""
@@ -76,8 +76,16 @@ LOAN_HISTORY = Table(
     tuple(TABLES["loan_positions"].column(name) for name in _HISTORY_COLUMNS),
 )
 
-OWN_TABLES: dict[str, Table] = {**TABLES, LOAN_SPANS.name: LOAN_SPANS, LOAN_HISTORY.name: LOAN_HISTORY}
-"""Every table of a snapshot by its name: those of the lake, and the two that are derived here."""
+LOAN_LOSSES = Table(
+    "loan_losses",
+    "What was charged off and recovered, by loan and day, up to the last closed day.",
+    ("loan_id", "on"),
+    (text("loan_id"), day("on"), money("charged_off"), money("recovered")),
+)
+"""metrics/vintages.py defines it. All transactions take a second to put in order, which no request is to wait for."""
+
+OWN_TABLES: dict[str, Table] = TABLES | {table.name: table for table in (LOAN_SPANS, LOAN_HISTORY, LOAN_LOSSES)}
+"""Every table of a snapshot by its name: those of the lake, and those that are derived here."""
 
 _SPANS_READ = ("loans", "products", "officer_assignments", "portfolio_membership", "loan_ownership")
 
@@ -164,6 +172,17 @@ class StoredTables:
         else:
             rows = self._spans(tables, last)
         return Stored(LOAN_SPANS.name, (self._copy(LOAN_SPANS, rows),), identity)
+
+    def loan_losses(self, tables: Mapping[str, Stored], before: Stored | None) -> Stored | None:
+        """LOAN_LOSSES of these tables: `before` if nothing that it is computed from has changed."""
+        posted, held = tables.get("transactions"), tables.get("loan_positions")
+        if posted is None or held is None or not held.days:
+            return None
+        identity = f"{LOAN_LOSSES.name}:{held.days[-1]}:{posted.identity}"
+        if before is not None and before.identity == identity:
+            return before
+        rows = vintages.losses(self._table(posted.objects[0]), held.days[-1])
+        return Stored(LOAN_LOSSES.name, (self._copy(LOAN_LOSSES, rows),), identity)
 
     def loan_history(self, tables: Mapping[str, Stored], before: Stored | None, quick: bool) -> Stored | None:
         """LOAN_HISTORY of these tables. Only days whose files have changed are read from the lake."""

@@ -204,6 +204,7 @@ RULES: Mapping[str, Rule] = {
     "loan_ownership": ByColumns({"investors": "investor_id"}),
     "loan_positions": ByColumns(_LOAN),
     "loan_history": ByColumns(_LOAN),
+    "loan_losses": ByLoan("on"),
     "aging_buckets": BySum(),
     "aging_transitions": BySum(),
     "portfolio_snapshots": BySum(),
@@ -214,7 +215,7 @@ RULES: Mapping[str, Rule] = {
     "closed_days": Everyone(),
     "alert_log": _LENDER,
 }
-"""How each table is scoped. loan_history has some columns and days of loan_positions (stored_tables.py)."""
+"""How each table is scoped. loan_history and loan_losses are made from others (stored_tables.py)."""
 
 STAFF_COLUMNS = frozenset(
     (

@@ -1,7 +1,5 @@
 """What the pages Portfolios show of the lake: snapshots, aging and transitions of a scope, and losses by vintage."""
 
-from datetime import date
-
 import ibis
 import ibis.expr.types as ir
 
@@ -76,7 +74,12 @@ def transitions(
 
 
 def losses_by_age(
-    lake: Tables, level: str, day: date, months: int, conventions: Conventions, scope_id: ir.StringValue | None = None
+    lake: Tables,
+    level: str,
+    months: int,
+    conventions: Conventions,
+    day: ir.DateValue,
+    scope_id: ir.StringValue | None = None,
 ) -> ir.Table:
     """Cumulative net loss of each quarterly pool of a scope by months on book, as the report vintage_analysis has it.
 
@@ -88,10 +91,10 @@ def losses_by_age(
     positions = lake.table("loan_positions")
     positions = positions.filter(positions.business_date == day)
     loans = positions if level == "all" else positions.filter(positions[DIMENSIONS[level]] == scope_id)
-    # Only these loans can have lost something; the events of all others take a second to put in order.
-    lost = loans.filter((loans.principal_charged_off != 0) | (loans.recovered != 0)).select("loan_id")
-    transactions = lake.table("transactions").semi_join(lost, "loan_id")
-    rows = vintages.curves(vintages.pooled(loans, "quarter"), transactions, positions, day, months, conventions)
+    # What is late at an age is not shown, so no positions are read for it.
+    rows = vintages.curves(
+        vintages.pooled(loans, "quarter"), lake.table("loan_losses"), positions.limit(0), day, months, conventions
+    )
     return rows.select(
         "currency", "pool", "months_on_book", "original_principal", "net_loss", "net_loss_rate"
     ).order_by("currency", "pool", "months_on_book")

@@ -17,6 +17,7 @@ from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.charts import WebChart
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
+from lending_pipelines.portal.web.kept import key_of
 from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.reports.book import Chart
 from lending_pipelines.reports.columns import lake_columns
@@ -91,13 +92,15 @@ def loans(
             "totals": _by_currency(shown),
             "found": sum(row["loans"] for row in shown),
         }
+    labels = _names(lake)
     return render(
         request,
         "loans.html",
+        key=key_of(request, lake),
         query=request.query_params,
         sort=f"-{order.column}" if order.descending else order.column,
         day=lake.last_day,
-        names=_names(lake),
+        names=labels,
         buckets=access.portal.conventions.buckets,
         **context,
     )

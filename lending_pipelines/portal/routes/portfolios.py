@@ -16,6 +16,7 @@ from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.charts import WebChart
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
+from lending_pipelines.portal.web.kept import key_of
 from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.reports.book import Chart, ReportColumn
 from lending_pipelines.reports.columns import lake_columns
@@ -53,7 +54,8 @@ _CHARTS = {
 _RESTRICTED = {"portfolios": "portfolio", "branches": "branch", "investors": "investor"}
 _CARDS = 6
 _TREND_DAYS = 30
-_MONTHS = 36
+MONTHS = 36
+"""The last age of a pool that is shown, in months on book."""
 _DAY = ReportColumn("business_date", "Business date", "date")
 
 
@@ -74,6 +76,7 @@ def portfolios(request: Request, access: Reader, level: filters.Text = None) -> 
     return render(
         request,
         "portfolios.html",
+        key=key_of(request, lake),
         query=request.query_params,
         day=lake.last_day,
         day_before=lake.day_before,
@@ -152,8 +155,8 @@ def losses(request: Request, access: Reader, level: str, scope_id: str, currency
     lake = access.lake
     if not _sees_all_losses(access) or not _rows_of(access, level, scope_id) or lake.last_day is None:
         raise NotFound("There are no such losses, or your scope does not cover all of them.")
-    shape = level, lake.last_day, _MONTHS, access.portal.conventions
-    found = lake.rows(queries.losses_by_age, *shape, **_own(level, scope_id))
+    shape = level, MONTHS, access.portal.conventions
+    found = lake.rows(queries.losses_by_age, *shape, day=lake.last_day, **_own(level, scope_id))
     rows = [row for row in found if currency in (None, row["currency"])]
     return render(request, "portfolio_vintages.html", triangle=_triangle(rows), day=lake.last_day)
 

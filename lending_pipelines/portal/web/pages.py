@@ -20,6 +20,7 @@ from markupsafe import Markup
 from lending_pipelines.portal.policy import Action, allows
 from lending_pipelines.portal.scope import NOBODY, Person
 from lending_pipelines.portal.web.formats import Formats
+from lending_pipelines.portal.web.kept import Kept
 from lending_pipelines.portal.web.look import install
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def environment_of(formats: Formats, root_path: str = "", loader: BaseLoader | N
     )
     environment.filters.update(formats.filters())
     environment.filters["json_script"] = json_script
+    environment.globals["kept"] = Kept()
     install(environment, root_path)
     return environment
 

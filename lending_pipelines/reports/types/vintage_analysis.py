@@ -169,9 +169,9 @@ def _curves(parameters: VintageAnalysisParameters, source: ReportSource, day: da
     positions = source.table("loan_positions")
     rows = vintages.curves(
         loans.semi_join(followed, ["currency", "pool"]),
-        source.table("transactions"),
+        vintages.losses(source.table("transactions"), day),
         positions.filter(positions.business_date.isin(_month_ends(source, day, latest))),
-        day,
+        ibis.literal(day),
         parameters.months,
         source.conventions,
     )
