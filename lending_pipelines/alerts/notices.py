@@ -89,24 +89,37 @@ def _possibly_due(session: Session) -> tuple[list[Alert], list[Notification]]:
     # Details of open alerts are needed: with these loaded, the next query leaves them as they are.
     still_open = session.scalars(sa.select(Alert).where(Alert.state != "resolved")).all()
     subject = (Alert.topic, Alert.subject_kind, Alert.subject_id, Alert.currency)
-    about = sa.select(*subject).join(Notification, Notification.alert_id == Alert.alert_id)
     told_at = sa.func.coalesce(*(getattr(Notification, name) for name in _TOLD))
-    says_resolved = Notification.alert_data["change"].as_string() == "resolved"
-    told_open = sa.func.max(sa.case((sa.not_(says_resolved), told_at)))
-    told_resolved = sa.func.max(sa.case((says_resolved, told_at)))
-    concerned = sa.union(
+    about = sa.select(*subject).join(Notification, Notification.alert_id == Alert.alert_id)
+    concerned: sa.CompoundSelect[Any] = sa.union(
         sa.select(*subject).where(Alert.state != "resolved"),
         about.where(told_at.is_(None)),
-        about.group_by(*subject, Notification.recipient, Notification.channel).having(
-            sa.and_(told_open.is_not(None), sa.or_(told_resolved.is_(None), told_open >= told_resolved))
-        ),
+        _last_told_open(subject, told_at),
     )
     here = sa.tuple_(*subject).in_(concerned)
     query = sa.select(Alert).where(here).options(defer(Alert.details))
     found = list(session.scalars(query.order_by(Alert.opened_on)))
     assert len(still_open) <= len(found)
-    notifications = sa.select(Notification).join(Alert, Notification.alert_id == Alert.alert_id).where(here)
+    notifications = sa.select(Notification).where(Notification.alert_id.in_(sa.select(Alert.alert_id).where(here)))
     return found, list(session.scalars(notifications))
+
+
+def _last_told_open(subject: Sequence[Any], told_at: Any) -> sa.Select[Any]:
+    """The subjects of which the latest notification of a recipient does not say that the alert is resolved.
+
+    An index has all columns by which the latest one is found, so that only its alert_data is read.
+    """
+    receiver = (*subject, Notification.recipient, Notification.channel)
+    place = sa.func.rank().over(partition_by=receiver, order_by=told_at.desc()).label("place")
+    told = (
+        sa.select(*subject, Notification.notification_id, place)
+        .join(Notification, Notification.alert_id == Alert.alert_id)
+        .where(told_at.is_not(None))
+        .subquery()
+    )
+    latest = sa.select(*(told.c[column.name] for column in subject)).where(told.c.place == 1)
+    latest = latest.join(Notification, Notification.notification_id == told.c.notification_id)
+    return latest.where(Notification.alert_data["change"].as_string() != "resolved")
 
 
 def _is_settled(alert: Alert) -> bool:

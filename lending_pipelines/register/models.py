@@ -269,6 +269,20 @@ class Notification(Base):
     """
 
     __tablename__ = "notifications"
+    __table_args__ = (
+        # Who was told of an alert and when, without the message.
+        sa.Index(
+            "ix_notifications_told",
+            "alert_id",
+            "recipient",
+            "channel",
+            "emailed_at",
+            "read_at",
+            "acted_at",
+            "sending_at",
+            "notification_id",
+        ),
+    )
 
     notification_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     notification_type: Mapped[NotificationType] = mapped_column(one_of("notification_type", NotificationType))
@@ -279,11 +293,11 @@ class Notification(Base):
     action_required: Mapped[bool] = mapped_column(default=False)
     alert_data: Mapped[dict[str, Any] | None]
     business_date: Mapped[date | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     emailed_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
     acted_at: Mapped[datetime | None]
-    alert_id: Mapped[str | None] = mapped_column(index=True)
+    alert_id: Mapped[str | None]
     snapshot: Mapped[dict[str, Any] | None]
     channel: Mapped[NotificationChannel] = mapped_column(one_of("channel", NotificationChannel), default="email")
     message_id: Mapped[str | None] = mapped_column(index=True)
