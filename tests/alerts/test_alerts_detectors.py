@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 from made_tables import DAY, MadeTables, later, rule
@@ -16,6 +17,7 @@ from lending_pipelines.alerts.detectors import (
 )
 from lending_pipelines.alerts.evaluate import affected, evaluate, too_many_unjudged
 from lending_pipelines.alerts.findings import Judged, Unjudged
+from lending_pipelines.metrics.facility import Metric as FacilityMetric
 
 
 def snapshot(day=DAY, branch="B1", **values):
@@ -286,23 +288,52 @@ def test_a_covenant_with_a_least_value_warns_above_it():
         assert [each.severity for each in findings] == ([severity] if severity else [])
 
 
-def test_a_covenant_on_charge_offs_looks_back_three_months():
-    # From 11 December to 10 March: 90 days, of which three are closed. Balance on each: 1000, so that is the average.
-    # 20 charged off and 5 recovered since 10 December: 15 × 365 ÷ 90 ÷ 1000 = 6.0833 % a year.
+def charge_offs_of_three_months():
+    """From 11 December to 10 March: 90 days, of which three are closed. Balance on each: 1000, so that is the average.
+
+    20 are charged off and 5 recovered since 10 December: 20 × 365 ÷ 90 ÷ 1000 = 8.1111 % a year, net 6.0833 %.
+    """
     days = [date(2024, 12, 10), date(2024, 12, 31), date(2025, 2, 28), DAY]
     off = {DAY: (Decimal(120), Decimal(25)), days[0]: (Decimal(100), Decimal(20))}
-    rows = [
+    return [
         loan(
             "L1", 1000, day=day, principal_charged_off=off.get(day, off[days[0]])[0],
             recovered=off.get(day, off[days[0]])[1],
         )
         for day in days
     ]  # fmt: skip
-    source = MadeTables({"loan_positions": rows, "portfolio_snapshots": [snapshot()]})
+
+
+def test_a_covenant_on_charge_offs_looks_back_three_months():
+    source = MadeTables({"loan_positions": charge_offs_of_three_months(), "portfolio_snapshots": [snapshot()]})
     given = rule(detector="covenant", scope="branch", covenants=[{"metric": "net_charge_off_rate", "max": "0.06"}])
     (finding,) = found(covenant, source, given)
     assert finding.value == pytest.approx(15 * 365 / 90 / 1000)
     assert finding.severity == "critical"
+
+
+def test_every_covenant_of_a_facility_can_be_watched():
+    """Within a tenth of the limit: PAR from 9 %, losses from 7.2 %, charge-offs from 8.1 %, the rate up to 11 %."""
+    book = snapshot(
+        par_30=0.095, par_60=0.09, par_90=0.0899, weighted_avg_rate=Decimal("0.11"),
+        # (92 − 20) ÷ 1000 = 7.2 %
+        charged_off=Decimal(92), recovered=Decimal(20), total_disbursed=Decimal(1000),
+    )  # fmt: skip
+    limits = {"par_30": "0.10", "par_60": "0.10", "par_90": "0.10", "cumulative_net_loss": "0.08"}
+    limits |= {"charge_off_rate": "0.09", "net_charge_off_rate": "0.06"}
+    covenants = [{"metric": metric, "max": limit} for metric, limit in limits.items()]
+    covenants.append({"metric": "weighted_avg_rate", "min": "0.10"})
+    assert {each["metric"] for each in covenants} == set(get_args(FacilityMetric))
+    source = MadeTables({"loan_positions": charge_offs_of_three_months(), "portfolio_snapshots": [book]})
+    findings = found(covenant, source, rule(detector="covenant", scope="branch", covenants=covenants))
+    assert {each.details["metric"]: (each.severity, round(each.value, 6)) for each in findings} == {
+        "par_30": ("warning", 0.095),
+        "par_60": ("warning", 0.09),
+        "cumulative_net_loss": ("warning", 0.072),
+        "charge_off_rate": ("warning", 0.081111),
+        "net_charge_off_rate": ("critical", 0.060833),
+        "weighted_avg_rate": ("warning", 0.11),
+    }
 
 
 def test_rules_that_cannot_be_judged_do_not_stop_the_others():
