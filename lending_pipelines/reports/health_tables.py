@@ -25,6 +25,13 @@ RATES = columns.lake_columns("manager_snapshots", *HEALTH_RATES)
 CRITICAL = ("health_category", "Critical")
 """The rows that a ranking marks."""
 
+BLANK = (
+    "A rate is blank if its divisor is 0: the amount due (collection), the loans active or charged off (default), the"
+    " principal outstanding now (PAR) or before (growth), the active clients now (acquisition) or before (churn)."
+    " A value of a day or period without loans is blank too."
+)
+"""The note on empty cells."""
+
 _PARTS = (
     *columns.lake_columns("manager_snapshots", "due_in_window", "collected_in_window"),
     *RATES,

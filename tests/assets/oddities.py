@@ -5,6 +5,7 @@ to the cent: 1.02 to 5 February (31 days), 1.97 to 5 March (60 days).
 """
 
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 
 from lending_pipelines.tables import SERVICING
@@ -32,12 +33,12 @@ TO_FEBRUARY = [("2024-02-05", "100.00", "1.02")]
 
 
 class Database:
-    """Rows added by table to a SQLite file whose columns have no types."""
+    """Rows added by table to a SQLite file whose columns have no types; it does not have the tables `absent`."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, absent: Collection[str] = ABSENT):
         self._connection = sqlite3.connect(path)
         for table in SERVICING.values():
-            if table.name not in ABSENT:
+            if table.name not in absent:
                 self._connection.execute(f"CREATE TABLE {table.name} ({', '.join(table.names)})")
         self._entries = 0
 

@@ -101,7 +101,7 @@ def test_managers_of_a_branch_and_role(report):
 @pytest.mark.parametrize(
     ("manager", "told"),
     [
-        ("O4", f"no manager 'O4' has loans on {FEB}"),
+        ("O4", "there is no manager 'O4'; "),
         ("ann ash", "manager name 'ann ash' is not unique: write one of the ids O2, O3"),
     ],
 )

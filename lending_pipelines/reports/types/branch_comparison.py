@@ -28,6 +28,7 @@ _OFFICERS = tuple(ReportColumn(name.lower(), name, "count") for name in HEALTH_C
 _NOTES = (
     "Rank 1 is the healthiest branch of its currency. Branches are listed in this order.",
     "The loans of the branch are those of its business date.",
+    health_tables.BLANK,
 )
 
 

@@ -46,6 +46,7 @@ _NOTES = (
     "Rank 1 is the healthiest of the same role and currency. The least healthy manager is listed first;"
     " managers without active loans are last.",
     "A team leader's row includes the loans of the team. Totals count each loan once.",
+    health_tables.BLANK,
 )
 
 
@@ -86,14 +87,16 @@ class ManagerPerformance:
         """The report. LendingError if the last day is not closed, or there is no such manager."""
         period = in_period.period_of(parameters, source, self.reads)
         snapshots = _named(source)
-        chosen = _chosen(parameters, snapshots, period.last)
+        manager = _manager(parameters, source, snapshots, period.last)
+        chosen = _chosen(parameters, manager, snapshots)
         about = f"{parameters.manager}, {period.display}" if _one(parameters) else period.display
+        none = f"{manager} has no loans" if manager else "no such manager has loans"
         if parameters.contents == "days":
-            tables: Sequence[ReportTable] = [_days(chosen, period)]
+            tables: Sequence[ReportTable] = [_days(chosen, period, none)]
             return report_book(self, parameters, source, period.last, about, tables)
-        none = f"no such manager has loans on {period.last}"
+        none += f" on {period.last}"
         today = health_tables.ranked(snapshots.filter(snapshots.business_date == period.last), "role")
-        today = _chosen(parameters, today, period.last)
+        today = _chosen(parameters, manager, today)
         today = today.mutate(idle=today.active_loans == 0)
         listed = Listed(today, _SUBJECT, ("currency", "idle", "health_score", "manager_id"), none)
         loans = _loans(source)
@@ -124,7 +127,9 @@ class ManagerPerformance:
 
     def positions(self, parameters: ManagerPerformanceParameters, source: ReportSource, day: date) -> scopes.Positions:
         """The loans of the managers: their own, and those of the officers whom they lead."""
-        managers = _chosen(parameters, _named(source).filter(lambda rows: rows.business_date == day), day)
+        snapshots = _named(source)
+        manager = _manager(parameters, source, snapshots, day)
+        managers = _chosen(parameters, manager, snapshots.filter(snapshots.business_date == day))
         ids = managers.select("manager_id").distinct().to_pyarrow()["manager_id"].to_pylist()
         staff = source.table("staff")
         led = staff.filter(staff.team_leader_id.isin(ids)).select("staff_id").to_pyarrow()["staff_id"].to_pylist()
@@ -145,10 +150,10 @@ def _one(parameters: ManagerPerformanceParameters) -> bool:
     return parameters.manager.strip().upper() != ALL
 
 
-def _chosen(parameters: ManagerPerformanceParameters, rows: ir.Table, day: date) -> ir.Table:
-    """The managers of the parameters. LendingError if the manager has no loans on the day."""
-    if _one(parameters):
-        rows = rows.filter(rows.manager_id == _manager_id(parameters.manager, rows, day))
+def _chosen(parameters: ManagerPerformanceParameters, manager: str | None, rows: ir.Table) -> ir.Table:
+    """The rows of the manager, or of all managers with the role and branch of the parameters."""
+    if manager is not None:
+        rows = rows.filter(rows.manager_id == manager)
     if parameters.role != ALL:
         rows = rows.filter(rows.role == parameters.role)
     if parameters.branch.strip().upper() != ALL:
@@ -156,16 +161,33 @@ def _chosen(parameters: ManagerPerformanceParameters, rows: ir.Table, day: date)
     return rows
 
 
-def _manager_id(wanted: str, rows: ir.Table, day: date) -> str:
-    today = rows.filter(rows.business_date == day).select("manager_id", "full_name").distinct()
-    names = {row["manager_id"]: row["full_name"] or "" for row in today.to_pyarrow().to_pylist()}
-    folded = wanted.strip().casefold()
-    found = [key for key, name in names.items() if folded in (key.casefold(), name.casefold())]
-    if len(found) > 1:
-        raise LendingError(f"manager name {wanted!r} is not unique: write one of the ids {', '.join(sorted(found))}")
-    if not found:
-        raise LendingError(f"no manager {wanted!r} has loans on {day}; {did_you_mean(wanted, names)}")
-    return found[0]
+def _manager(
+    parameters: ManagerPerformanceParameters, source: ReportSource, snapshots: ir.Table, day: date
+) -> str | None:
+    """The id of the one manager of the parameters; None for ALL.
+
+    An id or name is looked up among those with loans on the day, then among all staff and managers of other days.
+
+    Raises:
+        LendingError: Nobody has that id or name, or several have that name.
+    """
+    if not _one(parameters):
+        return None
+    wanted = parameters.manager
+    today = snapshots.filter(snapshots.business_date == day).select("manager_id", "full_name")
+    staff = source.table("staff").select("full_name", manager_id="staff_id").select("manager_id", "full_name")
+    everybody = ibis.union(staff, snapshots.select("manager_id", "full_name"))
+    names: dict[str, str] = {}
+    for people in (today, everybody):
+        names = {row["manager_id"]: row["full_name"] or "" for row in people.distinct().to_pyarrow().to_pylist()}
+        folded = wanted.strip().casefold()
+        found = [key for key, name in names.items() if folded in (key.casefold(), name.casefold())]
+        if len(found) > 1:
+            ids = ", ".join(sorted(found))
+            raise LendingError(f"manager name {wanted!r} is not unique: write one of the ids {ids}")
+        if found:
+            return found[0]
+    raise LendingError(f"there is no manager {wanted!r}; {did_you_mean(wanted, names)}")
 
 
 def _loans(source: ReportSource) -> ir.Table:
@@ -244,9 +266,9 @@ def _currencies(managers: ReportTable) -> list[str]:
     return sorted(managers.frame["currency"].unique())
 
 
-def _days(chosen: ir.Table, period: Period) -> ReportTable:
+def _days(chosen: ir.Table, period: Period, none: str) -> ReportTable:
     rows = chosen.filter(chosen.business_date.between(ibis.literal(period.first), ibis.literal(period.last)))
-    none = f"no such manager has loans from {period.first} to {period.last}"
+    none += f" from {period.first} to {period.last}"
     return in_period.table("Days", DAYS, rows.order_by("manager_id", "currency", "business_date"), none)
 
 
