@@ -15,6 +15,7 @@ from lending_pipelines.jobs import (
     sell_portfolio,
     sync,
 )
+from lending_pipelines.processes import restrict_files
 from lending_pipelines.resources import (
     ConventionsResource,
     ExpectationsResource,
@@ -57,5 +58,8 @@ def build_definitions(resource_overrides: Mapping[str, Any] | None = None) -> dg
         metadata={"lender": settings.lender_name or "LENDING_NAME is not set", "home": str(settings.home)},
     )
 
+
+# Runs are also executed by the daemon and the web server, which load this module.
+restrict_files(Settings.from_environment().umask)
 
 definitions = build_definitions()

@@ -7,11 +7,13 @@ files, which are deleted.
 
 import os
 import platform
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -28,8 +30,8 @@ from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.places import opened
 from lending_pipelines.processes import temporary_folder
-from lending_pipelines.register import Register
-from lending_pipelines.settings import Settings
+from lending_pipelines.register import Investors, Register
+from lending_pipelines.settings import UMASKS, Settings
 from lending_pipelines.settings_file import find_settings_file
 from lending_pipelines.sources import Preview, open_source, preview_reload
 from lending_pipelines.tables import SERVICING
@@ -54,6 +56,7 @@ def diagnose(settings: Settings) -> Iterator[Diagnosis]:
     """Run every check: fast ones first, then the servicing tables."""
     yield from _versions()
     yield from _places(settings)
+    yield from _file_access(settings)
     yield from _register(settings)
     yield from _mail(settings)
     yield _zone(settings)
@@ -87,11 +90,36 @@ def _register(settings: Settings) -> Iterator[Diagnosis]:
     try:
         register = Register(settings.register_url)
         register.upgrade()
+        with register.reading_session() as session:
+            clear = Investors(session).in_clear()
         register.dispose()
     except (LendingError, sa.exc.SQLAlchemyError) as error:
         yield Diagnosis("FAILED", "register", f"{shown}: {_one_line(error)}")
     else:
         yield Diagnosis("ok", "register", f"{shown} has this version's tables")
+        yield _personal_data(settings, clear)
+
+
+def _personal_data(settings: Settings, clear: int) -> Diagnosis:
+    """Whether the bank accounts and addresses of investors are encrypted."""
+    what = "investors' bank accounts, phones, emails and addresses"
+    if not settings.register_keys:
+        verdict: Literal["ok", "warning"] = "warning" if clear else "ok"
+        return Diagnosis(verdict, "personal data", f"{what} are stored in clear: set LENDING_REGISTER_KEYS")
+    if clear:
+        return Diagnosis("warning", "personal data", f"those of {clear:,} are in clear: run `lending investor encrypt`")
+    return Diagnosis("ok", "personal data", f"{what} are encrypted")
+
+
+def _file_access(settings: Settings) -> Iterator[Diagnosis]:
+    """Whether files of the home can be read by more users than LENDING_FILE_ACCESS allows."""
+    folders = [settings.home, *(Path(url) for url in (settings.lake_url, settings.exports_url) if "://" not in url)]
+    open_ones = [
+        folder for folder in folders if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & settings.umask
+    ]
+    for folder in dict.fromkeys(open_ones):
+        taken = "go-rwx" if settings.umask == UMASKS["owner"] else "g-w,o-rwx"
+        yield Diagnosis("warning", "file access", f"other users can read {folder}: run `chmod -R {taken} {folder}`")
 
 
 def _mail(settings: Settings) -> Iterator[Diagnosis]:

@@ -1,5 +1,5 @@
 """Process ids as text (which process works on something, and whether it still runs), temporary folders that name
-their process, and garbage collection.
+their process, permissions of new files, and garbage collection.
 
 Process ids are valid on the same machine only.
 """
@@ -25,6 +25,11 @@ def collect_rarely() -> None:
     With Python's default a close collects 2,000 times, a tenth of its CPU time, and frees little.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+
+
+def restrict_files(mask: int) -> None:
+    """Create files and folders of this process and its children without the permissions in the mask."""
+    os.umask(mask)
 
 
 def this_process() -> str:

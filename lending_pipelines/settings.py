@@ -54,6 +54,8 @@ VARIABLES = (
     "LENDING_OIDC_NAME",
     "LENDING_OIDC_ROLES",
     "LENDING_PORTAL_KEYS",
+    "LENDING_REGISTER_KEYS",
+    "LENDING_FILE_ACCESS",
 )
 """Every setting as an environment variable."""
 
@@ -65,6 +67,10 @@ MOST_MEGABYTES = 1_000
 
 ENGINES = ("duckdb", "spark")
 """The compute engines: DuckDB in this process, or Spark on this machine or a cluster."""
+
+
+UMASKS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
+"""Who may read new files and folders: the permissions that are taken away."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class Settings:
     oidc_name: str
     oidc_roles_file: str | None
     portal_keys_file: str | None
+    register_keys: Secret
+    umask: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -153,6 +161,8 @@ class Settings:
             oidc_name=read("LENDING_OIDC_NAME", _text, "single sign-on"),
             oidc_roles_file=read.optional("LENDING_OIDC_ROLES", _text),
             portal_keys_file=read.optional("LENDING_PORTAL_KEYS", _text),
+            register_keys=read("LENDING_REGISTER_KEYS", _secret, secret=True),
+            umask=UMASKS[read("LENDING_FILE_ACCESS", partial(_one_of, tuple(UMASKS)), "owner")],
         )
         read.require_all()
         return settings

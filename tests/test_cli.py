@@ -77,7 +77,7 @@ def test_close_skips_days_that_are_closed(home):
     [
         ("2025-03-14", "2025-03-01", "2025-03-14 to 2025-03-01: the first day is after the last"),
         ("2019-07-31", "2019-08-02", "2019-07-31 is before the first business date, 2019-08-01"),
-        ("2025-03-14", "9998-01-01", "9998-01-01 has not ended in UTC: close up to 20"),
+        ("2025-03-14", "2199-01-01", "2199-01-01 has not ended in UTC: close up to 20"),
     ],
 )
 @pytest.mark.parametrize("again", [[], ["--force"]], ids=["", "force"])

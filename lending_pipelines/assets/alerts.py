@@ -5,6 +5,7 @@ import dagster as dg
 from lending_pipelines.alerts.close import Outcome, alerts_of_days
 from lending_pipelines.assets.close_summary import DAILY
 from lending_pipelines.assets.describe import OWNERS
+from lending_pipelines.markdown import escaped
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register.alert_models import Alert
 from lending_pipelines.resources import (
@@ -47,7 +48,7 @@ def alerts(
 
 def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue | int | str]:
     steps = [
-        f"| {event.business_date} | {event.step} | {event.severity} | {alert.text} | `{alert.alert_id}` |"
+        f"| {event.business_date} | {event.step} | {event.severity} | {escaped(alert.text)} | `{alert.alert_id}` |"
         for event, alert in outcome.changed[:STEPS_SHOWN]
     ]
     metadata: dict[str, dg.MetadataValue | int | str] = {
@@ -60,13 +61,13 @@ def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue | int | str]:
         ),
     }
     if outcome.unjudged:
-        lines = [f"| {name} | {reason} |" for name, reason in outcome.unjudged.items()]
+        lines = [f"| {escaped(name)} | {escaped(reason)} |" for name, reason in outcome.unjudged.items()]
         metadata["not_judged"] = _table("rule | reason", lines, len(lines))
     return metadata
 
 
 def _line(alert: Alert) -> str:
-    return f"| {alert.severity} | {alert.opened_on} | {alert.state} | {alert.text} | `{alert.alert_id}` |"
+    return f"| {alert.severity} | {alert.opened_on} | {alert.state} | {escaped(alert.text)} | `{alert.alert_id}` |"
 
 
 def _table(header: str, lines: list[str], total: int) -> dg.MetadataValue:

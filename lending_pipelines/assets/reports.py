@@ -20,6 +20,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
 from lending_pipelines.exports.mail import mail_content, mail_text
 from lending_pipelines.lake.limits import within
+from lending_pipelines.markdown import escaped
 from lending_pipelines.places import PlacedFile
 from lending_pipelines.register import Register, ReportMail, ReportRequests, Sales, alert_log
 from lending_pipelines.register.models import OutputFormat
@@ -242,7 +243,9 @@ def _metadata(book: ReportBook, file: PlacedFile, report_id: str, link: str) -> 
 def _preview(table: ReportTable) -> str:
     """The first rows as Markdown, or why there are none."""
     if table.no_data:
-        return table.no_data
-    rows = table.frame.head(PREVIEW_ROWS)[table.names].to_markdown(index=False, disable_numparse=True)
+        return escaped(table.no_data)
+    shown = table.frame.head(PREVIEW_ROWS)[table.names]
+    texts = shown.map(lambda value: escaped(value) if isinstance(value, str) else value)
+    rows = texts.rename(columns=escaped).to_markdown(index=False, disable_numparse=True)
     cut = f"\n\nFirst {PREVIEW_ROWS} of {len(table.frame):,} rows." if len(table.frame) > PREVIEW_ROWS else ""
     return f"{rows}{cut}"

@@ -26,8 +26,8 @@ from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warning
 from lending_pipelines.cli.ui import ui
 from lending_pipelines.errors import LendingError
 from lending_pipelines.machine_errors import explanation
-from lending_pipelines.processes import collect_rarely
-from lending_pipelines.settings import Settings
+from lending_pipelines.processes import collect_rarely, restrict_files
+from lending_pipelines.settings import UMASKS, Settings
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.url_secrets import hide_secrets
 
@@ -174,6 +174,7 @@ def main() -> None:
     """Run the command. An error is printed as one line, with exit status 1."""
     collect_rarely()
     try:
+        restrict_files(_umask())
         with stopped_by_interrupt():
             app()
     except Exception as error:
@@ -182,6 +183,14 @@ def main() -> None:
             typer.echo(hide_secrets("\n".join(filter(None, traces))), err=True)
         typer.echo(f"Error: {_line(error)}", err=True)
         sys.exit(1)
+
+
+def _umask() -> int:
+    """That of the settings; while they cannot be read, the strictest."""
+    try:
+        return Settings.from_environment().umask
+    except LendingError:
+        return UMASKS["owner"]
 
 
 def _line(error: Exception) -> str:

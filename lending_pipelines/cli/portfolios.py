@@ -22,6 +22,7 @@ from lending_pipelines.cli.terminal import (
     register_session,
     tell_step,
 )
+from lending_pipelines.errors import LendingError
 from lending_pipelines.register.models import InvestorType
 
 if TYPE_CHECKING:
@@ -257,6 +258,27 @@ def assign_to_investor(
     with register_session() as session:
         added = Investors(session).assign(owner.investor_id, listed.prices.items(), on.date())
     typer.echo(f"{added:,} loans assigned to {name} from {on.date()}")
+
+
+@investor.command("new-key")
+def new_key() -> None:
+    """Print a new key for LENDING_REGISTER_KEYS. It is stored nowhere."""
+    from cryptography.fernet import Fernet
+
+    typer.echo(Fernet.generate_key().decode())
+
+
+@investor.command("encrypt")
+def encrypt_investors() -> None:
+    """Encrypt the personal data of all investors with the first key of LENDING_REGISTER_KEYS."""
+    from lending_pipelines.register import Investors
+    from lending_pipelines.register.types import register_keys
+
+    if register_keys() is None:
+        raise LendingError("LENDING_REGISTER_KEYS is not set: set it to the key that `lending investor new-key` prints")
+    with register_session() as session:
+        number = Investors(session).encrypt()
+    typer.echo(f"The personal data of {number:,} investors is encrypted with the first key.")
 
 
 @investor.command("list")

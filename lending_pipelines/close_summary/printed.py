@@ -9,6 +9,7 @@ from tabulate import tabulate
 from lending_pipelines.close_summary.book import BookSummary
 from lending_pipelines.close_summary.changes import MetricChange
 from lending_pipelines.close_summary.summary import CloseSummary, Finding, LastRun
+from lending_pipelines.markdown import escaped
 from lending_pipelines.metrics.movements import FLOWS
 
 CHANGES_SHOWN = 40
@@ -16,6 +17,7 @@ CHANGES_SHOWN = 40
 
 Rows = list[list[str]]
 Heading = Callable[[str], str]
+Text = Callable[[object], str]
 
 BREAKS_SHOWN = 10
 """The number of listed control accounts that do not tie out."""
@@ -23,12 +25,12 @@ BREAKS_SHOWN = 10
 
 def as_text(summary: CloseSummary) -> str:
     """The summary as lines of text."""
-    return _printed(summary, "plain", heading=lambda title: title, bullet="  ")
+    return _printed(summary, "plain", heading=lambda title: title, bullet="  ", text=str)
 
 
 def as_markdown(summary: CloseSummary) -> str:
     """The summary as Markdown."""
-    return _printed(summary, "github", heading=lambda title: f"### {title}", bullet="- ")
+    return _printed(summary, "github", heading=lambda title: f"### {title}", bullet="- ", text=escaped)
 
 
 def changes_as_text(changes: Sequence[MetricChange], every: bool = False) -> str:
@@ -74,21 +76,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | Decimal)
 
 
-def _printed(summary: CloseSummary, style: str, *, heading: Heading, bullet: str) -> str:
-    parts = [heading(_title(summary))]
+def _printed(summary: CloseSummary, style: str, *, heading: Heading, bullet: str, text: Text) -> str:
+    parts = [heading(text(_title(summary)))]
     for title, severity in (("Errors", "error"), ("Warnings", "warning")):
         findings = [finding for finding in summary.findings if finding.severity == severity]
         if findings:
-            parts.append("\n".join([heading(f"{title} ({len(findings)})"), *_listed(findings, bullet)]))
+            parts.append("\n".join([heading(f"{title} ({len(findings)})"), *_listed(findings, bullet, text)]))
     if summary.last_run:
         parts.append(_run(summary.last_run))
     if summary.book:
         for title, header, rows in _tables(summary.book):
             # Amounts are text already; tabulate would convert them to numbers again.
             align = ("left", *("right" for _ in header[1:]))
-            table = tabulate(rows, header, tablefmt=style, disable_numparse=True, colalign=align)
+            rows = [[text(cell) for cell in row] for row in rows]
+            table = tabulate(rows, list(map(text, header)), tablefmt=style, disable_numparse=True, colalign=align)
             parts.append(f"{heading(title)}\n\n{table}" if style == "github" else f"{heading(title)}\n{table}")
-        parts.append(_ties(summary.book))
+        parts.append("\n".join(map(text, _ties(summary.book))))
         parts.append(f"Tapes of {summary.day} delivered: {summary.tapes_delivered}.")
     return "\n\n".join(parts)
 
@@ -99,8 +102,8 @@ def _title(summary: CloseSummary) -> str:
     return f"{summary.lender}: {day}: {verdict}" if summary.lender else f"{day.capitalize()}: {verdict}"
 
 
-def _listed(findings: Sequence[Finding], bullet: str) -> list[str]:
-    return [f"{bullet}{finding.subject}: {finding.text}" for finding in findings]
+def _listed(findings: Sequence[Finding], bullet: str, text: Text) -> list[str]:
+    return [f"{bullet}{text(finding.subject)}: {text(finding.text)}" for finding in findings]
 
 
 def _run(run: LastRun) -> str:
@@ -133,9 +136,9 @@ def _amount(value: Decimal, signed: bool) -> str:
     return f"{value:+,}" if signed and value else f"{value:,}"
 
 
-def _ties(book: BookSummary) -> str:
+def _ties(book: BookSummary) -> list[str]:
     if not book.tieouts:
-        return "Ledger: no control account is compared."
+        return ["Ledger: no control account is compared."]
     tied = book.tieouts - len(book.breaks)
     lines = [f"Ledger: {tied} of {book.tieouts} control accounts tie."]
     for row in book.breaks[:BREAKS_SHOWN]:
@@ -145,4 +148,4 @@ def _ties(book: BookSummary) -> str:
         )
     if len(book.breaks) > BREAKS_SHOWN:
         lines.append(f"  and {len(book.breaks) - BREAKS_SHOWN} more")
-    return "\n".join(lines)
+    return lines

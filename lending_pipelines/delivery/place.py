@@ -5,10 +5,12 @@ Secrets stay out of the register: ${NAME} in the URL is replaced by the environm
 
 import os
 import shutil
+import stat
 from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile
 from lending_pipelines.errors import LendingError, did_you_mean
@@ -44,6 +46,9 @@ class PlaceChannel:
                 shutil.copyfileobj(source, target, 1 << 20)
             if target.sha256 != file.sha256:
                 raise DeliveryError(f"{file.url} does not match its manifest: its sha256 is {target.sha256}")
+        if isinstance(fs, LocalFileSystem):
+            # The receiver may be another user: whoever can read the folder can read the file.
+            os.chmod(path, stat.S_IMODE(os.stat(folder).st_mode) & 0o644)
 
 
 def check_place(url: str) -> None:

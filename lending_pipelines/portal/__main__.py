@@ -6,6 +6,7 @@ import sys
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.auth.signing_keys import SigningKeys
 from lending_pipelines.portal.server import serve
+from lending_pipelines.processes import restrict_files
 from lending_pipelines.settings import Settings
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("--rotate-key", action="store_true", help="sign access tokens with a new key, and end")
     options = parser.parse_args()
     try:
+        restrict_files(Settings.from_environment().umask)
         if options.rotate_key:
             print(f"Access tokens are signed with the key {SigningKeys(Settings.from_environment()).rotate()} now.")
             return

@@ -7,12 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.loan_ids import batches, named
 from lending_pipelines.register.models import Investor, InvestorType, LoanAssignment
-from lending_pipelines.register.types import new_id
+from lending_pipelines.register.types import ENCRYPTED, new_id
+
+PERSONAL = ("bank_account", "phone", "email", "address")
+"""The columns of an investor that are encrypted when there is a key."""
 
 
 class Investors:
@@ -67,6 +71,21 @@ class Investors:
     def all(self) -> list[Investor]:
         """Every investor, by name."""
         return list(self._session.scalars(sa.select(Investor).order_by(Investor.name, Investor.investor_id)))
+
+    def encrypt(self) -> int:
+        """Store the personal data of every investor with the first key again; returns the number of investors."""
+        investors = self.all()
+        for investor in investors:
+            for name in PERSONAL:
+                flag_modified(investor, name)
+        self._session.flush()
+        return len(investors)
+
+    def in_clear(self) -> int:
+        """The number of investors with personal data that is stored in clear."""
+        columns = [sa.type_coerce(getattr(Investor, name), sa.Text()) for name in PERSONAL]
+        stored = sa.or_(*(sa.and_(each.is_not(None), each != "", ~each.startswith(ENCRYPTED)) for each in columns))
+        return self._session.scalar(sa.select(sa.func.count()).select_from(Investor).where(stored)) or 0
 
     def assign(
         self,

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from lending_pipelines.register.types import Money, UtcDateTime, new_id, utc_now
+from lending_pipelines.register.types import Encrypted, Money, UtcDateTime, new_id, utc_now
 
 PortfolioStatus = Literal["open", "closed", "sold"]
 AssignmentMethod = Literal["static", "dynamic"]
@@ -100,17 +100,17 @@ class PortfolioLoan(Base):
 
 
 class Investor(Base):
-    """An owner of loans."""
+    """An owner of loans. Bank account, phone, email and address are encrypted when LENDING_REGISTER_KEYS is set."""
 
     __tablename__ = "investors"
 
     investor_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]
     investor_type: Mapped[InvestorType] = mapped_column(one_of("investor_type", InvestorType))
-    bank_account: Mapped[str | None]
-    phone: Mapped[str | None]
-    email: Mapped[str | None]
-    address: Mapped[str | None]
+    bank_account: Mapped[str | None] = mapped_column(Encrypted())
+    phone: Mapped[str | None] = mapped_column(Encrypted())
+    email: Mapped[str | None] = mapped_column(Encrypted())
+    address: Mapped[str | None] = mapped_column(Encrypted())
 
 
 class LoanAssignment(Base):

@@ -2,10 +2,19 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+
+from lending_pipelines.errors import LendingError
+from lending_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+ENCRYPTED = "fernet:"
+"""The beginning of a text that is stored encrypted."""
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -48,6 +57,53 @@ class Money(sa.TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
         """The amount as a Decimal."""
         return None if value is None else Decimal(value)
+
+
+class Encrypted(sa.TypeDecorator[str]):
+    """A text that is stored encrypted with the first key of LENDING_REGISTER_KEYS; in clear when there is no key.
+
+    Every key of the setting decrypts. A text that was stored in clear stays readable.
+    """
+
+    impl = sa.Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """The text as stored."""
+        keys = register_keys()
+        if value is None or keys is None:
+            return value
+        return ENCRYPTED + keys.encrypt(value.encode()).decode()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """The text. Raises LendingError when no key decrypts it."""
+        from cryptography.fernet import InvalidToken
+
+        if value is None or not value.startswith(ENCRYPTED):
+            return value
+        try:
+            keys = register_keys()
+            if keys is None:
+                raise InvalidToken
+            return keys.decrypt(value.removeprefix(ENCRYPTED)).decode()
+        except InvalidToken:
+            raise LendingError(
+                "the register has personal data that no key in LENDING_REGISTER_KEYS decrypts: add the key with which"
+                " it was stored"
+            ) from None
+
+
+def register_keys() -> "MultiFernet | None":
+    """The keys of LENDING_REGISTER_KEYS; None when it is not set. Raises LendingError for a text that is no key."""
+    from cryptography.fernet import Fernet, MultiFernet
+
+    texts = [text.strip() for text in Settings.from_environment().register_keys.split(",") if text.strip()]
+    try:
+        return MultiFernet([Fernet(text) for text in texts]) if texts else None
+    except ValueError:
+        raise LendingError(
+            "LENDING_REGISTER_KEYS is not valid: write keys separated by commas; `lending investor new-key` makes one"
+        ) from None
 
 
 def new_id() -> str:

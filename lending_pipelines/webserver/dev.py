@@ -9,6 +9,9 @@ from typing import Any
 
 from dagster._cli import dev
 
+from lending_pipelines.processes import restrict_files
+from lending_pipelines.settings import Settings
+
 _start = dev.open_ipc_subprocess
 
 
@@ -37,6 +40,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     dev.open_ipc_subprocess = _start_own
+    restrict_files(Settings.from_environment().umask)
     with _portal(sys.argv.pop(1)):
         dev.dev_command()
 

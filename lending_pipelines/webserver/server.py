@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from lending_pipelines.processes import restrict_files
 from lending_pipelines.resources.exports import EXPORTS_PATH
 from lending_pipelines.settings import Settings
 from lending_pipelines.webserver.launchpad import run_config_yaml
@@ -61,6 +62,7 @@ class _ExportedFiles(StaticFiles):
 
 def main() -> None:
     """Run the web server with the options of `dagster-webserver`."""
+    restrict_files(Settings.from_environment().umask)
     pipeline.dump_run_config_yaml = run_config_yaml
     dagster_webserver.app.DagsterWebserver = LendingWebserver  # type: ignore[misc]
     dagster_webserver.cli.main()

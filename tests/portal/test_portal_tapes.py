@@ -117,7 +117,7 @@ def test_saving_the_form_unchanged_changes_nothing(own_people: People, own_home,
     [
         ("tape_schedule", "fortnightly", "is not valid"),
         ("required_fields", "loan_id\nlaon_status as status", "did you mean"),
-        ("deliver_from", "31.03.2025", "write a date like 2025-03-31"),
+        ("deliver_from", "31.03.2025", "write a date like 2025-01-31"),
         ("late_after_hours", "-1", "write a whole number of hours"),
         ("template_values", "CODE", "CODE = value"),
         ("portfolio", "<script>", "choose a portfolio"),
