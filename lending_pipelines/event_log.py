@@ -5,8 +5,10 @@ opening the files, compiling the statements again and checkpointing the log cost
 of the files is unchanged, so the UI and the daemon read them as before. Event logs outside SQLite are not affected.
 """
 
+import fcntl
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,12 @@ from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 
+from lending_pipelines.errors import LendingError
+from lending_pipelines.machine_errors import explanation
 from lending_pipelines.run_origin import CommandInstance
+
+_FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+"""Dagster's SQLite files in DAGSTER_HOME, besides one for each run."""
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
@@ -42,7 +49,30 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         # A command prints to its terminal.
         none = ConfigurableClassData(NoOpComputeLogManager.__module__, NoOpComputeLogManager.__name__, "{}")
         ref = ref._replace(compute_logs_data=none)
-    return dg.DagsterInstance.from_ref(ref)
+    with _one_at_a_time(home):
+        return dg.DagsterInstance.from_ref(ref)
+
+
+def require_usable(home: Path, seconds: float) -> None:
+    """Raise LendingError when a SQLite file of the storage is damaged, or locked for that many seconds."""
+    for name in _FILES:
+        file = home / name
+        if not file.exists():
+            continue
+        try:
+            with closing(sqlite3.connect(file, timeout=seconds)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+        except sqlite3.Error as error:
+            raise LendingError(f"Dagster's storage {file}: {explanation(error) or error}") from error
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Let only one process of this machine open the storage: the first one creates its tables."""
+    with (home / ".opening").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class PooledEventLog(SqliteEventLogStorage):

@@ -27,16 +27,17 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 
+from lending_pipelines.dead_runs import end_dead_runs
 from lending_pipelines.errors import LendingError
 from lending_pipelines.housekeeping import Chore
-from lending_pipelines.processes import PROCESS_TAG, is_gone
 from lending_pipelines.retention import Retention, before
+from lending_pipelines.tables import DERIVED
+from lending_pipelines.unchecked_days import unchecked_runs
 
 _BATCH = 200
 """How many runs one statement deletes."""
 _POLL_SECONDS = 15.0
 _LOCK_SECONDS = 60.0
-_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _OVER = [TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE]
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,16 +74,7 @@ def wait_for_other_runs(instance: dg.DagsterInstance, own_run_id: str, job_name:
 
 
 def _running(instance: dg.DagsterInstance, own_run_id: str) -> list[dg.DagsterRun]:
-    found = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        process = run.tags.get(PROCESS_TAG, "")
-        if run.run_id == own_run_id:
-            continue
-        if is_gone(process):
-            instance.report_run_failed(run, f"The process {process} of the run has ended.")
-        else:
-            found.append(run)
-    return found
+    return [run for run in end_dead_runs(instance) if run.run_id != own_run_id]
 
 
 def _runs(instance: dg.DagsterInstance, ended_before: datetime | None) -> Iterator[Chore]:
@@ -111,6 +103,8 @@ def _old_runs(instance: dg.DagsterInstance, ended_before: datetime) -> tuple[lis
     """The finished runs that ended before that instant, and how many of them stay as the latest of their job."""
     jobs: set[str] = set()
     old, newest = [], 0
+    # Without its records, a run that did not check its days would seem to have closed them.
+    unchecked = unchecked_runs(instance, [name for name, table in DERIVED.items() if table.daily])
     for record in instance.get_run_records(dg.RunsFilter(statuses=FINISHED_STATUSES)):
         run = record.dagster_run
         is_newest = run.job_name not in jobs
@@ -118,7 +112,7 @@ def _old_runs(instance: dg.DagsterInstance, ended_before: datetime) -> tuple[lis
         ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
         if (ended if ended.tzinfo else ended.replace(tzinfo=UTC)) < ended_before:
             newest += is_newest
-            if not is_newest:
+            if not is_newest and run.run_id not in unchecked:
                 old.append(run.run_id)
     return old, newest
 

@@ -6,7 +6,7 @@ Jobs are defined in jobs.py and assets/; commands are parsed in cli/.
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,16 +21,17 @@ from lending_pipelines.assets.run_events import failed_checks, failure_reason
 from lending_pipelines.close_summary import CloseSummary, not_closed
 from lending_pipelines.definitions import definitions
 from lending_pipelines.errors import LendingError
-from lending_pipelines.event_log import open_instance
+from lending_pipelines.event_log import open_instance, require_usable
 from lending_pipelines.housekeeping import Chore, Places
 from lending_pipelines.jobs import report_job_name, report_run_config
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import open_engine
 from lending_pipelines.partitions import business_days, last_ended_day
 from lending_pipelines.processes import PROCESS_TAG, this_process
-from lending_pipelines.register import Register
+from lending_pipelines.register import COMMAND_PATIENCE, Register
 from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.settings import Settings
+from lending_pipelines.settling import settle
 
 # Run monitoring stops runs that exceed their maximum time, such as report runs. Dagster prints every event of a run in
 # the terminal of `lending ui` at the level DEBUG; the run's page in the UI has them all.
@@ -81,7 +82,12 @@ def instance_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         config = home / "dagster.yaml"
         if not config.exists():
-            config.write_text(INSTANCE_CONFIG, encoding="utf-8")
+            # Another process may start at the same time: the file appears with its content, and only once.
+            written = home / f".{uuid4().hex}.yaml"
+            written.write_text(INSTANCE_CONFIG, encoding="utf-8")
+            with suppress(FileExistsError):
+                os.link(written, config)
+            written.unlink()
     except OSError as error:
         raise LendingError(f"Dagster's folder cannot be created: {error}; see DAGSTER_HOME and LENDING_HOME") from error
     return home
@@ -110,7 +116,7 @@ def run_job(
         RunFailed: The run failed.
         LendingError: A day has no partition.
     """
-    home = instance_home(Settings.from_environment())
+    home = settle_home()
     tags = {PROCESS_TAG: this_process()}
     if days is not None:
         business_days(*days)
@@ -140,6 +146,25 @@ def run_job(
             },
             failed_checks(result.all_events),
         )
+
+
+def settle_home() -> Path:
+    """Settle what killed processes left in this home; returns the folder DAGSTER_HOME.
+
+    Raises:
+        LendingError: The register or Dagster's storage cannot be used.
+    """
+    settings = Settings.from_environment()
+    home = instance_home(settings)
+    register = Register(settings.register_url, COMMAND_PATIENCE)
+    try:
+        register.upgrade()
+        require_usable(home, COMMAND_PATIENCE)
+        with open_instance(home) as instance:
+            settle(instance, register)
+    finally:
+        register.dispose()
+    return home
 
 
 def open_days(first: date, last: date) -> list[date]:
@@ -181,8 +206,8 @@ def housekeeping_plan() -> list[Chore]:
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[dg.DagsterInstance, Places]]:
     """The home's Dagster instance and its data, for a command that reads them without a run."""
-    register = Register(settings.register_url)
-    register.upgrade()
+    settle_home()
+    register = Register(settings.register_url, COMMAND_PATIENCE)
     engine = open_engine(settings, settings.lake_url, _STATUS_MEMORY)
     try:
         with open_instance(instance_home(settings)) as instance:

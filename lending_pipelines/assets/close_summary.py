@@ -38,11 +38,13 @@ from lending_pipelines.close_summary import (
     tape_summary,
 )
 from lending_pipelines.lake import Lake
+from lending_pipelines.markdown import fenced
 from lending_pipelines.partitions import BUSINESS_DATES, business_days, first_and_last, last_ended_day
 from lending_pipelines.register import CloseSummaries, Register
 from lending_pipelines.resources import LakeResource, RegisterResource, message_first
 from lending_pipelines.settings import Settings
 from lending_pipelines.tables import DERIVED, SERVICING
+from lending_pipelines.unchecked_days import unchecked_days
 
 DAILY = tuple(name for name, table in DERIVED.items() if table.daily)
 """The daily tables of the close."""
@@ -90,7 +92,7 @@ def close_summary(
             "summary": dg.MetadataValue.md(as_markdown(summary)),
             "verdict": summary.verdict,
             **counts,
-            **({"changes": dg.MetadataValue.md(f"```\n{changes}\n```")} if changes else {}),
+            **({"changes": dg.MetadataValue.md(fenced(changes))} if changes else {}),
         }
     )
 
@@ -119,8 +121,8 @@ def _changes(context: dg.AssetExecutionContext, lake: Lake, first: date, last: d
 
 
 def closed_days(instance: dg.DagsterInstance) -> set[date]:
-    """The days for which every daily table and the tapes are made."""
-    return set.intersection(*_made(instance).values())
+    """The days for which every daily table and the tapes are made, by runs that came to their checks."""
+    return set.intersection(*_made(instance).values()) - unchecked_days(instance, DAILY)
 
 
 def _made(instance: dg.DagsterInstance) -> dict[str, set[date]]:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from lending_pipelines.cli import arguments, completion
-from lending_pipelines.cli.terminal import echo_table, register_session, tell_step
+from lending_pipelines.cli.terminal import echo_table, register_session, settle_rows, tell_step
 from lending_pipelines.errors import LendingError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def requests(
     """List report requests and their status."""
     from lending_pipelines.register import ReportRequests
 
+    settle_rows("generating")
     with register_session() as session:
         rows = [
             [

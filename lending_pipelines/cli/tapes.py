@@ -17,6 +17,7 @@ from lending_pipelines.cli.terminal import (
     echo_as_of,
     echo_table,
     register_session,
+    settle_rows,
     tell_step,
 )
 
@@ -176,6 +177,7 @@ def deliveries(
     """List tape deliveries: destination, status, and what pending ones wait for."""
     from lending_pipelines.register import TapeDeliveries
 
+    settle_rows("delivering")
     with register_session() as session:
         echo_table(
             _DELIVERY, [_as_row(session, delivery) for delivery in TapeDeliveries(session).recent(status, limit)]

@@ -39,15 +39,29 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation, f
 @contextmanager
 def register_session() -> "Iterator[Session]":
     """A session of the register in one transaction, after migrating it to this version."""
-    from lending_pipelines.register import Register
+    from lending_pipelines.register import COMMAND_PATIENCE, Register
 
-    register = Register(Settings.from_environment().register_url)
+    register = Register(Settings.from_environment().register_url, COMMAND_PATIENCE)
     register.upgrade()
     try:
         with register.session() as session:
             yield session
     finally:
         register.dispose()
+
+
+def settle_rows(status: str) -> None:
+    """Settle the report requests or deliveries that a killed process left in this status, if there are any."""
+    from lending_pipelines.register import ReportRequests, TapeDeliveries
+
+    with register_session() as session:
+        statuses: set[str] = {each.status for each in ReportRequests(session).unfinished()}
+        statuses |= {each.status for each in TapeDeliveries(session).unfinished()}
+    if status in statuses:
+        # Imported only then: it takes seconds.
+        from lending_pipelines.runs import settle_home
+
+        settle_home()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from lending_pipelines.register.alerts import Alerts
 from lending_pipelines.register.api_tokens import ApiTokens, TokenScope
 from lending_pipelines.register.audit_log import AuditLog
 from lending_pipelines.register.close_summaries import CloseSummaries
-from lending_pipelines.register.database import Register, RegisterError
+from lending_pipelines.register.database import COMMAND_PATIENCE, Register, RegisterError
 from lending_pipelines.register.intervals import membership, ownership
 from lending_pipelines.register.investors import Investors
 from lending_pipelines.register.loan_ids import LoanList, read_loan_list
@@ -28,6 +28,7 @@ from lending_pipelines.register.tape_deliveries import TapeDeliveries, destinati
 from lending_pipelines.register.tape_faults import TapeFaults
 
 __all__ = [
+    "COMMAND_PATIENCE",
     "Accounts",
     "AlertRules",
     "Alerts",

@@ -11,8 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lending_pipelines.errors import LendingError
+from lending_pipelines.machine_errors import explanation
 
-_SQLITE_BUSY_SECONDS = 60
+PATIENCE = 60
+"""The seconds that a run waits for a lock of the register, or for its server."""
+
+COMMAND_PATIENCE = 6
+"""The seconds that a command waits, so that a person is told soon."""
+
 # An arbitrary fixed key: the advisory lock that lets only one process at a time migrate.
 _UPGRADE_LOCK = 5_224_601_907
 
@@ -24,8 +30,9 @@ class RegisterError(LendingError):
 class Register:
     """The register at a SQLAlchemy URL. No connection is opened before first use."""
 
-    def __init__(self, url: str) -> None:
-        """Raises RegisterError when the URL is not valid."""
+    def __init__(self, url: str, patience: int = PATIENCE) -> None:
+        """`patience` is how many seconds to wait for a lock or a server. RegisterError when the URL is not valid."""
+        self._patience = patience
         wanted = "write sqlite:///register.db or postgresql://user@host/name"
         try:
             self._url = sa.make_url(url)
@@ -40,10 +47,11 @@ class Register:
     def engine(self) -> sa.Engine:
         """The engine, created on first use, with the folder of a SQLite file."""
         if self._url.get_backend_name() != "sqlite":
-            return sa.create_engine(self._url, pool_pre_ping=True)
+            waits = {} if "connect_timeout" in self._url.query else {"connect_timeout": self._patience}
+            return sa.create_engine(self._url, pool_pre_ping=True, connect_args=waits)
         if self._url.database not in (None, "", ":memory:"):
             Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(self._url, connect_args={"timeout": _SQLITE_BUSY_SECONDS})
+        engine = sa.create_engine(self._url, connect_args={"timeout": self._patience})
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -108,13 +116,18 @@ class Register:
     def _connection(self) -> Iterator[sa.Connection]:
         try:
             connection = self.engine.connect()
-        except (sa.exc.OperationalError, OSError) as error:
-            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        except (sa.exc.DBAPIError, OSError) as error:
+            reason = explanation(error) or str(getattr(error, "orig", error)).strip().splitlines()[0]
             raise RegisterError(
                 f"the register {self._url.render_as_string()} cannot be opened: {reason}; see LENDING_REGISTER_URL"
             ) from error
-        with connection:
-            yield connection
+        try:
+            with connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            if told := explanation(error):
+                raise RegisterError(f"the register {self._url.render_as_string()}: {told}") from error
+            raise
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

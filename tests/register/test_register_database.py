@@ -1,5 +1,6 @@
 """The schema is the models', however it came about; opening it is lazy, repeatable and safe to do at once."""
 
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -155,6 +156,22 @@ def test_sqlite_waits_for_other_writers_and_keeps_references(tmp_path: Path):
         assert session.scalar(sa.text("PRAGMA journal_mode")) == "wal"
         assert session.scalar(sa.text("PRAGMA busy_timeout")) == 60_000
         assert session.scalar(sa.text("PRAGMA foreign_keys")) == 1
+
+
+def test_a_register_that_another_process_holds_or_that_is_damaged_is_one_line_with_what_to_do(tmp_path: Path):
+    file = tmp_path / "register.db"
+    Register(f"sqlite:///{file}").upgrade()
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(RegisterError, match=r"register\.db: database is locked: another process holds .* wait until"):
+        Register(f"sqlite:///{file}", patience=0).upgrade()
+    holder.close()
+    for each in tmp_path.iterdir():
+        each.unlink()
+    file.write_bytes(b"nonsense" * 500)
+    with pytest.raises(RegisterError, match="is not a SQLite database: restore it from a backup"):
+        Register(f"sqlite:///{file}").upgrade()
 
 
 def test_an_error_undoes_the_session(register):

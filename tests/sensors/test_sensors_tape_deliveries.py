@@ -68,6 +68,24 @@ def test_tapes_before_deliver_from_and_tapes_without_a_destination_are_not_deliv
     assert deliveries(home) == []
 
 
+def test_a_tape_that_cannot_be_judged_does_not_stop_another(home, daemon, inbox, monkeypatch):
+    # Saved by an earlier release, or by hand: the command refuses both settings.
+    configured(home, YEARLY_TAPE, delivery_url=str(inbox), deliver_from=date(1, 1, 1), late_after_hours=100_000_000)
+    assert daemon.tick() == [True, True]
+    assert {each.business_date for each in deliveries(home)} == {MONTH_END, LAST}
+
+    configured(home, YEARLY_TAPE, tape_schedule="every full moon")
+    configured(home, MONTHLY_TAPE, tape_schedule="0 0 14 * *")
+    assert daemon.tick() == [True]
+
+
+def test_days_before_the_first_business_date_are_not_opened(home, daemon, inbox, monkeypatch):
+    configured(home, MONTHLY_TAPE, deliver_from=date(1999, 1, 31))
+    monkeypatch.setenv("LENDING_START_DATE", "2025-02-01")
+    daemon.requests()
+    assert [each.business_date for each in deliveries(home)] == [MONTH_END]
+
+
 def test_a_request_that_was_not_launched_is_made_again_under_the_same_key(home, daemon, inbox):
     (lost,) = daemon.requests()
     (again,) = daemon.requests()
