@@ -14,7 +14,10 @@ from lending_pipelines.settings_file import NAME, write_settings_file
 def init(
     servicing_url: Annotated[
         str | None,
-        typer.Option(help="The servicing database: postgresql://user:password@host/database or sqlite:////path.db."),
+        typer.Option(
+            help="The servicing database: postgresql://user:password@host/database, mysql://… or sqlite:////path.db. "
+            "With --source mapped: the mapping file."
+        ),
     ] = None,
     start_date: Annotated[str | None, typer.Option(help="The first day to close, as 2025-01-01.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Where a day ends: an IANA zone, as Europe/Amsterdam.")] = None,
@@ -29,7 +32,7 @@ def init(
     if file.exists() and not overwrite:
         raise LendingError(f"{file} exists: edit it, or replace it with --overwrite")
     settings = {
-        "servicing_url": _absolute(_answer(servicing_url, "Servicing database (SQLAlchemy URL)")),
+        "servicing_url": _absolute(_answer(servicing_url, "Servicing database (SQLAlchemy URL)"), source),
         "start_date": _answer(start_date, "First day to close", "2025-01-01"),
         "timezone": _answer(timezone, "Time zone in which a day ends", "UTC"),
         "name": _answer(name, "The lender's name", ""),
@@ -43,7 +46,7 @@ def init(
     if absent:
         typer.echo(f"It does not have: {', '.join(absent)}")
     typer.echo("Next:")
-    if absent:
+    if absent and source == "canonical":
         typer.echo("  lending source ddl --views   templates of views for the tables that you want to add")
     today = date.today().isoformat()
     typer.echo("  lending doctor               everything that can be known before the first close")
@@ -60,8 +63,10 @@ def _answer(given: str | None, question: str, default: str | None = None) -> str
         raise LendingError(f"nothing was written: {option} is not given; see `lending init --help`") from None
 
 
-def _absolute(url: str) -> str:
-    """The URL, with the path of a SQLite file from the root on."""
+def _absolute(url: str, source: str) -> str:
+    """The URL, with the path of a SQLite file, or of a mapping file, from the root on."""
+    if source == "mapped" and "://" not in url:
+        return str(Path(url).absolute())
     path = url.removeprefix("sqlite:///")
     return f"sqlite:///{Path(path).absolute()}" if path != url and path else url
 

@@ -33,7 +33,9 @@ class CanonicalDatabase:
 
     name = "canonical"
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, name: str = name):
+        """The database. `name` is that of the adapter in messages."""
+        self.name = name
         try:
             to_read = _url_to_read(sa.make_url(url))
             waiting = mysql.connect_args(to_read, CONNECT_SECONDS) if to_read.get_driver_name() == mysql.DRIVER else {}
@@ -85,7 +87,7 @@ class DatabaseSnapshot:
     def __init__(self, name: str, connection: sa.Connection, absent: frozenset[str], shared: str | None):
         self.name = name
         self.absent = absent
-        self._connection = connection
+        self.connection = connection
         self._shared = shared
         self._dialect = connection.dialect.name
 
@@ -102,11 +104,11 @@ class DatabaseSnapshot:
             return
         try:
             missing = self._missing_columns(table)
-            groups = self._extract(self._select(table, since, months, missing))
-            faults = spelled_differently(self._connection, table, None if table.watermark in missing else since)
+            groups = self.extract(self._select(table, since, months, missing))
+            faults = spelled_differently(self.connection, table, None if table.watermark in missing else since)
             yield from record_batches(self.name, table, groups, missing, faults)
         except (sa.exc.SQLAlchemyError, ReadFailed) as error:
-            place = _place(self._connection.engine)
+            place = _place(self.connection.engine)
             raise SourceError(
                 f"{self.name}: table {table.name} cannot be read from {place}: {_one_line(error)}"
             ) from error
@@ -117,8 +119,8 @@ class DatabaseSnapshot:
             return None
         try:
             # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
-            with self._connection.begin_nested():
-                rows = self._connection.execute(totals.select_totals(table, self._dialect)).all()
+            with self.connection.begin_nested():
+                rows = self.connection.execute(totals.select_totals(table, self._dialect)).all()
             return totals.as_arrow(table, rows)
         except (sa.exc.SQLAlchemyError, pa.ArrowInvalid, pa.ArrowTypeError):
             return None
@@ -127,18 +129,23 @@ class DatabaseSnapshot:
         """A table of MySQL that can change while it is read, because its storage engine has no transactions."""
         if self._dialect not in mysql.DIALECTS or table.name in self.absent:
             return {}
-        engine = mysql.not_transactional(self._connection, table.name)
+        engine = mysql.not_transactional(self.connection, table.name)
         return {} if engine is None else {"not one state": f"storage engine {engine} has no transactions"}
 
-    def _extract(self, select: sa.Select) -> Iterator[list[Values]]:
+    def extract(self, select: sa.Select) -> Iterator[list[Values]]:
+        """The columns of a SELECT in groups of rows, with the values as the database has them.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, ReadFailed: Not every row could be read.
+        """
         if self._shared is not None:
-            return postgresql.fetch(self._connection.engine, select, self._shared)
-        if self._connection.dialect.driver == mysql.DRIVER:
-            return mysql.fetch(self._connection, select)
-        return rows.fetch(self._connection, select)
+            return postgresql.fetch(self.connection.engine, select, self._shared)
+        if self.connection.dialect.driver == mysql.DRIVER:
+            return mysql.fetch(self.connection, select)
+        return rows.fetch(self.connection, select)
 
     def _missing_columns(self, table: Table) -> list[str]:
-        columns = {column["name"] for column in sa.inspect(self._connection).get_columns(table.name)}
+        columns = {column["name"] for column in sa.inspect(self.connection).get_columns(table.name)}
         return [name for name in table.names if name not in columns]
 
     def _select(

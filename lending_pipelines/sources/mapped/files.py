@@ -1,0 +1,118 @@
+"""A lender's files as tables: CSV, XLSX and Parquet, read in groups of rows with the values as the file has them."""
+
+import codecs
+import shutil
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lending_pipelines.errors import did_you_mean
+from lending_pipelines.sources.convert import Values
+from lending_pipelines.sources.mapped.mapping import TableRule
+from lending_pipelines.sources.mapped.unreadable import Unreadable
+
+GROUP_ROWS = 10_000
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of files, each of which is a table."""
+
+    path: Path
+
+    def columns(self, rule: TableRule) -> list[str]:
+        """The columns of a file, in order. Raises Unreadable."""
+        file = self._file(rule)
+        with _told(file):
+            match file.suffix.lower():
+                case ".xlsx":
+                    with closing(_sheet_rows(file, rule.sheet)) as cells:
+                        return _header(next(cells, ()))
+                case ".parquet":
+                    return list(pq.read_schema(file).names)
+                case _:
+                    with _csv(file, rule) as rows:
+                        return list(rows.columns)
+
+    def groups(self, rule: TableRule, columns: Sequence[str]) -> Iterator[dict[str, Values]]:
+        """The named columns of a file, in groups of rows. Raises Unreadable."""
+        file = self._file(rule)
+        with _told(file):
+            match file.suffix.lower():
+                case ".xlsx":
+                    yield from _xlsx_groups(file, rule.sheet, columns)
+                case ".parquet":
+                    with pq.ParquetFile(file) as parquet:
+                        for batch in parquet.iter_batches(GROUP_ROWS, columns=list(columns)):
+                            yield {name: batch[name] for name in columns}
+                case _:
+                    with _csv(file, rule) as rows:
+                        chosen = rows.select(*map(duckdb.ColumnExpression, columns))
+                        for batch in chosen.to_arrow_reader(GROUP_ROWS):
+                            yield {name: batch[name] for name in columns}
+
+    def _file(self, rule: TableRule) -> Path:
+        file = self.path / rule.origin
+        if not file.is_file():
+            names = [each.name for each in self.path.glob("*")] if self.path.is_dir() else []
+            raise Unreadable(f"there is no file {file}; {did_you_mean(rule.origin, names)}")
+        if file.suffix.lower() not in SUFFIXES:
+            raise Unreadable(f"{file} is not one of {', '.join(SUFFIXES)}")
+        return file
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Raise Unreadable for the errors of the libraries that read files."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, duckdb.Error, pa.ArrowException) as error:
+        raise Unreadable(f"{file}: {' '.join(str(error).split())[:300]}") from error
+
+
+@contextmanager
+def _csv(file: Path, rule: TableRule) -> Iterator[duckdb.DuckDBPyRelation]:
+    """A CSV file as text, with the separator that DuckDB finds. An empty field is null."""
+    with TemporaryDirectory(prefix="lending_mapped_") as folder, duckdb.connect() as connection:
+        utf8 = file
+        if codecs.lookup(rule.encoding).name != "utf-8":
+            # DuckDB reads UTF-8 only.
+            utf8 = Path(folder) / file.name
+            with file.open(encoding=rule.encoding, newline="") as source, utf8.open("w", newline="") as target:
+                shutil.copyfileobj(source, target)
+        yield connection.read_csv(str(utf8), header=True, all_varchar=True)
+
+
+def _sheet_rows(file: Path, sheet: str) -> Generator[tuple[Any, ...], None, None]:
+    from openpyxl import load_workbook
+
+    with closing(load_workbook(file, read_only=True, data_only=True)) as workbook:
+        if sheet and sheet not in workbook.sheetnames:
+            raise ValueError(f"there is no worksheet {sheet!r}; {did_you_mean(sheet, workbook.sheetnames)}")
+        yield from workbook[sheet or workbook.sheetnames[0]].iter_rows(values_only=True)
+
+
+def _header(row: Sequence[Any]) -> list[str]:
+    return ["" if cell is None else str(cell).strip() for cell in row]
+
+
+def _xlsx_groups(file: Path, sheet: str, columns: Sequence[str]) -> Iterator[dict[str, Values]]:
+    with closing(_sheet_rows(file, sheet)) as rows:
+        header = _header(next(rows, ()))
+        places = [header.index(name) for name in columns]
+        filled = (row for row in rows if any(cell is not None for cell in row))
+        while group := list(islice(filled, GROUP_ROWS)):
+            yield {
+                name: [row[place] if place < len(row) else None for row in group]
+                for name, place in zip(columns, places, strict=True)
+            }

@@ -1,0 +1,238 @@
+"""The mapping file: which tables and columns of a lender are which servicing tables and columns.
+
+A mapping is checked completely when it is read: names against the servicing tables, settings against their types. What
+only the lender's data can show, such as a column that does not exist, is checked in adapter.py.
+"""
+
+import tomllib
+from collections.abc import Collection, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lending_pipelines.errors import did_you_mean, first_of
+from lending_pipelines.sources.mapped.lines import line_of
+from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.tables import SERVICING, Column, Table
+from lending_pipelines.tables.schema import MONEY, RATE
+
+Constant = str | int | float | Decimal | bool | date | datetime
+
+
+NUMBERS = (MONEY, RATE, "int64")
+"""The types of servicing columns that hold numbers."""
+
+
+class ColumnRule(BaseModel):
+    """How a servicing column is read. Exactly one of `column`, `coalesce`, `sum` and `constant` is given."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    column: str | None = None
+    """The lender's column."""
+    coalesce: list[str] = Field(default=[], max_length=20)
+    """Columns of the lender, of which the first with a value counts."""
+    summed: list[str] = Field(default=[], max_length=20, alias="sum")
+    """Columns with numbers, which are added. One without a value counts as 0, unless all have none."""
+    constant: Constant | None = None
+    """A value for every row."""
+    split: str = Field(default="", max_length=20)
+    """Text that separates the parts of a value."""
+    part: int = Field(default=1, ge=1, le=100)
+    """The part to take, from 1."""
+    codes: dict[str, Constant] = {}
+    """The value of each code. A code that is not listed is an error."""
+    scale: Decimal = Decimal(1)
+    """What a number is multiplied by: 0.01 for a rate in percent."""
+    formats: list[str] = Field(default=[], max_length=20, alias="date")
+    """How dates or timestamps are written, as in Python's strptime, such as %d.%m.%Y."""
+    zone: str = ""
+    """The IANA time zone of timestamps without one. They are read as UTC without it."""
+    prefix: str = Field(default="", max_length=50)
+    """Text in front of a value."""
+    default: Constant | None = None
+    """The value of rows that have none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            given = dict(given)
+            if isinstance(given.get("date"), str):
+                given["date"] = [given["date"]]
+            if isinstance(given.get("scale"), str | int | float):
+                given["scale"] = _decimal(given["scale"])
+        return given
+
+    @property
+    def columns(self) -> list[str]:
+        """The lender's columns that are read."""
+        return [self.column] if self.column is not None else [*self.coalesce, *self.summed]
+
+
+class TableRule(BaseModel):
+    """A table or file of the lender that gives rows of a servicing table."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    origin: str = Field(alias="from", min_length=1)
+    """The table, view or file."""
+    sheet: str = ""
+    """The worksheet of an XLSX file. The first one without it."""
+    decimal_comma: bool = False
+    """Whether numbers in text are written as 1.234,56."""
+    encoding: str = "utf-8"
+    """The encoding of a CSV file."""
+    where: dict[str, bool | list[str]] = {}
+    """The rows that count: true where the column has a value, false where it has none, or the values that it has."""
+    columns: dict[str, ColumnRule]
+
+    @property
+    def used(self) -> list[str]:
+        """The lender's columns that are read, in order."""
+        names = [name for rule in self.columns.values() for name in rule.columns]
+        return list(dict.fromkeys([*names, *self.where]))
+
+
+class Mapping(BaseModel):
+    """A mapping file. A servicing table can come from several tables of the lender."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    origin: str = Field(alias="from", min_length=1)
+    """A SQLAlchemy URL, or a folder of files, relative to the mapping file."""
+    tables: dict[str, list[TableRule]]
+
+
+def read_mapping(file: Path) -> Mapping:
+    """Read and check a mapping file.
+
+    Raises:
+        SourceError: The file cannot be read, or has faults. All faults are named, each with its line.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        content = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SourceError(f"mapped: the mapping file {file} cannot be read: {error}") from error
+    try:
+        mapping = Mapping.model_validate(_normal(content))
+    except ValidationError as error:
+        faults = [(tuple(each["loc"]), _words(each)) for each in error.errors(include_url=False)]
+    else:
+        faults = list(_faults(mapping))
+        if not faults:
+            return mapping
+    told = [f"line {line_of(text, place)}: {_name(place)}: {problem}" for place, problem in faults]
+    raise SourceError(f"mapped: {file}: {first_of(told)}")
+
+
+def _normal(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with every table as a list of rules, and every column as a table of settings."""
+    tables = content.get("tables")
+    if not isinstance(tables, dict):
+        return content
+    return content | {"tables": {name: _rules(given) for name, given in tables.items()}}
+
+
+def _rules(given: Any) -> Any:
+    rules = given if isinstance(given, list) else [given]
+    return [
+        rule | {"columns": {name: _column(value) for name, value in rule["columns"].items()}}
+        if isinstance(rule, dict) and isinstance(rule.get("columns"), dict)
+        else rule
+        for rule in rules
+    ]
+
+
+def _column(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+def _decimal(value: str | int | float) -> Any:
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        return value
+    return number if number.is_finite() else value
+
+
+def _words(error: Any) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            known = {"from", *Mapping.model_fields, *TableRule.model_fields} - {"origin"}
+            if len(error["loc"]) > 4:
+                known = {"date", "sum", *ColumnRule.model_fields} - {"formats", "summed"}
+            return f"there is no such setting; {did_you_mean(str(error['loc'][-1]), known)}"
+        case "missing":
+            return "is missing"
+        case _:
+            return f"{error['msg'].lower()}, found {str(error['input'])[:200]!r}"
+
+
+def _faults(mapping: Mapping) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The faults of a mapping whose settings have the right types: (place, problem)."""
+    for name, rules in mapping.tables.items():
+        if name not in SERVICING:
+            yield ("tables", name, 0), f"there is no such servicing table; {did_you_mean(name, SERVICING)}"
+            continue
+        table = SERVICING[name]
+        for number, rule in enumerate(rules):
+            place = ("tables", name, number)
+            lacking = [c.name for c in table.columns if not c.nullable and c.name not in rule.columns]
+            if lacking:
+                yield (*place, "columns"), f"{name} must also have {', '.join(lacking)}"
+            for column, column_rule in rule.columns.items():
+                yield from _column_faults(table, column, column_rule, (*place, "columns", column))
+
+
+def _column_faults(
+    table: Table, name: str, rule: ColumnRule, place: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if name not in table.names:
+        yield place, f"{table.name} has no such column; {did_you_mean(name, table.names)}"
+        return
+    column = table.column(name)
+    ways = {"column": rule.column, "coalesce": rule.coalesce, "sum": rule.summed, "constant": rule.constant}
+    given = [setting for setting, value in ways.items() if value not in (None, [])]
+    if len(given) != 1:
+        yield place, f"give exactly one of {', '.join(ways)}, found {' and '.join(given) or 'none'}"
+    if rule.formats and not _is_timed(column):
+        yield (*place, "date"), f"{name} is not a date or a timestamp"
+    if rule.zone and not column.type.startswith("timestamp"):
+        yield (*place, "zone"), f"{name} is not a timestamp"
+    if rule.zone and rule.zone not in available_timezones():
+        yield (*place, "zone"), f"there is no time zone {rule.zone!r}; {did_you_mean(rule.zone, available_timezones())}"
+    for setting, is_given in (("scale", rule.scale != 1), ("sum", bool(rule.summed))):
+        if is_given and column.type not in NUMBERS:
+            yield (*place, setting), f"{name} is not a number"
+    if rule.part != 1 and not rule.split:
+        yield (*place, "part"), "needs `split`, the text between the parts"
+    yield from _value_faults(column, rule, place)
+
+
+def _value_faults(
+    column: Column, rule: ColumnRule, place: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Constants that the column does not accept."""
+    given: dict[str, Collection[Any]] = {
+        "constant": [rule.constant],
+        "default": [rule.default],
+        "codes": rule.codes.values(),
+    }
+    for setting, values in given.items():
+        for value in values:
+            if column.values and value is not None and value not in column.values:
+                yield (*place, setting), f"{value!r} is no {column.name}; {did_you_mean(str(value), column.values)}"
+
+
+def _is_timed(column: Column) -> bool:
+    return column.type == "date" or column.type.startswith("timestamp")
+
+
+def _name(place: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in place if not isinstance(part, int))

@@ -1,0 +1,166 @@
+"""The values of a servicing column from a lender's values: the expressions of a mapping.
+
+A value that an expression cannot read stays as it is, so that convert.py refuses it by its row. Codes that are not
+listed are collected here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from lending_pipelines.sources.convert import Values
+from lending_pipelines.sources.finding import SHOWN, Finding, shown
+from lending_pipelines.sources.mapped.mapping import NUMBERS, ColumnRule
+from lending_pipelines.tables import Column
+
+_WITH_COMMA = re.compile(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$")
+
+
+class ColumnValues:
+    """Makes the values of one servicing column, group by group, and counts the codes that are not listed."""
+
+    def __init__(self, column: Column, rule: ColumnRule, decimal_comma: bool):
+        self._column = column
+        self._rule = rule
+        self._decimal_comma = decimal_comma
+        self._steps = list(_steps(column, rule, decimal_comma))
+        self._known: dict[Any, Any] = {}
+        self.unlisted: Counter[Any] = Counter()
+        """The codes that are not listed, with their number of rows."""
+
+    def of(self, group: Mapping[str, Values], rows: int) -> Values:
+        """The column's values for a group of rows, from the lender's columns by name."""
+        rule = self._rule
+        if not rule.columns:
+            return [rule.constant] * rows
+        if rule.column is not None and not self._steps and rule.default is None:
+            return group[rule.column]
+        columns = [_listed(group[name]) for name in rule.columns]
+        if rule.summed:
+            return [self._value(self._sum(values)) for values in zip(*columns, strict=True)]
+        return [self._value(_first(values)) for values in zip(*columns, strict=True)]
+
+    def finding(self) -> Finding | None:
+        """The codes that are not listed, if there are any."""
+        if not self.unlisted:
+            return None
+        examples = tuple(f"{shown(code)} in {rows:,}" for code, rows in self.unlisted.most_common(SHOWN))
+        rows = sum(self.unlisted.values())
+        return Finding(self._column.name, "have a code that the mapping does not list", rows, examples)
+
+    def _value(self, value: Any) -> Any:
+        if value is None or value == "":
+            return self._rule.default
+        if self._rule.codes and self._code(value) not in self._rule.codes:
+            self.unlisted[self._code(value)] += 1
+            return None
+        # In Python, 1 and True are the same key.
+        key = (type(value), value)
+        if key not in self._known:
+            result = value
+            for step in self._steps:
+                result = step(result)
+            self._known[key] = result
+        return self._known[key]
+
+    def _sum(self, values: Sequence[Any]) -> Any:
+        """The sum of the numbers; the first value that is no number, so that it is refused by its row."""
+        given = [value for value in values if value is not None and value != ""]
+        if self._decimal_comma:
+            given = [_with_point(value) for value in given]
+        numbers = [_scaled(value, Decimal(1)) for value in given]
+        wrong = [number for number in numbers if not isinstance(number, Decimal)]
+        return wrong[0] if wrong else sum(numbers) if numbers else None
+
+    def _code(self, value: Any) -> str:
+        return _part(value, self._rule) if self._rule.split else _text(value)
+
+
+def _steps(column: Column, rule: ColumnRule, decimal_comma: bool) -> list[Callable[[Any], Any]]:
+    """What is done with a value, in order."""
+    steps: list[Callable[[Any], Any]] = []
+    if rule.split:
+        steps.append(lambda value: _part(value, rule))
+    if rule.codes:
+        steps.append(lambda value: rule.codes[_text(value)])
+    if decimal_comma and column.type in NUMBERS:
+        steps.append(_with_point)
+    if rule.scale != 1:
+        steps.append(lambda value: _scaled(value, rule.scale))
+    if rule.formats:
+        steps.append(lambda value: _parsed(value, rule.formats, column.type == "date"))
+    if rule.zone:
+        steps.append(lambda value: _in_utc(value, ZoneInfo(rule.zone)))
+    if rule.prefix:
+        steps.append(lambda value: f"{rule.prefix}{_text(value)}")
+    return steps
+
+
+def _first(values: Sequence[Any]) -> Any:
+    return next((value for value in values if value is not None and value != ""), None)
+
+
+def _listed(values: Values) -> Sequence[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else values
+
+
+def _text(value: Any) -> str:
+    """A code as it is written in a mapping: 1 for 1.0, true for True."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal) and value == value.__trunc__():
+        return str(int(value))
+    return str(value)
+
+
+def _part(value: Any, rule: ColumnRule) -> str:
+    """A part of a text; the whole text where it has fewer parts, so that it is refused by its row."""
+    parts = _text(value).split(rule.split)
+    return parts[rule.part - 1] if len(parts) >= rule.part else _text(value)
+
+
+def _with_point(value: Any) -> Any:
+    if isinstance(value, str) and _WITH_COMMA.match(value.strip()):
+        return value.strip().replace(".", "").replace(",", ".")
+    return value
+
+
+def _scaled(value: Any, scale: Decimal) -> Any:
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        return value
+    return number * scale if number.is_finite() else value
+
+
+def _parsed(value: Any, formats: Sequence[str], is_date: bool) -> Any:
+    if not isinstance(value, str):
+        return value
+    for wanted in formats:
+        try:
+            found = datetime.strptime(value.strip(), wanted)
+        except ValueError:
+            continue
+        return found.date() if is_date else found
+    # Text that another format reads would be accepted as it is: 01/02/2025 and 2025-01-02 are both dates.
+    return f"{value!r}, which is not written as {' or '.join(formats)}"
+
+
+def _in_utc(value: Any, zone: ZoneInfo) -> Any:
+    """A local time in UTC, without a zone. Text is read as ISO."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        return value
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC).replace(tzinfo=None)
