@@ -24,6 +24,14 @@ _SOURCES: dict[str, tuple[str, tuple[tuple[str, str, str | None], ...]]] = {
     "product_id": ("product", (("products", "product_id", "name"), ("loans", "product_id", None))),
     "branch_id": ("branch", (("branches", "branch_id", "name"), ("loans", "branch_id", None))),
     "officer_id": ("officer", (("staff", "staff_id", "full_name"), ("loans", "officer_id", None))),
+    "manager_id": (
+        "manager",
+        (
+            ("staff", "staff_id", "full_name"),
+            ("loans", "officer_id", None),
+            ("officer_assignments", "officer_id", None),
+        ),
+    ),
     "borrower_id": ("borrower", (("borrowers", "borrower_id", None), ("loans", "borrower_id", None))),
     "account_code": ("account", (("gl_accounts", "account_code", "name"),)),
 }

@@ -10,10 +10,11 @@ from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.known_names import FIELDS_WITH_NAMES, KnownNames
+from lending_pipelines.metrics.managers import UNASSIGNED
 from lending_pipelines.register import AlertRules, Investors, Portfolios, TapeConfigs
 
 NAMED_FIELDS = {
-    "manager": "officer_id",
+    "manager": "manager_id",
     "branch": "branch_id",
     "program": "program_id",
     "product": "product_id",
@@ -57,7 +58,9 @@ def require_names(session: Session, rules: Sequence[AlertRule], names: KnownName
     for rule in rules:
         path = f"rule {rule.name!r}: subjects"
         if rule.scope in NAMED_FIELDS:
-            faults += names.faults([(path, NAMED_FIELDS[rule.scope], rule.subjects)])
+            # The loans without an officer are a manager too, whom no table of the source has.
+            written = [each for each in rule.subjects if rule.scope != "manager" or each != UNASSIGNED]
+            faults += names.faults([(path, NAMED_FIELDS[rule.scope], written)])
         faults += [f"rule {rule.name!r}: {fault}" for fault in where_faults(rule, conventions)]
         named = [(name, value) for name, value in rule.where.items() if name in FIELDS_WITH_NAMES]
         faults += names.faults((f"rule {rule.name!r}: where", name, [value]) for name, value in named)

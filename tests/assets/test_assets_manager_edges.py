@@ -144,6 +144,17 @@ def test_an_unknown_manager_is_an_error_with_near_ids():
     assert "there is no manager 'T9'; use one of 'O1', 'O2', " in done.stderr
 
 
+def test_a_rule_names_any_manager(tmp_path):
+    file = tmp_path / "rules.toml"
+    file.write_text(AT_THRESHOLDS.replace('["O8"]', '["T1", "T3", "O5", "unassigned"]'))
+    assert lending("alert-rules", "check", str(file)).returncode == 0
+    file.write_text(AT_THRESHOLDS.replace('["O8"]', '["t1"]'))
+    assert (
+        "rule 'Health at most 50': subjects: there is no manager 't1': did you mean 'T1'"
+        in lending("alert-rules", "check", str(file)).stderr
+    )
+
+
 def test_a_day_before_the_first_loan_has_no_rows():
     for report_type in ("manager_performance", "weekly_summary"):
         printed = json.loads(report(report_type, "as_of=2025-03-31"))
