@@ -75,9 +75,8 @@ def week(parameters: InWeek, source: ReportSource, reads: Sequence[str]) -> Peri
 
 
 def closed(source: ReportSource, *wanted: date) -> list[date]:
-    """The closed days among `wanted`, in order."""
-    present = set(source.days("loan_positions"))
-    return sorted(day for day in wanted if day in present)
+    """The closed days among `wanted`, in order and each once."""
+    return sorted(set(wanted).intersection(source.days("loan_positions")))
 
 
 def history_days(

@@ -144,6 +144,16 @@ def test_an_unknown_manager_is_an_error_with_near_ids():
     assert "there is no manager 'T9'; use one of 'O1', 'O2', " in done.stderr
 
 
+def test_branches_over_a_complete_month_are_compared_with_the_month_before():
+    """The day before June is also the last day of May. USD of B2: the loans of O8. EUR of B2: J1."""
+    printed = report("branch_comparison", f"as_of={LAST}", "period=month")
+    rows = {(row["scope_id"], row["currency"]): row for row in rows_of(printed, "Branches")}
+    assert {key: row["health_score"] for key, row in rows.items() if key[0] == "B2"} == {
+        ("B2", "USD"): 50.0,
+        ("B2", "EUR"): 40.0,
+    }
+
+
 def test_a_rule_names_any_manager(tmp_path):
     file = tmp_path / "rules.toml"
     file.write_text(AT_THRESHOLDS.replace('["O8"]', '["T1", "T3", "O5", "unassigned"]'))
