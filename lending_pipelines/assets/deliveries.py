@@ -11,6 +11,7 @@ from pydantic import Field
 from lending_pipelines.assets.reports import ChecksFailed, require_checks
 from lending_pipelines.assets.tape_days import OutdatedDay, require_current
 from lending_pipelines.assets.tape_files import EmptyTape, made_tape, make_tape, require_loans
+from lending_pipelines.bounds import day_from
 from lending_pipelines.delivery import (
     DeliveryError,
     EmailChannel,
@@ -171,6 +172,6 @@ def _record_failure(register: Register, delivery: TapeDelivery, error: BaseExcep
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return day_from(text)
     except ValueError:
         raise DeliveryError(f"date is {text!r}: write the tape's business date like 2025-03-31") from None

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from lending_pipelines.assets.reports import require_checks
+from lending_pipelines.bounds import day_from
 from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics.prices import split_price
 from lending_pipelines.register import Investors, Portfolios, Sales
@@ -108,7 +109,7 @@ def _of_day(source: LakeReportSource, table: str, day: date) -> ir.Table:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return day_from(text)
     except ValueError:
         raise SaleError(f"date is {text!r}: write the business date of the sale like 2025-03-31") from None
 

@@ -70,6 +70,7 @@ def test_tapes_before_deliver_from_and_tapes_without_a_destination_are_not_deliv
 
 def test_a_tape_that_cannot_be_judged_does_not_stop_another(home, daemon, inbox, monkeypatch):
     # Saved by an earlier release, or by hand: the command refuses both settings.
+    monkeypatch.setenv("LENDING_START_DATE", "2025-02-01")
     configured(home, YEARLY_TAPE, delivery_url=str(inbox), deliver_from=date(1, 1, 1), late_after_hours=100_000_000)
     assert daemon.tick() == [True, True]
     assert {each.business_date for each in deliveries(home)} == {MONTH_END, LAST}

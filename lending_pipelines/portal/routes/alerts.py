@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Header, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lending_pipelines.alerts.words import capitalized, subject
+from lending_pipelines.bounds import instant_from
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.queries.names import names
 from lending_pipelines.portal.views import alert_views
@@ -271,7 +272,7 @@ def _listed(each: alert_views.ListedAlert, known: dict[str, dict[str, str]]) -> 
 def _instant(text: str | None) -> datetime | None:
     """The time of the id of an event; None for an id that no answer had."""
     try:
-        found = datetime.fromisoformat(text or "")
+        found = instant_from(text or "")
     except ValueError:
         return None
     return found if found.tzinfo else None

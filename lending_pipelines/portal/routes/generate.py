@@ -9,6 +9,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from lending_pipelines.bounds import day_from
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.queries import reports as queries
@@ -102,7 +103,7 @@ def _days(sent: Mapping[str, str], ended: date) -> tuple[date | None, date | Non
     days: dict[str, date | None] = {"first": None, "last": None}
     for name in days:
         try:
-            days[name] = date.fromisoformat(sent.get(name, ""))
+            days[name] = day_from(sent.get(name, ""))
         except ValueError:
             faults[name] = "write a date like 2025-03-31"
     first, last = days["first"], days["last"]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
+from lending_pipelines.bounds import day_from
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.lake.scoped_lake import NotMade
 from lending_pipelines.portal.queries import people as queries
@@ -335,6 +336,6 @@ def _scope_words(part: Any) -> str:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return day_from(text)
     except ValueError:
         return None

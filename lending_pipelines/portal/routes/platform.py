@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from lending_pipelines.bounds import day_from
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.queries import platform as queries
 from lending_pipelines.portal.views import platform_view
@@ -64,7 +65,7 @@ def platform(
 def _closed(closed: tuple[date, ...], text: str) -> date:
     """The last closed day that is not after the text's day; the last one if the text is not a date."""
     try:
-        wanted = date.fromisoformat(text)
+        wanted = day_from(text)
     except ValueError:
         return closed[-1]
     return max((day for day in closed if day <= wanted), default=closed[0])

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
+from lending_pipelines.bounds import day_from
 from lending_pipelines.portal.access import Access, Denied, require
 from lending_pipelines.portal.views import tape_views
 from lending_pipelines.portal.web.downloads import download
@@ -257,7 +258,7 @@ def _today(access: Access) -> date:
 def _month(text: str) -> date | None:
     """The first day of a month like 2025-03; None for other text."""
     try:
-        return date.fromisoformat(f"{text}-01") if len(text) == 7 else None
+        return day_from(f"{text}-01") if len(text) == 7 else None
     except ValueError:
         return None
 
