@@ -171,11 +171,14 @@ def the_toml_files(data: st.DataObject) -> None:
     from lending_pipelines.reports import facility_rules
     from lending_pipelines.reports.scheduled import ScheduledReport, scheduled_reports
     from lending_pipelines.retention import Retention
+    from lending_pipelines.sources.mapped.mapping import read_mapping
+    from lending_pipelines.tables import SERVICING
 
     def names(model: Any) -> tuple[str, ...]:
         return tuple(model.model_fields)
 
     rule = 'name = "R"\nmetric = "portfolio_snapshots.par_30"\noperator = ">"'
+    mapped = 'from = "books"\n[[tables.loans]]\nfrom = "loans.csv"\n[tables.loans.columns]'
     kinds: list[tuple[Callable[[Path], object], st.SearchStrategy[bytes]]] = [
         (Conventions.load, toml(names(Conventions))),
         (Retention.load, toml(names(Retention))),
@@ -184,6 +187,8 @@ def the_toml_files(data: st.DataObject) -> None:
         (load_rules, toml(tuple(set(names(AlertRule)) - {"name", "metric", "operator"}), "[[rules]]", rule)),
         (lambda file: facility_rules.load(str(file)), toml(names(FacilityRules))),
         (lambda file: facility_rules.load(str(file)), toml(names(Eligibility), "[eligibility]")),
+        (read_mapping, toml(("from", "tables"))),
+        (read_mapping, toml(tuple(SERVICING["loans"].names), mapped)),
         (lambda file: RoleRules.load(str(file)), toml(("value", "role", "scope"), "[[rule]]")),
     ]
     load, contents = data.draw(st.sampled_from(kinds))

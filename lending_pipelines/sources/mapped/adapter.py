@@ -4,6 +4,7 @@ mapping.py defines the file, values.py its expressions. All rows are read at eac
 which of the lender's columns shows what is new.
 """
 
+import os
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,6 +26,7 @@ from lending_pipelines.sources.mapped.unreadable import Unreadable
 from lending_pipelines.sources.mapped.values import ColumnValues
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
+from lending_pipelines.url_secrets import filled, require_encoded
 
 
 class Origin(Protocol):
@@ -56,7 +58,12 @@ class MappedSource:
             yield MappedSnapshot(mapping, LenderDatabase(database))
 
     def _url(self, origin: str) -> str:
-        """The database's URL. The path of a SQLite file counts from the mapping file."""
+        """The database's URL, filled from the environment. The path of a SQLite file counts from the mapping file."""
+        try:
+            origin = filled(origin, os.environ)
+            require_encoded(origin)
+        except ValueError as error:
+            raise SourceError(f"mapped: {self.file}: from: {error}") from None
         path = origin.removeprefix("sqlite:///")
         return f"sqlite:///{(self.file.parent / path).absolute()}" if path not in (origin, "") else origin
 

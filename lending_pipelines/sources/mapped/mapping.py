@@ -4,7 +4,6 @@ A mapping is checked completely when it is read: names against the servicing tab
 only the lender's data can show, such as a column that does not exist, is checked in adapter.py.
 """
 
-import tomllib
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +13,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lending_pipelines.bounds import parse_toml, read_text
 from lending_pipelines.errors import did_you_mean, first_of
 from lending_pipelines.sources.mapped.lines import line_of
 from lending_pipelines.sources.protocol import SourceError
@@ -114,11 +114,9 @@ def read_mapping(file: Path) -> Mapping:
     Raises:
         SourceError: The file cannot be read, or has faults. All faults are named, each with its line.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        content = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SourceError(f"mapped: the mapping file {file} cannot be read: {error}") from error
+    what = "mapped: the mapping file"
+    text = read_text(file, what, SourceError)
+    content = parse_toml(text, f"{what} {file}", SourceError)
     try:
         mapping = Mapping.model_validate(_normal(content))
     except ValidationError as error:
