@@ -67,6 +67,19 @@ def plain_text(text: str) -> str:
     return text
 
 
+def required_text(text: str | None, what: str, longest: int = LONGEST_NAME) -> str | None:
+    """The text, or None. Raises LendingError when it is blank, too long, or has control characters."""
+    if text is None:
+        return None
+    try:
+        plain_text(text)
+    except ValueError as error:
+        raise LendingError(f"{what} {text!r}: {error}") from None
+    if not text.strip() or len(text) > longest:
+        raise LendingError(f"{what} {text!r}: write 1 to {longest:,} characters")
+    return text
+
+
 Day = Annotated[date, AfterValidator(within_days)]
 """A date from 1900 to 2199."""
 

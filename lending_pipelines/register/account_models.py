@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from lending_pipelines.bounds import required_text
 from lending_pipelines.register.models import Base, one_of
 from lending_pipelines.register.types import new_id, utc_now
 
@@ -37,6 +38,10 @@ class Account(Base):
     locked_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     signed_in_at: Mapped[datetime | None]
+
+    @validates("username", "name", "email")
+    def _bounded(self, column: str, text: str | None) -> str | None:
+        return required_text((text or None) if column == "email" else text, f"account: {column}")
 
 
 class AccountRole(Base):

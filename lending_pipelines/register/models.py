@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
+from lending_pipelines.bounds import LONGEST_TEXT, required_text
 from lending_pipelines.register.types import Encrypted, Money, UtcDateTime, new_id, utc_now
 
 PortfolioStatus = Literal["open", "closed", "sold"]
@@ -85,6 +86,14 @@ class Portfolio(Base):
     opened_on: Mapped[date]
     closed_on: Mapped[date | None]
 
+    @validates("portfolio_id", "name", "program_id")
+    def _bounded(self, column: str, text: str | None) -> str | None:
+        return required_text(text, f"portfolio: {column}")
+
+    @validates("description")
+    def _described(self, column: str, text: str) -> str:
+        return text and str(required_text(text, f"portfolio: {column}", LONGEST_TEXT))
+
 
 class PortfolioLoan(Base):
     """A loan in a portfolio on the days [assigned_on, removed_on); without removed_on, with no end."""
@@ -111,6 +120,14 @@ class Investor(Base):
     phone: Mapped[str | None] = mapped_column(Encrypted())
     email: Mapped[str | None] = mapped_column(Encrypted())
     address: Mapped[str | None] = mapped_column(Encrypted())
+
+    @validates("investor_id", "name")
+    def _named(self, column: str, text: str) -> str | None:
+        return required_text(text, f"investor: {column}")
+
+    @validates("bank_account", "phone", "email", "address")
+    def _bounded(self, column: str, text: str | None) -> str | None:
+        return required_text(text or None, f"investor: {column}")
 
 
 class LoanAssignment(Base):

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from lending_pipelines.errors import LendingError
 from lending_pipelines.register import Investors, Register, RegisterError, ownership
 from lending_pipelines.tables import DERIVED
 
@@ -95,3 +96,17 @@ def test_every_loan_that_is_refused_is_named_and_one_with_two_prices_is_refused(
             investors.assign("s", [("L3", PRICE), ("L4", PRICE), ("L3", None)], JANUARY)
         assert investors.assign("s", [("L3", PRICE), ("L3", PRICE)], JANUARY) == 1
     assert sorted(row["loan_id"] for row in ownership(register).to_pylist()) == ["L1", "L2", "L3"]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"name": "x" * 201}, "investor: name 'x+…': write 1 to 200 characters"),
+        ({"name": " "}, "investor: name ' ': write 1 to 200 characters"),
+        ({"name": "A\x00"}, r"investor: name 'A\\x00': remove the character '\\x00'"),
+        ({"name": "A", "address": "y" * 201}, "investor: address .*: write 1 to 200 characters"),
+    ],
+)
+def test_names_and_addresses_have_bounds(register, values, told):
+    with pytest.raises(LendingError, match=told), register.session() as session:
+        Investors(session).create(investor_type="fund", **values)
