@@ -253,6 +253,16 @@ def test_what_the_lenders_tables_do_not_have_is_told(tmp_path, exports):
     assert "cannot be read" in refusal(tmp_path, "from = [")
 
 
+def test_the_url_takes_values_from_the_environment(tmp_path, sqlite_database, monkeypatch):
+    sqlite_database.insert("programs", {"program_id": "P1", "name": "Micro"})
+    mapping = PROGRAMS.format(file="programs").replace('"exports"', '"sqlite:///${CORE_FILE}"')
+    mapping = mapping.replace('"Code"', '"program_id"').replace('"Name"', '"name"')
+    monkeypatch.delenv("CORE_FILE", raising=False)
+    assert "from: CORE_FILE is not set in the environment" in refusal(tmp_path, mapping)
+    monkeypatch.setenv("CORE_FILE", sqlite_database.url.removeprefix("sqlite:///"))
+    assert read(tmp_path, mapping, "programs") == [{"program_id": "P1", "name": "Micro"}]
+
+
 def test_the_check_names_codes_columns_and_required_tables(tmp_path, exports, nothing_set):
     (exports / "payments.csv").write_text(CSV, encoding="utf-8")
     (tmp_path / "mapping.toml").write_text(PAYMENTS.format(more=""), encoding="utf-8")
