@@ -41,6 +41,44 @@ def test_a_person_is_added_invited_changed_and_disabled(empty_home):
         assert {each.resource for each in entries} == {"account erin"}
 
 
+def test_a_token_of_an_integration_is_made_listed_and_revoked(empty_home):
+    lending("people", "add", "erin", "--role", "auditor")
+    limits = ("--action", "portfolios.read", "--limit", "branches=B1,B2")
+    made = lending("people", "token", "add", "erin", "warehouse", "--days", "30", *limits)
+    assert made.returncode == 0, made.stderr
+    first, _, value = made.stdout.splitlines()
+    token_id = re.match(r"Token (\w{8}) of erin is valid until ", first)[1]
+    (row,) = lending("people", "token").stdout.splitlines()[1:]
+    assert re.match(rf"{token_id} +erin +warehouse +actions=portfolios.read; branches=B1,B2 +valid +[-\d]+ +-", row)
+    assert value not in row
+    headers = {"authorization": f"Bearer {value}"}
+    with TestClient(create_app(Settings.from_environment())) as program:
+        assert program.get("/api/v1/alerts", headers=headers).status_code == 403
+        assert program.get("/api/v1/snapshots", headers=headers).status_code not in (401, 403)
+        assert lending("people", "token", "revoke", token_id).stdout == f"Token {token_id} (warehouse) is revoked.\n"
+        assert program.get("/api/v1/snapshots", headers=headers).status_code == 401
+    assert " revoked " in lending("people", "token").stdout
+    with empty_home.register() as session:
+        entries = AuditLog(session).recent(action="tokens.edit")
+    assert [each.reason for each in reversed(entries)] == ["made", "revoked"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["add", "nobody", "warehouse"], "there is no account 'nobody'"),
+        (["add", "erin", "warehouse", "--action", "portfolio.read"], "portfolios.read"),
+        (["add", "erin", "warehouse", "--limit", "branch=B1"], "did you mean 'branches'?"),
+        (["revoke", "0000"], "0000"),
+    ],
+)
+def test_a_wrong_token_is_refused_and_nothing_is_made(empty_home, arguments, message):
+    lending("people", "add", "erin", "--role", "auditor")
+    done = lending("people", "token", *arguments)
+    assert (done.returncode, message in done.stderr) == (1, True), done.stderr
+    assert lending("people", "token").stdout == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
