@@ -73,7 +73,27 @@ def test_a_request_is_pending_with_all_parameters_and_one_that_is_sent_twice_is_
     assert report_run_config(report.report_type, report.parameters, output_format="csv")
     page = browser.get(answers[0].headers["location"])
     assert "Waiting to be started" in page.text
-    assert 'hx-trigger="every 2s"' in page.text
+    assert f'sse-connect="/reports/requests/{report.report_id}/events"' in page.text
+
+
+def test_a_request_is_followed_until_it_has_ended(own_people: People, own_home, monkeypatch):
+    monkeypatch.setattr("lending_pipelines.portal.web.live.OPEN_SECONDS", 0.1)
+    browser = own_people.sign_in("controller")
+    report = request_of(own_home, ask(browser, "loan_tape"))
+    events = f"/reports/requests/{report.report_id}/events"
+    open_answer = browser.get(events)
+    assert open_answer.headers["content-type"].startswith("text/event-stream")
+    assert open_answer.text.startswith("retry: 500\n\nevent: status\ndata: ")
+    assert ("Waiting to be started" in open_answer.text, "event: done" in open_answer.text) == (True, False)
+    with own_home.register() as session:
+        requests = ReportRequests(session)
+        requests.start(report.report_id, "run", report.parameters)
+        requests.fail(report.report_id, HOSTILE)
+    ended = browser.get(events).text
+    assert ("The report could not be made" in ended, ended.endswith("event: done\ndata: \n\n")) == (True, True)
+    assert HOSTILE not in ended
+    assert "sse-connect" not in browser.get(f"/reports/requests/{report.report_id}").text
+    assert own_people.sign_in("manager").get(events).status_code == 404
 
 
 def test_errors_are_at_the_field_with_near_names_and_nothing_is_requested(own_people: People, own_home):
@@ -155,7 +175,7 @@ def test_the_reason_of_a_failure_is_left_out_for_a_limited_role(own_people: Peop
         report_id = requests.create("fee_revenue", {"branch": branch}, "csv", "south")
         requests.start(report_id, "run", requests.get(report_id).parameters)
         requests.fail(report_id, reason)
-    paths = (f"/reports/requests/{report_id}", f"/reports/requests/{report_id}/status", f"/api/v1/reports/{report_id}")
+    paths = (f"/reports/requests/{report_id}", f"/reports/requests/{report_id}/events", f"/api/v1/reports/{report_id}")
     for path in (*paths, "/api/v1/reports", "/api/v1/reports?format=csv", "/reports/requests"):
         assert "L-OF-ANOTHER" not in own_people.sign_in("south").get(path).text
     for path in paths:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request
@@ -17,7 +17,8 @@ from lending_pipelines.portal.views import closes, dagster_runs
 from lending_pipelines.portal.views.report_form import ids_named, suggestions
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.forms import Posted
-from lending_pipelines.portal.web.pages import Section, render, url
+from lending_pipelines.portal.web.live import live
+from lending_pipelines.portal.web.pages import Section, render, rendered, url
 
 router = APIRouter(include_in_schema=False)
 
@@ -65,20 +66,29 @@ def start(request: Request, access: Runner, sent: Posted) -> Response:
 
 @router.get("/generate/{close_id}")
 def follow(request: Request, access: Runner, close_id: str) -> Response:
-    """A close that was started here; the part that changes asks for itself again until it has ended."""
-    found = _found(access, close_id)
-    return render(request, "generate_close.html", close=found)
+    """A close that was started here; the part that changes follows it until it has ended."""
+    return render(request, "generate_close.html", close=_found(access, close_id))
 
 
-@router.get("/generate/{close_id}/progress")
-def progress(request: Request, access: Runner, close_id: str) -> Response:
-    """The part of the page that changes: the runs with their steps, and what the command printed."""
-    found, settings = _found(access, close_id), access.portal.settings
+@router.get("/generate/{close_id}/events")
+def events(request: Request, access: Runner, close_id: str) -> Response:
+    """The part of the page that changes, as events: the runs with their steps, and what the command printed."""
+    _found(access, close_id)
+
+    def look() -> tuple[str, bool]:
+        found = _found(access, close_id)
+        return rendered(request, "generate_progress.html", **_progress(access, found)), found.status != "running"
+
+    return live(look)
+
+
+def _progress(access: Access, found: closes.StartedClose) -> dict[str, Any]:
+    settings = access.portal.settings
     runs = [
         {"progress": each, "link": dagster_runs.link(settings, each.run.run_id)}
         for each in dagster_runs.of_process(settings, found.process)
     ]
-    return render(request, "generate_progress.html", close=found, runs=runs)
+    return {"close": found, "runs": runs}
 
 
 def _form(request: Request, access: Access, values: Mapping[str, str], faults: dict[str, str]) -> Response:

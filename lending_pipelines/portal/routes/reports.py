@@ -19,7 +19,8 @@ from lending_pipelines.portal.views.report_rules import error_shown, offer, visi
 from lending_pipelines.portal.web.downloads import download
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.forms import Posted
-from lending_pipelines.portal.web.pages import Section, render, url
+from lending_pipelines.portal.web.live import live
+from lending_pipelines.portal.web.pages import Section, render, rendered, url
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import Report, ReportStatus
 from lending_pipelines.register.report_requests import ReportRequests
@@ -36,6 +37,7 @@ Requester = Annotated[Access, Depends(require("reports.request"))]
 
 _SEARCHED, _SHOWN = 1_000, 100
 _STATUSES: tuple[ReportStatus, ...] = get_args(ReportStatus)
+_OPEN = ("pending", "generating")
 _WAITS_LONG = 60
 """After this many seconds a pending request says that the daemon may not be running."""
 
@@ -158,7 +160,7 @@ def posted(request: Request, access: Requester, sent: Posted, report_type: str) 
 
 @router.get("/reports/requests/{report_id}")
 def status(request: Request, access: Reader, report_id: str) -> Response:
-    """The status of a request; the part that changes asks for itself again until it has ended."""
+    """The status of a request; the part that changes follows it until it has ended."""
     report = _report(access, report_id)
     parameters = [(name, value) for name, value in report.parameters.items() if name != "once"]
     return render(
@@ -169,15 +171,22 @@ def status(request: Request, access: Reader, report_id: str) -> Response:
         summary=_summary(report),
         run_id=report.run_id,
         waits_long=_WAITS_LONG,
+        is_open=report.status in _OPEN,
         may_request=access.may("reports.request") and offer(report.report_type, access).allowed,
     )
 
 
-@router.get("/reports/requests/{report_id}/status")
-def status_part(request: Request, access: Reader, report_id: str) -> Response:
-    """The part of the page that changes."""
-    report = _report(access, report_id)
-    return render(request, "reports_status.html", report=_as_listed(report, access), waits_long=_WAITS_LONG)
+@router.get("/reports/requests/{report_id}/events")
+def events(request: Request, access: Reader, report_id: str) -> Response:
+    """The part of the page that changes, as events."""
+    _report(access, report_id)
+
+    def look() -> tuple[str, bool]:
+        report = _as_listed(_report(access, report_id), access)
+        html = rendered(request, "reports_status.html", report=report, waits_long=_WAITS_LONG)
+        return html, report.status not in _OPEN
+
+    return live(look)
 
 
 @router.post("/reports/requests/{report_id}/again")

@@ -45,10 +45,14 @@ SECTIONS: list[Section] = []
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """The page of a template, for the person of the request."""
+    return HTMLResponse(rendered(request, template, **context), status_code)
+
+
+def rendered(request: Request, template: str, **context: Any) -> str:
+    """The HTML of a template, for the person of the request."""
     portal: Portal = request.app.state.portal
     person: Person = getattr(request.state, "person", NOBODY)
-    html = _environment(portal).get_template(template).render(**_shared(request, portal, person), **context)
-    return HTMLResponse(html, status_code)
+    return _environment(portal).get_template(template).render(**_shared(request, portal, person), **context)
 
 
 def json_script(value: Any) -> Markup:
