@@ -14,9 +14,13 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Mark the runs whose process has ended as failed; returns the other runs that are under way."""
     alive = []
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
-        process = run.tags.get(PROCESS_TAG, "")
-        if is_gone(process):
-            instance.report_run_failed(run, f"The process {process} of the run has ended.")
-        else:
+        if is_alive(run):
             alive.append(run)
+        else:
+            instance.report_run_failed(run, f"The process {run.tags[PROCESS_TAG]} of the run has ended.")
     return alive
+
+
+def is_alive(run: dg.DagsterRun) -> bool:
+    """Whether a run is under way. One whose process is not known counts as alive until Dagster ends it."""
+    return run.status in UNDER_WAY and not is_gone(run.tags.get(PROCESS_TAG, ""))

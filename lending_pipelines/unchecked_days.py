@@ -10,6 +10,8 @@ from datetime import date
 
 import dagster as dg
 
+from lending_pipelines.dead_runs import is_alive
+
 _BATCH = 500
 _DAY_TAGS = ("dagster/partition", "dagster/asset_partition_range_start")
 _OTHER_STATUSES = [status for status in dg.DagsterRunStatus if status is not dg.DagsterRunStatus.SUCCESS]
@@ -19,9 +21,9 @@ _MADE = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
 def unchecked_days(instance: dg.DagsterInstance, tables: Sequence[str]) -> set[date]:
-    """The days whose latest rows of a table were written by a run that did not evaluate all of its planned checks.
+    """The days whose latest rows of a table were written by a run that ended before it evaluated its planned checks.
 
-    A run that is under way has not come to its checks yet, so its days count too.
+    A run that is under way will come to its checks, so its days do not count.
     """
     return set().union(*unchecked_runs(instance, tables).values())
 
@@ -29,7 +31,9 @@ def unchecked_days(instance: dg.DagsterInstance, tables: Sequence[str]) -> set[d
 def unchecked_runs(instance: dg.DagsterInstance, tables: Sequence[str]) -> dict[str, set[date]]:
     """The unchecked days by the run that wrote them."""
     runs = instance.get_runs(dg.RunsFilter(statuses=_OTHER_STATUSES))
-    unchecked = {run.run_id: _unchecked_tables(instance, run.run_id) for run in runs if _is_of_days(run)}
+    unchecked = {
+        run.run_id: _unchecked_tables(instance, run.run_id) for run in runs if _is_of_days(run) and not is_alive(run)
+    }
     found: dict[str, set[date]] = defaultdict(set)
     for name in tables:
         run_ids = {run_id for run_id, names in unchecked.items() if name in names}

@@ -49,6 +49,14 @@ def close(instance: dg.DagsterInstance, *days: date, fails: str = "") -> None:
     job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
 
 
+def test_days_of_a_run_that_is_under_way_are_not_unchecked_until_its_process_is_gone(instance, monkeypatch):
+    close(instance, MONDAY, fails="aging_buckets")
+    monkeypatch.setattr("lending_pipelines.unchecked_days.is_alive", lambda run: True)
+    assert unchecked_days(instance, TABLES) == set()
+    monkeypatch.setattr("lending_pipelines.unchecked_days.is_alive", lambda run: False)
+    assert unchecked_days(instance, TABLES) == {MONDAY}
+
+
 @pytest.fixture
 def instance():
     with dg.instance_for_test() as made:
