@@ -16,6 +16,7 @@ from lending_pipelines.cli.terminal import (
     confirm,
     echo_as_of,
     echo_table,
+    record,
     register_session,
     settle_rows,
     tell_step,
@@ -201,6 +202,22 @@ def deliver(
         echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in deliveries])
 
 
+def approve_correction(
+    tape: TapeName,
+    on: Annotated[
+        datetime, typer.Argument(parser=arguments.day, metavar=arguments.DAY, help="The business date of the tape.")
+    ],
+    by: Annotated[str, typer.Option("--by", help="Who approves.")],
+) -> None:
+    """Approve the correction of a day's tape: it is delivered next, or at once with `lending deliver`."""
+    from lending_pipelines.register import TapeConfigs, TapeDeliveries
+
+    with register_session() as session:
+        approved = TapeDeliveries(session).approve(TapeConfigs(session).by_name(tape), on.date(), by)
+        record(session, "tapes.approve", f"tape {tape} of {on.date()}", f"approved by {by.strip()}")
+        echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in approved])
+
+
 def _as_row(session: "Session", delivery: "TapeDelivery") -> list[str]:
     """A delivery as a row of _DELIVERY: its receipt, or what it waits for."""
     from lending_pipelines.register import TapeConfigs
@@ -213,4 +230,4 @@ def _as_row(session: "Session", delivery: "TapeDelivery") -> list[str]:
     return [day, delivery.status, f"{tape}{correction}", delivery.destination, last]
 
 
-COMMANDS = (tape_config, tape_fields, tape_templates, deliveries, deliver)
+COMMANDS = (tape_config, tape_fields, tape_templates, deliveries, deliver, approve_correction)

@@ -176,7 +176,8 @@ class LoanTapeConfig(Base):
     days (weekends, and holidays of the `holiday_calendar`) are adjusted by the `business_day_convention`. Tapes of
     `deliver_from` and later are sent to `delivery_url` and `recipient_email` (one address, or several separated by
     commas). A tape not delivered `late_after_hours` hours after the end of its business date is late, and the lender's
-    own `owner_email` is notified. A tape without loans is made and delivered only with `allow_empty`.
+    own `owner_email` is notified. A tape without loans is made and delivered only with `allow_empty`. With
+    `approve_corrections`, a correction is delivered only after a person approved it.
     """
 
     __tablename__ = "loan_tape_configs"
@@ -201,6 +202,7 @@ class LoanTapeConfig(Base):
     template_values: Mapped[dict[str, Any] | None]
     allow_pii: Mapped[bool] = mapped_column(default=False)
     allow_empty: Mapped[bool] = mapped_column(default=False)
+    approve_corrections: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     active: Mapped[bool] = mapped_column(default=True)
     retired_on: Mapped[date | None]
 
@@ -224,7 +226,8 @@ class TapeDelivery(Base):
     """The delivery of one tape to one destination: an fsspec URL or an email address.
 
     `correction` is 0 for the day's tape and n for its nth correction; `supersedes_id` is the delivery that a correction
-    replaces. `sha256` and `rows` describe the file sent. `delayed_at` is when the tape's owner was notified that it is
+    replaces. A correction that `needs_approval` is not delivered before `approved_at`. `sha256` and `rows` describe
+    the file sent. `delayed_at` is when the tape's owner was notified that it is
     late.
     """
 
@@ -251,6 +254,9 @@ class TapeDelivery(Base):
     delayed_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     supersedes_id: Mapped[str | None] = mapped_column(sa.ForeignKey("tape_deliveries.delivery_id"))
+    needs_approval: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    approved_by: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
 
 
 class Report(Base):

@@ -51,6 +51,7 @@ class TapeConfigs:
         late_after_hours: int = 12,
         owner_email: str | None = None,
         allow_empty: bool = False,
+        approve_corrections: bool = False,
     ) -> LoanTapeConfig:
         """Add an active configuration. save_tape_config checks that the names in it exist; this method does not.
 
@@ -77,6 +78,7 @@ class TapeConfigs:
             late_after_hours=late_after_hours,
             owner_email=owner_email,
             allow_empty=allow_empty,
+            approve_corrections=approve_corrections,
         )
         self._require_free(config)
         self._session.add(config)

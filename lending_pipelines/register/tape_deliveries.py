@@ -4,6 +4,7 @@ Every status change is one statement: if two runs try at the same time, only one
 are due; delivery/ sends the files.
 """
 
+import shlex
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -39,6 +40,10 @@ def destinations(config: LoanTapeConfig) -> list[tuple[DeliveryChannel, str]]:
     return [*place, *(("email", address) for address in addresses if address)]
 
 
+_MAY_BE_SENT = sa.or_(sa.not_(TapeDelivery.needs_approval), TapeDelivery.approved_at.is_not(None))
+"""A correction that needs approval is sent only after it."""
+
+
 def wait_after(attempts: int) -> timedelta:
     """The wait after this number of attempts."""
     return min(FIRST_WAIT * 2 ** min(attempts - 1, 10), LONGEST_WAIT)
@@ -70,10 +75,18 @@ class TapeDeliveries:
 
     def open_corrections(self, config_id: str, business_date: date, sha256: str) -> int:
         """Add pending deliveries where an earlier tape with other content was delivered. Returns how many."""
+        config = self._session.get_one(LoanTapeConfig, config_id)
         latest = self._latest(config_id, business_date).values()
         stale = [delivery for delivery in latest if delivery.status == "delivered" and delivery.sha256 != sha256]
         for delivery in stale:
             self._add(config_id, business_date, delivery.channel, delivery.destination, delivery)
+        self._session.flush()
+        if config.approve_corrections:
+            for correction in self.of_day(config_id, business_date):
+                if correction.correction and correction.status == "pending" and correction.approved_at is None:
+                    correction.needs_approval = True
+                    command = f"lending approve-correction {shlex.quote(config.name)} {business_date} --by NAME"
+                    correction.error_message = f"waits for approval: `{command}`"
         self._session.flush()
         return len(stale)
 
@@ -105,10 +118,33 @@ class TapeDeliveries:
         return list(self._session.scalars(sa.select(TapeDelivery).order_by(TapeDelivery.business_date)))
 
     def unfinished(self) -> list[TapeDelivery]:
-        """The pending and delivering deliveries, oldest day first."""
+        """The pending and delivering deliveries, oldest day first, without those that wait for approval."""
         still = TapeDelivery.status.in_(("pending", "delivering"))
         order = (TapeDelivery.business_date, TapeDelivery.config_id, TapeDelivery.correction, TapeDelivery.delivery_id)
-        return list(self._session.scalars(sa.select(TapeDelivery).where(still).order_by(*order)))
+        return list(self._session.scalars(sa.select(TapeDelivery).where(still, _MAY_BE_SENT).order_by(*order)))
+
+    def waiting(self) -> list[TapeDelivery]:
+        """The corrections that wait for approval, oldest day first."""
+        query = sa.select(TapeDelivery).where(sa.not_(_MAY_BE_SENT)).order_by(TapeDelivery.business_date)
+        return list(self._session.scalars(query))
+
+    def approve(self, config: LoanTapeConfig, business_date: date, by: str) -> list[TapeDelivery]:
+        """Approve the corrections of a tape's day that wait for approval. Returns them.
+
+        Raises RegisterError when none waits, or `by` is empty.
+        """
+        if not by.strip():
+            raise RegisterError("write the name of the person who approves")
+        here = (TapeDelivery.config_id == config.config_id, TapeDelivery.business_date == business_date)
+        waiting = list(self._session.scalars(sa.select(TapeDelivery).where(*here, sa.not_(_MAY_BE_SENT))))
+        if not waiting:
+            raise RegisterError(
+                f"tape {config.name!r} of {business_date}: no correction waits for approval; see `lending deliveries`"
+            )
+        for correction in waiting:
+            correction.approved_by, correction.approved_at, correction.error_message = by.strip(), utc_now(), None
+        self._session.flush()
+        return waiting
 
     def recent(self, status: DeliveryStatus | None = None, limit: int = 100) -> list[TapeDelivery]:
         """The deliveries of the latest days first, of all statuses or of one."""
@@ -127,6 +163,7 @@ class TapeDeliveries:
             TapeDelivery.config_id == config_id,
             TapeDelivery.business_date == business_date,
             TapeDelivery.status.in_(("pending", "failed") if failed else ("pending",)),
+            _MAY_BE_SENT,
         )
         change = (
             sa.update(TapeDelivery)

@@ -134,6 +134,7 @@ class _Delivery(BaseModel):
     owner_email: Name | None
     allow_pii: bool | None
     allow_empty: bool | None
+    approve_corrections: bool | None
 
 
 _WRITE = {
@@ -142,6 +143,7 @@ _WRITE = {
     "late_after_hours": f"a whole number of hours from 0 to {MOST_HOURS:,}",
     "allow_pii": "true or false, without quotes",
     "allow_empty": "true or false, without quotes",
+    "approve_corrections": "true or false, without quotes",
 }
 
 

@@ -183,3 +183,32 @@ def test_the_owner_is_who_the_configuration_says(register, tape, say):
     assert (first.recipient, latest.recipient) == (OWNER, "ann@lender.example")
     assert latest.body == "2025-03-31 is not closed. It is sent as soon as possible."
     assert (latest.action_required, latest.business_date) == (True, DAY)
+
+
+def test_a_correction_that_needs_approval_is_not_sent_before_it(register):
+    with register.session() as session:
+        portfolio = Portfolios(session).create("Auto", date(2025, 1, 1))
+        config = TapeConfigs(session).create(
+            "Fund's tape", portfolio.portfolio_id, delivery_url="/tapes", approve_corrections=True
+        )
+        deliveries = TapeDeliveries(session)
+        day = date(2025, 1, 31)
+        deliveries.open(config, day)
+        # The first tape needs no approval.
+        [first] = deliveries.claim(config.config_id, day, "run 1")
+        deliveries.send(first.delivery_id, "aa", 3)
+        deliveries.complete(first.delivery_id)
+        assert deliveries.open_corrections(config.config_id, day, "bb") == 1
+
+        assert deliveries.claim(config.config_id, day, "run 2", failed=True) == []
+        assert deliveries.unfinished() == []
+        [waiting] = deliveries.waiting()
+        command = "lending approve-correction 'Fund'\"'\"'s tape' 2025-01-31 --by NAME"
+        assert waiting.error_message == f"waits for approval: `{command}`"
+
+        with pytest.raises(RegisterError, match="write the name of the person who approves"):
+            deliveries.approve(config, day, " ")
+        assert [each.approved_by for each in deliveries.approve(config, day, "Ann")] == ["Ann"]
+        with pytest.raises(RegisterError, match="no correction waits for approval"):
+            deliveries.approve(config, day, "Ann")
+        assert [each.correction for each in deliveries.claim(config.config_id, day, "run 3")] == [1]

@@ -26,6 +26,9 @@ from lending_pipelines.tapes import TapeError, TapeManifest, change_tape_config,
 from lending_pipelines.tapes.schedule import SCHEDULES
 from lending_pipelines.url_secrets import hide_secrets
 
+_TICKED = ("allow_pii", "allow_empty", "approve_corrections")
+"""The settings of a tape that are true or false."""
+
 router = APIRouter(include_in_schema=False)
 
 SECTION = Section("Tapes", "/tapes", "tapes.read")
@@ -229,7 +232,7 @@ def _form(
     faults: dict[str, str],
 ) -> Response:
     portfolios, investors = _owners(access, session, config)
-    ticked = {name: values.get(name) in (True, "true") for name in ("allow_pii", "allow_empty")}
+    ticked = {name: values.get(name) in (True, "true") for name in _TICKED}
     return render(
         request,
         "tapes_form.html",

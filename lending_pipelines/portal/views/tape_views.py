@@ -168,6 +168,7 @@ def settings_of(session: Session, config: LoanTapeConfig) -> dict[str, Any]:
         "owner_email": config.owner_email or "",
         "allow_pii": config.allow_pii,
         "allow_empty": config.allow_empty,
+        "approve_corrections": config.approve_corrections,
     }
 
 
@@ -212,6 +213,7 @@ def settings_from(sent: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, 
         faults["late_after_hours"] = f"write a whole number of hours from 0 to {MOST_HOURS:,}"
     settings["allow_pii"] = sent.get("allow_pii") == "true"
     settings["allow_empty"] = sent.get("allow_empty") == "true"
+    settings["approve_corrections"] = sent.get("approve_corrections") == "true"
     return sent.get("portfolio", ""), settings, faults
 
 
