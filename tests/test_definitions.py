@@ -33,6 +33,7 @@ REPORTS = [
     "portfolio_returns",
     "portfolio_summary",
     "processing_fees",
+    "restatement",
     "roll_rates",
     "trial_balance",
     "vintage_analysis",
@@ -48,7 +49,7 @@ GROUPS = {
     "ledger": ["ledger_tieouts", "trial_balance"],
     "platform": ["platform_activity"],
     "tapes": ["loan_tapes"],
-    "close": ["alerts", "close_summary"],
+    "close": ["alerts", "close_summary", "restatements"],
     "operations": ["operations/housekeeping"],
     "reports": [f"reports/{name}" for name in REPORTS],
 }
@@ -148,7 +149,7 @@ def test_every_table_shows_its_columns_and_every_daily_one_is_backfilled_in_one_
     graph = definitions.resolve_asset_graph()
     tables = {spec.key.path[-1]: spec for spec in specs() if spec.key.path[-1] in TABLES and len(spec.key.path) == 1}
 
-    assert tables.keys() == {*SERVICING, *DERIVED}
+    assert tables.keys() == {*SERVICING, *DERIVED, "restatements"}
     for name, spec in tables.items():
         schema = spec.metadata["dagster/column_schema"]
         assert [column.name for column in schema.columns] == list(TABLES[name].names)

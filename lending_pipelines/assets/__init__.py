@@ -19,6 +19,7 @@ from lending_pipelines.assets.daily import (
 )
 from lending_pipelines.assets.housekeeping import HOUSEKEEPING, HOUSEKEEPING_KEY, housekeeping
 from lending_pipelines.assets.reports import report_assets
+from lending_pipelines.assets.restatements import restatements
 from lending_pipelines.assets.servicing import servicing_asset, tables_needed
 from lending_pipelines.assets.tapes import loan_tapes
 
@@ -34,6 +35,7 @@ _MADE_BY_CLOSE = (
     trial_balance,
     ledger_tieouts,
     platform_activity,
+    restatements,
     alerts,
     loan_tapes,
     close_summary,

@@ -4,7 +4,7 @@ Every request has a row in the register's `reports`: pending, generating, then c
 the reason. A report is exported only if the blocking checks pass on all dates that it covers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import ibis
+import pyarrow as pa
 from pydantic import Field, create_model
 
 from lending_pipelines.assets.describe import NO_RESOURCES
@@ -22,11 +23,28 @@ from lending_pipelines.exports.mail import mail_content, mail_text
 from lending_pipelines.lake.limits import within
 from lending_pipelines.markdown import escaped
 from lending_pipelines.places import PlacedFile
-from lending_pipelines.register import Register, ReportMail, ReportRequests, Sales, alert_log
+from lending_pipelines.register import (
+    Register,
+    ReportMail,
+    ReportRequests,
+    Sales,
+    alert_log,
+    locks_in_force,
+    published,
+)
 from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports import headlines, scopes, sold
 from lending_pipelines.reports.book import ReportBook, ReportTable
-from lending_pipelines.reports.parameters import DEFAULT, KnownAt, ReportParameters, UnderConventions, parse_parameters
+from lending_pipelines.reports.parameters import (
+    AS_CLOSED,
+    AS_KNOWN,
+    AS_REPORTED,
+    DEFAULT,
+    KnownAt,
+    ReportParameters,
+    UnderConventions,
+    parse_parameters,
+)
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 from lending_pipelines.reports.registry import get, report_types
 from lending_pipelines.resources import (
@@ -35,6 +53,7 @@ from lending_pipelines.resources import (
     LakeReportSource,
     LakeResource,
     RegisterResource,
+    ReportedSource,
     message_first,
     passed_checks,
     recomputed,
@@ -43,8 +62,12 @@ from lending_pipelines.tables import RECORDS
 
 PREVIEW_ROWS = 10
 
-_ALERT_LOG = "alert_log"
-"""The table that is copied from the register for each report that reads it: people acknowledge alerts at any time."""
+_FROM_REGISTER: Mapping[str, Callable[[Register], pa.Table]] = {
+    "alert_log": alert_log,
+    "published": published,
+    "period_locks": locks_in_force,
+}
+"""The tables that are copied from the register for each report that reads them, because they change at any time."""
 
 NEW = "new"
 """The report_id of a request that has no row in the register yet."""
@@ -110,10 +133,12 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
         request = {name: values.pop(name) for name in ReportRequest.model_fields}
         source = LakeReportSource(lake.lake, conventions.get())
         with _generating(register.register, generator.report_type, values, request, context.run.run_id) as report_id:
-            if _ALERT_LOG in generator.reads:
-                lake.lake.replace(_ALERT_LOG, ibis.memtable(alert_log(register.register)))
+            for name in _FROM_REGISTER.keys() & set(generator.reads):
+                lake.lake.replace(name, ibis.memtable(_FROM_REGISTER[name](register.register)))
             parameters = parse_parameters(generator.report_type, generator.parameters, values)
             covered = generator.covers(parameters, source)
+            if not covered and parameters.book != AS_CLOSED:
+                raise LendingError(f"report {generator.report_type} prints no closed day: leave book at {AS_CLOSED}")
             if covered:
                 require_checks(source, generator.reads, covered, f"report {generator.report_type}")
             before = _previous(generator, parameters, source) if request["output_format"] in WITH_FIRST_PAGE else None
@@ -194,7 +219,10 @@ def _source_for(parameters: ReportParameters, covered: list[date], source: LakeR
     known_by = parameters.known_by if isinstance(parameters, KnownAt) else None
     settings = parameters.conventions if isinstance(parameters, UnderConventions) else DEFAULT
     conventions = source.conventions if settings == DEFAULT else source.conventions.overridden(settings)
-    if not covered or (known_by is None and conventions == source.conventions):
+    if parameters.book == AS_REPORTED:
+        yield ReportedSource(source, covered)
+        return
+    if not covered or (known_by is None and conventions == source.conventions and parameters.book != AS_KNOWN):
         yield source
         return
     with recomputed(source, covered, conventions, known_by) as anew:

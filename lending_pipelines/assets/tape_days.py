@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics import positions
-from lending_pipelines.register import Register, membership, ownership
+from lending_pipelines.register import PeriodLocks, Register, membership, ownership
 from lending_pipelines.register.models import LoanTapeConfig
 from lending_pipelines.resources import LakeReportSource
 from lending_pipelines.tapes.parts import POSITIONS
@@ -30,8 +30,12 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
     """Raise OutdatedDay when a loan of the tape would differ if the day were closed again now.
 
     The compared loans are those in the tape and those that would be in it now, with the register's current membership
-    and ownership and the lake's current servicing data.
+    and ownership and the lake's current servicing data. A locked day cannot be closed again: it is current.
     """
+    with register.session() as session:
+        locked_until = PeriodLocks(session).locked_until()
+    if locked_until is not None and day <= locked_until:
+        return
     assigned = {"portfolio_membership": membership(register), "loan_ownership": ownership(register)}
     stored = source.table(POSITIONS)
     stored = stored.filter(stored.business_date == day)

@@ -82,7 +82,7 @@ class RestatementCheck:
             rows += len(since)
             shown += [{"business_date": day.isoformat(), "conventions": stamped} for day in since[:1]]
             statements.append(f"{_span(since, days)} made under other conventions: {stamped}")
-        suspects = _suspects(read, days, self.conventions)
+        suspects = loans_that_can_differ(read, days, self.conventions)
         if suspects:
             changed = _changed(read, days, suspects, self.conventions, among)
             totals, loans = together(_totals(changed), _loans(changed))
@@ -123,8 +123,8 @@ def _other_conventions(read: Read, days: Sequence[date], conventions: Convention
     return [(text, sorted(since)) for text, since in sorted(days_by_text.items())]
 
 
-def _suspects(read: Read, days: Sequence[date], conventions: Conventions) -> list[str]:
-    """The loans whose positions on the days can differ from a recomputation."""
+def loans_that_can_differ(read: Read, days: Sequence[date], conventions: Conventions) -> list[str]:
+    """The loans whose positions on the days can differ from a recomputation, in order of loan_id."""
     weights = _weights(read, days, conventions.timezone)
     stored = _on(read("loan_positions"), days).join(weights.select(business_date="on", place="place"), "business_date")
     suspects = ibis.union(

@@ -20,6 +20,7 @@ from lending_pipelines.cli.notifications import notifications
 from lending_pipelines.cli.people import people
 from lending_pipelines.cli.period import period
 from lending_pipelines.cli.portal import portal
+from lending_pipelines.cli.restate import restate
 from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
 from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warnings
@@ -50,6 +51,7 @@ app.add_typer(alerts.alert_rules, name="alert-rules")
 app.add_typer(notifications, name="notifications")
 app.add_typer(tapes.tapes, name="tapes")
 app.command()(close)
+app.command()(restate)
 app.command()(status)
 app.command()(init)
 app.command()(doctor)

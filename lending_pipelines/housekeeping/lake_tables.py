@@ -96,6 +96,7 @@ def _compaction(lake: Lake, name: str) -> Chore:
 
 def _versions(lake: Lake, name: str, policy: Retention, references: References, now: datetime) -> Chore:
     kept = kept_versions(upkeep.commits(lake, name), references.versions[name], references.read_at, policy, now)
+    kept["first closes of days closed again"] = _reported_versions(lake, name)
     versions = {version for numbers in kept.values() for version in numbers}
     older_than = timedelta(hours=policy.leftovers_hours)
     files = upkeep.unneeded(lake, name, versions, older_than)
@@ -108,6 +109,14 @@ def _versions(lake: Lake, name: str, policy: Retention, references: References, 
         bytes=files.bytes,
         kept=counted(told, "version"),
     )
+
+
+def _reported_versions(lake: Lake, name: str) -> set[int]:
+    """The versions of a daily table with the first close of days that were closed again and are not thinned."""
+    rows = lake.table("reported_days")
+    rows = rows.filter(rows.table_name == name, rows.delta_version.notnull()).to_pyarrow().to_pylist()
+    thinned = set(lake.thinned(name)) if rows else set()
+    return {row["delta_version"] for row in rows if row["business_date"] not in thinned}
 
 
 def kept_versions(

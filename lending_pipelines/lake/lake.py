@@ -5,10 +5,12 @@ Which rows a write replaces is decided here; how files are written and committed
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 
 import ibis
 import ibis.expr.types as ir
@@ -136,14 +138,52 @@ class Lake:
         return ibis.memtable(pa.table({"business_date": pa.array(days, pa.date32())}))
 
     def record_days(
-        self, name: str, days: Sequence[date], known_until: datetime | None, conventions: Mapping[str, str]
+        self,
+        name: str,
+        days: Sequence[date],
+        known_until: datetime | None,
+        conventions: Mapping[str, str],
+        made_from: Mapping[str, int] | None = None,
     ) -> None:
-        """Record in closed_days that a daily table was made now for the days, and the latest posted_at included."""
-        closed_at = datetime.now(UTC).replace(tzinfo=None)
-        stamp = json.dumps(conventions, sort_keys=True)
-        rows = [(name, day, closed_at, known_until, stamp, None) for day in days]
-        columns = dict(zip(TABLES["closed_days"].names, map(list, zip(*rows, strict=True)), strict=True))
-        self.merge("closed_days", ibis.memtable(pa.table(columns, schema=TABLES["closed_days"].arrow_schema)))
+        """Record in closed_days that a daily table was made now for the days.
+
+        Args:
+            name: The daily table.
+            days: The days that were made.
+            known_until: The latest posted_at among the rows that they were made from.
+            conventions: The conventions by name.
+            made_from: The Delta versions of the tables that they were made from; None if unknown.
+        """
+        record = {
+            "table_name": name,
+            "closed_at": datetime.now(UTC).replace(tzinfo=None),
+            "known_until": known_until,
+            "conventions": json.dumps(conventions, sort_keys=True),
+            "made_from": json.dumps(made_from, sort_keys=True) if made_from else None,
+            "program_version": version("lending_pipelines"),
+        }
+        rows = [record | {"business_date": day} for day in days]
+        self.merge("closed_days", ibis.memtable(pa.Table.from_pylist(rows, TABLES["closed_days"].arrow_schema)))
+
+    def keep_reported(self, name: str, days: Collection[date]) -> None:
+        """Record in reported_days where the rows of the first close are, before a daily table is made for days again.
+
+        A day counts as closed when every daily table that has records has one for it. Days recorded before stay.
+        """
+        closed = self.table("closed_days")
+        recorded = set(closed.select("table_name").distinct().to_pyarrow()["table_name"].to_pylist())
+        rows = closed.filter(closed.business_date.isin(list(days))).to_pyarrow().to_pylist()
+        made = Counter(row["business_date"] for row in rows)
+        version_now = self.version(name) if self.has(name) else None
+        columns = ("table_name", "business_date", "closed_at", "known_until", "conventions")
+        kept = [
+            {column: row[column] for column in columns} | {"delta_version": None if row["thinned_at"] else version_now}
+            for row in rows
+            if row["table_name"] == name and made[row["business_date"]] == len(recorded)
+        ]
+        if kept:
+            table = pa.Table.from_pylist(kept, TABLES["reported_days"].arrow_schema)
+            self.append("reported_days", ibis.memtable(table))
 
     def append(self, name: str, rows: ir.Table) -> Written:
         """Add the rows whose key is not in the table, in one commit. Concurrent runs may add the same rows."""
@@ -151,6 +191,10 @@ class Lake:
         return self._store.rework(
             table, lambda stored: rows.anti_join(stored, list(table.key)), replaced=lambda file: False
         )
+
+    def add(self, name: str, rows: ir.Table, note: str = "") -> Written:
+        """Add rows whose keys are new, in one commit; `note` is stored with the commit, also if there are no rows."""
+        return self._store.write(TABLES[name], rows, replaced=lambda file: False, note=note)
 
     def merge(self, name: str, rows: ir.Table) -> Written:
         """Update the rows whose key is in the table and add the others, in one commit."""
@@ -196,7 +240,7 @@ class Lake:
             at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).replace(tzinfo=None)
             if commit.get(NOTE) != CORRECTED or at <= since:
                 continue
-            before, after = self._replaced_in(table, commit["version"])
+            before, after = self._exchanged(table, commit["version"] - 1, commit["version"])
             rows = before.difference(after) if table.load == "append" else before.anti_join(after, key)
             # If several corrections changed a row, the first one after `since` replaced the row known at `since`.
             earlier = rows if earlier is None else ibis.union(earlier, rows.anti_join(earlier, key))
@@ -226,9 +270,19 @@ class Lake:
         """Compute the rows once and store them next to the lake's tables, to read them several times in the block."""
         return self._store.staged(rows)
 
-    def _replaced_in(self, table: Table, version: int) -> tuple[ir.Table, ir.Table]:
-        """The rows of the files that a commit removed, and of those that it added."""
-        before, after = (live(self._store.open(table, number)) for number in (version - 1, version))
+    def changed_rows(
+        self, name: str, since: int, until: int, columns: Sequence[str] | None = None
+    ) -> tuple[ir.Table, ir.Table]:
+        """The rows that only the version `since` has, and those that only the version `until` has.
+
+        Rows are compared by `columns`, by default all. Raises LakeError when files of a version are gone.
+        """
+        old, new = (rows.select(*(columns or rows.columns)) for rows in self._exchanged(TABLES[name], since, until))
+        return old.difference(new), new.difference(old)
+
+    def _exchanged(self, table: Table, since: int, until: int) -> tuple[ir.Table, ir.Table]:
+        """The rows of the files that only the version `since` has, and of those that only the version `until` has."""
+        before, after = (live(self._store.open(table, number)) for number in (since, until))
         stayed = {file.path for file in before} & {file.path for file in after}
         old, new = ([file for file in files if file.path not in stayed] for files in (before, after))
         return self._store.read(table, old), self._store.read(table, new)

@@ -20,6 +20,7 @@ from lending_pipelines.register.loan_ids import LoanList, read_loan_list
 from lending_pipelines.register.notifications import Notifications
 from lending_pipelines.register.period_locks import PeriodLocked, PeriodLocks
 from lending_pipelines.register.portfolios import Portfolios
+from lending_pipelines.register.published import locks_in_force, published
 from lending_pipelines.register.report_requests import ReportMail, ReportRequests
 from lending_pipelines.register.sales import Sales
 from lending_pipelines.register.sessions import OneTimeLinks, Sessions
@@ -55,7 +56,9 @@ __all__ = [
     "TokenScope",
     "alert_log",
     "destinations",
+    "locks_in_force",
     "membership",
     "ownership",
+    "published",
     "read_loan_list",
 ]

@@ -37,7 +37,17 @@ DEFAULT = "default"
 UNSET = "unset"
 """The word for a date or calendar period that is not set."""
 
+Book = Literal["as_closed", "as_reported", "as_known"]
+"""The books of a closed day: as it was last closed, as it was first closed, and as computed from what is known now."""
+
+AS_CLOSED: Book = "as_closed"
+AS_REPORTED: Book = "as_reported"
+AS_KNOWN: Book = "as_known"
+
 PeriodName = Literal["current_month", "previous_month", "month", "quarter", "year", "custom"]
+
+_RECOMPUTED = {"known_at": NOW, "conventions": DEFAULT}
+"""The parameters by which a report computes the daily tables itself, with their defaults."""
 
 CALENDAR = {
     "month": (r"[1-9]\d{3}-(0[1-9]|1[0-2])", "2025-08"),
@@ -52,6 +62,12 @@ class ReportParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
+    book: Book = Field(
+        AS_CLOSED,
+        description="as_closed: the days as they were last closed; as_reported: as they were first closed, before any"
+        " restatement; as_known: computed from everything known now.",
+    )
+
     @field_validator("*", mode="before")
     @classmethod
     def _list_from_text(cls, value: Any, info: ValidationInfo) -> Any:
@@ -61,9 +77,20 @@ class ReportParameters(BaseModel):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @model_validator(mode="after")
+    def _book_alone(self) -> "ReportParameters":
+        others = [name for name, default in _RECOMPUTED.items() if getattr(self, name, default) != default]
+        if self.book != AS_CLOSED and others:
+            raise ValueError(f"book {self.book} cannot be combined with {' and '.join(others)}: set one of them")
+        return self
+
     def stamp(self) -> dict[str, str]:
-        """The parameters as text by name, for covers and the register."""
-        return {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in self}
+        """The parameters as text by name, for covers and the register. The book is named unless it is as_closed."""
+        return {
+            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            for name, value in self
+            if (name, value) != ("book", AS_CLOSED)
+        }
 
 
 class AsOf(ReportParameters):
@@ -231,7 +258,7 @@ class History(ReportParameters):
     )
 
 
-_LAST_FIELDS = ("output_format", "allow_pii", "known_at", "conventions", "requested_by", "notify", "report_id")
+_LAST_FIELDS = ("output_format", "allow_pii", "book", "known_at", "conventions", "requested_by", "notify", "report_id")
 
 
 def form_order(model: type[ReportParameters]) -> list[str]:

@@ -38,6 +38,9 @@ class ReportSource(Protocol):
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
 
+    def as_reported(self, days: Sequence[date]) -> "ReportSource":
+        """The same source with the days of daily tables as they were first closed. LendingError if that is gone."""
+
 
 class ReportGeneratorProtocol(Protocol[P]):
     """One report type.

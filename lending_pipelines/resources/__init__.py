@@ -14,6 +14,7 @@ from lending_pipelines.resources.passed_checks import passed_checks
 from lending_pipelines.resources.recomputed_source import recomputed
 from lending_pipelines.resources.register import RegisterResource
 from lending_pipelines.resources.report_source import LakeReportSource
+from lending_pipelines.resources.reported_source import ReportedSource
 from lending_pipelines.resources.source import SourceResource
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LakeResource",
     "MailResource",
     "RegisterResource",
+    "ReportedSource",
     "SourceResource",
     "message_first",
     "passed_checks",

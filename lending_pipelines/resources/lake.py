@@ -1,6 +1,6 @@
 """The lake as a resource, and the IO manager that passes daily assets as Ibis tables."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -72,6 +72,7 @@ class LakeResource(dg.ConfigurableResource):
         conventions: ConventionsResource,
         register: RegisterResource,
         known_until: datetime | None = None,
+        made_from: Mapping[str, int] | None = None,
     ) -> dict[str, Any]:
         """Replace the days first..last of a daily table in one commit and record them in closed_days.
 
@@ -82,8 +83,9 @@ class LakeResource(dg.ConfigurableResource):
             PeriodLocked: A day is in a locked period. Nothing is written.
         """
         require_open(register, first, last)
+        self._lake.keep_reported(name, business_days(first, last))
         written = self._lake.replace_days(name, rows, first, last)
-        self._lake.record_days(name, business_days(first, last), known_until, conventions.get().stamp())
+        self._lake.record_days(name, business_days(first, last), known_until, conventions.get().stamp(), made_from)
         return self.metadata(name, written)
 
     def metadata(self, name: str, written: Written) -> dict[str, Any]:
@@ -108,6 +110,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     locks: dg.ResourceDependency[RegisterResource]
 
     _latest: dict[str, datetime | None] = PrivateAttr(default_factory=dict)
+    _versions: dict[str, int] = PrivateAttr(default_factory=dict)
 
     @message_first
     def handle_output(self, context: dg.OutputContext, obj: ir.Table) -> None:
@@ -115,7 +118,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
         name = context.asset_key.path[-1]
         if context.has_asset_partitions:
             days = first_and_last(context.asset_partition_key_range)
-            metadata = self.lake.write_days(name, obj, *days, self.conventions, self.locks, self._known_until())
+            metadata = self.lake.write_days(
+                name, obj, *days, self.conventions, self.locks, self._known_until(), self._versions
+            )
         else:
             metadata = self.lake.metadata(name, self.lake.lake.replace(name, obj))
         context.add_output_metadata(metadata)
@@ -125,7 +130,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """The upstream table, limited to the run's days and the earlier days that the input asks for."""
         name = context.asset_key.path[-1]
         if not context.has_asset_partitions:
-            rows = self.lake.lake.table(name)
+            self._versions[name] = self.lake.lake.version(name)
+            rows = self.lake.lake.table(name, version=self._versions[name])
             self._latest[name] = _latest_posted(rows) if "posted_at" in rows.columns else None
             return rows
         first, last = first_and_last(context.asset_partition_key_range)

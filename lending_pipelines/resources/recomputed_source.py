@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
+from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.resources.report_source import LakeReportSource
 from lending_pipelines.tables import TABLES
 
@@ -77,6 +78,10 @@ class RecomputedSource:
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
         return self._source.versions()
+
+    def as_reported(self, days: Sequence[date]) -> ReportSource:
+        """The lake with the days of daily tables as they were first closed."""
+        return self._source.as_reported(days)
 
     def _rows(self, name: str) -> ir.Table | None:
         """The expression of a daily table; None for other tables."""

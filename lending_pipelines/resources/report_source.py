@@ -1,5 +1,6 @@
 """The lake for reports: each table stays at one Delta version for the whole report."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake, TableVersion
 from lending_pipelines.metrics.events import known
+from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables import TABLES
 
 
@@ -43,14 +45,14 @@ class LakeReportSource:
             self._tables[name] = self.lake.table(name, version=self.identity(name).version)
         return self._tables[name]
 
-    def as_known(self, name: str, known_at: datetime) -> ir.Table:
+    def as_known(self, name: str, known_at: datetime, corrected_after: datetime | None = None) -> ir.Table:
         """A servicing table with `posted_at`, as it was known at a past time (UTC).
 
-        Rows posted later are left out. Rows that were deleted or changed in the source since then have their earlier
-        values.
+        Rows posted later are left out. Rows that were deleted or changed in the source after `corrected_after`, by
+        default the same time, have their earlier values.
         """
         rows = self.table(name)
-        superseded = self.lake.superseded(name, known_at, self.identity(name).version)
+        superseded = self.lake.superseded(name, corrected_after or known_at, self.identity(name).version)
         if superseded is not None:
             rows = ibis.union(rows.anti_join(superseded, list(TABLES[name].key)), superseded)
         return known(rows, ibis.literal(known_at, "timestamp(6)"))
@@ -84,3 +86,9 @@ class LakeReportSource:
     def versions(self) -> dict[str, int]:
         """The Delta version of every table read so far."""
         return {name: read.version for name, read in self._versions.items()}
+
+    def as_reported(self, days: Sequence[date]) -> ReportSource:
+        """The same source with the days of daily tables as they were first closed. LendingError if that is gone."""
+        from lending_pipelines.resources.reported_source import ReportedSource
+
+        return ReportedSource(self, days)

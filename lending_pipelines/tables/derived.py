@@ -4,6 +4,7 @@ Tables that sum amounts have `currency` in their key: amounts of different curre
 mean is in docs/definitions.md; how they are computed is in metrics/.
 """
 
+from lending_pipelines.tables.records import RESTATEMENT_RECORDS
 from lending_pipelines.tables.schema import (
     Table,
     bucket,
@@ -322,6 +323,8 @@ _CLOSED_DAYS = Table(
             "when housekeeping removed the day's rows, UTC; null while the table has them",
             nullable=True,
         ),
+        text("made_from", "JSON: the Delta versions of the tables that the day was made from", nullable=True),
+        text("program_version", "the version of lending_pipelines that made the day", nullable=True),
     ),
 )
 
@@ -349,7 +352,7 @@ _ALERT_LOG = Table(
     ),
 )
 
-RECORDS: dict[str, Table] = {table.name: table for table in (_CLOSED_DAYS, _ALERT_LOG)}
+RECORDS: dict[str, Table] = {table.name: table for table in (_CLOSED_DAYS, _ALERT_LOG, *RESTATEMENT_RECORDS)}
 """Tables in which the lake keeps its own writes, and copies of the register that reports read, by name.
 
 They have no rows before they are first written.

@@ -214,6 +214,10 @@ RULES: Mapping[str, Rule] = {
     "platform_activity": _LENDER,
     "closed_days": Everyone(),
     "alert_log": _LENDER,
+    "restatements": _LENDER,
+    "reported_days": _LENDER,
+    "published": _LENDER,
+    "period_locks": _LENDER,
 }
 """How each table is scoped. loan_history and loan_losses are made from others (stored_tables.py)."""
 
@@ -226,6 +230,7 @@ STAFF_COLUMNS = frozenset(
         ("loan_history", "officer_id"),
         ("officer_assignments", "officer_id"),
         ("alert_log", "acknowledged_by"),
+        ("period_locks", "locked_by"),
     )
 )
 """The personal columns about the lender's staff. Colleagues see them; all others are about borrowers."""

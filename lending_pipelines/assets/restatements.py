@@ -1,0 +1,83 @@
+"""restatements: what a close finds about closed days that differ from what is known now.
+
+A fault here never stops the close of the loans: it is logged, and the check `detected` fails as a warning.
+"""
+
+import dagster as dg
+
+from lending_pipelines.assets.daily import loan_positions
+from lending_pipelines.assets.describe import described
+from lending_pipelines.register import Notifications, PeriodLocks
+from lending_pipelines.resources import ConventionsResource, LakeResource, RegisterResource, message_first
+from lending_pipelines.restatements import Detected, detect, effect
+from lending_pipelines.settings import Settings
+
+DETECTED = "detected"
+"""The check that fails when the closed days could not be compared."""
+
+SUBJECT = 200
+"""The length of a notification's subject."""
+
+
+@dg.asset(
+    **described("restatements", "close", "team:finance"),
+    deps=[loan_positions],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[
+        dg.AssetCheckSpec(
+            DETECTED,
+            asset="restatements",
+            description="The closed days were compared with what is known now. If not, the next close compares them.",
+        )
+    ],
+    op_tags={"dagster/priority": "-4"},
+)
+@message_first
+def restatements(
+    context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource, conventions: ConventionsResource
+) -> dg.MaterializeResult:
+    """Find the differences since the detection before, and add them."""
+    try:
+        with register.register.session() as session:
+            locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
+        found = detect(lake.lake, conventions.get(), locked)
+        told = _notify(lake, register, found) if found.rows else ""
+    except Exception as error:
+        context.log.error(f"closed days were not compared with what is known now: {error}", exc_info=error)
+        return dg.MaterializeResult(check_results=[_result(str(error) or type(error).__name__)])
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": found.rows, **({"effect": told} if told else {})}, check_results=[_result("")]
+    )
+
+
+def _notify(lake: LakeResource, register: RegisterResource, found: Detected) -> str:
+    """Notify the admins of what the detection added. Returns the line."""
+    changed = effect(lake.lake, register.register, since=found.at)
+    if not changed.days:
+        return ""
+    told = changed.as_text()
+    sent = [f"{kind} {name} of {day}, to {recipient}" for kind, name, day, recipient in changed.sent]
+    command = f"lending restate --from {changed.days[0]} --to {changed.days[-1]}"
+    body = "\n".join([f"{told}.", *sent, f"`{command}` shows what to close again; `--apply` closes it again."])
+    with register.register.session() as session:
+        for recipient in Settings.from_environment().alert_admins or ("team:finance",):
+            Notifications(session).create_once(
+                ("restatement", found.at.isoformat(), recipient),
+                "restatement",
+                "high" if changed.sent else "normal",
+                recipient=recipient,
+                subject=f"Restatement: {told}"[:SUBJECT],
+                body=body,
+                action_required=True,
+                business_date=changed.days[-1],
+            )
+    return told
+
+
+def _result(fault: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=DETECTED,
+        passed=not fault,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"closed days were not compared with what is known now: {fault}" if fault else None,
+    )

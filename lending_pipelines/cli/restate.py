@@ -1,0 +1,95 @@
+"""The command `lending restate`: closes the days again that differ from what is known now, and corrects their tapes.
+
+What differs is found by each close (restatements/detect.py).
+"""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+from lending_pipelines.cli import arguments
+from lending_pipelines.cli.close import require_open
+from lending_pipelines.cli.terminal import echo_table, opened_lake, register_session, tell_step, tell_warnings
+from lending_pipelines.errors import LendingError
+
+
+def restate(
+    first: Annotated[
+        datetime, typer.Option("--from", parser=arguments.day, metavar=arguments.DAY, help="First business date.")
+    ],
+    last: Annotated[
+        datetime, typer.Option("--to", parser=arguments.day, metavar=arguments.DAY, help="Last business date.")
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Close the days again. Without this, they are shown.")] = False,
+) -> None:
+    """Show which closed days differ from what is known now. Close them again and correct their tapes with --apply."""
+    from lending_pipelines.partitions import contiguous
+    from lending_pipelines.register import Register
+    from lending_pipelines.restatements import effect
+    from lending_pipelines.settings import Settings
+
+    if last < first:
+        raise LendingError(f"restate: the first day, {first.date()}, is after the last, {last.date()}")
+    register = Register(Settings.from_environment().register_url)
+    register.upgrade()
+    try:
+        with opened_lake() as lake:
+            changed = effect(lake, register, first.date(), last.date())
+    finally:
+        register.dispose()
+    typer.echo(f"{changed.as_text()}.")
+    if not changed.days:
+        return
+    ranges = contiguous(changed.days)
+    if changed.sent:
+        echo_table(["kind", "name", "business date", "recipient"], [list(map(str, sent)) for sent in changed.sent])
+    require_open(ranges)
+    spans = ", ".join(f"{span[0]} to {span[1]}" for span in ranges)
+    if not apply:
+        typer.echo(f"\nTo close again: {spans}. Nothing was changed: add --apply.")
+        return
+    _close_again(ranges)
+    _deliver_corrections(ranges)
+
+
+def _close_again(ranges: list[tuple[date, date]]) -> None:
+    from lending_pipelines.runs import run_job
+
+    for span in ranges:
+        typer.echo(f"Closing {span[0]} to {span[1]} again")
+        tell_warnings(run_job("daily_close", days=span, progress=tell_step))
+
+
+def _deliver_corrections(ranges: list[tuple[date, date]]) -> None:
+    """Deliver the corrections of the days' tapes that need no approval, and name those that wait for it."""
+    from lending_pipelines.jobs import deliver_run_config
+    from lending_pipelines.register import TapeConfigs, TapeDeliveries
+    from lending_pipelines.runs import run_job
+
+    with register_session() as session:
+        corrections = sorted(
+            {
+                (TapeConfigs(session).get(delivery.config_id).name, delivery.business_date)
+                for delivery in TapeDeliveries(session).unfinished()
+                if delivery.correction and any(a <= delivery.business_date <= b for a, b in ranges)
+            }
+        )
+        waiting = [
+            (
+                TapeConfigs(session).get(each.config_id).name,
+                str(each.business_date),
+                each.destination,
+                each.error_message,
+            )
+            for each in TapeDeliveries(session).waiting()
+            if any(a <= each.business_date <= b for a, b in ranges)
+        ]
+    if waiting:
+        echo_table(["tape", "business date", "destination", "waits for"], waiting)
+    for tape, day in corrections:
+        typer.echo(f"Delivering the correction of tape {tape!r} of {day}")
+        try:
+            run_job("deliver_tape", deliver_run_config(tape, day, failed=False), progress=tell_step)
+        except LendingError as error:
+            typer.echo(f"  warning: {error}", err=True)

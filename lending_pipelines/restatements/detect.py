@@ -1,0 +1,312 @@
+"""Finds closed days that differ from what is known now, and adds them to the table restatements.
+
+History is not computed again. Each detection examines the events that changed since the one before: the note of its
+commit has the Delta versions of the tables that it compared. Only the loans and days of these events are compared. The
+positions as reported are read from loan_positions, or, for days that the detection before compared, computed from the
+versions that it compared: both are equal, and computing a few loans is faster than reading all days.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.checks.restatements import loans_that_can_differ
+from lending_pipelines.conventions import Conventions
+from lending_pipelines.lake import Lake, LakeError
+from lending_pipelines.metrics import positions
+from lending_pipelines.metrics.timeline import MIN_DATE
+from lending_pipelines.restatements import changes, compare
+from lending_pipelines.tables import TABLES
+from lending_pipelines.tables.records import EVERY_LOAN
+
+POSITIONS = "loan_positions"
+_CLOSES = "closed_days"
+
+
+@dataclass(frozen=True)
+class Detected:
+    """One detection: when, and how many values were added."""
+
+    at: datetime
+    rows: int
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A closed day: when it was last closed, from which table versions, and under what."""
+
+    day: date
+    closed_at: datetime
+    known_until: datetime | None
+    made_from: Mapping[str, int] | None
+    conventions: Mapping[str, str]
+    program: str | None
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The closed days to compare, by where their reported positions come from.
+
+    `computed`: the detection before compared them at `before`; computed from those versions. `stored`: read from
+    loan_positions. `since` are the earliest versions that any of these days was made from, None if unknown.
+    """
+
+    computed: list[date]
+    stored: list[date]
+    before: Mapping[str, int]
+    since: Mapping[str, int] | None
+
+    @property
+    def days(self) -> list[date]:
+        return sorted([*self.computed, *self.stored])
+
+    def from_the_lake(self) -> "_Scope":
+        """The same days, all read from loan_positions; what changed is unknown."""
+        return _Scope([], self.days, {}, None)
+
+
+def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) -> Detected:
+    """Compare what changed since the detection before, and add the differences to restatements in one commit.
+
+    Args:
+        lake: The lake.
+        conventions: The current conventions.
+        locked: The ends of the locked periods.
+    """
+    at = datetime.now(UTC).replace(tzinfo=None)
+    versions = {name: lake.version(name) for name in (_CLOSES, *positions.SOURCES)}
+    closed = closed_days(lake, versions[_CLOSES])
+    before = _compared_before(lake)
+    in_force = restatements_in_force(lake, closed)
+    with ExitStack() as stack:
+        rows = [_under_other_conventions(closed, conventions, in_force)]
+        scope = _scope(lake, closed, versions, before, conventions)
+        if scope.days:
+            rows += _of_loans(lake, scope, versions, closed, conventions, in_force, stack)
+        found = ibis.union(*rows)
+        table = TABLES["restatements"]
+        found = found.mutate(detected_at=ibis.literal(at, "timestamp(6)"), locked_until=_locked_until(found, locked))
+        written = lake.add("restatements", table.shape(found), note=json.dumps(versions, sort_keys=True))
+    return Detected(at, written.rows)
+
+
+def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
+    """The latest restatement of each value that was found after its day was last closed."""
+    closes = pa.table(
+        {
+            "business_date": pa.array([each.day for each in closed], pa.date32()),
+            "closed_at": pa.array([each.closed_at for each in closed], pa.timestamp("us")),
+        }
+    )
+    rows = lake.table("restatements").join(ibis.memtable(closes), "business_date")
+    rows = rows.filter(rows.detected_at > rows.closed_at)
+    newest = ibis.window(group_by=compare.VALUE_KEY, order_by=rows.detected_at.desc())
+    rows = rows.mutate(place=ibis.row_number().over(newest))
+    return rows.filter(rows.place == 0).drop("place", "closed_at")
+
+
+def closed_days(lake: Lake, at: int | None = None) -> list[Closed]:
+    """The closed days whose positions are in the lake, in order; `at` is an earlier version of closed_days."""
+    rows = lake.table(_CLOSES, version=at)
+    rows = rows.filter(rows.table_name == POSITIONS, rows.thinned_at.isnull()).order_by("business_date")
+    return [
+        Closed(
+            row["business_date"],
+            row["closed_at"],
+            row["known_until"],
+            json.loads(row["made_from"]) if row["made_from"] else None,
+            json.loads(row["conventions"]),
+            row["program_version"],
+        )
+        for row in rows.to_pyarrow().to_pylist()
+    ]
+
+
+def _compared_before(lake: Lake) -> dict[str, int]:
+    """The table versions that the detection before compared; empty before the first one."""
+    note = lake.note("restatements") if lake.has("restatements") else ""
+    return json.loads(note) if note else {}
+
+
+def _scope(
+    lake: Lake,
+    closed: Sequence[Closed],
+    versions: Mapping[str, int],
+    before: Mapping[str, int],
+    conventions: Conventions,
+) -> _Scope:
+    """The closed days that can differ."""
+    then = _closes_at(lake, before)
+    stamp, program = conventions.stamp(), version("lending_pipelines")
+    sources = {name: versions[name] for name in positions.SOURCES}
+    computed: list[date] = []
+    stored: list[date] = []
+    made_from: list[Mapping[str, int] | None] = []
+    for each in closed:
+        compared = then.get(each.day) == each.closed_at
+        base = {name: before[name] for name in positions.SOURCES} if compared else each.made_from
+        if base is not None and all(base.get(name) == number for name, number in sources.items()):
+            continue
+        made_from.append(base)
+        same = (each.conventions, each.program) == (stamp, program)
+        (computed if compared and same else stored).append(each.day)
+    known = [base for base in made_from if base is not None and sources.keys() <= base.keys()]
+    since = {name: min(base[name] for base in known) for name in sources} if known else None
+    return _Scope(computed, stored, before, since if len(known) == len(made_from) else None)
+
+
+def _closes_at(lake: Lake, before: Mapping[str, int]) -> dict[date, datetime]:
+    """When each day was closed, as the detection before saw it; empty if that is no longer readable."""
+    if before.get(_CLOSES, -1) < 0:
+        return {}
+    try:
+        return {each.day: each.closed_at for each in closed_days(lake, before[_CLOSES])}
+    except LakeError:
+        return {}
+
+
+def _of_loans(
+    lake: Lake,
+    scope: _Scope,
+    versions: Mapping[str, int],
+    closed: Sequence[Closed],
+    conventions: Conventions,
+    in_force: ir.Table,
+    stack: ExitStack,
+) -> list[ir.Table]:
+    """The restated values of loans with their causes; an empty list if no loan changed."""
+
+    def read(name: str) -> ir.Table:
+        return lake.table(name, version=versions.get(name))
+
+    last = scope.days[-1]
+    try:
+        if scope.since is None:
+            raise LakeError("the versions that the days were made from are unknown")
+        events = changes.changed_events(lake, scope.since, versions)
+        events = stack.enter_context(lake.staged(events.filter(events.from_on <= last)))
+        if scope.computed:
+            _read_at(lake, scope.before)
+    except LakeError:
+        # Of an earlier release, or removed by housekeeping: sums over the stored positions find the loans.
+        scope = scope.from_the_lake()
+        loan_ids = loans_that_can_differ(read, scope.days, conventions)
+        loans = ibis.memtable(pa.table({"loan_id": pa.array(loan_ids, pa.string())}))
+        since = min((each.known_until for each in closed if each.known_until), default=datetime.min)
+        events = stack.enter_context(lake.staged(changes.events_posted_after(read, loans, since)))
+        begins = MIN_DATE if loan_ids else None
+    else:
+        loans = events.select("loan_id").distinct()
+        begins = events.from_on.min().to_pyarrow().as_py()
+    if begins is None:
+        return []
+    first = max(scope.days[0], begins)
+    loans = stack.enter_context(lake.staged(loans))
+    days = [day for day in scope.days if day >= first]
+    in_force = in_force.semi_join(loans, "loan_id")
+
+    now = _positions(lake, read, loans, days, conventions, stack)
+    reported = []
+    if computed := [day for day in scope.computed if day >= first]:
+        reported.append(_positions(lake, _read_at(lake, scope.before), loans, computed, conventions, stack))
+    if stored := [day for day in scope.stored if day >= first]:
+        rows = lake.table(POSITIONS, stored[0], stored[-1]).semi_join(loans, "loan_id")
+        reported.append(rows.filter(rows.business_date.isin(stored)).select(*TABLES[POSITIONS].names))
+    in_force = stack.enter_context(lake.staged(in_force.filter(in_force.business_date.isin(days))))
+    sides = compare.sides(ibis.union(*reported), now, in_force.select(*compare.KEY))
+    sides = stack.enter_context(lake.staged(_with_causes(sides, events, closed, conventions)))
+    return [compare.restated(compare.values(sides), in_force)]
+
+
+def _read_at(lake: Lake, versions: Mapping[str, int]) -> Callable[[str], ir.Table]:
+    """Reads tables at versions. Raises LakeError when files of a version are gone."""
+    tables = {name: lake.table(name, version=versions[name]) for name in positions.SOURCES}
+    return tables.__getitem__
+
+
+def _positions(
+    lake: Lake,
+    read: Callable[[str], ir.Table],
+    loans: ir.Table,
+    days: Sequence[date],
+    conventions: Conventions,
+    stack: ExitStack,
+) -> ir.Table:
+    """The positions of some loans and days, computed. The large tables are read once."""
+    tables = {}
+    for name in positions.SOURCES:
+        rows = read(name)
+        if "loan_id" in rows.columns:
+            rows = stack.enter_context(lake.staged(rows.semi_join(loans, "loan_id")))
+        tables[name] = rows
+    rows = positions.loan_positions(tables.__getitem__, days[0], days[-1], conventions)
+    full = len(days) == (days[-1] - days[0]).days + 1
+    # One query may contain the expression only once, because its parts have names.
+    return stack.enter_context(lake.staged(rows if full else rows.filter(rows.business_date.isin(days))))
+
+
+def _with_causes(rows: ir.Table, events: ir.Table, closed: Sequence[Closed], conventions: Conventions) -> ir.Table:
+    """Add caused_by and posted_at. Without a changed event, the cause is what else differs between the closes."""
+    spans = changes.causes(events)
+    spans = spans.rename(of_loan="loan_id")
+    rows = rows.left_join(
+        spans,
+        [rows.loan_id == spans.of_loan, rows.business_date >= spans.on, rows.business_date < spans.until],
+    )
+    others = {each.day: _other_cause(each, conventions) for each in closed}
+    by_cause = {cause: [day for day, each in others.items() if each == cause] for cause in set(others.values())}
+    other = ibis.cases(
+        *((rows.business_date.isin(days), cause) for cause, days in by_cause.items()), else_=ibis.null("string")
+    )
+    return rows.mutate(caused_by=ibis.coalesce(rows.caused_by, other)).drop("of_loan", "on", "until")
+
+
+def _other_cause(closed: Closed, conventions: Conventions) -> str:
+    if changed := _changed_conventions(closed, conventions):
+        return f"conventions: {', '.join(sorted(changed))}"
+    if closed.program != version("lending_pipelines"):
+        return f"program version {version('lending_pipelines')} instead of {closed.program or 'an earlier one'}"
+    return "unknown: the source changed rows without a new posted_at"
+
+
+def _under_other_conventions(closed: Sequence[Closed], conventions: Conventions, in_force: ir.Table) -> ir.Table:
+    """A row for each day closed under conventions that differ from the current ones, unless it is in force already."""
+    rows = []
+    known = in_force.filter(in_force.loan_id == EVERY_LOAN).select("business_date", "restated").to_pyarrow().to_pylist()
+    latest = {row["business_date"]: row["restated"] for row in known}
+    for each in closed:
+        changed = _changed_conventions(each, conventions)
+        reported, restated = (_text({name: pair[n] for name, pair in changed.items()}) for n in (0, 1))
+        if latest.get(each.day, reported) != restated:
+            rows.append({"business_date": each.day, "reported": reported, "restated": restated})
+    own = {"loan_id": EVERY_LOAN, "column": "conventions", "caused_by": "conventions"}
+    schema = TABLES["restatements"].arrow_schema
+    schema = pa.schema([schema.field(name) for name in compare.RESTATED])
+    return ibis.memtable(pa.Table.from_pylist([row | own for row in rows], schema))
+
+
+def _changed_conventions(closed: Closed, conventions: Conventions) -> dict[str, tuple[Any, Any]]:
+    """The settings under which a day was closed that differ from the current ones: as closed, and now."""
+    if not closed.conventions:
+        return {}
+    then, now = Conventions.recorded(dict(closed.conventions)), conventions.stamp()
+    names = sorted(then.keys() | now.keys())
+    return {name: (then.get(name), now.get(name)) for name in names if then.get(name) != now.get(name)}
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _locked_until(rows: ir.Table, locked: Sequence[date]) -> ir.DateValue:
+    """The end of the locked period that the day is in; null if none."""
+    branches = [(rows.business_date <= ibis.literal(end), ibis.literal(end)) for end in sorted(locked)]
+    return ibis.cases(*branches, else_=ibis.null("date")) if branches else ibis.null("date")

@@ -1,0 +1,77 @@
+"""`lending restate`: a backdated payment is found by the next close, restated, and both books stay readable."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+from homes import LAST, OPEN, lending
+
+FEBRUARY = date(2025, 2, 28)
+
+
+def report(report_type, **values):
+    """A report's JSON."""
+    settings = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    made = lending("report", report_type, *settings, "--format", "json")
+    assert made.returncode == 0, made.stderr
+    file = next(word for word in made.stdout.split() if word.endswith(".json"))
+    return json.loads(Path(file).read_text())
+
+
+def amounts(day, book):
+    """Principal outstanding of all loans on a day, from the report portfolio_summary."""
+    return report("portfolio_summary", as_of=day, book=book)["tables"]
+
+
+def open_loan(home):
+    """A loan of the tape's portfolio that owes more than 100.00 on the last closed day."""
+    rows = [row for row in home.rows("loan_positions", LAST, LAST) if row["portfolio_id"] and row["status"] == "active"]
+    return next(row for row in rows if row["principal_outstanding"] > 100)["loan_id"]
+
+
+def test_a_backdated_payment_from_its_detection_to_its_restatement(home, monkeypatch, tmp_path):
+    monkeypatch.setenv("LENDING_ALERT_ADMINS", "ann@lender.example")
+    loan_id = open_loan(home)
+    reported = {book: amounts(FEBRUARY, book) for book in ("as_closed", "as_reported", "as_known")}
+    assert reported["as_closed"] == reported["as_reported"] == reported["as_known"]
+    assert "no closed day differs" in lending("restate", "--from", "2025-02-12", "--to", str(LAST)).stdout
+
+    home.pay(loan_id, date(2025, 2, 27), f"{OPEN} 10:00:00", 12.34)
+    assert lending("close", "--date", str(OPEN)).returncode in (0, 3)
+
+    rows = [row for row in home.rows("restatements") if row["column"] == "principal_outstanding"]
+    assert [row["business_date"] for row in rows][:2] == [date(2025, 2, 27), FEBRUARY]
+    assert {(row["loan_id"], row["caused_by"], str(row["difference"])) for row in rows} == {
+        (loan_id, "transaction T-late", "-12.34000000")
+    }
+    with home.register() as session:
+        from lending_pipelines.register.models import Notification
+
+        told = session.query(Notification).filter_by(notification_type="restatement").one()
+    assert told.recipient == "ann@lender.example"
+    line = "closed days from 2025-02-27 changed: 1 loan, principal outstanding -12.34 "
+    assert told.subject.startswith(f"Restatement: {line}")
+
+    planned = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY))
+    assert planned.stdout.startswith(line)
+    assert "To close again: 2025-02-27 to 2025-02-28. Nothing was changed: add --apply." in planned.stdout
+
+    known = amounts(FEBRUARY, "as_known")
+    assert amounts(FEBRUARY, "as_closed") == reported["as_closed"] != known
+
+    book = report("restatement", as_of=FEBRUARY)
+    tables = {table["title"]: table for table in book["tables"]}
+    assert [row["business_date"] for row in tables["Changed days"]["rows"]] == ["2025-02-27", "2025-02-28"]
+
+    done = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY), "--apply")
+    assert done.returncode == 0, done.stderr
+    assert amounts(FEBRUARY, "as_closed") == known
+    assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
+    # Housekeeping that keeps no version of its own accord keeps what was reported.
+    policy = tmp_path / "retention.toml"
+    policy.write_text('versions_days = 0\nleftovers_hours = 0\npositions_days = "forever"\n')
+    monkeypatch.setenv("LENDING_RETENTION", str(policy))
+    assert lending("housekeeping", "--apply").returncode == 0
+    assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
+    again = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY))
+    assert again.stdout == "no closed day differs from what is known now.\n"
