@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -81,15 +80,19 @@ def changed_events(lake: Lake, since: Mapping[str, int], until: Mapping[str, int
     return _named(parts)
 
 
-def events_posted_after(read: Callable[[str], ir.Table], loans: ir.Table, since: datetime) -> ir.Table:
-    """The events of loans posted after a time, with the columns of `changed_events`.
+def events_posted_later(read: Callable[[str], ir.Table], loans: ir.Table, closes: ir.Table) -> ir.Table:
+    """The events of loans posted after the close of a day on which they count, with the columns of `changed_events`.
 
-    `read` returns the tables by name, `loans` has loan_id.
+    Args:
+        read: Returns the tables by name.
+        loans: loan_id.
+        closes: The closed days: business_date, and known_until, the latest posted_at that the close included.
     """
     parts = []
     for name in ("transactions", "installments", "modifications"):
         rows = read(name).semi_join(loans, "loan_id")
-        parts.append(_events(name, rows.filter(rows.posted_at > ibis.literal(since, "timestamp(6)")), gone=False))
+        later = rows.semi_join(closes, [rows.effective_on <= closes.business_date, rows.posted_at > closes.known_until])
+        parts.append(_events(name, later, gone=False))
     return _named(parts)
 
 

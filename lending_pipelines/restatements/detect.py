@@ -100,17 +100,18 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
 
 def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
     """The latest restatement of each value that was found after its day was last closed."""
-    closes = pa.table(
-        {
-            "business_date": pa.array([each.day for each in closed], pa.date32()),
-            "closed_at": pa.array([each.closed_at for each in closed], pa.timestamp("us")),
-        }
-    )
-    rows = lake.table("restatements").join(ibis.memtable(closes), "business_date")
+    rows = lake.table("restatements").join(_instants(closed, "closed_at"), "business_date")
     rows = rows.filter(rows.detected_at > rows.closed_at)
     newest = ibis.window(group_by=compare.VALUE_KEY, order_by=rows.detected_at.desc())
     rows = rows.mutate(place=ibis.row_number().over(newest))
     return rows.filter(rows.place == 0).drop("place", "closed_at")
+
+
+def _instants(closed: Sequence[Closed], name: str) -> ir.Table:
+    """The closed days with one of their times: business_date, and the time under its name."""
+    days = pa.array([each.day for each in closed], pa.date32())
+    times = pa.array([getattr(each, name) for each in closed], pa.timestamp("us"))
+    return ibis.memtable(pa.table({"business_date": days, name: times}))
 
 
 def closed_days(lake: Lake, at: int | None = None) -> list[Closed]:
@@ -200,8 +201,8 @@ def _of_loans(
         scope = scope.from_the_lake()
         loan_ids = loans_that_can_differ(read, scope.days, conventions)
         loans = ibis.memtable(pa.table({"loan_id": pa.array(loan_ids, pa.string())}))
-        since = min((each.known_until for each in closed if each.known_until), default=datetime.min)
-        events = stack.enter_context(lake.staged(changes.events_posted_after(read, loans, since)))
+        closes = _instants(closed, "known_until")
+        events = stack.enter_context(lake.staged(changes.events_posted_later(read, loans, closes)))
         begins = MIN_DATE if loan_ids else None
     else:
         loans = events.select("loan_id").distinct()

@@ -23,9 +23,11 @@ class Lender:
         self.lake = Lake(str(folder / "lake"), self.engine)
         self.book = book
         self.synced = {}
+        self.known_until = None
 
     def sync(self, known_at, tables=positions.SOURCES):
         """Write the rows known at a time; a table whose rows are the same is not written again."""
+        self.known_until = known_at
         for name in tables:
             rows = [row for row in self.book.rows[name] if row.get("posted_at") is None or row["posted_at"] <= known_at]
             if self.synced.get(name) != rows:
@@ -39,7 +41,7 @@ class Lender:
         rows = positions.loan_positions(self.lake.table, first, last, conventions)
         self.lake.replace_days("loan_positions", rows, first, last)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        self.lake.record_days("loan_positions", days, None, conventions.stamp(), versions)
+        self.lake.record_days("loan_positions", days, self.known_until, conventions.stamp(), versions)
 
     def detect(self, conventions=CONVENTIONS, locked=()):
         """The rows that a detection adds, as dicts."""
