@@ -201,11 +201,12 @@ def _of_loans(
         scope = scope.from_the_lake()
         loan_ids = loans_that_can_differ(read, scope.days, conventions)
         loans = ibis.memtable(pa.table({"loan_id": pa.array(loan_ids, pa.string())}))
+        loans = loans.mutate(from_on=ibis.literal(MIN_DATE))
         closes = _instants(closed, "known_until")
         events = stack.enter_context(lake.staged(changes.events_posted_later(read, loans, closes)))
         begins = MIN_DATE if loan_ids else None
     else:
-        loans = events.select("loan_id").distinct()
+        loans = events.group_by("loan_id").agg(from_on=events.from_on.min())
         begins = events.from_on.min().to_pyarrow().as_py()
     if begins is None:
         return []
@@ -219,8 +220,8 @@ def _of_loans(
     if computed := [day for day in scope.computed if day >= first]:
         reported.append(_positions(lake, _read_at(lake, scope.before), loans, computed, conventions, stack))
     if stored := [day for day in scope.stored if day >= first]:
-        rows = lake.table(POSITIONS, stored[0], stored[-1]).semi_join(loans, "loan_id")
-        reported.append(rows.filter(rows.business_date.isin(stored)).select(*TABLES[POSITIONS].names))
+        rows = lake.table(POSITIONS, stored[0], stored[-1])
+        reported.append(_from_the_change(rows.filter(rows.business_date.isin(stored)), loans))
     in_force = stack.enter_context(lake.staged(in_force.filter(in_force.business_date.isin(days))))
     sides = compare.sides(ibis.union(*reported), now, in_force.select(*compare.KEY))
     sides = stack.enter_context(lake.staged(_with_causes(sides, events, closed, conventions)))
@@ -241,7 +242,10 @@ def _positions(
     conventions: Conventions,
     stack: ExitStack,
 ) -> ir.Table:
-    """The positions of some loans and days, computed. The large tables are read once."""
+    """The positions of some loans on the days from their first change on, computed. Large tables are read once.
+
+    `loans` has loan_id and from_on, the first day that can differ.
+    """
     tables = {}
     for name in positions.SOURCES:
         rows = read(name)
@@ -251,7 +255,15 @@ def _positions(
     rows = positions.loan_positions(tables.__getitem__, days[0], days[-1], conventions)
     full = len(days) == (days[-1] - days[0]).days + 1
     # One query may contain the expression only once, because its parts have names.
-    return stack.enter_context(lake.staged(rows if full else rows.filter(rows.business_date.isin(days))))
+    rows = rows if full else rows.filter(rows.business_date.isin(days))
+    return stack.enter_context(lake.staged(_from_the_change(rows, loans)))
+
+
+def _from_the_change(rows: ir.Table, loans: ir.Table) -> ir.Table:
+    """The positions of the loans from their from_on on."""
+    changed = loans.rename(of_loan="loan_id")
+    rows = rows.join(changed, [rows.loan_id == changed.of_loan, rows.business_date >= changed.from_on])
+    return rows.select(*TABLES[POSITIONS].names)
 
 
 def _with_causes(rows: ir.Table, events: ir.Table, closed: Sequence[Closed], conventions: Conventions) -> ir.Table:
