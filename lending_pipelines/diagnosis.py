@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import sqlalchemy as sa
 
+from lending_pipelines import __version__
 from lending_pipelines.checks import Days, Outcome, own_checks
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.delivery.mail_server import MailServer
@@ -66,7 +67,9 @@ def diagnose(settings: Settings) -> Iterator[Diagnosis]:
 
 def _versions() -> Iterator[Diagnosis]:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    yield Diagnosis("ok", "versions", f"Python {platform.python_version()}, {packages}")
+    yield Diagnosis(
+        "ok", "versions", f"lending_pipelines {__version__}, Python {platform.python_version()}, {packages}"
+    )
     file = find_settings_file(os.environ)
     yield Diagnosis("ok", "settings", str(file) if file else "no lending.toml here: environment variables and defaults")
 

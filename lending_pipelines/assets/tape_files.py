@@ -7,10 +7,10 @@ tapes.py decides which tapes are due and handles failures.
 import shutil
 from dataclasses import replace
 from datetime import date
-from importlib.metadata import version
 
 import fsspec
 
+from lending_pipelines import __version__
 from lending_pipelines.exports.export import export_rows
 from lending_pipelines.exports.reading import read_batches
 from lending_pipelines.exports.xml import XmlShape
@@ -80,7 +80,7 @@ def made_tape(
         return None
     for table in made.table_versions:
         source.table(table)
-    current = (source.conventions.stamp(), version("lending_pipelines"))
+    current = (source.conventions.stamp(), __version__)
     unchanged = made.table_versions.items() <= source.versions().items()
     return made if unchanged and (made.conventions, made.code_version) == current else None
 
@@ -112,7 +112,7 @@ def _make(config: LoanTapeConfig, day: date, source: LakeReportSource, exports: 
             row_count=made.rows,
             totals=totals,
             conventions=source.conventions,
-            code_version=version("lending_pipelines"),
+            code_version=__version__,
             table_versions={name: source.versions()[name] for name in tape_tables(spec)},
         )
         if superseded := [tape for tape in existing if tape.file_name == placement.supersedes]:
