@@ -6,19 +6,21 @@ Which rows a write replaces is decided here; how files are written and committed
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.metadata import version
 
+import fsspec
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from lending_pipelines import __version__
 from lending_pipelines.lake.engines import Engine
 from lending_pipelines.lake.files import DataFile, live, may_hold
+from lending_pipelines.lake.schema_changes import SchemaChange, schema_changes
 from lending_pipelines.lake.store import NOTE, DeltaStore, Written
 from lending_pipelines.tables import RECORDS, TABLES, Table
 
@@ -160,7 +162,7 @@ class Lake:
             "known_until": known_until,
             "conventions": json.dumps(conventions, sort_keys=True),
             "made_from": json.dumps(made_from, sort_keys=True) if made_from else None,
-            "program_version": version("lending_pipelines"),
+            "program_version": __version__,
         }
         rows = [record | {"business_date": day} for day in days]
         self.merge("closed_days", ibis.memtable(pa.Table.from_pylist(rows, TABLES["closed_days"].arrow_schema)))
@@ -195,6 +197,13 @@ class Lake:
     def add(self, name: str, rows: ir.Table, note: str = "") -> Written:
         """Add rows whose keys are new, in one commit; `note` is stored with the commit, also if there are no rows."""
         return self._store.write(TABLES[name], rows, replaced=lambda file: False, note=note)
+
+    def extend(self, name: str, rows: Callable[[ir.Table], ir.Table]) -> Written:
+        """Add the rows computed from the stored ones, in one commit.
+
+        When another run commits in between, the rows are computed again from what is stored then.
+        """
+        return self._store.rework(TABLES[name], rows, replaced=lambda file: False)
 
     def merge(self, name: str, rows: ir.Table) -> Written:
         """Update the rows whose key is in the table and add the others, in one commit."""
@@ -246,9 +255,31 @@ class Lake:
             earlier = rows if earlier is None else ibis.union(earlier, rows.anti_join(earlier, key))
         return earlier
 
-    def delta(self, name: str) -> DeltaTable:
+    def replaced(self, name: str, version: int) -> tuple[ir.Table, ir.Table]:
+        """The rows of the files that a commit removed, and of those that it added."""
+        return self._exchanged(TABLES[name], version - 1, version)
+
+    def schema_changes(self, name: str) -> list[SchemaChange]:
+        """What the table's files lack of its columns and types: they are of an earlier release. Empty if nothing.
+
+        Raises:
+            TableNotMade: The table was never written.
+            LakeError: A later version of this program has written the table.
+        """
+        return schema_changes(TABLES[name], self._store.open(TABLES[name]))
+
+    def bring_up_to_date(self, name: str) -> None:
+        """Rewrite a table of an earlier release with today's columns and types, in one commit."""
+        self._store.bring_up_to_date(TABLES[name])
+
+    def delta(self, name: str, version: int | None = None) -> DeltaTable:
         """The Delta table itself, for its upkeep. Raises TableNotMade when it was never written."""
-        return self._store.open(TABLES[name])
+        return self._store.open(TABLES[name], version)
+
+    def files(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """The file system of the lake, which always lists anew, and the path of its root in it."""
+        filesystem, root = fsspec.url_to_fs(self.url, use_listings_cache=False)
+        return filesystem, root.rstrip("/")
 
     def note(self, name: str) -> str:
         """The note of the latest commit that wrote rows, not of the table's upkeep; empty if it has none."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from uuid import uuid4
 
 import fsspec
@@ -23,7 +24,9 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from lending_pipelines.lake.engines import Engine
 from lending_pipelines.lake.files import DataFile, LakeError, add_action, conform, live, may_hold, stored_schema
+from lending_pipelines.lake.format import require_known_format, stamp_format
 from lending_pipelines.lake.limits import within_table
+from lending_pipelines.lake.schema_changes import schema_changes
 from lending_pipelines.tables import Table
 
 COMMIT_ATTEMPTS = 20
@@ -33,6 +36,9 @@ _KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 
 NOTE = "lending.note"
 """The key of a commit's note in the Delta log."""
+
+UPGRADED = "upgraded"
+"""The note of a commit that rewrote a table of an earlier release: the same rows in today's columns and types."""
 
 
 class TableNotMade(LakeError):
@@ -57,10 +63,23 @@ class DeltaStore:
     engine: Engine
     storage_options: dict[str, str]
 
+    @cached_property
+    def _known(self) -> bool:
+        """Whether this program knows the lake's format. Raises LakeError when it does not."""
+        require_known_format(self.url)
+        return True
+
+    @cached_property
+    def _stamped(self) -> bool:
+        """Whether the lake has this program's format: it is written before the first commit."""
+        if self._known:
+            stamp_format(self.url)
+        return True
+
     def has(self, name: str) -> bool:
-        """Whether the table was ever written."""
+        """Whether the table was ever written. Raises LakeError for a lake of a later version of this program."""
         try:
-            return DeltaTable.is_deltatable(self._uri(name), self.storage_options)
+            return self._known and DeltaTable.is_deltatable(self._uri(name), self.storage_options)
         except (OSError, DeltaError) as error:
             raise self._unreadable(name, error) from error
 
@@ -167,7 +186,8 @@ class DeltaStore:
         for number in range(COMMIT_ATTEMPTS):
             snapshot = self.open(table) if self.has(table.name) else None
             try:
-                if snapshot is not None and _is_of_an_earlier_release(table, snapshot):
+                _ = self._stamped
+                if snapshot is not None and schema_changes(table, snapshot):
                     self._bring_up_to_date(table, snapshot)
                     snapshot = self.open(table)
                 return attempt(snapshot)
@@ -179,6 +199,10 @@ class DeltaStore:
                     raise
         raise LakeError(f"table {table.name}: {COMMIT_ATTEMPTS} commits conflicted with other runs: run it again later")
 
+    def bring_up_to_date(self, table: Table) -> None:
+        """Rewrite a table of an earlier release, unless it is up to date."""
+        self._retry(table, lambda snapshot: snapshot.version() if snapshot else 0)
+
     def _bring_up_to_date(self, table: Table, snapshot: DeltaTable) -> None:
         """Rewrite a table of an earlier release in one commit: the same rows in today's types, new columns null."""
         added: list[AddAction | RemoveAction] = [*self._write_files(table, self.read(table, live(snapshot)))]
@@ -187,7 +211,7 @@ class DeltaStore:
             "overwrite",
             Schema.from_arrow(stored_schema(table)),
             [table.partition] if table.partition else [],
-            commit_properties=CommitProperties(max_commit_retries=0),
+            commit_properties=CommitProperties(max_commit_retries=0, custom_metadata={NOTE: UPGRADED}),
         )
 
     def read(self, table: Table, files: list[DataFile]) -> ir.Table:
@@ -210,6 +234,7 @@ class DeltaStore:
     def open(self, table: Table, version: int | None = None) -> DeltaTable:
         """The Delta table at a version. Raises TableNotMade when it was never written."""
         try:
+            _ = self._known
             return DeltaTable(self._uri(table.name), version=version, storage_options=self.storage_options)
         except TableNotFoundError as error:
             command = "lending close --from D --to D" if table.daily else "lending sync"
@@ -218,8 +243,8 @@ class DeltaStore:
             raise self._unreadable(table.name, error) from error
 
     def _unreadable(self, name: str, error: Exception) -> LakeError:
-        # Delta's error messages have several lines and colours.
-        cause = " ".join(re.sub(r"\x1b\[\d*m|↳", "", str(error)).split())
+        # Delta's error messages have several lines, colours and frames of its stack.
+        cause = " ".join(re.sub(r"\x1b\[\d*m|↳|(?m:^ *\d+: .*)|(?m:^ +at .*)", "", str(error)).split())
         return LakeError(f"table {name} cannot be read from {self.url}: {cause}")
 
     def _uri(self, name: str) -> str:
@@ -256,12 +281,6 @@ class DeltaStore:
             with within_table(table, rows, self.engine.backend):
                 staged = stack.enter_context(self.staged(rows))
             yield staged
-
-
-def _is_of_an_earlier_release(table: Table, snapshot: DeltaTable) -> bool:
-    """Whether the table's files lack columns, or have other types than the columns have now."""
-    stored = {field.name: field.type for field in snapshot.schema().fields}
-    return any(stored.get(field.name) != field.type for field in Schema.from_arrow(stored_schema(table)).fields)
 
 
 def _written(added: list[AddAction], version: int, started: float) -> Written:

@@ -16,17 +16,22 @@ from lending_pipelines.places.files import (
     replace_folder,
     signed_link,
 )
+from lending_pipelines.places.sealed import SealBroken, canonical, sealed, unsealed
 
 __all__ = [
     "LINK_DAYS",
     "PlaceError",
     "PlacedFile",
+    "SealBroken",
     "Sink",
+    "canonical",
     "hash_in",
     "hash_of",
     "opened",
     "placing",
     "placing_in",
     "replace_folder",
+    "sealed",
     "signed_link",
+    "unsealed",
 ]

@@ -6,17 +6,16 @@ damaged, all checks run again.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from importlib.metadata import version
 from typing import Any
 
+from lending_pipelines import __version__
 from lending_pipelines.checks import Check, Days, Outcome
-from lending_pipelines.places import PlaceError, opened, placing
+from lending_pipelines.places import PlaceError, opened, placing, sealed, unsealed
 from lending_pipelines.resources.report_source import LakeReportSource
 from lending_pipelines.tables import RECORDS, TABLES
 
@@ -89,7 +88,7 @@ def _name(check: Check) -> str:
 @cache
 def _code() -> str:
     """A hash of the checks' code, which changes with a release and during development."""
-    hashed = hashlib.sha256(version("lending_pipelines").encode())
+    hashed = hashlib.sha256(__version__.encode())
     for module in sorted(resources.files("lending_pipelines.checks").iterdir(), key=lambda file: file.name):
         if module.name.endswith(".py"):
             hashed.update(module.read_bytes())
@@ -99,7 +98,7 @@ def _code() -> str:
 def _read(url: str) -> dict[str, Any]:
     try:
         with opened(url) as (filesystem, path):
-            stored = json.loads(filesystem.cat_file(path))
+            stored = unsealed(filesystem.cat_file(path), url)
         return {name: entry for name, entry in stored.items() if {"on", "days"} <= entry.keys()}
     except FileNotFoundError:
         return {}
@@ -111,6 +110,6 @@ def _read(url: str) -> dict[str, Any]:
 def _write(url: str, entries: Mapping[str, Any]) -> None:
     try:
         with placing(url) as file:
-            file.write(json.dumps(entries, indent=1).encode())
+            file.write(sealed(entries))
     except PlaceError as error:
         _LOGGER.warning("results of checks cannot be stored: %s", error)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.metadata import version
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from lending_pipelines import __version__
 from lending_pipelines.checks.restatements import loans_that_can_differ
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake, LakeError
@@ -146,7 +146,7 @@ def _scope(
 ) -> _Scope:
     """The closed days that can differ."""
     then = _closes_at(lake, before)
-    stamp, program = conventions.stamp(), version("lending_pipelines")
+    stamp, program = conventions.stamp(), __version__
     sources = {name: versions[name] for name in positions.SOURCES}
     computed: list[date] = []
     stored: list[date] = []
@@ -285,7 +285,7 @@ def _with_causes(rows: ir.Table, events: ir.Table, closed: Sequence[Closed], con
 def _other_cause(closed: Closed, conventions: Conventions) -> str:
     if changed := _changed_conventions(closed, conventions):
         return f"conventions: {', '.join(sorted(changed))}"
-    if closed.program != version("lending_pipelines"):
+    if closed.program != __version__:
         return f"program version {version('lending_pipelines')} instead of {closed.program or 'an earlier one'}"
     return "unknown: the source changed rows without a new posted_at"
 
