@@ -12,6 +12,7 @@ from lending_pipelines.assets import (
     CLOSE_ASSETS,
     HOUSEKEEPING,
     HOUSEKEEPING_KEY,
+    certify_run,
     housekeeping,
     servicing_tables,
 )
@@ -34,6 +35,7 @@ sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(servicing_tables),
     config={"ops": {"servicing_tables": {"config": SyncConfig().model_dump()}}, **NO_RESOURCES},
+    hooks={certify_run},
     description="Sync rows that were posted or changed in the servicing database since the last sync.",
 )
 
@@ -46,6 +48,7 @@ daily_close = dg.define_asset_job(
 assign_portfolios = dg.define_asset_job(
     "assign_portfolios",
     selection=dg.AssetSelection.assets(*ASSIGNMENT_ASSETS),
+    hooks={certify_run},
     description="Apply the rules of open portfolios to disbursed loans without a portfolio.",
 )
 

@@ -56,6 +56,7 @@ VARIABLES = (
     "LENDING_PORTAL_KEYS",
     "LENDING_REGISTER_KEYS",
     "LENDING_FILE_ACCESS",
+    "LENDING_SIGNING_KEY",
 )
 """Every setting as an environment variable."""
 
@@ -114,6 +115,7 @@ class Settings:
     portal_keys_file: str | None
     register_keys: Secret
     umask: int
+    signing_key: Secret | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -163,6 +165,7 @@ class Settings:
             portal_keys_file=read.optional("LENDING_PORTAL_KEYS", _text),
             register_keys=read("LENDING_REGISTER_KEYS", _secret, secret=True),
             umask=UMASKS[read("LENDING_FILE_ACCESS", partial(_one_of, tuple(UMASKS)), "owner")],
+            signing_key=read.optional("LENDING_SIGNING_KEY", _key, secret=True),
         )
         read.require_all()
         return settings
@@ -204,6 +207,11 @@ def _text(text: str) -> str:
 
 def _secret(text: str) -> Secret:
     return Secret(_text(text))
+
+
+def _key(text: str) -> Secret:
+    """The path or the text of a PEM file, whose lines end in `\\n` as in a file of environment variables."""
+    return _secret(text.strip().replace("\n", "\\n"))
 
 
 def _path(text: str) -> Path:

@@ -5,6 +5,7 @@ Numbers are defined in metrics/, locations in resources/. Assets do no arithmeti
 
 from lending_pipelines.assets.alerts import alerts
 from lending_pipelines.assets.assignments import loan_ownership, portfolio_assignments, portfolio_membership
+from lending_pipelines.assets.certificates import certify_run, close_certificates
 from lending_pipelines.assets.checks import table_checks
 from lending_pipelines.assets.close_summary import close_summary, closed_days, summarize
 from lending_pipelines.assets.daily import (
@@ -38,6 +39,7 @@ _MADE_BY_CLOSE = (
     restatements,
     alerts,
     loan_tapes,
+    close_certificates,
     close_summary,
 )
 
@@ -58,6 +60,7 @@ __all__ = [
     "HOUSEKEEPING",
     "HOUSEKEEPING_KEY",
     "NEEDED_TABLES",
+    "certify_run",
     "closed_days",
     "housekeeping",
     "report_assets",

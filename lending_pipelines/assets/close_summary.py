@@ -37,6 +37,7 @@ from lending_pipelines.close_summary import (
     summarize_book,
     tape_summary,
 )
+from lending_pipelines.evidence.closed import has_certificate
 from lending_pipelines.lake import Lake
 from lending_pipelines.markdown import fenced
 from lending_pipelines.partitions import BUSINESS_DATES, business_days, first_and_last, last_ended_day
@@ -48,6 +49,9 @@ from lending_pipelines.unchecked_days import unchecked_days
 
 DAILY = tuple(name for name, table in DERIVED.items() if table.daily)
 """The daily tables of the close."""
+
+CERTIFICATES = "close_certificates"
+"""The asset that certifies the days of the close. A day is closed without it."""
 
 _POSITIONS = dg.AssetKey("loan_positions")
 _RUNS_SEARCHED = 100
@@ -62,7 +66,7 @@ _RUN_STATUSES: dict[dg.DagsterRunStatus, RunStatus] = {
     name="close_summary",
     description="The page to open in the morning: how the book moved, which checks failed, which tapes wait, and which"
     " days are not closed.",
-    deps=[*DAILY, "loan_tapes"],
+    deps=[*DAILY, "loan_tapes", CERTIFICATES],
     partitions_def=BUSINESS_DATES,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="close",
@@ -174,6 +178,7 @@ def summarize(
         *([Finding("error", "last close", run.message)] if run and run.status == "failed" else []),
         *(_new_tables(instance) or missing_days(closed, ended)),
         *map(_finding, failed),
+        *_not_certified(lake, day),
         *tapes,
     ]
     book = summarize_book(lake, day, before) if day else None
@@ -187,6 +192,14 @@ def summarize(
         days_missing=len(not_closed(closed, ended)),
         rows_rejected=_rows_rejected(failed),
     )
+
+
+def _not_certified(lake: Lake, day: date | None) -> list[Finding]:
+    """A warning when the last close of the day has no certificate."""
+    if day is None or has_certificate(lake, day):
+        return []
+    text = f"{day} is closed without a certificate: run `lending close --date {day} --force` to make one"
+    return [Finding("warning", "certificate", text)]
 
 
 def last_run(instance: dg.DagsterInstance) -> LastRun | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lending_pipelines.cli import alerts, arguments, portfolios, reports, tapes
+from lending_pipelines.cli import alerts, arguments, evidence, portfolios, reports, tapes
 from lending_pipelines.cli.close import close
 from lending_pipelines.cli.doctor import doctor
 from lending_pipelines.cli.housekeeping import housekeeping
@@ -61,7 +61,7 @@ app.command()(portal)
 app.add_typer(people, name="people")
 app.add_typer(period, name="period")
 app.add_typer(source, name="source")
-for command in tapes.COMMANDS:
+for command in (*tapes.COMMANDS, *evidence.COMMANDS):
     app.command()(command)
 
 From = Annotated[

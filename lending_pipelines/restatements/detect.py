@@ -286,7 +286,7 @@ def _other_cause(closed: Closed, conventions: Conventions) -> str:
     if changed := _changed_conventions(closed, conventions):
         return f"conventions: {', '.join(sorted(changed))}"
     if closed.program != __version__:
-        return f"program version {version('lending_pipelines')} instead of {closed.program or 'an earlier one'}"
+        return f"program version {__version__} instead of {closed.program or 'an earlier one'}"
     return "unknown: the source changed rows without a new posted_at"
 
 

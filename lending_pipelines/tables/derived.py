@@ -352,7 +352,28 @@ _ALERT_LOG = Table(
     ),
 )
 
-RECORDS: dict[str, Table] = {table.name: table for table in (_CLOSED_DAYS, _ALERT_LOG, *RESTATEMENT_RECORDS)}
+CERTIFICATE_KINDS = ("close", "run", "housekeeping", "upgrade")
+
+_CLOSE_CERTIFICATES = Table(
+    "close_certificates",
+    "A chain of statements: a certificate for each day of a close, and one statement for each other run that writes the"
+    " lake. Each has the SHA-256 of the one before it.",
+    ("sequence",),
+    (
+        count("sequence", "1 for the first statement, then without gaps"),
+        text("kind", "what made the statement", values=CERTIFICATE_KINDS),
+        day("business_date", "the closed day; null for other kinds", nullable=True),
+        text("statement", "JSON: what is certified"),
+        text("sha256", "of the statement's bytes in UTF-8"),
+        text("previous_sha256", "the sha256 of the statement before it; null for the first", nullable=True),
+        text("signature", "Ed25519 signature of the statement's bytes, hexadecimal; null without a key", nullable=True),
+        text("signed_by", "the public key, 32 bytes in hexadecimal", nullable=True),
+    ),
+)
+
+RECORDS: dict[str, Table] = {
+    table.name: table for table in (_CLOSED_DAYS, _ALERT_LOG, *RESTATEMENT_RECORDS, _CLOSE_CERTIFICATES)
+}
 """Tables in which the lake keeps its own writes, and copies of the register that reports read, by name.
 
 They have no rows before they are first written.
