@@ -25,6 +25,7 @@ from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
 from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warnings
 from lending_pipelines.cli.ui import ui
+from lending_pipelines.cli.upgrade import upgrade
 from lending_pipelines.errors import LendingError
 from lending_pipelines.machine_errors import explanation
 from lending_pipelines.processes import collect_rarely, restrict_files
@@ -56,6 +57,7 @@ app.command()(status)
 app.command()(init)
 app.command()(doctor)
 app.command()(housekeeping)
+app.command()(upgrade)
 app.command()(ui)
 app.command()(portal)
 app.add_typer(people, name="people")

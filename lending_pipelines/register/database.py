@@ -81,6 +81,18 @@ class Register:
                         f" know, most likely of a newer version: {error}"
                     ) from error
 
+    def revisions(self) -> tuple[str | None, str]:
+        """The revision of the register's schema, None for a new register, and that of this version."""
+        from alembic.config import Config
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        with self._connection() as connection, as_file(files(__package__) / "migrations") as folder:
+            config = Config()
+            config.set_main_option("script_location", str(folder).replace("%", "%%"))
+            head = str(ScriptDirectory.from_config(config).get_current_head())
+            return MigrationContext.configure(connection).get_current_revision(), head
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session in its own transaction: committed at the end, rolled back on an error.
