@@ -142,11 +142,14 @@ class DeltaStore:
         filesystem.makedirs(root, exist_ok=True)
         with within_table(table, rows, self.engine.backend):
             self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
-        return [
-            action
-            for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet"))
-            if (action := add_action(table, filesystem, root, path)) is not None
-        ]
+        actions = []
+        for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet")):
+            if (action := add_action(table, filesystem, root, path)) is not None:
+                actions.append(action)
+            else:
+                # No version will have a file without rows.
+                filesystem.rm_file(path)
+        return actions
 
     def _commit(
         self,

@@ -72,3 +72,10 @@ def test_wider_types_of_a_later_version_are_not_cut(engine, tmp_path):
     write_deltalake(f"{lake.url}/loans", pa.schema(list(types.items())).empty_table())
     with pytest.raises(LakeError, match=r"principal is decimal128\(20, 2\), here decimal128\(18, 2\)"):
         lake.schema_changes("loans")
+
+
+def test_a_write_without_rows_leaves_no_file(engine, tmp_path):
+    lake = Lake(str(tmp_path), engine)
+    lake.replace("branches", ibis.memtable(BRANCHES.arrow_schema.empty_table()))
+    assert lake.table("branches").count().to_pyarrow().as_py() == 0
+    assert list(tmp_path.rglob("*.parquet")) == []
