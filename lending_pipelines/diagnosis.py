@@ -35,6 +35,8 @@ from lending_pipelines.register import Investors, Register
 from lending_pipelines.settings import UMASKS, Settings
 from lending_pipelines.settings_file import find_settings_file
 from lending_pipelines.sources import Preview, open_source, preview_reload
+from lending_pipelines.sources.canonical.database import CanonicalDatabase
+from lending_pipelines.sources.canonical.rights import Rights, rights
 from lending_pipelines.tables import SERVICING
 
 _PACKAGES = ("dagster", "duckdb", "deltalake", "ibis-framework")
@@ -152,30 +154,24 @@ def _database(settings: Settings) -> Iterator[Diagnosis]:
             writable = os.access(url.database, os.W_OK)
             text = "this user may write to the file; it is only read" if writable else "it can only be read"
             yield Diagnosis("ok", "servicing rights", text)
-        elif url.get_backend_name() == "postgresql":
-            yield from _postgresql(url)
+        else:
+            with CanonicalDatabase(settings.servicing_url).snapshot() as snapshot:
+                found = rights(snapshot.connection)
+            if found is not None:
+                yield from _rights(found)
 
 
-def _postgresql(url: sa.URL) -> Iterator[Diagnosis]:
-    url = url.set(drivername="postgresql+psycopg2").update_query_dict({"connect_timeout": "5"})
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        names = [name for name in SERVICING if sa.inspect(connection).has_table(name)]
-        writable = [
-            name
-            for name in names
-            if connection.scalar(sa.text("SELECT has_table_privilege(:name, 'INSERT')"), {"name": name})
-        ]
-        now = connection.scalar(sa.text("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
-    if writable:
+def _rights(found: Rights) -> Iterator[Diagnosis]:
+    if found.writable:
         yield Diagnosis(
             "warning",
             "servicing rights",
-            f"the user may write to {len(writable)} tables, such as {writable[0]}: a user who may only read is safer",
+            f"the user may write to {len(found.writable)} tables, such as {found.writable[0]}: a user who may only "
+            "read is safer",
         )
     else:
         yield Diagnosis("ok", "servicing rights", "the user may only read")
-    apart = abs((datetime.now(UTC).replace(tzinfo=None) - now).total_seconds())
+    apart = abs((datetime.now(UTC).replace(tzinfo=None) - found.now).total_seconds())
     verdict: Literal["ok", "warning"] = "ok" if apart <= _CLOCK_SECONDS else "warning"
     yield Diagnosis(verdict, "servicing clock", f"{apart:.0f} s apart from this machine's")
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources import SourceError, open_source
 from lending_pipelines.sources.canonical import rows
+from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.ddl import create_tables
 from lending_pipelines.tables.sql import servicing_metadata
@@ -251,6 +252,23 @@ def test_the_tables_that_the_command_prints_can_be_made(mariadb_url, make_loan):
     with engine.begin() as connection:
         connection.execute(TABLES["loans"].insert(), [make_loan("L1"), make_loan("l1")])
     assert [row["loan_id"] for row in read(engine, "loans")] == ["L1", "l1"]
+
+
+def test_the_doctor_knows_who_may_write_and_the_clock(engine, mariadb_server):
+    with open_source("canonical", url_of(engine)).snapshot() as reader:
+        found = rights(reader.connection)
+    assert found.writable == list(SERVICING)
+    assert abs(datetime.now(UTC).replace(tzinfo=None) - found.now) < timedelta(minutes=1)
+
+    name = engine.url.database
+    execute(mariadb_server, f"CREATE USER reader_{name}@'%'", f"GRANT SELECT ON {name}.* TO reader_{name}@'%'")
+    reading = engine.url.set(username=f"reader_{name}").render_as_string(hide_password=False)
+    with open_source("canonical", reading).snapshot() as reader:
+        assert rights(reader.connection).writable == []
+    execute(mariadb_server, f"GRANT INSERT ON {name}.loans TO reader_{name}@'%'")
+    with open_source("canonical", reading).snapshot() as reader:
+        assert rights(reader.connection).writable == ["loans"]
+    execute(mariadb_server, f"DROP USER reader_{name}@'%'")
 
 
 def connections(engine):
