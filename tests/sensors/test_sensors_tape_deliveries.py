@@ -76,7 +76,7 @@ def test_a_tape_that_cannot_be_judged_does_not_stop_another(home, daemon, inbox,
     assert {each.business_date for each in deliveries(home)} == {MONTH_END, LAST}
 
     configured(home, YEARLY_TAPE, tape_schedule="every full moon")
-    configured(home, MONTHLY_TAPE, tape_schedule="0 0 14 * *")
+    configured(home, MONTHLY_TAPE, tape_schedule="0 0 14 * *", deliver_from=date(2025, 3, 1))
     assert daemon.tick() == [True]
 
 
