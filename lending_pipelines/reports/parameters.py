@@ -85,12 +85,8 @@ class ReportParameters(BaseModel):
         return self
 
     def stamp(self) -> dict[str, str]:
-        """The parameters as text by name, for covers and the register. The book is named unless it is as_closed."""
-        return {
-            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            for name, value in self
-            if (name, value) != ("book", AS_CLOSED)
-        }
+        """The parameters as text by name, for covers and the register."""
+        return {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in self}
 
 
 class AsOf(ReportParameters):

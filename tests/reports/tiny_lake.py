@@ -24,8 +24,9 @@ _DEFAULTS = {
 class TinyLake:
     """A ReportSource over rows in memory; columns that a test does not care about get a default of their type."""
 
-    def __init__(self, rows, conventions=None):
+    def __init__(self, rows, conventions=None, first_close=()):
         self.rows = rows
+        self.first_close = dict(first_close)
         self.conventions = conventions or Conventions()
         self._read = set()
 
@@ -43,6 +44,10 @@ class TinyLake:
 
     def versions(self):
         return dict.fromkeys(sorted(self._read), 7)
+
+    def as_reported(self, days):
+        """The same rows, unless a test gives the rows of the first close."""
+        return TinyLake(self.rows | self.first_close, self.conventions)
 
     @staticmethod
     def _default(column):
