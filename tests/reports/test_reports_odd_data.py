@@ -131,7 +131,8 @@ def test_headlines_do_not_depend_on_the_length_of_lists_and_histories(report_typ
     whole, short = generate(lender, report_type), generate(lender, report_type, **smallest)
     numbers = [made.headlines and made.headlines.arrow().to_pylist() for made in (whole, short)]
     assert numbers[0] == numbers[1]
-    assert numbers[0] or report_type == "modification_summary"  # The lender modified no loan.
+    # The lender modified no loan, and none of its closed days differs.
+    assert numbers[0] or report_type in ("modification_summary", "restatement")
 
 
 @pytest.mark.parametrize("report_type", IN_PERIODS)
