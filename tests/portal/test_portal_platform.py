@@ -137,6 +137,9 @@ def test_a_customer_sees_the_own_balances_with_their_history(people: People, boo
     for wallet_id, wallet in wallets.items():
         balance = sum((row["amount"] for row in moves if row["wallet_id"] == wallet_id), Decimal(0))
         assert amount(shown[f"{wallet['asset_type']} wallet"]) == balance
+        # A line needs two balances.
+        drawn = page.count(f'aria-label="Trend of {wallet["asset_type"]} wallet"')
+        assert drawn == (len([row for row in moves if row["wallet_id"] == wallet_id]) > 1)
     loans = {row[0]: row for row in rows_of(page, "Loans")}
     own = {row["loan_id"]: row for row in book.last if row["borrower_id"] == book.customer}
     assert set(loans) == set(own)

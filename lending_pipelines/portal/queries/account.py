@@ -40,6 +40,15 @@ def movements(lake: Tables) -> ir.Table:
     )
 
 
+def trends(lake: Tables, most: int) -> ir.Table:
+    """wallet_id and balance after each of the last movements, at most so many of a wallet, the earliest first."""
+    rows = movements(lake)
+    latest = [ibis.desc("occurred_at"), ibis.desc("wallet_transaction_id")]
+    rows = rows.mutate(place=ibis.row_number().over(group_by="wallet_id", order_by=latest))
+    rows = rows.filter(rows.place < most)
+    return rows.order_by("wallet_id", ibis.desc("place")).select("wallet_id", "balance")
+
+
 def tickets(lake: Tables) -> ir.Table:
     """The tickets, those that are open first, then the latest."""
     rows = lake.table("tickets")

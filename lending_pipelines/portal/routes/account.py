@@ -1,12 +1,14 @@
 """My account: a customer's wallets, tickets, loans with what is due next, and activity."""
 
-from typing import Annotated
+from collections import defaultdict
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.lake.keyset import Sort
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake
 from lending_pipelines.portal.queries import account as queries
 from lending_pipelines.portal.web.pages import Section, render
 
@@ -33,12 +35,20 @@ def account(request: Request, access: Customer) -> Response:
         request,
         "account.html",
         day=day,
-        wallets=lake.rows(queries.wallets) if has_wallets else (),
+        wallets=_wallets(lake) if has_wallets else (),
         tickets=lake.rows(queries.tickets) if lake.has("tickets") and lake.has("users") else (),
         loans=loans,
         next_due=min(due, key=lambda row: row["next_due_on"], default=None),
         activity=lake.rows(queries.activity, _ACTIVITY) if lake.has("loans") and has_wallets else (),
     )
+
+
+def _wallets(lake: ScopedLake) -> list[dict[str, Any]]:
+    """The wallets, each with its balances after the last movements."""
+    trends = defaultdict(list)
+    for row in lake.rows(queries.trends, _ACTIVITY):
+        trends[row["wallet_id"]].append(row["balance"])
+    return [{**row, "trend": trends[row["wallet_id"]]} for row in lake.rows(queries.wallets)]
 
 
 @router.get("/account/wallets")
