@@ -10,6 +10,8 @@ from lending_pipelines.alerts.catalogue import METRICS
 from lending_pipelines.alerts.rules import AlertRule, DetectorName, Grouping, Operator, Role, Scope, Severity
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
+from lending_pipelines.metrics.facility import Covenant
+from lending_pipelines.metrics.facility import Metric as CovenantMetric
 from lending_pipelines.tables import DERIVED, SERVICING, Table
 from lending_pipelines.tables.close_numbers import CLOSE_SUMMARY
 from lending_pipelines.tables.schema import MONEY
@@ -199,7 +201,8 @@ def problem_of(problem: Any) -> str:
     field = ".".join(names)
     match problem["type"]:
         case "extra_forbidden":
-            return f"unknown field {field!r}; {did_you_mean(names[-1], AlertRule.model_fields)}"
+            model = Covenant if names[0] == "covenants" else AlertRule
+            return f"unknown field {field!r}; {did_you_mean(names[-1], model.model_fields)}"
         case "literal_error":
             known = _allowed(names[0])
             return f"{field} is {problem['input']!r}; {did_you_mean(str(problem['input']), known)}"
@@ -221,5 +224,6 @@ def _allowed(field: str) -> tuple[str, ...]:
         "severity": Severity,
         "recipients": Role,
         "by": Grouping,
+        "covenants": CovenantMetric,
     }
     return get_args(kinds.get(field, Literal["points", "percent"]))

@@ -1,6 +1,6 @@
 """Alert rules from TOML files: those of a lender, and the shipped ones."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,37 @@ from lending_pipelines.settings_file import toml_value
 def parse_rules(given: Iterable[Any], where: str) -> list[AlertRule]:
     """Rules from plain values. Raises AlertRuleError with every fault of every rule; `where` is the file's name."""
     rules: list[AlertRule] = []
+    names: list[str] = []
     faults: list[str] = []
     for number, values in enumerate(given):
         path = f"{where}: rules[{number}]"
         if isinstance(values, Mapping) and isinstance(values.get("name"), str):
             path += f" {values['name']!r}"
+            names.append(values["name"])
         try:
             rule = AlertRule.model_validate(values)
         except ValidationError as error:
-            faults += [f"{path}: {problem_of(problem)}" for problem in error.errors()]
-            continue
-        given_fields = frozenset(values)
-        faults += [f"{path}: {fault}" for fault in rule_faults(rule, given_fields)]
-        rules.append(rule)
-    names = [rule.name for rule in rules]
+            problems = error.errors()
+            wrong = {str(name) for problem in problems for name in problem["loc"][:1]}
+            found = [*map(problem_of, problems), *_other_faults(values, wrong)]
+        else:
+            found = rule_faults(rule, frozenset(values))
+            rules.append(rule)
+        faults += [f"{path}: {fault}" for fault in found]
     faults += [f"{where}: two rules are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults:
         raise AlertRuleError(*faults)
     return rules
+
+
+def _other_faults(values: Any, wrong: Collection[str]) -> list[str]:
+    """The faults of a rule in fields other than the wrong ones. Without a valid detector, they are not known."""
+    if not isinstance(values, Mapping) or "detector" in wrong:
+        return []
+    given = {name: value for name, value in values.items() if name not in wrong}
+    rule = AlertRule.model_validate({"name": "unnamed", **given})
+    faults = rule_faults(rule, frozenset(given))
+    return [fault for fault in faults if fault.partition(" ")[0].rstrip(":") not in wrong]
 
 
 def load_rules(file: str | Path) -> list[AlertRule]:

@@ -145,3 +145,36 @@ def test_a_rule_on_a_number_of_the_close_needs_no_detector(given):
 def test_a_rule_on_the_close_that_cannot_be_judged(changes, expected):
     with pytest.raises(AlertRuleError, match=expected):
         parse_rules([{**CLOSE, **changes}], "rules.toml")
+
+
+def test_all_faults_of_a_rule_are_reported_at_once():
+    wrong = {
+        "name": "r", "metric": "portfolio_snapshots.par30", "operator": "=>", "threshold": "ten", "minimal": 5,
+        "message": "Call $subjct.", "tables": ["loan"],
+    }  # fmt: skip
+    with pytest.raises(AlertRuleError) as error:
+        parse_rules([wrong, {**wrong, "detector": "thresholdd"}, {**PAR, "threshold": "x"}], "rules.toml")
+    of_first = [fault for fault in error.value.faults if fault.startswith("rules.toml: rules[0] 'r': ")]
+    fields = ["operator", "threshold", "unknown field 'minimal'", "tables does not", "message", "metric", "tables:"]
+    assert len(of_first) == len(fields)
+    assert all(any(fault.startswith(f"rules.toml: rules[0] 'r': {field}") for fault in of_first) for field in fields)
+    assert any("rules[1] 'r': detector is 'thresholdd'; did you mean" in fault for fault in error.value.faults)
+    assert error.value.faults[-1] == "rules.toml: two rules are named 'r'"
+
+
+@pytest.mark.parametrize("given", [7, [], "x", {}, {"name": 7}, {**PAR, "metric": []}, {**PAR, "scope": 1}])
+def test_a_wrong_field_is_reported_once(given):
+    rule = {"operator": ">", "threshold": "5 %", **given} if isinstance(given, dict) else given
+    with pytest.raises(AlertRuleError) as error:
+        parse_rules([rule], "rules.toml")
+    fields = [fault.partition(": ")[2].removeprefix("'r': ").split(" ")[0] for fault in error.value.faults]
+    assert len(fields) == len(set(fields))
+
+
+def test_the_faults_of_a_covenant_name_its_fields():
+    covenants = [{"metric": "par_3", "max": 0.1}, {"metric": "par_30", "maks": 0.1}]
+    given = {"name": "r", "detector": "covenant", "scope": "portfolio", "covenants": covenants}
+    with pytest.raises(AlertRuleError) as error:
+        parse_rules([given], "rules.toml")
+    assert "covenants.0.metric is 'par_3'; did you mean 'par_30'" in str(error.value)
+    assert "unknown field 'covenants.1.maks'; did you mean 'max'?" in str(error.value)
