@@ -4,6 +4,7 @@ What is due follows from the alerts as they are now and from what each recipient
 that is not sent yet follows the alert; one that was handed over or read stays.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -298,12 +299,14 @@ def _snapshot(alert: Alert, rule: AlertRule) -> dict[str, str] | None:
 
 
 def _links(alert: Alert, snapshot: dict[str, str] | None, ui_url: str) -> dict[str, str]:
-    """The page of the snapshot in Dagster, if its URL is known, and the commands that show more."""
+    """The commands that show the alert and its subject, and the snapshot's page if the URL of Dagster is known."""
     links = {"alert": f"lending alerts show {alert.alert_id}"}
-    if alert.subject_kind == "manager":
-        links["report"] = f"lending report manager_performance --set as_of={alert.last_on}"
-    elif snapshot and alert.subject_kind != "close":
-        links["report"] = f"lending report portfolio_summary --set as_of={alert.last_on}"
+    is_manager = alert.subject_kind == "manager"
+    if is_manager or (snapshot and alert.subject_kind != "close"):
+        report = f"lending report {'manager_performance' if is_manager else 'portfolio_summary'}"
+        links["report"] = f"{report} --set as_of={alert.last_on}"
+        if alert.subject_kind != "all":
+            links["report"] += f" --set {shlex.quote(f'{alert.subject_kind}={alert.subject_id}')}"
     if ui_url and snapshot:
         links["snapshot"] = f"{ui_url.rstrip('/')}/assets/{snapshot['table']}?partition={alert.last_on}"
     return links

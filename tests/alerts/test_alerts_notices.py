@@ -189,6 +189,7 @@ def test_a_mail_shows_the_number_its_threshold_its_history_and_five_loans(outbox
     named = [line.split()[0] for line in text.splitlines() if line.startswith("  B1-")]
     assert named == ["B1-8", "B1-7", "B1-6", "B1-5"]
     assert "days past due" not in text.partition("Largest")[0]
+    assert f"lending report portfolio_summary --set as_of={DAYS[-1]} --set branch=B1" in text.splitlines()[-1]
     html = message.get_body(("html",)).get_content()
     picture = next(part for part in message.walk() if part.get_content_type() == "image/png")
     assert f"cid:{picture['Content-ID'].strip('<>')}" in html
