@@ -5,6 +5,8 @@ from datetime import date, datetime
 import pytest
 from tiny_lake import TinyLake, money, rows, table
 
+from lending_pipelines.exports.printed import printed
+
 JAN, FEB = date(2025, 1, 31), date(2025, 2, 28)
 
 
@@ -102,3 +104,11 @@ def test_without_alerts_it_says_so(report, lake):
     book = report("alert_log", as_of="2025-02-28")
     assert table(book, "Alerts").no_data == "no alert was open from 2025-02-01 to 2025-02-28"
     assert numbers(book.summary["alerts"]) == (0, 0, 0, 0, 0, None, None)
+
+
+def test_a_threshold_is_printed_as_it_is(report):
+    book = report("alert_log", as_of="2025-02-28")
+    # PAR 30 of 20 % against 15 %: neither may be rounded to one decimal.
+    kinds = {column.name: column.kind for column in table(book, "Alerts").columns}
+    alert = rows(book, "Alerts")[0]
+    assert [printed(alert[name], kinds[name]) for name in ("value", "threshold")] == ["0.2000", "0.1500"]

@@ -26,8 +26,8 @@ _ALERTS = (
     *columns.lake_columns(_LOG, "last_on", "resolved_on", "state"),
     ReportColumn("days_to_acknowledge", "Days to acknowledge", "count"),
     ReportColumn("days_to_resolve", "Days to resolve", "count"),
-    ReportColumn("value", "Value", "number"),
-    ReportColumn("threshold", "Threshold", "number"),
+    ReportColumn("value", "Value", "ratio"),
+    ReportColumn("threshold", "Threshold", "ratio"),
     *columns.lake_columns(_LOG, "acknowledged_by", "reason", "finding"),
 )
 _NOTES = (
@@ -35,6 +35,8 @@ _NOTES = (
     "Days to acknowledge and to resolve count from the day on which the alert opened; by rule they are medians of the"
     " alerts acknowledged or resolved in the period. A business date is judged by the close of the night after it.",
     "The severity is that of the latest finding. Steps since the report was made are not in it.",
+    "Value and threshold are in the unit of the number that the rule watches. PAR and other shares are fractions: 0.15"
+    " is 15 %.",
 )
 
 
