@@ -258,7 +258,10 @@ def _watched(rule: "AlertRule") -> str:
     window = f" in {rule.window_days} days" if rule.window_days else ""
     if rule.detector == "close_summary":
         return f"{condition}, each close"
-    return f"{condition}{window}, {', '.join(rule.subjects) or f'each {rule.scope}'}".replace("each all", "all loans")
+    named = ", ".join((*rule.subjects, *rule.tables))
+    if rule.detector in ("close_late", "data_received", "tape_late"):
+        return f"{condition}, {named}" if named else condition
+    return f"{condition}{window}, {named or f'each {rule.scope}'}".replace("each all", "all loans")
 
 
 def _summary(alert: "Alert") -> list[str]:

@@ -167,14 +167,14 @@ def test_a_wrong_field_is_reported_once(given):
     rule = {"operator": ">", "threshold": "5 %", **given} if isinstance(given, dict) else given
     with pytest.raises(AlertRuleError) as error:
         parse_rules([rule], "rules.toml")
-    fields = [fault.partition(": ")[2].removeprefix("'r': ").split(" ")[0] for fault in error.value.faults]
+    fields = [fault.split("rules[0]")[1].partition(": ")[2].split(" ")[0] for fault in error.value.faults]
     assert len(fields) == len(set(fields))
 
 
 def test_the_faults_of_a_covenant_name_its_fields():
-    covenants = [{"metric": "par_3", "max": 0.1}, {"metric": "par_30", "maks": 0.1}]
+    covenants = [{"metric": "par_3", "max": 0.1}, {"metric": "par_30", "maxx": 0.1}]
     given = {"name": "r", "detector": "covenant", "scope": "portfolio", "covenants": covenants}
     with pytest.raises(AlertRuleError) as error:
         parse_rules([given], "rules.toml")
     assert "covenants.0.metric is 'par_3'; did you mean 'par_30'" in str(error.value)
-    assert "unknown field 'covenants.1.maks'; did you mean 'max'?" in str(error.value)
+    assert "unknown field 'covenants.1.maxx'; did you mean 'max'?" in str(error.value)
