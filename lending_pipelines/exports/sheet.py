@@ -142,7 +142,7 @@ def units(table: ReportTable, rows: pa.Table) -> str:
     if kinds & {"rate", "percent"}:
         found.append("Rates in per cent.")
     if "ratio" in kinds:
-        found.append("Ratios as multiples.")
+        found.append("Ratios as decimal numbers.")
     if "count" in kinds:
         found.append("Counts in units.")
     return " ".join(found) or "Text and dates."

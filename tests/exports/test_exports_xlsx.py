@@ -198,7 +198,7 @@ def test_every_sheet_says_what_it_is_of_when_and_in_what_unit(tmp_path):
     assert [book["Loans"][f"A{row}"].value for row in (1, 2, 3)] == [
         "Loans",
         "=Test, as of 2025-01-31",
-        "Amounts in USD, to the cent. Rates in per cent. Ratios as multiples. Counts in units.",
+        "Amounts in USD, to the cent. Rates in per cent. Ratios as decimal numbers. Counts in units.",
     ]
     for sheet in book:
         assert sheet.oddHeader.right.text == "as of 2025-01-31"
