@@ -351,9 +351,9 @@ def test_the_policy_names_every_fault_of_its_file(tmp_path):
     said = str(raised.value)
     assert "there is no setting 'positions_day'" in said
     assert "positions_days" in said
-    assert 'versions_days is -1: write a whole number of days, or "forever"' in said
-    assert "runs_days is 'always': write a whole number of days, or \"forever\"" in said
-    assert "leftovers_hours is 'x': write a whole number of hours" in said
+    assert 'versions_days is -1: write a whole number of days up to 36,525, or "forever"' in said
+    assert "runs_days is 'always': write a whole number of days up to 36,525, or \"forever\"" in said
+    assert "leftovers_hours is 'x': write a whole number of hours up to 8,784" in said
 
 
 def test_the_policy_is_found_by_the_settings(short):
