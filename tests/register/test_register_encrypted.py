@@ -59,7 +59,7 @@ def test_a_new_first_key_encrypts_everything_again_and_the_old_one_can_go(regist
     assert read(register) == [PERSONAL, PERSONAL]
 
 
-@pytest.mark.parametrize("keys", ["", Fernet.generate_key().decode()])
+@pytest.mark.parametrize("keys", ["", Fernet.generate_key().decode()], ids=["no key", "another key"])
 def test_data_without_its_key_is_an_error_and_never_empty(register, monkeypatch, keys):
     monkeypatch.setenv("LENDING_REGISTER_KEYS", Fernet.generate_key().decode())
     add(register, "A")
