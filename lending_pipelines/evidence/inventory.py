@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lending_pipelines.errors import LendingError
@@ -174,7 +175,11 @@ def _watermark(path: str, file: Any) -> str | None:
     table = TABLES.get(path.split("/")[1])
     if table is None or table.watermark is None or LOG in path:
         return None
-    metadata = pq.read_metadata(file)
+    try:
+        metadata = pq.read_metadata(file)
+    except (OSError, pa.ArrowException):
+        # A damaged file. Its hash says so.
+        return None
     column = metadata.schema.to_arrow_schema().get_field_index(table.watermark)
     found = [metadata.row_group(group).column(column).statistics for group in range(metadata.num_row_groups)]
     latest = [each.max for each in found if each is not None and each.has_min_max]

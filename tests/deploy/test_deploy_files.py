@@ -211,16 +211,20 @@ def test_dagster_starts_on_postgresql_with_these_limits(postgres_url, tmp_path, 
 
 
 def test_the_package_that_the_image_installs_has_every_file(tmp_path):
-    copied = re.search(r"^COPY (pyproject.toml .*) \./$", DOCKERFILE, re.MULTILINE)[1].split()
+    stage = DOCKERFILE.partition("--no-build-isolation .")[0]
+    copied = [name for names in re.findall(r"^COPY (.*) \S+$", stage, re.MULTILINE) for name in names.split()]
     for name in copied:
-        shutil.copy(ROOT / name, tmp_path / name)
-    package = ROOT / "lending_pipelines"
-    shutil.copytree(package, tmp_path / "lending_pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet", "--no-index"]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, "."], cwd=tmp_path, check=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
 
     packed = {name for name in ZipFile(wheel).namelist() if name.startswith("lending_pipelines/")}
-    there = (tmp_path / "lending_pipelines").rglob("*")
-    assert packed == {path.relative_to(tmp_path).as_posix() for path in there if path.is_file()}
+    there = {path for path in (tmp_path / "lending_pipelines").rglob("*") if path.is_file()}
+    shipped = {f"lending_pipelines/shipped/{name}" for name in ("requirements.lock", "docs/definitions.md")}
+    assert packed == {path.relative_to(tmp_path).as_posix() for path in there} | shipped
     assert "lending_pipelines/register/migrations/env.py" in packed

@@ -79,6 +79,7 @@ def test_tables_say_once_which_columns_are_personal():
         "credit_score",
         "joined_on",
         "left_on",
+        "locked_by",
         "officer_id",
         "full_name",
         "email",

@@ -71,7 +71,7 @@ def test_a_pending_row_is_one_run_and_completes(home, tick):
     assert request.run_key == repeated.run_key == report_id
     made = row(home, report_id)
     assert (made.status, made.run_id, made.requested_by) == ("completed", done.run_id, "ann")
-    assert made.parameters == {"as_of": LAST.isoformat(), "known_at": "now"}
+    assert made.parameters == {"as_of": LAST.isoformat(), "known_at": "now", "book": "as_closed"}
     assert Path(made.file_url).suffix == ".csv"
 
 

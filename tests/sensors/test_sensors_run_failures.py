@@ -85,10 +85,10 @@ def test_without_the_address_of_the_ui_the_run_is_named(empty_home, instance):
 
 
 def test_a_long_reason_is_cut_in_the_subject_only(empty_home, instance, monkeypatch):
-    monkeypatch.setattr(f"{__name__}.REASON", "x" * 400)
+    monkeypatch.setattr(f"{__name__}.REASON", "xxx " * 100)
     tick(instance, failed_run(instance))
     with empty_home.register() as session:
         (made,) = session.scalars(sa.select(Notification))
-    assert made.subject.endswith("x…")
+    assert made.subject.endswith("…")
     assert len(made.subject) < 180
-    assert made.body.startswith("x" * 400)
+    assert made.body.startswith("xxx " * 99)

@@ -218,6 +218,7 @@ RULES: Mapping[str, Rule] = {
     "reported_days": _LENDER,
     "published": _LENDER,
     "period_locks": _LENDER,
+    "close_certificates": _LENDER,
 }
 """How each table is scoped. loan_history and loan_losses are made from others (stored_tables.py)."""
 
