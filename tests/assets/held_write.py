@@ -1,4 +1,4 @@
-"""A run for tests that makes daily tables on Spark and stops in the middle of its first write until it is let go.
+"""A run for tests that makes daily tables on Spark and waits in its first write of positions until it is let go.
 
     python held_write.py FOLDER FIRST LAST ASSET...
 
@@ -19,7 +19,10 @@ from pyspark.sql.classic.dataframe import DataFrame
 
 
 def hold_writes(folder: Path) -> None:
-    """Make every task of `write_parquet` wait after its first rows, which come to it from Spark's hint to rebalance."""
+    """Make every task of `write_parquet` that writes positions wait after its first rows.
+
+    The rows come to it from Spark's hint to rebalance.
+    """
     rebalanced = DataFrame.hint
 
     def held(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -33,6 +36,9 @@ def hold_writes(folder: Path) -> None:
 
     def hint(frame: DataFrame, name: str, *parameters: str) -> DataFrame:
         evened = rebalanced(frame, name, *parameters)
+        if "days_past_due" not in evened.columns:
+            # The record of the days as reported, which is written before the positions.
+            return evened
         return evened.mapInArrow(held, evened.schema)
 
     DataFrame.hint = hint
