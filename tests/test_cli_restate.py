@@ -75,3 +75,14 @@ def test_a_backdated_payment_from_its_detection_to_its_restatement(home, monkeyp
     assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
     again = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY))
     assert again.stdout == "no closed day differs from what is known now.\n"
+
+
+def test_what_a_sync_brought_is_found_without_a_close(home):
+    loan_id = open_loan(home)
+    home.pay(loan_id, date(2025, 2, 27), f"{OPEN} 10:00:00", 12.34)
+    assert lending("sync").returncode == 0
+    planned = lending("restate", "--from", "2025-02-27", "--to", str(FEBRUARY))
+    assert planned.stdout.startswith("closed days from 2025-02-27 changed: 1 loan, principal outstanding -12.34 ")
+    written = home.versions()["restatements"]
+    assert lending("restate", "--from", "2025-02-27", "--to", str(FEBRUARY)).stdout == planned.stdout
+    assert home.versions()["restatements"] == written

@@ -1,10 +1,10 @@
 """The command `lending restate`: closes the days again that differ from what is known now, and corrects their tapes.
 
-What differs is found by each close (restatements/detect.py).
+What differs is found by each close (restatements/detect.py), and here when a sync brought changes since.
 """
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,11 @@ from lending_pipelines.cli import arguments
 from lending_pipelines.cli.close import require_open
 from lending_pipelines.cli.terminal import echo_table, opened_lake, register_session, tell_step, tell_warnings
 from lending_pipelines.errors import LendingError
+
+if TYPE_CHECKING:
+    from lending_pipelines.lake import Lake
+    from lending_pipelines.register import Register
+    from lending_pipelines.settings import Settings
 
 
 def restate(
@@ -31,10 +36,12 @@ def restate(
 
     if last < first:
         raise LendingError(f"restate: the first day, {first.date()}, is after the last, {last.date()}")
-    register = Register(Settings.from_environment().register_url)
+    settings = Settings.from_environment()
+    register = Register(settings.register_url)
     register.upgrade()
     try:
         with opened_lake() as lake:
+            _compare_what_was_synced(lake, register, settings)
             changed = effect(lake, register, first.date(), last.date())
     finally:
         register.dispose()
@@ -51,6 +58,20 @@ def restate(
         return
     _close_again(ranges)
     _deliver_corrections(ranges)
+
+
+def _compare_what_was_synced(lake: "Lake", register: "Register", settings: "Settings") -> None:
+    """Compare the closed days with what a sync brought since the last close."""
+    from lending_pipelines.conventions import Conventions
+    from lending_pipelines.register import PeriodLocks
+    from lending_pipelines.restatements import detect, is_outdated
+
+    if not lake.has("restatements") or not is_outdated(lake):
+        return
+    conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
+    with register.reading_session() as session:
+        locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
+    detect(lake, conventions, locked)
 
 
 def _close_again(ranges: list[tuple[date, date]]) -> None:

@@ -5,7 +5,7 @@ the comparison is in compare.py. effect.py sums up what is in force. Positions a
 again is decided by a person.
 """
 
-from lending_pipelines.restatements.detect import Detected, detect
+from lending_pipelines.restatements.detect import Detected, detect, is_outdated
 from lending_pipelines.restatements.effect import Effect, effect
 
-__all__ = ["Detected", "Effect", "detect", "effect"]
+__all__ = ["Detected", "Effect", "detect", "effect", "is_outdated"]

@@ -98,6 +98,12 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
     return Detected(at, written.rows)
 
 
+def is_outdated(lake: Lake) -> bool:
+    """Whether tables that positions are made from changed since the last detection, such as by a sync."""
+    before = _compared_before(lake)
+    return any(lake.version(name) != before.get(name) for name in positions.SOURCES)
+
+
 def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
     """The latest restatement of each value that was found after its day was last closed."""
     rows = lake.table("restatements").join(_instants(closed, "closed_at"), "business_date")
