@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -230,9 +230,12 @@ def _delivered(home: Home, day: date) -> Callable[[], None]:
         from lending_pipelines.jobs import deliver_run_config
         from lending_pipelines.runs import RunFailed, run_job
 
-        # The command can have delivered everything before it would have been killed. `_arrived` looks at the rows.
-        with suppress(RunFailed):
+        try:
             run_job("deliver_tape", deliver_run_config(MONTHLY_TAPE, day, failed=False))
+        except RunFailed as failed:
+            # The command delivered everything before it would have been killed. `_arrived` looks at the rows.
+            if "nothing to deliver" not in str(failed):
+                raise
 
     return run
 
