@@ -139,8 +139,14 @@ class Conventions(BaseModel):
             raise LendingError(f"conventions {text!r}: {_problems(error)}") from error
 
     @classmethod
-    def load(cls, path: str | Path) -> "Conventions":
-        """Read a TOML file with one key per setting; other settings keep their defaults. LendingError if invalid."""
+    def load(cls, path: str | Path | None) -> "Conventions":
+        """Read a TOML file with one key per setting; other settings keep their defaults, all of them without a path.
+
+        Raises:
+            LendingError: The file cannot be read, or a setting is not valid.
+        """
+        if not path:
+            return cls()
         chosen = read_toml(path, "conventions file")
         if "timezone" in chosen:
             raise LendingError(f"conventions file {path}: timezone: remove it and set LENDING_TIMEZONE instead")

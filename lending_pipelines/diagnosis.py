@@ -179,7 +179,7 @@ def _rights(found: Rights) -> Iterator[Diagnosis]:
 def _tables(settings: Settings) -> Iterator[Diagnosis]:
     """Whether each servicing table exists, and every error of its columns and rows."""
     try:
-        conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
+        conventions = Conventions.load(settings.conventions_file)
     except LendingError as error:
         yield Diagnosis("FAILED", "conventions", str(error))
         conventions = Conventions()

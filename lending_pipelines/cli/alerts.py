@@ -240,7 +240,7 @@ def _checked(file: str) -> "list[AlertRule]":
 
     rules = load_rules(file)
     chosen = Settings.from_environment().conventions_file
-    conventions = Conventions.load(chosen) if chosen else Conventions()
+    conventions = Conventions.load(chosen)
     with known_names(*named_fields(rules)) as names, register_session() as session:
         require_names(session, rules, names, conventions)
     return rules

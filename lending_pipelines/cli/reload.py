@@ -24,7 +24,7 @@ def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
     wanted = [name for name in SERVICING if EVERY in names or name in names]
     settings = Settings.from_environment()
     source = open_source(settings.source, settings.servicing_url)
-    conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
+    conventions = Conventions.load(settings.conventions_file)
     lines: list[str] = []
     rejected: list[str] = []
     with (

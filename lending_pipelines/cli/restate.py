@@ -68,7 +68,7 @@ def _compare_what_was_synced(lake: "Lake", register: "Register", settings: "Sett
 
     if not lake.has("restatements") or not is_outdated(lake):
         return
-    conventions = Conventions.load(settings.conventions_file) if settings.conventions_file else Conventions()
+    conventions = Conventions.load(settings.conventions_file)
     with register.reading_session() as session:
         locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
     detect(lake, conventions, locked)

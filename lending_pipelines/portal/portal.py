@@ -70,7 +70,7 @@ class Portal:
     def conventions(self) -> Conventions:
         """The conventions of the close."""
         path = self.settings.conventions_file
-        conventions = Conventions.load(path) if path else Conventions()
+        conventions = Conventions.load(path)
         return conventions.model_copy(update={"timezone": self.settings.timezone})
 
     @cached_property

@@ -16,5 +16,5 @@ class ConventionsResource(dg.ConfigurableResource):
         """The conventions. Raises LendingError when the file cannot be read or is not valid."""
         settings = Settings.from_environment()
         path = self.file or settings.conventions_file
-        conventions = Conventions.load(path) if path else Conventions()
+        conventions = Conventions.load(path)
         return conventions.model_copy(update={"timezone": settings.timezone})

@@ -29,7 +29,8 @@ def _column(table: Table, column: Column) -> sa.Column:
     )
 
 
-_MYSQL = ("mysql", "mariadb")
+MYSQL = ("mysql", "mariadb")
+"""SQLAlchemy's names of MySQL and MariaDB."""
 
 _MYSQL_ID = mysql.VARCHAR(191, collation="utf8mb4_bin")
 """An id in MySQL: an index accepts this length, and the collation compares ids exactly."""
@@ -42,10 +43,10 @@ def _type(ibis_type: dt.DataType, is_id: bool) -> sa.types.TypeEngine:
         case dt.Date():
             return sa.Date()
         case dt.Timestamp():
-            return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *_MYSQL)
+            return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MYSQL)
         case dt.Boolean():
             return sa.Boolean()
         case dt.Int64():
             return sa.BigInteger()
         case _:
-            return sa.Text().with_variant(_MYSQL_ID, *_MYSQL) if is_id else sa.Text()
+            return sa.Text().with_variant(_MYSQL_ID, *MYSQL) if is_id else sa.Text()

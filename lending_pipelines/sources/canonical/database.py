@@ -20,11 +20,12 @@ from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
+from lending_pipelines.tables.sql import MYSQL
 
 CONNECT_SECONDS = 5
 """The time that a server has to answer a new connection."""
 
-_DRIVERS = {"postgresql": "psycopg2", **dict.fromkeys(mysql.DIALECTS, mysql.DRIVER)}
+_DRIVERS = {"postgresql": "psycopg2", **dict.fromkeys(MYSQL, mysql.DRIVER)}
 """The installed driver of each database, where SQLAlchemy's default is another one."""
 
 
@@ -38,10 +39,9 @@ class CanonicalDatabase:
         self.name = name
         try:
             to_read = _url_to_read(sa.make_url(url))
-            waiting = mysql.connect_args(to_read, CONNECT_SECONDS) if to_read.get_driver_name() == mysql.DRIVER else {}
             self._engine = sa.create_engine(
                 to_read,
-                connect_args=waiting,
+                connect_args=mysql.connect_args(to_read, CONNECT_SECONDS),
                 # Close connections between snapshots.
                 poolclass=sa.NullPool,
                 execution_options={"postgresql_readonly": True},
@@ -127,7 +127,7 @@ class DatabaseSnapshot:
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """A table of MySQL that can change while it is read, because its storage engine has no transactions."""
-        if self._dialect not in mysql.DIALECTS or table.name in self.absent:
+        if self._dialect not in MYSQL or table.name in self.absent:
             return {}
         engine = mysql.not_transactional(self.connection, table.name)
         return {} if engine is None else {"not one state": f"storage engine {engine} has no transactions"}
@@ -191,7 +191,7 @@ def _begin_postgresql(connection: sa.Connection) -> str:
 _BEGIN = {
     "postgresql": _begin_postgresql,
     "sqlite": _begin_sqlite,
-    **dict.fromkeys(mysql.DIALECTS, mysql.begin),
+    **dict.fromkeys(MYSQL, mysql.begin),
 }
 """How the transaction of a snapshot starts, by SQLAlchemy's name of the database."""
 

@@ -8,12 +8,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from lending_pipelines.sources.canonical.mysql import DIALECTS as MYSQL
 from lending_pipelines.sources.canonical.mysql import collations as mysql_collations
 from lending_pipelines.sources.finding import SHOWN, Finding
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.references import REFERENCES
-from lending_pipelines.tables.sql import servicing_metadata
+from lending_pipelines.tables.sql import MYSQL, servicing_metadata
 
 _PROBLEM = "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
 _EXACT = {"postgresql": "C", "sqlite": "BINARY"}

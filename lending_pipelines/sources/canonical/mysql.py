@@ -16,9 +16,6 @@ from lending_pipelines.sources.canonical import rows
 from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.sources.convert import Values
 
-DIALECTS = ("mysql", "mariadb")
-"""SQLAlchemy's names of these databases."""
-
 DRIVER = "pymysql"
 """The installed driver."""
 
@@ -35,16 +32,13 @@ _SETTINGS = (
 
 
 def connect_args(url: sa.URL, seconds: int) -> dict[str, int]:
-    """Arguments with which PyMySQL waits no longer for the first answer of a server; `begin` lets queries take longer.
-
-    Nothing if the URL has a `read_timeout` of its own.
-    """
-    return {} if "read_timeout" in url.query else {"read_timeout": seconds}
+    """Arguments with which PyMySQL waits that long for a server's first answer; `begin` lets queries take longer."""
+    return {"read_timeout": seconds} if _waits_by_default(url) else {}
 
 
 def begin(connection: sa.Connection) -> None:
     """Start a read-only transaction in which all tables show the state of this moment."""
-    if connect_args(connection.engine.url, 0) and connection.dialect.driver == DRIVER:
+    if _waits_by_default(connection.engine.url):
         driver: Any = connection.connection.driver_connection
         driver._read_timeout = None
     connection.execution_options(isolation_level="REPEATABLE READ")
@@ -92,6 +86,11 @@ def not_transactional(connection: sa.Connection, table: str) -> str | None:
     )
     engine = connection.scalar(query, {"name": table})
     return engine if engine is not None and engine.lower() != "innodb" else None
+
+
+def _waits_by_default(url: sa.URL) -> bool:
+    """Whether the installed driver reads, and the URL has no `read_timeout` of its own."""
+    return url.get_driver_name() == DRIVER and "read_timeout" not in url.query
 
 
 def _sql(select: sa.Select, connection: sa.Connection) -> str:

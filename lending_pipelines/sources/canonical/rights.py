@@ -6,8 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.canonical import mysql
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.sql import MYSQL
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ _MYSQL_INSERT = """
 
 _QUERIES: Mapping[str, tuple[str, str]] = {
     "postgresql": ("SELECT has_table_privilege(:name, 'INSERT')", "SELECT clock_timestamp() AT TIME ZONE 'UTC'"),
-    **dict.fromkeys(mysql.DIALECTS, (_MYSQL_INSERT, "SELECT utc_timestamp(6)")),
+    **dict.fromkeys(MYSQL, (_MYSQL_INSERT, "SELECT utc_timestamp(6)")),
 }
 """Whether the user may insert into a table, and the time in UTC, by SQLAlchemy's name of the database."""
 

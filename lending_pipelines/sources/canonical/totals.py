@@ -10,16 +10,15 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lending_pipelines.sources.canonical import mysql
 from lending_pipelines.sources.convert import to_arrow
 from lending_pipelines.sources.totals import MONTH_FORMAT, summed, totals_table
 from lending_pipelines.tables import Table
-from lending_pipelines.tables.sql import servicing_metadata
+from lending_pipelines.tables.sql import MYSQL, servicing_metadata
 
 STORED = servicing_metadata().tables
 """The servicing tables in SQL."""
 
-DIALECTS = ("postgresql", "sqlite", *mysql.DIALECTS)
+DIALECTS = ("postgresql", "sqlite", *MYSQL)
 """The databases whose functions this module uses. Other databases have no month totals."""
 
 
@@ -28,7 +27,7 @@ def month(table: Table, dialect: str) -> sa.ColumnElement[str]:
     watermark = _watermark(table, dialect)
     if dialect == "postgresql":
         return sa.func.to_char(watermark, "YYYY-MM", type_=sa.Text)
-    if dialect in mysql.DIALECTS:
+    if dialect in MYSQL:
         return sa.func.date_format(watermark, MONTH_FORMAT, type_=sa.Text)
     return sa.func.strftime(MONTH_FORMAT, watermark, type_=sa.Text)
 
@@ -69,7 +68,7 @@ def _units(table: Table, name: str, scale: int, dialect: str) -> sa.ColumnElemen
     stored = _stored(table, name)
     if dialect == "postgresql":
         return sa.cast(stored, sa.Numeric) * 10**scale
-    if dialect in mysql.DIALECTS:
+    if dialect in MYSQL:
         return sa.cast(sa.func.round(stored * 10**scale), sa.Numeric(38, 0))
     return sa.cast(sa.func.round(stored * 10**scale), sa.Integer)
 
@@ -77,7 +76,7 @@ def _units(table: Table, name: str, scale: int, dialect: str) -> sa.ColumnElemen
 def _watermark(table: Table, dialect: str) -> sa.ColumnElement:
     """The watermark; null where MySQL has a zero date."""
     stored = _stored(table, table.watermark)
-    return sa.func.nullif(stored, 0, type_=sa.types.NullType()) if dialect in mysql.DIALECTS else stored
+    return sa.func.nullif(stored, 0, type_=sa.types.NullType()) if dialect in MYSQL else stored
 
 
 def _stored(table: Table, name: str | None) -> sa.ColumnElement:

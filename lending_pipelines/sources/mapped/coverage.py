@@ -16,7 +16,7 @@ from lending_pipelines.tables import SERVICING, Table
 
 
 @dataclass
-class Origin:
+class LenderTable:
     """A table of the lender: its name, the columns that nothing reads, and its first rows as they are."""
 
     name: str
@@ -32,7 +32,7 @@ class Coverage:
     without: list[str]
     """The servicing columns that the mapping does not give."""
     rows: int = 0
-    origins: list[Origin] = field(default_factory=list)
+    origins: list[LenderTable] = field(default_factory=list)
     after: list[dict[str, Any]] = field(default_factory=list)
     """The first rows of the servicing table."""
     faults: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ def _read(snapshot: MappedSnapshot, table: Table, found: Coverage, shown: int) -
         found.faults.append(str(error))
 
 
-def _origin(snapshot: MappedSnapshot, rule: TableRule, shown: int) -> Origin:
+def _origin(snapshot: MappedSnapshot, rule: TableRule, shown: int) -> LenderTable:
     try:
         columns = snapshot.origin.columns(rule)
         rows: list[dict[str, Any]] = []
@@ -73,5 +73,5 @@ def _origin(snapshot: MappedSnapshot, rule: TableRule, shown: int) -> Origin:
             ]
             rows = [dict(zip(rule.used, cells, strict=True)) for cells in zip(*listed, strict=True)]
     except Unreadable as error:
-        return Origin(f"{rule.origin} ({error})", [], [])
-    return Origin(rule.origin, [name for name in columns if name not in rule.used], rows)
+        return LenderTable(f"{rule.origin} ({error})", [], [])
+    return LenderTable(rule.origin, [name for name in columns if name not in rule.used], rows)
