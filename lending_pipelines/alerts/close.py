@@ -38,18 +38,23 @@ class TooManyUnjudged(LendingError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an evaluation did: the alerts with a step on the evaluated days, those that are open, and unjudged rules."""
+    """What an evaluation did.
+
+    `changed` are the alerts with a step on the evaluated days. `unjudged` says why rules were not judged; `failed` has
+    those of them that should have been.
+    """
 
     changed: tuple[tuple[AlertEvent, Alert], ...]
     still_open: tuple[Alert, ...]
     rules: int
     unjudged: dict[str, str]
+    failed: dict[str, str]
 
     def require_judged(self) -> None:
         """Raise TooManyUnjudged when more than a tenth of the rules could not be judged."""
-        if too_many_unjudged(self.rules, self.unjudged):
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.unjudged.items())
-            raise TooManyUnjudged(f"{len(self.unjudged)} of {self.rules} alert rules could not be judged: {reasons}")
+        if too_many_unjudged(self.rules, self.failed):
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.failed.items())
+            raise TooManyUnjudged(f"{len(self.failed)} of {self.rules} alert rules could not be judged: {reasons}")
 
 
 def alerts_of_days(source: Source, register: Register, first: date, last: date, settings: Settings) -> Outcome:
@@ -191,4 +196,5 @@ def _outcome(register: Register, evaluation: Evaluation, days: Sequence[date]) -
             .order_by(AlertEvent.business_date, Alert.topic, Alert.subject_id, AlertEvent.number)
         )
         changed = tuple((event, alert) for event, alert in session.execute(query))
-        return Outcome(changed, tuple(open_alerts(session)), len(evaluation.verdicts), evaluation.failed)
+        still_open = tuple(open_alerts(session))
+        return Outcome(changed, still_open, len(evaluation.verdicts), evaluation.unjudged, evaluation.failed)

@@ -73,7 +73,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """Why a rule could not be judged on any of the days. `is_expected`: the tables do not go back far enough yet."""
+    """Why a rule could not be judged on any of the days.
+
+    `is_expected`: the earlier days that it compares with are not closed. This is not a failure.
+    """
 
     reason: str
     is_expected: bool = False

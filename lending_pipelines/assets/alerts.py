@@ -61,8 +61,11 @@ def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue | int | str]:
         ),
     }
     if outcome.unjudged:
-        lines = [f"| {escaped(name)} | {escaped(reason)} |" for name, reason in outcome.unjudged.items()]
-        metadata["not_judged"] = _table("rule | reason", lines, len(lines))
+        lines = [
+            f"| {escaped(name)} | {escaped(reason)} | {'yes' if name in outcome.failed else 'no'} |"
+            for name, reason in outcome.unjudged.items()
+        ]
+        metadata["not_judged"] = _table("rule | reason | failure", lines, len(lines))
     return metadata
 
 

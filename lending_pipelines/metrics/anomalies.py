@@ -5,7 +5,7 @@ series are judged at once: one by one, most of the time is what each call of pan
 series are watched, and what is done about an anomaly, is in alerts/.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
 
@@ -17,10 +17,13 @@ HISTORY_DAYS = 180
 """The days before a day that its expectation is computed from."""
 
 LEAST_DAYS = 60
-"""A day with fewer days of history has no expectation."""
+"""A day has an expectation if at least so many days of its history have a value and a trend."""
 
 TREND_DAYS = 28
 """The trend is the median of so many days before: four of each weekday."""
+
+LEAST_OF_TREND = 14
+"""A day has a trend if at least so many of these days have a value."""
 
 LEAST_OF_CLASS = 4
 """A class with fewer days in the history has no median of its own: that of all days counts."""
@@ -60,12 +63,13 @@ def expected(values: pd.DataFrame, days: Iterable[date]) -> pd.DataFrame:
         days: The days that are judged. Only earlier days decide what is expected of a day.
 
     Returns:
-        A row per series and judged day (the index) that has a value and at least LEAST_DAYS of history: `value`,
-        `expected`, `spread` (one z of distance) and `z`, which is infinite where a number that never moved moves.
+        A row per series and judged day (the index) that has a value, a trend and at least LEAST_DAYS of history:
+        `value`, `expected`, `spread` (one z of distance) and `z`, which is infinite where a number that never moved
+        moves.
     """
     calendar = pd.date_range(values.index[0], values.index[-1]) if len(values) else pd.DatetimeIndex([])
     observed = values.set_axis(pd.DatetimeIndex(values.index), axis=0).reindex(calendar).astype(np.float64)
-    trend = observed.rolling(TREND_DAYS, min_periods=TREND_DAYS // 2).median().shift(1)
+    trend = observed.rolling(TREND_DAYS, min_periods=LEAST_OF_TREND).median().shift(1)
     classes = np.where(calendar.is_month_end, _MONTH_END, calendar.day_of_week)
     positions = calendar.get_indexer(pd.DatetimeIndex(list(days)))
     positions = positions[positions >= 0]
@@ -81,6 +85,12 @@ def expected(values: pd.DataFrame, days: Iterable[date]) -> pd.DataFrame:
     series, places, *numbers = (np.concatenate(column) for column in zip(*judged, strict=True))
     index = pd.MultiIndex.from_arrays([values.columns[series], calendar[places].date], names=["series", "day"])
     return pd.DataFrame(dict(zip(("value", "expected", "spread", "z"), numbers, strict=True)), index=index)
+
+
+def with_enough_history(known: Collection[date], days: Iterable[date]) -> list[date]:
+    """The days that `expected` can judge in a series with a value on each of the `known` days, in order."""
+    complete = pd.DataFrame({"complete": 0.0}, index=sorted(known))
+    return list(expected(complete, days).index.get_level_values("day"))
 
 
 def _judged(

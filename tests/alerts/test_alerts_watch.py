@@ -96,6 +96,7 @@ def test_a_tape_is_late_after_its_own_hours_or_when_it_failed(watched):
 
 
 def test_a_run_that_could_not_judge_more_than_a_tenth_of_the_rules_fails():
-    Outcome((), (), 10, {"a": "why"}).require_judged()
+    early = {"c": "too early", "d": "too early"}
+    Outcome((), (), 10, {"a": "why", **early}, {"a": "why"}).require_judged()
     with pytest.raises(TooManyUnjudged, match="2 of 10 alert rules could not be judged: a: why; b: why"):
-        Outcome((), (), 10, {"a": "why", "b": "why"}).require_judged()
+        Outcome((), (), 10, {"a": "why", "b": "why", **early}, {"a": "why", "b": "why"}).require_judged()

@@ -1,7 +1,7 @@
 """The change of a number from one day to the next is far from what its own past lets expect."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,7 +13,13 @@ from lending_pipelines.alerts.detectors.rows import MetricRows, Row, by_table
 from lending_pipelines.alerts.findings import Finding, Judged, Source, Unjudged, Verdict
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.errors import LendingError
-from lending_pipelines.metrics.anomalies import HISTORY_DAYS, LEAST_DAYS, TREND_DAYS, expected
+from lending_pipelines.metrics.anomalies import (
+    HISTORY_DAYS,
+    LEAST_DAYS,
+    TREND_DAYS,
+    expected,
+    with_enough_history,
+)
 
 REACH_DAYS = HISTORY_DAYS + TREND_DAYS + 1
 """How many later days a day can change the expectation of."""
@@ -24,9 +30,10 @@ _ONE_DAY = timedelta(days=1)
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
     """A finding for each subject and day whose change is at least `threshold` z from the expected one, up or down.
 
-    The change must also be at least `least_distance` away. A day is judged when it and the day before are closed and at
-    least LEAST_DAYS changes are known before it. See metrics/anomalies.py for what is expected. The threshold of a
-    finding is the end of the expected band.
+    The change must also be at least `least_distance` away. A change is known when the day and the day before are closed
+    and the number is known on both. A day is judged when enough changes can be known (see metrics/anomalies.py, also
+    for what is expected); on a judged day, it is not known whether the rule holds for a subject with fewer changes. The
+    threshold of a finding is the end of the expected band.
     """
     verdicts: dict[str, Verdict] = {}
     for table, own in by_table(rules).items():
@@ -37,13 +44,11 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
             continue
         made = set(rows.days)
         changes = [day for day in rows.days if day - _ONE_DAY in made]
-        wanted = set(days)
-        judged = [day for day in changes[LEAST_DAYS:] if day in wanted]
-        if judged:
+        judged = with_enough_history(changes, days)
+        if judged or made.isdisjoint(days):
             verdicts |= _judged(rows, own, judged)
         else:
-            reason = f"fewer than {LEAST_DAYS} changes from one day to the next are known before {max(days)}"
-            verdicts |= {rule.name: Unjudged(reason, is_expected=len(changes) <= LEAST_DAYS) for rule in own}
+            verdicts |= dict.fromkeys((rule.name for rule in own), _too_early(max(made.intersection(days)), changes))
     return verdicts
 
 
@@ -52,31 +57,39 @@ def _with_history(made: Iterable[date], days: Sequence[date]) -> list[date]:
     return [day for day in made if first <= day <= last]
 
 
+def _too_early(day: date, changes: Collection[date]) -> Unjudged:
+    if day not in changes:
+        return Unjudged(f"{day - _ONE_DAY} is not closed, so the change of {day} is not known", is_expected=True)
+    reason = f"fewer than {LEAST_DAYS} days before {day} have a change and a trend"
+    return Unjudged(reason, is_expected=True)
+
+
 def _judged(rows: MetricRows, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
     """What the rules of a table find: the series of all of them are judged at once."""
     series: dict[tuple[int, str, str, str], dict[date, Row]] = defaultdict(dict)
     for number, rule in enumerate(rules):
         for row in rows.of(rule):
-            if row.value is not None:
-                series[number, *row.key][row.day] = row
+            series[number, *row.key][row.day] = row
     keys = list(series)
     moved = pd.DataFrame([_moved(series[key]) for key in keys], dtype="float64").T.sort_index()
     found: dict[str, list[Finding]] = {rule.name: [] for rule in rules}
+    unknown = {(place, day) for place, key in enumerate(keys) for day in days if day in series[key]}
     for (place, day), value, usual, spread, z in expected(moved, days).itertuples():
+        unknown.discard((place, day))
         rule, row = rules[keys[place][0]], series[keys[place]][day]
         if abs(z) >= float(rule.limit) and abs(value - usual) >= _least(rule, row):
             finding = _finding(rule, row, Decimal(str(value)), Decimal(str(usual)), Decimal(str(spread)), z)
             found[rule.name].append(finding)
+    for place, day in sorted(unknown):
+        rule = rules[keys[place][0]]
+        found[rule.name].append(series[keys[place]][day].finding(rule, None))
     return {name: Judged(tuple(days), tuple(own)) for name, own in found.items()}
 
 
 def _moved(by_day: Mapping[date, Row]) -> dict[date, float]:
     """The change of each day from the day before, where both are known."""
-    return {
-        day: float((row.value or 0) - (by_day[day - _ONE_DAY].value or 0))
-        for day, row in by_day.items()
-        if day - _ONE_DAY in by_day
-    }
+    known = {day: row.value for day, row in by_day.items() if row.value is not None}
+    return {day: float(value - known[day - _ONE_DAY]) for day, value in known.items() if day - _ONE_DAY in known}
 
 
 def _least(rule: AlertRule, row: Row) -> float:

@@ -34,10 +34,10 @@ def _judge(rule: AlertRule, rows: MetricRows, wanted: set[date]) -> Verdict:
     window = timedelta(days=rule.window_days or 0)
     made = set(rows.days)
     judged = [day for day in rows.days if day in wanted and day - window in made]
-    if wanted and not judged:
-        before = max(wanted) - window
-        is_early = not rows.made or before < rows.made[0]
-        return Unjudged(f"{before}, {rule.window_days} days before, is not closed", is_early)
+    closed = wanted.intersection(rows.days)
+    if closed and not judged:
+        before = max(closed) - window
+        return Unjudged(f"{before}, {rule.window_days} days before, is not closed", is_expected=True)
     known = {(row.day, *row.key): row for row in rows.of(rule)}
     found = [
         finding

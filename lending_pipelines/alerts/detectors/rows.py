@@ -65,12 +65,11 @@ def holds(value: Decimal, operator: Operator | None, limit: Decimal) -> bool:
 
 
 class MetricRows:
-    """The rows of all metrics of one table on some days, read once. `made` are all days of the table, in order."""
+    """The rows of all metrics of one table on some days, read once. `days` are those on which it was made."""
 
     def __init__(self, source: Source, table: str, rules: Sequence[AlertRule], days: Iterable[date]) -> None:
         """Raises LendingError when the table was never written."""
-        self.made = sorted(source.days(table))
-        self.days = sorted(set(self.made).intersection(days))
+        self.days = sorted(set(source.days(table)).intersection(days))
         metrics = [rule.measured for rule in rules]
         rows = source.table(table)
         wanted = {"business_date", "currency", "scope", "scope_id", "manager_id", "name"}
