@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from traceback import format_exc
 from typing import Any, BinaryIO
@@ -49,23 +50,17 @@ class Validator:
         self._unpublished: list[Any] = []
 
     def validate(self, suite: Suite) -> Verdict:
-        """Validate the suite's rows with a checkpoint. RuntimeError if an expectation could not be evaluated."""
-        checkpoint = self._checkpoint(suite)
-        ((identifier, result),) = checkpoint.run({"dataframe": suite.rows.to_pandas()}).run_results.items()
+        """Validate the suite's rows. RuntimeError if an expectation could not be evaluated."""
+        result = self._batch(suite).validate(self._expectations(suite), result_format=_shown(suite))
         for item in result.results:
             if raised := _raised(item.exception_info):
                 raise RuntimeError(f"{suite.table}: {item.expectation_config.kwargs}: {raised}")
-        self._unpublished.append(identifier)
-        (place,) = self._context.get_docs_sites_urls(
-            resource_identifier=identifier, site_name=_SITE, only_if_exists=False
-        )
         failures = tuple(
             Failure(item.expectation_config.meta["position"], tuple(item.result.get("partial_unexpected_list", ())))
             for item in result.results
             if not item.success
         )
-        page = os.path.relpath(str(place["site_url"]).removeprefix("file://"), self._site_folder)
-        return Verdict(len(result.results), failures, page)
+        return Verdict(len(result.results), failures, self._keep(result))
 
     def site(self, argument: None = None) -> str:
         """Write the missing pages and the index. Returns the folder.
@@ -81,36 +76,55 @@ class Validator:
     def _site_folder(self) -> str:
         return str(Path(self._folder.name) / str(self._runs))
 
-    def _checkpoint(self, suite: Suite) -> Any:
-        gx, context, name = self._gx, self._context, suite.table
+    def _batch(self, suite: Suite) -> Any:
+        """The rows as a batch of the table's asset; the asset of an earlier validation of the table is replaced."""
+        if suite.table in self._tables.get_asset_names():
+            self._tables.delete_asset(suite.table)
+        return self._tables.read_dataframe(suite.rows.to_pandas(), asset_name=suite.table)
+
+    def _expectations(self, suite: Suite) -> Any:
         expectations = [
-            getattr(gx.expectations, expected.kind)(
+            getattr(self._gx.expectations, expected.kind)(
                 **expected.arguments, severity=expected.severity, meta={"position": position}
             )
             for position, expected in enumerate(suite.expectations)
         ]
-        if name in self._tables.get_asset_names():
-            for added in (context.checkpoints, context.validation_definitions, context.suites):
-                added.delete(name)
-            self._tables.delete_asset(name)
-        asset = self._tables.add_dataframe_asset(name)
-        # `add` takes two thirds of the time of `add_or_update`, which compares with existing objects.
-        validation = gx.ValidationDefinition(
-            name=name,
-            data=asset.add_batch_definition_whole_dataframe(name),
-            suite=context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations)),
+        return self._gx.ExpectationSuite(name=suite.table, expectations=expectations)
+
+    def _keep(self, result: Any) -> str:
+        """Store a result for the Data Docs. Returns its page.
+
+        A checkpoint would store it too, but it first writes and compares its configuration, the suite and the data
+        source several times, which takes as long as the validation.
+        """
+        from great_expectations.core.run_identifier import RunIdentifier
+        from great_expectations.data_context.types.resource_identifiers import (
+            ExpectationSuiteIdentifier,
+            ValidationResultIdentifier,
         )
-        shown = {
-            "result_format": "BASIC",
-            "partial_unexpected_count": OBSERVED,
-            "unexpected_index_column_names": list(suite.key),
-        }
-        checkpoint = gx.Checkpoint(
-            name=name,
-            validation_definitions=[context.validation_definitions.add(validation)],
-            result_format=shown,
+
+        run = RunIdentifier(run_time=datetime.now(UTC))
+        result.meta |= {"run_id": run, "validation_time": run.run_time}
+        identifier = ValidationResultIdentifier(
+            expectation_suite_identifier=ExpectationSuiteIdentifier(name=result.suite_name),
+            run_id=run,
+            batch_identifier=result.batch_id,
         )
-        return context.checkpoints.add(checkpoint)
+        self._context.validation_results_store.set(identifier, result)
+        self._unpublished.append(identifier)
+        (place,) = self._context.get_docs_sites_urls(
+            resource_identifier=identifier, site_name=_SITE, only_if_exists=False
+        )
+        return os.path.relpath(str(place["site_url"]).removeprefix("file://"), self._site_folder)
+
+
+def _shown(suite: Suite) -> dict[str, Any]:
+    """How much of a failed expectation a result has."""
+    return {
+        "result_format": "BASIC",
+        "partial_unexpected_count": OBSERVED,
+        "unexpected_index_column_names": list(suite.key),
+    }
 
 
 def _raised(exception_info: dict[str, Any]) -> str | None:
