@@ -1,4 +1,4 @@
-"""The covenants of a facility in a report: actual, limit, headroom, and notes on unknown values.
+"""The covenants of a facility in a report: actual, limit, headroom, as reported and as known, notes on unknown values.
 
 This is not a report type. metrics/facility.py defines covenants.
 """
@@ -29,6 +29,17 @@ _COLUMNS = (
     ReportColumn("status", "Status", "text"),
 )
 
+_SCOPE = ("scope", "scope_id", "currency")
+_RESTATED = (
+    ReportColumn("scope", "Scope", "text"),
+    ReportColumn("scope_id", "Scope ID", "text"),
+    *(column for column in _COLUMNS if column.name in ("currency", "covenant", "bound", "limit")),
+    ReportColumn("reported", "As reported", "rate"),
+    ReportColumn("known", "As known now", "rate"),
+    ReportColumn("reported_status", "Status as reported", "text"),
+    ReportColumn("known_status", "Status as known now", "text"),
+)
+
 
 def covered(source: ReportSource, day: date, rules: FacilityRules) -> list[date]:
     """The day and, if there is a covenant on charge-offs, the earlier closed days that it needs."""
@@ -45,10 +56,7 @@ def table(
     """
     snapshots = source.table("portfolio_snapshots")
     book = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope)
-    book = book.mutate(
-        cumulative_net_loss=ratio(book.charged_off - book.recovered, book.total_disbursed),
-        weighted_avg_rate=book.weighted_avg_rate.cast("float64"),
-    )
+    book = _measured(book)
     notes: list[str] = []
     if _looks_back(rules):
         positions = source.table("loan_positions")
@@ -81,6 +89,34 @@ def table(
     return ReportTable("Covenants", _COLUMNS, frame, no_data=none, marked=("status", BREACHED)), notes
 
 
+def restated(then: ir.Table, now: ir.Table, rules: FacilityRules) -> ReportTable:
+    """The covenants whose value differs between two sets of rows of portfolio_snapshots of one day, in every scope.
+
+    Covenants on charge-off rates are left out: they need the earlier days too.
+
+    Args:
+        then: The snapshots as reported.
+        now: The snapshots as known now.
+        rules: The rules of the facility.
+    """
+    watched = [covenant for covenant in rules.covenants if covenant.metric not in _LOOKING_BACK]
+    sides = [
+        {tuple(row[name] for name in _SCOPE): row for row in _measured(rows).to_pyarrow().to_pylist()}
+        for rows in (then, now)
+    ]
+    found = []
+    for key in sorted(sides[0].keys() | sides[1].keys()):
+        for covenant in watched:
+            reported, known = (side.get(key, {}).get(covenant.metric) for side in sides)
+            if reported != known:
+                bound = "at least" if covenant.max is None else "at most"
+                values = (columns.label(covenant.metric), bound, covenant.limit, reported, known)
+                found.append((*key, *values, covenant.status(reported), covenant.status(known)))
+    found.sort(key=lambda row: row[-1] != BREACHED)
+    frame = pd.DataFrame(found, columns=[column.name for column in _RESTATED])
+    return ReportTable("Covenants", _RESTATED, frame, no_data="no covenant differs", marked=("known_status", BREACHED))
+
+
 def alerts(covenants: ReportTable) -> list[str]:
     """One line per breached covenant."""
     return [
@@ -95,6 +131,14 @@ def breached(covenants: ReportTable, currency: str) -> list[str]:
     """The breached covenants in a currency."""
     rows = covenants.arrow().to_pylist()
     return [row["covenant"] for row in rows if (row["currency"], row["status"]) == (currency, BREACHED)]
+
+
+def _measured(snapshots: ir.Table) -> ir.Table:
+    """Rows of portfolio_snapshots with the metrics of covenants that are not columns of it."""
+    return snapshots.mutate(
+        cumulative_net_loss=ratio(snapshots.charged_off - snapshots.recovered, snapshots.total_disbursed),
+        weighted_avg_rate=snapshots.weighted_avg_rate.cast("float64"),
+    )
 
 
 def _looks_back(rules: FacilityRules) -> bool:

@@ -150,15 +150,19 @@ def adjustments(changed: ir.Table, locks: ir.Table) -> ir.Table:
     ).order_by("period_end", "currency", "loan_id", "column")
 
 
-def snapshots_on(source: ReportSource, day: date) -> ir.Table:
-    """The metrics of portfolio_snapshots on a day that differ: as first reported, as known now."""
+def both_snapshots(source: ReportSource, day: date) -> tuple[ir.Table, ir.Table]:
+    """The rows of portfolio_snapshots on a day: as first reported, and as known now."""
     known = positions.loan_positions(source.table, day, day, source.conventions)
     # Computed once: one query may contain the expression only once, because its parts have names.
     known = ibis.memtable(known.to_pyarrow())
     now = portfolios.portfolio_snapshots(known, source.table, day, day, source.conventions)
-    now = ibis.memtable(now.select("business_date", *_SCOPE, *SNAPSHOT_METRICS).to_pyarrow())
     then = source.as_reported([day]).table("portfolio_snapshots")
-    return _side_by_side(then.filter(then.business_date == day), now, _SCOPE, SNAPSHOT_METRICS)
+    return then.filter(then.business_date == day), ibis.memtable(now.to_pyarrow())
+
+
+def changed_metrics(then: ir.Table, now: ir.Table) -> ir.Table:
+    """The metrics of portfolio_snapshots that differ between the two results of `both_snapshots`."""
+    return _side_by_side(then, now, _SCOPE, SNAPSHOT_METRICS)
 
 
 def balances_on(source: ReportSource, day: date) -> ir.Table:

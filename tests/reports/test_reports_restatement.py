@@ -131,3 +131,28 @@ def test_what_went_out_and_to_whom(lake):
     sent = [(row["kind"], row["name"], row["recipient"]) for row in rows(book, "Tapes and reports that went out")]
     # Tape Y is of another portfolio.
     assert sent == [("report", "trial_balance", "board"), ("tape", "X", "a@x.example")]
+
+
+RULES = '{"covenants": [{"metric": "par_30", "max": 0.25}, {"metric": "cumulative_net_loss", "max": 0.05}]}'
+
+
+def test_the_covenants_of_a_facility_as_reported_and_as_known(lake):
+    # Known now: L1 owes 500.00, and L2 owes 1,000.00 and is 45 days late: PAR 30 is 1,000 ÷ 1,500. The snapshot as
+    # reported has 25 %, which is at the limit and not above it. Nothing is charged off: 0 on both sides.
+    late = {"loan_id": "L2", "product_id": "P1", "currency": "USD", "disbursed_on": date(2026, 8, 1)}
+    lake.rows["loans"].append(late)
+    lake.rows["transactions"].append(transaction("T3", "disbursement", date(2026, 8, 1), "1000") | {"loan_id": "L2"})
+    due = {"loan_id": "L2", "version": 1, "number": 1, "due_on": date(2026, 9, 16), "effective_on": date(2026, 8, 1)}
+    lake.rows["installments"] = [due | {"principal": money("1000"), "interest": money("0"), "fees": money("0")}]
+    lake.rows["portfolio_snapshots"][0] |= {
+        "par_30": 0.25,
+        "charged_off": money("0"),
+        "recovered": money("0"),
+        "total_disbursed": money("2000"),
+    }
+
+    book = generate(lake, "restatement", as_of="2026-10-31", facility=RULES)
+    [row] = [row for row in rows(book, "Covenants") if row["scope"] == "all"]
+    assert (row["scope_id"], row["currency"], row["covenant"]) == ("*", "USD", "PAR 30")
+    assert (row["reported"], row["reported_status"]) == (0.25, "met")
+    assert (row["known"], row["known_status"]) == (pytest.approx(1000 / 1500), "breached")

@@ -27,7 +27,7 @@ Names = Mapping[str, Mapping[str, str]]
 _ADVANCED = ("known_at", "conventions")
 _LABELS = {"allow_pii": "Personal data"}
 
-_TEXT_OR_FILE = {"rules"}
+_TEXT_OR_FILE = {"rules", "facility"}
 """Parameters with a text, or the path of a file on the server. The portal takes no paths."""
 
 _OWN = ("output_format", "once")

@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import Field, field_validator
 
-from lending_pipelines.reports import columns, days, headlines, in_period, restated
+from lending_pipelines.reports import columns, days, facility_covenants, facility_rules, headlines, in_period, restated
 from lending_pipelines.reports.book import ReportBook, ReportColumn
 from lending_pipelines.reports.parameters import UNSET, AsOf, PersonalData, iso_day
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -71,7 +71,8 @@ _NOTES = (
     "State: due: the day can be closed again; locked: it is in a locked period; closed again: it was restated.",
     "An adjustment is the difference on the last day of a locked period. The period after it opens with the reported"
     " balance and the adjustments.",
-    "For covenants, compare two reports borrowing_base, one with book as_reported and one with book as_known.",
+    "Covenants: those of the parameter facility that differ on the business date, by scope. Charge-off rates look back"
+    " on earlier days: compare two reports borrowing_base, one with book as_reported and one with book as_known.",
 )
 
 
@@ -79,6 +80,12 @@ class RestatementParameters(PersonalData, AsOf):
     """The form of restatement."""
 
     from_date: str = Field(UNSET, description="First closed day to list, like 2025-01-01; unset: the first one.")
+    facility: str = Field(
+        facility_rules.DEFAULT,
+        max_length=100_000,
+        description="The rules of a facility whose covenants are compared, as in borrowing_base: default, the path of a"
+        " .toml or .json file, or JSON.",
+    )
     max_listed: int = Field(1000, ge=1, le=100_000, description="Maximum number of rows of each list.")
 
     @field_validator("from_date")
@@ -124,6 +131,8 @@ class Restatement:
         loans = restated.by_loan(changed)
         equal = f"the snapshots of {day} do not differ"
         totals = restated.totals(changed)
+        rules = facility_rules.load(parameters.facility)
+        then, now = restated.both_snapshots(source, day)
         tables = [
             by_day,
             in_period.first_table("Changed loans", _LOANS, loans, [loans.currency, loans.loan_id], most, none),
@@ -135,7 +144,8 @@ class Restatement:
                 most,
                 none,
             ),
-            in_period.table("Portfolios", _SCOPES, restated.snapshots_on(source, day), equal),
+            in_period.table("Portfolios", _SCOPES, restated.changed_metrics(then, now), equal),
+            facility_covenants.restated(then, now, rules),
             in_period.table("Trial balance", _ACCOUNTS, restated.balances_on(source, day), "no account differs"),
             in_period.table(
                 "Adjustments of locked periods",
