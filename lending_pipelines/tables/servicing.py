@@ -84,7 +84,7 @@ _LOANS = (
             _CURRENCY,
             money("principal", "the contractual amount"),
             rate("annual_rate", "the contractual rate at origination; yearly fraction: 12.5 % is 0.125"),
-            text("day_count", values=("30/360", "actual/365", "actual/360")),
+            text("day_count", values=("30/360", "actual/365", "actual/360", "actual/actual")),
             count("term_count", "number of scheduled payments"),
             text("payment_frequency", values=PAYMENT_FREQUENCIES),
             day("approved_on"),

@@ -1,0 +1,119 @@
+"""SELECTs for loans and the officers who managed them."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from lending_pipelines.sources.fineract.codes import (
+    DAY_COUNTS,
+    FREQUENCIES,
+    LOAN_STATUSES,
+    NEAREST_DAY_COUNTS,
+    PERIODS_A_YEAR,
+)
+from lending_pipelines.sources.fineract.organisation import group_borrower, text
+from lending_pipelines.sources.fineract.stored import StoredTables
+
+
+def lent(loan: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a row of m_loan is a loan: approved, and neither withdrawn nor rejected."""
+    return loan.c.loan_status_id.in_(LOAN_STATUSES)
+
+
+def loans(t: StoredTables) -> sa.Select:
+    """Approved loans. A loan of a group belongs to the group; a loan of a client in a group belongs to the client.
+
+    A loan has no office in Fineract: its branch is the office of its borrower. first_due_on and matures_on come from
+    the schedule, because Fineract fills its own columns only sometimes. Down payments are no installments.
+    """
+    loan, client, group, purpose, plan = t.m_loan, t.m_client, t.m_group, t.m_code_value, t.m_loan_repayment_schedule
+    installment = plan.c.is_down_payment.is_not(sa.true()) & plan.c.is_additional.is_not(sa.true())
+    dates = (
+        sa.select(
+            plan.c.loan_id,
+            sa.func.min(plan.c.duedate).label("first_due_on"),
+            sa.func.max(plan.c.duedate).label("matures_on"),
+        )
+        .where(installment)
+        .group_by(plan.c.loan_id)
+        .subquery("dates")
+    )
+    return (
+        sa.select(
+            text(loan.c.id).label("loan_id"),
+            sa.func.coalesce(text(loan.c.client_id), group_borrower(loan.c.group_id)).label("borrower_id"),
+            text(loan.c.product_id).label("product_id"),
+            text(sa.func.coalesce(client.c.office_id, group.c.office_id)).label("branch_id"),
+            text(loan.c.loan_officer_id).label("officer_id"),
+            loan.c.currency_code.label("currency"),
+            sa.cast(sa.func.round(loan.c.approved_principal, 2), sa.Numeric(18, 2)).label("principal"),
+            _annual_rate(loan).label("annual_rate"),
+            _day_count(loan).label("day_count"),
+            loan.c.number_of_repayments.label("term_count"),
+            _frequency(loan).label("payment_frequency"),
+            sa.func.coalesce(loan.c.approvedon_date, loan.c.submittedon_date).label("approved_on"),
+            loan.c.disbursedon_date.label("disbursed_on"),
+            dates.c.first_due_on,
+            sa.func.coalesce(dates.c.matures_on, loan.c.expected_maturedon_date).label("matures_on"),
+            purpose.c.code_value.label("purpose"),
+            sa.cast(sa.null(), sa.Numeric(18, 2)).label("collateral_value"),
+            sa.cast(sa.null(), sa.BigInteger).label("credit_score"),
+            sa.cast(sa.null(), sa.String(1)).label("region"),
+            loan.c.created_on_utc.label("posted_at"),
+            loan.c.last_modified_on_utc.label("updated_at"),
+        )
+        .select_from(
+            loan.outerjoin(client, client.c.id == loan.c.client_id)
+            .outerjoin(group, group.c.id == loan.c.group_id)
+            .outerjoin(purpose, purpose.c.id == loan.c.loanpurpose_cv_id)
+            .outerjoin(dates, dates.c.loan_id == loan.c.id)
+        )
+        .where(lent(loan))
+    )
+
+
+def officer_assignments(t: StoredTables) -> sa.Select:
+    """The officers of each loan by Fineract's history. Of several on one day, the last one counts."""
+    row, loan = t.m_loan_officer_assignment_history, t.m_loan
+    last_of_day = (
+        sa.select(sa.func.max(row.c.id))
+        .where(row.c.loan_officer_id.is_not(None))
+        .group_by(row.c.loan_id, row.c.start_date)
+    )
+    return (
+        sa.select(
+            text(row.c.loan_id).label("loan_id"),
+            row.c.start_date.label("assigned_on"),
+            text(row.c.loan_officer_id).label("officer_id"),
+            row.c.end_date.label("released_on"),
+        )
+        .join_from(row, loan, loan.c.id == row.c.loan_id)
+        .where(lent(loan), row.c.id.in_(last_of_day))
+    )
+
+
+def _annual_rate(loan: sa.FromClause) -> sa.ColumnElement:
+    """The yearly rate as a fraction, from Fineract's percent. Without a yearly rate, from the rate per period."""
+    periods = sa.case(
+        *((loan.c.interest_period_frequency_enum == unit, number) for unit, number in PERIODS_A_YEAR.items())
+    )
+    percent = sa.func.coalesce(loan.c.annual_nominal_interest_rate, loan.c.nominal_interest_rate_per_period * periods)
+    return sa.cast(percent / sa.literal(100, sa.Numeric), sa.Numeric(12, 8))
+
+
+def _day_count(loan: sa.FromClause) -> sa.ColumnElement[str]:
+    return _by_pair(loan.c.days_in_month_enum, loan.c.days_in_year_enum, DAY_COUNTS | NEAREST_DAY_COUNTS)
+
+
+def _frequency(loan: sa.FromClause) -> sa.ColumnElement[str]:
+    other = sa.case((loan.c.number_of_repayments == 1, "bullet"), else_="irregular")
+    return sa.func.coalesce(_by_pair(loan.c.repayment_period_frequency_enum, loan.c.repay_every, FREQUENCIES), other)
+
+
+def _by_pair(
+    first: sa.ColumnElement, second: sa.ColumnElement, names: Mapping[tuple[int, int], str]
+) -> sa.ColumnElement[str]:
+    """The name of a pair of codes; NULL for a pair without a name."""
+    return sa.case(
+        *(((first == a) & (second == b), sa.literal(name, sa.String)) for (a, b), name in names.items()), else_=None
+    )

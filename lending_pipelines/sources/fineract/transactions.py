@@ -1,0 +1,128 @@
+"""The SELECT for transactions: an event for each row of m_loan_transaction that moves money, and one for each undo.
+
+Fineract undoes a transaction by a flag on its row. Here the row stays as an event on its own date, and a reversal
+follows: on the day of the undo, or on the transaction's own date where Fineract replaced the row by another one of that
+date (a replay).
+"""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from lending_pipelines.sources.fineract.codes import CAPITALIZED_INCOME, MONEY, REPLAYED, named
+from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.organisation import text
+from lending_pipelines.sources.fineract.rounding import cents, known
+from lending_pipelines.sources.fineract.stored import StoredTables
+
+UNDONE = "-undone"
+"""What follows the id of a transaction in the id of its reversal."""
+
+_PARTS = ("principal", "interest", "fees")
+
+
+def transactions(t: StoredTables) -> sa.Select:
+    """Every event that moves a loan's money, in cents."""
+    row = _in_cents(t).cte("events")
+    amount = row.c.principal + row.c.interest + row.c.fees
+    events = sa.select(
+        text(row.c.id).label("transaction_id"),
+        text(row.c.loan_id).label("loan_id"),
+        row.c.becomes.label("type"),
+        row.c.transaction_date.label("effective_on"),
+        row.c.created_on_utc.label("posted_at"),
+        amount.label("amount"),
+        *(row.c[part] for part in _PARTS),
+        row.c.channel,
+        sa.cast(sa.null(), sa.String(20)).label("reverses_id"),
+    )
+    undone_on = sa.func.coalesce(row.c.reversed_on_date, sa.cast(row.c.last_modified_on_utc, sa.Date))
+    reversals = sa.select(
+        text(row.c.id) + UNDONE,
+        text(row.c.loan_id),
+        sa.literal("reversal", sa.String),
+        sa.case((row.c.replayed, row.c.transaction_date), else_=sa.func.greatest(undone_on, row.c.transaction_date)),
+        row.c.last_modified_on_utc,
+        amount,
+        *(row.c[part] for part in _PARTS),
+        row.c.channel,
+        text(row.c.id),
+    ).where(row.c.is_reversed.is_(sa.true()))
+    return sa.select(*events.union_all(reversals).subquery().c)
+
+
+def _in_cents(t: StoredTables) -> sa.Select:
+    """The rows that move money, with principal, interest and fees in cents.
+
+    What is in force and what is undone are rounded apart, so that what is in force ties whatever is undone.
+    """
+    row = _portions(t).subquery("portions")
+    group, order = (row.c.loan_id, row.c.becomes, row.c.is_reversed), (row.c.transaction_date, row.c.id)
+    return sa.select(
+        row.c.id,
+        row.c.loan_id,
+        row.c.becomes,
+        row.c.transaction_date,
+        row.c.created_on_utc,
+        row.c.last_modified_on_utc,
+        row.c.reversed_on_date,
+        row.c.is_reversed,
+        row.c.replayed,
+        row.c.channel,
+        *(cents(row.c[part], group, order).label(part) for part in _PARTS),
+    )
+
+
+def _portions(t: StoredTables) -> sa.Select:
+    """The rows that move money, with exact portions. One of them has what the others leave of the amount.
+
+    Fineract keeps overpayments, unrecognized income and the amount of a disbursement out of the portions.
+    """
+    row, loan, detail, payment_type = t.m_loan_transaction, t.m_loan, t.m_payment_detail, t.m_payment_type
+    relation = t.m_loan_transaction_relation
+    code = row.c.transaction_type_enum
+    # Fineract keeps capitalized income as principal; the table transactions keeps it as what was capitalized.
+    principal = sa.case((code == CAPITALIZED_INCOME, 0), else_=known(row.c.principal_portion_derived))
+    stored = {
+        "principal": principal,
+        "interest": known(row.c.interest_portion_derived),
+        "fees": known(row.c.fee_charges_portion_derived) + known(row.c.penalty_charges_portion_derived),
+    }
+    replaced = sa.exists().where(
+        relation.c.to_loan_transaction_id == row.c.id, relation.c.relation_type_enum == REPLAYED
+    )
+    by_hand = sa.func.coalesce(row.c.manually_adjusted_or_reversed, sa.false())
+    return (
+        sa.select(
+            row.c.id,
+            row.c.loan_id,
+            named(code, {number: type_.becomes for number, type_ in MONEY.items()}).label("becomes"),
+            row.c.transaction_date,
+            row.c.created_on_utc,
+            row.c.last_modified_on_utc,
+            row.c.reversed_on_date,
+            row.c.is_reversed,
+            (row.c.is_reversed.is_(sa.true()) & (replaced | by_hand.is_not(sa.true()))).label("replayed"),
+            sa.func.coalesce(
+                named(code, {number: type_.name for number, type_ in MONEY.items() if not type_.cash}),
+                payment_type.c.value,
+            ).label("channel"),
+            *(_portion(part, stored, row).label(part) for part in _PARTS),
+        )
+        .select_from(
+            row.join(loan, loan.c.id == row.c.loan_id)
+            .outerjoin(detail, detail.c.id == row.c.payment_detail_id)
+            .outerjoin(payment_type, payment_type.c.id == detail.c.payment_type_id)
+        )
+        .where(lent(loan), code.in_(MONEY))
+    )
+
+
+def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClause) -> sa.ColumnElement:
+    """A portion: as stored, or what the other portions leave of the amount."""
+    left: sa.ColumnElement = row.c.amount
+    for other in _PARTS:
+        if other != part:
+            left = left - stored[other]
+    with_remainder = [number for number, type_ in MONEY.items() if type_.remainder == part]
+    return sa.case((row.c.transaction_type_enum.in_(with_remainder), left), else_=stored[part])
