@@ -6,7 +6,7 @@ A model declares its fields with these types. What a value means is documented w
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +80,9 @@ def required_text(text: str | None, what: str, longest: int = LONGEST_NAME) -> s
     return text
 
 
+Place = tuple[str | int, ...]
+"""Where a value is in a document: the names of its tables and its numbers in lists, from the outside in."""
+
 Day = Annotated[date, AfterValidator(within_days)]
 """A date from 1900 to 2199."""
 
@@ -129,51 +132,98 @@ def read_toml(
 
 
 def parse_toml(
-    text: str, where: str, error: type[LendingError] = LendingError, *, decimals: bool = False
+    text: str,
+    where: str,
+    error: type[LendingError] = LendingError,
+    *,
+    decimals: bool = False,
+    outside: dict[Place, str] | None = None,
 ) -> dict[str, Any]:
-    """The content of a TOML text within bounds. Raises `error`; `where` begins its message."""
+    """The content of a TOML text within bounds.
+
+    Args:
+        text: The text.
+        where: Begins the message of an error.
+        error: The class of the error.
+        decimals: Read numbers with a decimal point as Decimal.
+        outside: Gets the place of each value out of bounds, and what to write, so that the caller raises them with the
+            other faults of the content. Without it, they are an error.
+
+    Raises:
+        LendingError: The text is not TOML, or has values out of bounds.
+    """
     try:
         given = tomllib.loads(text, parse_float=Decimal if decimals else float)
     except (ValueError, ArithmeticError, RecursionError) as found:
         raise error(f"{where} cannot be read: {_reason(found)}") from found
-    _require_within(given, where, error)
+    _require_within(given, where, error, outside)
     return given
 
 
-def parse_json(text: str, where: str, error: type[LendingError] = LendingError, *, decimals: bool = False) -> Any:
-    """The value of a JSON text within bounds. Raises `error`; `where` begins its message."""
+def parse_json(
+    text: str,
+    where: str,
+    error: type[LendingError] = LendingError,
+    *,
+    decimals: bool = False,
+    outside: dict[Place, str] | None = None,
+) -> Any:
+    """The value of a JSON text within bounds. Arguments and errors are those of `parse_toml`."""
     try:
         given = json.loads(text, parse_float=Decimal if decimals else float)
     except (ValueError, ArithmeticError, RecursionError) as found:
         raise error(f"{where}: not valid JSON: {_reason(found)}") from found
-    _require_within(given, where, error)
+    _require_within(given, where, error, outside)
     return given
+
+
+def beside(outside: Mapping[Place, str], reported: Collection[Place]) -> dict[Place, str]:
+    """Of the values out of bounds those at which a model reports nothing."""
+    return {
+        place: fault
+        for place, fault in outside.items()
+        if not any(tuple(each[: len(place)]) == place for each in reported)
+    }
 
 
 def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:LONGEST_NAME]
 
 
-def _require_within(given: Any, where: str, error: type[LendingError]) -> None:
-    if faults := list(_out_of_bounds(given, "", 0)):
-        raise error(f"{where}: {first_of(faults)}")
+def _require_within(given: Any, where: str, error: type[LendingError], outside: dict[Place, str] | None) -> None:
+    found = dict(_out_of_bounds(given, ()))
+    if outside is not None:
+        outside.update(found)
+    elif found:
+        raise error(f"{where}: {first_of(listed(found))}")
 
 
-def _out_of_bounds(value: Any, path: str, level: int) -> Iterator[str]:
-    """The values that are too large, too long or too deep, and what to write."""
-    if level > MOST_LEVELS:
-        yield f"{path[:LONGEST_NAME]}: write at most {MOST_LEVELS} levels"
+def listed(outside: Mapping[Place, str]) -> list[str]:
+    """The places of values out of bounds as paths, and what to write."""
+    return [f"{path_of(place)}: {fault}" for place, fault in outside.items()]
+
+
+def path_of(place: Place) -> str:
+    """A place as it is written in messages: `rules[0].threshold`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return "".join(parts).removeprefix(".")[:LONGEST_NAME]
+
+
+def _out_of_bounds(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """The places of values that are too large, too long or too deep, and what to write."""
+    if len(place) > MOST_LEVELS:
+        yield place, f"write at most {MOST_LEVELS} levels"
     elif isinstance(value, Mapping):
         for key, each in value.items():
             if len(key) > LONGEST_NAME:
-                yield f"{path}{key[:50]!r}…: a name has at most {LONGEST_NAME} characters"
+                yield (*place, f"{key[:50]}…"), f"a name has at most {LONGEST_NAME} characters"
             else:
-                yield from _out_of_bounds(each, f"{path}.{key}" if path else key, level + 1)
+                yield from _out_of_bounds(each, (*place, key))
     elif isinstance(value, list):
         for number, each in enumerate(value):
-            yield from _out_of_bounds(each, f"{path}[{number}]", level + 1)
+            yield from _out_of_bounds(each, (*place, number))
     elif fault := _fault(value):
-        yield f"{path}: {fault}"
+        yield place, fault
 
 
 def _fault(value: Any) -> str | None:

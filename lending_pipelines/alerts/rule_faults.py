@@ -208,12 +208,10 @@ def problem_of(problem: Any) -> str:
             return f"{field} is {problem['input']!r}; {did_you_mean(str(problem['input']), known)}"
         case "missing":
             return f"{field} is missing"
-        case "value_error":
-            given = problem["input"]
-            shown = given if isinstance(given, Decimal) else repr(given)
-            return f"{field} is {shown}: {problem['msg'].removeprefix('Value error, ')}"
         case _:
-            return f"{field or 'the rule'} is {json.dumps(problem['input'], default=str)[:80]}: {problem['msg']}"
+            given = problem["input"]
+            shown = str(given) if isinstance(given, Decimal) else json.dumps(given, default=str)[:80]
+            return f"{field or 'the rule'} is {shown}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _allowed(field: str) -> tuple[str, ...]:

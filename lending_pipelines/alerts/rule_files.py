@@ -1,20 +1,29 @@
 """Alert rules from TOML files: those of a lender, and the shipped ones."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from lending_pipelines.alerts.rule_faults import AlertRuleError, problem_of, rule_faults
 from lending_pipelines.alerts.rules import AlertRule
-from lending_pipelines.bounds import parse_toml, read_text
+from lending_pipelines.bounds import Place, beside, listed, parse_toml, read_text
 from lending_pipelines.settings_file import toml_value
 
+_NO_FAULTS: Mapping[Place, str] = MappingProxyType({})
 
-def parse_rules(given: Iterable[Any], where: str) -> list[AlertRule]:
-    """Rules from plain values. Raises AlertRuleError with every fault of every rule; `where` is the file's name."""
+
+def parse_rules(given: Iterable[Any], where: str, outside: Mapping[Place, str] = _NO_FAULTS) -> list[AlertRule]:
+    """Rules from plain values. Raises AlertRuleError with every fault of every rule.
+
+    Args:
+        given: The fields of each rule.
+        where: The file's name.
+        outside: What is wrong with values that are out of bounds: by the rule's number and the place in the rule.
+    """
     rules: list[AlertRule] = []
     names: list[str] = []
     faults: list[str] = []
@@ -23,14 +32,16 @@ def parse_rules(given: Iterable[Any], where: str) -> list[AlertRule]:
         if isinstance(values, Mapping) and isinstance(values.get("name"), str):
             path += f" {values['name']!r}"
             names.append(values["name"])
+        own = {place[1:]: fault for place, fault in outside.items() if place[0] == number}
         try:
             rule = AlertRule.model_validate(values)
         except ValidationError as error:
             problems = error.errors()
-            wrong = {str(name) for problem in problems for name in problem["loc"][:1]}
-            found = [*map(problem_of, problems), *_other_faults(values, wrong)]
+            places = [problem["loc"] for problem in problems]
+            own = beside(own, places)
+            found = [*map(problem_of, problems), *listed(own), *_other_faults(values, [*places, *own])]
         else:
-            found = rule_faults(rule, frozenset(values))
+            found = [*listed(own), *_other_faults(values, own)]
             rules.append(rule)
         faults += [f"{path}: {fault}" for fault in found]
     faults += [f"{where}: two rules are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
@@ -39,8 +50,9 @@ def parse_rules(given: Iterable[Any], where: str) -> list[AlertRule]:
     return rules
 
 
-def _other_faults(values: Any, wrong: Collection[str]) -> list[str]:
-    """The faults of a rule in fields other than the wrong ones. Without a valid detector, they are not known."""
+def _other_faults(values: Any, places: Iterable[Place]) -> list[str]:
+    """The faults of a rule in fields without a wrong place. Without a valid detector, they are not known."""
+    wrong = {str(name) for place in places for name in place[:1]}
     if not isinstance(values, Mapping) or "detector" in wrong:
         return []
     given = {name: value for name, value in values.items() if name not in wrong}
@@ -56,14 +68,20 @@ def load_rules(file: str | Path) -> list[AlertRule]:
 
 def read_rules(content: str, where: str) -> list[AlertRule]:
     """The rules of a TOML text. Raises AlertRuleError."""
-    given = parse_toml(content, where, AlertRuleError, decimals=True)
+    outside: dict[Place, str] = {}
+    given = parse_toml(content, where, AlertRuleError, decimals=True, outside=outside)
     faults = [f"{where}: unknown {name!r}; write [[rules]]" for name in given if name != "rules"]
     rules = given.get("rules")
     if not isinstance(rules, list) or not rules:
         faults.append(f"{where}: it has no [[rules]]")
+    of_rules = {place[1:]: fault for place, fault in outside.items() if place[0] == "rules" and len(place) > 1}
+    try:
+        found = parse_rules(rules if isinstance(rules, list) else [], where, of_rules)
+    except AlertRuleError as error:
+        faults += error.faults
     if faults:
         raise AlertRuleError(*faults)
-    return parse_rules(rules or [], where)
+    return found
 
 
 def default_rules_text() -> str:

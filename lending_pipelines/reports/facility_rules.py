@@ -4,13 +4,14 @@ This is not a report type.
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from lending_pipelines.bounds import parse_json, parse_toml, read_text
+from lending_pipelines.bounds import Place, beside, listed, parse_json, parse_toml, read_text
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
 from lending_pipelines.known_names import FIELDS_WITH_NAMES, KnownNames
 from lending_pipelines.metrics.facility import ConcentrationLimit, Covenant, Eligibility, FacilityRules
@@ -39,13 +40,21 @@ def load(text: str) -> FacilityRules:
     """
     if text == DEFAULT:
         return FacilityRules()
+    outside: dict[Place, str] = {}
     where, values = (
-        ("rules", parse_json(text, "rules", decimals=True)) if text.lstrip().startswith("{") else (text, _file(text))
+        ("rules", parse_json(text, "rules", decimals=True, outside=outside))
+        if text.lstrip().startswith("{")
+        else (text, _file(text, outside))
     )
     try:
-        return FacilityRules.model_validate(values)
+        rules = FacilityRules.model_validate(values)
     except ValidationError as error:
-        raise LendingError(f"{where}: {'; '.join(_problem(problem) for problem in error.errors())}") from error
+        problems = error.errors()
+        faults = [*map(_problem, problems), *listed(beside(outside, [problem["loc"] for problem in problems]))]
+        raise LendingError(f"{where}: {'; '.join(faults)}") from error
+    if outside:
+        raise LendingError(f"{where}: {'; '.join(listed(outside))}")
+    return rules
 
 
 def require_names(rules: FacilityRules, names: KnownNames) -> None:
@@ -95,14 +104,14 @@ def _lines(rules: FacilityRules) -> Iterator[tuple[str, str, str]]:
         yield f"covenant {covenant.metric}", value(getattr(covenant, bound)), f"The {bound}imum that is not a breach."
 
 
-def _file(text: str) -> Any:
+def _file(text: str, outside: dict[Place, str]) -> Any:
     path = Path(text)
     if path.suffix not in (".toml", ".json"):
         raise LendingError(f"rules {text!r}: write {DEFAULT}, the path of a .toml or .json file, or a JSON object")
     content = read_text(path, "rules file")
     if path.suffix == ".json":
-        return parse_json(content, text, decimals=True)
-    return parse_toml(content, f"rules file {text}", decimals=True)
+        return parse_json(content, text, decimals=True, outside=outside)
+    return parse_toml(content, f"rules file {text}", decimals=True, outside=outside)
 
 
 def _problem(problem: Any) -> str:
@@ -121,4 +130,6 @@ def _problem(problem: Any) -> str:
         case "value_error":
             return problem["msg"].removeprefix("Value error, ")
         case _:
-            return f"{rule or 'all of it'} is {problem['input']!r}: {problem['msg']}"
+            given = problem["input"]
+            shown = given if isinstance(given, Decimal) else repr(given)
+            return f"{rule or 'all of it'} is {shown}: {problem['msg']}"

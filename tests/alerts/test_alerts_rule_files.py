@@ -8,7 +8,7 @@ from made_tables import DAY, MadeTables, rule
 
 from lending_pipelines.alerts.evaluate import evaluate, evaluate_range
 from lending_pipelines.alerts.rule_faults import AlertRuleError, where_faults
-from lending_pipelines.alerts.rule_files import parse_rules
+from lending_pipelines.alerts.rule_files import parse_rules, read_rules
 from lending_pipelines.conventions import Conventions
 
 PAR = {"name": "r", "metric": "portfolio_snapshots.par_30", "operator": ">"}
@@ -178,3 +178,48 @@ def test_the_faults_of_a_covenant_name_its_fields():
         parse_rules([given], "rules.toml")
     assert "covenants.0.metric is 'par_3'; did you mean 'par_30'" in str(error.value)
     assert "unknown field 'covenants.1.maxx'; did you mean 'max'?" in str(error.value)
+
+
+OUT_OF_BOUNDS = """
+other = nan
+[[rules]]
+name = "a"
+metric = "portfolio_snapshots.par_31"
+operator = ">"
+threshold = nan
+near = inf
+severity = "urgent"
+[[rules]]
+name = "b"
+detector = "covenant"
+scope = "portfolio"
+covenants = [{ metric = "par_3", max = -inf }]
+[[rules]]
+name = "c"
+metric = "portfolio_snapshots.par_30"
+operator = "=>"
+threshold = 0.1
+minimum = 1e40
+window_days = nan
+unknown = nan
+"""
+
+
+def test_numbers_out_of_bounds_hide_no_other_fault_of_the_file():
+    with pytest.raises(AlertRuleError) as error:
+        read_rules(OUT_OF_BOUNDS, "f")
+    assert sorted(error.value.faults) == [
+        "f: rules[0] 'a': metric: there is no number 'portfolio_snapshots.par_31'; did you mean"
+        " 'portfolio_snapshots.par_30' or 'portfolio_snapshots.par_90' or 'portfolio_snapshots.par_60'?",
+        "f: rules[0] 'a': near is Infinity: Input should be a finite number",
+        "f: rules[0] 'a': severity is 'urgent'; use one of 'critical', 'warning'",
+        "f: rules[0] 'a': threshold is NaN: write a finite number",
+        "f: rules[1] 'b': covenants.0.max is -Infinity: Input should be a finite number",
+        "f: rules[1] 'b': covenants.0.metric is 'par_3'; did you mean 'par_30' or 'par_90' or 'par_60'?",
+        "f: rules[2] 'c': minimum: write a finite number with at most 30 digits",
+        "f: rules[2] 'c': operator is '=>'; did you mean '>'?",
+        "f: rules[2] 'c': unknown field 'unknown'; use one of 'active', 'by', 'cool_down_days', 'covenants',"
+        " 'detector', 'installments', 'least_distance', 'message', 'metric', 'minimum', …",
+        "f: rules[2] 'c': window_days is NaN: Input should be a finite number",
+        "f: unknown 'other'; write [[rules]]",
+    ]

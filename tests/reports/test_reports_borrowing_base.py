@@ -274,6 +274,10 @@ def test_the_page_on_rules_shows_every_one(tmp_path):
         ({"covenants": [{"max": 0.1}]}, "covenants.metric is missing"),
         ({"advance_rate": 85}, "advance_rate is 85: Input should be less than or equal to 1"),
         ({"commitment": {"USD": -1}}, "commitment.USD is -1: Input should be greater than or equal to 0"),
+        (
+            {"advance_rate": float("nan"), "x": 1},
+            "advance_rate is nan: Input should be a finite number; unknown rule x",
+        ),
     ],
 )
 def test_a_bad_rule_is_named_with_what_is_near(lake, rules, message):
