@@ -104,7 +104,7 @@ def _figures(found: Mapping[str, Any]) -> str:
 
 
 def _figure(figure: Mapping[str, str]) -> str:
-    change = f"<b>{escape(figure['change'])}</b> from {escape(figure['previous'])}" if figure["change"] else "&nbsp;"
+    change = f"<b>{escape(figure['change'])}</b> {escape(figure['previous'])}".removeprefix("<b></b> ") or "&nbsp;"
     return (
         '<td style="padding:6px 8px 6px 0;vertical-align:top">'
         f'<div style="color:{mail.GREY};font-size:12px">{escape(figure["label"])}</div>'

@@ -30,7 +30,8 @@ class Figure:
         """The change for people: `+3.2%` of an amount or count, `+0.42 pp` of a rate; empty when it is not known.
 
         `unchanged` where both are printed alike. The change of a score, an average or a ratio is the difference, and so
-        is that of an amount that was zero or less before.
+        is that of an amount that was negative before. Of an amount or count that was zero it would repeat the number,
+        and is empty.
         """
         if not isinstance(self.now, int | float | Decimal) or self.before is None:
             return ""
@@ -40,10 +41,19 @@ class Figure:
         if self.kind in _POINTS:
             points = float(difference) * (100 if self.kind == "rate" else 1)
             return f"{points:+z,.2f} pp".replace("-", "−")
-        if self.kind in _DIFFERENCES or self.before <= 0:
+        if self.kind not in _DIFFERENCES and self.before == 0:
+            return ""
+        if self.kind in _DIFFERENCES or self.before < 0:
             sign = "+" if difference > 0 else ""
             return f"{sign}{printed(difference, self.kind)}"
         return f"{float(difference) / float(self.before):+z,.1%}".replace("-", "−")
+
+    @property
+    def beside_change(self) -> str:
+        """The previous number as printed after the change: `from 1,000`, or `before: 0` where there is no change."""
+        if not self.previous:
+            return ""
+        return f"from {self.previous}" if self.change else f"before: {self.previous}"
 
     @property
     def value(self) -> str:

@@ -36,7 +36,7 @@ def mail_content(book: ReportBook, file: PlacedFile) -> dict[str, Any]:
             {
                 "currency": found.currency,
                 "figures": [
-                    {"label": clean(f.label), "value": f.value, "change": f.change, "previous": f.previous}
+                    {"label": clean(f.label), "value": f.value, "change": f.change, "previous": f.beside_change}
                     for f in found.figures
                 ],
             }
@@ -65,8 +65,8 @@ def mail_text(content: dict[str, Any]) -> str:
         lines += ["", *([found["currency"]] if found["currency"] else [])]
         width = max(len(figure["label"]) for figure in found["figures"]) + 2
         for figure in found["figures"]:
-            change = f"  {figure['change']} from {figure['previous']}" if figure["change"] else ""
-            lines.append(f"{figure['label']:<{width}}{figure['value']:>18}{change}")
+            compared = f"{figure['change']} {figure['previous']}".strip()
+            lines.append(f"{figure['label']:<{width}}{figure['value']:>18}  {compared}".rstrip())
     for table in content["tables"]:
         lines += ["", table["title"], *_aligned(table), *([table["more"]] if table["more"] else [])]
     return "\n".join([*lines, "", f"File: {content['file']['name']}"]) + "\n"

@@ -77,7 +77,7 @@ def _headlines(found: Figures) -> dict[str, Any]:
     return {
         "currency": clean(found.currency),
         "figures": [
-            {"label": clean(f.label), "value": f.value, "change": f.change, "previous": f.previous}
+            {"label": clean(f.label), "value": f.value, "change": f.change, "previous": f.beside_change}
             for f in found.figures
         ],
     }

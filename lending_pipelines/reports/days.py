@@ -79,6 +79,11 @@ def closed(source: ReportSource, *wanted: date) -> list[date]:
     return sorted(set(wanted).intersection(source.days("loan_positions")))
 
 
+def first_closed(source: ReportSource) -> date:
+    """The first closed day, of a book that has closed days; it may be thinned."""
+    return min(each for days in (source.days("loan_positions"), source.thinned("loan_positions")) for each in days[:1])
+
+
 def history_days(
     source: ReportSource, table: str, last: date, points: int, step: Literal["month", "day"]
 ) -> list[date]:

@@ -44,6 +44,14 @@ class Spanning(Protocol):
         """The first and last day, if `last` is the last day that the report covers."""
 
 
+@runtime_checkable
+class Recorded(Protocol):
+    """A report on what is recorded from some day on. An earlier period has zeros that say nothing."""
+
+    def is_recorded(self, parameters: Any, source: ReportSource) -> bool:
+        """Whether the whole period of the parameters is recorded."""
+
+
 @dataclass(frozen=True)
 class Previous:
     """The previous period of a report: its printed name, its parameters, and its business dates."""
@@ -103,7 +111,7 @@ def of_snapshots(source: ReportSource, day: date, scope: tuple[str, str], *names
 def previous(
     generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource
 ) -> Previous | None:
-    """The period to compare a report's headline numbers with; None if it has none or is not closed.
+    """The period to compare a report's headline numbers with; None if it has none, or is not closed or recorded.
 
     For a report on a period or week, this is the previous one. For a report on a day, it is the last closed day of an
     earlier month, or the closed day before it if the report's history has days.
@@ -114,6 +122,8 @@ def previous(
             return None
         name, values = previous
         earlier = type(parameters)(**{**parameters.model_dump(), **_smallest(parameters), **values})
+        if isinstance(generator, Recorded) and not generator.is_recorded(earlier, source):
+            return None
         return Previous(name, earlier, generator.covers(earlier, source))
     except LendingError:
         return None

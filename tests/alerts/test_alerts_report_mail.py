@@ -32,7 +32,7 @@ def content(tmp_path):
         "marked": [True],
         "more": "3 more in the file.",
     }
-    figure = {"label": "Collected", "value": "305.00", "change": "+10.0%", "previous": "277.27"}
+    figure = {"label": "Collected", "value": "305.00", "change": "+10.0%", "previous": "from 277.27"}
     return {
         "report": "weekly_summary",
         "title": "Weekly summary",

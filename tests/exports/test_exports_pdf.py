@@ -252,7 +252,7 @@ def test_the_first_page_has_the_lender_the_numbers_with_their_change_and_the_ale
     sink = BytesIO()
     pdf.write_book(made, sink, Lender("Cedar Bank"))
     first = _page(sink.getvalue(), 0)
-    # 110 is 10 % more than 100; 5 % is 1.25 points less than 6.25 %; from 0 there is no percentage.
+    # 110 is 10 % more than 100; 5 % is 1.25 points less than 6.25 %; from 0 there is no change.
     for text in (
         "Cedar Bank",
         "Sold to A Fund.",
@@ -261,7 +261,7 @@ def test_the_first_page_has_the_lender_the_numbers_with_their_change_and_the_ale
         "−1.25 pp from 6.25%",
     ):
         assert text in first
-    assert "+3 from 0" in first
+    assert "3 before: 0" in first
     assert first.index("Contents") > first.index("Balance")
 
 

@@ -6,6 +6,9 @@ import pytest
 from tiny_lake import TinyLake, money, rows, table
 
 from lending_pipelines.exports.printed import printed
+from lending_pipelines.reports import headlines
+from lending_pipelines.reports.parameters import parse_parameters
+from lending_pipelines.reports.registry import get
 
 JAN, FEB = date(2025, 1, 31), date(2025, 2, 28)
 
@@ -66,6 +69,17 @@ def test_the_alerts_of_february_by_rule_and_in_total(report):
     assert numbers(book.summary["alerts"]) == (3, 2, 2, 2, 1, 4.0, 13.0)
     assert book.headlines is not None
     assert numbers(book.headlines.arrow().to_pylist()[0]) == (3, 2, 2, 2, 1, 4.0, 13.0)
+
+
+@pytest.mark.parametrize(("first", "is_compared"), [(1, True), (2, False)])
+def test_a_period_that_begins_before_the_first_close_is_not_compared_with(lake, first, is_compared):
+    # January begins on the 1st. If the 2nd is the first closed day, no alert could open on the 1st.
+    lake.rows["loan_positions"][0]["business_date"] = date(2025, 1, first)
+    generator = get("alert_log")
+    before = headlines.previous(
+        generator, parse_parameters("alert_log", generator.parameters, {"as_of": "latest"}), lake
+    )
+    assert (before is not None) == is_compared
 
 
 def test_open_alerts_by_day(report):

@@ -60,6 +60,10 @@ class AlertLog:
         """No business date: alerts are not computed from the days that are printed."""
         return []
 
+    def is_recorded(self, parameters: AlertLogParameters, source: ReportSource) -> bool:
+        """Whether the first closed day is not after the period's first day: closes raise the alerts."""
+        return days.period(parameters, source).first >= days.first_closed(source)
+
     def generate(self, parameters: AlertLogParameters, source: ReportSource) -> ReportBook:
         """The report. Raises LendingError when the business date is not closed."""
         period = days.period(parameters, source)
