@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from lending_pipelines.event_log import PooledEventLog, open_instance
@@ -74,6 +75,43 @@ def test_a_run_opens_its_event_log_few_times_and_dagster_opens_it_for_every_even
         opened.clear()
         run_id = materialize(instance)
         assert opened.count(f"{run_id}.db") > 5 * CONNECTIONS
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec(f"check_{number}", asset="checked") for number in range(3)])
+def checked():
+    yield dg.Output(1)
+    for number in range(3):
+        yield dg.AssetCheckResult(check_name=f"check_{number}", passed=True)
+
+
+def test_events_stored_together_are_one_commit_of_the_run_s_database_and_one_of_the_index(home):
+    commits = []
+    with open_instance(home) as instance:
+        log = instance.event_log_storage
+        run_id = dg.materialize([checked], instance=instance).run_id
+        entries = [record.event_log_entry for record in log.get_records_for_run(run_id).records]
+        before = events(instance, run_id)
+        assert before.count("ASSET_CHECK_EVALUATION") == before.count("ASSET_CHECK_EVALUATION_PLANNED") == 3
+        for shard, engine in log._engines.items():
+            sa.event.listen(engine, "commit", lambda connection, shard=shard: commits.append(shard))
+        log.store_event_batch(entries)
+        assert commits == [run_id, "index"]
+        assert events(instance, run_id) == before * 2
+
+
+def test_events_that_cannot_be_stored_together_are_not_stored_at_all(home, monkeypatch):
+    with open_instance(home) as instance:
+        log = instance.event_log_storage
+        run_id = materialize(instance)
+        entries = [record.event_log_entry for record in log.get_records_for_run(run_id).records]
+        before = events(instance, run_id)
+        monkeypatch.setattr(log, "_event_to_row", lambda event: 1 / 0 if event is entries[-1] else row(event))
+        row = type(log)._event_to_row.__get__(log)
+        with pytest.raises(ZeroDivisionError):
+            log.store_event_batch(entries)
+        assert events(instance, run_id) == before
+        log.store_event(entries[0])
+        assert len(events(instance, run_id)) == len(before) + 1
 
 
 def test_closed_instances_leave_no_connection_open(home):

@@ -274,7 +274,7 @@ class Lake:
 
     def delta(self, name: str, version: int | None = None) -> DeltaTable:
         """The Delta table itself, for its upkeep. Raises TableNotMade when it was never written."""
-        return self._store.open(TABLES[name], version)
+        return self._store.open_anew(TABLES[name], version)
 
     def files(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """The file system of the lake, which always lists anew, and the path of its root in it."""

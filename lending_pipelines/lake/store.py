@@ -70,6 +70,11 @@ class DeltaStore:
         return True
 
     @cached_property
+    def _latest(self) -> dict[str, DeltaTable]:
+        """The opened tables, by name. They are never changed, so that threads can share them."""
+        return {}
+
+    @cached_property
     def _stamped(self) -> bool:
         """Whether the lake has this program's format: it is written before the first commit."""
         if self._known:
@@ -187,12 +192,12 @@ class DeltaStore:
     def _retry(self, table: Table, attempt: Callable[[DeltaTable | None], int]) -> int:
         """Commit to the newest version; repeat when another run commits in between."""
         for number in range(COMMIT_ATTEMPTS):
-            snapshot = self.open(table) if self.has(table.name) else None
+            snapshot = self.open_anew(table) if self.has(table.name) else None
             try:
                 _ = self._stamped
                 if snapshot is not None and schema_changes(table, snapshot):
                     self._bring_up_to_date(table, snapshot)
-                    snapshot = self.open(table)
+                    snapshot = self.open_anew(table)
                 return attempt(snapshot)
             except CommitFailedError:
                 time.sleep(random.uniform(0, 0.05 * (number + 1)))
@@ -235,7 +240,17 @@ class DeltaStore:
             raise
 
     def open(self, table: Table, version: int | None = None) -> DeltaTable:
-        """The Delta table at a version. Raises TableNotMade when it was never written."""
+        """The Delta table at a version, for reading. Raises TableNotMade when it was never written.
+
+        A table is opened once for each of its latest versions.
+        """
+        opened = self._latest.get(table.name)
+        if opened is None or not self._is_latest(table, opened):
+            self._latest[table.name] = opened = self.open_anew(table)
+        return opened if version in (None, opened.version()) else self.open_anew(table, version)
+
+    def open_anew(self, table: Table, version: int | None = None) -> DeltaTable:
+        """A Delta table that the caller may change. Raises TableNotMade when it was never written."""
         try:
             _ = self._known
             return DeltaTable(self._uri(table.name), version=version, storage_options=self.storage_options)
@@ -244,6 +259,12 @@ class DeltaStore:
             raise TableNotMade(f"table {table.name} was never written to {self.url}: run `{command}` first") from error
         except (OSError, DeltaError) as error:
             raise self._unreadable(table.name, error) from error
+
+    def _is_latest(self, table: Table, opened: DeltaTable) -> bool:
+        """Whether no commit followed the opened version: its entry is the last one of the table's log."""
+        filesystem, log = fsspec.url_to_fs(f"{self._uri(table.name)}/_delta_log", use_listings_cache=False)
+        own, following = (f"{log}/{opened.version() + number:020}.json" for number in (0, 1))
+        return filesystem.exists(own) and not filesystem.exists(following)
 
     def _unreadable(self, name: str, error: Exception) -> LakeError:
         # Delta's error messages have several lines, colours and frames of its stack.

@@ -1,5 +1,6 @@
 """The lake: atomic replacement of days, versions, and runs that meet."""
 
+import shutil
 import threading
 from datetime import date, timedelta
 from decimal import Decimal
@@ -181,3 +182,35 @@ def test_a_sum_over_a_window_is_of_the_days_asked_for(lake, tmp_path):
     shares = by_loan.mutate(total=by_loan.balance.sum().over(ibis.window(group_by="currency")))
 
     assert shares.to_pyarrow()["total"].to_pylist() == [15.0, 15.0]
+
+
+def test_a_table_is_opened_once_until_a_commit_follows_or_an_earlier_copy_of_the_lake_is_back(lake, tmp_path):
+    other = Lake(lake.url, lake.engine)
+    table = TABLES["trial_balance"]
+    other.replace_days("trial_balance", balances([(JAN_1, "1.00")]), JAN_1, JAN_1)
+    first = lake._store.open(table)
+    assert lake._store.open(table) is first
+    shutil.copytree(lake.url, tmp_path / "backup")
+
+    other.replace_days("trial_balance", balances([(JAN_1, "2.00")]), JAN_1, JAN_1)
+    second = lake._store.open(table)
+    assert second is not first
+    assert (first.version(), second.version()) == (0, 1)
+    assert debits(lake) == {JAN_1: Decimal("2.00")}
+    assert debits(lake, version=0) == {JAN_1: Decimal("1.00")}
+
+    shutil.rmtree(lake.url)
+    shutil.copytree(tmp_path / "backup", lake.url)
+    assert lake.version("trial_balance") == 0
+    assert debits(lake) == {JAN_1: Decimal("1.00")}
+
+
+def test_upkeep_changes_no_table_that_is_open_for_reading(lake):
+    for amount in ("1.00", "2.00"):
+        lake.replace_days("trial_balance", balances([(JAN_1, amount)]), JAN_1, JAN_1)
+    table = TABLES["trial_balance"]
+    opened = lake._store.open(table)
+    lake.delta("trial_balance").optimize.compact()
+    lake.replace_days("trial_balance", balances([(JAN_1, "3.00")]), JAN_1, JAN_1)
+    assert opened.version() == 1
+    assert debits(lake) == {JAN_1: Decimal("3.00")}

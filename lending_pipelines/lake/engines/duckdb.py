@@ -5,14 +5,17 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cache, cached_property
 
 import fsspec
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
+from duckdb import ColumnExpression
 from fsspec.utils import get_protocol
 from ibis.backends.duckdb import Backend
+from ibis.backends.sql.datatypes import DuckDBType
 from ibis.util import gen_name
 
 from lending_pipelines.lake.engines import fast_ibis
@@ -69,9 +72,14 @@ class DuckDBEngine:
         """
         if tuple(files) not in self._opened:
             # Not Ibis' read_parquet, whose views are known to one connection only. The portal has one per request.
+            stored = self.backend.con.read_parquet(self._reachable(files), hive_partitioning=bool(partition))
+            schema = _schema(tuple(stored.columns), tuple(map(str, stored.types)))
+            if schema.names != table.names and set(table.names) <= set(schema.names):
+                stored = stored.select(*map(ColumnExpression, table.names))
+                schema = ibis.schema({name: schema[name] for name in table.names})
             name = gen_name("parquet")
-            self.backend.con.read_parquet(self._reachable(files), hive_partitioning=bool(partition)).create_view(name)
-            rows = self.backend.table(name)
+            stored.create_view(name)
+            rows = ops.DatabaseTable(name, schema=schema, source=self.backend).to_expr()
             # Files of an earlier release lack columns that were added since.
             if added := {name: ibis.null(table.schema[name]) for name in table.names if name not in rows.columns}:
                 rows = rows.mutate(**added)
@@ -115,3 +123,9 @@ class DuckDBEngine:
             self.backend.con.register_filesystem(fsspec.filesystem(protocol))
         # For s3:// Ibis would make DuckDB download an extension. fsspec reads the same store as s3a://.
         return [re.sub("^s3://", "s3a://", url) for url in urls]
+
+
+@cache
+def _schema(columns: tuple[str, ...], types: tuple[str, ...]) -> ibis.Schema:
+    """The schema of columns with DuckDB's types."""
+    return ibis.schema(dict(zip(columns, map(DuckDBType.from_string, types), strict=True)))
