@@ -152,6 +152,44 @@ def test_a_manager_sees_the_own_and_the_teams_rows_and_no_other_managers(lake_of
     assert book.leader in {row["manager_id"] for row in rows}
 
 
+def test_a_managers_sums_are_seen_only_if_the_scope_covers_all_their_loans(closed_home, book, tmp_path):
+    home = Home(tmp_path / "home")
+    shutil.copytree(closed_home.folder / "lake", home.folder / "lake")
+    staff = {row["staff_id"]: row for row in home.rows("staff")}
+    moved = next(row for row in book.last if row["officer_id"] and row["disbursed_on"] < FIRST)
+    officer, branch = moved["officer_id"], moved["branch_id"]
+    leader = staff[officer]["team_leader_id"]
+    other = min(row["branch_id"] for row in book.last if row["branch_id"] != branch)
+    other_leader = next(
+        row["team_leader_id"] for row in staff.values() if row["branch_id"] == other and row["team_leader_id"]
+    )
+    with home.lake() as lake:
+        loans = lake.table("loans")
+        lake.merge("loans", loans.filter(loans.loan_id == moved["loan_id"]).mutate(branch_id=ibis.literal(other)))
+        people = lake.table("staff")
+        lake.merge("staff", people.filter(people.staff_id == leader).mutate(team_leader_id=ibis.literal(other_leader)))
+    snapshots = Snapshots(str(home.folder / "lake"))
+
+    def seen(**limits):
+        with snapshots.current() as snapshot:
+            scope = Scope(**{name: frozenset(ids) for name, ids in limits.items()})
+            lake = ScopedLake(snapshots, snapshot, Results(), (scope,), EVERYTHING)
+            return {row["manager_id"] for row in lake.rows(everything, "manager_snapshots")}
+
+    every = {(row["manager_id"], row["branch_id"]) for row in home.rows("manager_snapshots")}
+    here = {manager for manager, of in every if of == branch}
+    # The officer has a loan of the other branch now, and so has the officer's leader.
+    assert {officer, leader} <= here
+    assert seen(branches=[branch]) == here - {officer, leader}
+    assert officer not in seen(branches=[other])
+    assert {officer, leader} <= seen(branches=[branch, other])
+    assert seen(branches=[branch], officers=[officer]) == set()
+    assert seen(officers=[officer]) == {officer}
+    # The leader is in the other leader's team, and so are the leader's own loans, but not those of the leader's team.
+    assert seen(officers=[other_leader, leader]) == set()
+    snapshots.close()
+
+
 def test_two_scopes_see_what_either_sees(lake_of, book):
     both = (scope_of(book, "officer"), scope_of(book, "customer"))
     seen = {row["loan_id"] for row in lake_of(*both).rows(everything, "loans")}

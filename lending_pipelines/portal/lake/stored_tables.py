@@ -50,6 +50,7 @@ LOAN_SPANS = Table(
         text("portfolio_id", nullable=True),
         text("investor_id", nullable=True),
         text("borrower_id", personal=True),
+        text("currency"),
     ),
 )
 """Computed from _SPANS_READ whenever one of them changes."""
@@ -262,7 +263,7 @@ class StoredTables:
                 return self._table(tables[name].objects[0])
             return ibis.memtable(TABLES[name].arrow_schema.empty_table(), schema=TABLES[name].schema)
 
-        loans = table("loans").select("loan_id", "branch_id", "borrower_id")
+        loans = table("loans").select("loan_id", "branch_id", "borrower_id", "currency")
         spans = positions.assigned(table, MIN_DATE, last).inner_join(loans, "loan_id")
         return spans.rename(starts_on="on", ends_on="until")
 

@@ -13,6 +13,7 @@ from typing import Protocol
 import ibis
 import ibis.expr.types as ir
 
+from lending_pipelines.metrics.managers import UNASSIGNED, with_leaders
 from lending_pipelines.portal.lake.compiled import bound
 from lending_pipelines.portal.lake.stored_tables import LOAN_SPANS, OWN_TABLES
 from lending_pipelines.portal.scope import DIMENSIONS, Scope
@@ -132,6 +133,33 @@ class BySum:
 
 
 @dataclass(frozen=True)
+class ByManager:
+    """Sums of the loans of a loan officer, or of a team leader and the team, on a day.
+
+    A row is seen if the loans that it sums are there, and all of them are covered on the row's day.
+    """
+
+    def rows(self, rows: ir.Table, scopes: Filter, read: Read) -> ir.Table:
+        """The sums of covered loans only."""
+        loans = read(LOAN_SPANS.name)
+        loans = loans.mutate(covered=scopes.covers(loans, _OFFICE), officer_id=loans.officer_id.fill_null(UNASSIGNED))
+        loans = loans.select("officer_id", "starts_on", "ends_on", "covered", in_currency="currency")
+        loans = with_leaders(loans, read("staff")).rename(led_by="manager_id")
+        covered, others = loans.filter(loans.covered), loans.filter(~loans.covered)
+        rows = rows.semi_join(covered, self._summed(rows, covered))
+        return rows.anti_join(others, self._summed(rows, others))
+
+    def _summed(self, rows: ir.Table, loans: ir.Table) -> list[ir.BooleanValue]:
+        """Whether a row sums a loan."""
+        return [
+            rows.manager_id == loans.led_by,
+            rows.currency == loans.in_currency,
+            rows.business_date >= loans.starts_on,
+            rows.business_date < loans.ends_on,
+        ]
+
+
+@dataclass(frozen=True)
 class ByLoan:
     """Rows about loans, matched by columns with the same name in LOAN_SPANS.
 
@@ -208,7 +236,7 @@ RULES: Mapping[str, Rule] = {
     "aging_buckets": BySum(),
     "aging_transitions": BySum(),
     "portfolio_snapshots": BySum(),
-    "manager_snapshots": ByColumns({"officers": "manager_id", "branches": "branch_id"}),
+    "manager_snapshots": ByManager(),
     "trial_balance": _LENDER,
     "ledger_tieouts": _LENDER,
     "platform_activity": _LENDER,

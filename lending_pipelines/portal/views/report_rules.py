@@ -85,8 +85,9 @@ LIMITS: Mapping[str, Limit] = {
         ),
         _BRANCH,
     ),
-    # The report itself compares a manager with the branch; the table of days does not.
-    "manager_performance": Limit({"branches": "branch", "officers": "manager"}, {"contents": "days"}),
+    # The report itself compares a manager with the branch; the table of days does not. Its parameter branch is that of
+    # the member of staff, whose loans can be of other branches.
+    "manager_performance": Limit({"officers": "manager"}, {"contents": "days"}),
 }
 """How each report is limited to a scope."""
 
