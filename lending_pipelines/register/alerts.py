@@ -67,6 +67,15 @@ class Alerts:
         order = (Alert.severity, Alert.opened_on.desc(), Alert.topic, Alert.subject_id)
         return list(self._session.scalars(query.order_by(*order).limit(limit)))
 
+    def unresolved(self, subject_kind: str, subject_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+        """The number of alerts on these subjects that are not resolved, by subject_id and currency."""
+        query = sa.select(Alert.subject_id, Alert.currency, sa.func.count())
+        query = query.where(
+            Alert.subject_kind == subject_kind, Alert.subject_id.in_(subject_ids), Alert.state != "resolved"
+        )
+        found = self._session.execute(query.group_by(Alert.subject_id, Alert.currency))
+        return {(subject_id, currency): number for subject_id, currency, number in found}
+
     def get(self, alert_id: str) -> Alert:
         """The alert whose id begins so. Raises RegisterError when none does, or several do."""
         here = Alert.alert_id.startswith(alert_id, autoescape=True)

@@ -1,7 +1,9 @@
 """The pages Managers: numbers against the lake's rows, downloads against the report, scope, and wrong parameters."""
 
 import csv
+import re
 from collections import Counter
+from html import unescape
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from people import People
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.exports.export import export
+from lending_pipelines.portal.routes import managers as routes
 from lending_pipelines.reports.types.manager_performance import generator
 
 
@@ -54,6 +57,34 @@ def test_the_overview_has_every_manager_the_healthiest_first(people: People, sna
     assert shown == sorted((names.get(row["manager_id"], row["manager_id"]), score(row)) for row in snapshots)
     scores = [float(each) for each in column(page, "Managers by health", "Score") if each != "–"]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_pages_have_every_manager_once_and_count_all_of_them(people: People, snapshots, names, monkeypatch):
+    monkeypatch.setattr(routes, "PAGE_ROWS", 4)
+    browser = people.sign_in("controller")
+    expected = sorted(names.get(row["manager_id"], row["manager_id"]) for row in snapshots)
+    seen, link = [], "/managers?sort=name"
+    while link:
+        page = browser.get(link).text
+        # The numbers are those of all managers, on every page.
+        assert f"{len(snapshots)} managers" in page
+        seen += column(page, "Managers by health", "Manager")
+        following = re.search(r'<a class="button" href="([^"]+)" rel="next"', page)
+        link = f"/managers{unescape(following[1])}" if following else None
+    assert seen == expected
+
+
+def test_a_search_finds_parts_of_names_and_ids_in_any_case(people: People, snapshots, names):
+    browser = people.sign_in("controller")
+    for text in ("S00000", "s00000", names[snapshots[0]["manager_id"]][1:4].upper()):
+        page = browser.get("/managers", params={"q": text}).text
+        found = [
+            names.get(row["manager_id"], row["manager_id"])
+            for row in snapshots
+            if text.lower() in f"{names.get(row['manager_id'], '')} {row['manager_id']}".lower()
+        ]
+        assert found
+        assert sorted(column(page, "Managers by health", "Manager")) == sorted(found)
 
 
 @pytest.mark.parametrize("category", ["Excellent", "Good", "Warning", "Critical"])

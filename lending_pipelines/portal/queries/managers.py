@@ -22,26 +22,69 @@ TREND = (
 """The numbers of a manager by day."""
 
 
-def of_day(lake: Tables, day: ir.DateValue, before: ir.DateValue) -> ir.Table:
-    """The managers on the day, the healthiest first; without a score last.
+FILTERS = {"category": "health_category", "role": "role", "branch": "branch_id", "currency": "currency"}
+"""By the name of a filter, the column of manager_snapshots that it compares."""
+
+LISTED = (
+    "manager_id",
+    "name",
+    "currency",
+    "role",
+    "branch_id",
+    "health_category",
+    "health_score",
+    "active_loans",
+    "active_clients",
+    "total_outstanding",
+    "par_30",
+    "par_90",
+)
+"""The columns of a list of managers."""
+
+
+def matching(
+    lake: Tables, filters: tuple[str, ...], day: ir.DateValue, before: ir.DateValue, **wanted: ir.StringValue
+) -> ir.Table:
+    """The managers on the day that have the wanted value in every filter.
+
+    Args:
+        lake: The lake.
+        filters: The filters, of FILTERS; `search` is a part of the name or the id in lower case.
+        day: The day.
+        before: The day with which the score is compared.
+        **wanted: The value of each filter.
 
     Returns:
-        The columns of manager_snapshots, name, and health_score_before of the other day.
+        LISTED, and health_score_before of the other day.
     """
-    rows = _named(lake)
-    then = rows.filter(rows.business_date == before).select(
+    then = lake.table("manager_snapshots")
+    then = then.filter(then.business_date == before).select(
         "manager_id", "currency", health_score_before="health_score"
     )
-    found = rows.filter(rows.business_date == day).left_join(then, ["manager_id", "currency"], rname="{name}_then")
-    found = found.drop("manager_id_then", "currency_then")
-    return found.order_by(found.health_score.isnull(), ibis.desc("health_score"), "name", "manager_id", "currency")
+    rows = _matching(lake, filters, day, wanted).select(*LISTED)
+    return rows.left_join(then, ["manager_id", "currency"], rname="{name}_then").select(*LISTED, "health_score_before")
+
+
+def counted(lake: Tables, filters: tuple[str, ...], day: ir.DateValue, **wanted: ir.StringValue) -> ir.Table:
+    """The number of these managers by health category."""
+    rows = _matching(lake, filters, day, wanted)
+    return rows.group_by("health_category").agg(managers=rows.count()).order_by("health_category")
+
+
+def choices(lake: Tables, day: ir.DateValue) -> ir.Table:
+    """The pairs of role and currency of the managers on the day."""
+    rows = lake.table("manager_snapshots")
+    rows = rows.filter(rows.business_date == day)
+    return rows.select("role", "currency").distinct().order_by("role", "currency")
 
 
 def trends(lake: Tables, since: ir.DateValue) -> ir.Table:
-    """manager_id, currency, business_date and health_score by day."""
+    """manager_id, currency and the list `scores`: the health scores from the day on, in order of the days."""
     rows = lake.table("manager_snapshots")
     rows = rows.filter(rows.business_date >= since)
-    return rows.select("manager_id", "currency", "business_date", "health_score").order_by("business_date")
+    return rows.group_by("manager_id", "currency").agg(
+        scores=rows.health_score.collect(order_by=rows.business_date, include_null=True)
+    )
 
 
 def one(lake: Tables, manager_id: ir.StringValue, day: ir.DateValue) -> ir.Table:
@@ -102,3 +145,15 @@ def _named(lake: Tables) -> ir.Table:
     staff = lake.table("staff").select("staff_id", "full_name")
     rows = rows.left_join(staff, rows.manager_id == staff.staff_id).drop("staff_id")
     return rows.mutate(name=rows.full_name.fill_null(rows.manager_id))
+
+
+def _matching(lake: Tables, filters: tuple[str, ...], day: ir.DateValue, wanted: dict[str, ir.StringValue]) -> ir.Table:
+    rows = _named(lake)
+    rows = rows.filter(rows.business_date == day)
+    for name in filters:
+        if name == "search":
+            found = rows.name.lower().contains(wanted[name]) | rows.manager_id.lower().contains(wanted[name])
+            rows = rows.filter(found)
+        else:
+            rows = rows.filter(rows[FILTERS[name]] == wanted[name])
+    return rows

@@ -1,7 +1,7 @@
 """Managers: loan officers and team leaders by health, one of them with history and alerts, and downloads of days."""
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -10,13 +10,14 @@ from fastapi.responses import Response
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.queries import managers as queries
 from lending_pipelines.portal.queries.names import names
-from lending_pipelines.portal.scoped_register import covered_alerts
+from lending_pipelines.portal.scoped_register import covered_alerts, unresolved_of_managers
 from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
+from lending_pipelines.portal.web.kept import key_of
 from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.portal.web.table_exports import FORMATS, rows_as_file
-from lending_pipelines.register.alert_models import Alert, AlertState
+from lending_pipelines.register.alert_models import Alert
 from lending_pipelines.reports.book import Chart
 from lending_pipelines.reports.columns import lake_columns
 from lending_pipelines.reports.types.manager_performance import DAYS
@@ -49,8 +50,10 @@ RANGES = {"30": 30, "90": 90, "365": 365}
 
 SORTED = ("name", "health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
 
+PAGE_ROWS = 50
+"""The managers of a page."""
+
 _TREND_DAYS = 30
-_OPEN: tuple[AlertState, ...] = ("open", "acknowledged", "snoozed")
 
 
 @router.get("/managers")
@@ -63,42 +66,46 @@ def managers(
     branch: filters.Text = None,
     currency: filters.Text = None,
     sort: filters.Text = None,
+    after: filters.Cursor = None,
 ) -> Response:
-    """The managers of the last day, by health category."""
+    """A page of the managers of the last day that match, and how many of all that match are in each category."""
     lake = access.lake
-    order = filters.sort_of(sort, SORTED, "-health_score", ("manager_id",))
-    found: Sequence[Mapping[str, Any]] = ()
+    order = filters.sort_of(sort, SORTED, "-health_score", ("name", "manager_id", "currency"))
+    others = filters.given(role=role, branch=branch, currency=currency, search=q.lower() if q else None)
+    wanted = filters.given(**others, category=category)
+    context: dict[str, Any] = {"rows": []}
     if lake.last_day is not None:
-        found = lake.rows(queries.of_day, day=lake.last_day, before=lake.day_before or lake.last_day)
-    wanted = filters.given(role=role, branch_id=branch, currency=currency)
-    among = [
-        row
-        for row in found
-        if all(row[name] == value for name, value in wanted.items())
-        and (q is None or q.casefold() in f"{row['name']} {row['manager_id']}".casefold())
-    ]
-    shown = [row for row in among if category in (None, row["health_category"])]
-    trends, alerts = _trends(access), _open_alerts(access)
-    rows = [
-        {
-            **row,
-            "trend": trends.get((row["manager_id"], row["currency"]), []),
-            "alerts": alerts[row["manager_id"], row["currency"]],
+        page = lake.page(
+            queries.matching,
+            tuple(wanted),
+            sort=order,
+            cursor=after or None,
+            size=PAGE_ROWS,
+            day=lake.last_day,
+            before=lake.day_before or lake.last_day,
+            **wanted,
+        )
+        counts = lake.rows(queries.counted, tuple(others), day=lake.last_day, **others)
+        choices = lake.rows(queries.choices, day=lake.last_day)
+        context = {
+            "rows": _with_trends_and_alerts(access, page.rows, lake.last_day),
+            "page": page,
+            "counts": _by_category(counts),
+            "total": sum(row["managers"] for row in counts),
+            "found": sum(row["managers"] for row in counts if category in (None, row["health_category"])),
+            "roles": sorted({row["role"] for row in choices}),
+            "currencies": sorted({row["currency"] for row in choices}),
         }
-        for row in _ordered(shown, order.column, order.descending)
-    ]
     return render(
         request,
         "managers.html",
+        key=f"{key_of(request, lake)} {[row['alerts'] for row in context['rows']]}",
         query=request.query_params,
         sort=f"-{order.column}" if order.descending else order.column,
         day=lake.last_day,
-        rows=rows,
-        counts=_by_category(among),
-        roles=sorted({row["role"] for row in found}),
-        currencies=sorted({row["currency"] for row in found}),
         branches=names(lake, "branch"),
         first=min(lake.days("manager_snapshots"), default=None),
+        **context,
     )
 
 
@@ -169,11 +176,7 @@ def manager(
         branches=names(lake, "branch"),
         history=history[::-1],
         team=[each for each in team if each["currency"] == row["currency"]],
-        alerts=[
-            alert
-            for alert in _alerts(access, ())
-            if (alert.subject_kind, alert.subject_id, alert.currency) == ("manager", manager_id, row["currency"])
-        ],
+        alerts=_alerts(access, manager_id, row["currency"]),
     )
 
 
@@ -202,41 +205,31 @@ def chart(
     return render(request, "figure.html", chart=figure(history, drawn, columns), note=note)
 
 
-def _alerts(access: Access, states: Sequence[AlertState]) -> list[Alert]:
-    """The alerts of these states in the scope of the person."""
+def _alerts(access: Access, manager_id: str, currency: str) -> list[Alert]:
+    """The alerts about a manager."""
     with access.reading() as session:
-        return covered_alerts(session, access.grants, states)
+        found = covered_alerts(session, access.grants, subject=manager_id)
+        return [alert for alert in found if (alert.subject_kind, alert.currency) == ("manager", currency)]
 
 
-def _open_alerts(access: Access) -> Counter[tuple[str, str]]:
-    """The number of alerts that are not resolved, by manager and currency."""
-    return Counter(
-        (alert.subject_id, alert.currency) for alert in _alerts(access, _OPEN) if alert.subject_kind == "manager"
-    )
-
-
-def _trends(access: Access) -> dict[tuple[str, str], list[float | None]]:
-    """The health scores of the last days by manager and currency."""
+def _with_trends_and_alerts(access: Access, rows: Sequence[Mapping[str, Any]], day: date) -> list[dict[str, Any]]:
+    """The rows of a page with the health scores of the last days, and the number of alerts that are not resolved."""
     lake = access.lake
-    found: dict[tuple[str, str], list[float | None]] = defaultdict(list)
-    if lake.last_day is not None:
-        since = filters.range_start(lake.days("manager_snapshots"), lake.last_day, _TREND_DAYS)
-        for row in lake.rows(queries.trends, since=since):
-            found[row["manager_id"], row["currency"]].append(row["health_score"])
-    return found
-
-
-def _ordered(rows: Sequence[Mapping[str, Any]], column: str, descending: bool) -> list[Mapping[str, Any]]:
-    """The rows by a column; rows without a value are last."""
-    known = [row for row in rows if row[column] is not None]
-    unknown = [row for row in rows if row[column] is None]
-    return [*sorted(known, key=lambda row: row[column], reverse=descending), *unknown]
+    since = filters.range_start(lake.days("manager_snapshots"), day, _TREND_DAYS)
+    scores = {(row["manager_id"], row["currency"]): row["scores"] for row in lake.rows(queries.trends, since=since)}
+    with access.reading() as session:
+        alerts = unresolved_of_managers(session, access.grants, [row["manager_id"] for row in rows])
+    return [
+        {**row, "trend": scores.get(key, []), "alerts": alerts.get(key, 0)}
+        for row in rows
+        for key in [(row["manager_id"], row["currency"])]
+    ]
 
 
 def _by_category(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """The number of managers by category, the healthiest first."""
-    found = Counter(row["health_category"] for row in rows)
-    return {name: found[name] for name in reversed(HEALTH_CATEGORIES)}
+    found = {row["health_category"]: row["managers"] for row in rows}
+    return {name: found.get(name, 0) for name in reversed(HEALTH_CATEGORIES)}
 
 
 def _parts(
