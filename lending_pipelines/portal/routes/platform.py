@@ -10,6 +10,7 @@ from lending_pipelines.bounds import day_from
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.queries import platform as queries
 from lending_pipelines.portal.views import platform_view
+from lending_pipelines.portal.web.kept import key_of
 from lending_pipelines.portal.web.pages import Section, render
 
 router = APIRouter(include_in_schema=False)
@@ -46,6 +47,7 @@ def platform(
     return render(
         request,
         "platform.html",
+        key=key_of(request, lake),
         overview=platform_view.overview(access, activity, last, segment, asset),
         charts=platform_view.charts(days, activity, segment),
         days=sorted(days, key=lambda row: row["business_date"], reverse=True)[:_DAYS_SHOWN],
