@@ -232,7 +232,7 @@ def test_a_tape_is_delivered_by_hand_and_listed_with_its_receipt(home, tmp_path,
     assert done.stdout.splitlines() == [headers, line]
 
     again = failed(monkeypatch, capsys, "deliver", "By hand", str(LAST))
-    assert f"tape 'By hand' of {LAST}: nothing to deliver: no destination configured, already delivered" in again
+    assert f"tape 'By hand' of {LAST}: nothing to deliver: {tmp_path}/inbox: delivered at " in again
     not_closed = failed(monkeypatch, capsys, "deliver", "By hand", str(OPEN))
     assert f"{OPEN} is not closed: run `lending close --from {OPEN} --to {OPEN}` first" in not_closed
     assert f"{OPEN}  pending " in invoke("deliveries", "--status", "pending").stdout

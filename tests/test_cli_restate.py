@@ -1,10 +1,11 @@
 """`lending restate`: a backdated payment is found by the next close, restated, and both books stay readable."""
 
 import json
+import zipfile
 from datetime import date
 from pathlib import Path
 
-from homes import LAST, OPEN, lending
+from homes import LAST, MONTHLY_TAPE, OPEN, lending
 
 FEBRUARY = date(2025, 2, 28)
 
@@ -19,8 +20,20 @@ def report(report_type, **values):
 
 
 def amounts(day, book):
-    """Principal outstanding of all loans on a day, from the report portfolio_summary."""
+    """The tables of the report portfolio_summary."""
     return report("portfolio_summary", as_of=day, book=book)["tables"]
+
+
+def tables_in_bytes(report_type, book):
+    """The files of a report's tables as CSV on the last day of February, without the cover."""
+    settings = ("--set", f"as_of={FEBRUARY}", "--set", f"book={book}")
+    made = lending("report", report_type, *settings, "--format", "csv")
+    assert made.returncode == 0, made.stderr
+    file = Path(next(word for word in made.stdout.split() if word.endswith((".csv", ".zip"))))
+    if file.suffix == ".csv":
+        return {"": file.read_bytes()}
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name != "cover.csv"}
 
 
 def open_loan(home):
@@ -75,6 +88,44 @@ def test_a_backdated_payment_from_its_detection_to_its_restatement(home, monkeyp
     assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
     again = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY))
     assert again.stdout == "no closed day differs from what is known now.\n"
+
+
+REPORTS = ("portfolio_summary", "delinquency_aging", "loan_tape")
+
+
+def test_a_corrected_tape_waits_for_approval_and_the_reported_bytes_stay(home, tmp_path):
+    """The tape of February is delivered, restated, and delivered again; the first numbers can be printed again."""
+    inbox, settings = tmp_path / "inbox", tmp_path / "tape.toml"
+    inbox.mkdir()
+    shown = lending("tapes", "show", MONTHLY_TAPE).stdout.replace("deliver_from = ", "# deliver_from = ")
+    delivery = f'deliver_from = 2025-02-28\ndelivery_url = "file://{inbox}"\napprove_corrections = true\n'
+    settings.write_text(shown + delivery)
+    assert lending("tapes", "edit", MONTHLY_TAPE, str(settings)).returncode == 0
+    first = lending("deliver", MONTHLY_TAPE, str(FEBRUARY))
+    assert first.returncode == 0, first.stderr
+    delivered = {path.name: path.read_bytes() for path in inbox.iterdir()}
+    reported = {name: tables_in_bytes(name, "as_closed") for name in REPORTS}
+
+    home.pay(open_loan(home), date(2025, 2, 27), f"{OPEN} 10:00:00", 12.34)
+    assert lending("sync").returncode == 0
+    done = lending("restate", "--from", str(FEBRUARY), "--to", str(FEBRUARY), "--apply")
+    assert done.returncode == 0, done.stderr
+    approve = f"`lending approve-correction '{MONTHLY_TAPE}' {FEBRUARY} --by NAME`"
+    assert approve in done.stdout
+    waiting = lending("deliver", MONTHLY_TAPE, str(FEBRUARY))
+    assert waiting.returncode == 1
+    assert f"nothing to deliver: file://{inbox}: waits for approval: {approve}" in waiting.stderr
+    assert {path.name: path.read_bytes() for path in inbox.iterdir()} == delivered
+
+    assert lending("approve-correction", MONTHLY_TAPE, str(FEBRUARY), "--by", "Ann").returncode == 0
+    assert lending("deliver", MONTHLY_TAPE, str(FEBRUARY)).returncode == 0
+    found = {path.name: path.read_bytes() for path in inbox.iterdir()}
+    assert {name: found[name] for name in delivered} == delivered
+    [changes] = [content.decode() for name, content in found.items() if name.endswith(".changes.csv")]
+    assert [line for line in changes.splitlines() if "balance" in line], changes
+
+    for name in REPORTS:
+        assert tables_in_bytes(name, "as_reported") == reported[name] != tables_in_bytes(name, "as_closed"), name
 
 
 def test_what_a_sync_brought_is_found_without_a_close(home):

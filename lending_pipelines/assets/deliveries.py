@@ -3,6 +3,7 @@
 delivery/ sends files; register/ records deliveries. Before a tape is sent, its blocking checks are evaluated again.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
@@ -96,12 +97,28 @@ def _claim(
         tape = TapeConfigs(session).by_name(config.tape)
         TapeDeliveries(session).open(tape, day)
         claimed = TapeDeliveries(session).claim(tape.config_id, day, run_id, failed=config.failed)
-    if not claimed:
-        raise DeliveryError(
-            f"tape {tape.name!r} of {day}: nothing to deliver: no destination configured, already delivered, or another"
-            " run is delivering it; see `lending deliveries`"
-        )
+        why = "" if claimed else _nothing_to_deliver(TapeDeliveries(session).of_day(tape.config_id, day))
+    if why:
+        raise DeliveryError(f"tape {tape.name!r} of {day}: nothing to deliver: {why}")
     return tape, claimed
+
+
+def _nothing_to_deliver(deliveries: Sequence[TapeDelivery]) -> str:
+    """Why none of a day's deliveries can be sent now: the latest one to each destination."""
+    if not deliveries:
+        return "no destination is configured: set delivery_url or recipient_email with `lending tapes edit`"
+    latest = {delivery.destination: delivery for delivery in deliveries}
+    return "; ".join(f"{destination}: {_standing(delivery)}" for destination, delivery in latest.items())
+
+
+def _standing(delivery: TapeDelivery) -> str:
+    match delivery.status:
+        case "delivered":
+            return f"delivered at {delivery.delivered_at:%Y-%m-%d %H:%M} UTC"
+        case "delivering":
+            return "another run is delivering it"
+        case _:
+            return delivery.error_message or delivery.status
 
 
 def _checked_tape(
