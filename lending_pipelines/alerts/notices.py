@@ -14,11 +14,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
-from lending_pipelines.alerts.catalogue import Kind
 from lending_pipelines.alerts.life import rank
 from lending_pipelines.alerts.printed import as_text
 from lending_pipelines.alerts.rules import AlertRule
-from lending_pipelines.alerts.words import capitalized, compared, compares, label, measured, subject
+from lending_pipelines.alerts.words import capitalized, compared, compares, kind_of, label, measured, subject
 from lending_pipelines.register.alert_models import Alert, AlertEvent
 from lending_pipelines.register.models import Notification, NotificationChannel, NotificationType, Priority
 from lending_pipelines.register.types import new_id, utc_now
@@ -239,9 +238,6 @@ def content(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -
     """What a notification of a change of an alert says, as JSON values: texts, numbers, history, loans and links."""
     details = _details(alert)
     about = subject(alert.subject_kind, alert.subject_id, details.get("name"))
-    kind: Kind = (
-        rule.measured.kind if rule.metric else "fraction" if rule.detector in ("concentration", "covenant") else "count"
-    )
     column = rule.measured.column if rule.metric else details.get("metric") or rule.detector
     what = capitalized(label(column))
     word = {"opened": alert.severity, "escalated": "now critical", "eased": "eased", "resolved": "resolved"}[change]
@@ -255,13 +251,13 @@ def content(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -
         "number": what,
         "subject": about,
         "currency": alert.currency,
-        "kind": kind,
+        "kind": kind_of(rule),
         "value": alert.value,
         "threshold": alert.threshold,
         "operator": rule.operator,
         "compares": capitalized(compares(rule, label(column))),
-        "value_text": measured(rule, alert.value, kind, alert.currency),
-        "threshold_text": _threshold(alert, rule, kind),
+        "value_text": measured(rule, alert.value, alert.currency),
+        "threshold_text": _threshold(alert, rule),
         "opened_on": alert.opened_on.isoformat(),
         "last_on": alert.last_on.isoformat(),
         "resolved_on": alert.resolved_on.isoformat() if alert.resolved_on else None,
@@ -275,13 +271,13 @@ def content(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -
     }  # fmt: skip
 
 
-def _threshold(alert: Alert, rule: AlertRule, kind: Kind) -> str:
+def _threshold(alert: Alert, rule: AlertRule) -> str:
     details = _details(alert)
     if rule.detector == "anomaly":
-        low, high = (measured(rule, details.get(name), kind, alert.currency) for name in ("low", "high"))
+        low, high = (measured(rule, details.get(name), alert.currency) for name in ("low", "high"))
         return f"{low} to {high} expected"
     side = compared(rule.operator) if rule.operator else "limit"
-    return f"{side} {measured(rule, alert.threshold, kind, alert.currency)}"
+    return f"{side} {measured(rule, alert.threshold, alert.currency)}"
 
 
 def _snapshot(alert: Alert, rule: AlertRule) -> dict[str, str] | None:

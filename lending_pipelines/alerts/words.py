@@ -36,13 +36,43 @@ def change(value: Decimal, kind: Kind, currency: str = "") -> str:
     return f"{'+' if value > 0 else ''}{number(value, kind, currency)}"
 
 
-def measured(rule: AlertRule, value: float | Decimal | None, kind: Kind, currency: str = "") -> str:
+def measured(rule: AlertRule, value: float | Decimal | None, currency: str = "") -> str:
     """What a rule compares, or its threshold, in words: a number, or the change of one."""
+    kind = kind_of(rule)
     if value is None or rule.detector not in ("change", "anomaly"):
         return number(value, kind, currency)
     if rule.detector == "change" and rule.unit == "percent":
         return f"{value:+,.2f} %"
     return change(Decimal(str(value)), kind, currency)
+
+
+def kind_of(rule: AlertRule) -> Kind:
+    """The kind of the number that a rule compares."""
+    if rule.metric is not None:
+        return rule.measured.kind
+    return "fraction" if rule.detector in ("concentration", "covenant") else "count"
+
+
+def condition(rule: AlertRule) -> str:
+    """When a rule holds, in short: `manager_snapshots.par_30 > 15.00 %`, `tape_late by 6 hours`."""
+    where = ", ".join(f"{name} {given}" for name, given in rule.where.items())
+    what = f"{rule.metric or rule.detector}{f' ({where})' if where else ''}"
+    match rule.detector:
+        case "anomaly":
+            return f"{what} changes by {rule.limit} z or more"
+        case "missed_installments":
+            return f"{what} >= {rule.installments} in {max(rule.limit, Decimal(1)):f} or more loans"
+        case "concentration":
+            return f"{what} by {rule.by} > {measured(rule, rule.limit)}"
+        case "close_late" | "tape_late":
+            return what if rule.threshold is None else f"{what} by {rule.limit:f} hours"
+        case "covenant":
+            return f"{what} {', '.join(covenant.metric for covenant in rule.covenants)}"
+        case "change":
+            return f"{what} {rule.operator} {measured(rule, rule.limit)} in {rule.window_days} days"
+        case "data_received":
+            return what
+    return f"{what} {rule.operator} {measured(rule, rule.limit)}"
 
 
 def compares(rule: AlertRule, name: str) -> str:

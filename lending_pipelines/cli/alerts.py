@@ -57,17 +57,18 @@ def list_alerts(
 @alerts.command("show")
 def show_alert(alert_id: AlertId) -> None:
     """Print an alert: its steps, the loans behind it, and who is notified."""
+    from lending_pipelines.alerts.words import measured
     from lending_pipelines.register import Alerts
 
     with register_session() as session:
         alert = Alerts(session).get(alert_id)
         events = Alerts(session).events(alert.alert_id)
-        rule = _rule_name(session, alert)
+        rule = _rule(session, alert)
     details = alert.details or {}
     typer.echo(f"{alert.text}\n")
     facts = {
         "alert": alert.alert_id,
-        "rule": rule,
+        "rule": rule.name,
         "severity": alert.severity,
         "state": _state(alert),
         "opened": alert.opened_on,
@@ -79,9 +80,10 @@ def show_alert(alert_id: AlertId) -> None:
     for name, value in facts.items():
         typer.echo(f"{name:<12}{value}")
     typer.echo("")
+    values = ["" if event.value is None else measured(rule, event.value, alert.currency) for event in events]
     steps = [
-        [event.business_date, event.step, event.severity, _value(event.value), event.by or "-", event.reason or ""]
-        for event in events
+        [event.business_date, event.step, event.severity, value, event.by or "-", event.reason or ""]
+        for event, value in zip(events, values, strict=True)
     ]
     echo_table(["day", "step", "severity", "value", "by", "reason"], steps, ("value",))
     if loans := details.get("loans"):
@@ -251,17 +253,17 @@ def _echo_saved(added: int, changed: int) -> None:
 
 
 def _watched(rule: "AlertRule") -> str:
-    """The condition of a rule in short."""
-    condition = " ".join(
-        str(part) for part in (rule.metric or rule.detector, rule.operator, rule.threshold) if part is not None
-    )
-    window = f" in {rule.window_days} days" if rule.window_days else ""
-    if rule.detector == "close_summary":
-        return f"{condition}, each close"
+    """The condition of a rule in short, and for whom it is watched."""
+    from lending_pipelines.alerts.words import condition
+
     named = ", ".join((*rule.subjects, *rule.tables))
     if rule.detector in ("close_late", "data_received", "tape_late"):
-        return f"{condition}, {named}" if named else condition
-    return f"{condition}{window}, {named or f'each {rule.scope}'}".replace("each all", "all loans")
+        each = named
+    elif rule.detector == "close_summary":
+        each = "each close"
+    else:
+        each = named or ("all loans" if rule.scope == "all" else f"each {rule.scope}")
+    return ", ".join(part for part in (condition(rule), each) if part)
 
 
 def _summary(alert: "Alert") -> list[str]:
@@ -273,11 +275,7 @@ def _state(alert: "Alert") -> str:
     return f"snoozed until {alert.snoozed_until}" if alert.state == "snoozed" else alert.state
 
 
-def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
-
-
-def _rule_name(session: "Session", alert: "Alert") -> str:
+def _rule(session: "Session", alert: "Alert") -> "AlertRule":
     from lending_pipelines.alerts.saved_rules import saved_rules
 
-    return saved_rules(session)[alert.rule_id].name
+    return saved_rules(session)[alert.rule_id]

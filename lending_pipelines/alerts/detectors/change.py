@@ -56,7 +56,7 @@ def _finding(rule: AlertRule, row: Row, before: Row | None) -> Finding | None:
     kind = rule.measured.kind
     now, then = words.number(row.value, kind, row.currency), words.number(before.value, kind, row.currency)
     about = words.subject(row.kind, row.subject, row.name)
-    moved, limit = (words.measured(rule, each, kind, row.currency) for each in (change, rule.limit))
+    moved, limit = (words.measured(rule, each, row.currency) for each in (change, rule.limit))
     text = (
         f"{words.capitalized(words.label(rule.measured.column))} of {about} changed by {moved} in {rule.window_days}"
         f" days, from {then} to {now}: {words.compared(rule.operator)} {limit}."
