@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import ibis
+import ibis.expr.types as ir
 import sqlalchemy as sa
 
 from lending_pipelines import __version__
@@ -40,6 +41,9 @@ from lending_pipelines.sources.canonical.rights import Rights, rights
 from lending_pipelines.tables import SERVICING
 
 _PACKAGES = ("dagster", "duckdb", "deltalake", "ibis-framework")
+_LISTED = 10
+"""How many ids a diagnosis lists."""
+
 _CLOCK_SECONDS = 300
 """The allowed difference between the database's clock and this machine's."""
 
@@ -62,6 +66,7 @@ def diagnose(settings: Settings) -> Iterator[Diagnosis]:
     yield from _file_access(settings)
     yield from _register(settings)
     yield from _mail(settings)
+    yield _admins(settings)
     yield _zone(settings)
     yield from _database(settings)
     yield from _tables(settings)
@@ -139,6 +144,13 @@ def _mail(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("ok", "mail server", "it answers, and takes the user and password")
 
 
+def _admins(settings: Settings) -> Diagnosis:
+    if settings.alert_admins:
+        return Diagnosis("ok", "alert admins", ", ".join(settings.alert_admins))
+    text = "none: nobody is notified of failed runs, and of alerts without another recipient (LENDING_ALERT_ADMINS)"
+    return Diagnosis("warning" if settings.smtp_url else "ok", "alert admins", text)
+
+
 def _zone(settings: Settings) -> Diagnosis:
     now = datetime.now(ZoneInfo(settings.timezone))
     return Diagnosis("ok", "time zone", f"{settings.timezone}, where it is {now:%Y-%m-%d %H:%M}")
@@ -192,6 +204,8 @@ def _tables(settings: Settings) -> Iterator[Diagnosis]:
                 failed = _failed_checks(previews, conventions, Days((yesterday,)))
                 for preview in previews:
                     yield _table(preview, [each for each in failed if each.table == preview.table.name])
+                    if preview.table.name == "staff" and preview.rows is not None:
+                        yield from _addresses(preview.rows, yesterday)
         except LendingError as error:
             yield Diagnosis("FAILED", "servicing database", str(error))
         finally:
@@ -225,6 +239,15 @@ def _table(preview: Preview, failed: Sequence[Outcome]) -> Diagnosis:
     if error or preview.refused_rows or any(outcome.severity == "error" for outcome in failed):
         return Diagnosis("FAILED", name, text, tuple(faults))
     return Diagnosis("warning" if faults else "ok", name, text, tuple(faults))
+
+
+def _addresses(staff: ir.Table, day: date) -> Iterator[Diagnosis]:
+    """The members of staff on a day who cannot get email."""
+    works = (staff.active_from <= day) & (staff.active_to.isnull() | (staff.active_to >= day))
+    missing = staff.filter(works, ~staff.email.contains("@")).order_by("staff_id")
+    if ids := missing.staff_id.to_pyarrow().to_pylist():
+        text = f"{len(ids):,} have none, and the admins get their alerts: {', '.join(ids[:_LISTED])}"
+        yield Diagnosis("warning", "staff email", f"{text}, …" if len(ids) > _LISTED else text)
 
 
 def _one_line(error: Exception) -> str:

@@ -173,6 +173,17 @@ def test_doctor_tells_in_one_run_what_only_a_comparison_of_tables_shows(folder):
         connection.exec_driver_sql("UPDATE loans SET day_count = '30/361' WHERE loan_id = 'B'")
         paid = [event | {"transaction_id": name, "loan_id": name, "amount": 5, "principal": 5} for name in ("A", "Z")]
         connection.execute(sa.insert(tables["transactions"]), paid)
+        person = {
+            "full_name": "N",
+            "role": "loan_officer",
+            "branch_id": "N",
+            "active_from": made.date(),
+            "updated_at": made,
+        }
+        emails = {"S1": "ann@lender.example", "S2": "", "S3": "-", "S4": ""}
+        people = [person | {"staff_id": name, "email": email, "active_to": None} for name, email in emails.items()]
+        people[-1]["active_to"] = made.date()
+        connection.execute(sa.insert(tables["staff"]), people)
     engine.dispose()
 
     done = invoke("doctor")
@@ -183,6 +194,8 @@ def test_doctor_tells_in_one_run_what_only_a_comparison_of_tables_shows(folder):
     assert "rates_are_fractions fails for 2 rows (loan_id=A; loan_id=B)" in loans
     assert "disbursements_exist fails for 1 row (loan_id=B)" in loans
     assert "rejected: transactions.loan_id: 1 rows" in transactions
+    # S4 left.
+    assert told["staff email"][0].split(maxsplit=3)[3] == "2 have none, and the admins get their alerts: S2, S3"
     assert "transaction_id=Z has 'Z'" in transactions
     assert str(done.exception) == "doctor: 2 checks failed, see above"
 

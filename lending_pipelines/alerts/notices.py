@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, defer
 
 from lending_pipelines.alerts.life import rank
 from lending_pipelines.alerts.printed import as_text
+from lending_pipelines.alerts.recipients import has_address
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.alerts.words import capitalized, compared, compares, kind_of, label, measured, subject
 from lending_pipelines.register.alert_models import Alert, AlertEvent
@@ -265,6 +266,7 @@ def content(change: Change, alert: Alert, rule: AlertRule, channels: Channels) -
         "advice": details.get("advice", ""),
         "history": details.get("history", []),
         "loans": details.get("loans", []),
+        "without_address": [each for each in details.get("recipients", []) if not has_address(each)],
         "alert_id": alert.alert_id,
         "snapshot": snapshot,
         "links": _links(alert, snapshot, channels.ui_url),

@@ -31,6 +31,8 @@ def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
         ("Day", data["last_on"]),
         ("Rule", data["rule"]),
     ]
+    if data.get("without_address"):
+        rows.append(("Not emailed", f"{', '.join(data['without_address'])}: no email address in staff"))
     return rows if data["value"] is not None else rows[2:]
 
 

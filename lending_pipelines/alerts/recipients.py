@@ -10,6 +10,17 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.register.alert_models import Alert
 
 
+def has_address(recipient: str) -> bool:
+    """Whether a recipient can get email."""
+    return "@" in recipient
+
+
+def with_admins(recipients: Iterable[str], admins: Sequence[str]) -> list[str]:
+    """The recipients, each once, and the admins if there is none or one of them has no email address."""
+    found = list(dict.fromkeys(recipients))
+    return found if found and all(map(has_address, found)) else list(dict.fromkeys([*found, *admins]))
+
+
 class Staff:
     """The rows of the servicing table staff; none when the source does not have it."""
 
@@ -25,12 +36,14 @@ class Staff:
         return [manager_id, *(key for key, row in self._rows.items() if row["team_leader_id"] == manager_id)]
 
     def recipients(self, alert: Alert, rule: AlertRule, admins: Sequence[str]) -> list[str]:
-        """The addresses of an alert's recipients, each once. Someone without an email address is `staff:ID`."""
+        """The addresses of an alert's recipients, each once. Someone without an email address is `staff:ID`.
+
+        The admins are recipients too if the rule says so, if there is no other recipient, or if one has no address.
+        """
         found: list[str] = []
         for role in rule.recipients:
             found += admins if role == "admins" else map(self.address, self._in_role(role, alert))
-        # An alert that concerns nobody on the list concerns the admins.
-        return list(dict.fromkeys(found)) or list(admins)
+        return with_admins(found, admins)
 
     def _in_role(self, role: str, alert: Alert) -> Iterable[str]:
         person = alert.subject_id if alert.subject_kind in ("manager", "officer") else None
@@ -52,4 +65,4 @@ class Staff:
     def address(self, staff_id: str) -> str:
         """The email address of a member of staff, or `staff:ID`."""
         email = self._rows[staff_id]["email"] or ""
-        return email if "@" in email else f"staff:{staff_id}"
+        return email if has_address(email) else f"staff:{staff_id}"

@@ -109,11 +109,15 @@ def _mark(notification_ids: list[str], mark: "Callable[[Notifications, str], Not
 
 
 def _sent(notification: "Notification") -> str:
-    """When it was sent; whether it may have arrived; or how many attempts failed."""
+    """When it was sent; whether it may have arrived; how many attempts failed; or that nothing can be sent."""
+    from lending_pipelines.alerts.recipients import has_address
+
     if notification.emailed_at:
         return f"{notification.emailed_at:%Y-%m-%d %H:%M}"
     if notification.sending_at:
         return "not known"
+    if notification.channel == "email" and not has_address(notification.recipient):
+        return "no address"
     return f"{notification.attempts} failed" if notification.attempts else "-"
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from lending_pipelines.alerts.recipients import Staff
+from lending_pipelines.alerts.recipients import Staff, with_admins
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.jobs import report_job_name, report_run_config
 from lending_pipelines.register import Notifications, Register, ReportRequests
@@ -65,14 +65,21 @@ def weekly_summary_schedule(
 
 
 def audiences(source: LakeReportSource, day: date, admins: tuple[str, ...]) -> list[Audience]:
-    """The admins, and every team leader who has loans and works on a day."""
+    """The admins, and every team leader who has loans and works on a day.
+
+    The summary of a leader without an email address goes to the admins too.
+    """
     managers = source.table("manager_snapshots")
     leaders = managers.filter(managers.business_date == day, managers.role == "team_leader")
     ids = leaders.select("manager_id").distinct().order_by("manager_id").to_pyarrow()["manager_id"].to_pylist()
     staff = Staff(source)
     return [
         Audience(ALL, admins),
-        *(Audience(leader, (staff.address(leader),)) for leader in ids if staff.works(leader, day)),
+        *(
+            Audience(leader, tuple(with_admins([staff.address(leader)], admins)))
+            for leader in ids
+            if staff.works(leader, day)
+        ),
     ]
 
 

@@ -1,15 +1,18 @@
 """Who is notified of what, once, however days are closed; on a real mail server."""
 
 import random
+import re
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
+from homes import lending
 from made_tables import MadeTables, later
 
 from lending_pipelines.alerts.close import alerts_of_days, notify
 from lending_pipelines.alerts.outbox import Outbox
+from lending_pipelines.alerts.recipients import with_admins
 from lending_pipelines.alerts.rule_files import parse_rules
 from lending_pipelines.alerts.saved_rules import save_rules
 from lending_pipelines.delivery import MailServer
@@ -144,6 +147,42 @@ def test_the_same_mails_in_order_shuffled_twice_and_as_one_backfill(outbox, sett
         ("risk@lender.example", "Critical: PAR 30 of branch B1"),
     ]
     assert [each[:2] for each in mails[1:]] == [mails[0][:2]] * 3
+
+
+def test_the_admins_get_the_mail_of_a_recipient_without_an_address_and_it_says_so(outbox, settings, monkeypatch):
+    office = outbox()
+    only_leader = [rule.model_copy(update={"recipients": ("leader",)}) for rule in RULES]
+    with office.register.session() as session:
+        save_rules(session, only_leader)
+    close(office, settings, DAYS)
+    messages = office.send()
+    # The leader of B1 has an address. The leader of B3 has none.
+    assert lines(messages) == [
+        ("lea@lender.example", "Critical: PAR 30 of branch B1"),
+        ("risk@lender.example", "Alerts of 2025-04-10: 1 opened"),
+    ]
+    texts = {message["To"]: message.get_body(("plain",)).get_content() for message in messages}
+    assert re.search("^Not emailed: +staff:T3: no email address in staff", texts["risk@lender.example"], re.MULTILINE)
+    assert "Not emailed" not in texts["lea@lender.example"]
+    with office.register.session() as session:
+        waiting = [each.recipient for each in Notifications(session).recent() if each.emailed_at is None]
+    assert waiting == ["staff:T3"]
+    monkeypatch.setenv("LENDING_REGISTER_URL", f"sqlite:///{settings.home / '0.db'}")
+    (listed,) = [line for line in lending("notifications").stdout.splitlines() if "staff:T3" in line]
+    assert "no address" in listed
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (["a@x", "b@x", "a@x"], ["a@x", "b@x"]),
+        (["a@x", "staff:T3"], ["a@x", "staff:T3", "risk@x"]),
+        (["staff:T3", "risk@x"], ["staff:T3", "risk@x"]),
+        ([], ["risk@x"]),
+    ],
+)
+def test_who_gets_what_somebody_without_an_address_cannot_get(found, expected):
+    assert with_admins(found, ["risk@x"]) == expected
 
 
 def test_somebody_who_reads_their_mail_every_morning_is_told_each_change_once(outbox, settings):
