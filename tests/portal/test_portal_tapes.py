@@ -6,11 +6,12 @@ from datetime import date
 from html import unescape
 
 import pytest
+from deliveries import deliver, file_of
 from homes import LAST, MONTHLY_TAPE, YEARLY_TAPE, Home
 from people import People
 
-from lending_pipelines.register import AuditLog, TapeConfigs, TapeDeliveries
-from lending_pipelines.register.models import LoanTapeConfig
+from lending_pipelines.register import AuditLog, TapeConfigs
+from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
 
 MONTH_END = date(2025, 2, 28)
 
@@ -20,27 +21,6 @@ def tapes(own_home: Home) -> dict[str, str]:
     """The ids of the tapes by name."""
     with own_home.register() as session:
         return {each.name: each.config_id for each in TapeConfigs(session).all()}
-
-
-def file_of(home: Home, slug: str, day: date):
-    (file,) = (
-        each for each in (home.folder / "exports" / "tapes" / slug / str(day)).iterdir() if each.suffix != ".json"
-    )
-    return file
-
-
-def deliver(home: Home, config_id: str, day: date, sha256: str, rows: int) -> None:
-    """Record that a tape's day was delivered."""
-    with home.register() as session:
-        config = session.get(LoanTapeConfig, config_id)
-        config.delivery_url, config.recipient_email = "sftp://bank@files.example.com/in", "fund@example.com"
-        deliveries = TapeDeliveries(session)
-        deliveries.open(config, day)
-        for each in deliveries.claim(config_id, day, "run"):
-            deliveries.send(each.delivery_id, sha256, rows)
-            deliveries.complete(each.delivery_id)
-            # As an earlier release recorded it.
-            each.destination = each.destination.replace("bank@", "bank:secret@")
 
 
 def test_the_calendar_shows_due_and_delivered_days_and_receipts_hide_passwords(own_people: People, own_home, tapes):
@@ -83,6 +63,91 @@ def test_an_investor_sees_the_own_tapes_only_and_files_that_were_delivered(own_p
         assert browser.get(f"/tapes/{tapes[YEARLY_TAPE]}/days/{LAST}/files/{name}").status_code in (404, 422)
     assert browser.get(f"/tapes/{tapes[YEARLY_TAPE]}/edit").status_code == 403
     assert browser.post(f"/tapes/{tapes[YEARLY_TAPE]}/pause").status_code == 403
+
+
+@pytest.fixture
+def delivered(own_home, tapes) -> None:
+    """Both tapes are delivered. Nothing changes if they are already."""
+    for name, slug, day, rows in (
+        (MONTHLY_TAPE, "consumer-monthly", MONTH_END, 40),
+        (YEARLY_TAPE, "fund-yearly", LAST, 20),
+    ):
+        digest = hashlib.sha256(file_of(own_home, slug, day).read_bytes()).hexdigest()
+        deliver(own_home, tapes[name], day, digest, rows)
+
+
+@pytest.mark.usefixtures("delivered")
+def test_the_api_has_the_calendar_and_sends_delivered_files_only(own_people: People, own_home, tapes):
+    monthly, yearly = f"/api/v1/tapes/{tapes[MONTHLY_TAPE]}", f"/api/v1/tapes/{tapes[YEARLY_TAPE]}"
+    staff, investor = own_people.sign_in("auditor"), own_people.sign_in("investor")
+    # Of March 2025, the yearly tape of 14 March is delivered; the monthly one is due on its last day.
+    assert staff.get(f"{yearly}/calendar?month=2025-03").json()["data"] == [
+        {"business_date": "2025-03-14", "state": "delivered", "corrections": 0}
+    ]
+    days = staff.get(f"{monthly}/calendar?month=2025-03").json()["data"]
+    assert [each["business_date"] for each in days] == ["2025-03-31"]
+    assert staff.get(f"{monthly}/calendar?month=March").json()["errors"][0]["message"] == "write a month like 2025-03"
+    file = file_of(own_home, "fund-yearly", LAST)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    sent = investor.get(f"{yearly}/deliveries").json()["data"]
+    assert [(each["status"], each["sha256"]) for each in sent] == [("delivered", digest)] * 2
+    assert "secret" not in str(sent)
+    link = f"{yearly}/deliveries/{sent[0]['delivery_id']}/file"
+    got = investor.get(link)
+    assert (got.status_code, got.content, got.headers["x-content-sha256"]) == (200, file.read_bytes(), digest)
+    with own_home.register() as session:
+        entry = AuditLog(session).recent(account="investor", action="tapes.read", limit=1)[0]
+    assert (entry.outcome, entry.sha256, entry.rows) == ("allowed", digest, 20)
+    # It is the first version of the day, which has no changes.
+    assert investor.get(link, params={"content": "changes"}).status_code == 404
+    (other, *_) = staff.get(f"{monthly}/deliveries").json()["data"]
+    assert staff.get(f"{monthly}/deliveries/{other['delivery_id']}/file").status_code == 200
+    for path in (
+        f"{monthly}/calendar",
+        f"{monthly}/deliveries/{other['delivery_id']}/file",
+        f"{yearly}/deliveries/{other['delivery_id']}/file",
+    ):
+        assert investor.get(path).status_code == 404
+    assert own_people.sign_in("manager").get(link).status_code == 403
+
+
+@pytest.mark.usefixtures("delivered")
+def test_the_api_sends_no_file_before_its_delivery_none_that_changed_and_no_personal_data(
+    own_people: People, own_home, tapes
+):
+    base = f"/api/v1/tapes/{tapes[YEARLY_TAPE]}/deliveries"
+    staff, investor = own_people.sign_in("controller"), own_people.sign_in("investor")
+    delivery_id = staff.get(base).json()["data"][0]["delivery_id"]
+
+    def answers() -> tuple[int, int]:
+        link = f"{base}/{delivery_id}/file"
+        return staff.get(link).status_code, investor.get(link).status_code
+
+    def change(**values) -> None:
+        with own_home.register() as session:
+            delivery, config = session.get(TapeDelivery, delivery_id), session.get(LoanTapeConfig, tapes[YEARLY_TAPE])
+            for name, value in values.items():
+                setattr(config if name == "allow_pii" else delivery, name, value)
+
+    change(status="pending")
+    assert answers() == (409, 409)
+    change(status="delivered", allow_pii=True)
+    assert answers() == (200, 403)
+    with own_home.register() as session:
+        shown = AuditLog(session).recent(account="controller", action="personal.show", limit=1)
+    file = file_of(own_home, "fund-yearly", LAST)
+    assert [each.resource for each in shown] == [f"tape {YEARLY_TAPE} {LAST} {file.name}"]
+    change(allow_pii=False)
+    content = file.read_bytes()
+    try:
+        file.write_bytes(content + b"x")
+        assert answers() == (409, 409)
+    finally:
+        file.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    change(sha256="0" * 64)
+    assert answers() == (410, 410)
+    change(sha256=digest)
 
 
 def settings(home: Home, config_id: str, browser) -> dict[str, str]:

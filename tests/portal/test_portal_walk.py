@@ -4,17 +4,20 @@ The texts of the servicing tables are hostile, and each has the mark of its owne
 """
 
 import csv
+import hashlib
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from html import unescape
 from io import BytesIO, StringIO
 
 import openpyxl
 import pytest
+from deliveries import deliver, file_of
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
-from homes import Home
+from homes import LAST, MONTHLY_TAPE, YEARLY_TAPE, Home
 from people import NAMES, Book, People, book_of
 from planted import foreign_marks, marks_in, plant
 
@@ -22,13 +25,15 @@ from lending_pipelines.portal import app as app_module
 from lending_pipelines.portal.app import create_app, route_actions
 from lending_pipelines.portal.policy import allows
 from lending_pipelines.portal.scope import Grant, Person, Scope
-from lending_pipelines.register import Alerts, TapeConfigs
+from lending_pipelines.register import Alerts, TapeConfigs, TapeDeliveries
 from lending_pipelines.register.accounts import ROLES
 from lending_pipelines.register.actions import ACTIONS
 from lending_pipelines.settings import Settings
 
 ROLE = {"officer": "loan_officer", "customer": "user"}
 
+
+MONTH_END = date(2025, 2, 28)
 
 NOTHING = "0" * 32
 """An id of nothing."""
@@ -39,6 +44,10 @@ def planted_home(portal_home: Home, tmp_path_factory: pytest.TempPathFactory) ->
     home = Home(tmp_path_factory.mktemp("planted") / "home")
     shutil.copytree(portal_home.folder, home.folder)
     plant(home)
+    for name, slug, day in ((MONTHLY_TAPE, "consumer-monthly", MONTH_END), (YEARLY_TAPE, "fund-yearly", LAST)):
+        with home.register() as session:
+            config_id = next(each.config_id for each in TapeConfigs(session).all() if each.name == name)
+        deliver(home, config_id, day, hashlib.sha256(file_of(home, slug, day).read_bytes()).hexdigest(), 20)
     return home
 
 
@@ -116,14 +125,17 @@ def examples(book) -> dict[str, list[str]]:
     with book.home.register() as session:
         alerts = {alert.subject_id: alert.alert_id for alert in Alerts(session).listed()}
         tapes = [config.config_id for config in TapeConfigs(session).all()]
+        delivered = [each.delivery_id for each in TapeDeliveries(session).all()]
     others = [each for each in alerts if each not in (*book.team, book.officer)]
     assert tapes
+    assert delivered
     assert others
     return {
         "link": [NOTHING],
         "digest": [NOTHING],
         "token_id": [NOTHING],
         "report_id": [NOTHING],
+        "delivery_id": [*delivered, NOTHING],
         "config_id": [*tapes, NOTHING],
         "name": ["nothing.css", "../portal.py"],
         "loan_id": [min(book.loans(person)) for person in ("manager", "officer", "investor", "customer")],

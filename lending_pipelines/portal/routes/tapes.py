@@ -1,17 +1,15 @@
 """Tapes: configurations, the calendar of due and delivered days, receipts and corrections; editing and pausing."""
 
 from calendar import month_name
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.orm import Session
 
-from lending_pipelines.bounds import day_from
-from lending_pipelines.portal.access import Access, Denied, require
-from lending_pipelines.portal.views import tape_views
-from lending_pipelines.portal.web.downloads import download
+from lending_pipelines.portal.access import Access, require
+from lending_pipelines.portal.views import own_tapes, tape_views
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.forms import Posted
 from lending_pipelines.portal.web.pages import Section, render, url
@@ -22,7 +20,7 @@ from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.tape_configs import TapeConfigs
 from lending_pipelines.register.tape_deliveries import TapeDeliveries
 from lending_pipelines.register.tape_faults import TapeFaults
-from lending_pipelines.tapes import TapeError, TapeManifest, change_tape_config, tape_folder, tape_spec, template_names
+from lending_pipelines.tapes import TapeError, TapeManifest, change_tape_config, template_names
 from lending_pipelines.tapes.schedule import SCHEDULES
 from lending_pipelines.url_secrets import hide_secrets
 
@@ -44,16 +42,16 @@ _HIDDEN_REASON = "The reason is about the whole lender. The lender's staff can r
 def tapes(request: Request, access: Reader) -> Response:
     """The configurations."""
     with access.reading() as session:
-        rows = tape_views.tape_rows(session, access.grants, _today(access))
+        rows = tape_views.tape_rows(session, access.grants, own_tapes.today(access))
     return render(request, "tapes.html", rows=rows)
 
 
 @router.get("/tapes/{config_id}")
 def tape(request: Request, access: Reader, config_id: str, month: str = "") -> Response:
     """A tape: its settings, a month of due and delivered days, and the latest receipts."""
-    shown = _month(month) or _today(access).replace(day=1)
+    shown = _month(month) or own_tapes.today(access).replace(day=1)
     with access.reading() as session:
-        config = _config(session, access, config_id)
+        config = own_tapes.covered_tape(session, access, config_id)
         every = TapeDeliveries(session).of_tape(config_id)
         faults = [each for each in TapeFaults(session).all() if each.config_id == config_id]
         investor = Investors(session).get(config.investor_id).name if config.investor_id else None
@@ -65,9 +63,7 @@ def tape(request: Request, access: Reader, config_id: str, month: str = "") -> R
             "investor": investor,
             "folder": hide_secrets(config.delivery_url) if config.delivery_url else None,
             "faults": [(each.business_date, each.reason if access.lender_wide else _HIDDEN_REASON) for each in faults],
-            "weeks": tape_views.calendar(
-                config, shown, every, faults, access.lake.days("loan_positions"), _today(access)
-            ),
+            "weeks": own_tapes.calendar_of(session, access, config, shown),
             "receipts": tape_views.receipts(every[:_SHOWN]),
             "count": len(every),
         }
@@ -79,7 +75,7 @@ def tape(request: Request, access: Reader, config_id: str, month: str = "") -> R
             after=_shifted(shown, 1),
             months=month_name[1:],
             may_edit=access.may("tapes.edit"),
-            staff=_is_staff(access),
+            staff=own_tapes.is_staff(access),
             **context,
         )
 
@@ -88,8 +84,13 @@ def tape(request: Request, access: Reader, config_id: str, month: str = "") -> R
 def tape_day(request: Request, access: Reader, config_id: str, day: date) -> Response:
     """The versions of a tape's day with their changes, and their receipts."""
     with access.reading() as session:
-        config = _config(session, access, config_id)
-        found, problem = _versions(access, session, config, day)
+        config = own_tapes.covered_tape(session, access, config_id)
+        found: list[TapeManifest] = []
+        problem = ""
+        try:
+            found = own_tapes.versions(session, access, config, day)
+        except TapeError as error:
+            problem = own_tapes.why_unreadable(access, error)
         sent = TapeDeliveries(session).of_day(config_id, day)
         if not found and not sent and not problem:
             raise NotFound("There is no tape of that day.")
@@ -101,8 +102,8 @@ def tape_day(request: Request, access: Reader, config_id: str, day: date) -> Res
             versions=found,
             receipts=tape_views.receipts(sent),
             problem=problem,
-            may_download=not config.allow_pii or _is_staff(access),
-            staff=_is_staff(access),
+            may_download=own_tapes.may_download(access, config),
+            staff=own_tapes.is_staff(access),
         )
 
 
@@ -110,19 +111,16 @@ def tape_day(request: Request, access: Reader, config_id: str, day: date) -> Res
 def tape_file(request: Request, access: Reader, config_id: str, day: date, file_name: str) -> Response:
     """A tape's file, or the file with its changes."""
     with access.reading() as session:
-        config = _config(session, access, config_id)
-        found, _ = _versions(access, session, config, day)
-        personal, slug_day = config.allow_pii, f"tape {config.name} {day}"
-    if personal and not _is_staff(access):
-        raise Denied("the tape has personal data, which your role does not allow")
+        config = own_tapes.covered_tape(session, access, config_id)
+        try:
+            found = own_tapes.versions(session, access, config, day)
+        except TapeError:
+            found = []
     for manifest in found:
-        hashes = {manifest.file_name: manifest.sha256}
-        if manifest.changes:
-            hashes[manifest.changes.file_name] = manifest.changes.sha256
-        if file_name in hashes:
-            place = f"{access.portal.settings.exports_url.rstrip('/')}/{_folder(config, day)}/{file_name}"
-            rows = manifest.row_count if file_name == manifest.file_name else None
-            return download(access, place, hashes[file_name], resource=f"{slug_day} {file_name}", rows=rows)
+        if file_name == manifest.file_name:
+            return own_tapes.tape_file(access, config, manifest)
+        if manifest.changes and file_name == manifest.changes.file_name:
+            return own_tapes.tape_file(access, config, manifest, changes=True)
     raise NotFound("There is no such file.")
 
 
@@ -130,7 +128,7 @@ def tape_file(request: Request, access: Reader, config_id: str, day: date, file_
 def edit(request: Request, access: Editor, config_id: str) -> Response:
     """The form with all settings."""
     with access.reading() as session:
-        config = _config(session, access, config_id)
+        config = own_tapes.covered_tape(session, access, config_id)
         return _form(request, access, session, config, tape_views.settings_of(session, config), {})
 
 
@@ -139,7 +137,7 @@ def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Resp
     """Give the tape the settings, or show the form with its errors."""
     portfolio_id, settings, faults = tape_views.settings_from(sent)
     with access.reading() as session:
-        config = _config(session, access, config_id)
+        config = own_tapes.covered_tape(session, access, config_id)
         name = config.name
         portfolios, investors = _owners(access, session, config)
         if portfolio_id not in portfolios:
@@ -156,7 +154,7 @@ def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Resp
             faults = tape_views.faults_by_field(error)
     if faults:
         with access.reading() as session:
-            return _form(request, access, session, _config(session, access, config_id), sent, faults)
+            return _form(request, access, session, own_tapes.covered_tape(session, access, config_id), sent, faults)
     access.audit("allowed", resource=f"tape {name}", reason="settings changed")
     return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
 
@@ -175,37 +173,10 @@ def resume(request: Request, access: Editor, config_id: str) -> Response:
 
 def _set_active(request: Request, access: Access, config_id: str, *, active: bool) -> Response:
     with access.register() as session:
-        name = _config(session, access, config_id).name
+        name = own_tapes.covered_tape(session, access, config_id).name
         TapeConfigs(session).set_active(name, active)
     access.audit("allowed", resource=f"tape {name}", reason="resumed" if active else "paused")
     return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
-
-
-def _config(session: Any, access: Access, config_id: str) -> LoanTapeConfig:
-    """The configuration, if the person may see it. Raises NotFound."""
-    config = session.get(LoanTapeConfig, config_id)
-    if config is None or not tape_views.is_covered(config, access.grants):
-        raise NotFound("There is no such tape.")
-    found: LoanTapeConfig = config
-    return found
-
-
-def _versions(access: Access, session: Any, config: LoanTapeConfig, day: date) -> tuple[list[TapeManifest], str]:
-    """The versions of a day, and why they cannot be read. An investor sees those that were delivered."""
-    try:
-        found = tape_views.versions(config, day, access.portal.settings.exports_url)
-    except TapeError as error:
-        return [], str(error)
-    if not _is_staff(access):
-        sent = {
-            each.sha256 for each in TapeDeliveries(session).of_day(config.config_id, day) if each.status == "delivered"
-        }
-        found = [each for each in found if each.sha256 in sent]
-    return found, ""
-
-
-def _folder(config: LoanTapeConfig, day: date) -> str:
-    return tape_folder(tape_spec(config), day)
 
 
 def _owners(access: Access, session: Session, config: LoanTapeConfig) -> tuple[dict[str, str], dict[str, str]]:
@@ -249,19 +220,10 @@ def _form(
     )
 
 
-def _is_staff(access: Access) -> bool:
-    """Whether a grant is of the lender's own people, not of an investor's."""
-    return any(grant.role != "investor" for grant in access.grants)
-
-
-def _today(access: Access) -> date:
-    return access.portal.last_ended() + timedelta(days=1)
-
-
 def _month(text: str) -> date | None:
     """The first day of a month like 2025-03; None for other text."""
     try:
-        return day_from(f"{text}-01") if len(text) == 7 else None
+        return tape_views.month_from(text)
     except ValueError:
         return None
 

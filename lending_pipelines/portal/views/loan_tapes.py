@@ -8,9 +8,10 @@ from typing import Any
 
 from lending_pipelines.places import opened
 from lending_pipelines.portal.access import Access, Denied
-from lending_pipelines.portal.policy import Resource, decide
+from lending_pipelines.portal.policy import decide
+from lending_pipelines.portal.views.tape_views import is_covered
 from lending_pipelines.register import TapeConfigs, TapeDeliveries
-from lending_pipelines.register.models import LoanTapeConfig, TapeDelivery
+from lending_pipelines.register.models import TapeDelivery
 from lending_pipelines.register.tape_configs import tape_slug
 from lending_pipelines.tapes.manifest import TapeManifest
 from lending_pipelines.tapes.placement import manifest_name
@@ -34,7 +35,7 @@ class ListedIn:
 def tapes_with(
     access: Access, memberships: Sequence[Span], owners: Sequence[Span], disbursed_on: date
 ) -> list[ListedIn]:
-    """The tapes that list a loan, the latest day first.
+    """The tapes that list a loan, the latest day first. An investor sees those that were delivered.
 
     A tape lists the loans that its portfolio (and its investor) has at the end of its day, from their disbursement on.
 
@@ -50,11 +51,12 @@ def tapes_with(
     decision = decide(access.person, "tapes.read")
     if not decision.allowed:
         raise Denied(decision.reason)
+    staff = any(grant.role != "investor" for grant in decision.grants)
     found: list[ListedIn] = []
     with access.reading() as session:
         deliveries = TapeDeliveries(session)
         for config in TapeConfigs(session).all():
-            if not any(_resource(config).within(grant) for grant in decision.grants):
+            if not is_covered(config, decision.grants):
                 continue
             listed = [
                 manifest
@@ -64,13 +66,11 @@ def tapes_with(
             of_days = {day: deliveries.of_day(config.config_id, day) for day in {each.business_date for each in listed}}
             for manifest in listed:
                 sent = [each for each in of_days[manifest.business_date] if each.sha256 == manifest.sha256]
+                if not staff and not any(each.status == "delivered" for each in sent):
+                    continue
                 day, tape = manifest.business_date, manifest.tape
                 found.append(ListedIn(day, tape, manifest.version, manifest.file_name, manifest.row_count, sent))
     return sorted(found, key=lambda each: (each.business_date, each.tape, each.version), reverse=True)
-
-
-def _resource(config: LoanTapeConfig) -> Resource:
-    return Resource("tape", config.config_id, portfolios=config.portfolio_id, investors=config.investor_id)
 
 
 def _lists(manifest: TapeManifest, memberships: Sequence[Span], owners: Sequence[Span], disbursed_on: date) -> bool:

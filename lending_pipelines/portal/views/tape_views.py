@@ -16,7 +16,6 @@ from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.tape_configs import TapeConfigs
 from lending_pipelines.register.tape_deliveries import TapeDeliveries, destinations
 from lending_pipelines.register.tape_faults import TapeFaults
-from lending_pipelines.tapes import TapeManifest, manifests_in, tape_folder, tape_spec
 from lending_pipelines.tapes.schedule import ScheduleError, due_days
 from lending_pipelines.url_secrets import hide_secrets
 
@@ -90,6 +89,14 @@ def tape_rows(session: Session, grants: Sequence[Grant], today: date) -> list[Ta
     return sorted(rows, key=lambda row: (order[row.state], row.name.casefold()))
 
 
+def month_from(text: str) -> date:
+    """The first day of a month written like 2025-03. Raises ValueError."""
+    try:
+        return day_from(f"{text}-01")
+    except ValueError:
+        raise ValueError("write a month like 2025-03") from None
+
+
 def calendar(
     config: LoanTapeConfig,
     month: date,
@@ -141,12 +148,6 @@ def receipts(deliveries: Sequence[TapeDelivery]) -> list[Receipt]:
         )
         for each in deliveries
     ]
-
-
-def versions(config: LoanTapeConfig, day: date, exports_url: str) -> list[TapeManifest]:
-    """The manifests of the tape's versions of a day, the latest first. Raises TapeError."""
-    folder = tape_folder(tape_spec(config), day)
-    return list(reversed(manifests_in(f"{exports_url.rstrip('/')}/{folder}")))
 
 
 def settings_of(session: Session, config: LoanTapeConfig) -> dict[str, Any]:

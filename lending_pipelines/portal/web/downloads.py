@@ -9,9 +9,9 @@ from urllib.parse import quote
 import fsspec
 from fastapi.responses import Response, StreamingResponse
 
-from lending_pipelines.errors import LendingError
 from lending_pipelines.places import PlaceError
 from lending_pipelines.portal.access import Access
+from lending_pipelines.portal.web.problems import Problem
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 8 << 20
@@ -25,8 +25,11 @@ _TYPES = {
 }
 
 
-class FileChanged(LendingError):
+class FileChanged(Problem):
     """A file is gone, is not under the exports, or is not the one that was recorded. Nothing is sent of it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(409, detail)
 
 
 def download(access: Access, url: str, sha256: str, *, resource: str, rows: int | None = None) -> Response:

@@ -74,6 +74,12 @@ _EXAMPLES: Mapping[str, Any] = {
 _NAMED_EXAMPLES: Mapping[str, Any] = {"currency": "EUR", "scope": "portfolio", "scope_id": "P01", "bucket": "1-30"}
 
 
+FILE_ANSWER: dict[str, Any] = {
+    "description": "The file.",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+
+
 def answers(answer: dict[str, Any], *errors: int, status: int = 200, unchanged: bool = False) -> Responses:
     """The documentation of an endpoint's answers: the one that is meant, and errors."""
     not_modified: Responses = {304: {"description": "The rows are those of the ETag in the request."}}

@@ -8,14 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Access, Denied, require
-from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
+from lending_pipelines.portal.routes.api.documented import (
+    FILE_ANSWER,
+    answers,
+    example_of,
+    json_answer,
+    row_of,
+    rows_answer,
+)
 from lending_pipelines.portal.routes.api.once import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.portal.routes.reports import parameter_names
 from lending_pipelines.portal.views.report_form import checked_values
 from lending_pipelines.portal.views.report_rules import error_shown, offer, visible
-from lending_pipelines.portal.web.downloads import FileChanged, download
+from lending_pipelines.portal.web.downloads import download
 from lending_pipelines.portal.web.encoded import json_bytes, json_value
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.pages import url
@@ -228,10 +235,7 @@ def retry(request: Request, access: Requester, report_id: ReportId) -> Response:
     summary="Download a report",
     operation_id="download_report",
     response_class=Response,
-    responses=answers(
-        {"description": "The file.", "content": {"application/octet-stream": {"schema": {"type": "string"}}}},
-        *(401, 403, 404, 409, 410, 422, 429),
-    ),
+    responses=answers(FILE_ANSWER, 401, 403, 404, 409, 410, 422, 429),
 )
 def file(access: Reader, report_id: ReportId) -> Response:
     """The file of a completed request, checked against its SHA-256. It is recorded."""
@@ -244,10 +248,7 @@ def file(access: Reader, report_id: ReportId) -> Response:
     if not report.file_url:
         raise Problem(410, report.error_message or "the file was removed")
     resource = f"report {report.report_type} {report_id}"
-    try:
-        return download(access, report.file_url, report.sha256, resource=resource)
-    except FileChanged as error:
-        raise Problem(409, str(error)) from None
+    return download(access, report.file_url, report.sha256, resource=resource)
 
 
 def _report(access: Access, report_id: str) -> Report:

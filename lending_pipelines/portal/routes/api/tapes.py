@@ -1,29 +1,33 @@
-"""Loan tapes: the configurations, and the deliveries with their receipts. Investors see their own."""
+"""Loan tapes: the configurations, the calendar, the deliveries and their files. Investors see their own."""
 
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import Field
-from sqlalchemy.orm import Session
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from lending_pipelines.portal.access import Access, require
-from lending_pipelines.portal.policy import Resource
-from lending_pipelines.portal.routes.api.documented import answers, rows_answer
+from lending_pipelines.portal.routes.api.documented import FILE_ANSWER, answers, rows_answer
 from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
+from lending_pipelines.portal.views import own_tapes
+from lending_pipelines.portal.views.tape_views import is_covered, month_from
 from lending_pipelines.portal.web.errors import NotFound
-from lending_pipelines.register.database import RegisterError
-from lending_pipelines.register.models import DeliveryStatus, LoanTapeConfig
+from lending_pipelines.portal.web.problems import Problem
+from lending_pipelines.register.models import DeliveryStatus, TapeDelivery
 from lending_pipelines.register.tape_configs import TapeConfigs
 from lending_pipelines.register.tape_deliveries import TapeDeliveries
 from lending_pipelines.tables.schema import Column, count, day, instant, text
+from lending_pipelines.tapes import TapeError
 from lending_pipelines.url_secrets import hide_secrets
 
 router = APIRouter(prefix="/tapes", tags=["tapes"])
 
 Reader = Annotated[Access, Depends(require("tapes.read"))]
 ConfigId = Annotated[str, Path(min_length=1, max_length=200, description="The id of a tape's configuration.")]
+DeliveryId = Annotated[str, Path(min_length=1, max_length=64, description="The id of a delivery.")]
+Month = Annotated[date, BeforeValidator(month_from), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}$"})]
 
 _TAPES = (
     text("config_id"),
@@ -55,6 +59,11 @@ _DELIVERIES = (
     text("error_message", nullable=True),
     text("supersedes_id", "the delivery that a correction replaces", nullable=True),
 )
+_CALENDAR = (
+    day("business_date"),
+    text("state", "due, waits for the close, made, not made, pending, delivering, late, failed or delivered"),
+    count("corrections", "the number of corrections of the day"),
+)
 
 
 class TapeParameters(PageParameters):
@@ -73,6 +82,21 @@ class DeliveryParameters(PageParameters):
     sort: Literal["-business_date", "business_date", "-delivered_at", "delivered_at"] = "-business_date"
 
 
+class CalendarParameters(PageParameters):
+    """Which month, in which order."""
+
+    month: Month | None = Field(None, description="A month like 2025-03; by default the current one.")
+    sort: Literal["business_date", "-business_date"] = "business_date"
+
+
+class FileParameters(BaseModel):
+    """Which file of a delivery."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: Literal["tape", "changes"] = Field("tape", description="The tape, or what a correction changed in it.")
+
+
 @router.get(
     "",
     summary="List loan tapes",
@@ -86,7 +110,7 @@ def tapes(request: Request, access: Reader, parameters: Annotated[TapeParameters
         rows = [
             register_values(config, _TAPES)
             for config in TapeConfigs(session).all()
-            if _is_covered(config, access)
+            if is_covered(config, access.grants)
             and parameters.active in (None, config.active)
             and parameters.portfolio_id in (None, config.portfolio_id)
         ]
@@ -105,28 +129,76 @@ def deliveries(
 ) -> Response:
     """Every delivery of a tape, with corrections: when it arrived, and the SHA-256 of what was sent."""
     with access.reading() as session:
-        config = _found(session, access, config_id)
+        config = own_tapes.covered_tape(session, access, config_id)
         rows = [
-            register_values(each, _DELIVERIES) | {"destination": hide_secrets(each.destination)}
-            for each in TapeDeliveries(session).all()
-            if each.config_id == config.config_id
-            and parameters.status in (None, each.status)
-            and parameters.business_date in (None, each.business_date)
+            _delivery(each)
+            for each in TapeDeliveries(session).of_tape(
+                config.config_id, parameters.business_date, parameters.business_date
+            )
+            if parameters.status in (None, each.status)
         ]
     return list_answer(request, access, rows, _DELIVERIES, parameters, "delivery_id")
 
 
-def _found(session: Session, access: Access, config_id: str) -> LoanTapeConfig:
-    try:
-        config = TapeConfigs(session).get(config_id)
-    except RegisterError:
-        config = None
-    if config is None or not _is_covered(config, access):
-        raise NotFound(f"there is no tape {config_id!r}, or it is not yours to see")
-    return config
+@router.get(
+    "/{config_id}/calendar",
+    summary="Show the due and delivered days of a tape",
+    operation_id="list_tape_days",
+    response_class=Response,
+    responses=answers(rows_answer(_CALENDAR), 400, 401, 403, 404, 406, 422, 429, unchanged=True),
+)
+def calendar(
+    request: Request, access: Reader, config_id: ConfigId, parameters: Annotated[CalendarParameters, Query()]
+) -> Response:
+    """The days of a month on which the tape is due or was delivered. Other days are left out."""
+    month = parameters.month or own_tapes.today(access).replace(day=1)
+    with access.reading() as session:
+        config = own_tapes.covered_tape(session, access, config_id)
+        weeks = own_tapes.calendar_of(session, access, config, month)
+    rows = [
+        {"business_date": each.day, "state": each.state, "corrections": each.corrections}
+        for week in weeks
+        for each in week
+        if each.in_month and each.state
+    ]
+    return list_answer(request, access, rows, _CALENDAR, parameters, "business_date")
 
 
-def _is_covered(config: LoanTapeConfig, access: Access) -> bool:
-    """Whether the tape is of the portfolio, or for the investor, of a scope."""
-    tape = Resource("tape", config.config_id, portfolios=config.portfolio_id, investors=config.investor_id)
-    return any(tape.within(grant) for grant in access.grants)
+@router.get(
+    "/{config_id}/deliveries/{delivery_id}/file",
+    summary="Download a delivered tape",
+    operation_id="download_tape",
+    response_class=Response,
+    responses=answers(FILE_ANSWER, 401, 403, 404, 409, 410, 422, 429),
+)
+def file(
+    access: Reader, config_id: ConfigId, delivery_id: DeliveryId, parameters: Annotated[FileParameters, Query()]
+) -> Response:
+    """The file that a delivery sent, checked against its SHA-256. It is recorded.
+
+    Files with personal data of borrowers are for the lender's staff.
+    """
+    with access.reading() as session:
+        config = own_tapes.covered_tape(session, access, config_id)
+        delivery = session.get(TapeDelivery, delivery_id)
+        if delivery is None or delivery.config_id != config.config_id:
+            raise NotFound("There is no such delivery, or you may not see it.")
+        if delivery.status != "delivered":
+            raise Problem(409, f"the delivery is {delivery.status}: a file can be downloaded once it is delivered")
+        try:
+            found = own_tapes.versions(session, access, config, delivery.business_date)
+        except TapeError as error:
+            raise Problem(409, own_tapes.why_unreadable(access, error)) from None
+    manifest = next((each for each in found if each.sha256 == delivery.sha256), None)
+    if manifest is None:
+        raise Problem(410, "the file that was delivered is no longer kept")
+    return own_tapes.tape_file(access, config, manifest, changes=parameters.content == "changes")
+
+
+def _delivery(each: TapeDelivery) -> dict[str, Any]:
+    """The values of a delivery, without passwords."""
+    values = register_values(each, _DELIVERIES)
+    return values | {
+        "destination": hide_secrets(each.destination),
+        "error_message": None if each.error_message is None else hide_secrets(each.error_message),
+    }
