@@ -19,8 +19,8 @@ from lending_pipelines.alerts.printed import as_text
 from lending_pipelines.alerts.recipients import has_address
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.alerts.words import capitalized, compared, compares, kind_of, label, measured, subject
-from lending_pipelines.register.alert_models import Alert, AlertEvent
-from lending_pipelines.register.models import Notification, NotificationChannel, NotificationType, Priority
+from lending_pipelines.register.alert_models import OPEN_STATES, Alert, AlertEvent
+from lending_pipelines.register.models import Base, Notification, NotificationChannel, NotificationType, Priority
 from lending_pipelines.register.types import new_id, utc_now
 
 WEBHOOK = "webhook"
@@ -41,6 +41,14 @@ _TYPES: dict[str, NotificationType] = {
     "par_90": "high_par",
     "growth_rate": "negative_growth",
 }
+
+
+_ALERTS = Base.metadata.tables["alerts"]
+_SETTLE = (
+    sa.update(_ALERTS)
+    .where(_ALERTS.c.alert_id == sa.bindparam("of_alert"), _ALERTS.c.state == "resolved")
+    .values(is_settled=True)
+)
 
 
 @dataclass(frozen=True)
@@ -70,33 +78,30 @@ def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels)
     for notification in notifications:
         by_alert[str(notification.alert_id)].append(notification)
     snoozes = _snoozes(session)
+    settled: list[Alert] = []
     for alerts in groups.values():
         existing = [each for alert in alerts for each in by_alert[alert.alert_id]]
         latest = next((alert for alert in reversed(alerts) if alert.state != "resolved"), alerts[-1])
         if latest.state == "resolved" and not existing:
+            settled += alerts
             continue
-        if latest.state != "resolved" and not _is_settled(latest):
+        if latest.state != "resolved" and not _has_details(latest):
             continue
-        _reconcile(session, latest, rules[latest.rule_id], existing, channels, snoozes.get(latest.alert_id))
+        snoozed_at = snoozes.get(latest.alert_id)
+        is_due = _reconcile(session, latest, rules[latest.rule_id], existing, channels, snoozed_at)
+        if latest.state == "resolved" and not is_due:
+            settled += alerts
     session.flush()
+    _settle(session, settled)
 
 
 def _possibly_due(session: Session) -> tuple[list[Alert], list[Notification]]:
-    """The alerts and notifications of the subjects of which anything can be due, the alerts in order.
-
-    These are the subjects with an alert that is not resolved, with a notification that nobody was told yet, or of which
-    a recipient was last told that it is open.
-    """
+    """The alerts and notifications of the subjects with an alert that is not settled, the alerts in order."""
     # Details of open alerts are needed: with these loaded, the next query leaves them as they are.
-    still_open = session.scalars(sa.select(Alert).where(Alert.state != "resolved")).all()
+    is_open = Alert.state.in_(OPEN_STATES)
+    still_open = session.scalars(sa.select(Alert).where(is_open)).all()
     subject = (Alert.topic, Alert.subject_kind, Alert.subject_id, Alert.currency)
-    told_at = sa.func.coalesce(*(getattr(Notification, name) for name in _TOLD))
-    about = sa.select(*subject).join(Notification, Notification.alert_id == Alert.alert_id)
-    concerned: sa.CompoundSelect[Any] = sa.union(
-        sa.select(*subject).where(Alert.state != "resolved"),
-        about.where(told_at.is_(None)),
-        _last_told_open(subject, told_at),
-    )
+    concerned = sa.select(*subject).where(sa.or_(Alert.is_settled.is_(False), is_open))
     here = sa.tuple_(*subject).in_(concerned)
     query = sa.select(Alert).where(here).options(defer(Alert.details))
     found = list(session.scalars(query.order_by(Alert.opened_on)))
@@ -105,25 +110,13 @@ def _possibly_due(session: Session) -> tuple[list[Alert], list[Notification]]:
     return found, list(session.scalars(notifications))
 
 
-def _last_told_open(subject: Sequence[Any], told_at: Any) -> sa.Select[Any]:
-    """The subjects of which the latest notification of a recipient does not say that the alert is resolved.
-
-    An index has all columns by which the latest one is found, so that only its alert_data is read.
-    """
-    receiver = (*subject, Notification.recipient, Notification.channel)
-    place = sa.func.rank().over(partition_by=receiver, order_by=told_at.desc()).label("place")
-    told = (
-        sa.select(*subject, Notification.notification_id, place)
-        .join(Notification, Notification.alert_id == Alert.alert_id)
-        .where(told_at.is_not(None))
-        .subquery()
-    )
-    latest = sa.select(*(told.c[column.name] for column in subject)).where(told.c.place == 1)
-    latest = latest.join(Notification, Notification.notification_id == told.c.notification_id)
-    return latest.where(Notification.alert_data["change"].as_string() != "resolved")
+def _settle(session: Session, alerts: Sequence[Alert]) -> None:
+    """Record that nobody has to be notified of these alerts any more, unless one was opened again meanwhile."""
+    if rows := [{"of_alert": alert.alert_id} for alert in alerts if not alert.is_settled]:
+        session.execute(_SETTLE, rows)
 
 
-def _is_settled(alert: Alert) -> bool:
+def _has_details(alert: Alert) -> bool:
     return is_current(alert) or utc_now() - alert.changed_at > SETTLED_AFTER
 
 
@@ -146,11 +139,16 @@ def _reconcile(
     existing: Sequence[Notification],
     channels: Channels,
     snoozed_at: str | None,
-) -> None:
-    addresses = _details(alert).get("recipients") or list(channels.admins)
-    wanted: dict[tuple[str, NotificationChannel], None] = {(address, "email"): None for address in addresses}
-    if channels.webhook:
-        wanted[WEBHOOK, "webhook"] = None
+) -> bool:
+    """Make the notifications of a subject those that are due. Returns whether any is due."""
+    is_due = False
+    # That an alert was resolved concerns those who were told that it is open.
+    wanted: dict[tuple[str, NotificationChannel], None] = {}
+    if alert.state != "resolved":
+        addresses = _details(alert).get("recipients") or list(channels.admins)
+        wanted = {(address, "email"): None for address in addresses}
+        if channels.webhook:
+            wanted[WEBHOOK, "webhook"] = None
     rows: dict[tuple[str, NotificationChannel], list[Notification]] = defaultdict(list)
     for notification in existing:
         rows[notification.recipient, notification.channel].append(notification)
@@ -163,10 +161,12 @@ def _reconcile(
         if change is None:
             unwanted = pending
         else:
+            is_due = True
             kept, unwanted = (pending[0], pending[1:]) if pending else (_new(session, key), [])
             _write(kept, change, alert, rule, channels)
         for notification in unwanted:
             session.delete(notification)
+    return is_due
 
 
 def was_told(notification: Notification) -> bool:

@@ -18,7 +18,7 @@ from lending_pipelines.alerts.judgements import Judgements, Key
 from lending_pipelines.alerts.life import Episode, Step, StepName, episodes, rank
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.register import Alerts
-from lending_pipelines.register.alert_models import Alert, AlertEvent
+from lending_pipelines.register.alert_models import OPEN_STATES, Alert, AlertEvent
 from lending_pipelines.register.alerts import standing
 from lending_pipelines.register.models import Notification
 from lending_pipelines.register.types import new_id, utc_now
@@ -172,6 +172,7 @@ class _Book:
             self._events[successor.alert_id] += by_people
             about = sa.update(Notification).where(Notification.alert_id == alert.alert_id)
             self._session.execute(about.values(alert_id=successor.alert_id))
+            self._session.get_one(Alert, successor.alert_id).is_settled = False
         elif by_people or self._was_notified(alert):
             self._withdraw(alert, own)
             return
@@ -185,7 +186,8 @@ class _Book:
         """Keep an alert that never was, as history is now, because somebody was notified of it or worked on it."""
         if any(event.step == "withdrawn" for event in events):
             return
-        alert.state, alert.resolved_on, alert.changed_at = "resolved", alert.last_on, utc_now()
+        alert.state, alert.resolved_on = "resolved", alert.last_on
+        _has_changed(alert)
         reason = "the history was restated: the rule did not hold"
         self._add_event(alert, alert.last_on, len(events), "withdrawn", alert.severity, None, reason)
 
@@ -214,7 +216,7 @@ class _Book:
         for name, value in changed.items():
             setattr(alert, name, value)
         if changed:
-            alert.changed_at = utc_now()
+            _has_changed(alert)
 
     def _update_events(self, alert: Alert, episode: Episode) -> None:
         events = self._events[alert.alert_id]
@@ -249,6 +251,10 @@ def _key(alert: Alert) -> Key:
     return alert.topic, alert.subject_kind, alert.subject_id, alert.currency
 
 
+def _has_changed(alert: Alert) -> None:
+    alert.changed_at, alert.is_settled = utc_now(), False
+
+
 def _overlap(alert: Alert, episode: Episode) -> bool:
     ends, others_end = alert.resolved_on or date.max, episode.resolved_on or date.max
     return alert.opened_on <= others_end and episode.opened_on <= ends
@@ -256,5 +262,5 @@ def _overlap(alert: Alert, episode: Episode) -> bool:
 
 def open_alerts(session: Session) -> list[Alert]:
     """The alerts that are not resolved, critical ones first."""
-    found = Alerts(session).listed(states=("open", "acknowledged", "snoozed"), limit=1_000_000)
+    found = Alerts(session).listed(states=OPEN_STATES, limit=1_000_000)
     return sorted(found, key=lambda alert: (-rank(alert.severity), alert.topic, alert.subject_id))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from lending_pipelines.alerts.rules import AlertRule
-    from lending_pipelines.register.alert_models import Alert, AlertState
+    from lending_pipelines.register.alert_models import Alert
 
 Severity = Annotated[Literal["warning", "critical"] | None, typer.Option(help="Only those of this severity.")]
 AlertId = Annotated[str, typer.Argument(help="The alert's id, or how it begins.")]
@@ -42,11 +42,12 @@ def list_alerts(
     if context.invoked_subcommand is not None:
         return
     from lending_pipelines.register import AlertRules, Alerts
+    from lending_pipelines.register.alert_models import OPEN_STATES
 
     with register_session() as session:
         if rule is not None:
             AlertRules(session).by_name(rule)
-        states: tuple[AlertState, ...] = () if everything else ("open", "acknowledged", "snoozed")
+        states = () if everything else OPEN_STATES
         found = Alerts(session).listed(states=states, severity=severity, subject=subject, rule=rule, limit=limit)
         rows = [[*_summary(alert), alert.text] for alert in found]
     echo_table(["alert", "severity", "state", "opened", "resolved", "what"], rows)

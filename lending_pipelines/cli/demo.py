@@ -31,6 +31,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.event_log import open_instance
 from lending_pipelines.jobs import deliver_run_config
 from lending_pipelines.register import Alerts, Investors, Portfolios, Register
+from lending_pipelines.register.alert_models import OPEN_STATES
 from lending_pipelines.runs import Finished, Progress, RunFailed, instance_home, run_job, run_report
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.sensors.alert_watch import watch_now
@@ -214,7 +215,7 @@ def _watch(settings: Settings) -> int:
     with open_instance(instance_home(settings)) as instance:
         watch_now(instance, register, settings)
     with register.session() as session:
-        found = Alerts(session).listed(states=("open", "acknowledged", "snoozed"), limit=sys.maxsize)
+        found = Alerts(session).listed(states=OPEN_STATES, limit=sys.maxsize)
     register.dispose()
     return len(found)
 

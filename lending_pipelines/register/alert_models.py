@@ -15,6 +15,9 @@ from lending_pipelines.register.types import new_id, utc_now
 
 AlertSeverity = Literal["warning", "critical"]
 AlertState = Literal["open", "acknowledged", "snoozed", "resolved"]
+OPEN_STATES: tuple[AlertState, ...] = ("open", "acknowledged", "snoozed")
+"""The states of an alert that is not resolved."""
+
 AlertStep = Literal["opened", "escalated", "eased", "resolved", "reopened", "acknowledged", "snoozed", "withdrawn"]
 
 
@@ -79,10 +82,12 @@ class Alert(Base):
     `rule_id` is the rule of the latest finding; `value`, `threshold` and `text` are of that finding, and `last_on` is
     its business date. `acknowledged_by`, `reason` and `snoozed_until` are those of the latest step by a person, and
     null when that step reopened the alert.
-    `details` has what a notification shows as of the last judged day: history, loans and recipients.
+    `details` has what a notification shows as of the last judged day: history, loans and recipients. One that
+    `is_settled` is resolved, and nobody has to be notified of it any more.
     """
 
     __tablename__ = "alerts"
+    __table_args__ = (sa.Index("ix_alerts_subject", "topic", "subject_kind", "subject_id", "currency"),)
 
     alert_id: Mapped[str] = mapped_column(primary_key=True)
     rule_id: Mapped[str] = mapped_column(sa.ForeignKey("alert_rules.rule_id"), index=True)
@@ -103,6 +108,7 @@ class Alert(Base):
     resolved_on: Mapped[date | None]
     details: Mapped[dict[str, Any] | None]
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
+    is_settled: Mapped[bool] = mapped_column(default=False, index=True)
 
 
 class AlertEvent(Base):

@@ -293,18 +293,8 @@ class Notification(Base):
 
     __tablename__ = "notifications"
     __table_args__ = (
-        # Who was told of an alert and when, without the message.
-        sa.Index(
-            "ix_notifications_told",
-            "alert_id",
-            "recipient",
-            "channel",
-            "emailed_at",
-            "read_at",
-            "acted_at",
-            "sending_at",
-            "notification_id",
-        ),
+        # What is not sent yet, without the messages.
+        sa.Index("ix_notifications_unsent", "emailed_at", "sending_at", "read_at", "channel", "recipient", "priority"),
     )
 
     notification_id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -320,7 +310,7 @@ class Notification(Base):
     emailed_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
     acted_at: Mapped[datetime | None]
-    alert_id: Mapped[str | None]
+    alert_id: Mapped[str | None] = mapped_column(index=True)
     snapshot: Mapped[dict[str, Any] | None]
     channel: Mapped[NotificationChannel] = mapped_column(one_of("channel", NotificationChannel), default="email")
     message_id: Mapped[str | None] = mapped_column(index=True)

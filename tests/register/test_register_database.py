@@ -68,7 +68,7 @@ def test_processes_may_upgrade_at_once(register_url):
     assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
     with Register(register_url).reading() as connection:
         versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
-    assert versions == ["0014"]
+    assert versions == ["0015"]
 
 
 def test_loans_sold_before_ownership_began_the_day_after_are_dated_anew(register_url):

@@ -15,7 +15,7 @@ from lending_pipelines.portal.views import alert_views
 from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.pages import Section, render, url
 from lending_pipelines.register import Alerts, Notifications
-from lending_pipelines.register.alert_models import Alert, AlertSeverity, AlertState
+from lending_pipelines.register.alert_models import OPEN_STATES, Alert, AlertSeverity, AlertState
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import NotificationType, Priority
 from lending_pipelines.register.types import utc_now
@@ -27,9 +27,8 @@ Reader = Annotated[Access, Depends(require(SECTION.action))]
 Actor = Annotated[Access, Depends(require("alerts.act"))]
 Reason = Annotated[str, Form(max_length=2000)]
 
-UNRESOLVED: tuple[AlertState, ...] = ("open", "acknowledged", "snoozed")
 STATES: dict[str, tuple[AlertState, ...]] = {
-    "unresolved": UNRESOLVED,
+    "unresolved": OPEN_STATES,
     **{state: (state,) for state in get_args(AlertState)},
 }
 """The states by the name of the filter."""

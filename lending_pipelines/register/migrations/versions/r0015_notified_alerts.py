@@ -1,0 +1,22 @@
+"""Which alerts nobody has to be notified of any more, and the notifications that are not sent yet."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    """Add the column and the indexes. The index on who was told of an alert is not needed any more."""
+    with op.batch_alter_table("alerts") as table:
+        table.add_column(sa.Column("is_settled", sa.Boolean(), nullable=False, server_default=sa.false()))
+        table.create_index("ix_alerts_is_settled", ["is_settled"])
+        table.create_index("ix_alerts_subject", ["topic", "subject_kind", "subject_id", "currency"])
+    op.create_index(
+        "ix_notifications_unsent",
+        "notifications",
+        ["emailed_at", "sending_at", "read_at", "channel", "recipient", "priority"],
+    )
+    op.create_index("ix_notifications_alert_id", "notifications", ["alert_id"])
+    op.drop_index("ix_notifications_told", "notifications")
