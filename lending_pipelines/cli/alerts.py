@@ -52,7 +52,8 @@ def list_alerts(
         rows = [[*_summary(alert), alert.text] for alert in found]
     echo_table(["alert", "severity", "state", "opened", "resolved", "what"], rows)
     if not rows:
-        typer.echo("No alert." if everything else "No alert is open.")
+        what = "alert" if everything else "open alert"
+        typer.echo(f"No {what} matches." if severity or subject or rule else f"There is no {what}.")
 
 
 @alerts.command("show")

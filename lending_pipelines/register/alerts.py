@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, defer
 
+from lending_pipelines.bounds import LONGEST_TEXT, required_text
 from lending_pipelines.register.alert_models import Alert, AlertDay, AlertEvent, AlertRuleRow, AlertState, AlertStep
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.types import new_id, utc_now
@@ -134,6 +135,8 @@ class Alerts:
             raise RegisterError(f"alert {alert.alert_id} is open: it is neither acknowledged nor snoozed")
         if missing := [name for name, text in (("by", by), ("reason", reason)) if not text.strip()]:
             raise RegisterError(f"{' and '.join(missing)} must not be empty: write who takes the step and why")
+        required_text(by, "by")
+        required_text(reason, "reason", LONGEST_TEXT)
         self._session.add(
             AlertEvent(
                 event_id=event_id or new_id(),

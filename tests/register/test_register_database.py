@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from lending_pipelines.register import Investors, Portfolios, Register, RegisterError, ReportRequests, TapeConfigs
+from lending_pipelines.register.alert_models import Alert, AlertEvent
 from lending_pipelines.register.models import Base, LoanAssignment, Notification, PortfolioLoan, Report
 
 
@@ -69,6 +70,29 @@ def test_processes_may_upgrade_at_once(register_url):
     with Register(register_url).reading() as connection:
         versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
     assert versions == ["0015"]
+
+
+def test_alerts_with_steps_are_kept_and_not_settled(register_url):
+    register = Register(register_url)
+    with register.engine.connect() as connection, connection.begin():
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(files("lending_pipelines.register") / "migrations"))
+        command.upgrade(config, "0014")
+        for statement in (
+            "INSERT INTO alert_rules (rule_id, name, detector, scope, severity, message, active, settings, saved_at)"
+            " VALUES ('r', 'R', 'threshold', 'all', 'warning', '', true, '{}', '2025-01-31')",
+            "INSERT INTO alerts (alert_id, rule_id, topic, subject_kind, subject_id, currency, opened_on, last_on,"
+            " severity, text, state, changed_at) VALUES ('a', 'r', 't', 'all', '*', '', '2025-01-31', '2025-01-31',"
+            " 'warning', '', 'resolved', '2025-01-31')",
+            "INSERT INTO alert_events (event_id, alert_id, business_date, number, step, severity)"
+            " VALUES ('e', 'a', '2025-01-31', 0, 'opened', 'warning')",
+        ):
+            connection.execute(sa.text(statement))
+    register.upgrade()
+    with register.session() as session:
+        events = sa.select(AlertEvent.event_id, Alert.is_settled).join(Alert, Alert.alert_id == AlertEvent.alert_id)
+        assert [tuple(row) for row in session.execute(events)] == [("e", False)]
+    register.dispose()
 
 
 def test_loans_sold_before_ownership_began_the_day_after_are_dated_anew(register_url):

@@ -9,10 +9,10 @@ down_revision = "0014"
 
 def upgrade() -> None:
     """Add the column and the indexes. The index on who was told of an alert is not needed any more."""
-    with op.batch_alter_table("alerts") as table:
-        table.add_column(sa.Column("is_settled", sa.Boolean(), nullable=False, server_default=sa.false()))
-        table.create_index("ix_alerts_is_settled", ["is_settled"])
-        table.create_index("ix_alerts_subject", ["topic", "subject_kind", "subject_id", "currency"])
+    # SQLite would drop and make the table again for more than this column; its rows have references.
+    op.add_column("alerts", sa.Column("is_settled", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.create_index("ix_alerts_is_settled", "alerts", ["is_settled"])
+    op.create_index("ix_alerts_subject", "alerts", ["topic", "subject_kind", "subject_id", "currency"])
     op.create_index(
         "ix_notifications_unsent",
         "notifications",
