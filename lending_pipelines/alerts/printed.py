@@ -28,6 +28,7 @@ def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
         (data["compares"].replace("_", " "), data["value_text"]),
         ("Threshold", data["threshold_text"]),
         ("Severity", data["severity"]),
+        *([("Currency", data["currency"])] if data["currency"] else []),
         ("Day", data["last_on"]),
         ("Rule", data["rule"]),
     ]

@@ -50,7 +50,7 @@ def list_alerts(
         states = () if everything else OPEN_STATES
         found = Alerts(session).listed(states=states, severity=severity, subject=subject, rule=rule, limit=limit)
         rows = [[*_summary(alert), alert.text] for alert in found]
-    echo_table(["alert", "severity", "state", "opened", "resolved", "what"], rows)
+    echo_table(["alert", "severity", "state", "opened", "resolved", "currency", "what"], rows)
     if not rows:
         what = "alert" if everything else "open alert"
         typer.echo(f"No {what} matches." if severity or subject or rule else f"There is no {what}.")
@@ -72,6 +72,7 @@ def show_alert(alert_id: AlertId) -> None:
         "alert": alert.alert_id,
         "rule": rule.name,
         "severity": alert.severity,
+        "currency": alert.currency or "-",
         "state": _state(alert),
         "opened": alert.opened_on,
         "last found": alert.last_on,
@@ -150,7 +151,7 @@ def alert_history(
         for alert in found:
             days = (alert.resolved_on - alert.opened_on).days if alert.resolved_on else 0
             rows.append([*_summary(alert), f"{days}", alert.acknowledged_by or "-", alert.text])
-    headers = ["alert", "severity", "state", "opened", "resolved", "days", "by", "last finding"]
+    headers = ["alert", "severity", "state", "opened", "resolved", "currency", "days", "by", "last finding"]
     echo_table(headers, rows, ("days",))
     if not rows:
         typer.echo("No alert was resolved.")
@@ -270,7 +271,7 @@ def _watched(rule: "AlertRule") -> str:
 
 def _summary(alert: "Alert") -> list[str]:
     resolved = str(alert.resolved_on) if alert.resolved_on else "-"
-    return [alert.alert_id[:8], alert.severity, _state(alert), str(alert.opened_on), resolved]
+    return [alert.alert_id[:8], alert.severity, _state(alert), str(alert.opened_on), resolved, alert.currency or "-"]
 
 
 def _state(alert: "Alert") -> str:

@@ -59,7 +59,7 @@ def test_days_shuffled_end_as_one_backfill(home):
 
 def test_an_alert_is_listed_shown_acknowledged_and_snoozed(home):
     headers, first, *_ = out("alerts").splitlines()
-    assert headers.split() == ["alert", "severity", "state", "opened", "resolved", "what"]
+    assert headers.split() == ["alert", "severity", "state", "opened", "resolved", "currency", "what"]
     alert_id = first.split()[0]
     out("alerts", "acknowledge", alert_id, "--reason", "calling", "--by", "ann")
     shown = out("alerts", "show", alert_id)

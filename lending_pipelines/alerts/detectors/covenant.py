@@ -107,7 +107,7 @@ def _finding(rule: AlertRule, covenant: Covenant, row: dict[str, Any], actual: D
     about = words.subject(row["scope"], row["scope_id"], row["name"])
     value, limit = words.number(actual, "fraction"), words.number(covenant.limit, "fraction")
     bound = "at least" if covenant.max is None else "at most"
-    state = "is breached" if severity == "critical" else f"is within {float(rule.near):.0%} of its limit"
+    state = "is breached" if severity == "critical" else f"is within {float(rule.near) * 100:g} % of its limit"
     text = f"Covenant {words.label(covenant.metric)} of {about} {state}: it is {value}, and {bound} {limit} is allowed."
     details = {
         "name": row["name"],
