@@ -31,6 +31,10 @@ class Conventions(BaseModel):
     delinquency_method: Literal["MBA", "OTS"] = Field(
         "MBA", description="MBA: late the day after the due date; OTS: one payment period later."
     )
+    paused_days: Literal["stand_still", "count"] = Field(
+        "stand_still",
+        description="Whether days past due stand still in a delinquency pause, or its days count like others.",
+    )
     par_operator: Literal[">=", ">"] = Field(
         ">=", description="PAR n counts loans with days past due >= n, or > n (CGAP's definition)."
     )

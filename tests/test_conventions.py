@@ -17,6 +17,7 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         "bucket_edges": "1, 16, 31",
         "dpd_method": "rolling",
         "delinquency_method": "MBA",
+        "paused_days": "stand_still",
         "par_operator": ">",
         "transition_step": "month",
         "non_accrual_days": "90",

@@ -67,7 +67,7 @@ def position_checks(conventions: Conventions) -> tuple[Check, ...]:
             "positions_consistent",
             "loan_positions",
             "status, past due amounts, days past due, bucket and non-accrual are consistent with each other",
-            ("loan_positions",),
+            ("loan_positions", "delinquency_pauses"),
             partial(inconsistent, conventions=conventions),
             blocking=True,
         ),
@@ -157,7 +157,9 @@ def _spent_otherwise(spells: ir.Table, positions: ir.Table, first: date) -> ir.T
 
 def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.Table:
     """Rows that break a rule on status or aging; `broken` names the rules."""
-    rows = days.rows(tables["loan_positions"])
+    paused = tables["delinquency_pauses"].select("loan_id").distinct().mutate(paused=ibis.literal(True))
+    rows = days.rows(tables["loan_positions"]).left_join(paused, "loan_id", rname="{name}_paused")
+    rows = rows.mutate(paused=rows.paused.fill_null(False))
     active = rows.status == "active"
     ages = (rows.business_date.delta(rows.oldest_due_on, unit="day")).fill_null(0)
     age = ibis.greatest(ages, 0)
@@ -198,6 +200,9 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
     }
     if conventions.delinquency_method == "MBA":
         wrong = rows.days_past_due != age if conventions.dpd_method == "rolling" else rows.days_past_due < age
+        if conventions.paused_days == "stand_still":
+            # A pause only takes days away.
+            wrong = rows.paused.ifelse(rows.days_past_due > age, wrong)
         rules["wrong days past due"] = active & wrong
     names = sum((broken(rule).ifelse(f"{name}; ", "") for name, rule in rules.items()), ibis.literal(""))
     rows = rows.select(

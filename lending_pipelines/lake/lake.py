@@ -290,6 +290,15 @@ class Lake:
                 return written[0].get(NOTE, "")
         return ""
 
+    def written_at(self, name: str) -> tuple[datetime, datetime]:
+        """When the table was first and last written (UTC), apart from its upkeep. Raises TableNotMade."""
+        written = [each for each in self._store.open(TABLES[name]).history() if each["operation"] not in _UPKEEP]
+        last, first = (
+            datetime.fromtimestamp(each["timestamp"] / 1000, UTC).replace(tzinfo=None)
+            for each in (written[0], written[-1])
+        )
+        return first, last
+
     def replace_days(self, name: str, rows: ir.Table, first: date, last: date) -> Written:
         """Replace the rows of the days first..last (inclusive) of a daily table in one commit; other days stay."""
         table = TABLES[name]

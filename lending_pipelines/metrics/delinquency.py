@@ -59,9 +59,14 @@ def _interval(period: Period) -> ir.IntervalScalar:
     return ibis.interval(months=period.months) if period.months else ibis.interval(days=period.days)
 
 
-def days_past_due(on: ir.DateColumn, late_since: ir.DateColumn) -> ir.IntegerColumn:
-    """Days from `late_since` to the day; 0 if it is in the future or null."""
-    return ibis.coalesce(ibis.greatest(on.delta(late_since, unit="day"), 0), 0)
+def days_past_due(
+    on: ir.DateColumn, late_since: ir.DateColumn, paused_days: ir.IntegerColumn, conventions: Conventions
+) -> ir.IntegerColumn:
+    """Days from `late_since` to the day; 0 if it is in the future or null. Paused days count only by convention."""
+    days = on.delta(late_since, unit="day")
+    if conventions.paused_days == "stand_still":
+        days = days - paused_days
+    return ibis.coalesce(ibis.greatest(days, 0), 0)
 
 
 def delinquent(days_past_due: ir.IntegerColumn) -> ir.BooleanColumn:

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import charge_offs, delinquency, events, schedules, scopes, spells, timeline
+from lending_pipelines.metrics import charge_offs, delinquency, events, pauses, schedules, scopes, spells, timeline
 from lending_pipelines.metrics.events import interest_settled, principal_outstanding
 from lending_pipelines.metrics.modifications import latest_first
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, wide
@@ -20,6 +20,7 @@ SOURCES = (
     "transactions",
     "modifications",
     "officer_assignments",
+    "delinquency_pauses",
     "products",
     "portfolio_membership",
     "loan_ownership",
@@ -84,7 +85,8 @@ def loan_positions(
     spans = _spans(states, due, before_drawing, candidate_installments, conventions)
     if since < first:
         spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
-    return _positions(timeline.days(spans), conventions)
+    paused = events.known(read("delinquency_pauses"), known)
+    return _positions(pauses.with_paused_days(timeline.days(spans), paused), conventions)
 
 
 def assigned(read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
@@ -315,8 +317,9 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     """Add the columns that change daily, and convert to the table's columns and types."""
     rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
     rows = schedules.with_earned(rows, "business_date", "earning_from")
+    late = delinquency.days_past_due(rows.business_date, rows.late_since, rows.paused_days, conventions)
     rows = rows.mutate(
-        days_past_due=rows.active.ifelse(delinquency.days_past_due(rows.business_date, rows.late_since), 0),
+        days_past_due=rows.active.ifelse(late, 0),
         interest_earned=ibis.cases(
             (rows.status == "pending", ZERO),
             (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),

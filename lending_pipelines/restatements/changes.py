@@ -47,6 +47,7 @@ _OF_LOANS = {
         ),
     ),
     "officer_assignments": _Events("assignment to officer", "officer_id", "assigned_on"),
+    "delinquency_pauses": _Events("delinquency pause", "pause_id", "starts_on"),
     "portfolio_membership": _Events(
         "assignment to portfolio",
         "portfolio_id",

@@ -101,7 +101,8 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
 def is_outdated(lake: Lake) -> bool:
     """Whether tables that positions are made from changed since the last detection, such as by a sync."""
     before = _compared_before(lake)
-    return any(lake.version(name) != before.get(name) for name in positions.SOURCES)
+    # A table that this release added is not in the lake before the next sync.
+    return any(lake.has(name) and lake.version(name) != before.get(name) for name in positions.SOURCES)
 
 
 def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
@@ -151,7 +152,8 @@ def _scope(
     conventions: Conventions,
 ) -> _Scope:
     """The closed days that can differ."""
-    then = _closes_at(lake, before)
+    # A detection of an earlier release did not compare the tables that were added since.
+    then = _closes_at(lake, before) if before.keys() >= set(positions.SOURCES) else {}
     stamp, program = conventions.stamp(), __version__
     sources = {name: versions[name] for name in positions.SOURCES}
     computed: list[date] = []

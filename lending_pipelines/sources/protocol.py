@@ -1,9 +1,9 @@
 """The interface of a source adapter. The sync validates and commits the rows."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -47,6 +47,14 @@ class Reader(Protocol):
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """Remarks for readers of the synced table, by name, such as rows left out and the reason."""
+
+
+@runtime_checkable
+class ComparesItself(Protocol):
+    """A reader of a system that stores some numbers twice and can compare them."""
+
+    def doubts(self, table: Table) -> Sequence[str]:
+        """A sentence for each contradiction in the system about the table. The rows are read as they are."""
 
 
 class Source(Protocol):

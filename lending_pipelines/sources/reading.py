@@ -60,7 +60,7 @@ def read_whole(
     """Read all rows of the table. `months` are the months whose totals differed, if that is the reason."""
     file = f"{folder}/{table.name}.parquet"
     read = stage(reader, table, file)
-    return Reading(_rows(staged, file, table), read.rows, current, read.unreadable, months)
+    return Reading(read_staged(staged, file, table), read.rows, current, read.unreadable, months)
 
 
 def read_new(
@@ -76,12 +76,12 @@ def read_new(
     key = list(table.key)
     new_file, again_file = f"{folder}/{table.name}.new.parquet", f"{folder}/{table.name}.months.parquet"
     first = stage(reader, table, new_file, since=since)
-    new = _rows(staged, new_file, table)
+    new = read_staged(staged, new_file, table)
     months = differing_months(totals, lake_totals(table, ibis.union(current.anti_join(new, key), new)))
     if not months:
         return Reading(new, first.rows, None, first.unreadable)
     second = stage(reader, table, again_file, months=months)
-    again = _rows(staged, again_file, table)
+    again = read_staged(staged, again_file, table)
     rows = ibis.union(new.filter(~within(month_of(table, new), months)), again)
     covered = current.filter(within(month_of(table, current), months))
     names = tuple(month or "none" for month in months)
@@ -92,6 +92,6 @@ def read_new(
     return Reading(rows, first.rows + second.rows, covered, unreadable, names)
 
 
-def _rows(staged: StagedFiles, file: str, table: Table) -> ir.Table:
+def read_staged(staged: StagedFiles, file: str, table: Table) -> ir.Table:
     """The rows of a staged file with the table's types. Spark returns timestamps without their precision."""
     return staged.read_parquet([file]).cast(table.schema)

@@ -1,6 +1,6 @@
 """Writes a source's rows to one Parquet file on disk before they are validated. Only a few batches are in memory."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +50,13 @@ def stage(
             writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
             rows += group.num_rows
     return Staged(rows, tuple(unreadable))
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], file: str, schema: pa.Schema) -> None:
+    """Write batches to the file (a path or an fsspec URL)."""
+    with fsspec.open(file, "wb") as sink, pq.ParquetWriter(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch.cast(schema))
 
 
 def _read_to_the_end(batches: Iterator[pa.RecordBatch], unreadable: list[Finding]) -> Iterator[pa.RecordBatch]:

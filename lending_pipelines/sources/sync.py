@@ -8,21 +8,24 @@ A row whose owner does not exist (orphans.py) is rejected; the other rows of its
 import time
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
 from lending_pipelines.sources.finding import Finding
+from lending_pipelines.sources.history import ChangesInPlace, Moment, first_known, new_rows
 from lending_pipelines.sources.orphans import find_orphans
-from lending_pipelines.sources.protocol import Reader, Source, SourceError
-from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_whole
+from lending_pipelines.sources.protocol import ComparesItself, Reader, Source, SourceError
+from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_staged, read_whole
 from lending_pipelines.sources.rules import findings
+from lending_pipelines.sources.staging import write_batches
 from lending_pipelines.tables import REQUIRED, Table
 from lending_pipelines.tables.references import owners
 
@@ -59,6 +62,8 @@ class _Written(Protocol):
 class _Engine(StagedFiles, Protocol):
     def scratch(self) -> AbstractContextManager[str]: ...
 
+    def batches(self, rows: ir.Table) -> pa.RecordBatchReader: ...
+
 
 class Lake(Protocol):
     """The interface of the lake for the sync. Each write is one atomic commit."""
@@ -75,6 +80,9 @@ class Lake(Protocol):
 
     def note(self, name: str) -> str:
         """The note of the table's latest commit."""
+
+    def written_at(self, name: str) -> tuple[datetime, datetime]:
+        """When the table was first and last written (UTC)."""
 
     def table(self, name: str, *, version: int | None = None) -> ir.Table:
         """The table's rows, lazily: at a version, or the current ones."""
@@ -237,6 +245,7 @@ class _TableSync:
             reading = self._read(folder, full or self._reload)
             if error := self._broken(reading):
                 raise error
+            reading = self._with_history(reading, folder)
             reading = reading.without(find_orphans(self._table, reading.rows, self._rows_of))
             diff = changes(self._table, reading, self._lake_rows())
             warned = warnings(self._table, reading, diff)
@@ -251,8 +260,8 @@ class _TableSync:
             version=version,
             seconds=time.monotonic() - started,
             months_read_again=reading.months,
-            warnings=(*warned, *in_future(self._table, rows_after, self._now)),
-            notes=self._reader.notes(self._table),
+            warnings=(*warned, *in_future(self._table, rows_after, self._now), *self._doubts()),
+            notes={**self._reader.notes(self._table), **self._history_note()},
             refused_rows=reading.orphans.findings if reading.orphans else (),
         )
 
@@ -295,6 +304,41 @@ class _TableSync:
             return read_whole(self._reader, self._table, self._current, self._lake.engine, folder)
         since = watermark - OVERLAP
         return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
+
+    def _with_history(self, reading: Reading, folder: str) -> Reading:
+        """The reading as history.py keeps it, if the source changes rows in place. A reload starts a new history."""
+        reader = self._reader
+        if (
+            not isinstance(reader, ChangesInPlace)
+            or self._current is None
+            or self._reload
+            or "posted_at" not in self._table.names
+        ):
+            return reading
+        moment = Moment(self._now - CLOCK_SKEW, self._lake.written_at(self._name)[1])
+        timezone = self._conventions.timezone
+        new = new_rows(
+            self._table,
+            reading.rows,
+            self._current,
+            moment,
+            lambda loans: reader.schedules_changed_on(list(loans), timezone),
+        )
+        if new is None:
+            return replace(reading, rows=first_known(self._table, reading.rows, self._current, moment))
+        file = f"{folder}/{self._name}.history.parquet"
+        write_batches(self._lake.engine.batches(new.cast(self._table.schema)), file, self._table.arrow_schema)
+        return replace(reading, rows=read_staged(self._lake.engine, file, self._table), covered=None)
+
+    def _doubts(self) -> Sequence[str]:
+        return self._reader.doubts(self._table) if isinstance(self._reader, ComparesItself) else ()
+
+    def _history_note(self) -> dict[str, str]:
+        """From when the history of a source that changes rows in place is kept."""
+        if not isinstance(self._reader, ChangesInPlace) or "posted_at" not in self._table.names:
+            return {}
+        since = self._lake.written_at(self._name)[0]
+        return {"reconstructed before": since.isoformat(sep=" ", timespec="seconds")}
 
     def _broken(self, reading: Reading) -> SyncError | None:
         """The error with every rule that the rows break; None if they break none."""

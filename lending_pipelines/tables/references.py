@@ -16,6 +16,7 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         "officer_id": ("staff", "staff_id"),
     },
     "officer_assignments": _LOAN | {"officer_id": ("staff", "staff_id")},
+    "delinquency_pauses": _LOAN,
     "installments": _LOAN,
     "transactions": _LOAN,
     "fees": _LOAN,

@@ -108,6 +108,18 @@ _LOANS = (
         (text("loan_id"), day("assigned_on"), text("officer_id", personal=True), day("released_on", nullable=True)),
     ),
     Table(
+        "delinquency_pauses",
+        "Periods in which a loan's days past due stand still.",
+        ("pause_id",),
+        (
+            text("pause_id"),
+            text("loan_id"),
+            day("starts_on", "the last day whose days past due count as usual"),
+            day("ends_on", "the last day of the pause", nullable=True),
+            _POSTED_AT,
+        ),
+    ),
+    Table(
         "installments",
         "Repayment schedules; a version is a complete schedule that replaces earlier ones from its effective_on.",
         ("loan_id", "version", "number"),

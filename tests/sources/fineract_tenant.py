@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,37 +12,43 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-_FLAGS = {"0": False, "1": True, "f": False, "t": True}
+_FLAGS = {"f": False, "t": True}
 
 
 class Tenant:
-    """One tenant database. `schema` is Fineract's own, `folder` has a gzipped CSV file per table."""
+    """One tenant database. `schema` is Fineract's own, `folder` has a gzipped CSV file for each table with rows.
 
-    def __init__(self, url: str, schema: Path, folder: Path, left_out: Sequence[str] = ()):
+    With `only_files`, tables and columns without a file do not exist, as in a dump.
+    """
+
+    def __init__(self, url: str, schema: Path, folder: Path, only_files: bool = False):
         self.url = url
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
         self.metadata = sa.MetaData()
         tables = json.loads(schema.read_text())
         files = {file.name.removesuffix(".csv.gz"): file for file in sorted(folder.glob("*.csv.gz"))}
         with self.engine.begin() as connection:
-            for name, file in files.items():
-                if name in tables and name not in left_out:
-                    with gzip.open(file, "rt", newline="") as lines:
-                        rows = list(csv.reader(lines))
-                    self._load(connection, name, tables[name]["columns"], rows)
+            for name in sorted(tables.keys() - {"_about"}):
+                rows = _rows(files[name]) if name in files else []
+                if rows or not only_files:
+                    columns = tables[name]["columns"]
+                    self._create(connection, name, [c for c in columns if not only_files or c["name"] in rows[0]])
+                if rows:
+                    self._load(connection, name, rows)
 
-    def _load(self, connection: sa.Connection, name: str, columns: list[dict], rows: list[list[str]]) -> None:
-        header, *rows = rows
-        known = [column for column in columns if column["name"] in header]
+    def _create(self, connection: sa.Connection, name: str, columns: list[dict]) -> None:
         table = sa.Table(
             name,
             self.metadata,
             *(
                 sa.Column(column["name"], _type(column), primary_key=column["name"] == "id", autoincrement=False)
-                for column in known
+                for column in columns
             ),
         )
         table.create(connection)
+
+    def _load(self, connection: sa.Connection, name: str, rows: list[list[str]]) -> None:
+        header, *rows = rows
         if self.engine.name == "postgresql":
             lines = io.StringIO()
             csv.writer(lines).writerows([header, *rows])
@@ -60,13 +66,19 @@ class Tenant:
             connection.execute(sa.text(statement), values)
 
     def insert(self, table: str, **values: Any) -> None:
-        """Insert a row. A required column that is not given has the least of its type."""
         with self.engine.begin() as connection:
             connection.execute(self.metadata.tables[table].insert(), values)
 
 
+def _rows(file: Path) -> list[list[str]]:
+    """The header and the rows of a gzipped CSV file."""
+    with gzip.open(file, "rt", newline="") as lines:
+        return list(csv.reader(lines))
+
+
 def _value(cell: str) -> str | bool | None:
-    return None if cell == "" else _FLAGS[cell] if cell in ("t", "f") else cell
+    """A cell as MariaDB takes it. PostgreSQL writes flags as t and f, and UTC as +00."""
+    return None if cell == "" else _FLAGS[cell] if cell in _FLAGS else cell.removesuffix("+00")
 
 
 def _type(column: dict) -> sa.types.TypeEngine:

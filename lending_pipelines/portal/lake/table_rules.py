@@ -213,6 +213,7 @@ RULES: Mapping[str, Rule] = {
     "products": Everyone(),
     "loans": ByLoan(),
     "officer_assignments": ByLoan(on=("loan_id", "officer_id"), ever=True, columns=_OFFICE),
+    "delinquency_pauses": ByLoan("starts_on"),
     "installments": ByLoan(),
     "transactions": ByLoan("effective_on"),
     "fees": ByLoan("assessed_on"),

@@ -1,9 +1,9 @@
 """Reads a tenant database of Fineract with one SELECT per servicing table. Read only; nothing is created in it."""
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -11,7 +11,17 @@ import sqlalchemy as sa
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
 from lending_pipelines.sources.canonical.failure import ReadFailed
-from lending_pipelines.sources.fineract import loans, organisation, schedules, transactions
+from lending_pipelines.sources.fineract import (
+    charges,
+    ledger,
+    loans,
+    modifications,
+    organisation,
+    schedules,
+    transactions,
+)
+from lending_pipelines.sources.fineract.clock import schedules_changed_on
+from lending_pipelines.sources.fineract.doubts import messages
 from lending_pipelines.sources.fineract.stored import StoredTables
 from lending_pipelines.sources.fineract.unknown_codes import unknown_codes
 from lending_pipelines.sources.protocol import SourceError
@@ -36,8 +46,13 @@ _ORIGINS = {
     "products": _Origin("m_product_loan", organisation.products),
     "loans": _Origin("m_loan", loans.loans),
     "officer_assignments": _Origin("m_loan_officer_assignment_history", loans.officer_assignments),
+    "delinquency_pauses": _Origin("m_loan_delinquency_action", loans.delinquency_pauses),
     "installments": _Origin("m_loan_repayment_schedule", schedules.installments),
     "transactions": _Origin("m_loan_transaction", transactions.transactions),
+    "fees": _Origin("m_loan_charge", charges.fees),
+    "modifications": _Origin("m_loan_term_variations", modifications.modifications),
+    "gl_accounts": _Origin("acc_gl_account", ledger.gl_accounts),
+    "journal_lines": _Origin("acc_gl_journal_entry", ledger.journal_lines),
 }
 
 
@@ -92,12 +107,28 @@ class FineractSnapshot:
             groups = self._database.extract(_ORIGINS[table.name].select(self.stored))
             yield from record_batches(self.name, table, groups, faults=faults)
         except (sa.exc.SQLAlchemyError, ReadFailed) as error:
-            cause = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise SourceError(f"{self.name}: table {table.name} cannot be read: {cause}") from error
+            raise SourceError(f"{self.name}: table {table.name} cannot be read: {_one_line(error)}") from error
 
     def month_totals(self, table: Table) -> None:
         """None: Fineract changes rows in place, so every sync reads and compares complete tables."""
 
+    def schedules_changed_on(self, loan_ids: Sequence[str], timezone: str) -> Mapping[str, date]:
+        """The day on which a row of each loan's schedule was last modified, at most Fineract's business date."""
+        return schedules_changed_on(self._database.connection, self.stored, loan_ids, timezone)
+
+    def doubts(self, table: Table) -> Sequence[str]:
+        """What Fineract stores in two places and differently, about the table."""
+        try:
+            # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
+            with self._database.connection.begin_nested():
+                return messages(self._database.connection, self.stored, table.name)
+        except sa.exc.SQLAlchemyError as error:
+            return [f"{table.name}: what Fineract stores twice cannot be compared: {_one_line(error)}"]
+
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """No notes."""
         return {}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())

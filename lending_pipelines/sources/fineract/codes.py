@@ -29,7 +29,7 @@ class TransactionType:
 
 DISBURSEMENT, CREDIT_BALANCE_REFUND, CHARGEBACK, CHARGE_OFF, CAPITALIZED_INCOME = 1, 20, 25, 27, 35
 WRITE_OFF, RECOVERY, REAGE, REAMORTIZE, CONTRACT_TERMINATION = 6, 8, 29, 30, 38
-WAIVE_CHARGES = 9
+WAIVE_CHARGES, INTEREST_PAYMENT_WAIVER = 9, 31
 
 MONEY: Mapping[int, TransactionType] = {
     DISBURSEMENT: TransactionType("disbursement", "disbursement"),
@@ -51,7 +51,7 @@ MONEY: Mapping[int, TransactionType] = {
     26: TransactionType("charge_adjustment", "repayment", cash=False),
     CHARGE_OFF: TransactionType("charge_off", "charge_off", cash=False),
     28: TransactionType("down_payment", "repayment"),
-    31: TransactionType("interest_payment_waiver", "waiver", cash=False),
+    INTEREST_PAYMENT_WAIVER: TransactionType("interest_payment_waiver", "waiver", cash=False),
     33: TransactionType("interest_refund", "repayment", cash=False),
     CAPITALIZED_INCOME: TransactionType("capitalized_income", "capitalization", "fees", cash=False),
     37: TransactionType("capitalized_income_adjustment", "repayment", cash=False),
@@ -97,9 +97,11 @@ SCHEDULE_CHANGES = (
 REPLAYED = 3
 """The relation from a transaction to the one that it replaces because an earlier payment was entered later."""
 
+ACTIVE = 300
+
 LOAN_STATUSES = {
     200: "approved",
-    300: "active",
+    ACTIVE: "active",
     303: "transfer_in_progress",
     304: "transfer_on_hold",
     600: "closed_obligations_met",
@@ -149,6 +151,46 @@ STAFF_ROLES = {100: "admin", 200: "team_leader", 300: "team_leader", 400: "loan_
 CLASSIFICATIONS = {1: "asset", 2: "liability", 3: "equity", 4: "income", 5: "expense"}
 
 CREDIT, DEBIT = 1, 2
+
+LOAN = 1
+"""The entity and product type of loans."""
+
+CONTROLS = {
+    1: "cash",
+    2: "principal",
+    3: "interest_income",
+    4: "fee_income",
+    5: "fee_income",
+    6: "charge_off",
+    7: "interest_receivable",
+    8: "fees_receivable",
+    9: "fees_receivable",
+    12: "recovery",
+    16: "charge_off",
+}
+"""The total that an account controls, by the purpose for which loan products use it."""
+
+FEE_TYPES = {1: "origination", 8: "servicing", 9: "late", 12: "origination"}
+"""The fee type by the time of a charge. Others are other."""
+
+APPROVED = 200
+"""The status of an approved reschedule request."""
+
+INTEREST_PAUSE = 11
+
+RATE_CHANGES = (2, 10)
+
+MODIFICATIONS = {
+    1: "forbearance",
+    2: "rate_reduction",
+    4: "deferral",
+    7: "deferral",
+    8: "deferral",
+    9: "term_extension",
+    10: "rate_reduction",
+    INTEREST_PAUSE: "forbearance",
+}
+"""The modification by the type of a term variation: payment, rate, due date, grace, term, pause of interest."""
 
 
 def named(column: sa.ColumnElement, names: Mapping[int, str], else_: str | None = None) -> sa.ColumnElement[str]:

@@ -1,6 +1,7 @@
 """SELECTs for loans and the officers who managed them."""
 
 from collections.abc import Mapping
+from datetime import date
 
 import sqlalchemy as sa
 
@@ -89,6 +90,33 @@ def officer_assignments(t: StoredTables) -> sa.Select:
         )
         .join_from(row, loan, loan.c.id == row.c.loan_id)
         .where(lent(loan), row.c.id.in_(last_of_day))
+    )
+
+
+def delinquency_pauses(t: StoredTables) -> sa.Select:
+    """Pauses of delinquency. One that is resumed early ends on the day on which it is resumed."""
+    pause, resume, loan = t.m_loan_delinquency_action, t.m_loan_delinquency_action.alias("resume"), t.m_loan
+    resumed_on = (
+        sa.select(sa.func.min(resume.c.start_date))
+        .where(
+            resume.c.loan_id == pause.c.loan_id,
+            resume.c.action == "RESUME",
+            resume.c.start_date >= pause.c.start_date,
+            resume.c.id > pause.c.id,
+        )
+        .scalar_subquery()
+    )
+    early = resumed_on < sa.func.coalesce(pause.c.end_date, date(9999, 12, 31))
+    return (
+        sa.select(
+            text(pause.c.id).label("pause_id"),
+            text(pause.c.loan_id).label("loan_id"),
+            pause.c.start_date.label("starts_on"),
+            sa.case((early, resumed_on), else_=pause.c.end_date).label("ends_on"),
+            pause.c.created_on_utc.label("posted_at"),
+        )
+        .join_from(pause, loan, loan.c.id == pause.c.loan_id)
+        .where(lent(loan), pause.c.action == "PAUSE")
     )
 
 

@@ -8,13 +8,17 @@ The plan as it is now is the highest version. sources/history.py keeps the plans
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.fineract.codes import CHARGEBACK, CREDIT_BALANCE_REFUND, PAYMENTS, SCHEDULE_CHANGES
+from lending_pipelines.sources.fineract.codes import (
+    APPROVED,
+    CHARGEBACK,
+    CREDIT_BALANCE_REFUND,
+    PAYMENTS,
+    SCHEDULE_CHANGES,
+)
 from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.fineract.rounding import cents, known
 from lending_pipelines.sources.fineract.stored import StoredTables
-
-_APPROVED = 200
 
 
 def installments(t: StoredTables) -> sa.Select:
@@ -131,7 +135,7 @@ def _last_change(t: StoredTables) -> sa.Subquery:
     ).where(row.c.transaction_type_enum.in_(SCHEDULE_CHANGES), row.c.is_reversed.is_not(sa.true()))
     by_request = sa.select(
         request.c.loan_id, request.c.approved_on_date, sa.cast(request.c.approved_on_date, row.c.created_on_utc.type)
-    ).where(request.c.status_enum == _APPROVED)
+    ).where(request.c.status_enum == APPROVED)
     change = by_transaction.union_all(by_request).subquery("changes")
     return (
         sa.select(

@@ -40,14 +40,12 @@ COLUMNS: dict[str, dict[str, sa.types.TypeEngine]] = {
     ),
     "m_group": _columns(ids="id office_id status_enum", dates="activation_date submittedon_date closedon_date"),
     "m_fund": _columns(ids="id", texts="name"),
-    "m_product_loan": _columns(
-        ids="id fund_id", texts="name short_name loan_schedule_type", flags="is_linked_to_floating_interest_rates"
-    ),
+    "m_product_loan": _columns(ids="id fund_id grace_on_arrears_ageing", texts="name loan_schedule_type"),
     "m_code_value": _columns(ids="id", texts="code_value"),
     "m_loan": _columns(
         ids="id client_id group_id product_id loan_officer_id loanpurpose_cv_id loan_status_id repay_every "
         "repayment_period_frequency_enum number_of_repayments days_in_month_enum days_in_year_enum "
-        "interest_period_frequency_enum",
+        "interest_period_frequency_enum grace_on_arrears_ageing",
         texts="currency_code",
         flags="is_charged_off",
         dates="submittedon_date approvedon_date disbursedon_date expected_disbursedon_date expected_maturedon_date "
@@ -107,6 +105,7 @@ COLUMNS: dict[str, dict[str, sa.types.TypeEngine]] = {
         instants="created_on_utc",
         amounts="decimal_value",
     ),
+    "m_loan_reage_parameter": _columns(ids="id loan_transaction_id number_of_installments"),
     "m_loan_delinquency_action": _columns(
         ids="id loan_id", texts="action", dates="start_date end_date", instants="created_on_utc"
     ),
@@ -180,7 +179,7 @@ class StoredTables:
     def _table(self, name: str) -> sa.FromClause:
         columns = COLUMNS[name]
         if name not in self.names:
-            nothing = (sa.cast(sa.null(), type_).label(column) for column, type_ in columns.items())
+            nothing = (_null(type_).label(column) for column, type_ in columns.items())
             return sa.select(*nothing).where(sa.false()).subquery(name)
         existing = {column["name"] for column in self._inspector.get_columns(name)}
         missing = [column for column in columns if column not in existing]
@@ -194,7 +193,12 @@ class StoredTables:
             )
         return sa.select(
             *(
-                sa.cast(sa.null(), type_).label(column) if column in missing else stored.columns[column]
+                _null(type_).label(column) if column in missing else stored.columns[column]
                 for column, type_ in columns.items()
             )
         ).subquery(name)
+
+
+def _null(type_: sa.types.TypeEngine) -> sa.ColumnElement:
+    """NULL of a type. MySQL has no cast to a flag."""
+    return sa.case((sa.false(), sa.true()), else_=None) if isinstance(type_, sa.Boolean) else sa.cast(sa.null(), type_)

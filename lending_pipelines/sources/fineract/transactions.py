@@ -14,16 +14,14 @@ from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.fineract.rounding import cents, known
 from lending_pipelines.sources.fineract.stored import StoredTables
-
-UNDONE = "-undone"
-"""What follows the id of a transaction in the id of its reversal."""
+from lending_pipelines.sources.history import UNDONE
 
 _PARTS = ("principal", "interest", "fees")
 
 
 def transactions(t: StoredTables) -> sa.Select:
     """Every event that moves a loan's money, in cents."""
-    row = _in_cents(t).cte("events")
+    row = in_cents(t).cte("events")
     amount = row.c.principal + row.c.interest + row.c.fees
     events = sa.select(
         text(row.c.id).label("transaction_id"),
@@ -51,8 +49,8 @@ def transactions(t: StoredTables) -> sa.Select:
     return sa.select(*events.union_all(reversals).subquery().c)
 
 
-def _in_cents(t: StoredTables) -> sa.Select:
-    """The rows that move money, with principal, interest and fees in cents.
+def in_cents(t: StoredTables) -> sa.Select:
+    """The rows that move money, with principal, interest and fees in cents, and as they were exactly.
 
     What is in force and what is undone are rounded apart, so that what is in force ties whatever is undone.
     """
@@ -70,6 +68,7 @@ def _in_cents(t: StoredTables) -> sa.Select:
         row.c.replayed,
         row.c.channel,
         *(cents(row.c[part], group, order).label(part) for part in _PARTS),
+        *(row.c[part].label(f"exact_{part}") for part in _PARTS),
     )
 
 

@@ -1,0 +1,169 @@
+"""Keeps the history of a system that changes its rows in place, from the first sync on.
+
+The lake's rows stay. What a sync finds changed is added, and counts as known from that sync on:
+
+- a schedule that changed becomes a new version;
+- a transaction whose portions changed has a reversal and a new row, both on the transaction's own date;
+- a transaction that is gone has a reversal on its own date;
+- a row that the source shows late, recorded before the last sync, is known from this sync on.
+
+The id of a changed transaction is that of the first row with `~2`, `~3` and so on, the id of a reversal ends in
+`~undone`. Everything before the first sync is reconstructed from what the system still has.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol, runtime_checkable
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.tables import Table
+
+UNDONE = "~undone"
+"""The end of a reversal's id, after the id of the transaction that it reverses."""
+
+_CHANGED = "~"
+_MONEY = ("loan_id", "type", "effective_on", "principal", "interest", "fees")
+_PLAN = ("due_on", "principal", "interest", "fees")
+
+
+@runtime_checkable
+class ChangesInPlace(Protocol):
+    """A reader of a system that changes rows in place. The id of a reversal in its transactions ends in UNDONE."""
+
+    def schedules_changed_on(self, loan_ids: Sequence[str], timezone: str) -> Mapping[str, date]:
+        """The business date on which the schedule of each loan last changed.
+
+        Args:
+            loan_ids: The loans.
+            timezone: The IANA time zone in which a business date ends.
+        """
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a sync runs."""
+
+    now: datetime
+    """The time of the sync (UTC): the posted_at of what it finds changed."""
+    last: datetime
+    """When the lake's table was last written (UTC)."""
+
+
+def new_rows(
+    table: Table,
+    rows: ir.Table,
+    current: ir.Table,
+    moment: Moment,
+    changed_on: Callable[[Collection[str]], Mapping[str, date]],
+) -> ir.Table | None:
+    """The rows to add to the lake's table; None for a table of which no history is kept.
+
+    Args:
+        table: The servicing table.
+        rows: All rows of the source.
+        current: The lake's rows.
+        moment: When the sync runs.
+        changed_on: Returns the business date on which the schedule of each loan last changed.
+    """
+    match table.name:
+        case "transactions":
+            return _events(rows, current, moment)
+        case "installments":
+            return _versions(rows, current, moment, changed_on)
+        case _:
+            return None
+
+
+def first_known(table: Table, rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
+    """The rows of the source with the posted_at of the lake. New rows are not known before they are seen."""
+    before = current.select(*table.key, first_posted_at="posted_at")
+    both = rows.left_join(before, list(table.key), rname="{name}_before")
+    return both.mutate(posted_at=ibis.coalesce(both.first_posted_at, _seen(both, moment))).select(*table.names)
+
+
+def _seen(rows: ir.Table, moment: Moment) -> ir.TimestampValue:
+    """When a new row became known: its posted_at, or the sync if an earlier sync should have seen it."""
+    late = rows.posted_at <= _literal(moment.last)
+    return late.ifelse(_literal(moment.now), rows.posted_at)
+
+
+def _literal(at: datetime) -> ir.TimestampScalar:
+    return ibis.literal(at, "timestamp(6)")
+
+
+def _versions(
+    rows: ir.Table,
+    current: ir.Table,
+    moment: Moment,
+    changed_on: Callable[[Collection[str]], Mapping[str, date]],
+) -> ir.Table:
+    """The schedules of new loans, and a new version of each schedule that changed."""
+    added = rows.anti_join(current, "loan_id")
+    added = added.mutate(posted_at=_seen(added, moment))
+    plan, kept = _last_version(rows), _last_version(current)
+    changed = plan.anti_join(kept, ["loan_id", "number", *_PLAN]).select("loan_id")
+    dropped = kept.anti_join(plan, ["loan_id", "number", *_PLAN]).select("loan_id")
+    changed = ibis.union(changed.semi_join(kept, "loan_id"), dropped.semi_join(plan, "loan_id"), distinct=True)
+    dates = changed_on(changed.to_pyarrow()["loan_id"].to_pylist())
+    known = ibis.memtable(
+        pa.table([pa.array(dates, pa.string()), pa.array(dates.values(), pa.date32())], ["loan_id", "changed_on"])
+    )
+    before = kept.group_by("loan_id").agg(last_version=kept.version.max(), last_on=kept.effective_on.max())
+    new = plan.inner_join(known, "loan_id").inner_join(before, "loan_id")
+    new = new.mutate(
+        version=new.last_version + 1,
+        effective_on=ibis.greatest(new.changed_on, new.last_on),
+        posted_at=_literal(moment.now),
+    )
+    return ibis.union(added, new.select(*rows.columns))
+
+
+def _last_version(installments: ir.Table) -> ir.Table:
+    last = installments.version.max().over(ibis.window(group_by="loan_id"))
+    return installments.mutate(last=last).filter(lambda row: row.version == row["last"]).drop("last")
+
+
+def _events(rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
+    """New transactions, and a reversal or a new row for each one that the source shows otherwise than the lake."""
+    offered, undone = _in_force(rows), rows.filter(rows.type == "reversal")
+    kept = _in_force(current)
+    bases = current.select(base=_base(current.transaction_id)).distinct()
+    generations = current.filter(current.type != "reversal")
+    generations = generations.group_by(base=_base(generations.transaction_id)).agg(generations=generations.count())
+
+    added = rows.mutate(base=_base(rows.transaction_id)).anti_join(bases, "base")
+    added = added.mutate(posted_at=_seen(added, moment)).drop("base")
+    same = ["base", *_MONEY]
+    ended = kept.anti_join(offered, same)
+    begun = offered.anti_join(kept, same).inner_join(generations, "base")
+    replaced = begun.mutate(
+        transaction_id=begun.base + _CHANGED + (begun.generations + 1).cast("string"),
+        posted_at=_literal(moment.now),
+    )
+    undone = undone.mutate(base=_base(undone.transaction_id), posted_at=_seen(undone, moment))
+    undone = undone.select("base", undone_on="effective_on", undone_at="posted_at")
+    reversed_ = ended.left_join(undone, "base", rname="{name}_undone")
+    reversed_ = reversed_.mutate(
+        reverses_id=reversed_.transaction_id,
+        transaction_id=reversed_.transaction_id + UNDONE,
+        type=ibis.literal("reversal"),
+        effective_on=ibis.coalesce(reversed_.undone_on, reversed_.effective_on),
+        posted_at=ibis.coalesce(reversed_.undone_at, _literal(moment.now)),
+    )
+    return ibis.union(*(each.select(*rows.columns) for each in (added, reversed_, replaced)))
+
+
+def _in_force(transactions: ir.Table) -> ir.Table:
+    """The transactions that are not reversed, with `base`, the id of their first row."""
+    reversed_ = transactions.filter(transactions.type == "reversal").select(transaction_id="reverses_id")
+    plain = transactions.filter(transactions.type != "reversal").anti_join(reversed_, "transaction_id")
+    return plain.mutate(base=_base(plain.transaction_id))
+
+
+def _base(transaction_id: ir.StringColumn) -> ir.StringColumn:
+    """The id of the first row of a transaction, from the id of any of its rows."""
+    return transaction_id.split(_CHANGED)[0]
