@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.assets.describe import ENGINE, OWNERS, described
 from lending_pipelines.metrics import assignments
+from lending_pipelines.metrics import ownership as combined
 from lending_pipelines.partitions import BUSINESS_DATES, first_and_last
 from lending_pipelines.register import Portfolios, membership, ownership
 from lending_pipelines.resources import LakeResource, RegisterResource, message_first
@@ -52,7 +53,7 @@ def portfolio_membership(register: RegisterResource) -> ir.Table:
 
 
 # Its checks read the loans: without a sync of them it is not made.
-@dg.asset(**_assignment("loan_ownership"), deps=["loans"])
+@dg.asset(**_assignment("loan_ownership"), deps=["loans", "loan_owners"])
 @message_first
-def loan_ownership(register: RegisterResource) -> ir.Table:
-    return ibis.memtable(ownership(register.register))
+def loan_ownership(lake: LakeResource, register: RegisterResource) -> ir.Table:
+    return combined.loan_ownership(ibis.memtable(ownership(register.register)), lake.table_or_empty("loan_owners"))

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics import positions
+from lending_pipelines.metrics.ownership import loan_ownership
 from lending_pipelines.register import PeriodLocks, Register, membership, ownership
 from lending_pipelines.register.models import LoanTapeConfig
 from lending_pipelines.resources import LakeReportSource
@@ -36,7 +37,10 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
         locked_until = PeriodLocks(session).locked_until()
     if locked_until is not None and day <= locked_until:
         return
-    assigned = {"portfolio_membership": membership(register), "loan_ownership": ownership(register)}
+    assigned = {
+        "portfolio_membership": ibis.memtable(membership(register)),
+        "loan_ownership": loan_ownership(ibis.memtable(ownership(register)), source.table("loan_owners")),
+    }
     stored = source.table(POSITIONS)
     stored = stored.filter(stored.business_date == day)
     loan_ids = _loan_ids(config, day, stored, assigned["portfolio_membership"], source)
@@ -45,7 +49,7 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
     chosen = ibis.memtable(pa.table({"loan_id": loan_ids}))
 
     def read(name: str) -> ir.Table:
-        rows = ibis.memtable(assigned[name]) if name in assigned else source.table(name)
+        rows = assigned[name] if name in assigned else source.table(name)
         return rows.semi_join(chosen, "loan_id") if "loan_id" in rows.columns else rows
 
     anew = positions.loan_positions(read, day, day, source.conventions)
@@ -59,12 +63,11 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
 
 
 def _loan_ids(
-    config: LoanTapeConfig, day: date, stored: ir.Table, members: pa.Table, source: LakeReportSource
+    config: LoanTapeConfig, day: date, stored: ir.Table, members: ir.Table, source: LakeReportSource
 ) -> pa.ChunkedArray:
     """The loans that were in the tape's portfolio when the day was closed, or are in it by the register now."""
-    now = ibis.memtable(members)
-    until = now.removed_on.isnull() | (now.removed_on > day)
-    now = now.filter(now.portfolio_id == config.portfolio_id, now.assigned_on <= day, until)
+    until = members.removed_on.isnull() | (members.removed_on > day)
+    now = members.filter(members.portfolio_id == config.portfolio_id, members.assigned_on <= day, until)
     then = stored.filter(stored.portfolio_id == config.portfolio_id)
     both = ibis.union(now.select("loan_id"), then.select("loan_id"), distinct=True)
     return source.batches(both).read_all()["loan_id"]

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lending_pipelines.evidence.chain import Certificate
 from lending_pipelines.evidence.inventory import Places
+from lending_pipelines.metrics.ownership import loan_ownership
 from lending_pipelines.register import Register, membership, ownership
 from lending_pipelines.tables import TABLES
 
@@ -35,7 +36,11 @@ def assignment_differences(places: Places, chain: Sequence[Certificate]) -> Iter
         if name not in states:
             continue
         certified = _as_of(places.lake.table(name, version=states[name]["delta_version"]), day)
-        now = _as_of(ibis.memtable(read(places.register)), day)
+        assigned = ibis.memtable(read(places.register))
+        if name == "loan_ownership" and "loan_owners" in states:
+            owners = places.lake.table("loan_owners", version=states["loan_owners"]["delta_version"])
+            assigned = loan_ownership(assigned, owners)
+        now = _as_of(assigned, day)
         key = list(TABLES[name].key)
         different = ibis.union(certified.difference(now), now.difference(certified)).select(key).distinct()
         rows = different.order_by(key).to_pyarrow().to_pylist()

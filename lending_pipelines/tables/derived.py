@@ -52,7 +52,8 @@ _MEMBERSHIP = (
     ),
     Table(
         "loan_ownership",
-        "Which investor owned which loans and when: the register's loan assignments as intervals.",
+        "Which investor owned which loans and when, as intervals: the register's assignments, and loan_owners for loans"
+        " without one.",
         ("investor_id", "loan_id", "assigned_on"),
         (
             text("investor_id"),

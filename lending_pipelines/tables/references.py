@@ -17,6 +17,7 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     },
     "officer_assignments": _LOAN | {"officer_id": ("staff", "staff_id")},
     "delinquency_pauses": _LOAN,
+    "loan_owners": _LOAN,
     "installments": _LOAN,
     "transactions": _LOAN,
     "fees": _LOAN,

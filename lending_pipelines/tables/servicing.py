@@ -120,6 +120,19 @@ _LOANS = (
         ),
     ),
     Table(
+        "loan_owners",
+        "Investors who own loans by the servicing system. The register's assignments of a loan come before them.",
+        ("loan_id", "assigned_on"),
+        (
+            text("loan_id"),
+            day("assigned_on", "the first day on which the investor owns the loan; after a sale on D it is D + 1"),
+            text("investor_id"),
+            text("investor_name"),
+            day("removed_on", "the first day on which the investor no longer owns the loan", nullable=True),
+            money("purchase_price", nullable=True),
+        ),
+    ),
+    Table(
         "installments",
         "Repayment schedules; a version is a complete schedule that replaces earlier ones from its effective_on.",
         ("loan_id", "version", "number"),

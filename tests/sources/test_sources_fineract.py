@@ -281,3 +281,28 @@ def test_an_unknown_transaction_type_rejects_the_table_by_name(url, shared_dir, 
         "fineract: table transactions is rejected: transactions.type: 2 rows come from "
         "m_loan_transaction.transaction_type_enum that is not known (transaction_type_enum=99: 2, the first with id 5)"
     )
+
+
+def test_external_owners_have_loans_from_the_day_after_the_settlement_at_their_price(url, shared_dir, lake):
+    """Sold at 29 June: owned from 30 June. 0.9 × 1,000.25 outstanding = 900.225, rounded to 900.23."""
+    data = shared_dir / "data" / "fineract"
+    tenant = Tenant(url, data / "schema.json", data / "acceptance" / "posting")
+    tenant.execute("UPDATE m_external_asset_owner_transfer SET purchase_price_ratio = '0.9' WHERE id = 1")
+    tenant.execute("UPDATE m_external_asset_owner_transfer SET effective_date_to = '2025-07-31' WHERE id = 3")
+    zeros = {
+        f"{part}_derived": 0
+        for part in ("principal_outstanding", "interest_outstanding", "fee_charges_outstanding",
+                     "penalty_charges_outstanding", "total_overpaid")
+    }  # fmt: skip
+    tenant.insert(
+        "m_external_asset_owner_transfer_details",
+        **zeros | {"id": 1, "asset_owner_transfer_id": 1, "total_outstanding_derived": Decimal("1000.25")},
+    )
+    sync(tenant, lake)
+    owner = "725f66d0-1491-50a5-8e80-b3676dd75b96"
+    assert lake.table("loan_owners").order_by("loan_id").to_pyarrow().to_pylist() == [
+        {"loan_id": "97", "assigned_on": ON, "investor_id": owner, "investor_name": owner, "removed_on": None,
+         "purchase_price": Decimal("900.23")},
+        {"loan_id": "98", "assigned_on": ON, "investor_id": owner, "investor_name": owner,
+         "removed_on": date(2025, 8, 1), "purchase_price": None},
+    ]  # fmt: skip

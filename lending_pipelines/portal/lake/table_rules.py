@@ -214,6 +214,7 @@ RULES: Mapping[str, Rule] = {
     "loans": ByLoan(),
     "officer_assignments": ByLoan(on=("loan_id", "officer_id"), ever=True, columns=_OFFICE),
     "delinquency_pauses": ByLoan("starts_on"),
+    "loan_owners": ByColumns({"investors": "investor_id"}),
     "installments": ByLoan(),
     "transactions": ByLoan("effective_on"),
     "fees": ByLoan("assessed_on"),

@@ -47,6 +47,7 @@ _ORIGINS = {
     "loans": _Origin("m_loan", loans.loans),
     "officer_assignments": _Origin("m_loan_officer_assignment_history", loans.officer_assignments),
     "delinquency_pauses": _Origin("m_loan_delinquency_action", loans.delinquency_pauses),
+    "loan_owners": _Origin("m_external_asset_owner_transfer", loans.loan_owners),
     "installments": _Origin("m_loan_repayment_schedule", schedules.installments),
     "transactions": _Origin("m_loan_transaction", transactions.transactions),
     "fees": _Origin("m_loan_charge", charges.fees),

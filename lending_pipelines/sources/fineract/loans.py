@@ -13,7 +13,7 @@ from lending_pipelines.sources.fineract.codes import (
     PERIODS_A_YEAR,
 )
 from lending_pipelines.sources.fineract.organisation import group_borrower, text
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.fineract.stored import NextDay, StoredTables
 
 
 def lent(loan: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -117,6 +117,38 @@ def delinquency_pauses(t: StoredTables) -> sa.Select:
         )
         .join_from(pause, loan, loan.c.id == pause.c.loan_id)
         .where(lent(loan), pause.c.action == "PAUSE")
+    )
+
+
+def loan_owners(t: StoredTables) -> sa.Select:
+    """The external owners of loans by the transfers that took effect.
+
+    The price is the ratio of the sale × everything outstanding at the transfer, where Fineract recorded that.
+    """
+    transfer, owner, loan = t.m_external_asset_owner_transfer, t.m_external_asset_owner, t.m_loan
+    details, ends_on = t.m_external_asset_owner_transfer_details, transfer.c.effective_date_to
+    in_effect = transfer.c.status.in_(("ACTIVE", "ACTIVE_INTERMEDIATE")) & (ends_on >= transfer.c.effective_date_from)
+    last_of_day = (
+        sa.select(sa.func.max(transfer.c.id))
+        .where(in_effect)
+        .group_by(transfer.c.loan_id, transfer.c.effective_date_from)
+    )
+    price = sa.cast(transfer.c.purchase_price_ratio, sa.Numeric(19, 6)) * details.c.total_outstanding_derived
+    return (
+        sa.select(
+            text(transfer.c.loan_id).label("loan_id"),
+            transfer.c.effective_date_from.label("assigned_on"),
+            owner.c.external_id.label("investor_id"),
+            owner.c.external_id.label("investor_name"),
+            sa.case((ends_on < date(9999, 12, 31), NextDay(ends_on)), else_=None).label("removed_on"),
+            sa.cast(sa.func.round(price, 2), sa.Numeric(18, 2)).label("purchase_price"),
+        )
+        .select_from(
+            transfer.join(loan, loan.c.id == transfer.c.loan_id)
+            .join(owner, owner.c.id == transfer.c.owner_id)
+            .outerjoin(details, details.c.asset_owner_transfer_id == transfer.c.id)
+        )
+        .where(lent(loan), transfer.c.id.in_(last_of_day))
     )
 
 

@@ -6,10 +6,13 @@ has no rows, and a missing column that a later version added is NULL, so that ea
 
 from collections.abc import Collection
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.tables.sql import MYSQL
 
 _TYPES: dict[str, sa.types.TypeEngine] = {
     "ids": sa.BigInteger(),
@@ -127,13 +130,12 @@ COLUMNS: dict[str, dict[str, sa.types.TypeEngine]] = {
     "m_business_date": _columns(ids="id", texts="type", dates="date"),
     "m_external_asset_owner": _columns(ids="id", texts="external_id"),
     "m_external_asset_owner_transfer": _columns(
-        ids="id owner_id loan_id previous_owner_id",
-        texts="status sub_status purchase_price_ratio",
-        dates="settlement_date effective_date_from effective_date_to",
-        instants="created_on_utc",
+        ids="id owner_id loan_id",
+        texts="status purchase_price_ratio",
+        dates="effective_date_from effective_date_to",
     ),
     "m_external_asset_owner_transfer_details": _columns(
-        ids="id asset_owner_transfer_id", amounts="principal_outstanding_derived total_outstanding_derived"
+        ids="id asset_owner_transfer_id", amounts="total_outstanding_derived"
     ),
 }
 """The columns that are read of each table."""
@@ -144,10 +146,26 @@ _ADDED_LATER = {
     "m_loan_transaction": {"reversed_on_date", "manually_adjusted_or_reversed"},
     "m_loan_charge": {"submitted_on_date"},
     "m_loan_term_variations": {"created_on_utc"},
-    "m_external_asset_owner_transfer": {"sub_status", "previous_owner_id"},
     "m_product_loan": {"loan_schedule_type"},
 }
 """Columns that a database of an earlier version may lack."""
+
+
+class NextDay(sa.sql.functions.FunctionElement):
+    """The day after a date. The databases write it differently."""
+
+    type = sa.Date()
+    inherit_cache = True
+
+
+@compiles(NextDay)
+def _next_day(element: NextDay, compiler: Any, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} + 1)"
+
+
+@compiles(NextDay, *MYSQL)
+def _next_day_of_mysql(element: NextDay, compiler: Any, **options: Any) -> str:
+    return f"adddate({compiler.process(element.clauses, **options)}, 1)"
 
 
 class StoredTables:
