@@ -11,8 +11,8 @@ The id of a changed transaction is that of the first row with `~2`, `~3` and so 
 `~undone`. Everything before the first sync is reconstructed from what the system still has.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from lending_pipelines.sources.reading import Reading, StagedFiles, read_staged
+from lending_pipelines.sources.staging import write_batches
 from lending_pipelines.tables import Table
 
 UNDONE = "~undone"
@@ -51,34 +53,56 @@ class Moment:
     """The time of the sync (UTC): the posted_at of what it finds changed."""
     last: datetime
     """When the lake's table was last written (UTC)."""
+    timezone: str = "UTC"
+    """The IANA time zone in which a business date ends."""
 
 
-def new_rows(
+class Staging(StagedFiles, Protocol):
+    """The engine of the lake."""
+
+    def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
+        """The rows, batch by batch."""
+
+
+def with_history(
+    reader: ChangesInPlace,
     table: Table,
-    rows: ir.Table,
+    reading: Reading,
     current: ir.Table,
     moment: Moment,
-    changed_on: Callable[[Collection[str]], Mapping[str, date]],
-) -> ir.Table | None:
-    """The rows to add to the lake's table; None for a table of which no history is kept.
+    engine: Staging,
+    folder: str,
+) -> Reading:
+    """The reading with the history that the lake has: what it adds to transactions and installments.
+
+    Rows of other tables keep the posted_at with which they became known.
 
     Args:
+        reader: The source.
         table: The servicing table.
-        rows: All rows of the source.
+        reading: The result of reading all its rows.
         current: The lake's rows.
         moment: When the sync runs.
-        changed_on: Returns the business date on which the schedule of each loan last changed.
+        engine: Computes the rows.
+        folder: Where they are staged.
     """
     match table.name:
         case "transactions":
-            return _events(rows, current, moment)
+            new = events(reading.rows, current, moment)
         case "installments":
-            return _versions(rows, current, moment, changed_on)
+            new = versions(
+                reading.rows, current, moment, lambda loans: reader.schedules_changed_on(loans, moment.timezone)
+            )
+        case _ if "posted_at" in table.names:
+            return replace(reading, rows=_first_known(table, reading.rows, current, moment))
         case _:
-            return None
+            return reading
+    file = f"{folder}/{table.name}.history.parquet"
+    write_batches(engine.batches(new.cast(table.schema)), file, table.arrow_schema)
+    return replace(reading, rows=read_staged(engine, file, table), covered=None)
 
 
-def first_known(table: Table, rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
+def _first_known(table: Table, rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
     """The rows of the source with the posted_at of the lake. New rows are not known before they are seen."""
     before = current.select(*table.key, first_posted_at="posted_at")
     both = rows.left_join(before, list(table.key), rname="{name}_before")
@@ -95,13 +119,20 @@ def _literal(at: datetime) -> ir.TimestampScalar:
     return ibis.literal(at, "timestamp(6)")
 
 
-def _versions(
+def versions(
     rows: ir.Table,
     current: ir.Table,
     moment: Moment,
-    changed_on: Callable[[Collection[str]], Mapping[str, date]],
+    changed_on: Callable[[Sequence[str]], Mapping[str, date]],
 ) -> ir.Table:
-    """The schedules of new loans, and a new version of each schedule that changed."""
+    """The schedules of new loans, and a new version of each schedule that changed.
+
+    Args:
+        rows: All installments of the source.
+        current: The lake's installments.
+        moment: When the sync runs.
+        changed_on: Returns the business date on which the schedule of each loan last changed.
+    """
     added = rows.anti_join(current, "loan_id")
     added = added.mutate(posted_at=_seen(added, moment))
     plan, kept = _last_version(rows), _last_version(current)
@@ -127,7 +158,7 @@ def _last_version(installments: ir.Table) -> ir.Table:
     return installments.mutate(last=last).filter(lambda row: row.version == row["last"]).drop("last")
 
 
-def _events(rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
+def events(rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
     """New transactions, and a reversal or a new row for each one that the source shows otherwise than the lake."""
     offered, undone = _in_force(rows), rows.filter(rows.type == "reversal")
     kept = _in_force(current)

@@ -8,24 +8,22 @@ A row whose owner does not exist (orphans.py) is rejected; the other rows of its
 import time
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
 from lending_pipelines.sources.finding import Finding
-from lending_pipelines.sources.history import ChangesInPlace, Moment, first_known, new_rows
+from lending_pipelines.sources.history import ChangesInPlace, Moment, Staging, with_history
 from lending_pipelines.sources.orphans import find_orphans
 from lending_pipelines.sources.protocol import ComparesItself, Reader, Source, SourceError
-from lending_pipelines.sources.reading import Reading, StagedFiles, read_new, read_staged, read_whole
+from lending_pipelines.sources.reading import Reading, read_new, read_whole
 from lending_pipelines.sources.rules import findings
-from lending_pipelines.sources.staging import write_batches
 from lending_pipelines.tables import REQUIRED, Table
 from lending_pipelines.tables.references import owners
 
@@ -59,10 +57,8 @@ class _Written(Protocol):
     def version(self) -> int: ...
 
 
-class _Engine(StagedFiles, Protocol):
+class _Engine(Staging, Protocol):
     def scratch(self) -> AbstractContextManager[str]: ...
-
-    def batches(self, rows: ir.Table) -> pa.RecordBatchReader: ...
 
 
 class Lake(Protocol):
@@ -306,29 +302,11 @@ class _TableSync:
         return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
 
     def _with_history(self, reading: Reading, folder: str) -> Reading:
-        """The reading as history.py keeps it, if the source changes rows in place. A reload starts a new history."""
-        reader = self._reader
-        if (
-            not isinstance(reader, ChangesInPlace)
-            or self._current is None
-            or self._reload
-            or "posted_at" not in self._table.names
-        ):
+        """The reading with the history that the lake has, if the source changes rows in place. A reload has none."""
+        if not isinstance(self._reader, ChangesInPlace) or self._current is None or self._reload:
             return reading
-        moment = Moment(self._now - CLOCK_SKEW, self._lake.written_at(self._name)[1])
-        timezone = self._conventions.timezone
-        new = new_rows(
-            self._table,
-            reading.rows,
-            self._current,
-            moment,
-            lambda loans: reader.schedules_changed_on(list(loans), timezone),
-        )
-        if new is None:
-            return replace(reading, rows=first_known(self._table, reading.rows, self._current, moment))
-        file = f"{folder}/{self._name}.history.parquet"
-        write_batches(self._lake.engine.batches(new.cast(self._table.schema)), file, self._table.arrow_schema)
-        return replace(reading, rows=read_staged(self._lake.engine, file, self._table), covered=None)
+        moment = Moment(self._now - CLOCK_SKEW, self._lake.written_at(self._name)[1], self._conventions.timezone)
+        return with_history(self._reader, self._table, reading, self._current, moment, self._lake.engine, folder)
 
     def _doubts(self) -> Sequence[str]:
         return self._reader.doubts(self._table) if isinstance(self._reader, ComparesItself) else ()

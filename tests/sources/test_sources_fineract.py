@@ -21,7 +21,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.lake import Lake
 from lending_pipelines.metrics.positions import loan_positions
-from lending_pipelines.sources import SyncResult, open_source, sync_tables
+from lending_pipelines.sources import SourceError, SyncResult, open_source, sync_tables
 from lending_pipelines.tables import SERVICING, TABLES
 
 ON = date(2025, 6, 30)
@@ -306,3 +306,20 @@ def test_external_owners_have_loans_from_the_day_after_the_settlement_at_their_p
         {"loan_id": "98", "assigned_on": ON, "investor_id": owner, "investor_name": owner,
          "removed_on": date(2025, 8, 1), "purchase_price": None},
     ]  # fmt: skip
+
+
+def test_a_database_that_is_not_fineracts_is_refused(url, shared_dir, tmp_path):
+    (tmp_path / "servicing.db").touch()
+    with (
+        pytest.raises(SourceError, match="must be a database of PostgreSQL, MariaDB or MySQL, not sqlite"),
+        open_source("fineract", f"sqlite:///{tmp_path}/servicing.db").snapshot(),
+    ):
+        pass
+    data = shared_dir / "data" / "fineract"
+    tenant = Tenant(url, data / "schema.json", tmp_path)
+    tenant.execute("ALTER TABLE m_loan DROP COLUMN repay_every")
+    with (
+        open_source("fineract", url).snapshot() as reader,
+        pytest.raises(SourceError, match="table m_loan has no column repay_every: it is not a table of Fineract 1.7"),
+    ):
+        list(reader.read(SERVICING["loans"]))
