@@ -90,9 +90,10 @@ def events_posted_later(read: Callable[[str], ir.Table], loans: ir.Table, closes
         closes: The closed days: business_date, and known_until, the latest posted_at that the close included.
     """
     parts = []
-    for name in ("transactions", "installments", "modifications"):
+    for name in ("transactions", "installments", "modifications", "delinquency_pauses"):
         rows = read(name).semi_join(loans, "loan_id")
-        later = rows.semi_join(closes, [rows.effective_on <= closes.business_date, rows.posted_at > closes.known_until])
+        counts_on = rows.starts_on if name == "delinquency_pauses" else rows.effective_on
+        later = rows.semi_join(closes, [counts_on <= closes.business_date, rows.posted_at > closes.known_until])
         parts.append(_events(name, later, gone=False))
     return _named(parts)
 

@@ -217,3 +217,15 @@ def test_every_value_equals_a_bitemporal_recomputation(tmp_path):
     for found, expected in nights:
         assert found == expected
     assert len({loan for _, loan, _ in expected}) > 10
+
+
+def test_a_delinquency_pause_that_becomes_known_later(lender):
+    # Due on 10 February: 1 and 2 days past due on the 11th and 12th, none in a pause from the 10th on.
+    lender.book.add("delinquency_pauses", pause_id="A", loan_id="L1", starts_on=date(2025, 2, 10), posted_at=LATER)
+    lender.sync(LATER)
+    found = lender.detect()
+    assert {row["caused_by"] for row in found} == {"delinquency pause A"}
+    late = {
+        row["business_date"]: (row["reported"], row["restated"]) for row in found if row["column"] == "days_past_due"
+    }
+    assert late == {date(2025, 2, 11): ("1", "0"), FEB_12: ("2", "0")}
