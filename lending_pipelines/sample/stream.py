@@ -37,6 +37,10 @@ _OFFICE_CLOSES = 61_200
 """17:00 UTC in seconds. Changes of terms are posted at the end of the day on which they take effect."""
 
 
+NOT_KEPT = ("delinquency_pauses", "loan_owners")
+"""The tables that are empty: this lender pauses no delinquency, and its servicing system knows no owners of loans."""
+
+
 @dataclass
 class _Counters:
     """The next number of each kind of id, across all chunks."""
@@ -55,6 +59,8 @@ def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
     lender, accruals, counters = Lender(spec), Accruals(spec), _Counters()
     yield from lender.tables()
     yield "gl_accounts", accounts_table()
+    for name in NOT_KEPT:
+        yield name, SERVICING[name].arrow_schema.empty_table()
     for chunk in range(-(-spec.loans // CHUNK)):
         yield from _chunk_tables(lender, chunk, accruals, counters)
     yield "journal_lines", accruals.journal()
