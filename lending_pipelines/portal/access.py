@@ -9,7 +9,7 @@ A route without it is refused when the app is created.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -125,34 +125,24 @@ class Access:
         reason: str = "",
         rows: int | None = None,
         sha256: str | None = None,
+        session: Session | None = None,
     ) -> None:
-        """Add an entry to the audit log, with the scope by which the action is allowed."""
-        with self.portal.register.session() as session:
-            self.audit_in(session, outcome, action=action, resource=resource, reason=reason, rows=rows, sha256=sha256)
+        """Add an entry to the audit log, with the scope by which the action is allowed.
 
-    def audit_in(
-        self,
-        session: Session,
-        outcome: Any,
-        *,
-        action: str = "",
-        resource: str = "",
-        reason: str = "",
-        rows: int | None = None,
-        sha256: str | None = None,
-    ) -> None:
-        """The same in the transaction of what is recorded: both are there, or neither."""
-        AuditLog(session).add(
-            self.person.username or "nobody",
-            action or self.action,
-            outcome,
-            address=address(self.request),
-            resource=resource or self.request.url.path,
-            reason=reason,
-            scope=[{"role": grant.role, **grant.scope.as_json()} for grant in self.grants],
-            rows=rows,
-            sha256=sha256,
-        )
+        With the `session` of a change, the change and the entry are in one transaction: both are there, or neither.
+        """
+        with nullcontext(session) if session else self.register() as writing:
+            AuditLog(writing).add(
+                self.person.username or "nobody",
+                action or self.action,
+                outcome,
+                address=address(self.request),
+                resource=resource or self.request.url.path,
+                reason=reason,
+                scope=[{"role": grant.role, **grant.scope.as_json()} for grant in self.grants],
+                rows=rows,
+                sha256=sha256,
+            )
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_who_acknowledges_an_alert_is_recorded(people: People, one, portal_home)
     assert refused.status_code == 422
     assert "reason must not be empty" in refused.text
     answer = browser.post(f"/alerts/{alert_id}/acknowledge", data={"reason": "<i>calling</i> them"})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/alerts/{alert_id}?done=acknowledged")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/alerts/{alert_id}?done=acknowledge")
     page = browser.get(answer.headers["location"]).text
     assert "The alert is acknowledged." in page
     assert "Acknowledged by manager" in page
@@ -170,12 +170,12 @@ def test_reading_and_acting_mark_the_notifications_of_an_alert(people: People, o
     alert_id, notification_id = one
     browser = people.sign_in("manager")
     assert "Unread" in browser.get("/alerts", params={"unread": "1"}).text
-    browser.post(f"/alerts/{alert_id}/read")
+    browser.post(f"/alerts/{alert_id}/notifications/read")
     with portal_home.register() as session:
         found = Notifications(session).get(notification_id)
         assert found.read_at is not None
         assert found.acted_at is None
-    browser.post(f"/alerts/{alert_id}/act")
+    browser.post(f"/alerts/{alert_id}/notifications/act")
     with portal_home.register() as session:
         assert Notifications(session).get(notification_id).acted_at is not None
 

@@ -45,6 +45,11 @@ class Sort:
     descending: bool = False
 
     @property
+    def text(self) -> str:
+        """The order as an address has it: the column, after `-` for the descending one."""
+        return f"-{self.column}" if self.descending else self.column
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that decide the order."""
         return (self.column, *(name for name in self.key if name != self.column))

@@ -1,8 +1,7 @@
 """Alerts: lists by priority, type and state, one alert with its history and steps, and what people do about it."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Form, Header, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,7 +13,7 @@ from lending_pipelines.portal.queries.names import names
 from lending_pipelines.portal.views import alert_views
 from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.pages import Section, render, url
-from lending_pipelines.register import Alerts, Notifications
+from lending_pipelines.register import Notifications
 from lending_pipelines.register.alert_models import OPEN_STATES, Alert, AlertSeverity, AlertState
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import NotificationType, Priority
@@ -36,12 +35,15 @@ STATES: dict[str, tuple[AlertState, ...]] = {
 TYPES = get_args(NotificationType)
 
 _DONE = {
-    "acknowledged": "The alert is acknowledged.",
-    "snoozed": "The alert is snoozed.",
-    "reopened": "The alert is open again.",
+    "acknowledge": "The alert is acknowledged.",
+    "snooze": "The alert is snoozed.",
+    "reopen": "The alert is open again.",
     "read": "Marked as read.",
     "acted": "The action is recorded.",
 }
+_MARKS = {"read": "read", "act": "acted"}
+"""The entry of the audit log, and the key of _DONE, by what is recorded of a notification."""
+
 _SHOWN = 100
 _AGAIN_AFTER = 15_000
 
@@ -119,19 +121,15 @@ def messages(
     )
 
 
-@router.post("/alerts/messages/{notification_id}/{step}")
-def mark_message(request: Request, access: Actor, notification_id: str, step: str) -> Response:
+@router.post("/alerts/messages/{notification_id}/{mark}")
+def mark_message(request: Request, access: Actor, notification_id: str, mark: Literal["read", "act"]) -> Response:
     """Mark a notification as read, or record that its action was taken."""
-    marks: dict[str, tuple[str, Callable[[Notifications, str], Any]]] = {
-        "read": ("read", Notifications.read),
-        "act": ("acted", Notifications.act),
-    }
-    done, marked = marks[filters.one_of("step", step, marks, "")]
     with access.register() as session:
         found = alert_views.message(access, session, notification_id)
-        marked(Notifications(session), found.notification_id)
-    access.audit("allowed", resource=f"notification {notification_id}", reason=done)
-    return RedirectResponse(url(request, f"/alerts/messages?done={done}"), 303)
+        notifications = Notifications(session)
+        (notifications.read if mark == "read" else notifications.act)(found.notification_id)
+        access.audit("allowed", resource=f"notification {notification_id}", reason=_MARKS[mark], session=session)
+    return RedirectResponse(url(request, f"/alerts/messages?done={_MARKS[mark]}"), 303)
 
 
 @router.get("/alerts/{alert_id}")
@@ -140,72 +138,33 @@ def alert(request: Request, access: Reader, alert_id: str, done: filters.Text = 
     return _page(request, access, alert_id, toasts=_toasts(done))
 
 
-@router.post("/alerts/{alert_id}/acknowledge")
-def acknowledge(request: Request, access: Actor, alert_id: str, reason: Reason = "") -> Response:
-    """Record that the person works on an alert."""
-    return _step(
-        request, access, alert_id, "acknowledged", reason, lambda alerts, by: alerts.acknowledge(alert_id, by, reason)
-    )
-
-
-@router.post("/alerts/{alert_id}/snooze")
-def snooze(
-    request: Request, access: Actor, alert_id: str, reason: Reason = "", until: Annotated[filters.Day, Form()] = None
-) -> Response:
-    """Record that nobody is to be notified of an alert up to a business date."""
-    if until is None:
-        return _page(request, access, alert_id, 422, errors={"until": "Write the last day of the snooze."})
-    return _step(
-        request, access, alert_id, "snoozed", reason, lambda alerts, by: alerts.snooze(alert_id, by, reason, until)
-    )
-
-
-@router.post("/alerts/{alert_id}/reopen")
-def reopen(request: Request, access: Actor, alert_id: str, reason: Reason = "") -> Response:
-    """Undo the acknowledgement or the snooze of an alert."""
-    return _step(request, access, alert_id, "reopened", reason, lambda alerts, by: alerts.reopen(alert_id, by, reason))
-
-
-@router.post("/alerts/{alert_id}/read")
-def read(request: Request, access: Actor, alert_id: str) -> Response:
-    """Mark the notifications of an alert as read."""
-    return _marked(request, access, alert_id, "read", "read")
-
-
-@router.post("/alerts/{alert_id}/act")
-def act(request: Request, access: Actor, alert_id: str) -> Response:
-    """Record that the action that an alert requires was taken."""
-    return _marked(request, access, alert_id, "act", "acted")
-
-
-def _step(
-    request: Request,
-    access: Access,
-    alert_id: str,
-    step: str,
-    reason: str,
-    take: Callable[[Alerts, str], Any],
-) -> Response:
-    """Take a step, and go back to the alert; a refused one shows why."""
+@router.post("/alerts/{alert_id}/notifications/{mark}")
+def marked(request: Request, access: Actor, alert_id: str, mark: Literal["read", "act"]) -> Response:
+    """Mark the notifications of an alert as read, or record that the action that it requires was taken."""
+    done = _MARKS[mark]
     with access.register() as session:
-        alert_views.covered_alert(access, session, alert_id)
-        try:
-            take(Alerts(session), access.person.username)
-        except RegisterError as error:
-            refused: str | None = str(error)
-        else:
-            refused = None
-    if refused:
-        return _page(request, access, alert_id, 422, errors={"reason": refused})
-    access.audit("allowed", resource=f"alert {alert_id}", reason=f"{step}: {reason}")
-    return RedirectResponse(url(request, f"/alerts/{alert_id}?done={step}"), 303)
-
-
-def _marked(request: Request, access: Access, alert_id: str, step: str, done: str) -> Response:
-    with access.register() as session:
-        alert_views.mark(access, session, alert_id, step)
-    access.audit("allowed", resource=f"alert {alert_id}", reason=done)
+        alert_views.mark(access, session, alert_id, mark)
+        access.audit("allowed", resource=f"alert {alert_id}", reason=done, session=session)
     return RedirectResponse(url(request, f"/alerts/{alert_id}?done={done}"), 303)
+
+
+@router.post("/alerts/{alert_id}/{step}")
+def step(
+    request: Request,
+    access: Actor,
+    alert_id: str,
+    step: alert_views.PersonsStep,
+    reason: Reason = "",
+    until: Annotated[filters.Day, Form()] = None,
+) -> Response:
+    """Acknowledge, snooze or reopen an alert, and go back to it; a refused step shows why."""
+    if step == "snooze" and until is None:
+        return _page(request, access, alert_id, 422, errors={"until": "Write the last day of the snooze."})
+    try:
+        alert_views.take_step(access, alert_id, step, reason, until)
+    except RegisterError as error:
+        return _page(request, access, alert_id, 422, errors={"reason": str(error)})
+    return RedirectResponse(url(request, f"/alerts/{alert_id}?done={step}"), 303)
 
 
 def _page(

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.lake.keyset import Sort
 from lending_pipelines.portal.queries import ledger as queries
+from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.pages import Section, render
 
@@ -29,7 +30,7 @@ _TREND = 60
 
 
 @router.get("/ledger")
-def trial_balance(request: Request, access: Reader, day: date | None = None) -> Response:
+def trial_balance(request: Request, access: Reader, day: filters.Day = None) -> Response:
     """The trial balance of a closed day."""
     days, day = _days(access, "trial_balance", day)
     rows: Rows = ()
@@ -47,7 +48,7 @@ def account(
     access: Reader,
     account_code: str,
     currency: str = "",
-    day: date | None = None,
+    day: filters.Day = None,
     sort: str = "-entry_date",
     after: Cursor = None,
 ) -> Response:
@@ -95,7 +96,7 @@ def entry(request: Request, access: Reader, entry_id: str) -> Response:
 
 
 @router.get("/ledger/tie-outs")
-def tie_outs(request: Request, access: Reader, day: date | None = None) -> Response:
+def tie_outs(request: Request, access: Reader, day: filters.Day = None) -> Response:
     """The control accounts of a closed day beside the loans."""
     days, day = _days(access, "ledger_tieouts", day)
     found = access.lake.rows(queries.tie_outs, day=day) if day else ()
@@ -107,7 +108,7 @@ def tie_outs(request: Request, access: Reader, day: date | None = None) -> Respo
 
 
 @router.get("/ledger/tie-outs/{control}/{currency}")
-def tie_out(request: Request, access: Reader, control: str, currency: str, day: date | None = None) -> Response:
+def tie_out(request: Request, access: Reader, control: str, currency: str, day: filters.Day = None) -> Response:
     """A control account: the loans of its break on a day, and the difference on all days."""
     days, day = _days(access, "ledger_tieouts", day)
     history = access.lake.rows(queries.tie_out, control=control, currency=currency)

@@ -98,7 +98,7 @@ def loans(
         "loans.html",
         key=key_of(request, lake),
         query=request.query_params,
-        sort=f"-{order.column}" if order.descending else order.column,
+        sort=order.text,
         day=lake.last_day,
         names=labels,
         buckets=access.portal.conventions.buckets,

@@ -33,6 +33,8 @@ LEVELS = ("portfolio", "program", "product", "branch", "investor", "vintage")
 RANGES = {"30": 30, "90": 90, "365": 365}
 """The ranges of trends in days."""
 
+_RANGE = "90"
+
 
 @dataclass(frozen=True)
 class _Shown:
@@ -99,12 +101,7 @@ def portfolio(
 ) -> Response:
     """One scope in one of its currencies."""
     lake = access.lake
-    number = RANGES[filters.one_of("days", days, RANGES, "90")]
-    rows = _rows_of(access, level, scope_id)
-    row = next((each for each in rows if currency in (None, each["currency"])), None)
-    if row is None or lake.last_day is None:
-        raise NotFound("There are no such loans, or your scope does not cover all of them.")
-    since = filters.range_start(lake.days("portfolio_snapshots"), lake.last_day, number)
+    rows, row, since = _chosen(access, level, scope_id, currency, days)
     of_it = {"scope_id": scope_id, "currency": row["currency"]}
     moved = lake.rows(queries.transitions, level, **of_it, day=lake.last_day)
     late = lake.rows(queries.most_past_due, level, **_own(level, scope_id), currency=row["currency"], day=lake.last_day)
@@ -118,7 +115,7 @@ def portfolio(
         row=row,
         currencies=[each["currency"] for each in rows],
         ranges=RANGES,
-        number=number,
+        number=RANGES[days or _RANGE],
         rolls=_roll_rates(moved, access.portal.conventions.buckets),
         late=late,
         loans_filter={} if level == "all" else {level: scope_id},
@@ -138,15 +135,11 @@ def chart(
     days: filters.Text = None,
 ) -> Response:
     """One chart of a scope, as a part of the page that loads after it."""
-    lake = access.lake
-    number = RANGES[filters.one_of("days", days, RANGES, "90")]
-    row = next((each for each in _rows_of(access, level, scope_id) if currency in (None, each["currency"])), None)
-    if row is None or lake.last_day is None or chart not in _CHARTS:
-        raise NotFound("There is no such chart, or your scope does not cover all of its loans.")
-    since = filters.range_start(lake.days("portfolio_snapshots"), lake.last_day, number)
+    note = _CHARTS[filters.found("chart", chart, _CHARTS)].note
+    _, row, since = _chosen(access, level, scope_id, currency, days)
     of_it = {"scope_id": scope_id, "currency": row["currency"], "since": since}
     drawn = _aging(access, level, of_it) if chart == "aging" else _line(access, level, of_it, chart)
-    return render(request, "figure.html", chart=drawn, note=_CHARTS[chart].note)
+    return render(request, "figure.html", chart=drawn, note=note)
 
 
 @router.get("/portfolios/{level}/{scope_id}/vintages")
@@ -182,6 +175,19 @@ def _rows_of(access: Access, level: str, scope_id: str) -> Sequence[Mapping[str,
     if lake.last_day is None:
         return ()
     return lake.rows(queries.one, level, scope_id=scope_id, day=lake.last_day, before=lake.day_before or lake.last_day)
+
+
+def _chosen(
+    access: Access, level: str, scope_id: str, currency: str | None, days: str | None
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, Any], date]:
+    """The snapshots of the last day, the one in the currency, and the first day of the range. Raises NotFound."""
+    lake = access.lake
+    number = RANGES[filters.one_of("days", days, RANGES, _RANGE)]
+    rows = _rows_of(access, level, scope_id)
+    row = filters.in_currency(rows, currency)
+    if row is None or lake.last_day is None:
+        raise NotFound("There are no such loans, or your scope does not cover all of them.")
+    return rows, row, filters.range_start(lake.days("portfolio_snapshots"), lake.last_day, number)
 
 
 def _own(level: str, scope_id: str) -> dict[str, str]:

@@ -150,12 +150,12 @@ def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Resp
                 changed = change_tape_config(session, name, portfolio_id, settings)
                 if not tape_views.is_covered(changed, access.grants):
                     raise RegisterError("the portfolio or the investor is outside of your scope")
+                access.audit("allowed", resource=f"tape {name}", reason="settings changed", session=session)
         except (TapeError, RegisterError) as error:
             faults = tape_views.faults_by_field(error)
     if faults:
         with access.reading() as session:
             return _form(request, access, session, own_tapes.covered_tape(session, access, config_id), sent, faults)
-    access.audit("allowed", resource=f"tape {name}", reason="settings changed")
     return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
 
 
@@ -175,7 +175,7 @@ def _set_active(request: Request, access: Access, config_id: str, *, active: boo
     with access.register() as session:
         name = own_tapes.covered_tape(session, access, config_id).name
         TapeConfigs(session).set_active(name, active)
-    access.audit("allowed", resource=f"tape {name}", reason="resumed" if active else "paused")
+        access.audit("allowed", resource=f"tape {name}", reason="resumed" if active else "paused", session=session)
     return RedirectResponse(url(request, f"/tapes/{config_id}"), 303)
 
 

@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -19,8 +20,12 @@ from lending_pipelines.portal.web.charts import WebChart, web_spec
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.register import Alerts, Notifications
 from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding, AlertState
+from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import Notification
 from lending_pipelines.reports.book import ReportColumn
+
+PersonsStep = Literal["acknowledge", "snooze", "reopen"]
+"""The steps that a person takes."""
 
 _MOST = 10_000
 
@@ -114,11 +119,50 @@ def alert_detail(access: Access, alert_id: str) -> AlertDetail:
 
 
 def covered_alert(access: Access, session: Session, alert_id: str) -> Alert:
-    """The alert with that id. Raises NotFound when there is none in the scope of the person."""
-    alert = session.get(Alert, alert_id)
-    if alert is None or not alert_is_covered(alert, access.grants):
-        raise NotFound("There is no such alert, or you may not see it.")
-    return alert
+    """The alert whose id begins so. Raises NotFound when there is none in the scope of the person, or several."""
+    with suppress(RegisterError):
+        alert = Alerts(session).get(alert_id)
+        if alert_is_covered(alert, access.grants):
+            return alert
+    raise NotFound("There is no such alert, or you may not see it.")
+
+
+def take_step(
+    access: Access,
+    alert_id: str,
+    step: PersonsStep,
+    reason: str,
+    until: date | None = None,
+    event_id: str | None = None,
+) -> Alert:
+    """Take a step and record it, both in one transaction. Returns the alert after it.
+
+    Args:
+        access: Who takes it.
+        alert_id: The alert.
+        step: The step.
+        reason: Why.
+        until: The last business date of a snooze.
+        event_id: The id of the step, if it may be sent twice.
+
+    Raises:
+        NotFound: There is no such alert in the scope of the person.
+        RegisterError: The state of the alert does not allow the step, or a value is wrong.
+    """
+    with access.register() as session:
+        alerts, by = Alerts(session), access.person.username
+        alert_id = covered_alert(access, session, alert_id).alert_id
+        match step:
+            case "acknowledge":
+                changed = alerts.acknowledge(alert_id, by, reason, event_id)
+            case "reopen":
+                changed = alerts.reopen(alert_id, by, reason, event_id)
+            case "snooze":
+                if until is None:
+                    raise RegisterError("write the last day of the snooze")
+                changed = alerts.snooze(alert_id, by, reason, until, event_id)
+        access.audit("allowed", resource=f"alert {alert_id}", reason=f"{step}: {reason}", session=session)
+        return changed
 
 
 def mark(access: Access, session: Session, alert_id: str, step: str) -> int:

@@ -1,14 +1,16 @@
 """The parameters of pages with lists: texts, days, choices and the order of rows. An empty one counts as missing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator
 
+from lending_pipelines.bounds import within_days
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.portal.lake.keyset import Sort
+from lending_pipelines.portal.web.errors import NotFound
 
 
 class BadFilter(LendingError):
@@ -18,8 +20,12 @@ class BadFilter(LendingError):
 Text = Annotated[str | None, Query(max_length=200), AfterValidator(lambda value: (value or "").strip() or None)]
 """A text, such as an id."""
 
-Day = Annotated[date | None, BeforeValidator(lambda value: value or None)]
-"""A day as YYYY-MM-DD."""
+Day = Annotated[
+    date | None,
+    BeforeValidator(lambda value: value or None),
+    AfterValidator(lambda day: day and within_days(day)),
+]
+"""A day as YYYY-MM-DD, within the bounds of days."""
 
 Cursor = Annotated[str | None, Query(max_length=4000)]
 """Where a page of rows begins."""
@@ -32,6 +38,18 @@ def one_of(name: str, value: str | None, choices: Collection[str], default: str)
     if value not in choices:
         raise BadFilter(f"{name} is {value!r}: {did_you_mean(value, choices)}")
     return value
+
+
+def found(name: str, value: str, choices: Collection[str]) -> str:
+    """The value of a part of the address. Raises NotFound when it is not one of the choices."""
+    if value not in choices:
+        raise NotFound(f"There is no such {name}.")
+    return value
+
+
+def in_currency(rows: Sequence[Mapping[str, Any]], currency: str | None) -> Mapping[str, Any] | None:
+    """The row in a currency, or the first row without one; None if there is none."""
+    return next((row for row in rows if currency in (None, row["currency"])), None)
 
 
 def sort_of(value: str | None, columns: Sequence[str], default: str, key: tuple[str, ...]) -> Sort:

@@ -1,21 +1,19 @@
 """Alerts: listed, read with their steps, acknowledged, snoozed and reopened. The same functions as `lending alerts`."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.orm import Session
 
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
 from lending_pipelines.portal.routes.api.once import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
-from lending_pipelines.portal.scoped_register import alert_is_covered, covered_alerts
+from lending_pipelines.portal.scoped_register import covered_alerts
+from lending_pipelines.portal.views.alert_views import PersonsStep, covered_alert, take_step
 from lending_pipelines.portal.web.encoded import json_bytes, json_value
-from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.problems import Problem
 from lending_pipelines.register.alert_models import Alert, AlertSeverity, AlertState
 from lending_pipelines.register.alerts import Alerts
@@ -136,7 +134,7 @@ def alerts(request: Request, access: Reader, parameters: Annotated[AlertParamete
 def alert(access: Reader, alert_id: AlertId) -> Response:
     """An alert by its id, or by how the id begins."""
     with access.reading() as session:
-        found = _found(session, access, alert_id)
+        found = covered_alert(access, session, alert_id)
         steps = [register_values(each, _STEPS) for each in Alerts(session).events(found.alert_id)]
         content = _json(_row(found)) | {"steps": [_json(each) for each in steps], "details": found.details or {}}
     return Response(json_bytes(content), media_type="application/json")
@@ -145,82 +143,47 @@ def alert(access: Reader, alert_id: AlertId) -> Response:
 _STEP_ANSWERS = answers(json_answer("The alert after the step.", _ALERT, _EXAMPLE), 400, 401, 403, 404, 409, 422)
 
 
-@router.post(
-    "/{alert_id}/acknowledge",
-    summary="Acknowledge an alert",
-    operation_id="acknowledge_alert",
-    response_class=Response,
-    responses=_STEP_ANSWERS,
-)
-def acknowledge(access: Actor, alert_id: AlertId, sent: Step, key: Key = None) -> Response:
-    """Records that somebody works on an alert. It stays open until its rule no longer holds."""
-    who = access.person.username
-    return _step(
-        access,
-        alert_id,
-        "acknowledged",
-        lambda register, found: register.acknowledge(found, who, sent.reason, id_of(access, key)),
-    )
+def _add(step: PersonsStep, summary: str, description: str, model: type[Step]) -> None:
+    """Add the endpoint of a step."""
 
-
-@router.post(
-    "/{alert_id}/snooze",
-    summary="Snooze an alert",
-    operation_id="snooze_alert",
-    response_class=Response,
-    responses=_STEP_ANSWERS,
-)
-def snooze(access: Actor, alert_id: AlertId, sent: Snooze, key: Key = None) -> Response:
-    """Nobody is notified of the alert up to a business date, unless it becomes critical."""
-    who = access.person.username
-    return _step(
-        access,
-        alert_id,
-        "snoozed",
-        lambda register, found: register.snooze(found, who, sent.reason, sent.until, id_of(access, key)),
-    )
-
-
-@router.post(
-    "/{alert_id}/reopen",
-    summary="Reopen an alert",
-    operation_id="reopen_alert",
-    response_class=Response,
-    responses=_STEP_ANSWERS,
-)
-def reopen(access: Actor, alert_id: AlertId, sent: Step, key: Key = None) -> Response:
-    """Undoes the acknowledgement or the snooze of an alert. The steps before stay in its record."""
-    who = access.person.username
-    return _step(
-        access,
-        alert_id,
-        "reopened",
-        lambda register, found: register.reopen(found, who, sent.reason, id_of(access, key)),
-    )
-
-
-def _step(access: Access, alert_id: str, what: str, take: Callable[[Alerts, str], Alert]) -> Response:
-    """Take a step and record it, both in one transaction."""
-    with access.register() as session:
-        found = _found(session, access, alert_id)
+    def take(access: Actor, alert_id: AlertId, sent: Any, key: Key = None) -> Response:
         try:
-            changed = take(Alerts(session), found.alert_id)
+            changed = take_step(access, alert_id, step, sent.reason, getattr(sent, "until", None), id_of(access, key))
         except RegisterError as error:
             raise Problem(409, str(error)) from None
-        access.audit_in(session, "allowed", resource=f"alert {found.alert_id}", reason=what)
-        content = _json(_row(changed))
-    return Response(json_bytes(content), media_type="application/json")
+        return Response(json_bytes(_json(_row(changed))), media_type="application/json")
+
+    take.__annotations__["sent"] = model
+    router.add_api_route(
+        f"/{{alert_id}}/{step}",
+        take,
+        methods=["POST"],
+        operation_id=f"{step}_alert",
+        summary=summary,
+        description=description,
+        response_class=Response,
+        responses=_STEP_ANSWERS,
+    )
 
 
-def _found(session: Session, access: Access, alert_id: str) -> Alert:
-    """The alert, if it is within the scope. Raises NotFound."""
-    try:
-        found = Alerts(session).get(alert_id)
-    except RegisterError:
-        raise NotFound(f"there is no alert {alert_id!r}, or it is not yours to see") from None
-    if not alert_is_covered(found, access.grants):
-        raise NotFound(f"there is no alert {alert_id!r}, or it is not yours to see")
-    return found
+_add(
+    "acknowledge",
+    "Acknowledge an alert",
+    "Records that somebody works on an alert. It stays open until its rule no longer holds.",
+    Step,
+)
+_add(
+    "snooze",
+    "Snooze an alert",
+    "Nobody is notified of the alert up to a business date, unless it becomes critical.",
+    Snooze,
+)
+_add(
+    "reopen",
+    "Reopen an alert",
+    "Undoes the acknowledgement or the snooze of an alert. The steps before stay in its record.",
+    Step,
+)
 
 
 def _row(found: Alert) -> dict[str, Any]:

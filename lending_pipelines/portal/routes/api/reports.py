@@ -188,9 +188,9 @@ def request_report(request: Request, access: Requester, sent: NewReport, key: Ke
         if (report.report_type, report.output_format, same) != (sent.report_type, sent.output_format, True):
             raise Problem(409, "the Idempotency-Key was used for another report: write a new one")
         resource = f"report {sent.report_type} {report_id}"
-        access.audit_in(session, "allowed", resource=resource, reason="requested")
+        access.audit("allowed", resource=resource, reason="requested", session=session)
         if plain.get("allow_pii"):
-            access.audit_in(session, "allowed", action="personal.show", resource=resource)
+            access.audit("allowed", action="personal.show", resource=resource, session=session)
         content = _shown(request, access, report)
     headers = {"Location": url(request, f"/api/v1/reports/{report_id}"), "Retry-After": str(_POLL_SECONDS)}
     return Response(json_bytes(content), 202, headers, "application/json")
@@ -226,7 +226,7 @@ def retry(request: Request, access: Requester, report_id: ReportId) -> Response:
             ReportRequests(session).ask_again(report_id)
         except RegisterError as error:
             raise Problem(409, str(error)) from None
-        access.audit_in(session, "allowed", resource=f"report {report_id}", reason="requested again")
+        access.audit("allowed", resource=f"report {report_id}", reason="requested again", session=session)
     return Response(json_bytes(_shown(request, access, _report(access, report_id))), 202, media_type="application/json")
 
 

@@ -129,7 +129,9 @@ def make(access: Editor, sent: NewToken, key: Key = None) -> Response:
             )
         except RegisterError as error:
             raise Problem(409, str(error)) from None
-        access.audit_in(session, "allowed", resource=f"token {token.token_id} of {account.username}", reason="made")
+        access.audit(
+            "allowed", resource=f"token {token.token_id} of {account.username}", reason="made", session=session
+        )
         content = _shown(token, account.username) | {"token": value}
     return JSONResponse(content, 201)
 
@@ -149,7 +151,7 @@ def revoke(access: Editor, token_id: TokenId) -> Response:
             token = ApiTokens(session).revoke(token_id)
         except RegisterError as error:
             raise Problem(404, str(error)) from None
-        access.audit_in(session, "allowed", resource=f"token {token.token_id}", reason="revoked")
+        access.audit("allowed", resource=f"token {token.token_id}", reason="revoked", session=session)
     return Response(status_code=204)
 
 
