@@ -79,7 +79,7 @@ def test_a_leader_has_the_alerts_of_the_team_and_no_others(people: People, alert
     other = next(each for each in alerts if each[3] not in book.team)
     assert browser.get(f"/alerts/{own[0][0]}").status_code == 200
     assert browser.get(f"/alerts/{other[0]}").status_code == 404
-    for step in ("acknowledge", "snooze", "reopen", "read", "act"):
+    for step in ("acknowledge", "snooze", "reopen", "notifications/read", "notifications/act"):
         answer = browser.post(f"/alerts/{other[0]}/{step}", data={"reason": "mine", "until": "2030-01-01"})
         assert answer.status_code == 404, step
 

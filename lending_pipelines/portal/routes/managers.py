@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from lending_pipelines.portal.access import Access, require
+from lending_pipelines.portal.lake.scoped_lake import ScopedLake
 from lending_pipelines.portal.queries import managers as queries
 from lending_pipelines.portal.queries.names import names
 from lending_pipelines.portal.scoped_register import covered_alerts, unresolved_of_managers
@@ -15,6 +16,7 @@ from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
 from lending_pipelines.portal.web.kept import key_of
+from lending_pipelines.portal.web.look import words
 from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.portal.web.table_exports import FORMATS, rows_as_file
 from lending_pipelines.register.alert_models import Alert
@@ -47,6 +49,7 @@ _CHARTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 """The charts by name: title, note and columns of manager_snapshots."""
 
 RANGES = {"30": 30, "90": 90, "365": 365}
+_RANGE = "30"
 
 SORTED = ("name", "health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
 
@@ -73,6 +76,7 @@ def managers(
     order = filters.sort_of(sort, SORTED, "-health_score", ("name", "manager_id", "currency"))
     others = filters.given(role=role, branch=branch, currency=currency, search=q.lower() if q else None)
     wanted = filters.given(**others, category=category)
+    branches = names(lake, "branch")
     context: dict[str, Any] = {"rows": []}
     if lake.last_day is not None:
         page = lake.page(
@@ -88,7 +92,7 @@ def managers(
         counts = lake.rows(queries.counted, tuple(others), day=lake.last_day, **others)
         choices = lake.rows(queries.choices, day=lake.last_day)
         context = {
-            "rows": _with_trends_and_alerts(access, page.rows, lake.last_day),
+            "rows": _shown(access, page.rows, lake.last_day, branches),
             "page": page,
             "counts": _by_category(counts),
             "total": sum(row["managers"] for row in counts),
@@ -101,9 +105,9 @@ def managers(
         "managers.html",
         key=f"{key_of(request, lake)} {[row['alerts'] for row in context['rows']]}",
         query=request.query_params,
-        sort=f"-{order.column}" if order.descending else order.column,
+        sort=order.text,
         day=lake.last_day,
-        branches=names(lake, "branch"),
+        branches=branches,
         first=min(lake.days("manager_snapshots"), default=None),
         **context,
     )
@@ -140,20 +144,8 @@ def manager(
 ) -> Response:
     """One manager: the parts of the score beside the branch and an earlier day, trends, history, team and alerts."""
     lake = access.lake
-    number = RANGES[filters.one_of("days", days, RANGES, "30")]
-    rows = lake.rows(queries.one, manager_id=manager_id, day=lake.last_day) if lake.last_day else ()
-    row = next((each for each in rows if currency in (None, each["currency"])), None)
-    if row is None or lake.last_day is None:
-        raise NotFound("There is no such manager with loans, or you may not see them.")
-    since = filters.range_start(lake.days("manager_snapshots"), lake.last_day, number)
-    earlier = next(
-        (
-            each
-            for each in lake.rows(queries.one, manager_id=manager_id, day=since)
-            if each["currency"] == row["currency"]
-        ),
-        None,
-    )
+    rows, row, since = _chosen(lake, manager_id, currency, days)
+    earlier = filters.in_currency(lake.rows(queries.one, manager_id=manager_id, day=since), row["currency"])
     branch = None
     if row["branch_id"] is not None:
         branch = lake.row(queries.branch, branch_id=row["branch_id"], currency=row["currency"], day=lake.last_day)
@@ -168,7 +160,7 @@ def manager(
         row=row,
         currencies=[each["currency"] for each in rows],
         ranges=RANGES,
-        number=number,
+        number=RANGES[days or _RANGE],
         parts=_parts(row, branch, earlier, access.portal.conventions.health_weights),
         compared=_compared(row, branch, earlier),
         earlier=earlier,
@@ -191,18 +183,25 @@ def chart(
 ) -> Response:
     """One chart of a manager, as a part of the page that loads after it."""
     lake = access.lake
-    number = RANGES[filters.one_of("days", days, RANGES, "30")]
-    rows = lake.rows(queries.one, manager_id=manager_id, day=lake.last_day) if lake.last_day else ()
-    row = next((each for each in rows if currency in (None, each["currency"])), None)
-    if row is None or lake.last_day is None or chart not in _CHARTS:
-        raise NotFound("There is no such chart, or you may not see it.")
-    since = filters.range_start(lake.days("manager_snapshots"), lake.last_day, number)
+    title, note, names_drawn = _CHARTS[filters.found("chart", chart, _CHARTS)]
+    _, row, since = _chosen(lake, manager_id, currency, days)
     history = lake.result(queries.history, manager_id=manager_id, currency=row["currency"], since=since)
-    title, note, names_drawn = _CHARTS[chart]
     title = f"{title}, {row['currency']}" if chart == "balance" else title
     drawn = Chart(title, title, "line", "business_date", names_drawn)
     columns = lake_columns("manager_snapshots", "business_date", *names_drawn)
     return render(request, "figure.html", chart=figure(history, drawn, columns), note=note)
+
+
+def _chosen(
+    lake: ScopedLake, manager_id: str, currency: str | None, days: str | None
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, Any], date]:
+    """The snapshots of the last day, the one in the currency, and the first day of the range. Raises NotFound."""
+    number = RANGES[filters.one_of("days", days, RANGES, _RANGE)]
+    rows = lake.rows(queries.one, manager_id=manager_id, day=lake.last_day) if lake.last_day else ()
+    row = filters.in_currency(rows, currency)
+    if row is None or lake.last_day is None:
+        raise NotFound("There is no such manager with loans, or you may not see them.")
+    return rows, row, filters.range_start(lake.days("manager_snapshots"), lake.last_day, number)
 
 
 def _alerts(access: Access, manager_id: str, currency: str) -> list[Alert]:
@@ -212,15 +211,22 @@ def _alerts(access: Access, manager_id: str, currency: str) -> list[Alert]:
         return [alert for alert in found if (alert.subject_kind, alert.currency) == ("manager", currency)]
 
 
-def _with_trends_and_alerts(access: Access, rows: Sequence[Mapping[str, Any]], day: date) -> list[dict[str, Any]]:
-    """The rows of a page with the health scores of the last days, and the number of alerts that are not resolved."""
+def _shown(
+    access: Access, rows: Sequence[Mapping[str, Any]], day: date, branches: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The rows of a page with role and branch in words, the scores of the last days, and the number of open alerts."""
     lake = access.lake
     since = filters.range_start(lake.days("manager_snapshots"), day, _TREND_DAYS)
     scores = {(row["manager_id"], row["currency"]): row["scores"] for row in lake.rows(queries.trends, since=since)}
     with access.reading() as session:
         alerts = unresolved_of_managers(session, access.grants, [row["manager_id"] for row in rows])
     return [
-        {**row, "trend": scores.get(key, []), "alerts": alerts.get(key, 0)}
+        {
+            **row,
+            "about": ", ".join(filter(None, (words(row["role"]), branches.get(row["branch_id"], row["branch_id"])))),
+            "trend": scores.get(key, []),
+            "alerts": alerts.get(key, 0),
+        }
         for row in rows
         for key in [(row["manager_id"], row["currency"])]
     ]

@@ -16,7 +16,7 @@ from lending_pipelines.portal.web.pages import SECTIONS, Section, render, url
 
 router = APIRouter(include_in_schema=False)
 
-SECTION = Section("Today", "/", "today.read")
+SECTION = Section("Today", "/today", "today.read")
 
 _SHOWN = 12
 _LEVELS = {"portfolios": "portfolio", "branches": "branch", "investors": "investor"}
@@ -25,10 +25,8 @@ _LEVELS = {"portfolios": "portfolio", "branches": "branch", "investors": "invest
 @router.get("/")
 def home(request: Request, access: Annotated[Access, Depends(require("home.open"))]) -> Response:
     """The first page of a person: the first section of their navigation."""
-    if access.may(SECTION.action):
-        return RedirectResponse(url(request, "/today"), 303)
-    if other := next((each for each in SECTIONS if access.may(each.action)), None):
-        return RedirectResponse(url(request, other.path), 303)
+    if first := next((each for each in SECTIONS if access.may(each.action)), None):
+        return RedirectResponse(url(request, first.path), 303)
     return answer(request, 404, "There is no page for your role yet.")
 
 

@@ -129,7 +129,7 @@ def _shared(request: Request, portal: "Portal", person: Person) -> Mapping[str, 
 def _navigation(request: Request, person: Person) -> list[dict[str, Any]]:
     """The sections that the person may open; the current one has the longest path that begins the request's."""
     here = path_of(request)
-    within = [each.path for each in SECTIONS if here == each.path or here.startswith(each.path.rstrip("/") + "/")]
+    within = [each.path for each in SECTIONS if here == each.path or here.startswith(f"{each.path}/")]
     current = max(within, key=len, default=None)
     return [
         {"title": each.title, "url": url(request, each.path), "current": each.path == current}
