@@ -46,6 +46,11 @@ class Register:
     @cached_property
     def engine(self) -> sa.Engine:
         """The engine, created on first use, with the folder of a SQLite file."""
+        engine = self._created()
+        sa.event.listen(engine, "before_cursor_execute", _refuse_nul)
+        return engine
+
+    def _created(self) -> sa.Engine:
         if self._url.get_backend_name() != "sqlite":
             waits = {} if "connect_timeout" in self._url.query else {"connect_timeout": self._patience}
             return sa.create_engine(self._url, pool_pre_ping=True, connect_args=waits)
@@ -140,6 +145,25 @@ class Register:
             if told := explanation(error):
                 raise RegisterError(f"the register {self._url.render_as_string()}: {told}") from error
             raise
+
+
+def _refuse_nul(
+    _connection: Any, _cursor: Any, _statement: str, parameters: Any, _context: Any, _executemany: bool
+) -> None:
+    """Raise RegisterError for a text with the character NUL, which PostgreSQL cannot store."""
+    if _has_nul(parameters):
+        raise RegisterError("a text has the character NUL, which the register cannot store: remove it")
+
+
+def _has_nul(value: Any) -> bool:
+    """Whether a text has NUL: among the values of a row, or of rows, as lists, tuples or by name."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return False
+    return any(_has_nul(each) for each in value)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -110,7 +110,7 @@ def test_the_audit_log_is_filtered_and_shows_hostile_text_as_text(own_people: Pe
     "query", ["after=0", "after=x", "since=x", "outcome=x", "action=%00", "account=%27%20OR%201=1", f"after={10**30}"]
 )
 def test_bad_filters_are_no_server_errors(own_people: People, query):
-    assert own_people.sign_in("admin").get(f"/people/audit?{query}").status_code in (200, 422)
+    assert own_people.sign_in("admin").get(f"/people/audit?{query}").status_code in (200, 400, 422)
 
 
 def test_a_changed_password_ends_all_other_sessions(own_people: People):

@@ -284,3 +284,9 @@ def test_an_interval_ends_after_it_begins(register):
         register.session() as session,
     ):
         session.add(loan)
+
+
+def test_a_text_with_nul_is_refused_by_every_database(register):
+    for values in ({"value": "a\0"}, [{"value": "a"}, {"value": "\0"}]):
+        with register.session() as session, pytest.raises(RegisterError, match="character NUL"):
+            session.execute(sa.text("SELECT 1 WHERE :value = ''"), values)

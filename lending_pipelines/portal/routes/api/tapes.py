@@ -169,7 +169,7 @@ def calendar(
     summary="Download a delivered tape",
     operation_id="download_tape",
     response_class=Response,
-    responses=answers(FILE_ANSWER, 401, 403, 404, 409, 410, 422, 429),
+    responses=answers(FILE_ANSWER, 400, 401, 403, 404, 409, 410, 422, 429),
 )
 def file(
     access: Reader, config_id: ConfigId, delivery_id: DeliveryId, parameters: Annotated[FileParameters, Query()]
