@@ -45,6 +45,14 @@ def test_a_session_starts_at_the_sign_in_and_ends_at_the_sign_out(people: People
     assert browser.get("/today").headers["location"] == "/sign-in?next=%2Ftoday"
 
 
+def test_a_form_that_is_sent_after_the_session_ended_leads_back_to_its_page(people: People):
+    browser = people.nobody()
+    sent = browser.post("/me/password", data={}, headers={"referer": "http://testserver/me?from=menu"})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=%2Fme%3Ffrom%3Dmenu")
+    elsewhere = browser.post("/me/password", data={}, headers={"referer": "http://evil.example/me"})
+    assert elsewhere.headers["location"] == "/sign-in"
+
+
 def test_a_planted_session_is_not_taken_over(people: People):
     attacker = people.sign_in("customer")
     planted = attacker.cookies[COOKIE]
@@ -245,3 +253,10 @@ def test_the_first_account_has_no_default_password(portal_home):
     assert {
         account.password_hash is None or account.password_hash.startswith("$argon2id$") for account in accounts
     } == {True}
+
+
+def test_a_name_with_a_character_that_cannot_be_stored_is_refused(people: People):
+    browser = people.nobody()
+    assert browser.post("/sign-in", data={"name": "admin\0", "password": "x"}).status_code == 400
+    answer = browser.post("/api/v1/auth/token", json={"grant_type": "password", "username": "\0", "password": "x"})
+    assert (answer.status_code, "NUL" in answer.json()["detail"]) == (400, True)

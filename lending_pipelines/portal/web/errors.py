@@ -1,7 +1,7 @@
 """Errors as answers: pages for people, problem+json (RFC 9457) under /api. No answer shows a traceback."""
 
 import logging
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
@@ -13,7 +13,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.access import Denied, NotSignedIn
 from lending_pipelines.portal.auth.rate_limits import TooOften
 from lending_pipelines.portal.lake.scoped_lake import NotMade
-from lending_pipelines.portal.web.pages import is_api, path_of, render, url
+from lending_pipelines.portal.web.pages import is_api, path_of, render, url, within_portal
 from lending_pipelines.portal.web.problems import Problem, invalid, problem
 
 _LOGGER = logging.getLogger(__name__)
@@ -59,13 +59,22 @@ def _not_signed_in(request: Request, error: Exception) -> Response:
         response = answer(request, 401, str(error) or "send a token: Authorization: Bearer …")
         response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if str(error) else "Bearer"
         return response
-    here = path_of(request)
-    here += f"?{request.url.query}" if request.url.query else ""
-    after = f"?next={quote(here, safe='')}" if request.method == "GET" and here != "/" else ""
+    here = _page_of(request)
+    after = f"?next={quote(here, safe='')}" if here != "/" else ""
     target = url(request, f"/sign-in{after}")
     if request.headers.get("hx-request"):
         return Response(status_code=401, headers={"HX-Redirect": target})
     return RedirectResponse(target, 303)
+
+
+def _page_of(request: Request) -> str:
+    """The page to come back to after the sign-in: the one that was asked for, or that of the form that was sent."""
+    if request.method == "GET":
+        return path_of(request) + (f"?{request.url.query}" if request.url.query else "")
+    sent_from = urlsplit(request.headers.get("referer", ""))
+    if sent_from.netloc != request.url.netloc:
+        return "/"
+    return within_portal(request, sent_from.path) + (f"?{sent_from.query}" if sent_from.query else "")
 
 
 def _too_often(request: Request, error: Exception) -> Response:

@@ -80,8 +80,13 @@ def url(request: Request, path: str) -> str:
 
 def path_of(request: Request) -> str:
     """The request's path within the portal, without that of a proxy."""
+    return within_portal(request, request.url.path)
+
+
+def within_portal(request: Request, path: str) -> str:
+    """The path of an address of the portal, without that of a proxy."""
     portal: Portal = request.app.state.portal
-    return request.url.path.removeprefix(portal.root_path) or "/"
+    return path.removeprefix(portal.root_path) or "/"
 
 
 def is_api(request: Request) -> bool:
