@@ -70,8 +70,8 @@ class DeltaStore:
         return True
 
     @cached_property
-    def _latest(self) -> dict[str, DeltaTable]:
-        """The opened tables, by name. They are never changed, so that threads can share them."""
+    def _latest(self) -> dict[str, tuple[DeltaTable, str]]:
+        """The opened tables by name, with their last log entry. They are never changed: threads can share them."""
         return {}
 
     @cached_property
@@ -242,11 +242,12 @@ class DeltaStore:
     def open(self, table: Table, version: int | None = None) -> DeltaTable:
         """The Delta table at a version, for reading. Raises TableNotMade when it was never written.
 
-        A table is opened once for each of its latest versions.
+        A table is opened again after a commit, or when it was deleted and written again.
         """
-        opened = self._latest.get(table.name)
-        if opened is None or not self._is_latest(table, opened):
-            self._latest[table.name] = opened = self.open_anew(table)
+        opened, entry = self._latest.get(table.name, (None, ""))
+        if opened is None or not entry or entry != self._last_entry(table, opened):
+            opened = self.open_anew(table)
+            self._latest[table.name] = opened, self._last_entry(table, opened)
         return opened if version in (None, opened.version()) else self.open_anew(table, version)
 
     def open_anew(self, table: Table, version: int | None = None) -> DeltaTable:
@@ -260,11 +261,14 @@ class DeltaStore:
         except (OSError, DeltaError) as error:
             raise self._unreadable(table.name, error) from error
 
-    def _is_latest(self, table: Table, opened: DeltaTable) -> bool:
-        """Whether no commit followed the opened version: its entry is the last one of the table's log."""
+    def _last_entry(self, table: Table, opened: DeltaTable) -> str:
+        """What identifies the log entry of the opened version; empty if it is gone or not the last one."""
         filesystem, log = fsspec.url_to_fs(f"{self._uri(table.name)}/_delta_log", use_listings_cache=False)
         own, following = (f"{log}/{opened.version() + number:020}.json" for number in (0, 1))
-        return filesystem.exists(own) and not filesystem.exists(following)
+        try:
+            return "" if filesystem.exists(following) else filesystem.ukey(own)
+        except OSError:
+            return ""
 
     def _unreadable(self, name: str, error: Exception) -> LakeError:
         # Delta's error messages have several lines, colours and frames of its stack.

@@ -205,6 +205,15 @@ def test_a_table_is_opened_once_until_a_commit_follows_or_an_earlier_copy_of_the
     assert debits(lake) == {JAN_1: Decimal("1.00")}
 
 
+def test_a_table_that_was_deleted_and_written_again_is_opened_again(lake):
+    lake.replace_days("trial_balance", balances([(JAN_1, "1.00")]), JAN_1, JAN_1)
+    assert debits(lake) == {JAN_1: Decimal("1.00")}
+    shutil.rmtree(f"{lake.url}/trial_balance")
+    lake.replace_days("trial_balance", balances([(JAN_1, "2.00")]), JAN_1, JAN_1)
+    assert lake.version("trial_balance") == 0
+    assert debits(lake) == {JAN_1: Decimal("2.00")}
+
+
 def test_upkeep_changes_no_table_that_is_open_for_reading(lake):
     for amount in ("1.00", "2.00"):
         lake.replace_days("trial_balance", balances([(JAN_1, amount)]), JAN_1, JAN_1)
