@@ -12,6 +12,7 @@ from datetime import date
 
 import dagster as dg
 
+from lending_pipelines.assets.restatements import restatements
 from lending_pipelines.checks import SUITE, Check, Days, Outcome, checks_for
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake.limits import within
@@ -48,7 +49,9 @@ def table_checks(needed: Collection[str]) -> list[dg.AssetChecksDefinition]:
 
 def check_keys() -> list[dg.AssetCheckKey]:
     """The keys of all checks of the lake's tables."""
-    return [dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in _checks_of([*SERVICING, *DERIVED])]
+    checks = _checks_of([*SERVICING, *DERIVED])
+    keys = [dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in checks]
+    return [*keys, *restatements.check_keys]
 
 
 def _checks_of(tables: Iterable[str]) -> list[Check]:

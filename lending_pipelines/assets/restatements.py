@@ -3,17 +3,23 @@
 A fault here never stops the close of the loans: it is logged, and the check `detected` fails as a warning.
 """
 
+from datetime import timedelta
+from typing import Any
+
 import dagster as dg
 
 from lending_pipelines.assets.daily import loan_positions
 from lending_pipelines.assets.describe import described
 from lending_pipelines.register import Notifications, PeriodLocks
 from lending_pipelines.resources import ConventionsResource, LakeResource, RegisterResource, message_first
-from lending_pipelines.restatements import Detected, detect, effect
+from lending_pipelines.restatements import Detected, Effect, detect, effect
 from lending_pipelines.settings import Settings
 
 DETECTED = "detected"
 """The check that fails when the closed days could not be compared."""
+
+DUE = "restatement_due"
+"""The check that fails while closed days that are not locked differ from what is known now."""
 
 SUBJECT = 200
 """The length of a notification's subject."""
@@ -28,7 +34,13 @@ SUBJECT = 200
             DETECTED,
             asset="restatements",
             description="The closed days were compared with what is known now. If not, the next close compares them.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            DUE,
+            asset="restatements",
+            description="Closed days agree with the current transactions, schedules, assignments and conventions. Close"
+            " a day again where it does not. Locked days do not count: what changed there is an adjustment.",
+        ),
     ],
     op_tags={"dagster/priority": "-4"},
 )
@@ -42,11 +54,15 @@ def restatements(
             locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
         found = detect(lake.lake, conventions.get(), locked)
         told = _notify(lake, register, found) if found.rows else ""
+        unlocked = max(locked) + timedelta(days=1) if locked else None
+        due = _due(effect(lake.lake, register.register, first=unlocked))
     except Exception as error:
         context.log.error(f"closed days were not compared with what is known now: {error}", exc_info=error)
-        return dg.MaterializeResult(check_results=[_result(str(error) or type(error).__name__)])
+        fault = f"closed days were not compared with what is known now: {error or type(error).__name__}"
+        return dg.MaterializeResult(check_results=[_result(DETECTED, fault), _result(DUE, fault)])
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": found.rows, **({"effect": told} if told else {})}, check_results=[_result("")]
+        metadata={"dagster/row_count": found.rows, **({"effect": told} if told else {})},
+        check_results=[_result(DETECTED, ""), due],
     )
 
 
@@ -74,10 +90,18 @@ def _notify(lake: LakeResource, register: RegisterResource, found: Detected) -> 
     return told
 
 
-def _result(fault: str) -> dg.AssetCheckResult:
+def _due(changed: Effect) -> dg.AssetCheckResult:
+    """The result of restatement_due."""
+    days = [str(day) for day in changed.days]
+    metadata = {"failing_days": dg.MetadataValue.json(days), "loans": changed.loans} if days else {}
+    return _result(DUE, changed.as_warning() if days else "", metadata)
+
+
+def _result(name: str, fault: str, metadata: dict[str, Any] | None = None) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        check_name=DETECTED,
+        check_name=name,
         passed=not fault,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"closed days were not compared with what is known now: {fault}" if fault else None,
+        description=fault or None,
+        metadata=metadata,
     )

@@ -12,7 +12,7 @@ from lending_pipelines.checks.managers import manager_checks
 from lending_pipelines.checks.platform import platform_checks
 from lending_pipelines.checks.positions import position_checks
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
-from lending_pipelines.checks.restatements import Among, RestatementCheck, all_rows
+from lending_pipelines.checks.restatements import Among, all_rows, statements_due
 from lending_pipelines.checks.servicing import servicing_checks
 from lending_pipelines.checks.suites import Validate, suite_checks
 from lending_pipelines.checks.totals import total_checks
@@ -38,7 +38,6 @@ def own_checks(conventions: Conventions) -> tuple[Check, ...]:
         *charge_off_checks(),
         *assignment_checks(),
         *position_checks(conventions),
-        RestatementCheck(conventions),
         *contradiction_checks(),
         *total_checks(conventions),
         *manager_checks(conventions),
@@ -78,8 +77,7 @@ def restatements_due(
     """
     if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
         return ()
-    statements = RestatementCheck(conventions).on_days(read, days, among).metadata.get("statements", ())
-    return tuple(f"{statement[0].upper()}{statement[1:]}." for statement in statements)
+    return tuple(f"{told[0].upper()}{told[1:]}." for told in statements_due(read, days, conventions, among))
 
 
 def verify(

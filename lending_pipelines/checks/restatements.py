@@ -1,14 +1,12 @@
-"""Restatements due: closed days that differ from what is known now.
+"""What a report says of its closed days that differ from what is known now.
 
-All closed days are compared, whatever days a run closes. Three things can change after a day is closed: transactions,
-schedules and modifications; the assignments of loans to portfolios, investors and officers; and the conventions. Sums
-per loan find the loans that can differ, in one pass over the positions; only these are recomputed and compared. Nothing
-is written: the user decides whether to close the days again.
+Three things can change after a day is closed: transactions, schedules and modifications; the assignments of loans to
+portfolios, investors and officers; and the conventions. Sums per loan find the loans that can differ, in one pass over
+the positions; only these are recomputed and compared. What a close finds on all closed days is in restatements/.
 """
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import ibis
@@ -17,9 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 from lending_pipelines.checks.compare import any_of, differences, together
-from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.positions import PARTS, movements
-from lending_pipelines.checks.protocol import SAMPLE_ROWS, Outcome, Read, Severity, outcome, plain
+from lending_pipelines.checks.protocol import Read
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import instants, positions
 
@@ -33,7 +30,7 @@ _MONEY = (
 )
 _STATE = ("status", "annual_rate", "days_past_due", "bucket", "oldest_due_on", "next_due_on")
 _ASSIGNED = ("portfolio_id", "investor_id", "officer_id")
-_SHOWN = ("status", "principal_outstanding", "past_due_amount", "days_past_due", *_ASSIGNED)
+_SHOWN = ("principal_outstanding", "past_due_amount")
 _KEY = ("business_date", "loan_id")
 
 Among = Callable[[ir.Table], ir.BooleanValue]
@@ -45,66 +42,22 @@ def all_rows(rows: ir.Table) -> ir.BooleanValue:
     return ibis.literal(True)
 
 
-@dataclass(frozen=True)
-class RestatementCheck:
-    """The check restatement_due: compares every closed day with the same day recomputed now."""
+def statements_due(read: Read, days: Sequence[date], conventions: Conventions, among: Among = all_rows) -> list[str]:
+    """Sentences on closed days that differ from what is known now: days, loans, and the effect on balances.
 
-    conventions: Conventions
-    name: str = "restatement_due"
-    table: str = "loan_positions"
-    description: str = (
-        "closed days agree with the current transactions, schedules, assignments and conventions; close a day again"
-        " where it does not"
-    )
-    severity: Severity = "warn"
-    blocking: bool = False
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The positions, the times of their closes, and their input tables."""
-        return ("loan_positions", "closed_days", *positions.SOURCES)
-
-    def evaluate(self, read: Read, days: Days) -> Outcome:
-        """The differences on all closed days; `days` is not used."""
-        return self.on_days(read, _closed_days(read))
-
-    def on_days(self, read: Read, days: Sequence[date], among: Among = all_rows) -> Outcome:
-        """The differences on some closed days; the message names days, loans and the effect on balances.
-
-        Only rows that are `among` the wanted ones, as closed or as they are now, count and are added up.
-        """
-        if not days:
-            return outcome(self)
-        checked = {"days": f"all {len(days):,} closed days from {days[0]} to {days[-1]}"}
-        statements, failing, rows, shown = [], set(), 0, []
-        for stamped, since in _other_conventions(read, days, self.conventions):
-            failing |= set(since)
-            rows += len(since)
-            shown += [{"business_date": day.isoformat(), "conventions": stamped} for day in since[:1]]
-            statements.append(f"{_span(since, days)} made under other conventions: {stamped}")
-        suspects = loans_that_can_differ(read, days, self.conventions)
-        if suspects:
-            changed = _changed(read, days, suspects, self.conventions, among)
-            totals, loans = together(_totals(changed), _loans(changed))
-            per_day, per_loan = totals.to_pandas(), loans.sort_by("loan_id")
-            rows += int(per_day["rows"].sum())
-            shown += [{name: plain(value) for name, value in row.items()} for row in per_loan[:SAMPLE_ROWS].to_pylist()]
-            for since, statement in _statements(per_day, per_loan, days):
-                failing |= set(since)
-                statements.append(statement)
-        if not statements:
-            return replace(outcome(self), metadata=checked)
-        again = f"lending close --from {min(failing)} --to {max(failing)} --force"
-        result = outcome(self, rows, tuple(sorted(failing)), tuple(shown))
-        metadata = {**checked, "statements": statements}
-        return replace(result, message=f"{'; '.join(statements)}. To close them again: {again}", metadata=metadata)
-
-
-def _closed_days(read: Read) -> list[date]:
-    closed = read("closed_days")
-    recorded = closed.filter(closed.table_name == "loan_positions", closed.thinned_at.isnull()).select("business_date")
-    days = recorded.union(read("loan_positions").select("business_date")).distinct().to_pyarrow()
-    return sorted(days["business_date"].to_pylist())
+    Only rows of loan_positions that are `among` the wanted ones, as closed or as they are now, count and are added up.
+    """
+    if not days:
+        return []
+    statements = [
+        f"{_span(since, days)} made under other conventions: {stamped}"
+        for stamped, since in _other_conventions(read, days, conventions)
+    ]
+    if suspects := loans_that_can_differ(read, days, conventions):
+        changed = _changed(read, days, suspects, conventions, among)
+        totals, loans = together(_totals(changed), _loans(changed))
+        statements += _statements(totals.to_pandas(), loans, days)
+    return statements
 
 
 def _other_conventions(read: Read, days: Sequence[date], conventions: Conventions) -> list[tuple[str, list[date]]]:
@@ -265,9 +218,8 @@ _KINDS = {
 
 
 def _totals(changed: ir.Table) -> ir.Table:
-    """Rows and balances per day, currency and kind of change."""
+    """Balances per day, currency and kind of change."""
     return changed.group_by("business_date", "currency", *_KINDS).agg(
-        rows=changed.count(),
         stored=changed.stored_principal_outstanding.sum(),
         now=changed.now_principal_outstanding.sum(),
         stored_late=changed.stored_past_due_amount.sum(),
@@ -276,23 +228,12 @@ def _totals(changed: ir.Table) -> ir.Table:
 
 
 def _loans(changed: ir.Table) -> ir.Table:
-    """One row per loan: first day, last day and kind of change, with stored and current values on the last day."""
-    on_last = {
-        f"{side}_{name}": changed[f"{side}_{name}"].argmax(changed.business_date)
-        for name in _SHOWN
-        for side in ("stored", "now")
-    }
-    return changed.group_by("loan_id").agg(
-        first_day=changed.business_date.min(),
-        last_day=changed.business_date.max(),
-        days=changed.count(),
-        **{kind: changed[kind].any() for kind in _KINDS},
-        **on_last,
-    )
+    """One row per loan with the kinds of change."""
+    return changed.group_by("loan_id").agg(**{kind: changed[kind].any() for kind in _KINDS})
 
 
-def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date]) -> list[tuple[list[date], str]]:
-    """For each kind of change, the days that changed, with a sentence."""
+def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date]) -> list[str]:
+    """A sentence for each kind of change."""
     statements = []
     for kind, against in _KINDS.items():
         totals = per_day[per_day[kind]]
@@ -303,7 +244,7 @@ def _statements(per_day: pd.DataFrame, per_loan: pa.Table, days: Sequence[date])
         agree = "agrees" if len(since) == 1 else "agree"
         sentence = f"{_span(since, days)} no longer {agree} with {against}: {loans:,} loan{'s' * (loans > 1)}"
         on_last = totals[totals["business_date"] == since[-1]]
-        statements.append((since, sentence + _effect(since[-1], on_last)))
+        statements.append(sentence + _effect(since[-1], on_last))
     return statements
 
 

@@ -33,15 +33,29 @@ class Effect:
         if not self.days:
             return "no closed day differs from what is known now"
         which = f"closed day {self.days[0]}" if len(self.days) == 1 else f"closed days from {self.days[0]}"
+        return f"{which} changed: {self.loans_as_text()}"
+
+    def as_warning(self) -> str:
+        """The days, what changed, and the command that closes them again, in one line."""
+        first, last = self.days[0], self.days[-1]
+        which = (
+            f"closed day {first} no longer agrees"
+            if first == last
+            else f"closed days {first} to {last} no longer agree"
+        )
+        command = f"lending restate --from {first} --to {last} --apply"
+        return f"{which} with what is known now: {self.loans_as_text()}. To close again what changed: `{command}`"
+
+    def loans_as_text(self) -> str:
+        """The loans, the difference in principal, and what went out, such as `3 loans; tape X was delivered`."""
         loans = f"{self.loans:,} loan{'' if self.loans == 1 else 's'}" if self.loans else "other conventions"
         amounts = ", ".join(f"{amount:+,.2f} {currency}" for currency, amount in sorted(self.principal.items()))
-        line = f"{which} changed: {loans}{f', principal outstanding {amounts}' if amounts else ''}"
         told = [
             f"{kind}{'' if len(names) == 1 else 's'} {_listed(names)} {'was' if len(names) == 1 else 'were'} {verb}"
             for kind, verb in (("tape", "delivered"), ("report", "made"))
             if (names := sorted({name for each, name, _, _ in self.sent if each == kind}))
         ]
-        return "; ".join([line, *told])
+        return "; ".join([f"{loans}{f', principal outstanding {amounts}' if amounts else ''}", *told])
 
 
 def effect(
@@ -65,6 +79,8 @@ def effect(
     ):
         rows = rows if condition is None else rows.filter(condition)
     days = sorted(rows.select("business_date").distinct().to_pyarrow()["business_date"].to_pylist())
+    if not days:
+        return Effect([], 0, {}, [])
     loans = rows.filter(rows.loan_id != EVERY_LOAN)
     number = int(loans.loan_id.nunique().to_pyarrow().as_py())
     return Effect(days, number, _principal(loans), _sent(lake, register, loans, days))

@@ -6,8 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
-from homes import Home, lending
+from homes import Home, lending, materialise
 from oddities import Database
+
+from lending_pipelines.register import PeriodLocks
 
 FEB_10, MAR_1, MAR_2 = date(2024, 2, 10), date(2024, 3, 1), date(2024, 3, 2)
 
@@ -43,11 +45,29 @@ def test_a_payment_dated_into_closed_days_is_told_by_the_next_close_and_on_repor
 
     assert owed(home, MAR_2) == ("100.00", "0.00", 0)
     assert owed(home, MAR_1) == ("200.00", "102.00", 25)
-    assert "check loan_positions.restatement_due failed: closed days 2024-02-05 to 2024-03-01 no longer agree" in told
-    assert "lending close --from 2024-02-05 --to 2024-03-01 --force" in told
+    # 200.00 less 100.00.
+    assert (
+        "check restatements.restatement_due failed: closed days 2024-02-05 to 2024-03-01 no longer agree with what is"
+        " known now: 1 loan, principal outstanding -100.00 USD. To close again what changed:"
+        " `lending restate --from 2024-02-05 --to 2024-03-01 --apply`" in told
+    )
     printed = reported("delinquency_aging", str(MAR_1))
     note = printed.partition(" to 2024-03-01 no longer agree with the transactions")[2]
     assert "past due 102.00 USD as closed, 0.00 now" in note
+
+    # What changed on locked days is an adjustment of the next period: these days are not closed again.
+    for end, due in (
+        (date(2024, 2, 29), "closed day 2024-03-01 no longer agrees with what is known now: 1 loan"),
+        (MAR_1, ""),
+    ):
+        with home.register() as session:
+            PeriodLocks(session).lock(end, "ann")
+        materialise(MAR_2, MAR_2, "restatements")
+        with dg.DagsterInstance.get() as instance:
+            key = dg.AssetCheckKey(dg.AssetKey("restatements"), "restatement_due")
+            (latest,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).values()
+        assert latest.evaluation.passed == (not due)
+        assert (latest.evaluation.description or "").startswith(due)
 
 
 def test_an_interest_free_portfolio_and_a_day_without_loans(case):

@@ -161,7 +161,7 @@ def test_a_backdated_payment_and_a_break_are_warnings_of_the_night(morning, monk
     summary = runs.status_of_closes()
     found = {finding.subject: finding.text for finding in summary.findings}
     assert (summary.day, summary.verdict) == (OPEN, "warnings")
-    assert "no longer agree with the transactions: 1 loan" in found["loan_positions.restatement_due"]
+    assert "no longer agree with what is known now: 1 loan" in found["restatements.restatement_due"]
     assert "lost" in found["collection_contacts.synced"]
     assert summary.book.breaks[0]["difference"] == Decimal("1.00")
 

@@ -1,4 +1,4 @@
-"""Closed days that no longer agree with what is known now are named, whatever days a run closes.
+"""A report says which of its closed days no longer agree with what is known now.
 
 One loan: 200.00 disbursed on 1 February 2024; 100.00 + 2.00 due on 5 February, 100.00 + 1.00 on 5 March. Closed are the
 days 1 February to 10 February, of what was known then.
@@ -79,39 +79,21 @@ def closed_world(conventions=CONVENTIONS, days=DAYS, known_until=datetime(2024, 
     return world
 
 
-def due(world, conventions=CONVENTIONS):
-    (check,) = (check for check in checks_for("loan_positions", conventions) if check.name == "restatement_due")
-    # A run that closes another day: the check looks at all closed days.
-    return check.evaluate(reader(world), Days.between(date(2024, 3, 1), date(2024, 3, 1)))
+def due(world, days=DAYS, conventions=CONVENTIONS):
+    """What a report on the days says of them."""
+    return restatements_due(reader(world), ["loan_positions"], days, conventions)
 
 
 def test_days_that_agree_are_not_named():
-    found = due(closed_world())
-    assert (found.passed, found.failed_rows, found.failing_days) == (True, 0, ())
-    assert found.metadata["days"] == "all 10 closed days from 2024-02-01 to 2024-02-10"
-
-
-def test_nothing_is_closed():
-    assert due({name: [] for name in TABLES}).passed
+    assert due(closed_world()) == ()
 
 
 def test_a_backdated_payment():
     world = closed_world()
     world["transactions"].append(transaction("T2", "repayment", day(5), "100", "2", datetime(2024, 3, 2, 10)))
-
-    found = due(world)
-
-    assert (found.severity, found.blocking, found.passed) == ("warn", False, False)
-    assert found.failing_days == tuple(day(n) for n in range(5, 11))
-    assert found.message == (
-        "closed days 2024-02-05 to 2024-02-10 no longer agree with the transactions: 1 loan (on 2024-02-10: principal"
-        " outstanding 200.00 USD as closed, 100.00 now, past due 102.00 USD as closed, 0.00 now). To close them again:"
-        " lending close --from 2024-02-05 --to 2024-02-10 --force"
-    )
-    assert (found.sample[0]["loan_id"], found.sample[0]["first_day"], found.sample[0]["days"]) == (
-        "L1",
-        "2024-02-05",
-        6,
+    assert due(world) == (
+        "Closed days 2024-02-05 to 2024-02-10 no longer agree with the transactions: 1 loan (on 2024-02-10: principal"
+        " outstanding 200.00 USD as closed, 100.00 now, past due 102.00 USD as closed, 0.00 now).",
     )
 
 
@@ -169,7 +151,7 @@ def test_a_report_on_an_investor_is_told_of_the_days_on_which_the_investor_owns_
 def test_a_row_that_vanished_and_one_that_came_with_an_early_posted_at():
     world = closed_world()
     world["transactions"][0] |= {"principal": Decimal(180), "amount": Decimal(180)}
-    assert due(world).failing_days == tuple(DAYS)
+    assert due(world)[0].startswith("Closed days 2024-02-01 to 2024-02-10 no longer agree")
 
 
 def test_two_changes_that_cancel_out_in_the_sum_are_found():
@@ -180,10 +162,12 @@ def test_two_changes_that_cancel_out_in_the_sum_are_found():
     world["loan_positions"] = (
         positions.loan_positions(reader(world), DAYS[0], DAYS[-1], CONVENTIONS).to_pyarrow().to_pylist()
     )
-    assert due(world).passed
+    assert due(world) == ()
     world["transactions"][1]["effective_on"] = day(4)
     world["transactions"][2]["effective_on"] = day(6)
-    assert due(world).failing_days == (day(3), day(6))
+    # 10.00 less is owed on the 3rd as closed, and on the 6th now; on all other days both owe the same.
+    (told,) = due(world)
+    assert told.startswith("2 closed days 2024-02-03 to 2024-02-06 no longer agree with the transactions")
 
 
 def test_a_schedule_that_was_posted_later():
@@ -194,47 +178,43 @@ def test_a_schedule_that_was_posted_later():
         installment(1, day(9), "100", "2", **later),
         installment(2, date(2024, 3, 5), "100", "1", **later),
     ]
-    found = due(world)
-    assert found.failing_days == tuple(day(n) for n in range(4, 11))
-    assert "no longer agree with the schedules and modifications: 1 loan" in found.message
+    (told,) = due(world)
+    assert told.startswith(
+        "Closed days 2024-02-04 to 2024-02-10 no longer agree with the schedules and modifications: 1 loan"
+    )
 
 
 @pytest.mark.parametrize(
-    ("table", "values", "column"),
+    ("table", "values"),
     [
-        ("portfolio_membership", {"portfolio_id": "F", "assigned_on": date(2024, 2, 6)}, "portfolio_id"),
-        ("loan_ownership", {"investor_id": "I", "assigned_on": date(2024, 2, 6)}, "investor_id"),
-        ("officer_assignments", {"officer_id": "S", "assigned_on": date(2024, 2, 6)}, "officer_id"),
+        ("portfolio_membership", {"portfolio_id": "F", "assigned_on": date(2024, 2, 6)}),
+        ("loan_ownership", {"investor_id": "I", "assigned_on": date(2024, 2, 6)}),
+        ("officer_assignments", {"officer_id": "S", "assigned_on": date(2024, 2, 6)}),
     ],
 )
-def test_an_assignment_to_closed_days(table, values, column):
+def test_an_assignment_to_closed_days(table, values):
     world = closed_world()
     world[table].append(row(table, loan_id="L1", **values))
-    found = due(world)
-    assert found.failing_days == tuple(day(n) for n in range(6, 11))
-    assert found.message.startswith(
-        "closed days 2024-02-06 to 2024-02-10 no longer agree with the assignments to portfolios, investors and"
-        " officers: 1 loan. "
+    assert due(world) == (
+        "Closed days 2024-02-06 to 2024-02-10 no longer agree with the assignments to portfolios, investors and"
+        " officers: 1 loan.",
     )
-    assert found.sample[0][f"now_{column}"] == next(iter(values.values()))
 
 
 def test_other_conventions():
     world = closed_world(Conventions(non_accrual_days=60))
-    found = due(world)
-    assert found.failing_days == tuple(DAYS)
-    assert found.message == (
-        "closed days 2024-02-01 to 2024-02-10 made under other conventions: non_accrual_days 60, now 90. To close them"
-        " again: lending close --from 2024-02-01 --to 2024-02-10 --force"
+    assert due(world) == (
+        "Closed days 2024-02-01 to 2024-02-10 made under other conventions: non_accrual_days 60, now 90.",
     )
 
 
 def test_days_between_which_others_are_open():
     days = [day(1), day(4), day(9)]
     world = closed_world(days=days)
-    assert due(world).passed
+    assert due(world, days) == ()
     world["transactions"].append(transaction("T2", "repayment", day(5), "100", "2", datetime(2024, 3, 2, 10)))
-    assert due(world).failing_days == (day(9),)
+    (told,) = due(world, days)
+    assert told.startswith("Closed day 2024-02-09 no longer agrees with the transactions: 1 loan")
 
 
 @pytest.mark.parametrize(

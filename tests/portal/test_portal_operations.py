@@ -38,7 +38,7 @@ def test_findings_of_the_close_and_changed_days_are_shown_as_text(own_people: Pe
     with own_home.register() as session:
         findings = [
             {"severity": "error", "subject": "loans.key_is_unique", "text": HOSTILE},
-            {"severity": "warning", "subject": "loan_positions.restatement_due", "text": changed},
+            {"severity": "warning", "subject": "restatements.restatement_due", "text": changed},
         ]
         CloseSummaries(session).save(LAST, "failed", findings, "run")
     page = own_people.sign_in("admin").get("/data-health").text

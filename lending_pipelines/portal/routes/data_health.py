@@ -20,7 +20,7 @@ SECTION = Section("Data health", "/data-health", "data_health.read")
 Reader = Annotated[Access, Depends(require("data_health.read"))]
 
 _RUNS = 25
-_RESTATED = "loan_positions.restatement_due"
+_RESTATED = "restatements.restatement_due"
 """The subject of the finding on closed days that differ from what is known now."""
 
 
