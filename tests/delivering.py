@@ -9,9 +9,17 @@ import pytest
 from homes import ERRORS_ONLY
 
 from lending_pipelines.definitions import definitions
+from lending_pipelines.event_log import open_instance
+from lending_pipelines.runs import instance_home
 from lending_pipelines.sensors import tape_deliveries
+from lending_pipelines.settings import Settings
 
 CLOCKS = ("lending_pipelines.sensors.tape_deliveries", "lending_pipelines.register.tape_deliveries")
+
+
+def opened() -> dg.DagsterInstance:
+    """The home's Dagster instance, whose event log keeps its connections open."""
+    return open_instance(instance_home(Settings.from_environment()))
 
 
 class Daemon:
@@ -31,7 +39,7 @@ class Daemon:
         """What the sensor asks for."""
         register = {"register": definitions.resources["register"]}
         with (
-            dg.DagsterInstance.get() as instance,
+            opened() as instance,
             dg.build_sensor_context(
                 instance, repository_def=definitions.get_repository_def(), resources=register
             ) as context,
@@ -45,7 +53,7 @@ class Daemon:
     def run(self, request: dg.RunRequest) -> bool:
         """Run what was asked for, once for each run key."""
         key = {"dagster/run_key": str(request.run_key)}
-        with dg.DagsterInstance.get() as instance:
+        with opened() as instance:
             assert not instance.get_runs(dg.RunsFilter(tags=key)), "asked for again"
             job = definitions.resolve_job_def(str(request.job_name or "deliver_tape"))
             return job.execute_in_process(

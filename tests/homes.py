@@ -175,11 +175,11 @@ def materialise(first: date, last: date, *assets: str, config: dict | None = Non
     import dagster as dg
 
     from lending_pipelines.definitions import definitions
+    from lending_pipelines.event_log import open_instance
     from lending_pipelines.runs import instance_home
     from lending_pipelines.settings import Settings
 
-    instance_home(Settings.from_environment())
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(instance_home(Settings.from_environment())) as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             asset_selection=[dg.AssetKey(asset) for asset in assets],
             run_config=ERRORS_ONLY | (config or {}),

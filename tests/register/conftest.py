@@ -4,22 +4,45 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from lending_pipelines.register import Register
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def register_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    return request.param
+
+
+@pytest.fixture
+def register_url(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> str:
     """The URL of a database without a register."""
-    if request.param == "sqlite":
+    if database == "sqlite":
         return f"sqlite:///{tmp_path / 'home' / 'register.db'}"
     return request.getfixturevalue("postgres_url")
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: sa.Engine) -> str:
+    """The name of a PostgreSQL database with an empty register, of which others are copies."""
+    name = "migrated"
+    with postgres_server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    register = Register(postgres_server.url.set(database=name).render_as_string(hide_password=False))
+    register.upgrade()
+    register.dispose()
+    return name
+
+
 @pytest.fixture
-def register(register_url: str) -> Iterator[Register]:
+def register(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Register]:
     """An empty register."""
-    register = Register(register_url)
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'home' / 'register.db'}"
+    else:
+        url = request.getfixturevalue("make_postgres_url")(request.getfixturevalue("migrated_database"))
+    register = Register(url)
     register.upgrade()
     yield register
     register.dispose()
