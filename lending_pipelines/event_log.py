@@ -167,7 +167,7 @@ class PooledEventLog(SqliteEventLogStorage):
 
 
 def _sync_at_checkpoints(connection: Any, record: Any) -> None:
-    """Have SQLite wait for the disk at checkpoints only, not at each of a close's 700 commits.
+    """Have SQLite wait for the disk at checkpoints only, not at each of a close's 1,000 commits.
 
     Dagster writes its SQLite files with a write-ahead log, which stays whole either way. When the machine crashes, the
     last events can be lost: the run's days then count as not closed. When the process crashes, no event is lost.
