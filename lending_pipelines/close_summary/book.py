@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import ibis
+
 from lending_pipelines.lake import Lake
 from lending_pipelines.metrics.movements import movements
 from lending_pipelines.tables import DERIVED
@@ -46,22 +48,25 @@ def summarize_book(lake: Lake, day: date, before: date | None) -> BookSummary:
         day,
         before,
         moved.to_pyarrow().to_pylist(),
-        {name: _rows(lake, name, before, day) for name in _daily(lake)},
+        _rows(lake, before, day),
         len(tieouts),
         sorted(broken, key=lambda row: (-abs(row["difference"]), -row["difference"], row["control_for"])),
     )
 
 
-def _daily(lake: Lake) -> list[str]:
-    return [name for name, table in DERIVED.items() if table.daily and lake.has(name)]
-
-
-def _rows(lake: Lake, name: str, before: date | None, day: date) -> tuple[int | None, int]:
-    """The number of rows of a daily table on both days."""
-    table = lake.table(name, before or day, day)
-    counted = table.group_by("business_date").agg(rows=table.count()).to_pyarrow().to_pylist()
-    rows = {row["business_date"]: row["rows"] for row in counted}
-    return rows.get(before, 0) if before else None, rows.get(day, 0)
+def _rows(lake: Lake, before: date | None, day: date) -> dict[str, tuple[int | None, int]]:
+    """The number of rows of each daily table on both days."""
+    tables = {
+        name: lake.table(name, before or day, day) for name, table in DERIVED.items() if table.daily and lake.has(name)
+    }
+    counted = ibis.union(
+        *(
+            rows.group_by("business_date").agg(rows=rows.count()).mutate(name=ibis.literal(name))
+            for name, rows in tables.items()
+        )
+    )
+    found = {(row["name"], row["business_date"]): row["rows"] for row in counted.to_pyarrow().to_pylist()}
+    return {name: (found.get((name, before), 0) if before else None, found.get((name, day), 0)) for name in tables}
 
 
 def _tieouts(lake: Lake, day: date) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The servicing tables as SQLAlchemy tables, for the sample database and for canonical sources."""
 
+from functools import cache
+
 import ibis.expr.datatypes as dt
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -9,8 +11,9 @@ from lending_pipelines.tables.schema import Column, Table
 from lending_pipelines.tables.servicing import SERVICING
 
 
+@cache
 def servicing_metadata() -> sa.MetaData:
-    """SQLAlchemy metadata of every servicing table, for SQLite, PostgreSQL, MySQL and MariaDB."""
+    """SQLAlchemy metadata of every servicing table, for SQLite, PostgreSQL, MySQL and MariaDB. Do not change it."""
     metadata = sa.MetaData()
     for table in SERVICING.values():
         sa.Table(table.name, metadata, *(_column(table, column) for column in table.columns))
