@@ -37,11 +37,11 @@ def the_last_day_that_ended(monkeypatch, day):
     monkeypatch.setattr(sys.modules["lending_pipelines.assets.close_summary"], "last_ended_day", lambda: day)
 
 
-def evaluate(check, passed, severity="ERROR"):
+def evaluate(check, passed, severity="ERROR", table="loan_positions"):
     with dg.DagsterInstance.get() as instance:
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey("loan_positions"),
+                asset_key=dg.AssetKey(table),
                 check_name=check,
                 passed=passed,
                 metadata={},
@@ -82,7 +82,7 @@ def alerts_of(home, *names):
 
 def test_planted_faults_are_counted_in_an_alert_each(night, monkeypatch):
     evaluate("roll_forward", passed=False)
-    evaluate("restatement_due", passed=False, severity="WARN")
+    evaluate("restatement_due", passed=False, severity="WARN", table="restatements")
     broken = break_an_account(night, LAST, "0.01")
     for number in (1, 2):
         night.servicing(
