@@ -24,6 +24,8 @@ Keys are unique. Only a column marked *may be null* can be empty. Counts are nev
 where the table says so. The sync rejects a servicing table whose rows break these rules or a rule named below. In any
 other column of a servicing table, a negative amount is a warning.
 
+A source must have every column of a servicing table that it has, except those that *a source may lack*.
+
 Columns marked *personal* identify a person, describe one person, or contain free text. Tapes and reports include them
 only with `allow_pii`.
 """
@@ -85,7 +87,8 @@ def _meaning(column: Column) -> str:
     if column.values and not column.of_buckets:
         values = f"one of {', '.join(column.values)}"
     within = "" if column.most is None else f"between 0 and {column.most}"
-    parts = (column.description, values, _sign(column), within, "personal" * column.personal)
+    optional = "a source may lack it" * column.optional
+    parts = (column.description, values, _sign(column), within, optional, "personal" * column.personal)
     return "; ".join(part for part in parts if part)
 
 

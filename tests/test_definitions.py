@@ -13,6 +13,7 @@ from lending_pipelines.tables import DERIVED, SERVICING, TABLES
 
 REPORTS = [
     "alert_log",
+    "balance_sheet",
     "borrowing_base",
     "branch_comparison",
     "charge_off_recovery",
@@ -22,6 +23,7 @@ REPORTS = [
     "delinquency_aging",
     "fee_revenue",
     "general_ledger",
+    "income_statement",
     "interest_analytics",
     "interest_income",
     "loan_profitability",

@@ -114,7 +114,8 @@ def _lines(
         if at >= len(rows) and section.rows:
             return
         yield [clean(section.title), *[""] * (len(columns) - 1)], "heading"
-        yield [_cell(section.before, column) for column in columns], "bound"
+        if section.before:
+            yield [_cell(section.before, column) for column in columns], "bound"
         yield from ((cells, "row") for cells in rows[at : at + section.rows])
         at += section.rows
         if at <= len(rows):

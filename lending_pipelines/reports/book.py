@@ -46,7 +46,8 @@ class ReportColumn:
 class Section:
     """Consecutive rows of a table with their own heading in print.
 
-    `before` and `after` are rows printed above and below them, by column name, such as opening and closing balances.
+    `before` and `after` are rows printed above and below them, by column name, such as opening and closing balances. An
+    empty `before` prints no row.
     """
 
     title: str

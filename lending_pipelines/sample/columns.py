@@ -65,8 +65,10 @@ def moment(day: Ints, seconds: Ints | int) -> Ints:
 
 
 def table(name: str, /, **columns: pa.Array | list | Ints) -> pa.Table:
-    """A servicing table of these columns, which must be all of its columns."""
-    return pa.Table.from_pydict(columns, schema=SERVICING[name].arrow_schema)
+    """A servicing table of these columns, which must be all of its columns except optional ones."""
+    rows = len(next(iter(columns.values())))
+    lacking = {c.name: pa.nulls(rows) for c in SERVICING[name].columns if c.optional and c.name not in columns}
+    return pa.Table.from_pydict(columns | lacking, schema=SERVICING[name].arrow_schema)
 
 
 def pick(random: np.random.Generator, size: int, shares: Sequence[float] | np.ndarray) -> Ints:

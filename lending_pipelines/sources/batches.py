@@ -92,7 +92,7 @@ class _ColumnReader:
 
     def findings(self, missing: Collection[str]) -> Iterator[Finding]:
         """The errors of the values read so far."""
-        if self._column.name in missing:
+        if self._column.name in missing and not self._column.optional:
             yield Finding(self._column.name, "the column is missing")
         if self._refused.count:
             problem = f"are not {_WANTED[self._column.type]}"

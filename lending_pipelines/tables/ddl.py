@@ -40,6 +40,7 @@ def _create_view(table: Table, dialect: Dialect) -> str:
     for column, type_ in _types(table, dialect).items():
         end = "" if column == table.names[-1] else ","
         null = "may be NULL" if table.column(column).nullable else "never NULL"
+        null += " or left out" * table.column(column).optional
         meaning = _meaning(table, column)
         lines.append((f"    ... AS {column}{end}", f"{type_}, {null}{'; ' if meaning else ''}{meaning}"))
     return f"{_header(table)}\nCREATE VIEW {table.name} AS\nSELECT\n{_with_comments(lines)}\nFROM ...;"

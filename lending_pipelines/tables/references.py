@@ -24,7 +24,11 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "modifications": _LOAN,
     "gl_accounts": {"parent_code": ("gl_accounts", "account_code")},
     "journal_lines": _LOAN
-    | {"account_code": ("gl_accounts", "account_code"), "transaction_id": ("transactions", "transaction_id")},
+    | {
+        "account_code": ("gl_accounts", "account_code"),
+        "transaction_id": ("transactions", "transaction_id"),
+        "branch_id": ("branches", "branch_id"),
+    },
     "collection_assignments": _LOAN | {"collector_id": ("staff", "staff_id")},
     "collection_contacts": _LOAN | {"collector_id": ("staff", "staff_id")},
     "promises_to_pay": _LOAN | {"collector_id": ("staff", "staff_id")},

@@ -26,6 +26,7 @@ class Column:
 
     `of_buckets`: the delinquency buckets of the conventions are allowed too. `most`: the value is between 0 and this.
     `percent`: the value is in percent, 12.5 for 12.5 %.
+    `optional`: a source may lack the column; it is null then. A source must have all other columns.
     `personal`: the column identifies a borrower or a member of staff, describes one person, or is free text that may
     name someone. Tapes and reports include it only with allow_pii. The staff ids of managers and collectors are not
     personal, because reports on their work are about them.
@@ -41,6 +42,7 @@ class Column:
     of_buckets: bool = False
     most: int | None = None
     percent: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,16 @@ class Table:
 
 
 def text(
-    name: str, description: str = "", *, nullable: bool = False, values: Iterable[str] = (), personal: bool = False
+    name: str,
+    description: str = "",
+    *,
+    nullable: bool = False,
+    values: Iterable[str] = (),
+    personal: bool = False,
+    optional: bool = False,
 ) -> Column:
-    """An id, a name or a code."""
-    return Column(name, "string", description, nullable, tuple(values), personal)
+    """An id, a name or a code. An optional one can be null."""
+    return Column(name, "string", description, nullable or optional, tuple(values), personal, optional=optional)
 
 
 def bucket(name: str, description: str = "", *, or_one_of: Iterable[str] = ()) -> Column:

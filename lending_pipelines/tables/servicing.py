@@ -251,6 +251,7 @@ _LEDGER = (
             text("loan_id", nullable=True),
             text("transaction_id", nullable=True),
             text("memo", nullable=True, personal=True),
+            text("branch_id", "the branch that the line belongs to", optional=True),
         ),
         load="append",
         watermark="posted_at",

@@ -21,14 +21,113 @@ def test_the_trial_balance_balances_per_currency(report, rows):
     ]
     eur, usd = table(book, "Trial balance").totals
     assert eur["debit_total"] == eur["credit_total"] == Decimal("300.00")
-    assert usd["debit_total"] == usd["credit_total"] == Decimal("1165.50")
+    # Of February, 110.00 and 55.50 were received; the 1,000.00 of January are in the opening balances.
+    assert usd["opening_debit"] == usd["opening_credit"] == Decimal("1000.00")
+    assert usd["debit"] == usd["credit"] == Decimal("165.50")
     assert usd["debit_balance"] == usd["credit_balance"] == Decimal("844.50")
-    assert book.notes == []
+    assert book.alerts == []
+    assert book.notes == ["The accounting period is open: its days can change."]
 
 
-def test_a_trial_balance_that_does_not_balance_says_so(lake, report):
-    lake.rows["trial_balance"][0] = {**lake.rows["trial_balance"][0], "debit_total": Decimal("165.40")}
-    assert report("trial_balance").notes == ["The USD accounts do not balance: debits − credits = -0.10."]
+def test_a_trial_balance_of_any_period_goes_from_opening_to_closing(report, rows):
+    book = report("trial_balance", period="custom", from_date="2025-02-15", to_date="2025-02-28")
+    usd = [list(row.values())[4:] for row in rows(book, "Trial balance") if row["currency"] == "USD"]
+    # Cash: −1,000.00 + 110.00 = −890.00 on 14 February, + 55.50 = −834.50. Loans: 1,000.00 − 100.00 = 900.00,
+    # − 55.50 = 844.50. Interest income: 10.00 on 10 February, nothing since.
+    expected = [
+        ("0.00", "890.00", "55.50", "0.00", "0.00", "834.50"),
+        ("900.00", "0.00", "0.00", "55.50", "844.50", "0.00"),
+        ("0.00", "10.00", "0.00", "0.00", "0.00", "10.00"),
+    ]
+    assert usd == [[Decimal(value) for value in row] for row in expected]
+
+
+def test_a_trial_balance_that_does_not_balance_says_so_with_the_amount(lake, report):
+    lake.rows["journal_lines"][2] = {**lake.rows["journal_lines"][2], "debit": Decimal("109.90")}
+    book = report("trial_balance")
+    assert book.alerts == [
+        "The USD entries of the period do not balance: debits − credits = -0.10.",
+        "The USD closing balances do not balance: debits − credits = -0.10.",
+    ]
+    assert set(book.alerts) <= set(book.notes)
+
+
+def test_account_groups_have_the_accounts_below_them_and_each_account_counts_once(lake, report, rows):
+    lake.rows["gl_accounts"] = [
+        {"account_code": "1", "name": "Assets", "account_type": "asset"},
+        {"account_code": "10", "name": "Liquid", "account_type": "asset", "parent_code": "1"},
+        {"account_code": "1000", "name": "Cash", "account_type": "asset", "parent_code": "10"},
+        {"account_code": "1100", "name": "Loans", "account_type": "asset", "parent_code": "1"},
+        {"account_code": "4000", "name": "Interest income", "account_type": "income", "parent_code": "4"},
+    ]
+    book = report("trial_balance")
+    usd = [
+        (row["account_code"], row["name"], row["opening_balance"], row["closing_balance"])
+        for row in rows(book, "By account group")
+        if row["currency"] == "USD"
+    ]
+    # Assets: cash −834.50 + loans 844.50 = 10.00, and −1,000.00 + 1,000.00 = 0.00 when February began.
+    assert usd == [
+        ("1", "Assets", Decimal("0.00"), Decimal("10.00")),
+        ("10", "\u2003Liquid", Decimal("-1000.00"), Decimal("-834.50")),
+        ("1000", "\u2003\u2003Cash", Decimal("-1000.00"), Decimal("-834.50")),
+        ("1100", "\u2003Loans", Decimal("1000.00"), Decimal("844.50")),
+        ("4000", "Interest income", Decimal("0.00"), Decimal("-10.00")),
+    ]
+    assert table(book, "Trial balance").totals[1]["debit_balance"] == Decimal("844.50")
+    assert any("4000 (parent_code 4)" in note for note in book.notes)
+
+
+def test_each_branch_balances_or_the_report_says_by_how_much_it_does_not(lake, report, rows):
+    assert "By branch" not in [each.title for each in report("trial_balance").tables]
+    lake.rows["branches"] = [{"branch_id": "B1", "name": "North"}, {"branch_id": "B2", "name": "North"}]
+    for line, branch in zip(lake.rows["journal_lines"], ["B1", "B1", "B2", "B2", "B1"], strict=False):
+        lake.rows["journal_lines"][lake.rows["journal_lines"].index(line)] = line | {"branch_id": branch}
+    book = report("trial_balance")
+    # Of entry E2, 110.00 cash and 100.00 loans are of B2 and the interest of 10.00 is of B1: each is out by 10.00.
+    branches = [
+        (row["branch_id"], row["currency"], row["debit"], row["credit"], row["difference"], row["state"])
+        for row in rows(book, "Branches")
+    ]
+    assert branches == [
+        (None, "EUR", Decimal("300.00"), Decimal("300.00"), Decimal("0.00"), "balances"),
+        ("B1", "USD", Decimal("0.00"), Decimal("10.00"), Decimal("-10.00"), "does not balance"),
+        ("B2", "USD", Decimal("110.00"), Decimal("100.00"), Decimal("10.00"), "does not balance"),
+        (None, "USD", Decimal("55.50"), Decimal("55.50"), Decimal("0.00"), "balances"),
+    ]
+    assert book.alerts == [
+        f"Branch North does not balance in USD: closing debits − credits = {amount}, debits − credits of the period ="
+        f" {amount}."
+        for amount in ("-10.00", "10.00")
+    ]
+    by_branch = table(book, "By branch")
+    assert [(section.title, section.rows) for section in by_branch.sections] == [
+        ("no branch, EUR", 2),
+        ("North, USD", 3),
+        ("North, USD", 2),
+        ("no branch, USD", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("locked", "told"),
+    [
+        ([date(2025, 1, 31)], "The accounting period is open: its days can change."),
+        (
+            [date(2025, 2, 14)],
+            "The days up to 2025-02-14 are in a closed accounting period; the days after it can change.",
+        ),
+        (
+            [date(2025, 1, 31), date(2025, 2, 28)],
+            "The accounting period is closed: all days up to 2025-02-28 are locked.",
+        ),
+    ],
+)
+def test_closed_accounting_periods_are_shown(lake, report, rows, locked, told):
+    lake.rows["period_locks"] = [{"period_end": end, "locked_by": "Ann"} for end in locked]
+    book = report("trial_balance")
+    assert [row["period_end"] for row in rows(book, "Closed accounting periods")] == sorted(locked, reverse=True)
+    assert told in book.notes
 
 
 def test_the_ledger_runs_from_opening_to_closing(report, rows):

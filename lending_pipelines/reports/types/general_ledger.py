@@ -8,16 +8,13 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from lending_pipelines.errors import LendingError, did_you_mean
-from lending_pipelines.reports import columns, currency_charts, days, headlines, in_period, no_data
+from lending_pipelines.reports import columns, currency_charts, days, headlines, ledger_tables, no_data
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable, Section
 from lending_pipelines.reports.parameters import ALL, LATEST, KnownAt, PersonalData, iso_day
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
 MONTH_START = "month_start"
 
-_ACCOUNTS_NAMED = 20
-
-_NOTHING = ibis.literal(0, "decimal(38, 2)")
 _ACCOUNTS = (
     *columns.lake_columns("trial_balance", "account_code", "name", "account_type", "currency"),
     ReportColumn("opening_balance", "Opening balance", "money"),
@@ -89,7 +86,10 @@ class GeneralLedger:
             f"{first} to {last}",
             [accounts, lines],
             currency_charts.bars("Debits and credits by account", accounts, "name", "debit", "credit"),
-            notes=["Balances are debit − credit: a credit balance is negative.", *_differences(balances, trial, last)],
+            notes=[
+                "Balances are debit − credit: a credit balance is negative.",
+                *ledger_tables.late_entries(balances, trial, last),
+            ],
             headlines=_headlines(accounts, lines, parameters.account),
             summary={
                 row["currency"]: columns.headline(row, ("opening_balance", "debit", "credit", "closing_balance"))
@@ -130,8 +130,7 @@ def _account(source: ReportSource, wanted: str) -> str | None:
 
 def _up_to(source: ReportSource, last: date, account: str | None) -> tuple[ir.Table, ir.Table]:
     """The journal up to the last day and that day's trial balance, of one account or of all."""
-    journal, trial = source.table("journal_lines"), source.table("trial_balance")
-    journal, trial = journal.filter(journal.entry_date <= last), trial.filter(trial.business_date == last)
+    journal, trial = ledger_tables.journal_up_to(source, last), ledger_tables.trial_of(source, last)
     if account is None:
         return journal, trial
     return journal.filter(journal.account_code == account), trial.filter(trial.account_code == account)
@@ -139,15 +138,8 @@ def _up_to(source: ReportSource, last: date, account: str | None) -> tuple[ir.Ta
 
 def _balances(source: ReportSource, journal: ir.Table, first: date) -> ir.Table:
     """Per account and currency: opening balance, debits and credits of the period, closing balance."""
-    within = journal.entry_date >= first
-    amount = journal.debit - journal.credit
-    sums = journal.group_by("account_code", "currency").agg(
-        opening_balance=ibis.coalesce(amount.sum(where=~within), _NOTHING),
-        debit=ibis.coalesce(journal.debit.sum(where=within), _NOTHING),
-        credit=ibis.coalesce(journal.credit.sum(where=within), _NOTHING),
-        closing_balance=amount.sum(),
-    )
     names = source.table("gl_accounts").select("account_code", "name", "account_type")
+    sums = ledger_tables.movements(journal, first, *ledger_tables.ACCOUNT_KEY)
     return sums.left_join(names, "account_code").select(*(column.name for column in _ACCOUNTS))
 
 
@@ -206,25 +198,6 @@ def _sections(balances: ir.Table, lines: pd.DataFrame) -> tuple[Section, ...]:
         for row in accounts
         if (row["currency"], row["account_code"]) in counted
     )
-
-
-def _differences(balances: ir.Table, trial: ir.Table, last: date) -> list[str]:
-    """A note when the journal has moved on since the day was closed, naming the accounts."""
-    reported = trial.select("account_code", "currency", "balance")
-    both = balances.outer_join(reported, ["account_code", "currency"])
-    gap = ibis.coalesce(both.closing_balance, _NOTHING) - ibis.coalesce(both.balance, _NOTHING)
-    account = ibis.coalesce(both.account_code, both.account_code_right)
-    apart = both.select(account=account, gap=gap)
-    apart = apart.filter(apart.gap != 0).order_by("account")
-    found = apart.to_pyarrow().to_pylist()
-    if not found:
-        return []
-    names = ", ".join(f"{row['account']} by {row['gap']}" for row in found[:_ACCOUNTS_NAMED])
-    cut = f" ({in_period.first_of(_ACCOUNTS_NAMED, len(found))})" if len(found) > _ACCOUNTS_NAMED else ""
-    return [
-        f"The journal differs from the trial balance of {last} in {names}{cut}: entries were posted after the close;"
-        f" close the day again with lending close --from {last} --to {last} --force."
-    ]
 
 
 generator = GeneralLedger()
