@@ -14,6 +14,7 @@ from lending_pipelines.tables import DERIVED, SERVICING, TABLES
 REPORTS = [
     "alert_log",
     "balance_sheet",
+    "borrower_statement",
     "borrowing_base",
     "branch_comparison",
     "charge_off_recovery",

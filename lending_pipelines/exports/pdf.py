@@ -8,7 +8,7 @@ file is PDF/A-2a, for archives, unless it holds characters that no font has or t
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources
 from typing import Any
 
@@ -56,11 +56,14 @@ def document_of(book: ReportBook, lender: Lender = UNNAMED) -> dict[str, Any]:
         "title": breakable(title, PORTRAIT, 20),
         "running_title": title if len(title) <= _HEADER_LETTERS else f"{title[:_HEADER_LETTERS]}…",
         "as_of": book.as_of.isoformat(),
-        "compared_with": book.previous.name if book.previous else "",
+        "compared_with": book.previous.name if book.previous and not book.letter else "",
+        "letter": _lines(book.letter),
         "report_type": book.report_type,
         "landscape": landscape,
         "alerts": [breakable(clean(alert), PORTRAIT, 10) for alert in book.alerts],
-        "headlines": [_headlines(found) for found in headline_figures(book)],
+        "headlines": [
+            _headlines(found) for found in headline_figures(replace(book, previous=None) if book.letter else book)
+        ],
         **_first_charts(book, landscape),
         "parameters": _lines(book.parameters),
         "notes": [breakable(clean(note), PORTRAIT, 10) for note in _notes(book)],
@@ -87,7 +90,7 @@ def _notes(book: ReportBook) -> list[str]:
     """The notes that are no alerts, and which tables are not printed."""
     elsewhere = [table.title for table in book.tables if table.printed_rows == 0 and not table.frame.empty]
     note = f"Not printed, and in the same report as CSV, XLSX, JSON or Parquet: {', '.join(elsewhere)}."
-    return [note for note in book.notes if note not in book.alerts] + [note] * bool(elsewhere)
+    return [note for note in book.notes if note not in book.alerts] + [note] * bool(elsewhere and not book.letter)
 
 
 def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, landscape: bool) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, 
         "title": breakable(clean(table.title), PORTRAIT, 13),
         "no_data": clean(table.no_data or ""),
         "left_out": left_out(table),
-        "empty": f"Empty and left out: {', '.join(empty)}." if empty else "",
+        "empty": f"Empty and left out: {', '.join(empty)}." if empty and not book.letter else "",
         "heatmap": table.heatmap,
         "charts": _charts(others, charts.NARROW if len(others) > 1 or beside else charts.LOW, below=table.title),
         "beside": beside,

@@ -102,12 +102,12 @@ def _lines(
     table: ReportTable, columns: Sequence[ReportColumn], rows: Sequence[list[str]]
 ) -> Iterator[tuple[list[str], Line]]:
     """The rows with what kind of line each is, those of sections between their heading and their end."""
+    kinds: list[Line] = ["row"] * len(rows)
+    if table.marked:
+        name, value = table.marked
+        kinds = ["marked" if found == value else "row" for found in table.frame[name].head(len(rows)).tolist()]
     if not table.sections:
-        flags = [False] * len(rows)
-        if table.marked:
-            name, value = table.marked
-            flags = [found == value for found in table.frame[name].head(len(rows)).tolist()]
-        yield from ((cells, "marked" if flag else "row") for cells, flag in zip(rows, flags, strict=True))
+        yield from zip(rows, kinds, strict=True)
         return
     at = 0
     for section in table.sections:
@@ -116,7 +116,7 @@ def _lines(
         yield [clean(section.title), *[""] * (len(columns) - 1)], "heading"
         if section.before:
             yield [_cell(section.before, column) for column in columns], "bound"
-        yield from ((cells, "row") for cells in rows[at : at + section.rows])
+        yield from zip(rows[at : at + section.rows], kinds[at : at + section.rows], strict=True)
         at += section.rows
         if at <= len(rows):
             yield [_cell(section.after, column) for column in columns], "bound"

@@ -174,6 +174,8 @@ class ReportBook:
         headlines: The numbers of the first page: a row per currency, or one row without the column `currency`.
         previous: The headline numbers of the previous period; None if it has none.
         alerts: Lines at the top of the first page, such as the sale of the portfolio.
+        letter: What a letter to a customer is about by name, such as the loan and the period; empty for a report. A
+            letter is printed without contents, comparison and parameters.
     """
 
     report_type: str
@@ -190,6 +192,7 @@ class ReportBook:
     headlines: ReportTable | None = None
     previous: Comparison | None = None
     alerts: Sequence[str] = ()
+    letter: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = {table.title: set(table.names) for table in self.tables}

@@ -78,6 +78,7 @@ def report_book(
     blocks: Mapping[str, Any] | None = None,
     headlines: ReportTable | None = None,
     alerts: Sequence[str] = (),
+    letter: Mapping[str, str] | None = None,
 ) -> ReportBook:
     """Create the report's book, with the origin of its numbers.
 
@@ -97,6 +98,7 @@ def report_book(
         blocks: Further parts of the report's JSON by name.
         headlines: The numbers of the first page.
         alerts: Lines at the top of the first page.
+        letter: For a letter to a customer, what it is about by name, such as the loan and the period.
     """
     cut = [
         f"{table.title}: {table.cut}.{' Totals are of all.' if table.totals else ''}" for table in tables if table.cut
@@ -116,6 +118,7 @@ def report_book(
         blocks or {},
         headlines,
         alerts=alerts,
+        letter=letter or {},
     )
 
 

@@ -138,7 +138,7 @@ def test_bad_values_are_refused_as_text(own_people: People, report_type, values)
 def test_a_manager_gets_the_days_of_the_own_people_only(own_people: People, own_home, book):
     browser = own_people.sign_in("manager")
     page = unescape(browser.get("/reports").text)
-    assert "1 of 28 reports are available to you" in page
+    assert "1 of 29 reports are available to you" in page
     assert "It has numbers of the whole lender and cannot be limited to your officers." in page
     assert ask(browser, "trial_balance").status_code == 403
     assert ask(browser, "loan_tape").status_code == 403

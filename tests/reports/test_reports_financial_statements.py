@@ -155,7 +155,7 @@ def test_an_account_below_one_of_another_type_counts_with_its_own_type(source):
 
 
 def test_the_earlier_day_is_unknown_before_the_ledger_begins(source):
-    book = generate(source, "balance_sheet", compared_with="previous_year_end")
+    book = generate(source, "balance_sheet", compared_with="year_end")
     assert _amounts(book, "Totals", "currency", "line")["USD", "Assets"] == ("1323.00", None, None)
     with pytest.raises(LendingError, match="compared_with 2025-02-28 is not before as_of 2025-02-28"):
         generate(source, "balance_sheet", compared_with="2025-02-28")

@@ -20,7 +20,7 @@ def test_the_trial_balance_balances_per_currency(report, rows):
         ("4000", "USD"),
     ]
     eur, usd = table(book, "Trial balance").totals
-    assert eur["debit_total"] == eur["credit_total"] == Decimal("300.00")
+    assert eur["debit"] == eur["credit"] == Decimal("300.00")
     # Of February, 110.00 and 55.50 were received; the 1,000.00 of January are in the opening balances.
     assert usd["opening_debit"] == usd["opening_credit"] == Decimal("1000.00")
     assert usd["debit"] == usd["credit"] == Decimal("165.50")

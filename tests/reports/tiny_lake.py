@@ -66,6 +66,16 @@ def generate(source, report_type, **values):
     return generator.generate(parse_parameters(report_type, generator.parameters, values), source)
 
 
+def asked(source, report_type):
+    """What a form must give: the loan of a statement of account, and that it may print personal data."""
+    if report_type != "borrower_statement":
+        return {}
+    day = source.days("loan_positions")[-1:]
+    loans = source.table("loan_positions").filter(lambda rows: rows.business_date.isin(day)) if day else None
+    loan = loans.loan_id.min().to_pyarrow().as_py() if day else "L1"
+    return {"loan": loan, "allow_pii": True}
+
+
 def table(book, title):
     """A table of a book."""
     return next(table for table in book.tables if table.title == title)

@@ -11,7 +11,7 @@ from lending_pipelines.reports.financial_statements import Amounts, Span, Statem
 from lending_pipelines.reports.parameters import AsOf, KnownAt, iso_day
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
-_MONTH_END, _YEAR_END = "previous_month_end", "previous_year_end"
+_MONTH_END, _YEAR_END = "month_end", "year_end"
 _SECTIONS = {"asset": "Assets", "liability": "Liabilities", "equity": "Equity and result"}
 
 
@@ -20,7 +20,7 @@ class BalanceSheetParameters(KnownAt, AsOf):
 
     compared_with: str = Field(
         _MONTH_END,
-        description="Earlier day to compare with, like 2024-12-31; previous_month_end or previous_year_end: the last"
+        description="Earlier day to compare with, like 2024-12-31; month_end or year_end: the last"
         " day of the month or year before as_of.",
     )
 
@@ -32,9 +32,9 @@ class BalanceSheetParameters(KnownAt, AsOf):
     def earlier(self, day: date) -> date:
         """The day to compare with. LendingError if it is not before `day`."""
         match self.compared_with:
-            case "previous_month_end":
+            case "month_end":
                 return day.replace(day=1) - timedelta(days=1)
-            case "previous_year_end":
+            case "year_end":
                 return date(day.year - 1, 12, 31)
         earlier = date.fromisoformat(self.compared_with)
         if earlier >= day:
