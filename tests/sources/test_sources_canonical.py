@@ -96,6 +96,16 @@ def test_missing_columns_are_named_at_once_with_what_else_is_wrong(database, mak
     )
 
 
+def test_an_optional_column_may_be_missing_and_is_null(database):
+    line = {"entry_id": "E1", "line_no": 1, "account_code": "1", "entry_date": date(2025, 1, 1), "currency": "EUR"}
+    line |= {"posted_at": datetime(2025, 1, 1), "debit": Decimal("1.00"), "credit": Decimal("0.00")}
+    database.insert("journal_lines", line | {"branch_id": "B1"})
+    assert [row["branch_id"] for row in read(database, "journal_lines")] == ["B1"]
+    database.execute("ALTER TABLE journal_lines DROP COLUMN branch_id")
+    (row,) = read(database, "journal_lines")
+    assert (row["debit"], row["branch_id"]) == (Decimal("1.00"), None)
+
+
 def test_more_than_two_decimals_are_an_error_not_rounded(database, make_transaction):
     database.retype("transactions", "amount", "numeric(18, 4)", "decimal(18, 4)")
     database.insert("transactions", make_transaction(1), make_transaction(2))

@@ -186,6 +186,9 @@ def test_the_journal_lines_of_every_case_are_those_that_fineract_posts(url, shar
     }
     assert len(published) == 208
     assert {loan: sorted(rows, key=str) for loan, rows in lines.items()} == published
+    with cases.tenant.engine.connect() as connection:
+        offices = connection.exec_driver_sql("SELECT DISTINCT office_id FROM acc_gl_journal_entry").scalars().all()
+    assert {row["branch_id"] for row in cases.table("journal_lines")} == set(map(str, offices))
 
 
 def test_days_past_due_of_every_delinquency_case_are_as_published(url, shared_dir, lake):

@@ -60,6 +60,7 @@ def journal_lines(t: StoredTables) -> sa.Select:
         sa.case((line.c.entity_type_enum == LOAN, text(line.c.entity_id)), else_=None).label("loan_id"),
         text(row.c.id).label("transaction_id"),
         line.c.description.label("memo"),
+        text(line.c.office_id).label("branch_id"),
     ).select_from(
         line.join(account, account.c.id == line.c.account_id).outerjoin(
             row, (row.c.id == line.c.loan_transaction_id) & row.c.transaction_type_enum.in_(list(MONEY))
