@@ -127,6 +127,8 @@ def test_errors_are_at_the_field_with_near_names_and_nothing_is_requested(own_pe
         ("delinquency_aging", {"portfolio": "' OR 1=1 --", "branch": "x" * 10_000}),
         ("delinquency_aging", {"history": "९"}),
         ("fee_revenue", {"period": "custom", "from_date": "2025-13-01", "to_date": ""}),
+        # A statement of account is personal data.
+        ("borrower_statement", {"loan": "L000000001"}),
     ],
 )
 def test_bad_values_are_refused_as_text(own_people: People, report_type, values):
@@ -141,6 +143,7 @@ def test_a_manager_gets_the_days_of_the_own_people_only(own_people: People, own_
     assert "1 of 29 reports are available to you" in page
     assert "It has numbers of the whole lender and cannot be limited to your officers." in page
     assert ask(browser, "trial_balance").status_code == 403
+    assert ask(browser, "borrower_statement", loan="L000000001", allow_pii="true").status_code == 403
     assert ask(browser, "loan_tape").status_code == 403
     outside = ask(browser, "manager_performance", manager=book.officer)
     assert (outside.status_code, "there is no manager" in unescape(outside.text)) == (422, True)
