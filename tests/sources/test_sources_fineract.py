@@ -116,8 +116,12 @@ def still_owed(transactions: list[dict]) -> dict[str, dict[str, Decimal]]:
 
 
 def test_principal_and_total_outstanding_of_every_case_are_as_published(url, shared_dir, lake):
-    """And past due amount and days past due follow the published installments, without fees and penalties."""
+    """Fees are too. Past due amount and days past due follow the published installments, without fees and penalties."""
     cases = synced(url, shared_dir, "asof", lake)
+    assessed = defaultdict(Decimal)
+    for fee in cases.table("fees"):
+        assessed[fee["loan_id"]] += fee["amount"]
+        assert (fee["paid_on"] is None) == (fee["paid_amount"] == 0)
     plans, owed = in_force(cases.table("installments")), still_owed(cases.table("transactions"))
     own_rows = stored_installments(cases.tenant)
     differing = defaultdict(set)
@@ -131,6 +135,8 @@ def test_principal_and_total_outstanding_of_every_case_are_as_published(url, sha
         scheduled = sum(row["principal"] + row["interest"] + row["fees"] for row in plans[str(loan)])
         if max(scheduled - of_loan["settled"], ZERO) != amount(published["total"]["outstanding"]):
             differing["total"].add(loan)
+        if assessed[str(loan)] != amount(published["total"]["fees"]) + amount(published["total"]["penalties"]):
+            differing["fees"].add(loan)
         if position["status"] == "charged_off":
             # It is not aged.
             assert (position["days_past_due"], position["past_due_amount"]) == (0, 0)

@@ -14,7 +14,8 @@ from lending_pipelines.sources.fineract.stored import StoredTables
 def fees(t: StoredTables) -> sa.Select:
     """Active charges. A penalty is a late fee.
 
-    Fineract links charges to the transactions that paid or waived them, and also to accruals, which pay nothing.
+    Fineract links charges to the transactions that paid or waived them, and also to accruals, which pay nothing. Where
+    a link is missing, the day is that of the last change of the charge.
     """
     charge, loan = t.m_loan_charge, t.m_loan
     paid, waived = _last_date(t, PAYMENTS, "paid"), _last_date(t, (WAIVE_CHARGES,), "waived")
@@ -41,7 +42,9 @@ def fees(t: StoredTables) -> sa.Select:
             money["waived_amount"],
             sa.case((amounts["waived_amount"] > 0, waived_on), else_=None).label("waived_on"),
             money["paid_amount"],
-            sa.case((amounts["paid_amount"] > 0, paid.c.last_on), else_=None).label("paid_on"),
+            sa.case((amounts["paid_amount"] > 0, sa.func.coalesce(paid.c.last_on, changed_on)), else_=None).label(
+                "paid_on"
+            ),
             charge.c.created_on_utc.label("posted_at"),
         )
         .select_from(
