@@ -32,14 +32,19 @@ class Doubt:
 
 def messages(connection: sa.Connection, t: StoredTables, table: str) -> list[str]:
     """A sentence for each difference about a servicing table."""
-    found = ((doubt, sorted(connection.scalars(doubt.ids(t)))) for doubt in DOUBTS if doubt.table == table)
-    sentences = [_message(table, doubt.of, doubt.problem, ids) for doubt, ids in found if ids]
+    sentences = []
+    for doubt in DOUBTS:
+        if doubt.table == table:
+            (id_,) = doubt.ids(t).subquery().c
+            if number := connection.scalar(sa.select(sa.func.count(id_))):
+                first = connection.scalars(sa.select(id_).order_by(id_).limit(SHOWN)).all()
+                sentences.append(_message(table, doubt.of, doubt.problem, number, first))
     return sentences + (list(_tags(connection, t)) if table == "loans" else [])
 
 
-def _message(table: str, of: str, problem: str, ids: Sequence[int]) -> str:
-    more = f"; and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return f"{table}: {len(ids):,} {of} {problem} (id {', '.join(map(str, ids[:SHOWN]))}{more})"
+def _message(table: str, of: str, problem: str, number: int, first: Sequence[int]) -> str:
+    more = f"; and {number - len(first)} more" if number > len(first) else ""
+    return f"{table}: {number:,} {of} {problem} (id {', '.join(map(str, first))}{more})"
 
 
 def _sums(name: str, row: sa.FromClause, where: sa.ColumnElement[bool], *columns: str) -> sa.Subquery:
@@ -278,7 +283,7 @@ def _tags(connection: sa.Connection, t: StoredTables) -> Iterator[str]:
         ("are tagged with another range than their days past due", other),
     ):
         if ids:
-            yield _message("loans", "loans", problem, ids)
+            yield _message("loans", "loans", problem, len(ids), ids[:SHOWN])
 
 
 def _within(days: int, least: int, most: int | None) -> bool:
