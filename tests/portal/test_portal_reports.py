@@ -227,7 +227,7 @@ def test_a_download_is_what_was_made_and_is_recorded(own_people: People, own_hom
     assert (entry.outcome, entry.sha256) == ("allowed", hashlib.sha256(b"a,b\n1,2\n").hexdigest())
     (own_home.folder / "exports" / "reports" / "a report.csv").write_bytes(b"a,b\n1,3\n")
     changed = browser.get(f"/reports/requests/{report_id}/file")
-    assert (changed.status_code, "its SHA-256 differs" in changed.text) == (400, True)
+    assert (changed.status_code, "its SHA-256 differs" in changed.text) == (409, True)
 
 
 @pytest.mark.parametrize("place", ["{home}/register.db", "{home}/exports/../register.db", "file://{home}/register.db"])
@@ -235,7 +235,7 @@ def test_no_file_outside_the_exports_is_sent(own_people: People, own_home, place
     content = (own_home.folder / "register.db").read_bytes()
     report_id = completed(own_home, content, place.format(home=own_home.folder))
     answer = own_people.sign_in("admin").get(f"/reports/requests/{report_id}/file")
-    assert (answer.status_code, "not in the folder of exports" in answer.text) == (400, True)
+    assert (answer.status_code, "not in the folder of exports" in answer.text) == (409, True)
 
 
 def test_every_rule_names_parameters_of_its_report():

@@ -3,6 +3,7 @@
 The usual loan: 1,000.00 lent on 10 January 2025, due 510.00 on 10 February and 505.00 on 10 March.
 """
 
+import json
 import shutil
 import sys
 from datetime import date, datetime, timedelta
@@ -196,6 +197,18 @@ def test_a_lake_of_an_earlier_release(lender):
     found = lender.detect()
     assert by_value(found)[FEB_12, "L1", "principal_outstanding"] == ("1000.00", "500.00")
     assert {row["caused_by"] for row in found} == {f"transaction {name}"}
+
+
+def test_a_detection_of_a_release_that_had_fewer_tables(lender):
+    compared = json.loads(lender.lake.note("restatements"))
+    del compared["delinquency_pauses"]
+    nothing = lender.lake.table("restatements").limit(0)
+    lender.lake.add("restatements", nothing, note=json.dumps(compared))
+
+    pay(lender.book, "2025-02-12", "100", "0", posted_at=LATER)
+    lender.sync(LATER)
+    assert by_value(lender.detect())[FEB_12, "L1", "principal_outstanding"] == ("1000.00", "900.00")
+    assert lender.detect() == []
 
 
 @settings(max_examples=3)
