@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics.money import ZERO
-from lending_pipelines.reports import days, in_period
+from lending_pipelines.reports import days, in_period, periods
 from lending_pipelines.reports.account_tree import AccountTree
 from lending_pipelines.reports.parameters import InPeriod
 from lending_pipelines.reports.periods import Period
@@ -46,11 +46,16 @@ def period_of(parameters: InPeriod, source: ReportSource, reads: Sequence[str]) 
     Raises:
         LendingError: The last day is missing in a daily table of `reads`, and the ledger has entries by then.
     """
-    period = days.period(parameters, source)
+    period = periods.period_of(parameters, days.ledger_date(source, reads, parameters.as_of))
     first = first_entry(source)
     if first is not None and first <= period.last:
         days.business_date(source, reads, period.last.isoformat())
     return period
+
+
+def covered(source: ReportSource, *wanted: date) -> list[date]:
+    """The days among `wanted` that are closed; their balances stay when their positions are thinned."""
+    return sorted(set(wanted) & {*source.days("trial_balance"), *source.days("loan_positions")})
 
 
 def movements(journal: ir.Table, first: date, *keys: str) -> ir.Table:

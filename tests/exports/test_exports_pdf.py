@@ -91,6 +91,7 @@ def test_everything_that_is_printed():
         "running_title": "Test",
         "as_of": "2025-01-31",
         "compared_with": "",
+        "letter": [],
         "alerts": [],
         "headlines": [],
         "charts": [],

@@ -71,7 +71,8 @@ def test_a_pending_row_is_one_run_and_completes(home, tick):
     assert request.run_key == repeated.run_key == report_id
     made = row(home, report_id)
     assert (made.status, made.run_id, made.requested_by) == ("completed", done.run_id, "ann")
-    assert made.parameters == {"as_of": LAST.isoformat(), "known_at": "now", "book": "as_closed"}
+    period = {"period": "current_month"} | dict.fromkeys(("month", "quarter", "year", "from_date", "to_date"), "unset")
+    assert made.parameters == {"as_of": LAST.isoformat(), "known_at": "now", "book": "as_closed"} | period
     assert Path(made.file_url).suffix == ".csv"
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from lending_pipelines.reports import currency_charts, days, financial_statements, ledger_tables
+from lending_pipelines.reports import currency_charts, financial_statements, ledger_tables
 from lending_pipelines.reports.book import ReportBook
 from lending_pipelines.reports.financial_statements import Span
 from lending_pipelines.reports.parameters import InPeriod, KnownAt
@@ -26,7 +26,7 @@ class IncomeStatement:
 
     def covers(self, parameters: IncomeStatementParameters, source: ReportSource) -> list[date]:
         """The last day: its trial balance holds every line up to it."""
-        return days.closed(source, ledger_tables.period_of(parameters, source, self.reads).last)
+        return ledger_tables.covered(source, ledger_tables.period_of(parameters, source, self.reads).last)
 
     def generate(self, parameters: IncomeStatementParameters, source: ReportSource) -> ReportBook:
         """The report. LendingError if the last day is not closed."""

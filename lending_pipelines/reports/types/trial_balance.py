@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from lending_pipelines.metrics.money import ZERO
-from lending_pipelines.reports import columns, currency_charts, days, headlines, ledger_tables, no_data
+from lending_pipelines.reports import columns, currency_charts, headlines, ledger_tables, no_data
 from lending_pipelines.reports.account_tree import AccountTree
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable, Section
 from lending_pipelines.reports.parameters import InPeriod, KnownAt
@@ -80,7 +80,7 @@ class TrialBalance:
 
     def covers(self, parameters: TrialBalanceParameters, source: ReportSource) -> list[date]:
         """The last day: its trial balance holds every line up to it."""
-        return days.closed(source, ledger_tables.period_of(parameters, source, self.reads).last)
+        return ledger_tables.covered(source, ledger_tables.period_of(parameters, source, self.reads).last)
 
     def generate(self, parameters: TrialBalanceParameters, source: ReportSource) -> ReportBook:
         """The report. LendingError if the last day is not closed."""
