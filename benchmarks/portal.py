@@ -20,11 +20,15 @@ import httpx
 
 from benchmarks import close
 from benchmarks.harness import Options, Row
+from benchmarks.sample_data import make_data
 from lending_pipelines.portal.queries.resources import RESOURCES
 from lending_pipelines.register import Accounts, ApiTokens, Register, RoleGiven, Sessions, TokenScope
 
 LOANS, PEOPLE, REQUESTS, THINKING = 100_000, 20, 6, 1.0
 """The loans, the people, the requests of each person per path, and the seconds between them."""
+
+_CLOSED = LOANS - 1
+"""The loans of the lake that is closed meanwhile. Another number is another lake: the portal's own does not change."""
 
 AIM = 0.1
 MOST_BYTES = 200_000
@@ -67,6 +71,7 @@ def run(options: Options) -> list[Row]:
         close.make_lake(LOANS, options.folder)
         for table in close.TABLES:
             close.month(str(lake), table)
+    make_data(_CLOSED, options.folder)
     token, cookie = _account(folder)
     rows = []
     with _served(folder, lake) as (server, address):
@@ -120,10 +125,11 @@ def _closing(folder: Path, *, wanted: bool) -> Iterator[None]:
     code = "from benchmarks import close; from pathlib import Path; import sys\n"
     code += "lake = close.make_lake(int(sys.argv[1]), Path(sys.argv[2]))\n"
     code += "while True: [close.month(str(lake), table) for table in close.TABLES]"
-    # Another number of loans is another lake: the portal's own stays as it is.
-    closing = subprocess.Popen([sys.executable, "-c", code, str(LOANS - 1), str(folder)])
+    closing = subprocess.Popen([sys.executable, "-c", code, str(_CLOSED), str(folder)])
     try:
         yield
+        if closing.poll() is not None:
+            sys.exit("the close ended before the measurement: its error is above")
     finally:
         closing.kill()
         closing.wait()

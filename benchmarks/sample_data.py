@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from lending_pipelines.sample import SampleSpec, fill_parquet
-from lending_pipelines.tables import DERIVED
+from lending_pipelines.tables import DERIVED, SERVICING
 
 FIRST, DAY = date(2024, 7, 1), date(2026, 6, 30)
 """The days on which the lender's ledger ties out. Benchmarks close DAY, the last one."""
@@ -27,10 +27,14 @@ _ASSIGNMENTS = {
 
 
 def make_data(loans: int, folder: Path) -> Path:
-    """The servicing tables of a generated lender as Parquet, created once and kept in the folder."""
+    """The servicing tables of a generated lender as Parquet, created once and kept in the folder.
+
+    Data of an earlier version that lacks tables is created anew.
+    """
     data = folder / "data" / f"loans-{loans}"
-    if data.exists():
+    if all((data / name).exists() for name in SERVICING):
         return data
+    shutil.rmtree(data, ignore_errors=True)
     data.parent.mkdir(parents=True, exist_ok=True)
     building = data.with_name(f"{data.name}.filling")
     shutil.rmtree(building, ignore_errors=True)
