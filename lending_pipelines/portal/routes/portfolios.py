@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -151,7 +152,9 @@ def losses(request: Request, access: Reader, level: str, scope_id: str, currency
     shape = level, MONTHS, access.portal.conventions
     found = lake.rows(queries.losses_by_age, *shape, day=lake.last_day, **_own(level, scope_id))
     rows = [row for row in found if currency in (None, row["currency"])]
-    return render(request, "portfolio_vintages.html", triangle=_triangle(rows), day=lake.last_day)
+    # Made only if the part is not kept.
+    triangle = partial(_triangle, rows)
+    return render(request, "portfolio_vintages.html", key=key_of(request, lake), triangle=triangle, day=lake.last_day)
 
 
 def _levels(access: Access) -> list[str]:
