@@ -118,7 +118,9 @@ def schedule(source: ReportSource, loans: ir.Table, accounts: Sequence[Account],
     for account in accounts:
         listed = [
             row | _key(account) | {"due": row["principal"] + row["interest"], "paid": paid, "state": state}
-            for row, paid, state in loan_account.schedule(of_loan.get(account["loan_id"], []), account["settled"], day)
+            for row, paid, state in loan_account.schedule(
+                of_loan.get(account["loan_id"], []), account["settled"], day, account["status"]
+            )
         ]
         rows += [row | {"open": row["due"] - row["paid"]} for row in listed]
         sums = {

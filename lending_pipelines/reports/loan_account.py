@@ -30,6 +30,7 @@ _CHARGED = ("disbursement", "capitalization", "refund")
 
 _COUNTED_AS_RECOVERY = "Counted as recovery or not charged off"
 
+_CHARGED_OFF = "charged off"
 _PAID, _PART, _LATE, _DUE = "paid", "partly paid", "past due", "not due yet"
 
 PAST_DUE = _LATE
@@ -96,7 +97,7 @@ def fee_entries(fees: Sequence[Mapping[str, Any]], last: date) -> list[tuple[dat
 
 
 def schedule(
-    installments: Sequence[dict[str, Any]], settled: Decimal, day: date
+    installments: Sequence[dict[str, Any]], settled: Decimal, day: date, status: str
 ) -> Iterator[tuple[dict[str, Any], Decimal, str]]:
     """The installments of the schedule in force on a day, with what is paid of each and its state.
 
@@ -106,6 +107,7 @@ def schedule(
         installments: All versions of the loan's installments.
         settled: The column settled of loan_positions.
         day: The day.
+        status: The column status of loan_positions. What a charged-off loan did not pay is charged off, not past due.
     """
     in_force = [row for row in installments if row["effective_on"] <= day]
     version = max((row["version"] for row in in_force), default=None)
@@ -114,7 +116,8 @@ def schedule(
         due = row["principal"] + row["interest"]
         paid = min(due, left)
         left -= paid
-        yield row, paid, _state(row["due_on"], due, paid, day)
+        state = _state(row["due_on"], due, paid, day)
+        yield row, paid, _CHARGED_OFF if status == "charged_off" and state != _PAID else state
 
 
 def _state(due_on: date, due: Decimal, paid: Decimal, day: date) -> str:

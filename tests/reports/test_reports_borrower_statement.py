@@ -225,6 +225,7 @@ def test_a_charge_off_counts_up_to_what_is_owed_and_later_payments_are_recoverie
         ("2025-03-25", "0.00"),
     ]
     assert not any("add up to" in note for note in book.notes)
+    assert {row["state"] for row in rows(book, "Payment schedule")} == {"paid", "charged off"}
 
 
 def test_transactions_posted_after_the_close_are_told(source):
