@@ -92,7 +92,7 @@ def events_posted_later(read: Callable[[str], ir.Table], loans: ir.Table, closes
     parts = []
     for name in ("transactions", "installments", "modifications", "delinquency_pauses"):
         rows = read(name).semi_join(loans, "loan_id")
-        counts_on = rows.starts_on if name == "delinquency_pauses" else rows.effective_on
+        counts_on = rows[_OF_LOANS[name].begins or "effective_on"]
         later = rows.semi_join(closes, [counts_on <= closes.business_date, rows.posted_at > closes.known_until])
         parts.append(_events(name, later, gone=False))
     return _named(parts)
