@@ -136,7 +136,7 @@ def test_report_prints_where_its_file_is(home):
         (["trial_balance", "--format", "docx"], "report trial_balance: unknown format 'docx'; write csv or xlsx"),
         (
             ["trial_balance", "--set", f"as_of={OPEN}"],
-            f"report_trial_balance: loan_positions has no {OPEN}: the nearest",
+            f"report_trial_balance: trial_balance has no {OPEN}: the nearest",
         ),
     ],
 )
