@@ -190,9 +190,7 @@ class Lake:
     def append(self, name: str, rows: ir.Table) -> Written:
         """Add the rows whose key is not in the table, in one commit. Concurrent runs may add the same rows."""
         table = TABLES[name]
-        return self._store.rework(
-            table, lambda stored: rows.anti_join(stored, list(table.key)), replaced=lambda file: False
-        )
+        return self._store.rework(table, lambda stored: rows.anti_join(stored, list(table.key)), replaced=lambda _: [])
 
     def add(self, name: str, rows: ir.Table, note: str = "") -> Written:
         """Add rows whose keys are new, in one commit; `note` is stored with the commit, also if there are no rows."""
@@ -203,16 +201,24 @@ class Lake:
 
         When another run commits in between, the rows are computed again from what is stored then.
         """
-        return self._store.rework(TABLES[name], rows, replaced=lambda file: False)
+        return self._store.rework(TABLES[name], rows, replaced=lambda _: [])
 
     def merge(self, name: str, rows: ir.Table) -> Written:
-        """Update the rows whose key is in the table and add the others, in one commit."""
+        """Update the rows whose key is in the table and add the others, in one commit.
+
+        Rows of new keys only are added in a file of their own: a record of each close does not write the earlier ones
+        again. Otherwise all files are written as one.
+        """
         table = TABLES[name]
+        key = list(table.key)
 
         def merged(stored: ir.Table) -> ir.Table:
-            return ibis.union(stored.anti_join(rows, list(table.key)).select(*table.names), rows.select(*table.names))
+            return ibis.union(stored.anti_join(rows, key).select(*table.names), rows.select(*table.names))
 
-        return self._store.rework(table, merged, replaced=lambda file: True)
+        def replaced(files: list[DataFile]) -> list[DataFile]:
+            return files if _any(self._store.read(table, files).semi_join(rows, key)) else []
+
+        return self._store.rework(table, merged, replaced, all_read=False)
 
     def replace(self, name: str, rows: ir.Table, note: str = "") -> Written:
         """Replace all rows of the table in one commit; `note` is stored with the commit."""
@@ -227,13 +233,13 @@ class Lake:
         key = list(table.key)
         touched = ibis.union(rows.select(key), gone.select(key))
 
-        def holds(file: DataFile) -> bool:
-            return bool(self._store.read(table, [file]).semi_join(touched, key).count().to_pyarrow().as_py())
+        def replaced(files: list[DataFile]) -> list[DataFile]:
+            return [file for file in files if _any(self._store.read(table, [file]).semi_join(touched, key))]
 
         def corrected(stored: ir.Table) -> ir.Table:
             return ibis.union(stored.anti_join(touched, key).select(*table.names), rows.select(*table.names))
 
-        return self._store.rework(table, corrected, replaced=holds, all_read=False, note=CORRECTED)
+        return self._store.rework(table, corrected, replaced, all_read=False, note=CORRECTED)
 
     def superseded(self, name: str, since: datetime, version: int | None = None) -> ir.Table | None:
         """The rows that corrections after `since` (UTC) deleted or replaced, as they were; None without any.
@@ -326,3 +332,7 @@ class Lake:
         stayed = {file.path for file in before} & {file.path for file in after}
         old, new = ([file for file in files if file.path not in stayed] for files in (before, after))
         return self._store.read(table, old), self._store.read(table, new)
+
+
+def _any(rows: ir.Table) -> bool:
+    return bool(rows.limit(1).count().to_pyarrow().as_py())

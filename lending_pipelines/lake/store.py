@@ -103,17 +103,25 @@ class DeltaStore:
         self,
         table: Table,
         rows: Callable[[ir.Table], ir.Table],
-        replaced: Callable[[DataFile], bool],
+        replaced: Callable[[list[DataFile]], list[DataFile]],
         all_read: bool = True,
         note: str = "",
     ) -> Written:
-        """Write rows computed from the table's current rows; repeat when another run commits in between."""
+        """Write rows computed from the table's current rows; repeat when another run commits in between.
+
+        Args:
+            table: The table.
+            rows: From the rows of all files (or, without `all_read`, of the replaced ones), the rows to write.
+            replaced: From the files of the current version, those that the new rows replace.
+            all_read: Whether `rows` gets the rows of all files.
+            note: Stored with the commit.
+        """
         started = time.monotonic()
         added: list[AddAction] = []
 
         def attempt(snapshot: DeltaTable | None) -> int:
             files = live(snapshot) if snapshot else []
-            removed = [f for f in files if replaced(f)]
+            removed = replaced(files)
             added[:] = self._write_files(table, rows(self.read(table, files if all_read else removed)))
             return self._commit(table, snapshot, added, removed, note)
 
@@ -293,7 +301,12 @@ class DeltaStore:
             self._retry(table, remove)
         else:
             kept = list(days)
-            self.rework(table, lambda held: held.filter(~held.business_date.isin(kept)), touched, all_read=False)
+            self.rework(
+                table,
+                lambda held: held.filter(~held.business_date.isin(kept)),
+                replaced=lambda files: [file for file in files if touched(file)],
+                all_read=False,
+            )
 
     @contextmanager
     def staged(self, rows: ir.Table) -> Iterator[ir.Table]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import ibis
 import pyarrow as pa
@@ -107,6 +108,23 @@ def test_a_lake_whose_closed_days_lack_the_column_is_read_and_written_on(lake, m
     rows = lake.table("closed_days").order_by("business_date").to_pyarrow().to_pylist()
     assert [row["business_date"] for row in rows] == [MONTH_END, date(2025, 2, 1)]
     assert rows[0]["closed_at"] == closed_at
+
+
+def test_the_record_of_a_close_leaves_the_records_before_it_in_their_files(lake):
+    for day in DAYS[:3]:
+        close(lake, "loan_positions", [day])
+        close(lake, "trial_balance", [day])
+    files = [set(lake.delta("closed_days", version).file_uris()) for version in range(6)]
+    assert [len(each) for each in files] == [1, 2, 3, 4, 5, 6]
+    assert all(before < after for before, after in pairwise(files))
+
+
+def test_a_day_that_is_closed_again_has_one_record(lake):
+    close(lake, "loan_positions", DAYS[:2])
+    close(lake, "loan_positions", DAYS[2:3])
+    close(lake, "loan_positions", DAYS[1:4])
+    records = lake.table("closed_days").to_pyarrow().to_pylist()
+    assert sorted(row["business_date"] for row in records) == DAYS[:4]
 
 
 def test_money_of_kept_days_is_unchanged(lake):
