@@ -28,7 +28,7 @@ def simulate(lender, gaps, closed_again):
     Yields:
         What is in force, and what a plain recomputation finds: (reported, restated) by (day, loan, column).
     """
-    closes, in_force = {}, {}
+    closes, reported, in_force = {}, {}, {}
     day = FIRST
     for number, gap in enumerate(gaps):
         known_at = posted(day) + timedelta(hours=10)
@@ -40,24 +40,30 @@ def simulate(lender, gaps, closed_again):
             in_force = {key: pair for key, pair in in_force.items() if key[0] != again}
         lender.close(day, day)
         closes[day] = known_at
+        for each, closed_at in closes.items():
+            if closed_at == known_at:
+                reported[each] = Reference(lender.book.rows, known_at).positions(each, each)
         in_force |= by_value(lender.detect())
-        yield {key: pair for key, pair in in_force.items() if pair[0] != pair[1]}, oracle(lender.book, closes, known_at)
+        differing = {key: pair for key, pair in in_force.items() if pair[0] != pair[1]}
+        yield differing, oracle(lender.book, reported, known_at)
         day += timedelta(days=gap)
     lender.engine.close()
 
 
-def oracle(book, closes, known_at):
-    """By (day, loan, column): the value as known when the day was closed, and as known now, where they differ."""
-    now = Reference(book.rows, known_at).positions(min(closes), max(closes))
+def oracle(book, reported, known_at):
+    """By (day, loan, column): the value as known when the day was closed, and as known now, where they differ.
+
+    `reported` has the positions of each closed day, recomputed as known when it was closed.
+    """
+    now = Reference(book.rows, known_at).positions(min(reported), max(reported))
     found = {}
-    for day, closed_at in closes.items():
-        then = Reference(book.rows, closed_at).positions(day, day)
+    for day, then in reported.items():
         for loan_id in {loan for on, loan in (*then, *now) if on == str(day)}:
             sides = then.get((str(day), loan_id)), now.get((str(day), loan_id))
             for name in COMPARED:
-                reported, restated = (text(name, row[name]) if row else None for row in sides)
-                if reported != restated:
-                    found[day, loan_id, name] = reported, restated
+                before, after = (text(name, row[name]) if row else None for row in sides)
+                if before != after:
+                    found[day, loan_id, name] = before, after
     return found
 
 
