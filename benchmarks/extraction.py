@@ -77,7 +77,7 @@ def run(options: Options) -> list[Row]:
     """Compare the three at one size, and read a table several times as large."""
     small, large = (1_000_000, 5_000_000) if options.full else (500_000, 2_000_000)
     found: list[Row] = []
-    with _server() as engine:
+    with server() as engine:
         url = engine.url.render_as_string(hide_password=False)
         _fill(engine, small)
         slow = [driver_rows, pandas_read_sql]
@@ -123,7 +123,7 @@ def _summed(batches: Iterator[pa.RecordBatch]) -> Answer:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[sa.Engine]:
+def server() -> Iterator[sa.Engine]:
     """A PostgreSQL server with default settings in a temporary folder."""
     # It warns if the machine has no folder for sockets, and then uses the temporary folder.
     with warnings.catch_warnings(action="ignore"):
