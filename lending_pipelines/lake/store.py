@@ -37,6 +37,9 @@ _KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 NOTE = "lending.note"
 """The key of a commit's note in the Delta log."""
 
+REMOVED = "lending.removed"
+"""The key of the number of files that a commit removed from the table, in the Delta log."""
+
 UPGRADED = "upgraded"
 """The note of a commit that rewrote a table of an earlier release: the same rows in today's columns and types."""
 
@@ -176,7 +179,8 @@ class DeltaStore:
         partition_by: list[str] = [table.partition] if table.partition else []
         # Delta would accept two concurrent additions. Here each is computed from the version that the other left, so
         # runs that write the same day or the same events at the same time write them once.
-        properties = CommitProperties(max_commit_retries=0, custom_metadata={NOTE: note} if note else None)
+        metadata = {REMOVED: str(len(removed))} | ({NOTE: note} if note else {})
+        properties = CommitProperties(max_commit_retries=0, custom_metadata=metadata)
         if snapshot is None:
             create_table_with_add_actions(
                 self._uri(table.name),

@@ -4,7 +4,7 @@ Both are Delta's own operations. Which versions are kept is decided by the calle
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError
 
 from lending_pipelines.lake.files import live
 from lending_pipelines.lake.lake import CORRECTED, Lake
-from lending_pipelines.lake.store import NOTE
+from lending_pipelines.lake.store import NOTE, REMOVED
 
 TARGET_BYTES = 100 * 1024 * 1024
 """The size up to which the files of a partition are put together."""
@@ -81,11 +81,22 @@ def vacuum(lake: Lake, name: str, kept: Collection[int], older_than: timedelta) 
     _vacuum(lake, name, kept, older_than, dry_run=False)
 
 
-def _vacuum(lake: Lake, name: str, kept: Iterable[int], older_than: timedelta, *, dry_run: bool) -> list[str]:
+def covering(lake: Lake, name: str, kept: Collection[int]) -> list[int]:
+    """The kept versions that together have all files of the kept versions.
+
+    Where a commit only adds files, the version before it has none that the next one lacks. A vacuum opens each version
+    that it keeps, and a table that only grows has one for each close.
+    """
+    history = lake.delta(name).history()
+    only_add = {commit["version"] for commit in history if commit.get(REMOVED) == "0"}
+    return sorted(version for version in kept if version + 1 not in only_add or version + 1 not in kept)
+
+
+def _vacuum(lake: Lake, name: str, kept: Collection[int], older_than: timedelta, *, dry_run: bool) -> list[str]:
     return lake.delta(name).vacuum(
         retention_hours=int(older_than / timedelta(hours=1)),
         dry_run=dry_run,
         enforce_retention_duration=False,
         full=True,
-        keep_versions=sorted(kept),
+        keep_versions=covering(lake, name, kept),
     )

@@ -75,6 +75,20 @@ def test_vacuum_removes_what_no_kept_version_has(lake):
         names(lake, 2)
 
 
+def test_a_vacuum_opens_only_versions_with_files_of_their_own(local):
+    for name in ("A", "B", "C"):
+        local.append("branches", rows(name))
+    local.replace("branches", rows("D"))
+    local.append("branches", rows("E"))
+    kept = {0, 1, 2, 3, 4}
+    # Versions 0 and 1 have files of version 2, and version 3 has a file of version 4.
+    assert upkeep.covering(local, "branches", kept) == [2, 4]
+    # Without version 2, version 1 is the last one that has the files of A and B.
+    assert upkeep.covering(local, "branches", {0, 1, 3}) == [1, 3]
+    upkeep.vacuum(local, "branches", kept, AT_ONCE)
+    assert [names(local, version) for version in range(5)] == [["A"], ["A", "B"], ["A", "B", "C"], ["D"], ["D", "E"]]
+
+
 def test_files_of_killed_runs_go_only_when_they_are_old(local):
     lake = local
     lake.replace("branches", rows("A"))
