@@ -26,7 +26,7 @@ _BY_TEXT = {
     "database table is locked": "another process holds the database: wait until it ends; then run the command again",
     "database or disk is full": _BY_NUMBER[errno.ENOSPC],
     "readonly database": _BY_NUMBER[errno.EACCES],
-    "disk I/O error": _BY_NUMBER[errno.EIO],
+    "disk I/O error": "the disk is full or has an error: look at its free space first",
     "unable to open database file": "the folder does not exist, or this user has no permission for it",
     "is not a database": "the file is not a SQLite database: restore it from a backup",
     "malformed": "the database file is damaged: restore it from a backup",

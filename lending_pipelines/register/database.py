@@ -16,7 +16,7 @@ from lending_pipelines.machine_errors import explanation
 PATIENCE = 60
 """The seconds that a run waits for a lock of the register, or for its server."""
 
-COMMAND_PATIENCE = 6
+COMMAND_PATIENCE = 4
 """The seconds that a command waits, so that a person is told soon."""
 
 # An arbitrary fixed key: the advisory lock that lets only one process at a time migrate.

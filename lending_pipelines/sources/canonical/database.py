@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 import sqlalchemy as sa
 
+from lending_pipelines.machine_errors import explanation
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import mysql, postgresql, rows, totals
 from lending_pipelines.sources.canonical.equality import spelled_differently
@@ -73,9 +74,10 @@ class CanonicalDatabase:
                 connection.close()
 
     def _unreadable(self, error: Exception) -> SourceError:
-        if file := _missing_file(self._engine.url):
+        file = _file(self._engine.url)
+        if file is not None and not file.exists():
             return SourceError(
-                f"{self.name}: the SQLite file {file} does not exist: set LENDING_SERVICING_URL to "
+                f"{self.name}: the SQLite file {file.absolute()} does not exist: set LENDING_SERVICING_URL to "
                 "sqlite:////absolute/path/of/the.db"
             )
         return SourceError(f"{self.name}: the database {_place(self._engine)} cannot be read: {_one_line(error)}")
@@ -197,7 +199,9 @@ _BEGIN = {
 
 
 def _place(engine: sa.Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+    """The database in messages: a SQLite file as the setting names it."""
+    file = _file(engine.url)
+    return f"sqlite:///{file}" if file else engine.url.render_as_string(hide_password=True)
 
 
 def _url_to_read(url: sa.URL) -> sa.URL:
@@ -215,12 +219,11 @@ def _url_to_read(url: sa.URL) -> sa.URL:
     return url.set(database=path).update_query_dict({"mode": "ro", "uri": "true"})
 
 
-def _missing_file(url: sa.URL) -> Path | None:
-    """The file of a URL from `_url_to_read`, if it is SQLite and the file does not exist."""
+def _file(url: sa.URL) -> Path | None:
+    """The file of a URL from `_url_to_read`; None without one."""
     if url.get_backend_name() != "sqlite" or not url.database or not url.database.startswith("file:"):
         return None
-    file = Path(unquote(url.database.removeprefix("file:")).partition("?")[0])
-    return None if file.exists() else file.absolute()
+    return Path(unquote(url.database.removeprefix("file:")).partition("?")[0])
 
 
 def _advice(url: str) -> str:
@@ -238,4 +241,4 @@ def _advice(url: str) -> str:
 
 def _one_line(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
-    return " ".join(str(cause).split())
+    return explanation(error) or " ".join(str(cause).split())
