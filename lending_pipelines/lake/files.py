@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
 import fsspec
 import ibis
@@ -80,6 +81,21 @@ def live(snapshot: DeltaTable) -> list[DataFile]:
         )
         for row in actions.to_struct_array().to_pylist()
     ]
+
+
+class OpenedTable:
+    """A version of a Delta table that is never changed, so that threads can share it.
+
+    `entry` identifies the version's entry in the Delta log.
+    """
+
+    def __init__(self, table: DeltaTable, entry: str):
+        self.table, self.entry = table, entry
+
+    @cached_property
+    def files(self) -> list[DataFile]:
+        """The version's files, listed once."""
+        return live(self.table)
 
 
 def may_hold(table: Table, file: DataFile, first: date | None, last: date | None) -> bool:

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 
 from lending_pipelines import __version__
 from lending_pipelines.lake.engines import Engine
-from lending_pipelines.lake.files import DataFile, live, may_hold
+from lending_pipelines.lake.files import DataFile, may_hold
 from lending_pipelines.lake.schema_changes import SchemaChange, schema_changes
 from lending_pipelines.lake.store import NOTE, DeltaStore, Written
 from lending_pipelines.tables import RECORDS, TABLES, Table
@@ -66,9 +66,9 @@ class Lake:
         """
         if name in RECORDS and not self.has(name):
             return TableVersion(-1, "")
-        snapshot = self._store.open(TABLES[name])
-        files = sorted(f"{file.path} {file.size}" for file in live(snapshot))
-        return TableVersion(snapshot.version(), hashlib.sha256("\n".join(files).encode()).hexdigest())
+        version = self._store.open(TABLES[name]).version()
+        files = sorted(f"{file.path} {file.size}" for file in self._store.files(TABLES[name], version))
+        return TableVersion(version, hashlib.sha256("\n".join(files).encode()).hexdigest())
 
     def table(
         self, name: str, first: date | None = None, last: date | None = None, version: int | None = None
@@ -87,8 +87,7 @@ class Lake:
         table = TABLES[name]
         if name in RECORDS and not self.has(name):
             return self._store.read(table, [])
-        snapshot = self._store.open(table, version)
-        files = [f for f in live(snapshot) if may_hold(table, f, first, last)]
+        files = [f for f in self._store.files(table, version) if may_hold(table, f, first, last)]
         rows = self._store.read(table, files)
         if first is not None:
             rows = rows.filter(rows.business_date >= first)
@@ -135,7 +134,7 @@ class Lake:
         """The business dates with rows in a daily table."""
         if TABLES[name].partition != "business_date":
             return self.table(name, version=version).select("business_date")
-        files = live(self._store.open(TABLES[name], version))
+        files = self._store.files(TABLES[name], version)
         days = [date.fromisoformat(str(f.partition["business_date"])) for f in files]
         return ibis.memtable(pa.table({"business_date": pa.array(days, pa.date32())}))
 
@@ -328,7 +327,7 @@ class Lake:
 
     def _exchanged(self, table: Table, since: int, until: int) -> tuple[ir.Table, ir.Table]:
         """The rows of the files that only the version `since` has, and of those that only the version `until` has."""
-        before, after = (live(self._store.open(table, number)) for number in (since, until))
+        before, after = (self._store.files(table, number) for number in (since, until))
         stayed = {file.path for file in before} & {file.path for file in after}
         old, new = ([file for file in files if file.path not in stayed] for files in (before, after))
         return self._store.read(table, old), self._store.read(table, new)

@@ -23,7 +23,16 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from lending_pipelines.lake.engines import Engine
-from lending_pipelines.lake.files import DataFile, LakeError, add_action, conform, live, may_hold, stored_schema
+from lending_pipelines.lake.files import (
+    DataFile,
+    LakeError,
+    OpenedTable,
+    add_action,
+    conform,
+    live,
+    may_hold,
+    stored_schema,
+)
 from lending_pipelines.lake.format import require_known_format, stamp_format
 from lending_pipelines.lake.limits import within_table
 from lending_pipelines.lake.schema_changes import schema_changes
@@ -73,8 +82,8 @@ class DeltaStore:
         return True
 
     @cached_property
-    def _latest(self) -> dict[str, tuple[DeltaTable, str]]:
-        """The opened tables by name, with their last log entry. They are never changed: threads can share them."""
+    def _latest(self) -> dict[str, OpenedTable]:
+        """The opened tables by name."""
         return {}
 
     @cached_property
@@ -256,11 +265,20 @@ class DeltaStore:
 
         A table is opened again after a commit, or when it was deleted and written again.
         """
-        opened, entry = self._latest.get(table.name, (None, ""))
-        if opened is None or not entry or entry != self._last_entry(table, opened):
-            opened = self.open_anew(table)
-            self._latest[table.name] = opened, self._last_entry(table, opened)
-        return opened if version in (None, opened.version()) else self.open_anew(table, version)
+        return self._opened(table, version).table
+
+    def files(self, table: Table, version: int | None = None) -> list[DataFile]:
+        """The live files of a version. Raises TableNotMade when the table was never written."""
+        return list(self._opened(table, version).files)
+
+    def _opened(self, table: Table, version: int | None) -> OpenedTable:
+        opened = self._latest.get(table.name)
+        if opened is None or not opened.entry or opened.entry != self._last_entry(table, opened.table):
+            delta = self.open_anew(table)
+            opened = self._latest[table.name] = OpenedTable(delta, self._last_entry(table, delta))
+        if version in (None, opened.table.version()):
+            return opened
+        return OpenedTable(self.open_anew(table, version), "")
 
     def open_anew(self, table: Table, version: int | None = None) -> DeltaTable:
         """A Delta table that the caller may change. Raises TableNotMade when it was never written."""
