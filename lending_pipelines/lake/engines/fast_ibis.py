@@ -5,6 +5,7 @@ private ones of Ibis 12.0.0 and sqlglot 30. With any other version nothing is re
 `tests/lake/test_lake_fast_ibis.py` compares the SQL of both.
 
 - A graph of nodes is traversed with numbers instead of nodes as keys, because a node's hash is a Python function.
+- The last complete graph is traversed once for all functions that read or rewrite it.
 - Children without replacement are not replaced again, and only patterns that can match a node's type are tried.
 - Arguments are bound to a node's signature without `inspect`, and arguments that a rewrite leaves unchanged are not
   validated again.
@@ -15,7 +16,7 @@ private ones of Ibis 12.0.0 and sqlglot 30. With any other version nothing is re
 
 import inspect
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -91,9 +92,17 @@ def _below(root: Any, accept: Callable[[Any], bool] | None) -> tuple[list[Any], 
     return nodes, children
 
 
+# Before a query runs, its complete graph is traversed up to four times, and each rewrite traverses what the last made.
+_all_below = lru_cache(maxsize=1)(lambda root: _below(root, None))
+_all_ordered = lru_cache(maxsize=1)(lambda root: _in_order(*_all_below(root)))
+
+
 def _ordered(root: Any, accept: Callable[[Any], bool] | None) -> tuple[list[Any], list[list[int]], list[int]]:
     """The nodes below the root, the numbers of their children, and all numbers in the order of Kahn's algorithm."""
-    nodes, children = _below(root, accept)
+    return _all_ordered(root) if accept is None else _in_order(*_below(root, accept))
+
+
+def _in_order(nodes: list[Any], children: list[list[int]]) -> tuple[list[Any], list[list[int]], list[int]]:
     dependents: list[list[int]] = [[] for _ in nodes]
     for number, below in enumerate(children):
         for child in below:
@@ -122,8 +131,10 @@ def _map(self: Any, fn: Callable, filter: Any = None) -> dict[Any, Any]:
 
 
 def _replace(self: Any, replacer: Any, filter: Any = None, context: dict | None = None) -> Any:
-    fn = _replacer(replacer, context)
     nodes, children, order = _ordered(self, None if filter is None else graph._coerce_finder(filter))
+    if isinstance(replacer, patterns.Pattern) and not _may_match(replacer, nodes):
+        return self
+    fn = _replacer(replacer, context)
     replacements: dict[Any, Any] = {}
     replaced = [False] * len(nodes)
     for number in order:
@@ -147,7 +158,7 @@ def _find(self: Any, finder: Any, filter: Any = None, context: dict | None = Non
         nodes, _, order = _ordered(self, accept)
         nodes = [nodes[number] for number in order]
     else:
-        nodes, _ = _below(self, accept)
+        nodes, _ = _all_below(self) if accept is None else _below(self, accept)
     return [node for node in nodes if found(node)]
 
 
@@ -155,7 +166,7 @@ def _replacer(replacer: Any, context: dict | None) -> Callable[[Any, Any], Any]:
     if not isinstance(replacer, patterns.Pattern):
         return graph._coerce_replacer(replacer, context)
     known = context or {}
-    alternatives = [(pattern, _required_type(pattern)) for pattern in _alternatives(replacer)]
+    alternatives = _with_required_types(replacer)
     possible: dict[type, list[Any]] = {}
 
     def fn(node: Any, given: Any) -> Any:
@@ -186,6 +197,16 @@ def _recreated(node: Any, given: dict[str, Any]) -> Any:
             # The original raises the error.
             return cls.__recreate__(given)
     return super(grounds.Annotable, cls).__create__(**valid)
+
+
+def _may_match(pattern: Any, nodes: list[Any]) -> bool:
+    """Whether a node has a type that the pattern can match."""
+    needed = [each for _, each in _with_required_types(pattern)]
+    return None in needed or any(issubclass(cls, each) for cls in set(map(type, nodes)) for each in needed)
+
+
+def _with_required_types(pattern: Any) -> list[tuple[Any, Any]]:
+    return [(each, _required_type(each)) for each in _alternatives(pattern)]
 
 
 def _alternatives(pattern: Any) -> list[Any]:
@@ -307,10 +328,17 @@ def _init(self: Any, **kwargs: Any) -> None:
 
 
 def _fields(self: Any) -> Any:
+    cls, put, relations = ops.Field, object.__setattr__, frozenset({self})
     made = {}
-    for name in self.schema:
-        made[name] = field = object.__new__(ops.Field)
-        _init(field, rel=self, name=name)
+    for name, dtype in self.schema.items():
+        made[name] = field = object.__new__(cls)
+        args = (self, name)
+        put(field, "rel", self)
+        put(field, "name", name)
+        put(field, "__args__", args)
+        put(field, "__precomputed_hash__", hash((cls, args)))
+        put(field, "relations", relations)
+        put(field, "dtype", dtype)
     return FrozenOrderedDict(made)
 
 
