@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -24,11 +23,16 @@ from lending_pipelines.lake import Lake, LakeError
 from lending_pipelines.metrics import positions
 from lending_pipelines.metrics.timeline import MIN_DATE
 from lending_pipelines.restatements import changes, compare
+from lending_pipelines.restatements.closes import (
+    CLOSES,
+    POSITIONS,
+    Closed,
+    closed_days,
+    instants,
+    other_cause,
+    under_other_conventions,
+)
 from lending_pipelines.tables import TABLES
-from lending_pipelines.tables.records import EVERY_LOAN
-
-POSITIONS = "loan_positions"
-_CLOSES = "closed_days"
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,6 @@ class Detected:
 
     at: datetime
     rows: int
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A closed day: when it was last closed, from which table versions, and under what."""
-
-    day: date
-    closed_at: datetime
-    known_until: datetime | None
-    made_from: Mapping[str, int] | None
-    conventions: Mapping[str, str]
-    program: str | None
 
 
 @dataclass(frozen=True)
@@ -82,12 +74,12 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
         locked: The ends of the locked periods.
     """
     at = datetime.now(UTC).replace(tzinfo=None)
-    versions = {name: lake.version(name) for name in (_CLOSES, *positions.SOURCES)}
-    closed = closed_days(lake, versions[_CLOSES])
+    versions = {name: lake.version(name) for name in (CLOSES, *positions.SOURCES)}
+    closed = closed_days(lake, versions[CLOSES])
     before = _compared_before(lake)
     in_force = restatements_in_force(lake, closed)
     with ExitStack() as stack:
-        rows = [_under_other_conventions(closed, conventions, in_force)]
+        rows = [under_other_conventions(closed, conventions, in_force)]
         scope = _scope(lake, closed, versions, before, conventions)
         if scope.days:
             rows += _of_loans(lake, scope, versions, closed, conventions, in_force, stack)
@@ -107,35 +99,11 @@ def is_outdated(lake: Lake) -> bool:
 
 def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
     """The latest restatement of each value that was found after its day was last closed."""
-    rows = lake.table("restatements").join(_instants(closed, "closed_at"), "business_date")
+    rows = lake.table("restatements").join(instants(closed, "closed_at"), "business_date")
     rows = rows.filter(rows.detected_at > rows.closed_at)
     newest = ibis.window(group_by=compare.VALUE_KEY, order_by=rows.detected_at.desc())
     rows = rows.mutate(place=ibis.row_number().over(newest))
     return rows.filter(rows.place == 0).drop("place", "closed_at")
-
-
-def _instants(closed: Sequence[Closed], name: str) -> ir.Table:
-    """The closed days with one of their times: business_date, and the time under its name."""
-    days = pa.array([each.day for each in closed], pa.date32())
-    times = pa.array([getattr(each, name) for each in closed], pa.timestamp("us"))
-    return ibis.memtable(pa.table({"business_date": days, name: times}))
-
-
-def closed_days(lake: Lake, at: int | None = None) -> list[Closed]:
-    """The closed days whose positions are in the lake, in order; `at` is an earlier version of closed_days."""
-    rows = lake.table(_CLOSES, version=at)
-    rows = rows.filter(rows.table_name == POSITIONS, rows.thinned_at.isnull()).order_by("business_date")
-    return [
-        Closed(
-            row["business_date"],
-            row["closed_at"],
-            row["known_until"],
-            json.loads(row["made_from"]) if row["made_from"] else None,
-            json.loads(row["conventions"]),
-            row["program_version"],
-        )
-        for row in rows.to_pyarrow().to_pylist()
-    ]
 
 
 def _compared_before(lake: Lake) -> dict[str, int]:
@@ -174,10 +142,10 @@ def _scope(
 
 def _closes_at(lake: Lake, before: Mapping[str, int]) -> dict[date, datetime]:
     """When each day was closed, as the detection before saw it; empty if that is no longer readable."""
-    if before.get(_CLOSES, -1) < 0:
+    if before.get(CLOSES, -1) < 0:
         return {}
     try:
-        return {each.day: each.closed_at for each in closed_days(lake, before[_CLOSES])}
+        return {each.day: each.closed_at for each in closed_days(lake, before[CLOSES])}
     except LakeError:
         return {}
 
@@ -210,7 +178,7 @@ def _of_loans(
         loan_ids = loans_that_can_differ(read, scope.days, conventions)
         loans = ibis.memtable(pa.table({"loan_id": pa.array(loan_ids, pa.string())}))
         loans = loans.mutate(from_on=ibis.literal(MIN_DATE))
-        closes = _instants(closed, "known_until")
+        closes = instants(closed, "known_until")
         events = stack.enter_context(lake.staged(changes.events_posted_later(read, loans, closes)))
         begins = MIN_DATE if loan_ids else None
     else:
@@ -282,49 +250,12 @@ def _with_causes(rows: ir.Table, events: ir.Table, closed: Sequence[Closed], con
         spans,
         [rows.loan_id == spans.of_loan, rows.business_date >= spans.on, rows.business_date < spans.until],
     )
-    others = {each.day: _other_cause(each, conventions) for each in closed}
+    others = {each.day: other_cause(each, conventions) for each in closed}
     by_cause = {cause: [day for day, each in others.items() if each == cause] for cause in set(others.values())}
     other = ibis.cases(
         *((rows.business_date.isin(days), cause) for cause, days in by_cause.items()), else_=ibis.null("string")
     )
     return rows.mutate(caused_by=ibis.coalesce(rows.caused_by, other)).drop("of_loan", "on", "until")
-
-
-def _other_cause(closed: Closed, conventions: Conventions) -> str:
-    if changed := _changed_conventions(closed, conventions):
-        return f"conventions: {', '.join(sorted(changed))}"
-    if closed.program != __version__:
-        return f"program version {__version__} instead of {closed.program or 'an earlier one'}"
-    return "unknown: the source changed rows without a new posted_at"
-
-
-def _under_other_conventions(closed: Sequence[Closed], conventions: Conventions, in_force: ir.Table) -> ir.Table:
-    """A row for each day closed under conventions that differ from the current ones, unless it is in force already."""
-    rows = []
-    known = in_force.filter(in_force.loan_id == EVERY_LOAN).select("business_date", "restated").to_pyarrow().to_pylist()
-    latest = {row["business_date"]: row["restated"] for row in known}
-    for each in closed:
-        changed = _changed_conventions(each, conventions)
-        reported, restated = (_text({name: pair[n] for name, pair in changed.items()}) for n in (0, 1))
-        if latest.get(each.day, reported) != restated:
-            rows.append({"business_date": each.day, "reported": reported, "restated": restated})
-    own = {"loan_id": EVERY_LOAN, "column": "conventions", "caused_by": "conventions"}
-    schema = TABLES["restatements"].arrow_schema
-    schema = pa.schema([schema.field(name) for name in compare.RESTATED])
-    return ibis.memtable(pa.Table.from_pylist([row | own for row in rows], schema))
-
-
-def _changed_conventions(closed: Closed, conventions: Conventions) -> dict[str, tuple[Any, Any]]:
-    """The settings under which a day was closed that differ from the current ones: as closed, and now."""
-    if not closed.conventions:
-        return {}
-    then, now = Conventions.recorded(dict(closed.conventions)), conventions.stamp()
-    names = sorted(then.keys() | now.keys())
-    return {name: (then.get(name), now.get(name)) for name in names if then.get(name) != now.get(name)}
-
-
-def _text(settings: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def _locked_until(rows: ir.Table, locked: Sequence[date]) -> ir.DateValue:

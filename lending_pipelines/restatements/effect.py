@@ -8,7 +8,8 @@ import ibis.expr.types as ir
 
 from lending_pipelines.lake import Lake
 from lending_pipelines.register import Register, published
-from lending_pipelines.restatements.detect import POSITIONS, closed_days, restatements_in_force
+from lending_pipelines.restatements.closes import POSITIONS, closed_days
+from lending_pipelines.restatements.detect import restatements_in_force
 from lending_pipelines.tables.records import EVERY_LOAN
 
 _OWN = "restatement"
