@@ -44,6 +44,14 @@ class Conventions(BaseModel):
     non_accrual_days: int = Field(
         90, ge=1, le=MOST_DAYS, description="Days past due from which a loan is on non-accrual."
     )
+    interest_accrual: Literal["scheduled", "daily", "servicer"] = Field(
+        "scheduled",
+        description="How interest is earned. scheduled: the elapsed share of each installment's interest; daily: annual"
+        " rate × principal outstanding by the loan's day count; servicer: the accruals of the servicing system.",
+    )
+    non_accrual_interest: Literal["stop", "continue"] = Field(
+        "stop", description="Whether daily interest stops while a loan is on non-accrual, or accrues as before."
+    )
     recovery_dating: Literal["receipt", "charge_off"] = Field(
         "receipt",
         description="Which recoveries a recovery rate counts. receipt: those received in the period; charge_off: those"

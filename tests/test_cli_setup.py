@@ -74,7 +74,7 @@ def test_init_writes_what_every_command_then_finds(folder):
     done = invoke("init", "--servicing-url", "sqlite:///books.db", *ANSWERS)
 
     assert done.exit_code == 0, done.output
-    assert "has 24 of the servicing tables" in done.output
+    assert "has 25 of the servicing tables" in done.output
     assert "lending close --from 2025-02-01 --to 2025-02-07" in done.output
     (folder / "below").mkdir()
     os.chdir(folder / "below")

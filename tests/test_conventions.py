@@ -19,6 +19,8 @@ def test_a_file_changes_what_it_names_and_leaves_the_rest(tmp_path):
         "delinquency_method": "MBA",
         "paused_days": "stand_still",
         "par_operator": ">",
+        "interest_accrual": "scheduled",
+        "non_accrual_interest": "stop",
         "transition_step": "month",
         "non_accrual_days": "90",
         "recovery_dating": "receipt",

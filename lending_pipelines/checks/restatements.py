@@ -83,7 +83,11 @@ def loans_that_can_differ(read: Read, days: Sequence[date], conventions: Convent
     suspects = ibis.union(
         _unlike_money(read, days, stored, weights).select("loan_id"),
         _unlike_assignments(read, days, stored, weights).select("loan_id"),
-        *(_posted_later(read(name), days, weights).select("loan_id") for name in ("installments", "modifications")),
+        *(
+            _posted_later(read(name), days, weights).select("loan_id")
+            for name in ("installments", "modifications", "accruals")
+            if name in positions.sources(conventions)
+        ),
         _posted_later(read("delinquency_pauses").rename(effective_on="starts_on"), days, weights).select("loan_id"),
     )
     return sorted(suspects.distinct().to_pyarrow()["loan_id"].to_pylist())

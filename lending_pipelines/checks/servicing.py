@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from lending_pipelines.checks.compare import any_of, breaking
 from lending_pipelines.checks.protocol import Check, Tables, WholeTableCheck
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.accruals import as_transactions
 from lending_pipelines.tables.references import REFERENCES
 from lending_pipelines.tables.schema import RATE
 
@@ -52,6 +53,14 @@ def servicing_checks() -> tuple[Check, ...]:
             ("transactions",),
             reversals_not_mirroring,
             blocking=True,
+        ),
+        WholeTableCheck(
+            "reversals_mirror",
+            "accruals",
+            "a reversal reverses one accrual of its loan, once, with the same amounts and not before its date",
+            ("accruals",),
+            accruals_not_mirroring,
+            severity="warn",
         ),
         WholeTableCheck(
             "reversals_reversed",
@@ -107,7 +116,16 @@ def amounts_not_split(tables: Tables) -> ir.Table:
 
 def reversals_not_mirroring(tables: Tables) -> ir.Table:
     """Reversals that do not reverse exactly one transaction exactly once; `problem` says why."""
-    rows = tables["transactions"]
+    return _not_mirroring(tables["transactions"])
+
+
+def accruals_not_mirroring(tables: Tables) -> ir.Table:
+    """Reversals of accruals that do not reverse exactly one accrual exactly once; `problem` says why."""
+    wrong = _not_mirroring(as_transactions(tables["accruals"])).rename(accrual_id="transaction_id")
+    return wrong.select("accrual_id", "loan_id", "effective_on", "interest", "fees", "reverses_id", "problem")
+
+
+def _not_mirroring(rows: ir.Table) -> ir.Table:
     related = rows.filter((rows.type == "reversal") | rows.reverses_id.notnull())
     pairs = related.left_join(_targets(rows), [_TO_TARGET])
     undone = related.select(undone_id="reverses_id").distinct()

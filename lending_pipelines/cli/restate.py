@@ -66,9 +66,9 @@ def _compare_what_was_synced(lake: "Lake", register: "Register", settings: "Sett
     from lending_pipelines.register import PeriodLocks
     from lending_pipelines.restatements import detect, is_outdated
 
-    if not lake.has("restatements") or not is_outdated(lake):
-        return
     conventions = Conventions.load(settings.conventions_file)
+    if not lake.has("restatements") or not is_outdated(lake, conventions):
+        return
     with register.reading_session() as session:
         locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
     detect(lake, conventions, locked)

@@ -54,3 +54,20 @@ def quotient(number: ir.IntegerValue, divisor: ir.IntegerValue) -> ir.IntegerVal
     dividend = number - number % divisor
     near = (dividend / divisor).round().cast("int64")
     return near + ((dividend - near * divisor) / divisor).round().cast("int64")
+
+
+def whole(number: ir.NumericValue) -> ir.DecimalValue:
+    """The number as a decimal without a fraction, for exact products and sums of up to 38 digits."""
+    return number.cast("decimal(38, 1)").cast("decimal(38, 0)")
+
+
+def half_even(number: ir.DecimalValue, divisor: ir.DecimalValue) -> ir.IntegerValue:
+    """number ÷ divisor as int64, rounded half to even, of decimals without a fraction; the divisor is above 0."""
+    size = number.abs()
+    rest = size % divisor
+    dividend = size - rest
+    # Engines divide as floats. The first quotient is close; the quotient of the remainder is small enough to be exact.
+    near = whole((dividend / divisor).cast("float64").round())
+    quotient = near + whole(((dividend - near * divisor) / divisor).cast("float64").round())
+    up = (rest * 2 > divisor) | ((rest * 2 == divisor) & (quotient % 2 == 1))
+    return ((quotient + whole(up.cast("int64"))) * whole(number.sign())).cast("int64")

@@ -5,6 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
+from lending_pipelines.metrics.money import as_count
 from lending_pipelines.metrics.timeline import MAX_DATE
 
 _NEVER = date(1, 1, 1)
@@ -32,6 +33,28 @@ def with_paused_days(rows: ir.Table, pauses: ir.Table) -> ir.Table:
         .mutate(paused_days=lambda row: ibis.coalesce(row.paused_days, 0))
         .select(*rows.columns, "paused_days")
     )
+
+
+def days_before(spans: ir.Table, pauses: ir.Table, last: date, days: int) -> ir.Table:
+    """The paused days before the day on which a span's loan becomes `days` days past due.
+
+    Args:
+        spans: loan_id, on, and late_since, from which days past due are counted (or null).
+        pauses: The table delinquency_pauses.
+        last: The last day of the spans.
+        days: The days past due.
+
+    Returns:
+        loan_id, on, paused_before. A span without paused days has no row.
+    """
+    rows = spans.select("loan_id", "on", "late_since").inner_join(_merged(pauses), "loan_id")
+    begins, ends = ibis.greatest(rows.starts_on, rows.late_since), ibis.least(rows.ends_on, ibis.literal(last))
+    rows = rows.mutate(counted=begins.delta(rows.late_since, unit="day"), paused=ends.delta(begins, unit="day"))
+    rows = rows.filter(rows.late_since.notnull(), rows.paused > 0)
+    earlier = ibis.window(group_by=["loan_id", "on"], order_by="counted", rows=(None, -1))
+    rows = rows.mutate(earlier=as_count(ibis.coalesce(rows.paused.sum().over(earlier), 0)))
+    rows = rows.filter(rows.counted - rows.earlier < days)
+    return rows.group_by("loan_id", "on").agg(paused_before=as_count(rows.paused.sum()))
 
 
 def _merged(pauses: ir.Table) -> ir.Table:

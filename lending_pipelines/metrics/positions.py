@@ -8,7 +8,17 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics import charge_offs, delinquency, events, pauses, schedules, scopes, spells, timeline
+from lending_pipelines.metrics import (
+    accruals,
+    charge_offs,
+    delinquency,
+    events,
+    pauses,
+    schedules,
+    scopes,
+    spells,
+    timeline,
+)
 from lending_pipelines.metrics.events import interest_settled, principal_outstanding
 from lending_pipelines.metrics.modifications import latest_first
 from lending_pipelines.metrics.money import NO_AMOUNT, ZERO, money, wide
@@ -18,6 +28,7 @@ SOURCES = (
     "loans",
     "installments",
     "transactions",
+    "accruals",
     "modifications",
     "officer_assignments",
     "delinquency_pauses",
@@ -26,6 +37,11 @@ SOURCES = (
     "loan_ownership",
 )
 """The tables that positions are computed from."""
+
+
+def sources(conventions: Conventions) -> tuple[str, ...]:
+    """The tables of SOURCES that positions depend on under the conventions."""
+    return tuple(name for name in SOURCES if name != "accruals" or conventions.interest_accrual == "servicer")
 
 
 @dataclass(frozen=True)
@@ -47,15 +63,21 @@ def loan_positions(
     """The table loan_positions: one row per business_date and loan with disbursed_on ≤ the day.
 
     Args:
-        read: Returns each table of SOURCES by name.
+        read: Returns each of `sources` by name.
         first: The first day.
         last: The last day.
         conventions: The conventions of the run.
         known_at: Use only rows posted up to this time (UTC); by default all.
+
+    Raises:
+        AccrualInputError: The tables lack what the convention interest_accrual needs.
     """
+    accruals.require_inputs(read, last, conventions)
     known = None if known_at is None else ibis.literal(known_at, "timestamp(6)")
-    # Strict days past due depend on the first missed due date, so states are computed from the start.
-    since = timeline.MIN_DATE if conventions.dpd_method == "strict" else first
+    # Strict days past due depend on the first missed due date, and daily interest on all days before. So states are
+    # computed from the start.
+    from_start = conventions.dpd_method == "strict" or conventions.interest_accrual == "daily"
+    since = timeline.MIN_DATE if from_start else first
     days = _Days(first, last, since)
     loans = _loans(read, days, known)
     transactions = events.known(read("transactions"), known)
@@ -75,17 +97,23 @@ def loan_positions(
     levels = {
         "amounts": amounts,
         "payment": events.last_payments(transactions, amounts, since, last),
-        "charge_off": _charged_off(effects, transactions, installments, loans, days),
+        "charge_off": _charged_off(effects, transactions, installments, loans, days)
+        if conventions.interest_accrual == "scheduled"
+        else charge_offs.level(effects, since, last),
         "spell": spell,
         "period": schedules.current(candidate_installments),
         "rate": _rates(events.known(read("modifications"), known), days),
         **_assignments(read, days),
     }
+    if conventions.interest_accrual == "servicer":
+        levels["accrual"] = accruals.recorded(events.known(read("accruals"), known), since, last)
     states = timeline.states(loans, levels, since, last)
     spans = _spans(states, due, before_drawing, candidate_installments, conventions)
+    paused = events.known(read("delinquency_pauses"), known)
+    if conventions.interest_accrual == "daily":
+        spans = accruals.with_daily(spans, paused, last, conventions)
     if since < first:
         spans = spans.filter(spans.until > first).mutate(on=ibis.greatest(spans.on, ibis.literal(first)))
-    paused = events.known(read("delinquency_pauses"), known)
     return _positions(pauses.with_paused_days(timeline.days(spans), paused), conventions)
 
 
@@ -130,6 +158,7 @@ def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScal
         "disbursed_on",
         "matures_on",
         "payment_frequency",
+        "day_count",
         contract_officer_id="officer_id",
         contract_rate="annual_rate",
         begins_on="disbursed_on",
@@ -286,6 +315,7 @@ def _spans(
         interest_settled=interest_settled(rows),
         not_earned=spells.not_earned(rows),
         scheduled_due=rows.due_before,
+        annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
         status=ibis.cases(
             (rows.principal_disbursed <= 0, "pending"),
             (rows.charged_off_on.notnull(), "charged_off"),
@@ -315,21 +345,13 @@ def _spans(
 
 def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     """Add the columns that change daily, and convert to the table's columns and types."""
-    rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
-    rows = schedules.with_earned(rows, "business_date", "earning_from")
+    rows = _with_interest_earned(rows, conventions)
     late = delinquency.days_past_due(rows.business_date, rows.late_since, rows.paused_days, conventions)
     rows = rows.mutate(
         days_past_due=rows.active.ifelse(late, 0),
-        interest_earned=ibis.cases(
-            (rows.status == "pending", ZERO),
-            (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
-            (rows.status == "closed", rows.interest_settled),
-            else_=money(wide(ibis.coalesce(rows.scheduled_interest, ZERO)) - rows.not_earned),
-        ),
         next_due_on=(rows.active & (rows.due_on < timeline.MAX_DATE)).ifelse(rows.due_on, ibis.null("date")),
     )
     rows = rows.mutate(
-        annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
         officer_id=_officer_id(rows),
         past_due_interest=money(rows.past_due_amount - rows.past_due_principal),
         bucket=delinquency.bucket(rows.days_past_due, conventions),
@@ -342,3 +364,24 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     )
     table = DERIVED["loan_positions"]
     return rows.select(*table.names).cast(table.schema)
+
+
+def _with_interest_earned(rows: ir.Table, conventions: Conventions) -> ir.Table:
+    """Add interest_earned by the convention interest_accrual."""
+    pending, closed = (rows.status == "pending", ZERO), (rows.status == "closed", rows.interest_settled)
+    match conventions.interest_accrual:
+        case "servicer":
+            earned = ibis.coalesce(rows.recorded_interest, ZERO)
+        case "daily":
+            before = wide(ibis.coalesce(rows.settled_before_drawing, ZERO))
+            earned = ibis.cases(pending, closed, else_=money(before + accruals.daily_interest(rows)))
+        case "scheduled":
+            rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
+            rows = schedules.with_earned(rows, "business_date", "earning_from")
+            earned = ibis.cases(
+                pending,
+                closed,
+                (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
+                else_=money(wide(ibis.coalesce(rows.scheduled_interest, ZERO)) - rows.not_earned),
+            )
+    return rows.mutate(interest_earned=earned)

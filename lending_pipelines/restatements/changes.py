@@ -1,6 +1,6 @@
 """The events of loans that changed between two versions of the tables that positions are computed from."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import ibis
@@ -26,6 +26,7 @@ class _Events:
 
 _OF_LOANS = {
     "transactions": _Events("transaction", "transaction_id", "effective_on"),
+    "accruals": _Events("accrual", "accrual_id", "effective_on"),
     "installments": _Events("schedule version", "version", "effective_on"),
     # Before its first modification, a loan has the rate that the modification replaced.
     "modifications": _Events("modification", "modification_id", None),
@@ -41,6 +42,7 @@ _OF_LOANS = {
             "officer_id",
             "currency",
             "annual_rate",
+            "day_count",
             "payment_frequency",
             "disbursed_on",
             "matures_on",
@@ -65,7 +67,7 @@ def changed_events(lake: Lake, since: Mapping[str, int], until: Mapping[str, int
 
     Args:
         lake: The lake.
-        since: The earlier Delta version of each table of metrics.positions.SOURCES.
+        since: The earlier Delta version of each table of metrics.positions.sources.
         until: The later one.
 
     Returns:
@@ -75,22 +77,28 @@ def changed_events(lake: Lake, since: Mapping[str, int], until: Mapping[str, int
     Raises:
         LakeError: Files of an earlier version are gone.
     """
-    parts = [part for name in _OF_LOANS if since[name] != until[name] for part in _exchanged(lake, name, since, until)]
+    changed = [name for name in _OF_LOANS if name in until and since[name] != until[name]]
+    parts = [part for name in changed for part in _exchanged(lake, name, since, until)]
     if since["products"] != until["products"]:
         parts += _of_products(lake, since, until)
     return _named(parts)
 
 
-def events_posted_later(read: Callable[[str], ir.Table], loans: ir.Table, closes: ir.Table) -> ir.Table:
+def events_posted_later(
+    read: Callable[[str], ir.Table], names: Collection[str], loans: ir.Table, closes: ir.Table
+) -> ir.Table:
     """The events of loans posted after the close of a day on which they count, with the columns of `changed_events`.
 
     Args:
         read: Returns the tables by name.
+        names: The tables that positions depend on.
         loans: loan_id.
         closes: The closed days: business_date, and known_until, the latest posted_at that the close included.
     """
     parts = []
-    for name in ("transactions", "installments", "modifications", "delinquency_pauses"):
+    for name in ("transactions", "accruals", "installments", "modifications", "delinquency_pauses"):
+        if name not in names:
+            continue
         rows = read(name).semi_join(loans, "loan_id")
         counts_on = rows[_OF_LOANS[name].begins or "effective_on"]
         later = rows.semi_join(closes, [counts_on <= closes.business_date, rows.posted_at > closes.known_until])

@@ -74,7 +74,7 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
         locked: The ends of the locked periods.
     """
     at = datetime.now(UTC).replace(tzinfo=None)
-    versions = {name: lake.version(name) for name in (CLOSES, *positions.SOURCES)}
+    versions = {name: lake.version(name) for name in (CLOSES, *positions.sources(conventions))}
     closed = closed_days(lake, versions[CLOSES])
     before = _compared_before(lake)
     in_force = restatements_in_force(lake, closed)
@@ -90,11 +90,11 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
     return Detected(at, written.rows)
 
 
-def is_outdated(lake: Lake) -> bool:
+def is_outdated(lake: Lake, conventions: Conventions) -> bool:
     """Whether tables that positions are made from changed since the last detection, such as by a sync."""
     before = _compared_before(lake)
     # A table that this release added is not in the lake before the next sync.
-    return any(lake.has(name) and lake.version(name) != before.get(name) for name in positions.SOURCES)
+    return any(lake.has(name) and lake.version(name) != before.get(name) for name in positions.sources(conventions))
 
 
 def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
@@ -120,16 +120,17 @@ def _scope(
     conventions: Conventions,
 ) -> _Scope:
     """The closed days that can differ."""
-    # A detection of an earlier release did not compare the tables that were added since.
-    then = _closes_at(lake, before) if before.keys() >= set(positions.SOURCES) else {}
+    # A detection of an earlier release, or under other conventions, may not have compared all of these tables.
+    names = positions.sources(conventions)
+    then = _closes_at(lake, before) if before.keys() >= set(names) else {}
     stamp, program = conventions.stamp(), __version__
-    sources = {name: versions[name] for name in positions.SOURCES}
+    sources = {name: versions[name] for name in names}
     computed: list[date] = []
     stored: list[date] = []
     made_from: list[Mapping[str, int] | None] = []
     for each in closed:
         compared = then.get(each.day) == each.closed_at
-        base = {name: before[name] for name in positions.SOURCES} if compared else each.made_from
+        base = {name: before[name] for name in names} if compared else each.made_from
         if base is not None and all(base.get(name) == number for name, number in sources.items()):
             continue
         made_from.append(base)
@@ -171,7 +172,7 @@ def _of_loans(
         events = changes.changed_events(lake, scope.since, versions)
         events = stack.enter_context(lake.staged(events.filter(events.from_on <= last)))
         if scope.computed:
-            _read_at(lake, scope.before)
+            _read_at(lake, scope.before, conventions)
     except LakeError:
         # Of an earlier release, or removed by housekeeping: sums over the stored positions find the loans.
         scope = scope.from_the_lake()
@@ -179,7 +180,9 @@ def _of_loans(
         loans = ibis.memtable(pa.table({"loan_id": pa.array(loan_ids, pa.string())}))
         loans = loans.mutate(from_on=ibis.literal(MIN_DATE))
         closes = instants(closed, "known_until")
-        events = stack.enter_context(lake.staged(changes.events_posted_later(read, loans, closes)))
+        events = stack.enter_context(
+            lake.staged(changes.events_posted_later(read, positions.sources(conventions), loans, closes))
+        )
         begins = MIN_DATE if loan_ids else None
     else:
         loans = events.group_by("loan_id").agg(from_on=events.from_on.min())
@@ -194,7 +197,9 @@ def _of_loans(
     now = _positions(lake, read, loans, days, conventions, stack)
     reported = []
     if computed := [day for day in scope.computed if day >= first]:
-        reported.append(_positions(lake, _read_at(lake, scope.before), loans, computed, conventions, stack))
+        reported.append(
+            _positions(lake, _read_at(lake, scope.before, conventions), loans, computed, conventions, stack)
+        )
     if stored := [day for day in scope.stored if day >= first]:
         rows = lake.table(POSITIONS, stored[0], stored[-1])
         reported.append(_from_the_change(rows.filter(rows.business_date.isin(stored)), loans))
@@ -204,9 +209,9 @@ def _of_loans(
     return [compare.restated(compare.values(sides), in_force)]
 
 
-def _read_at(lake: Lake, versions: Mapping[str, int]) -> Callable[[str], ir.Table]:
+def _read_at(lake: Lake, versions: Mapping[str, int], conventions: Conventions) -> Callable[[str], ir.Table]:
     """Reads tables at versions. Raises LakeError when files of a version are gone."""
-    tables = {name: lake.table(name, version=versions[name]) for name in positions.SOURCES}
+    tables = {name: lake.table(name, version=versions[name]) for name in positions.sources(conventions)}
     return tables.__getitem__
 
 
@@ -223,7 +228,7 @@ def _positions(
     `loans` has loan_id and from_on, the first day that can differ.
     """
     tables = {}
-    for name in positions.SOURCES:
+    for name in positions.sources(conventions):
         rows = read(name)
         if "loan_id" in rows.columns:
             rows = stack.enter_context(lake.staged(rows.semi_join(loans, "loan_id")))

@@ -37,8 +37,9 @@ _OFFICE_CLOSES = 61_200
 """17:00 UTC in seconds. Changes of terms are posted at the end of the day on which they take effect."""
 
 
-NOT_KEPT = ("delinquency_pauses", "loan_owners")
-"""The tables that are empty: this lender pauses no delinquency, and its servicing system knows no owners of loans."""
+NOT_KEPT = ("delinquency_pauses", "loan_owners", "accruals")
+"""The tables that are empty: this lender pauses no delinquency, and its servicing system knows no owners of loans and
+accrues interest in the ledger only."""
 
 
 @dataclass

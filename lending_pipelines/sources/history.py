@@ -5,6 +5,7 @@ The lake's rows stay. What a sync finds changed is added, and counts as known fr
 - a schedule that changed becomes a new version;
 - a transaction whose portions changed has a reversal and a new row, both on the transaction's own date;
 - a transaction that is gone has a reversal on its own date;
+- accruals follow the rules of transactions;
 - a row that the source shows late, recorded before the last sync, is known from this sync on.
 
 The id of a changed transaction is that of the first row with `~2`, `~3` and so on, the id of a reversal ends in
@@ -23,6 +24,7 @@ import pyarrow as pa
 from lending_pipelines.sources.reading import Reading, StagedFiles, read_staged
 from lending_pipelines.sources.staging import write_batches
 from lending_pipelines.tables import Table
+from lending_pipelines.tables.accruals import as_transactions, from_transactions
 
 UNDONE = "~undone"
 """The end of a reversal's id, after the id of the transaction that it reverses."""
@@ -73,7 +75,7 @@ def with_history(
     engine: Staging,
     folder: str,
 ) -> Reading:
-    """The reading with the history that the lake has: what it adds to transactions and installments.
+    """The reading with the history that the lake has: what it adds to transactions, accruals and installments.
 
     Rows of other tables keep the posted_at with which they became known.
 
@@ -89,6 +91,8 @@ def with_history(
     match table.name:
         case "transactions":
             new = events(reading.rows, current, moment)
+        case "accruals":
+            new = from_transactions(events(as_transactions(reading.rows), as_transactions(current), moment))
         case "installments":
             new = versions(
                 reading.rows, current, moment, lambda loans: reader.schedules_changed_on(loans, moment.timezone)

@@ -1,7 +1,7 @@
 """Validates the staged rows of a servicing table before the commit, and lists the rows that break a rule.
 
 tables/rules.py has the rules for a single row. The rules here compare rows: keys are unique, and a reversed transaction
-exists. Checks across tables run after the sync, in checks/.
+or accrual exists. Checks across tables run after the sync, in checks/.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,9 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.sources.finding import SHOWN, Finding, example
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.rules import rejecting_rules
+
+_REVERSED = {"transactions": "a transaction", "accruals": "an accrual"}
+"""The tables with reversals, and what a reversal reverses."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,16 @@ def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Itera
 
 
 def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[Fault]:
-    if table.name != "transactions" or doubtful.intersection(("transaction_id", "type", "reverses_id")):
+    if table.name not in _REVERSED or doubtful.intersection((*table.key, "type", "reverses_id")):
         return
-    reversals = staged.filter((staged.type == "reversal") & staged.reverses_id.notnull())
-    known = staged.select(reverses_id="transaction_id")
-    unknown = reversals.anti_join(known, "reverses_id")
+    [key] = table.key
+    reversals = staged.filter(staged.reverses_id.notnull())
+    if "type" in table.names:
+        reversals = reversals.filter(reversals.type == "reversal")
+    unknown = reversals.anti_join(staged.select(reverses_id=key), "reverses_id")
     if current is not None:
-        unknown = unknown.anti_join(current.select(reverses_id="transaction_id"), "reverses_id")
-    yield Fault("reverses_id", "reverse a transaction that does not exist", unknown)
+        unknown = unknown.anti_join(current.select(reverses_id=key), "reverses_id")
+    yield Fault("reverses_id", f"reverse {_REVERSED[table.name]} that does not exist", unknown)
 
 
 def finding(table: Table, fault: Fault, count: int) -> Finding:

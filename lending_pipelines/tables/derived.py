@@ -95,7 +95,7 @@ _LOAN_POSITIONS = Table(
         money("principal_forgiven"),
         money("principal_outstanding", "disbursed + capitalized - paid - charged off - forgiven", sign="any"),
         money("recovered"),
-        money("interest_earned", "scheduled interest for the elapsed time"),
+        money("interest_earned", "interest earned to date, by the convention interest_accrual"),
         money("interest_receivable", "interest earned and not settled; 0 unless active"),
         money("scheduled_due", "principal + interest of installments due by the day"),
         money("settled", "principal + interest settled, oldest installment first", sign="any"),

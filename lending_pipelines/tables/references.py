@@ -20,6 +20,7 @@ REFERENCES: dict[str, dict[str, tuple[str, str]]] = {
     "loan_owners": _LOAN,
     "installments": _LOAN,
     "transactions": _LOAN,
+    "accruals": _LOAN,
     "fees": _LOAN,
     "modifications": _LOAN,
     "gl_accounts": {"parent_code": ("gl_accounts", "account_code")},

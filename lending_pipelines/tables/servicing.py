@@ -171,6 +171,22 @@ _LOANS = (
         watermark="posted_at",
     ),
     Table(
+        "accruals",
+        "Interest and fees that the servicing system accrued. The convention interest_accrual = servicer sums them.",
+        ("accrual_id",),
+        (
+            text("accrual_id"),
+            text("loan_id"),
+            day("effective_on", "the business date on which the accrual counts"),
+            _POSTED_AT,
+            money("interest", "negative for an adjustment that lowers what was accrued", sign="any"),
+            money("fees", "negative for an adjustment that lowers what was accrued", sign="any"),
+            text("reverses_id", "the accrual_id that this row reverses, with the same amounts", nullable=True),
+        ),
+        load="append",
+        watermark="posted_at",
+    ),
+    Table(
         "fees",
         "Fees assessed, waived and paid.",
         ("fee_id",),

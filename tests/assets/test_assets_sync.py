@@ -150,7 +150,7 @@ def test_a_bad_ticket_does_not_stop_the_close_of_the_loans(case):
     synced = lending("sync")
     assert synced.returncode == 1
     assert synced.stderr.splitlines()[-1] == (
-        "Error: sync: 1 of 24 tables were rejected and keep their earlier rows: tickets"
+        "Error: sync: 1 of 25 tables were rejected and keep their earlier rows: tickets"
     )
 
 

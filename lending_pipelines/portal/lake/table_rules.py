@@ -217,6 +217,7 @@ RULES: Mapping[str, Rule] = {
     "loan_owners": ByColumns({"investors": "investor_id"}),
     "installments": ByLoan(),
     "transactions": ByLoan("effective_on"),
+    "accruals": ByLoan("effective_on"),
     "fees": ByLoan("assessed_on"),
     "modifications": ByLoan("effective_on"),
     "gl_accounts": _LENDER,

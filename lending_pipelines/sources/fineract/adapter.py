@@ -12,6 +12,7 @@ from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
 from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.sources.fineract import (
+    accruals,
     charges,
     ledger,
     loans,
@@ -50,6 +51,7 @@ _ORIGINS = {
     "loan_owners": _Origin("m_external_asset_owner_transfer", loans.loan_owners),
     "installments": _Origin("m_loan_repayment_schedule", schedules.installments),
     "transactions": _Origin("m_loan_transaction", transactions.transactions),
+    "accruals": _Origin("m_loan_transaction", accruals.accruals),
     "fees": _Origin("m_loan_charge", charges.fees),
     "modifications": _Origin("m_loan_term_variations", modifications.modifications),
     "gl_accounts": _Origin("acc_gl_account", ledger.gl_accounts),

@@ -60,8 +60,10 @@ MONEY: Mapping[int, TransactionType] = {
 
 PAYMENTS = tuple(code for code, type_ in MONEY.items() if type_.becomes == "repayment")
 
+ACCRUAL, ACCRUAL_ADJUSTMENT = 10, 34
+
 NO_MONEY: Mapping[int, str] = {
-    10: "accrual",
+    ACCRUAL: "accrual",
     12: "initiate_transfer",
     13: "approve_transfer",
     14: "withdraw_transfer",
@@ -70,7 +72,7 @@ NO_MONEY: Mapping[int, str] = {
     REAGE: "reage",
     REAMORTIZE: "reamortize",
     32: "accrual_activity",
-    34: "accrual_adjustment",
+    ACCRUAL_ADJUSTMENT: "accrual_adjustment",
     36: "capitalized_income_amortization",
     CONTRACT_TERMINATION: "contract_termination",
     39: "capitalized_income_amortization_adjustment",

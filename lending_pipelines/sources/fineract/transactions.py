@@ -34,12 +34,11 @@ def transactions(t: StoredTables) -> sa.Select:
         row.c.channel,
         sa.cast(sa.null(), sa.String(20)).label("reverses_id"),
     )
-    undone_on = sa.func.coalesce(row.c.reversed_on_date, sa.cast(row.c.last_modified_on_utc, sa.Date))
     reversals = sa.select(
         text(row.c.id) + UNDONE,
         text(row.c.loan_id),
         sa.literal("reversal", sa.String),
-        sa.case((row.c.replayed, row.c.transaction_date), else_=sa.func.greatest(undone_on, row.c.transaction_date)),
+        undone_on(row),
         row.c.last_modified_on_utc,
         amount,
         *(row.c[part] for part in _PARTS),
@@ -72,13 +71,28 @@ def in_cents(t: StoredTables) -> sa.Select:
     )
 
 
+def replayed(t: StoredTables) -> sa.ColumnElement[bool]:
+    """Whether a row of m_loan_transaction is undone because Fineract replaced it by another one of the same date."""
+    row, relation = t.m_loan_transaction, t.m_loan_transaction_relation
+    replaced = sa.exists().where(
+        relation.c.to_loan_transaction_id == row.c.id, relation.c.relation_type_enum == REPLAYED
+    )
+    by_hand = sa.func.coalesce(row.c.manually_adjusted_or_reversed, sa.false())
+    return row.c.is_reversed.is_(sa.true()) & (replaced | by_hand.is_not(sa.true()))
+
+
+def undone_on(row: sa.FromClause) -> sa.ColumnElement:
+    """The date on which the reversal of an undone row counts; `row` has the columns of `in_cents`."""
+    day = sa.func.coalesce(row.c.reversed_on_date, sa.cast(row.c.last_modified_on_utc, sa.Date))
+    return sa.case((row.c.replayed, row.c.transaction_date), else_=sa.func.greatest(day, row.c.transaction_date))
+
+
 def _portions(t: StoredTables) -> sa.Select:
     """The rows that move money, with exact portions. One of them has what the others leave of the amount.
 
     Fineract keeps overpayments, unrecognized income and the amount of a disbursement out of the portions.
     """
     row, loan, detail, payment_type = t.m_loan_transaction, t.m_loan, t.m_payment_detail, t.m_payment_type
-    relation = t.m_loan_transaction_relation
     code = row.c.transaction_type_enum
     # Fineract keeps capitalized income as principal; the table transactions keeps it as what was capitalized.
     principal = sa.case((code == CAPITALIZED_INCOME, 0), else_=known(row.c.principal_portion_derived))
@@ -87,10 +101,6 @@ def _portions(t: StoredTables) -> sa.Select:
         "interest": known(row.c.interest_portion_derived),
         "fees": known(row.c.fee_charges_portion_derived) + known(row.c.penalty_charges_portion_derived),
     }
-    replaced = sa.exists().where(
-        relation.c.to_loan_transaction_id == row.c.id, relation.c.relation_type_enum == REPLAYED
-    )
-    by_hand = sa.func.coalesce(row.c.manually_adjusted_or_reversed, sa.false())
     return (
         sa.select(
             row.c.id,
@@ -101,7 +111,7 @@ def _portions(t: StoredTables) -> sa.Select:
             row.c.last_modified_on_utc,
             row.c.reversed_on_date,
             row.c.is_reversed,
-            (row.c.is_reversed.is_(sa.true()) & (replaced | by_hand.is_not(sa.true()))).label("replayed"),
+            replayed(t).label("replayed"),
             sa.func.coalesce(
                 named(code, {number: type_.name for number, type_ in MONEY.items() if not type_.cash}),
                 payment_type.c.value,

@@ -8,13 +8,16 @@ from lending_pipelines.sources.finding import SHOWN, Finding
 from lending_pipelines.sources.fineract import codes
 from lending_pipelines.sources.fineract.stored import StoredTables
 
+_TRANSACTION_TYPES = ("type", "m_loan_transaction", "transaction_type_enum", {*codes.MONEY, *codes.NO_MONEY})
+
 _CODES: dict[str, tuple[tuple[str, str, str, Collection[int]], ...]] = {
     "staff": (("role", "m_staff", "organisational_role_enum", codes.STAFF_ROLES),),
     "loans": (
         ("loan_id", "m_loan", "loan_status_id", {*codes.LOAN_STATUSES, *codes.NOT_LENT}),
         ("payment_frequency", "m_loan", "repayment_period_frequency_enum", codes.PERIODS_A_YEAR),
     ),
-    "transactions": (("type", "m_loan_transaction", "transaction_type_enum", {*codes.MONEY, *codes.NO_MONEY}),),
+    "transactions": (_TRANSACTION_TYPES,),
+    "accruals": (("interest", *_TRANSACTION_TYPES[1:]),),
     "gl_accounts": (("account_type", "acc_gl_account", "classification_enum", codes.CLASSIFICATIONS),),
     "journal_lines": (("debit", "acc_gl_journal_entry", "type_enum", (codes.CREDIT, codes.DEBIT)),),
 }

@@ -1,0 +1,67 @@
+"""The SELECT for accruals: the interest and fees that Fineract recognised as income, and what it undid of them.
+
+Accrual activities repeat the accruals of an installment, and amortizations belong to deferred income. Neither is an
+accrual.
+"""
+
+import sqlalchemy as sa
+
+from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT
+from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.organisation import text
+from lending_pipelines.sources.fineract.rounding import cents, known
+from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.fineract.transactions import replayed, undone_on
+from lending_pipelines.sources.history import UNDONE
+
+_PARTS = ("interest", "fees")
+
+
+def accruals(t: StoredTables) -> sa.Select:
+    """Every accrual and accrual adjustment in cents; an adjustment is negative. An undone one has a reversal."""
+    row = _in_cents(t).cte("accruals")
+    accrued = sa.select(
+        text(row.c.id).label("accrual_id"),
+        text(row.c.loan_id).label("loan_id"),
+        row.c.transaction_date.label("effective_on"),
+        row.c.created_on_utc.label("posted_at"),
+        *(row.c[part] for part in _PARTS),
+        sa.cast(sa.null(), sa.String(20)).label("reverses_id"),
+    )
+    reversals = sa.select(
+        text(row.c.id) + UNDONE,
+        text(row.c.loan_id),
+        undone_on(row),
+        row.c.last_modified_on_utc,
+        *(row.c[part] for part in _PARTS),
+        text(row.c.id),
+    ).where(row.c.is_reversed.is_(sa.true()))
+    return sa.select(*accrued.union_all(reversals).subquery().c)
+
+
+def _in_cents(t: StoredTables) -> sa.Select:
+    """The rows in cents. What is in force and what is undone are rounded apart, as in the table transactions."""
+    stored, loan = t.m_loan_transaction, t.m_loan
+    sign = sa.case((stored.c.transaction_type_enum == ACCRUAL_ADJUSTMENT, -1), else_=1)
+    exact = (
+        sa.select(
+            stored.c.id,
+            stored.c.loan_id,
+            stored.c.transaction_date,
+            stored.c.created_on_utc,
+            stored.c.last_modified_on_utc,
+            stored.c.reversed_on_date,
+            stored.c.is_reversed,
+            replayed(t).label("replayed"),
+            (sign * known(stored.c.interest_portion_derived)).label("interest"),
+            (
+                sign * (known(stored.c.fee_charges_portion_derived) + known(stored.c.penalty_charges_portion_derived))
+            ).label("fees"),
+        )
+        .join_from(stored, loan, loan.c.id == stored.c.loan_id)
+        .where(lent(loan), stored.c.transaction_type_enum.in_((ACCRUAL, ACCRUAL_ADJUSTMENT)))
+        .subquery("exact")
+    )
+    group, order = (exact.c.loan_id, exact.c.is_reversed), (exact.c.transaction_date, exact.c.id)
+    kept = [column for column in exact.c if column.name not in _PARTS]
+    return sa.select(*kept, *(cents(exact.c[part], group, order).label(part) for part in _PARTS))
