@@ -1,10 +1,14 @@
 """Daily interest, and interest as the servicing system recorded it, worked by hand from docs/definitions.md."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from book import SCHEDULE, Book, column, day, each_day, posted
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lending_pipelines.metrics.accruals import AccrualInputError
 
@@ -56,7 +60,7 @@ def accrue(book, accrual_id, on, interest, *, loan_id="L1", reverses=None, poste
 
 @pytest.fixture(scope="module")
 def year():
-    """Loans of every kind, each with 10.00 a day (36,500.00 at 10 %), and their positions of January to July 2025."""
+    """Loans of every kind. Most accrue 10.00 a day: 36,500.00 at 10 %."""
     book = Book()
     for loan_id in ("plain", "prepaid", "capitalized", "topped up", "overpaid", "off", "part off", "closed", "again"):
         lend(book, loan_id, "2025-01-01", "36500")
@@ -83,12 +87,21 @@ def year():
     pause(book, "paused twice", "2025-05-08", "2025-05-18")
     pause(book, "paused for good", "2025-01-15", "2999-12-31")
     book.txn("late", "repayment", "2025-06-01", "0", "310")
+
+    lend(book, "half", "2025-01-01", "182.50", rate="0.01")
+    lend(book, "third", "2025-01-01", "1000", rate="0.01", day_count="30/360")
+    for day_count in ("actual/365", "actual/360", "actual/actual"):
+        lend(book, day_count, "2023-12-31", "36600", day_count=day_count)
+    lend(book, "30/360", "2024-01-15", "36000", day_count="30/360")
+    lend(book, "huge", "1925-01-01", "100000000000000", rate="0.365")
+    lend(book, "backdated", "2025-01-01", "36500")
+    book.txn("backdated", "repayment", "2025-01-11", "18250", posted_at=posted(day("2025-01-20")))
     return book
 
 
 @pytest.fixture(scope="module")
 def rows(year):
-    return year.positions("2025-01-01", "2025-07-31", **DAILY)
+    return year.positions("2024-01-01", "2025-07-31", **DAILY)
 
 
 def of(rows, loan_id, *days, name="interest_earned"):
@@ -163,34 +176,25 @@ def test_each_day_on_non_accrual_accrues_nothing_and_each_other_day_does(rows):
         earned = column(rows, "interest_earned", loan_id)
         stopped = column(rows, "non_accrual", loan_id)
         days = [str(on) for on in each_day(date(2025, 1, 1), date(2025, 7, 31))]
-        for before, on in zip(days, days[1:], strict=False):
+        for before, on in pairwise(days):
             accrued = Decimal(earned[on]) - Decimal(earned[before])
             assert accrued == (0 if stopped[on] else 10), (loan_id, on)
 
 
 def test_a_day_of_a_range_equals_the_day_alone(year, rows):
-    for on in ("2025-02-01", "2025-06-01"):
-        alone = year.positions(on, **DAILY)
-        assert alone == {key: row for key, row in rows.items() if key[0] == on}
+    alone = year.positions("2025-06-01", **DAILY)
+    assert alone == {key: row for key, row in rows.items() if key[0] == "2025-06-01"}
 
 
-def test_interest_is_rounded_once_half_to_even():
+def test_interest_is_rounded_once_half_to_even(rows):
     # 182.50 at 1 % accrues 0.005 a day, 1,000.00 at 1 % by 30/360 a 36th of 1.00.
-    book = Book()
-    lend(book, "half", "2025-01-01", "182.50", rate="0.01")
-    lend(book, "third", "2025-01-01", "1000", rate="0.01", day_count="30/360")
-    rows = book.positions("2025-01-02", "2025-01-07", **DAILY)
-    assert list(column(rows, "interest_earned", "half").values()) == ["0.00", "0.01", "0.02", "0.02", "0.02", "0.03"]
-    assert list(column(rows, "interest_earned", "third").values()) == ["0.03", "0.06", "0.08", "0.11", "0.14", "0.17"]
+    days = [str(on) for on in each_day(date(2025, 1, 2), date(2025, 1, 7))]
+    assert of(rows, "half", *days) == ["0.00", "0.01", "0.02", "0.02", "0.02", "0.03"]
+    assert of(rows, "third", *days) == ["0.03", "0.06", "0.08", "0.11", "0.14", "0.17"]
 
 
-def test_day_counts_in_a_leap_year_and_at_month_ends():
-    book = Book()
-    # 36,600.00 at 10 %: 3,660.00 a year.
-    for day_count in ("actual/365", "actual/360", "actual/actual"):
-        lend(book, day_count, "2023-12-31", "36600", day_count=day_count)
-    lend(book, "30/360", "2024-01-15", "36000", day_count="30/360")
-    rows = book.positions("2024-01-01", "2025-03-01", **DAILY)
+def test_day_counts_in_a_leap_year_and_at_month_ends(rows):
+    # 36,600.00 at 10 % accrue 3,660.00 a year.
     # The night to 1 January 2024 belongs to 2023: 3,660 ÷ 365 = 10.0274. Then 10.00 a day, and 10.0274 again in 2025.
     days = ("2024-01-01", "2024-01-02", "2024-12-31", "2025-01-01", "2025-01-02")
     assert of(rows, "actual/actual", *days) == ["10.03", "20.03", "3660.03", "3670.03", "3680.05"]
@@ -204,27 +208,16 @@ def test_day_counts_in_a_leap_year_and_at_month_ends():
     assert of(rows, "30/360", "2025-02-28", "2025-03-01") == ["4030.00", "4060.00"]
 
 
-def test_a_payment_that_becomes_known_later_counts_from_its_date():
-    book = Book()
-    lend(book, "L1", "2025-01-01", "36500")
-    book.txn("L1", "repayment", "2025-01-11", "18250", posted_at=posted(day("2025-01-20")))
+def test_a_payment_that_becomes_known_later_counts_from_its_date(year, rows):
     # 20 days of 10.00; then 10 of 10.00 and 10 of 5.00
-    assert str(book.position("2025-01-21", known_at=posted(day("2025-01-19")), **DAILY)["interest_earned"]) == "200.00"
-    assert str(book.position("2025-01-21", **DAILY)["interest_earned"]) == "150.00"
+    before = year.positions("2025-01-21", known_at=posted(day("2025-01-19")), **DAILY)
+    assert of(before, "backdated", "2025-01-21") == ["200.00"]
+    assert of(rows, "backdated", "2025-01-21") == ["150.00"]
 
 
-def test_amounts_of_any_size_are_exact():
-    # 100,000,000,000,000.00 at 36.5 % for 100 years and 25 leap days: 100,000,000,000.00 × 36,525
-    book = Book()
-    book.loan(
-        "L1",
-        "1925-01-01",
-        "100000000000000",
-        [("2999-12-31", "1", "0")],
-        annual_rate=Decimal("0.365"),
-        day_count="actual/365",
-    )
-    assert str(book.position("2025-01-01", **DAILY)["interest_earned"]) == "3652500000000000.00"
+def test_amounts_of_any_size_are_exact(rows):
+    # 100,000,000,000,000.00 at 36.5 % by actual/365: 100,000,000,000.00 a day. 100 years with 25 leap days are 36,525.
+    assert of(rows, "huge", "2025-01-01") == ["3652500000000000.00"]
 
 
 def test_recorded_interest_is_the_sum_of_the_accruals():
@@ -243,7 +236,6 @@ def test_recorded_interest_is_the_sum_of_the_accruals():
     assert of(rows, "L1", *days) == ["0.00", "7.00", "10.10", "7.00", "9.00", "8.50"]
     assert of(rows, "L1", *days, name="interest_receivable") == ["0.00", "7.00", "4.10", "1.00", "3.00", "2.50"]
     assert set(column(rows, "interest_earned", "none").values()) == {"0.00"}
-    assert book.positions("2025-02-20", **chosen)["2025-02-20", "L1"] == rows["2025-02-20", "L1"]
     # A3 was not known yet.
     then = book.position("2025-02-25", known_at=posted(day("2025-02-26")), **chosen)
     assert str(then["interest_earned"]) == "6.50"
@@ -262,3 +254,77 @@ def test_missing_inputs_are_named():
         book.positions("2025-01-02", interest_accrual="servicer")
     # On the first day, nothing has accrued.
     assert book.positions("2025-01-01", interest_accrual="servicer")["2025-01-01", "good"]["interest_earned"] == 0
+
+
+PAYMENTS = st.lists(st.tuples(st.integers(1, 180), st.integers(0, 60_000), st.integers(0, 5_000)), max_size=4)
+LOAN = st.fixed_dictionaries(
+    {
+        "day_count": st.sampled_from(["30/360", "actual/365", "actual/360", "actual/actual"]),
+        "rate": st.decimals(0, 3, places=8, allow_nan=False),
+        "new_rate": st.decimals(0, 3, places=8, allow_nan=False),
+        "lent_on": st.dates(date(2023, 8, 1), date(2024, 2, 29)),
+        "principal": st.integers(1, 100_000),
+        "payments": PAYMENTS,
+        "extra": st.tuples(st.integers(1, 180), st.integers(1, 60_000)),
+        "rate_after": st.integers(0, 180),
+    }
+)
+
+
+def money(cents):
+    return str(Decimal(cents) / 100)
+
+
+def random_loan(book, number, loan):
+    """The loan; the same with an extra payment of principal; and the same, unpaid and due after a month."""
+    lent_on = loan["lent_on"]
+
+    def on(days):
+        return str(lent_on + timedelta(days=days))
+
+    for kind in ("usual", "extra", "due"):
+        loan_id = f"{kind} {number}"
+        schedule = [(on(31), "0", "1"), *LATER] if kind == "due" else LATER
+        lend(book, loan_id, str(lent_on), money(loan["principal"]), loan["rate"], loan["day_count"], schedule)
+        change_rate(book, loan_id, on(loan["rate_after"]), loan["rate"], loan["new_rate"])
+        for days, principal, interest in loan["payments"] if kind != "due" else ():
+            book.txn(loan_id, "repayment", on(days), money(principal), money(interest))
+        if kind == "extra":
+            book.txn(loan_id, "repayment", on(loan["extra"][0]), money(loan["extra"][1]))
+
+
+def fraction_of(day_count, on):
+    """The fraction of a year that the day accrues, as the definitions say."""
+    before = on - timedelta(days=1)
+    match day_count:
+        case "30/360":
+            months = (on.year - before.year) * 12 + on.month - before.month
+            return Fraction(30 * months + min(on.day, 30) - min(before.day, 30), 360)
+        case "actual/actual":
+            return Fraction(1, (date(before.year + 1, 1, 1) - date(before.year, 1, 1)).days)
+        case _:
+            return Fraction(1, int(day_count.removeprefix("actual/")))
+
+
+@settings(max_examples=3)
+@given(loans=st.lists(LOAN, min_size=1, max_size=4))
+def test_interest_is_the_sum_of_its_days_and_a_payment_never_raises_it(loans):
+    book, first, last = Book(), date(2023, 8, 1), date(2024, 9, 30)
+    for number, loan in enumerate(loans):
+        random_loan(book, number, loan)
+    rows = book.positions(str(first), str(last), **DAILY)
+    for number, loan in enumerate(loans):
+        for kind in ("usual", "extra", "due"):
+            accrued = Fraction(0)
+            for on in each_day(loan["lent_on"] + timedelta(days=1), last):
+                row, before = (rows[str(at), f"{kind} {number}"] for at in (on, on - timedelta(days=1)))
+                owed = max(before["principal_outstanding"], Decimal(0))
+                if not row["non_accrual"]:
+                    accrued += Fraction(owed) * Fraction(row["annual_rate"]) * fraction_of(loan["day_count"], on)
+                if row["status"] == "active":
+                    # Fractions are rounded half to even.
+                    assert row["interest_earned"] == Decimal(round(accrued * 100)) / 100, (kind, on, loan)
+        for on in each_day(loan["lent_on"], last):
+            usual, extra = (rows[str(on), f"{kind} {number}"] for kind in ("usual", "extra"))
+            if usual["status"] == extra["status"] == "active":
+                assert extra["interest_earned"] <= usual["interest_earned"], (on, loan)

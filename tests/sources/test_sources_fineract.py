@@ -333,3 +333,39 @@ def test_a_database_that_is_not_fineracts_is_refused(url, shared_dir, tmp_path):
         pytest.raises(SourceError, match="table m_loan has no column repay_every: it is not a table of Fineract"),
     ):
         list(reader.read(SERVICING["loans"]))
+
+
+def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(url, shared_dir, lake):
+    """Published: 14.19 of interest accrued of loans 7 and 17. 7's is undone on 30 June, and 17's adjusted."""
+    chosen = Conventions(interest_accrual="servicer")
+
+    def earned() -> dict[str, str]:
+        rows = loan_positions(read_from(lake), ON - timedelta(days=1), ON, chosen).to_pyarrow().to_pylist()
+        return {
+            f"{row['loan_id']} on {row['business_date'].day}": str(row["interest_earned"])
+            for row in rows
+            if row["loan_id"] in ("7", "17")
+        }
+
+    tenant = synced(url, shared_dir, "delinquency", lake).tenant
+    assert earned() == {"7 on 29": "14.19", "7 on 30": "14.19", "17 on 29": "14.19", "17 on 30": "14.19"}
+
+    tenant.execute(
+        "UPDATE m_loan_transaction SET is_reversed = TRUE, manually_adjusted_or_reversed = TRUE,"
+        " reversed_on_date = '2025-06-30', last_modified_on_utc = '2025-06-30 10:00:00' WHERE id = 30"
+    )
+    # An adjustment of 4.19 on 30 June, and a portion that Fineract changed in place.
+    tenant.execute(
+        "INSERT INTO m_loan_transaction (id, loan_id, office_id, is_reversed, transaction_type_enum, transaction_date,"
+        " amount, interest_portion_derived, submitted_on_date, manually_adjusted_or_reversed, created_by,"
+        " last_modified_by, created_on_utc, last_modified_on_utc, version) VALUES (9001, 17, 1, FALSE, 34,"
+        " '2025-06-30', 4.19, 4.19, '2025-06-30', FALSE, 1, 1, '2025-06-30 10:00:00', '2025-06-30 10:00:00', 1)"
+    )
+    tenant.execute("UPDATE m_loan_transaction SET interest_portion_derived = 14, amount = 14 WHERE id = 35")
+    sync(tenant, lake)
+    assert earned() == {"7 on 29": "14.19", "7 on 30": "0.00", "17 on 29": "14.00", "17 on 30": "9.81"}
+    rows = {row["accrual_id"]: row for row in lake.table("accruals").to_pyarrow().to_pylist()}
+    assert rows["30~undone"]["reverses_id"] == "30"
+    assert rows["9001"]["interest"] == Decimal("-4.19")
+    # The first amount stays as it was known.
+    assert (rows["35"]["interest"], rows["35~2"]["interest"]) == (Decimal("14.19"), Decimal(14))

@@ -1,0 +1,67 @@
+"""The convention interest_accrual through a close: what it needs, the positions, and the tie-outs with the ledger."""
+
+from datetime import date
+
+from homes import Home, lending, materialise
+
+DAY = date(2024, 2, 15)
+
+
+def numbers(home: Home) -> list[str]:
+    (loan,) = [row for row in home.rows("loan_positions", DAY, DAY) if row["loan_id"] == "OK"]
+    return [str(loan["interest_earned"]), str(loan["interest_receivable"])]
+
+
+def differences(home: Home) -> dict[str, str]:
+    rows = home.rows("ledger_tieouts", DAY, DAY)
+    return {row["control_for"]: str(row["difference"]) for row in rows if row["currency"] == "USD"}
+
+
+def test_positions_and_tie_outs_follow_the_convention(case, monkeypatch):
+    # 200.00 lent on 10 January 2024 at 12 % by 30/360, and 2.00 of interest paid on 10 February.
+    home = case("huge-amount")
+    conventions = home.folder / "conventions.toml"
+    monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
+    conventions.write_text('interest_accrual = "servicer"\n')
+    refused = lending("close", "--date", str(DAY))
+    assert refused.returncode != 0
+    assert "interest_accrual is servicer, but the servicing table accruals is absent or empty" in refused.stderr
+
+    home.servicing(
+        "INSERT INTO transactions (transaction_id, loan_id, type, effective_on, posted_at, amount, principal, interest,"
+        " fees) VALUES ('P', 'OK', 'repayment', '2024-02-10', '2024-02-10 12:00:00', 2, 0, 2, 0)"
+    )
+    home.servicing("CREATE TABLE accruals (accrual_id, loan_id, effective_on, posted_at, interest, fees, reverses_id)")
+    home.servicing(
+        "INSERT INTO accruals VALUES ('A', 'OK', '2024-01-31', '2024-01-31 23:00:00', 3, 0, NULL),"
+        " ('B', 'OK', '2024-02-15', '2024-02-15 23:00:00', 4, 0, NULL),"
+        " ('C', 'OK', '2024-02-16', '2024-02-16 23:00:00', 9, 0, NULL)"
+    )
+    home.servicing(
+        "INSERT INTO gl_accounts (account_code, name, account_type, control_for) VALUES"
+        " ('1300', 'Interest receivable', 'asset', 'interest_receivable'),"
+        " ('4000', 'Interest income', 'income', 'interest_income'), ('1000', 'Cash', 'asset', NULL)"
+    )
+    lines = [("E1", "2024-01-31", "1300", "4000", 3), ("E2", "2024-02-10", "1000", "1300", 2)]
+    for entry, on, debit, credit, amount in [*lines, ("E3", "2024-02-15", "1300", "4000", 4)]:
+        home.servicing(
+            "INSERT INTO journal_lines (entry_id, line_no, account_code, entry_date, posted_at, debit, credit,"
+            " currency, loan_id) VALUES (:e, 1, :d, :on, :at, :a, 0, 'USD', 'OK'),"
+            " (:e, 2, :c, :on, :at, 0, :a, 'USD', 'OK')",
+            e=entry,
+            on=on,
+            at=f"{on} 23:00:00",
+            d=debit,
+            c=credit,
+            a=amount,
+        )
+    done = lending("close", "--date", str(DAY))
+    assert done.returncode == 0, done.stderr
+    assert numbers(home) == ["7.00", "5.00"]
+    assert differences(home) == {"interest_income": "0.00", "interest_receivable": "0.00"}
+
+    conventions.write_text('interest_accrual = "daily"\n')
+    materialise(DAY, DAY, "loan_positions", "trial_balance", "ledger_tieouts")
+    # 35 days of 30/360: 200.00 × 12 % × 35 ÷ 360 = 2.3333. The ledger has 7.00 of income and 5.00 receivable.
+    assert numbers(home) == ["2.33", "0.33"]
+    assert differences(home) == {"interest_income": "4.67", "interest_receivable": "4.67"}
