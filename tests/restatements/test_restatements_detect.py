@@ -242,3 +242,30 @@ def test_a_delinquency_pause_that_becomes_known_later(lender):
         row["business_date"]: (row["reported"], row["restated"]) for row in found if row["column"] == "days_past_due"
     }
     assert late == {date(2025, 2, 11): ("1", "0"), FEB_12: ("2", "0")}
+
+
+def test_an_accrual_that_becomes_known_later(lender):
+    def accrue(accrual_id, on, interest, posted_at):
+        lender.book.add(
+            "accruals",
+            accrual_id=accrual_id,
+            loan_id="L1",
+            effective_on=on,
+            posted_at=posted_at,
+            interest=Decimal(interest),
+            fees=Decimal(0),
+        )
+
+    accrue("A1", date(2025, 1, 31), "7.00", datetime(2025, 2, 1))
+    lender.sync(datetime(2025, 2, 12, 21))
+    assert lender.detect() == [], "scheduled interest does not depend on accruals"
+    chosen = Conventions(interest_accrual="servicer")
+    lender.close(FEB_9, FEB_12, chosen)
+    assert lender.detect(chosen) == []
+
+    accrue("A2", date(2025, 2, 11), "3.00", LATER)
+    lender.sync(LATER)
+    found = lender.detect(chosen)
+    assert {row["caused_by"] for row in found} == {"accrual A2"}
+    earned = {day: value for (day, _, name), value in by_value(found).items() if name == "interest_earned"}
+    assert earned == {date(2025, 2, 11): ("7.00", "10.00"), FEB_12: ("7.00", "10.00")}
