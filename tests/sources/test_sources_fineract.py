@@ -340,7 +340,7 @@ def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(ur
     chosen, data = Conventions(interest_accrual="servicer"), shared_dir / "data" / "fineract"
     tenant = Tenant(url, data / "schema.json", data / "acceptance" / "delinquency")
 
-    def sync_again() -> None:
+    def sync_needed() -> None:
         tables = [SERVICING[name] for name in ("loans", "installments", "transactions", "accruals")]
         for _, outcome in sync_tables(open_source("fineract", url), tables, lake, Conventions()):
             assert not isinstance(outcome, LendingError), outcome
@@ -353,7 +353,7 @@ def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(ur
             if row["loan_id"] in ("7", "17")
         }
 
-    sync_again()
+    sync_needed()
     assert earned() == {"7 on 29": "14.19", "7 on 30": "14.19", "17 on 29": "14.19", "17 on 30": "14.19"}
 
     tenant.execute(
@@ -368,7 +368,7 @@ def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(ur
         " '2025-06-30', 4.19, 4.19, '2025-06-30', FALSE, 1, 1, '2025-06-30 10:00:00', '2025-06-30 10:00:00', 1)"
     )
     tenant.execute("UPDATE m_loan_transaction SET interest_portion_derived = 14, amount = 14 WHERE id = 35")
-    sync_again()
+    sync_needed()
     assert earned() == {"7 on 29": "14.19", "7 on 30": "0.00", "17 on 29": "14.00", "17 on 30": "9.81"}
     rows = {row["accrual_id"]: row for row in lake.table("accruals").to_pyarrow().to_pylist()}
     assert rows["30~undone"]["reverses_id"] == "30"
