@@ -36,9 +36,9 @@ from lending_pipelines.register import Investors, Register
 from lending_pipelines.settings import UMASKS, Settings
 from lending_pipelines.settings_file import find_settings_file
 from lending_pipelines.sources import Preview, open_source, preview_reload
-from lending_pipelines.sources.canonical.database import CanonicalDatabase
-from lending_pipelines.sources.canonical.rights import Rights, rights
+from lending_pipelines.sources.protocol import ReadsDatabase, Rights
 from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables.sql import MYSQL
 
 _PACKAGES = ("dagster", "duckdb", "deltalake", "ibis-framework")
 _LISTED = 10
@@ -158,17 +158,15 @@ def _zone(settings: Settings) -> Diagnosis:
 
 def _database(settings: Settings) -> Iterator[Diagnosis]:
     """Permissions and clock of a SQLAlchemy servicing database. `_tables` checks whether it can be read."""
-    if settings.source != "canonical":
-        return
     with suppress(LendingError, sa.exc.SQLAlchemyError, ImportError):
         url = sa.make_url(settings.servicing_url)
         if url.get_backend_name() == "sqlite" and url.database and os.path.exists(url.database):
             writable = os.access(url.database, os.W_OK)
             text = "this user may write to the file; it is only read" if writable else "it can only be read"
             yield Diagnosis("ok", "servicing rights", text)
-        else:
-            with CanonicalDatabase(settings.servicing_url).snapshot() as snapshot:
-                found = rights(snapshot.connection)
+        elif url.get_backend_name() in ("postgresql", *MYSQL):
+            with open_source(settings.source, settings.servicing_url).snapshot() as reader:
+                found = reader.rights() if isinstance(reader, ReadsDatabase) else None
             if found is not None:
                 yield from _rights(found)
 

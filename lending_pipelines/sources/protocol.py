@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -55,6 +56,24 @@ class ComparesItself(Protocol):
 
     def doubts(self, table: Table) -> Sequence[str]:
         """A sentence for each contradiction in the system about the table. The rows are read as they are."""
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a user may do in a servicing database, and the clock of its server."""
+
+    writable: list[str]
+    """The tables of the source that the user may write to."""
+    now: datetime
+    """The server's time in UTC."""
+
+
+@runtime_checkable
+class ReadsDatabase(Protocol):
+    """A reader of a database with users."""
+
+    def rights(self) -> Rights | None:
+        """What the user may do in the database, and the clock of its server; None if the database has no users."""
 
 
 class Source(Protocol):

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources import SourceError, open_source
 from lending_pipelines.sources.canonical import rows
-from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.ddl import create_tables
 from lending_pipelines.tables.sql import servicing_metadata
@@ -256,7 +255,7 @@ def test_the_tables_that_the_command_prints_can_be_made(mariadb_url, make_loan):
 
 def test_the_doctor_knows_who_may_write_and_the_clock(engine, mariadb_server):
     with open_source("canonical", url_of(engine)).snapshot() as reader:
-        found = rights(reader.connection)
+        found = reader.rights()
     assert found.writable == list(SERVICING)
     assert abs(datetime.now(UTC).replace(tzinfo=None) - found.now) < timedelta(minutes=1)
 
@@ -264,10 +263,10 @@ def test_the_doctor_knows_who_may_write_and_the_clock(engine, mariadb_server):
     execute(mariadb_server, f"CREATE USER reader_{name}@'%'", f"GRANT SELECT ON {name}.* TO reader_{name}@'%'")
     reading = engine.url.set(username=f"reader_{name}").render_as_string(hide_password=False)
     with open_source("canonical", reading).snapshot() as reader:
-        assert rights(reader.connection).writable == []
+        assert reader.rights().writable == []
     execute(mariadb_server, f"GRANT INSERT ON {name}.loans TO reader_{name}@'%'")
     with open_source("canonical", reading).snapshot() as reader:
-        assert rights(reader.connection).writable == ["loans"]
+        assert reader.rights().writable == ["loans"]
     execute(mariadb_server, f"DROP USER reader_{name}@'%'")
 
 

@@ -18,8 +18,9 @@ from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import mysql, postgresql, rows, totals
 from lending_pipelines.sources.canonical.equality import spelled_differently
 from lending_pipelines.sources.canonical.failure import ReadFailed
+from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.sources.convert import Values
-from lending_pipelines.sources.protocol import SourceError
+from lending_pipelines.sources.protocol import Rights, SourceError
 from lending_pipelines.tables import SERVICING, Table
 from lending_pipelines.tables.sql import MYSQL
 
@@ -133,6 +134,10 @@ class DatabaseSnapshot:
             return {}
         engine = mysql.not_transactional(self.connection, table.name)
         return {} if engine is None else {"not one state": f"storage engine {engine} has no transactions"}
+
+    def rights(self) -> Rights | None:
+        """What the user may do with the servicing tables, and the server's clock; None for SQLite."""
+        return rights(self.connection, [name for name in SERVICING if name not in self.absent])
 
     def extract(self, select: sa.Select) -> Iterator[list[Values]]:
         """The columns of a SELECT in groups of rows, with the values as the database has them.

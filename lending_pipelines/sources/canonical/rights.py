@@ -1,22 +1,11 @@
 """What a user may do in a servicing database, and the clock of its server. For `lending doctor`; read only."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from lending_pipelines.tables import SERVICING
+from lending_pipelines.sources.protocol import Rights
 from lending_pipelines.tables.sql import MYSQL
-
-
-@dataclass(frozen=True)
-class Rights:
-    """The servicing tables that the user may write to, and the server's time in UTC."""
-
-    writable: list[str]
-    now: datetime
-
 
 _MYSQL_INSERT = """
     WITH me AS (SELECT concat('''', replace(current_user(), '@', '''@'''), '''') AS grantee)
@@ -35,11 +24,18 @@ _QUERIES: Mapping[str, tuple[str, str]] = {
 """Whether the user may insert into a table, and the time in UTC, by SQLAlchemy's name of the database."""
 
 
-def rights(connection: sa.Connection) -> Rights | None:
-    """The user's rights; None for a database without users. Rights by roles of MySQL are not counted."""
-    if connection.dialect.name not in _QUERIES:
+def rights(connection: sa.Connection, tables: Iterable[str]) -> Rights | None:
+    """The user's rights; None for a database without users. Rights by roles of MySQL are not counted.
+
+    Args:
+        connection: The connection of a snapshot.
+        tables: The tables that the source reads. All of them exist.
+    """
+    dialect = connection.dialect
+    if dialect.name not in _QUERIES:
         return None
-    may_insert, now = _QUERIES[connection.dialect.name]
-    names = [name for name in SERVICING if sa.inspect(connection).has_table(name)]
-    writable = [name for name in names if connection.scalar(sa.text(may_insert), {"name": name})]
+    may_insert, now = _QUERIES[dialect.name]
+    # PostgreSQL reads the name as an identifier.
+    quote = dialect.identifier_preparer.quote if dialect.name == "postgresql" else str
+    writable = [name for name in tables if connection.scalar(sa.text(may_insert), {"name": quote(name)})]
     return Rights(writable, connection.scalar(sa.text(now)))

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT
 from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.fineract.rounding import cents, known
-from lending_pipelines.sources.fineract.stored import StoredTables
 from lending_pipelines.sources.fineract.transactions import replayed, undone_on
 from lending_pipelines.sources.history import UNDONE
+from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.stored import StoredTables
 
 _PARTS = ("interest", "fees")
 

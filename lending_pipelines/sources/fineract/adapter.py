@@ -1,19 +1,16 @@
 """Reads a tenant database of Fineract with one SELECT per servicing table. Read only; nothing is created in it."""
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-import pyarrow as pa
 import sqlalchemy as sa
 
-from lending_pipelines.sources.batches import record_batches
-from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
-from lending_pipelines.sources.canonical.failure import ReadFailed
+from lending_pipelines.sources.canonical.database import CanonicalDatabase
 from lending_pipelines.sources.fineract import (
     accruals,
     charges,
+    codes,
     ledger,
     loans,
     modifications,
@@ -22,40 +19,51 @@ from lending_pipelines.sources.fineract import (
     transactions,
 )
 from lending_pipelines.sources.fineract.clock import schedules_changed_on
-from lending_pipelines.sources.fineract.doubts import messages
-from lending_pipelines.sources.fineract.stored import StoredTables
-from lending_pipelines.sources.fineract.unknown_codes import unknown_codes
-from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.tables import SERVICING, Table
-from lending_pipelines.tables.sql import MYSQL
+from lending_pipelines.sources.fineract.doubts import DOUBTS, delinquency_tags
+from lending_pipelines.sources.fineract.stored import LAYOUT
+from lending_pipelines.sources.selects import Origin, SelectedSnapshot
+from lending_pipelines.sources.unknown_codes import Code
+from lending_pipelines.tables import Table
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """Where a servicing table comes from."""
-
-    stored: str
-    """The table of Fineract without which there is no data."""
-    select: Callable[[StoredTables], sa.Select]
+def _transaction_type(column: str) -> Code:
+    return Code(column, "m_loan_transaction", "transaction_type_enum", {*codes.MONEY, *codes.NO_MONEY})
 
 
 _ORIGINS = {
-    "branches": _Origin("m_office", organisation.branches),
-    "staff": _Origin("m_staff", organisation.staff),
-    "borrowers": _Origin("m_client", organisation.borrowers),
-    "programs": _Origin("m_product_loan", organisation.programs),
-    "products": _Origin("m_product_loan", organisation.products),
-    "loans": _Origin("m_loan", loans.loans),
-    "officer_assignments": _Origin("m_loan_officer_assignment_history", loans.officer_assignments),
-    "delinquency_pauses": _Origin("m_loan_delinquency_action", loans.delinquency_pauses),
-    "loan_owners": _Origin("m_external_asset_owner_transfer", loans.loan_owners),
-    "installments": _Origin("m_loan_repayment_schedule", schedules.installments),
-    "transactions": _Origin("m_loan_transaction", transactions.transactions),
-    "accruals": _Origin("m_loan_transaction", accruals.accruals),
-    "fees": _Origin("m_loan_charge", charges.fees),
-    "modifications": _Origin("m_loan_term_variations", modifications.modifications),
-    "gl_accounts": _Origin("acc_gl_account", ledger.gl_accounts),
-    "journal_lines": _Origin("acc_gl_journal_entry", ledger.journal_lines),
+    "branches": Origin("m_office", organisation.branches),
+    "staff": Origin(
+        "m_staff", organisation.staff, (Code("role", "m_staff", "organisational_role_enum", codes.STAFF_ROLES),)
+    ),
+    "borrowers": Origin("m_client", organisation.borrowers),
+    "programs": Origin("m_product_loan", organisation.programs),
+    "products": Origin("m_product_loan", organisation.products),
+    "loans": Origin(
+        "m_loan",
+        loans.loans,
+        (
+            Code("loan_id", "m_loan", "loan_status_id", {*codes.LOAN_STATUSES, *codes.NOT_LENT}),
+            Code("payment_frequency", "m_loan", "repayment_period_frequency_enum", codes.PERIODS_A_YEAR),
+        ),
+    ),
+    "officer_assignments": Origin("m_loan_officer_assignment_history", loans.officer_assignments),
+    "delinquency_pauses": Origin("m_loan_delinquency_action", loans.delinquency_pauses),
+    "loan_owners": Origin("m_external_asset_owner_transfer", loans.loan_owners),
+    "installments": Origin("m_loan_repayment_schedule", schedules.installments),
+    "transactions": Origin("m_loan_transaction", transactions.transactions, (_transaction_type("type"),)),
+    "accruals": Origin("m_loan_transaction", accruals.accruals, (_transaction_type("interest"),)),
+    "fees": Origin("m_loan_charge", charges.fees),
+    "modifications": Origin("m_loan_term_variations", modifications.modifications),
+    "gl_accounts": Origin(
+        "acc_gl_account",
+        ledger.gl_accounts,
+        (Code("account_type", "acc_gl_account", "classification_enum", codes.CLASSIFICATIONS),),
+    ),
+    "journal_lines": Origin(
+        "acc_gl_journal_entry",
+        ledger.journal_lines,
+        (Code("debit", "acc_gl_journal_entry", "type_enum", (codes.CREDIT, codes.DEBIT)),),
+    ),
 }
 
 
@@ -71,67 +79,23 @@ class Fineract:
     def snapshot(self) -> Iterator["FineractSnapshot"]:
         """Open a read-only transaction for the block. All tables are read in it."""
         with self._database.snapshot() as database:
-            if database.connection.dialect.name not in ("postgresql", *MYSQL):
-                raise SourceError(
-                    f"{self.name}: LENDING_SERVICING_URL must be a database of PostgreSQL, MariaDB or MySQL, "
-                    f"not {database.connection.dialect.name}"
-                )
             yield FineractSnapshot(database)
 
 
-class FineractSnapshot:
+class FineractSnapshot(SelectedSnapshot):
     """Fineract's tables in one transaction, as servicing tables."""
 
     name = Fineract.name
-
-    def __init__(self, database: DatabaseSnapshot):
-        self._database = database
-        self.stored = StoredTables(self.name, database.connection)
-
-    @property
-    def absent(self) -> frozenset[str]:
-        """The servicing tables that Fineract, or this version of it, does not have."""
-        provided = {name for name, origin in _ORIGINS.items() if origin.stored in self.stored.names}
-        return frozenset(SERVICING) - provided
-
-    def read(
-        self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
-    ) -> Generator[pa.RecordBatch, None, None]:
-        """Stream the table's rows, all of them whatever `since` and `months`.
-
-        Raises:
-            SourceError: The table cannot be read.
-            UnreadableValues: After the last row: codes that are not known, or values that do not fit their column.
-        """
-        if table.name in self.absent:
-            return
-        try:
-            faults = unknown_codes(self._database.connection, self.stored, table.name)
-            groups = self._database.extract(_ORIGINS[table.name].select(self.stored))
-            yield from record_batches(self.name, table, groups, faults=faults)
-        except (sa.exc.SQLAlchemyError, ReadFailed) as error:
-            raise SourceError(f"{self.name}: table {table.name} cannot be read: {_one_line(error)}") from error
-
-    def month_totals(self, table: Table) -> None:
-        """None: Fineract changes rows in place, so every sync reads and compares complete tables."""
+    system = "Fineract"
+    layout = LAYOUT
+    origins = _ORIGINS
+    contradictions = DOUBTS
 
     def schedules_changed_on(self, loan_ids: Sequence[str], timezone: str) -> Mapping[str, date]:
         """The day on which a row of each loan's schedule was last modified, at most Fineract's business date."""
         return schedules_changed_on(self._database.connection, self.stored, loan_ids, timezone)
 
-    def doubts(self, table: Table) -> Sequence[str]:
-        """What Fineract stores in two places and differently, about the table."""
-        try:
-            # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
-            with self._database.connection.begin_nested():
-                return messages(self._database.connection, self.stored, table.name)
-        except sa.exc.SQLAlchemyError as error:
-            return [f"{table.name}: what Fineract stores twice cannot be compared: {_one_line(error)}"]
-
-    def notes(self, table: Table) -> Mapping[str, int | str]:
-        """No notes."""
-        return {}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    def differences(self, connection: sa.Connection, table: Table) -> list[str]:
+        """The contradictions about the table, and among the loans the delinquency tags that contradict the schedule."""
+        found = super().differences(connection, table)
+        return found + (list(delinquency_tags(connection, self.stored)) if table.name == "loans" else [])

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from lending_pipelines.sources.fineract.codes import FEE_TYPES, PAYMENTS, WAIVE_CHARGES, named
 from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.fineract.rounding import known
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.stored import StoredTables
 
 
 def fees(t: StoredTables) -> sa.Select:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.stored import StoredTables
 
 _AT_A_TIME = 5_000
 

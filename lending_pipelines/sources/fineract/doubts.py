@@ -1,50 +1,17 @@
-"""What a Fineract database says in two places and differently. Each sync reports it, and reads the rows as they are.
+"""What a Fineract database says in two places and differently. Amounts that differ by less than a cent are equal."""
 
-Every difference is a SELECT of the loans that have it. Amounts that differ by less than a cent are equal.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
+from lending_pipelines.sources.doubts import SHOWN, Doubt, message
 from lending_pipelines.sources.fineract import codes
 from lending_pipelines.sources.fineract.clock import business_date
-from lending_pipelines.sources.fineract.rounding import known
-from lending_pipelines.sources.fineract.stored import StoredTables
 from lending_pipelines.sources.fineract.transactions import in_cents
-
-SHOWN = 10
-"""The number of ids that a message lists."""
+from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.stored import StoredTables
 
 _CENT = sa.literal(0.005, sa.Numeric(19, 6))
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A difference: the servicing table that it is about, and the SELECT of the ids of the rows that have it."""
-
-    table: str
-    problem: str
-    ids: Callable[[StoredTables], sa.Select]
-    of: str = "loans"
-
-
-def messages(connection: sa.Connection, t: StoredTables, table: str) -> list[str]:
-    """A sentence for each difference about a servicing table."""
-    sentences = []
-    for doubt in DOUBTS:
-        if doubt.table == table:
-            (id_,) = doubt.ids(t).subquery().c
-            if number := connection.scalar(sa.select(sa.func.count(id_))):
-                first = connection.scalars(sa.select(id_).order_by(id_).limit(SHOWN)).all()
-                sentences.append(_message(table, doubt.of, doubt.problem, number, first))
-    return sentences + (list(_tags(connection, t)) if table == "loans" else [])
-
-
-def _message(table: str, of: str, problem: str, number: int, first: Sequence[int]) -> str:
-    more = f"; and {number - len(first)} more" if number > len(first) else ""
-    return f"{table}: {number:,} {of} {problem} (id {', '.join(map(str, first))}{more})"
 
 
 def _sums(name: str, row: sa.FromClause, where: sa.ColumnElement[bool], *columns: str) -> sa.Subquery:
@@ -247,7 +214,7 @@ DOUBTS = (
 """The differences that are looked for."""
 
 
-def _tags(connection: sa.Connection, t: StoredTables) -> Iterator[str]:
+def delinquency_tags(connection: sa.Connection, t: StoredTables) -> Iterator[str]:
     """Loans whose delinquency tag is not that of their oldest unpaid installment on the business date."""
     tag, bounds, row = t.m_loan_delinquency_tag_history, t.m_delinquency_range, t.m_loan_repayment_schedule
     loan, product = t.m_loan, t.m_product_loan
@@ -283,7 +250,7 @@ def _tags(connection: sa.Connection, t: StoredTables) -> Iterator[str]:
         ("are tagged with another range than their days past due", other),
     ):
         if ids:
-            yield _message("loans", "loans", problem, len(ids), ids[:SHOWN])
+            yield message("loans", "loans", problem, len(ids), ids[:SHOWN])
 
 
 def _within(days: int, least: int, most: int | None) -> bool:

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.fineract.codes import CLASSIFICATIONS, CONTROLS, DEBIT, LOAN, MONEY, named
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.fineract.rounding import cents
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.rounding import cents
+from lending_pipelines.sources.stored import StoredTables
 
 
 def gl_accounts(t: StoredTables) -> sa.Select:

@@ -13,7 +13,8 @@ from lending_pipelines.sources.fineract.codes import (
     PERIODS_A_YEAR,
 )
 from lending_pipelines.sources.fineract.organisation import group_borrower, text
-from lending_pipelines.sources.fineract.stored import NextDay, StoredTables
+from lending_pipelines.sources.fineract.stored import NextDay
+from lending_pipelines.sources.stored import StoredTables
 
 
 def lent(loan: sa.FromClause) -> sa.ColumnElement[bool]:

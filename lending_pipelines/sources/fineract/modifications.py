@@ -13,7 +13,7 @@ from lending_pipelines.sources.fineract.codes import (
 )
 from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.stored import StoredTables
 
 
 def modifications(t: StoredTables) -> sa.Select:

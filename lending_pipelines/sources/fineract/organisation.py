@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from lending_pipelines.sources.fineract.codes import STAFF_ROLES, named
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.stored import StoredTables
 
 NO_FUND = "0"
 """The program of products without a fund."""

@@ -17,8 +17,8 @@ from lending_pipelines.sources.fineract.codes import (
 )
 from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.fineract.rounding import cents, known
-from lending_pipelines.sources.fineract.stored import StoredTables
+from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.stored import StoredTables
 
 
 def installments(t: StoredTables) -> sa.Select:

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from lending_pipelines.sources.fineract.codes import CAPITALIZED_INCOME, MONEY, REPLAYED, named
 from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.fineract.rounding import cents, known
-from lending_pipelines.sources.fineract.stored import StoredTables
 from lending_pipelines.sources.history import UNDONE
+from lending_pipelines.sources.rounding import cents, known, left
+from lending_pipelines.sources.stored import StoredTables
 
 _PARTS = ("principal", "interest", "fees")
 
@@ -129,9 +129,6 @@ def _portions(t: StoredTables) -> sa.Select:
 
 def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClause) -> sa.ColumnElement:
     """A portion: as stored, or what the other portions leave of the amount."""
-    left: sa.ColumnElement = row.c.amount
-    for other in _PARTS:
-        if other != part:
-            left = left - stored[other]
     with_remainder = [number for number, type_ in MONEY.items() if type_.remainder == part]
-    return sa.case((row.c.transaction_type_enum.in_(with_remainder), left), else_=stored[part])
+    is_remainder = row.c.transaction_type_enum.in_(with_remainder)
+    return sa.case((is_remainder, left(row.c.amount, stored, part)), else_=stored[part])

@@ -1,10 +1,12 @@
-"""Rounds Fineract's six decimals to cents, so that the rounded amounts of a loan add up to the rounded total.
+"""Rounds amounts with more than two decimals to cents, so that the amounts of a loan add up to the rounded total.
+
+For sources that compute in the servicing database.
 
 Each amount is the difference of the rounded running totals after and before it. Rounded one by one, 12 payments of
 1,666.666667 would be 20,000.04; here they alternate between 1,666.66 and 1,666.67 and are 20,000.00.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -28,6 +30,14 @@ def cents(
     return sa.cast(after - before, sa.Numeric(18, 2))
 
 
+def left(amount: sa.ColumnElement, portions: Mapping[str, sa.ColumnElement], part: str) -> sa.ColumnElement:
+    """What the other portions leave of an amount for one of them."""
+    for name, portion in portions.items():
+        if name != part:
+            amount = amount - portion
+    return amount
+
+
 def known(amount: sa.ColumnElement) -> sa.ColumnElement:
-    """The amount, 0 where Fineract leaves a portion of nothing NULL."""
+    """The amount, 0 where the servicing system leaves a portion of nothing NULL."""
     return sa.func.coalesce(amount, sa.literal(0, sa.Numeric(19, 6)))

@@ -1,0 +1,118 @@
+"""A servicing system whose database is read with one SELECT per servicing table. Read only; nothing is created in it.
+
+A source of this kind is a subclass of `SelectedSnapshot` with its SELECTs, code lists and doubts.
+"""
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from lending_pipelines.sources.batches import record_batches
+from lending_pipelines.sources.canonical.database import DatabaseSnapshot
+from lending_pipelines.sources.canonical.failure import ReadFailed
+from lending_pipelines.sources.canonical.rights import rights
+from lending_pipelines.sources.convert import Values
+from lending_pipelines.sources.doubts import Doubt, messages
+from lending_pipelines.sources.protocol import Rights, SourceError
+from lending_pipelines.sources.stored import Layout, StoredTables
+from lending_pipelines.sources.unknown_codes import Code, unknown_codes
+from lending_pipelines.tables import SERVICING, Table
+from lending_pipelines.tables.sql import MYSQL
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a servicing table comes from."""
+
+    stored: str
+    """The table of the system without which there is no data."""
+    select: Callable[[StoredTables], sa.Select]
+    codes: tuple[Code, ...] = ()
+    """The code lists of the table. A code that is not known rejects it."""
+
+
+class SelectedSnapshot:
+    """The system's tables in one transaction, as servicing tables."""
+
+    name: ClassVar[str]
+    """The adapter's name."""
+    system: ClassVar[str]
+    """The system's name in messages."""
+    layout: ClassVar[Layout]
+    origins: ClassVar[Mapping[str, Origin]]
+    """Each servicing table that the system has."""
+    contradictions: ClassVar[Sequence[Doubt]]
+    id_column: ClassVar[str] = "id"
+    """The column with the id of every row."""
+
+    def __init__(self, database: DatabaseSnapshot):
+        if database.connection.dialect.name not in ("postgresql", *MYSQL):
+            raise SourceError(
+                f"{self.name}: LENDING_SERVICING_URL must be a database of PostgreSQL, MariaDB or MySQL, "
+                f"not {database.connection.dialect.name}"
+            )
+        self._database = database
+        self.stored = StoredTables(self.name, database.connection, self.layout)
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """The servicing tables that the system, or this version of it, does not have."""
+        provided = {name for name, origin in self.origins.items() if origin.stored in self.stored.names}
+        return frozenset(SERVICING) - provided
+
+    def read(
+        self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """Stream the table's rows, all of them whatever `since` and `months`.
+
+        Raises:
+            SourceError: The table cannot be read.
+            UnreadableValues: After the last row: codes that are not known, or values that do not fit their column.
+        """
+        if table.name in self.absent:
+            return
+        origin = self.origins[table.name]
+        try:
+            faults = unknown_codes(self._database.connection, self.stored, origin.codes, self.id_column)
+            groups = self._database.extract(origin.select(self.stored))
+            yield from record_batches(self.name, table, self.converted(table, groups), faults=faults)
+        except (sa.exc.SQLAlchemyError, ReadFailed) as error:
+            raise SourceError(f"{self.name}: table {table.name} cannot be read: {one_line(error)}") from error
+
+    def converted(self, _table: Table, groups: Iterable[list[Values]]) -> Iterable[list[Values]]:
+        """The columns of the table as the servicing tables define them. By default, as the SELECT has them."""
+        return groups
+
+    def month_totals(self, table: Table) -> None:
+        """None: rows change in place, so every sync reads and compares complete tables."""
+
+    def doubts(self, table: Table) -> Sequence[str]:
+        """What the system stores in two places and differently, about the table."""
+        try:
+            # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
+            with self._database.connection.begin_nested():
+                return self.differences(self._database.connection, table)
+        except sa.exc.SQLAlchemyError as error:
+            return [f"{table.name}: what {self.system} stores twice cannot be compared: {one_line(error)}"]
+
+    def differences(self, connection: sa.Connection, table: Table) -> list[str]:
+        """A sentence for each of the contradictions about the table."""
+        return messages(connection, self.stored, self.contradictions, table.name)
+
+    def notes(self, table: Table) -> Mapping[str, int | str]:
+        """No notes."""
+        return {}
+
+    def rights(self) -> Rights | None:
+        """What the user may do with the system's tables, and the server's clock."""
+        names = [self.layout.stored_name(name) for name in sorted(self.stored.names)]
+        return rights(self._database.connection, names)
+
+
+def one_line(error: Exception) -> str:
+    """The message of a database error in one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
