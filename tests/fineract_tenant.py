@@ -21,6 +21,9 @@ class Tenant:
     With `only_files`, tables and columns without a file do not exist, as in a dump.
     """
 
+    key = "id"
+    """The primary key of every table."""
+
     def __init__(self, url: str, schema: Path, folder: Path, only_files: bool = False):
         self.url = url
         self.engine = sa.create_engine(url, poolclass=sa.NullPool)
@@ -28,20 +31,26 @@ class Tenant:
         tables = json.loads(schema.read_text())
         files = {file.name.removesuffix(".csv.gz"): file for file in sorted(folder.glob("*.csv.gz"))}
         with self.engine.begin() as connection:
-            for name in sorted(tables.keys() - {"_about"}):
-                rows = _rows(files[name]) if name in files else []
+            for listed in sorted(tables.keys() - {"_about"}):
+                name = self.stored_name(listed)
+                file = files.get(name.replace(" ", "_"))
+                rows = _rows(file) if file else []
                 if rows or not only_files:
-                    columns = tables[name]["columns"]
+                    columns = tables[listed]["columns"]
                     self._create(connection, name, [c for c in columns if not only_files or c["name"] in rows[0]])
                 if rows:
                     self._load(connection, name, rows)
+
+    def stored_name(self, listed: str) -> str:
+        """The database's name of a table of the schema."""
+        return listed
 
     def _create(self, connection: sa.Connection, name: str, columns: list[dict]) -> None:
         table = sa.Table(
             name,
             self.metadata,
             *(
-                sa.Column(column["name"], _type(column), primary_key=column["name"] == "id", autoincrement=False)
+                sa.Column(column["name"], _type(column), primary_key=column["name"] == self.key, autoincrement=False)
                 for column in columns
             ),
         )
@@ -49,6 +58,7 @@ class Tenant:
 
     def _load(self, connection: sa.Connection, name: str, rows: list[list[str]]) -> None:
         header, *rows = rows
+        name = connection.dialect.identifier_preparer.quote(name)
         if self.engine.name == "postgresql":
             lines = io.StringIO()
             csv.writer(lines).writerows([header, *rows])
@@ -83,7 +93,7 @@ def _value(cell: str) -> str | bool | None:
 
 def _type(column: dict) -> sa.types.TypeEngine:
     kind, _, size = column["type"].removesuffix(")").partition("(")
-    match kind:
+    match kind.upper():
         case "BIGINT":
             return sa.BigInteger()
         case "INT":
@@ -101,7 +111,7 @@ def _type(column: dict) -> sa.types.TypeEngine:
             return sa.Numeric(*map(int, size.split(",")))
         case "VARCHAR":
             return sa.String(int(size))
-        case "TEXT":
+        case "TEXT" | "LONGTEXT":
             return sa.Text()
     raise KeyError(column["type"])
 

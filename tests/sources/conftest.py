@@ -1,12 +1,14 @@
 """A servicing database with a loan and a few events, in SQLite, PostgreSQL or MariaDB, and an empty lake."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from frappe_site import Site
 
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine
@@ -123,3 +125,21 @@ def make_transaction():
 @pytest.fixture
 def make_loan():
     return loan
+
+
+@pytest.fixture(scope="module")
+def make_frappe_site(mariadb_server: sa.Engine, shared_dir: Path) -> Iterator[Callable[[Path], Site]]:
+    """Makes sites with Frappe's collation, and rows from a folder; they are dropped after the module."""
+    names: list[str] = []
+
+    def make(folder: Path) -> Site:
+        names.append(f"test_{uuid4().hex}")
+        with mariadb_server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {names[-1]} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+        url = mariadb_server.url.set(database=names[-1]).render_as_string(hide_password=False)
+        return Site(url, shared_dir / "data" / "frappe" / "schema.json", folder)
+
+    yield make
+    with mariadb_server.connect() as connection:
+        for name in names:
+            connection.exec_driver_sql(f"DROP DATABASE {name}")

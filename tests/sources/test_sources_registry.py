@@ -20,7 +20,7 @@ def test_a_new_folder_is_found_by_itself(tmp_path, monkeypatch):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
         SourceError,
-        match=r"unknown source adapter 'berlin': set LENDING_SOURCE to one of absee, canonical, fineract, mapped",
+        match=r"adapter 'berlin': set LENDING_SOURCE to one of absee, canonical, fineract, frappe, mapped",
     ):
         open_source("berlin", "sqlite://")
 

@@ -1,0 +1,149 @@
+"""What a Frappe database says in two places and differently. Amounts that differ by less than a cent are equal."""
+
+import sqlalchemy as sa
+
+from lending_pipelines.sources.doubts import Doubt
+from lending_pipelines.sources.frappe import codes
+from lending_pipelines.sources.frappe.loans import restructures
+from lending_pipelines.sources.frappe.schedules import in_force
+from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.stored import StoredTables
+
+_CENT = sa.literal(0.005, sa.Numeric(19, 6))
+
+
+def _sums(name: str, row: sa.FromClause, loan: str, column: str) -> sa.Subquery:
+    """The sum of a column of submitted documents per loan."""
+    return (
+        sa.select(row.c[loan].label("loan"), sa.func.sum(known(row.c[column])).label("amount"))
+        .where(row.c.docstatus == codes.SUBMITTED)
+        .group_by(row.c[loan])
+        .subquery(name)
+    )
+
+
+def _submitted(t: StoredTables) -> sa.ColumnElement[bool]:
+    return t.loan.c.docstatus == codes.SUBMITTED
+
+
+def _other_disbursed(t: StoredTables) -> sa.Select:
+    loan = t.loan
+    lent = _sums("lent", t.loan_disbursement, "against_loan", "disbursed_amount")
+    return (
+        sa.select(loan.c.name)
+        .select_from(loan.outerjoin(lent, lent.c.loan == loan.c.name))
+        .where(_submitted(t), sa.func.abs(known(loan.c.disbursed_amount) - known(lent.c.amount)) >= _CENT)
+    )
+
+
+def _other_principal_paid(t: StoredTables) -> sa.Select:
+    """Loans with another total than their repayments. A restructure sets the total to 0."""
+    loan, restructure = t.loan, t.loan_restructure
+    of_restructure = sa.select(restructure.c.loan).where(restructures(restructure))
+    paid = _sums("paid", t.loan_repayment, "against_loan", "principal_amount_paid")
+    return (
+        sa.select(loan.c.name)
+        .select_from(loan.outerjoin(paid, paid.c.loan == loan.c.name))
+        .where(
+            _submitted(t),
+            loan.c.name.not_in(of_restructure),
+            sa.func.abs(known(loan.c.total_principal_paid) - known(paid.c.amount)) >= _CENT,
+        )
+    )
+
+
+def _written_off_without_document(t: StoredTables) -> sa.Select:
+    loan, row = t.loan, t.loan_write_off
+    document = sa.exists().where(row.c.loan == loan.c.name, row.c.docstatus == codes.SUBMITTED)
+    return sa.select(loan.c.name).where(_submitted(t), loan.c.status == codes.WRITTEN_OFF, ~document)
+
+
+def _without_schedule(t: StoredTables) -> sa.Select:
+    loan, row = t.loan, t.loan_repayment_schedule
+    schedule = sa.exists().where(row.c.loan == loan.c.name, in_force(row))
+    return sa.select(loan.c.name).where(
+        _submitted(t), loan.c.is_term_loan == 1, known(loan.c.disbursed_amount) > 0, ~schedule
+    )
+
+
+def _parts(row: sa.FromClause) -> sa.ColumnElement:
+    columns = ("principal_amount_paid", "total_interest_paid", "total_penalty_paid", "total_charges_paid")
+    total = known(row.c.excess_amount)
+    for column in columns:
+        total = total + known(row.c[column])
+    return total
+
+
+def _not_the_sum(t: StoredTables) -> sa.Select:
+    row = t.loan_repayment
+    return sa.select(row.c.name).where(
+        row.c.docstatus != codes.DRAFT,
+        row.c.repayment_type.in_(list(codes.MONEY)),
+        sa.func.abs(known(row.c.amount_paid) - _parts(row)) >= _CENT,
+    )
+
+
+def _without_amount(t: StoredTables) -> sa.Select:
+    row = t.loan_write_off
+    return sa.select(row.c.name).where(
+        row.c.docstatus != codes.DRAFT,
+        known(row.c.write_off_amount) == 0,
+        sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0,
+    )
+
+
+def _not_in_cents(t: StoredTables) -> sa.Select:
+    row = t.loan_repayment
+    columns = ("amount_paid", "principal_amount_paid", "total_interest_paid", "total_penalty_paid")
+    return sa.select(row.c.name).where(
+        row.c.docstatus != codes.DRAFT, sa.or_(*(row.c[name] != sa.func.round(row.c[name], 2) for name in columns))
+    )
+
+
+def _other_principal_scheduled(t: StoredTables) -> sa.Select:
+    """Active schedules of a disbursement whose principal is not the one that they were made for."""
+    schedule, row = t.loan_repayment_schedule, t.repayment_schedule
+    return (
+        sa.select(schedule.c.name)
+        .join_from(schedule, row, row.c.parent == schedule.c.name)
+        .where(
+            schedule.c.docstatus == codes.SUBMITTED,
+            schedule.c.status == "Active",
+            sa.func.coalesce(schedule.c.loan_restructure, "") == "",
+            schedule.c.current_principal_amount > 0,
+        )
+        .group_by(schedule.c.name)
+        .having(
+            sa.func.abs(sa.func.sum(known(row.c.principal_amount)) - sa.func.min(schedule.c.current_principal_amount))
+            >= _CENT
+        )
+    )
+
+
+DOUBTS = (
+    Doubt("loans", "have another disbursed amount than their disbursements", _other_disbursed),
+    Doubt("loans", "are Written Off without a submitted Loan Write Off", _written_off_without_document),
+    Doubt("transactions", "have another principal paid than their repayments", _other_principal_paid),
+    Doubt(
+        "transactions",
+        "have an amount paid that is not the sum of principal, interest, penalty, charges and excess; the difference "
+        "counts as principal, in waivers as what they waive",
+        _not_the_sum,
+        "repayments",
+    ),
+    Doubt("transactions", "have no amount and count as everything that is owed", _without_amount, "write-offs"),
+    Doubt(
+        "transactions",
+        "have more than two decimals and are rounded so that their loan ties",
+        _not_in_cents,
+        "repayments",
+    ),
+    Doubt("installments", "are disbursed term loans without a schedule in force, and are not aged", _without_schedule),
+    Doubt(
+        "installments",
+        "have another principal in their rows than they were made for",
+        _other_principal_scheduled,
+        "schedules",
+    ),
+)
+"""The differences that are looked for."""

@@ -1,0 +1,204 @@
+"""The SELECT for installments: a version for each Loan Repayment Schedule that is or was in force.
+
+Frappe makes a new document when a schedule changes: at a disbursement, a prepayment or a restructure. Each is a version
+from its date on. The disbursements of a line of credit have a schedule each; a version has all those in force at the
+time. The schedule of a restructure begins with what is owed then, so what was settled before comes first, as
+installments due on the days on which it was settled. sources/history.py keeps the schedules that a
+later sync finds changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import sqlalchemy as sa
+
+from lending_pipelines.sources.frappe.codes import DRAFT, IN_FORCE, LINE_OF_CREDIT, NORMAL_RESTRUCTURE, SUBMITTED
+from lending_pipelines.sources.frappe.transactions import transactions
+from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.stored import StoredTables
+
+_AT_A_TIME = 5_000
+
+_PARENT = "Loan Repayment Schedule"
+"""The doctype of the parent of an installment."""
+
+_SIGNS = {"repayment": 1, "waiver": 1, "refund": -1}
+"""How an event changes what is settled, by its type. A capitalization settles its interest."""
+
+
+def installments(t: StoredTables) -> sa.Select:
+    """Every version of every schedule, in cents."""
+    plan = _plans(t).cte("plans")
+    rows = _scheduled(t, plan).union_all(_settled_before(t, plan)).subquery("rows_of_versions")
+    number = sa.func.row_number().over(
+        partition_by=(rows.c.loan, rows.c.version),
+        order_by=(rows.c.is_new, rows.c.due_on, rows.c.plan, rows.c.idx),
+    )
+    numbered = sa.select(*rows.c, number.label("number")).subquery("numbered")
+    group, order = (numbered.c.loan, numbered.c.version), (numbered.c.number,)
+    # Nothing is known of a schedule before its first version, so that is in force from the disbursement on.
+    is_first = numbered.c.version == 1
+    return sa.select(
+        numbered.c.loan.label("loan_id"),
+        numbered.c.version,
+        numbered.c.number,
+        numbered.c.due_on,
+        *(cents(numbered.c[part], group, order).label(part) for part in ("principal", "interest", "fees")),
+        sa.case((is_first, numbered.c.begins_on), else_=numbered.c.starts_on).label("effective_on"),
+        numbered.c.posted_at,
+    )
+
+
+def schedules_changed_on(connection: sa.Connection, t: StoredTables, loan_ids: Sequence[str]) -> Mapping[str, date]:
+    """The date of each loan's last schedule in force. A change inside a schedule counts from the schedule's date."""
+    row = t.loan_repayment_schedule
+    changed: dict[str, date] = {}
+    for begin in range(0, len(loan_ids), _AT_A_TIME):
+        some = list(loan_ids[begin : begin + _AT_A_TIME])
+        query = (
+            sa.select(row.c.loan, sa.func.max(sa.cast(row.c.posting_date, sa.Date)))
+            .where(row.c.loan.in_(some), in_force(row))
+            .group_by(row.c.loan)
+        )
+        changed |= dict(map(tuple, connection.execute(query)))
+    return changed
+
+
+def in_force(schedule: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a schedule is in force, or was until another one followed it."""
+    return (schedule.c.docstatus == SUBMITTED) & schedule.c.status.in_(IN_FORCE)
+
+
+def last_due(t: StoredTables) -> sa.Subquery:
+    """The first due date of each loan's schedules, and the last one of those that no other one followed."""
+    plan = _plans(t).subquery("plans_of_loans")
+    row = t.repayment_schedule
+    last = sa.case((plan.c.until_version.is_(None), row.c.payment_date), else_=None)
+    return (
+        sa.select(
+            plan.c.loan,
+            sa.func.min(row.c.payment_date).label("first_due_on"),
+            sa.func.max(last).label("matures_on"),
+        )
+        .join_from(plan, row, (row.c.parent == plan.c.name) & (row.c.parenttype == _PARENT))
+        .group_by(plan.c.loan)
+        .subquery("due")
+    )
+
+
+def _plans(t: StoredTables) -> sa.Select:
+    """The schedules that are or were in force, with their version and the version that ends them.
+
+    `settled_until` is the date of the last restructure up to the schedule, in loans other than lines of credit.
+    """
+    schedule, restructure, loan = t.loan_repayment_schedule, t.loan_restructure, t.loan
+    is_line = sa.func.coalesce(schedule.c.repayment_schedule_type, "") == LINE_OF_CREDIT
+    starts_on = sa.cast(schedule.c.posting_date, sa.Date)
+    order = (starts_on, schedule.c.creation, schedule.c.name)
+    placed = (
+        sa.select(
+            schedule.c.name,
+            schedule.c.loan,
+            sa.case((is_line, schedule.c.loan_disbursement), else_=None).label("line"),
+            starts_on.label("starts_on"),
+            schedule.c.creation.label("posted_at"),
+            sa.case(((restructure.c.restructure_type == NORMAL_RESTRUCTURE) & ~is_line, starts_on), else_=None).label(
+                "restructured_on"
+            ),
+            sa.func.row_number().over(partition_by=schedule.c.loan, order_by=order).label("version"),
+        )
+        .select_from(
+            schedule.join(loan, loan.c.name == schedule.c.loan).outerjoin(
+                restructure, restructure.c.name == schedule.c.loan_restructure
+            )
+        )
+        .where(in_force(schedule), loan.c.docstatus != DRAFT)
+        .subquery("placed")
+    )
+    line, version = (placed.c.loan, placed.c.line), (placed.c.version,)
+    return sa.select(
+        placed.c.name,
+        placed.c.loan,
+        placed.c.starts_on,
+        placed.c.posted_at,
+        placed.c.version,
+        sa.func.lead(placed.c.version).over(partition_by=line, order_by=version).label("until_version"),
+        sa.func.max(placed.c.restructured_on)
+        .over(partition_by=line, order_by=version, rows=(None, 0))
+        .label("settled_until"),
+    )
+
+
+def _in_version(plan: sa.CTE, version: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a schedule belongs to a version of its loan."""
+    ends_later = plan.c.until_version.is_(None) | (plan.c.until_version > version.c.version)
+    return (plan.c.loan == version.c.loan) & (plan.c.version <= version.c.version) & ends_later
+
+
+def _scheduled(t: StoredTables, plan: sa.CTE) -> sa.Select:
+    """The installments of each version."""
+    version, row, disbursement = plan.alias("version_of_loan"), t.repayment_schedule, t.loan_disbursement
+    disbursed = (
+        sa.select(disbursement.c.against_loan, sa.func.min(disbursement.c.disbursement_date).label("disbursed_on"))
+        .where(disbursement.c.docstatus == SUBMITTED)
+        .group_by(disbursement.c.against_loan)
+        .subquery("disbursed")
+    )
+    begins_on = sa.func.least(
+        version.c.starts_on, sa.func.coalesce(disbursed.c.disbursed_on, version.c.starts_on), type_=sa.Date
+    )
+    return sa.select(
+        version.c.loan,
+        version.c.version,
+        plan.c.version.label("plan"),
+        row.c.idx,
+        sa.literal(1, sa.Integer).label("is_new"),
+        row.c.payment_date.label("due_on"),
+        known(row.c.principal_amount).label("principal"),
+        known(row.c.interest_amount).label("interest"),
+        known(row.c.charges).label("fees"),
+        version.c.starts_on,
+        begins_on.label("begins_on"),
+        version.c.posted_at,
+    ).select_from(
+        version.join(plan, _in_version(plan, version))
+        .join(row, (row.c.parent == plan.c.name) & (row.c.parenttype == _PARENT))
+        .outerjoin(disbursed, disbursed.c.against_loan == version.c.loan)
+    )
+
+
+def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
+    """What each restructured loan had settled by its last restructure, per day."""
+    version, event = plan.alias("restructured_version"), transactions(t).subquery("settling")
+    reversed_ = sa.select(event.c.reverses_id).where(event.c.reverses_id.is_not(None))
+    sign = sa.case(*((event.c.type == type_, sa.literal(sign)) for type_, sign in _SIGNS.items()), else_=0)
+    is_capitalized = event.c.type == "capitalization"
+    settled = (
+        sa.select(
+            event.c.loan_id,
+            event.c.effective_on,
+            sa.func.sum(sign * event.c.principal).label("principal"),
+            sa.func.sum(sa.case((is_capitalized, 1), else_=sign) * event.c.interest).label("interest"),
+        )
+        .where(event.c.type.in_((*_SIGNS, "capitalization")), event.c.transaction_id.not_in(reversed_))
+        .group_by(event.c.loan_id, event.c.effective_on)
+        .subquery("settled")
+    )
+    return sa.select(
+        version.c.loan,
+        version.c.version,
+        plan.c.version,
+        sa.literal(0, sa.Integer),
+        sa.literal(0, sa.Integer),
+        settled.c.effective_on,
+        known(settled.c.principal),
+        known(settled.c.interest),
+        known(sa.null()),
+        version.c.starts_on,
+        version.c.starts_on,
+        version.c.posted_at,
+    ).select_from(
+        version.join(plan, _in_version(plan, version)).join(
+            settled, (settled.c.loan_id == plan.c.loan) & (settled.c.effective_on <= plan.c.settled_until)
+        )
+    )

@@ -1,0 +1,281 @@
+"""The SELECT for transactions: an event for each document that moves money, and one for each cancellation.
+
+A cancelled document keeps its row, and Frappe's ledger leaves it out from its own date on. Here it stays as an event,
+and a reversal follows on the same date, known from the cancellation. The amended document is a row of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from lending_pipelines.sources.frappe.codes import (
+    ADJUSTMENTS,
+    APPROVED,
+    CANCELLED,
+    CAPITALIZATIONS,
+    CAPITALIZE,
+    DRAFT,
+    MONEY,
+    NORMAL_RESTRUCTURE,
+    named,
+)
+from lending_pipelines.sources.frappe.organisation import filled, text
+from lending_pipelines.sources.history import UNDONE
+from lending_pipelines.sources.rounding import cents, known, left
+from lending_pipelines.sources.stored import StoredTables
+
+_PARTS = ("principal", "interest", "fees")
+
+_WAIVED = "/waived"
+"""The end of the id of what a repayment waives, after the document's name."""
+
+
+def transactions(t: StoredTables) -> sa.Select:
+    """Every event that moves a loan's money, in cents."""
+    row = _in_cents(t).cte("events")
+    amount = row.c.principal + row.c.interest + row.c.fees
+    events = sa.select(
+        row.c.id.label("transaction_id"),
+        row.c.loan.label("loan_id"),
+        row.c.becomes.label("type"),
+        row.c.effective_on,
+        row.c.posted_at,
+        amount.label("amount"),
+        *(row.c[part] for part in _PARTS),
+        row.c.channel,
+        sa.cast(sa.null(), sa.String(160)).label("reverses_id"),
+    )
+    reversals = sa.select(
+        row.c.id + UNDONE,
+        row.c.loan,
+        text("reversal"),
+        row.c.effective_on,
+        sa.func.greatest(row.c.cancelled_at, row.c.posted_at),
+        amount,
+        *(row.c[part] for part in _PARTS),
+        row.c.channel,
+        row.c.id,
+    ).where(row.c.docstatus == CANCELLED)
+    return sa.select(*events.union_all(reversals).subquery().c)
+
+
+def _in_cents(t: StoredTables) -> sa.Select:
+    """The documents that move money, with principal, interest and fees in cents.
+
+    What is in force and what is cancelled are rounded apart, so that what is in force ties whatever is cancelled.
+    """
+    row = _documents(t).subquery("documents")
+    loan = t.loan
+    group, order = (row.c.loan, row.c.becomes, row.c.docstatus), (row.c.effective_on, row.c.id)
+    return (
+        sa.select(
+            *(column for column in row.c if column.name not in _PARTS),
+            *(cents(row.c[part], group, order).label(part) for part in _PARTS),
+        )
+        .join_from(row, loan, loan.c.name == row.c.loan)
+        .where(row.c.docstatus != DRAFT, loan.c.docstatus != DRAFT)
+    )
+
+
+def _entered(row: sa.FromClause) -> sa.ColumnElement:
+    """When a document was entered: its posting date, or its creation where that is later."""
+    return sa.func.greatest(row.c.creation, sa.func.coalesce(sa.cast(row.c.posting_date, sa.DateTime), row.c.creation))
+
+
+def _documents(t: StoredTables) -> sa.CompoundSelect:
+    """The documents of every kind."""
+    return sa.union_all(
+        _disbursements(t), _repayments(t), _shortfalls(t), _write_offs(t), _refunds(t), _adjustments(t),
+        _capitalized(t),
+    )  # fmt: skip
+
+
+def _document(
+    row: sa.FromClause,
+    loan: sa.ColumnElement,
+    becomes: sa.ColumnElement,
+    effective_on: sa.ColumnElement,
+    posted_at: sa.ColumnElement,
+    parts: Mapping[str, sa.ColumnElement],
+    channel: sa.ColumnElement,
+    id_: sa.ColumnElement | None = None,
+) -> sa.Select:
+    """One kind of document with the columns that all kinds have."""
+    return sa.select(
+        (row.c.name if id_ is None else id_).label("id"),
+        loan.label("loan"),
+        becomes.label("becomes"),
+        sa.cast(effective_on, sa.Date).label("effective_on"),
+        posted_at.label("posted_at"),
+        row.c.modified.label("cancelled_at"),
+        row.c.docstatus,
+        *(known(parts.get(part, sa.null())).label(part) for part in _PARTS),
+        channel.label("channel"),
+    )
+
+
+def _disbursements(t: StoredTables) -> sa.Select:
+    row = t.loan_disbursement
+    return _document(
+        row,
+        row.c.against_loan,
+        text("disbursement"),
+        row.c.disbursement_date,
+        _entered(row),
+        {"principal": row.c.disbursed_amount},
+        filled(row.c.mode_of_payment),
+    )
+
+
+def _repayments(t: StoredTables) -> sa.Select:
+    """Loan Repayments. One of the portions has what the others leave of the amount.
+
+    So what was received above everything owed is principal, and the principal lacks what the document waives of it.
+    """
+    row = t.loan_repayment
+    stored = {
+        "principal": known(row.c.principal_amount_paid),
+        "interest": known(row.c.total_interest_paid),
+        "fees": known(row.c.total_penalty_paid) + known(row.c.total_charges_paid),
+    }
+    channels = {name: type_.channel for name, type_ in MONEY.items() if type_.channel is not None}
+    return _document(
+        row,
+        row.c.against_loan,
+        named(row.c.repayment_type, {name: type_.becomes for name, type_ in MONEY.items()}),
+        _value_date(row),
+        _entered(row),
+        {part: _portion(part, stored, row) for part in _PARTS},
+        sa.func.coalesce(named(row.c.repayment_type, channels), filled(row.c.mode_of_payment)),
+    ).where(_pays(row))
+
+
+def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClause) -> sa.ColumnElement:
+    """A portion: as stored, or what the other portions leave of the amount."""
+    with_remainder = [name for name, type_ in MONEY.items() if type_.remainder == part]
+    is_remainder = row.c.repayment_type.in_(with_remainder)
+    return sa.case((is_remainder, left(row.c.amount_paid, stored, part)), else_=stored[part])
+
+
+def _shortfalls(t: StoredTables) -> sa.Select:
+    """What repayments waive: the part of the principal that a product's tolerance lets the last payment lack."""
+    row = t.loan_repayment
+    return _document(
+        row,
+        row.c.against_loan,
+        text("waiver"),
+        _value_date(row),
+        _entered(row),
+        {"principal": -row.c.excess_amount},
+        text("shortfall_waived"),
+        row.c.name + _WAIVED,
+    ).where(row.c.excess_amount < 0, _pays(row))
+
+
+def _write_offs(t: StoredTables) -> sa.Select:
+    """Loan Write Offs. One without an amount is of everything that is owed, as Frappe computes it."""
+    row, loan = t.loan_write_off, t.loan
+    is_whole = (known(row.c.write_off_amount) == 0) & (sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0)
+    amount = sa.case((is_whole, loan.c.disbursed_amount), else_=row.c.write_off_amount)
+    return _document(
+        row, row.c.loan, text("write_off"), _value_date(row), _entered(row), {"principal": amount}, text("write_off")
+    ).join_from(row, loan, loan.c.name == row.c.loan)
+
+
+def _refunds(t: StoredTables) -> sa.Select:
+    """Loan Refunds."""
+    row = t.loan_refund
+    return _document(
+        row,
+        row.c.loan,
+        text("refund"),
+        _value_date(row),
+        _entered(row),
+        {"principal": row.c.refund_amount},
+        sa.cast(sa.null(), sa.String(140)),
+    ).where(_of_loan(row))
+
+
+def _adjustments(t: StoredTables) -> sa.Select:
+    """Loan Balance Adjustments: a credit reduces the principal, a debit adds to it."""
+    row = t.loan_balance_adjustment
+    is_credit = row.c.adjustment_type == "Credit Adjustment"
+    return _document(
+        row,
+        row.c.loan,
+        named(row.c.adjustment_type, ADJUSTMENTS),
+        row.c.posting_date,
+        row.c.creation,
+        {
+            "principal": sa.case((is_credit, row.c.amount), else_=0),
+            "fees": sa.case((is_credit, 0), else_=row.c.amount),
+        },
+        sa.case((is_credit, text("credit_adjustment")), else_=text("debit_adjustment")),
+    )
+
+
+def _capitalized(t: StoredTables) -> sa.Select:
+    """What restructures add to the principal: overdue interest and penalties."""
+    row = t.loan_restructure
+    interest = _capitalized_part(row.c.treatment_of_normal_interest, row.c.balance_interest_amount)
+    unaccrued = _capitalized_part(row.c.unaccrued_interest_treatment, row.c.balance_unaccrued_interest)
+    penalty = _capitalized_part(row.c.treatment_of_penal_interest, row.c.balance_penalty_amount)
+    return _document(
+        row,
+        row.c.loan,
+        text("capitalization"),
+        row.c.restructure_date,
+        row.c.creation,
+        {"interest": interest + unaccrued, "fees": penalty},
+        text("restructure"),
+    ).where(
+        row.c.restructure_type == NORMAL_RESTRUCTURE,
+        row.c.status == APPROVED,
+        interest + unaccrued + penalty != 0,
+    )
+
+
+def _capitalized_part(treatment: sa.ColumnElement, amount: sa.ColumnElement) -> sa.ColumnElement:
+    return sa.case((treatment == CAPITALIZE, known(amount)), else_=known(sa.null()))
+
+
+def _value_date(row: sa.FromClause) -> sa.ColumnElement:
+    """The day on which a document counts. Versions without value dates count it on its posting date."""
+    return sa.func.coalesce(row.c.value_date, row.c.posting_date)
+
+
+@dataclass(frozen=True)
+class Voucher:
+    """A doctype that the ledger names as a voucher."""
+
+    doctype: str
+    table: sa.FromClause
+    loan: str
+    """The column with the loan."""
+    moves_money: Callable[[sa.FromClause], sa.ColumnElement[bool]] | None = None
+    """Whether a document is an event in the table transactions. None if no document is."""
+
+
+def kinds(t: StoredTables) -> Sequence[Voucher]:
+    """The doctypes of loans that post to the ledger."""
+    return (
+        Voucher("Loan Disbursement", t.loan_disbursement, "against_loan", lambda row: sa.true()),
+        Voucher("Loan Repayment", t.loan_repayment, "against_loan", _pays),
+        Voucher("Loan Write Off", t.loan_write_off, "loan", lambda row: sa.true()),
+        Voucher("Loan Refund", t.loan_refund, "loan", _of_loan),
+        Voucher("Loan Balance Adjustment", t.loan_balance_adjustment, "loan", lambda row: sa.true()),
+        Voucher("Loan Demand", t.loan_demand, "loan"),
+        Voucher("Loan Interest Accrual", t.loan_interest_accrual, "loan"),
+    )
+
+
+def _pays(repayment: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a Loan Repayment is an event. A capitalization of a restructure is read from the restructure."""
+    of_restructure = repayment.c.repayment_type.in_(CAPITALIZATIONS) & filled(repayment.c.loan_restructure).is_not(None)
+    return repayment.c.repayment_type.in_(list(MONEY)) & ~of_restructure
+
+
+def _of_loan(refund: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a Loan Refund is money of the loan. A security deposit is not."""
+    return sa.func.coalesce(refund.c.is_security_amount_refund, 0) == 0
