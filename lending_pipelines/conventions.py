@@ -49,8 +49,10 @@ class Conventions(BaseModel):
         description="How interest is earned. scheduled: the elapsed share of each installment's interest; daily: annual"
         " rate × principal outstanding by the loan's day count; servicer: the accruals of the servicing system.",
     )
-    non_accrual_interest: Literal["stop", "continue"] = Field(
-        "stop", description="Whether daily interest stops while a loan is on non-accrual, or accrues as before."
+    non_accrual_interest: Literal["stop", "cash", "continue"] = Field(
+        "stop",
+        description="Daily interest of a loan on non-accrual. stop: none; cash: what is settled beyond the interest"
+        " earned before; continue: as of other loans.",
     )
     recovery_dating: Literal["receipt", "charge_off"] = Field(
         "receipt",

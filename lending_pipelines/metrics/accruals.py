@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics import events, pauses
-from lending_pipelines.metrics.money import ZERO, cents, from_cents, half_even, money, whole
+from lending_pipelines.metrics.money import ZERO, cents, from_cents, half_even, money, whole, wide
 from lending_pipelines.metrics.timeline import MIN_DATE, as_date
 from lending_pipelines.tables.accruals import as_transactions
 
@@ -78,19 +78,20 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
 
     Args:
         spans: Every span of each loan from its disbursement on: loan_id, on, until, status, active, late_since,
-            principal_outstanding, annual_rate, day_count, drawn_on.
+            principal_outstanding, annual_rate, day_count, drawn_on, settled_before_drawing, interest_settled.
         delinquency_pauses: The table delinquency_pauses.
         last: The last day.
         conventions: They say when a loan is on non-accrual, and whether interest stops then.
 
     Returns:
-        The spans, split where interest stops, with accrued_on, the first day of the span; accrued_units, accrued by the
-        end of that day; and units_per_step, which the later days accrue.
+        The spans, split where interest stops, with stopped; accrued_on, the first day of the span; accrued_units,
+        accrued since the drawing by the end of that day; units_per_step, which the later days accrue; and for the
+        convention `cash`, cash_interest.
     """
-    if conventions.non_accrual_interest == "stop":
-        spans = _split(spans, delinquency_pauses, last, conventions)
-    else:
+    if conventions.non_accrual_interest == "continue":
         spans = spans.mutate(stopped=ibis.literal(False))
+    else:
+        spans = _split(spans, delinquency_pauses, last, conventions)
     of_drawing = {"group_by": ["loan_id", "drawn_on"], "order_by": "on"}
     accrues = ~spans.stopped & (spans.status != "charged_off")
     rate = whole(spans.annual_rate.cast("decimal(20, 8)") * _UNITS_OF_RATE)
@@ -109,22 +110,46 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
     )
     rows = rows.mutate(in_span=whole(rows.on_first_day + rows.units_per_step * whole(rows.step_at_end - rows.step)))
     earlier = rows.in_span.sum().over(ibis.window(**of_drawing, rows=(None, -1)))
-    return rows.select(
+    rows = rows.select(
         *spans.columns,
         "units_per_step",
         accrued_on="on",
         accrued_units=whole(ibis.coalesce(whole(earlier), _NONE) + rows.on_first_day),
     )
+    return _with_cash_interest(rows) if conventions.non_accrual_interest == "cash" else rows
 
 
-def daily_interest(rows: ir.Table) -> ir.DecimalColumn:
-    """The interest accrued since the principal was drawn by the end of business_date, to the cent, half to even.
+def _with_cash_interest(rows: ir.Table) -> ir.Table:
+    """Add cash_interest, which was settled while the loan was on non-accrual before, beyond what was earned."""
+    of_drawing = {"group_by": ["loan_id", "drawn_on"], "order_by": "on"}
+    ends = ~rows.stopped & rows.stopped.lag().over(ibis.window(**of_drawing)).fill_null(False)
+    accrued = money(
+        wide(ibis.coalesce(rows.settled_before_drawing, ZERO)) + _in_money(rows.accrued_units, rows.day_count)
+    )
+    # A closed loan has earned what it settled. Should it be owed again, it was on non-accrual until then.
+    excess = (ends & (rows.status != "closed")).ifelse(money(wide(rows.interest_settled) - accrued), ZERO)
+    rows = rows.mutate(excess=excess)
+    return rows.mutate(cash_interest=rows.excess.max().over(ibis.window(**of_drawing, rows=(None, 0)))).drop("excess")
+
+
+def daily_interest(rows: ir.Table, conventions: Conventions) -> ir.DecimalColumn:
+    """The daily interest earned by the end of business_date by a loan that is neither pending nor closed.
 
     `rows` are days of the spans of `with_daily`.
     """
     steps = _steps(rows.business_date, rows.day_count) - _steps(rows.accrued_on, rows.day_count)
     units = whole(rows.accrued_units + rows.units_per_step * whole(steps))
-    a_year = ibis.cases(*((rows.day_count == name, number) for name, number in _STEPS_A_YEAR.items()))
+    before = wide(ibis.coalesce(rows.settled_before_drawing, ZERO))
+    earned = before + _in_money(units, rows.day_count)
+    if conventions.non_accrual_interest != "cash":
+        return money(earned)
+    earned = money(earned + rows.cash_interest)
+    return rows.stopped.ifelse(ibis.greatest(earned, rows.interest_settled), earned)
+
+
+def _in_money(units: ir.DecimalColumn, day_count: ir.StringColumn) -> ir.DecimalColumn:
+    """The units in money, to the cent, half to even."""
+    a_year = ibis.cases(*((day_count == name, number) for name, number in _STEPS_A_YEAR.items()))
     return from_cents(half_even(units, whole(whole(a_year) * _UNITS_OF_RATE)))
 
 

@@ -373,8 +373,7 @@ def _with_interest_earned(rows: ir.Table, conventions: Conventions) -> ir.Table:
         case "servicer":
             earned = ibis.coalesce(rows.recorded_interest, ZERO)
         case "daily":
-            before = wide(ibis.coalesce(rows.settled_before_drawing, ZERO))
-            earned = ibis.cases(pending, closed, else_=money(before + accruals.daily_interest(rows)))
+            earned = ibis.cases(pending, closed, else_=accruals.daily_interest(rows, conventions))
         case "scheduled":
             rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
             rows = schedules.with_earned(rows, "business_date", "earning_from")

@@ -88,6 +88,14 @@ def year():
     pause(book, "paused for good", "2025-01-15", "2999-12-31")
     book.txn("late", "repayment", "2025-06-01", "0", "310")
 
+    for loan_id in ("cash", "bounced"):
+        lend(book, loan_id, "2025-01-01", "36500", schedule=[("2025-02-01", "0", "1600"), ("2026-12-31", "36500", "0")])
+        book.txn(loan_id, "repayment", "2025-05-10", "0", "1000")
+    book.txn("cash", "repayment", "2025-05-20", "0", "500")
+    book.txn("cash", "repayment", "2025-06-01", "0", "200")
+    book.txn("cash", "repayment", "2025-06-12", "0", "50")
+    book.reverse(book.txn("bounced", "repayment", "2025-05-20", "0", "500"), "2025-05-25")
+
     lend(book, "half", "2025-01-01", "182.50", rate="0.01")
     lend(book, "third", "2025-01-01", "1000", rate="0.01", day_count="30/360")
     for day_count in ("actual/365", "actual/360", "actual/actual"):
@@ -102,6 +110,11 @@ def year():
 @pytest.fixture(scope="module")
 def rows(year):
     return year.positions("2024-01-01", "2025-07-31", **DAILY)
+
+
+@pytest.fixture(scope="module")
+def cash(year):
+    return year.positions("2025-05-01", "2025-06-12", **DAILY, non_accrual_interest="cash")
 
 
 def of(rows, loan_id, *days, name="interest_earned"):
@@ -154,14 +167,28 @@ def test_a_closed_loan_has_earned_what_it_settled_and_accrues_when_it_is_drawn_a
     assert of(rows, "again", *days) == ["90.00", "99.50", "99.50", "100.50", "109.50"]
 
 
-def test_interest_stops_on_non_accrual_and_resumes_without_it(year, rows):
+def test_interest_stops_on_non_accrual_and_resumes_without_it(year, rows, cash):
     # Due on 1 February: 89 days past due on 1 May, 90 on 2 May. Paid on 1 June, which accrues again.
     days = ("2025-05-01", "2025-05-02", "2025-05-31", "2025-06-01", "2025-06-11")
     assert of(rows, "late", *days) == ["1200.00", "1200.00", "1200.00", "1210.00", "1310.00"]
     assert of(rows, "late", *days, name="non_accrual") == [False, True, True, False, False]
     assert of(rows, "late", *days, name="interest_receivable") == ["1200.00"] * 3 + ["900.00", "1000.00"]
+    # 310.00 are less than what was earned before.
+    assert of(cash, "late", *days) == of(rows, "late", *days)
     goes_on = year.positions("2025-05-01", "2025-06-11", **DAILY, non_accrual_interest="continue")
     assert of(goes_on, "late", *days) == ["1200.00", "1210.00", "1500.00", "1510.00", "1610.00"]
+
+
+def test_interest_settled_on_non_accrual_is_earned_as_cash(cash):
+    # 1,200.00 accrued by 1 May. On 10 May 1,000.00 are paid, on 20 May 500.00: 300.00 more than was accrued. With
+    # 200.00 on 1 June, accrual resumes with 10.00: 1,700.00 were settled. The next payment of 50.00 is on time.
+    days = ("2025-05-01", "2025-05-10", "2025-05-20", "2025-05-31", "2025-06-01", "2025-06-11", "2025-06-12")
+    assert of(cash, "cash", *days) == ["1200.00", "1200.00", "1500.00", "1500.00", "1700.00", "1800.00", "1810.00"]
+    owed = ["1200.00", "200.00", "0.00", "0.00", "0.00", "100.00", "60.00"]
+    assert of(cash, "cash", *days, name="interest_receivable") == owed
+    # The payment of 20 May is reversed on 25 May.
+    days = ("2025-05-20", "2025-05-24", "2025-05-25", "2025-06-12")
+    assert of(cash, "bounced", *days) == ["1500.00", "1500.00", "1200.00", "1200.00"]
 
 
 def test_interest_stops_later_after_a_pause(rows):
