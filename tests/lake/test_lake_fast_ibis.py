@@ -180,3 +180,25 @@ def test_a_query_that_fails_says_the_same(plain):
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_are_the_same(name, plain):
     assert error(ERRORS[name]) == plain(error, ERRORS[name])
+
+
+def test_a_pattern_of_types_that_a_graph_lacks_leaves_it_as_it_is(plain):
+    node = loans.filter(loans.amount > 0).op()
+    for pattern in (InstanceOf(ops.Sample) >> node, (InstanceOf(ops.Limit) >> node) | (InstanceOf(ops.Sort) >> node)):
+        assert node.replace(pattern) is node
+        assert plain(node.replace, pattern) is node
+
+
+def test_a_graph_that_follows_an_equal_one_is_found_and_rewritten_as_such(plain):
+    def fields(make: Callable) -> list[Any]:
+        return make().find(ops.Field, ordered=True)
+
+    def rewritten(make: Callable) -> Any:
+        return make().replace(InstanceOf(ops.Greater) >> ops.Less(loans.amount, 0))
+
+    def make() -> Any:
+        return loans.filter(loans.amount > 0).select("loan_id").op()
+
+    assert make() is not make()
+    assert fields(make) == fields(make) == plain(fields, make)
+    assert rewritten(make) == rewritten(make) == plain(rewritten, make) != make()
