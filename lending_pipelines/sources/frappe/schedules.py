@@ -13,7 +13,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from lending_pipelines.sources.frappe.codes import DRAFT, IN_FORCE, LINE_OF_CREDIT, NORMAL_RESTRUCTURE, SUBMITTED
-from lending_pipelines.sources.frappe.transactions import transactions
+from lending_pipelines.sources.frappe.transactions import in_cents
 from lending_pipelines.sources.rounding import cents, known
 from lending_pipelines.sources.stored import StoredTables
 
@@ -25,26 +25,26 @@ _PARENT = "Loan Repayment Schedule"
 _SIGNS = {"repayment": 1, "waiver": 1, "refund": -1}
 """How an event changes what is settled, by its type. A capitalization settles its interest."""
 
+_CAPITALIZATION = "capitalization"
+
 
 def installments(t: StoredTables) -> sa.Select:
     """Every version of every schedule, in cents."""
     plan = _plans(t).cte("plans")
-    rows = _scheduled(t, plan).union_all(_settled_before(t, plan)).subquery("rows_of_versions")
+    rows = sa.union_all(_own(t, plan), _of_lines(t, plan), _settled_before(t, plan)).subquery("rows_of_versions")
     number = sa.func.row_number().over(
         partition_by=(rows.c.loan, rows.c.version),
         order_by=(rows.c.is_new, rows.c.due_on, rows.c.plan, rows.c.idx),
     )
     numbered = sa.select(*rows.c, number.label("number")).subquery("numbered")
     group, order = (numbered.c.loan, numbered.c.version), (numbered.c.number,)
-    # Nothing is known of a schedule before its first version, so that is in force from the disbursement on.
-    is_first = numbered.c.version == 1
     return sa.select(
         numbered.c.loan.label("loan_id"),
         numbered.c.version,
         numbered.c.number,
         numbered.c.due_on,
         *(cents(numbered.c[part], group, order).label(part) for part in ("principal", "interest", "fees")),
-        sa.case((is_first, numbered.c.begins_on), else_=numbered.c.starts_on).label("effective_on"),
+        numbered.c.effective_on,
         numbered.c.posted_at,
     )
 
@@ -80,20 +80,30 @@ def last_due(t: StoredTables) -> sa.Subquery:
             sa.func.min(row.c.payment_date).label("first_due_on"),
             sa.func.max(last).label("matures_on"),
         )
-        .join_from(plan, row, (row.c.parent == plan.c.name) & (row.c.parenttype == _PARENT))
+        .join_from(plan, row, _of_plan(row, plan))
         .group_by(plan.c.loan)
         .subquery("due")
     )
 
 
 def _plans(t: StoredTables) -> sa.Select:
-    """The schedules that are or were in force, with their version and the version that ends them.
+    """The schedules that are or were in force, with their version.
 
-    `settled_until` is the date of the last restructure up to the schedule, in loans other than lines of credit.
+    `line` is the disbursement in a line of credit, where `until_version` ends the schedule. In other loans every
+    schedule ends the one before, and `settled_until` is the date of the last restructure up to the schedule.
     """
-    schedule, restructure, loan = t.loan_repayment_schedule, t.loan_restructure, t.loan
+    schedule, restructure, loan, disbursement = (
+        t.loan_repayment_schedule, t.loan_restructure, t.loan, t.loan_disbursement,
+    )  # fmt: skip
+    disbursed = (
+        sa.select(disbursement.c.against_loan, sa.func.min(disbursement.c.disbursement_date).label("disbursed_on"))
+        .where(disbursement.c.docstatus == SUBMITTED)
+        .group_by(disbursement.c.against_loan)
+        .subquery("disbursed")
+    )
     is_line = sa.func.coalesce(schedule.c.repayment_schedule_type, "") == LINE_OF_CREDIT
     starts_on = sa.cast(schedule.c.posting_date, sa.Date)
+    is_restructured = (restructure.c.restructure_type == NORMAL_RESTRUCTURE) & ~is_line
     order = (starts_on, schedule.c.creation, schedule.c.name)
     placed = (
         sa.select(
@@ -101,25 +111,27 @@ def _plans(t: StoredTables) -> sa.Select:
             schedule.c.loan,
             sa.case((is_line, schedule.c.loan_disbursement), else_=None).label("line"),
             starts_on.label("starts_on"),
+            sa.func.coalesce(disbursed.c.disbursed_on, starts_on).label("disbursed_on"),
             schedule.c.creation.label("posted_at"),
-            sa.case(((restructure.c.restructure_type == NORMAL_RESTRUCTURE) & ~is_line, starts_on), else_=None).label(
-                "restructured_on"
-            ),
+            sa.case((is_restructured, starts_on), else_=None).label("restructured_on"),
             sa.func.row_number().over(partition_by=schedule.c.loan, order_by=order).label("version"),
         )
         .select_from(
-            schedule.join(loan, loan.c.name == schedule.c.loan).outerjoin(
-                restructure, restructure.c.name == schedule.c.loan_restructure
-            )
+            schedule.join(loan, loan.c.name == schedule.c.loan)
+            .outerjoin(restructure, restructure.c.name == schedule.c.loan_restructure)
+            .outerjoin(disbursed, disbursed.c.against_loan == schedule.c.loan)
         )
         .where(in_force(schedule), loan.c.docstatus != DRAFT)
         .subquery("placed")
     )
     line, version = (placed.c.loan, placed.c.line), (placed.c.version,)
+    # Nothing is known of a schedule before its first version, so that is in force from the disbursement on.
+    begins_on = sa.func.least(placed.c.starts_on, placed.c.disbursed_on, type_=sa.Date)
     return sa.select(
         placed.c.name,
         placed.c.loan,
-        placed.c.starts_on,
+        placed.c.line,
+        sa.case((placed.c.version == 1, begins_on), else_=placed.c.starts_on).label("effective_on"),
         placed.c.posted_at,
         placed.c.version,
         sa.func.lead(placed.c.version).over(partition_by=line, order_by=version).label("until_version"),
@@ -129,24 +141,30 @@ def _plans(t: StoredTables) -> sa.Select:
     )
 
 
-def _in_version(plan: sa.CTE, version: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a schedule belongs to a version of its loan."""
+def _own(t: StoredTables, plan: sa.CTE) -> sa.Select:
+    """The installments of loans other than lines of credit: a version is one schedule."""
+    row = t.repayment_schedule
+    return _rows(row, plan, plan).select_from(plan.join(row, _of_plan(row, plan))).where(plan.c.line.is_(None))
+
+
+def _of_lines(t: StoredTables, plan: sa.CTE) -> sa.Select:
+    """The installments of lines of credit: a version has the schedules of all disbursements in force at the time."""
+    version, row = plan.alias("version_of_line"), t.repayment_schedule
     ends_later = plan.c.until_version.is_(None) | (plan.c.until_version > version.c.version)
-    return (plan.c.loan == version.c.loan) & (plan.c.version <= version.c.version) & ends_later
+    is_in = (plan.c.loan == version.c.loan) & (plan.c.version <= version.c.version) & ends_later
+    return (
+        _rows(row, plan, version)
+        .select_from(version.join(plan, is_in).join(row, _of_plan(row, plan)))
+        .where(version.c.line.is_not(None), plan.c.line.is_not(None))
+    )
 
 
-def _scheduled(t: StoredTables, plan: sa.CTE) -> sa.Select:
-    """The installments of each version."""
-    version, row, disbursement = plan.alias("version_of_loan"), t.repayment_schedule, t.loan_disbursement
-    disbursed = (
-        sa.select(disbursement.c.against_loan, sa.func.min(disbursement.c.disbursement_date).label("disbursed_on"))
-        .where(disbursement.c.docstatus == SUBMITTED)
-        .group_by(disbursement.c.against_loan)
-        .subquery("disbursed")
-    )
-    begins_on = sa.func.least(
-        version.c.starts_on, sa.func.coalesce(disbursed.c.disbursed_on, version.c.starts_on), type_=sa.Date
-    )
+def _of_plan(row: sa.FromClause, plan: sa.FromClause) -> sa.ColumnElement[bool]:
+    return (row.c.parent == plan.c.name) & (row.c.parenttype == _PARENT)
+
+
+def _rows(row: sa.FromClause, plan: sa.FromClause, version: sa.FromClause) -> sa.Select:
+    """The columns of the installments of a schedule in a version."""
     return sa.select(
         version.c.loan,
         version.c.version,
@@ -157,36 +175,35 @@ def _scheduled(t: StoredTables, plan: sa.CTE) -> sa.Select:
         known(row.c.principal_amount).label("principal"),
         known(row.c.interest_amount).label("interest"),
         known(row.c.charges).label("fees"),
-        version.c.starts_on,
-        begins_on.label("begins_on"),
+        version.c.effective_on,
         version.c.posted_at,
-    ).select_from(
-        version.join(plan, _in_version(plan, version))
-        .join(row, (row.c.parent == plan.c.name) & (row.c.parenttype == _PARENT))
-        .outerjoin(disbursed, disbursed.c.against_loan == version.c.loan)
     )
 
 
 def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
     """What each restructured loan had settled by its last restructure, per day."""
-    version, event = plan.alias("restructured_version"), transactions(t).subquery("settling")
-    reversed_ = sa.select(event.c.reverses_id).where(event.c.reverses_id.is_not(None))
-    sign = sa.case(*((event.c.type == type_, sa.literal(sign)) for type_, sign in _SIGNS.items()), else_=0)
-    is_capitalized = event.c.type == "capitalization"
+    event, restructure = in_cents(t).subquery("settling"), t.loan_restructure
+    restructured = sa.select(restructure.c.loan).where(restructure.c.docstatus == SUBMITTED)
+    sign = sa.case(*((event.c.becomes == type_, sa.literal(sign)) for type_, sign in _SIGNS.items()), else_=0)
+    is_capitalized = event.c.becomes == _CAPITALIZATION
     settled = (
         sa.select(
-            event.c.loan_id,
+            event.c.loan,
             event.c.effective_on,
             sa.func.sum(sign * event.c.principal).label("principal"),
             sa.func.sum(sa.case((is_capitalized, 1), else_=sign) * event.c.interest).label("interest"),
         )
-        .where(event.c.type.in_((*_SIGNS, "capitalization")), event.c.transaction_id.not_in(reversed_))
-        .group_by(event.c.loan_id, event.c.effective_on)
+        .where(
+            event.c.loan.in_(restructured),
+            event.c.docstatus == SUBMITTED,
+            event.c.becomes.in_((*_SIGNS, _CAPITALIZATION)),
+        )
+        .group_by(event.c.loan, event.c.effective_on)
         .subquery("settled")
     )
     return sa.select(
-        version.c.loan,
-        version.c.version,
+        plan.c.loan,
+        plan.c.version,
         plan.c.version,
         sa.literal(0, sa.Integer),
         sa.literal(0, sa.Integer),
@@ -194,11 +211,8 @@ def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
         known(settled.c.principal),
         known(settled.c.interest),
         known(sa.null()),
-        version.c.starts_on,
-        version.c.starts_on,
-        version.c.posted_at,
+        plan.c.effective_on,
+        plan.c.posted_at,
     ).select_from(
-        version.join(plan, _in_version(plan, version)).join(
-            settled, (settled.c.loan_id == plan.c.loan) & (settled.c.effective_on <= plan.c.settled_until)
-        )
+        plan.join(settled, (settled.c.loan == plan.c.loan) & (settled.c.effective_on <= plan.c.settled_until))
     )

@@ -33,7 +33,7 @@ _WAIVED = "/waived"
 
 def transactions(t: StoredTables) -> sa.Select:
     """Every event that moves a loan's money, in cents."""
-    row = _in_cents(t).cte("events")
+    row = in_cents(t).cte("events")
     amount = row.c.principal + row.c.interest + row.c.fees
     events = sa.select(
         row.c.id.label("transaction_id"),
@@ -60,7 +60,7 @@ def transactions(t: StoredTables) -> sa.Select:
     return sa.select(*events.union_all(reversals).subquery().c)
 
 
-def _in_cents(t: StoredTables) -> sa.Select:
+def in_cents(t: StoredTables) -> sa.Select:
     """The documents that move money, with principal, interest and fees in cents.
 
     What is in force and what is cancelled are rounded apart, so that what is in force ties whatever is cancelled.
