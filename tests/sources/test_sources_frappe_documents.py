@@ -174,6 +174,29 @@ def test_penalties_and_charges_are_fees(lender: Lender, lake: Lake):
     assert (paid["type"], paid["principal"], paid["fees"]) == ("repayment", 0, 20)
 
 
+def test_accruals_are_interest_and_penalties_and_a_cancelled_one_is_reversed(lender: Lender, lake: Lake):
+    lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
+    day, night = date(2025, 1, 31), datetime(2025, 2, 1, 1)
+    accrual = {"loan": "L1", "posting_date": night, "accrual_date": day}
+    normal = {"interest_type": "Normal Interest", "interest_amount": Decimal("12.345")}
+    lender.insert("Loan Interest Accrual", "A1", night, **accrual, **normal)
+    lender.insert("Loan Interest Accrual", "A2", night, 2, **accrual, **normal | {"modified": datetime(2025, 2, 5)})
+    lender.insert("Loan Interest Accrual", "A3", night, **accrual, interest_type="Penal Interest", interest_amount=3)
+    sync(lender.site, lake, "accruals")
+    accrued = [
+        (row["accrual_id"], row["effective_on"], row["interest"], row["fees"], row["reverses_id"], row["posted_at"])
+        for row in rows(lake, "accruals", "L1")
+    ]
+    # 12.345 is rounded half away from zero.
+    interest = Decimal("12.35")
+    assert accrued == [
+        ("A1", day, interest, 0, None, night),
+        ("A2", day, interest, 0, None, night),
+        ("A2~undone", day, interest, 0, "A2", datetime(2025, 2, 5)),
+        ("A3", day, 0, 3, None, night),
+    ]
+
+
 def test_unknown_values_reject_their_table_by_name(lender: Lender, lake: Lake):
     lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
     lender.lend("L2", 1200, datetime(2025, 1, 1, 9), status="Frozen")

@@ -10,6 +10,7 @@ from lending_pipelines.sources.canonical.database import CanonicalDatabase, Data
 from lending_pipelines.sources.canonical.mysql import collations
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.frappe import (
+    accruals,
     codes,
     demands,
     ledger,
@@ -65,6 +66,11 @@ _ORIGINS = {
             _code("type", "loan_repayment", "repayment_type", *codes.MONEY, *codes.NO_MONEY),
             _code("type", "loan_balance_adjustment", "adjustment_type", *codes.ADJUSTMENTS),
         ),
+    ),
+    "accruals": Origin(
+        "loan_interest_accrual",
+        accruals.accruals,
+        (_code("interest", "loan_interest_accrual", "interest_type", codes.NORMAL_INTEREST, codes.PENAL_INTEREST),),
     ),
     "fees": Origin(
         "loan_demand",

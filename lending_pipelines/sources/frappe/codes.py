@@ -118,6 +118,9 @@ INSTALLMENT_DEMANDS = ("EMI", "Normal", "BPI")
 FEES = {"Penalty": "late", "Additional Interest": "late", "Charges": "other"}
 """The fee type by the type of a demand."""
 
+NORMAL_INTEREST, PENAL_INTEREST = "Normal Interest", "Penal Interest"
+"""The interest types of an accrual."""
+
 ROOT_TYPES = {
     "Asset": "asset",
     "Liability": "liability",

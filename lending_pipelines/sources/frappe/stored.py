@@ -67,7 +67,9 @@ _COLUMNS = {
         instants="demand_date",
         decimals="demand_amount paid_amount waived_amount",
     ),
-    "loan_interest_accrual": _doctype(texts="loan"),
+    "loan_interest_accrual": _doctype(
+        texts="loan interest_type", instants="posting_date", dates="accrual_date", decimals="interest_amount"
+    ),
     "loan_transfer": _doctype(texts="to_branch", dates="transfer_date"),
     "loan_transfer_detail": _doctype(texts="parent loan"),
     "branch": _doctype(),
@@ -113,6 +115,7 @@ _ADDED_LATER = {
     },
     "loan_repayment_schedule": {"loan_disbursement", "repayment_schedule_type", "current_principal_amount"},
     "repayment_schedule": {"charges"},
+    "loan_interest_accrual": {"accrual_date"},
     "company": {"interest_day_count_convention"},
     "gl_entry": {"branch"},
 }
