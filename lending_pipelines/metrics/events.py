@@ -196,6 +196,11 @@ def interest_settled(rows: ir.Table) -> ir.DecimalColumn:
     return money(wide(rows.interest_paid) + rows.interest_waived + rows.interest_capitalized)
 
 
+def settled(rows: ir.Table) -> ir.DecimalColumn:
+    """The settled scheduled amounts, from the columns AMOUNTS."""
+    return money(wide(rows.principal_paid) + rows.principal_forgiven + interest_settled(rows))
+
+
 def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest", "latest"], first: date) -> ir.Table:
     """The level of the earliest or latest date with events in force: loan_id, on, root_on, value.
 

@@ -13,8 +13,8 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import charge_offs, delinquency, events, health, schedules, spells
 from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.portfolios import PAR_DAYS
-from lending_pipelines.metrics.positions import is_closed
 from lending_pipelines.metrics.ratios import ratio
+from lending_pipelines.metrics.spells import is_closed
 from lending_pipelines.metrics.timeline import as_date
 
 SOURCES = (*health.SOURCES, "staff")

@@ -13,6 +13,7 @@ from lending_pipelines.metrics import (
     charge_offs,
     delinquency,
     events,
+    interest,
     pauses,
     schedules,
     scopes,
@@ -97,9 +98,7 @@ def loan_positions(
     levels = {
         "amounts": amounts,
         "payment": events.last_payments(transactions, amounts, since, last),
-        "charge_off": _charged_off(effects, transactions, installments, loans, days)
-        if conventions.interest_accrual == "scheduled"
-        else charge_offs.level(effects, since, last),
+        "charge_off": interest.charged_off(effects, transactions, installments, loans, since, last, conventions),
         "spell": spell,
         "period": schedules.current(candidate_installments),
         "rate": _rates(events.known(read("modifications"), known), days),
@@ -166,14 +165,10 @@ def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScal
     )
 
 
-def _settled(rows: ir.Table) -> ir.DecimalColumn:
-    return money(wide(rows.principal_paid) + rows.principal_forgiven + interest_settled(rows))
-
-
 def _loans_with_unpaid(amounts: ir.Table, versions: ir.Table) -> ir.Table:
     """Loans with repaid principal whose schedule has a larger amount due than they have settled (loan_id)."""
     repaid = amounts.filter(principal_outstanding(amounts) <= 0, amounts.principal_charged_off <= 0)
-    repaid = repaid.group_by("loan_id").agg(settled=_settled(repaid).min())
+    repaid = repaid.group_by("loan_id").agg(settled=events.settled(repaid).min())
     both = repaid.inner_join(versions.group_by("loan_id").agg(due=versions.due_through.max()), "loan_id")
     return both.filter(both.due > ibis.greatest(both.settled, ZERO)).select("loan_id")
 
@@ -191,82 +186,13 @@ def _candidate_installments(
     installments: ir.Table, amounts: ir.Table, versions: ir.Table, unpaid: ir.Table, days: _Days
 ) -> ir.Table:
     # A loan has installments to pay if principal is outstanding, or if it was repaid but still owes interest.
-    rows = amounts.mutate(settled=ibis.greatest(_settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0)
+    rows = amounts.mutate(
+        settled=ibis.greatest(events.settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0
+    )
     rows = ibis.union(rows.filter(rows.owing), rows.filter(~rows.owing).semi_join(unpaid, "loan_id"))
-    settled = rows.group_by("loan_id").agg(least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any())
-    reached = schedules.with_candidate_bounds(versions, settled, days.since, "schedules_of_all")
+    bounds = rows.group_by("loan_id").agg(least=rows.settled.min(), most=rows.settled.max(), owing=rows.owing.any())
+    reached = schedules.with_candidate_bounds(versions, bounds, days.since, "schedules_of_all")
     return schedules.candidate_installments(schedules.periods(installments, reached), days.since, days.last)
-
-
-def _charged_off(
-    effects: ir.Table, transactions: ir.Table, installments: ir.Table, loans: ir.Table, days: _Days
-) -> ir.Table:
-    """The level of charge-offs: charged_off_on, and the interest earned up to the day before."""
-    moments = effects.filter(effects.charged_off_on.notnull()).select("loan_id", "charged_off_on").distinct()
-    moments = moments.mutate(at=timeline.as_date(moments.charged_off_on - ibis.interval(days=1)))
-    earned = _earned_at(moments, transactions, installments, loans, days.last)
-    level = charge_offs.level(effects, days.since, days.last)
-    return level.left_join(earned, ["loan_id", "charged_off_on"]).select(
-        level.loan_id, level.on, level.charged_off_on, "earned_before_charge_off"
-    )
-
-
-def _earned_at(
-    moments: ir.Table, transactions: ir.Table, installments: ir.Table, loans: ir.Table, last: date
-) -> ir.Table:
-    """Add earned_before_charge_off to `moments` (loan_id, at ≤ last, …): the interest earned by the end of that day.
-
-    Charge-offs are ignored: only disbursements and repayments count.
-    """
-    # Few loans. The name makes the engine compute the result once for both of its uses.
-    installments_of_charged_off = installments.semi_join(moments, "loan_id").alias("installments_of_charged_off")
-    versions = schedules.versions(installments_of_charged_off, timeline.MIN_DATE, last)
-    paying = moments.select("loan_id", least=ZERO, most=ZERO, owing=ibis.literal(True)).distinct()
-    reached = schedules.with_candidate_bounds(versions, paying, timeline.MIN_DATE, "schedules_of_charged_off")
-    periods = schedules.periods(installments_of_charged_off, reached)
-    without = transactions.filter(~transactions.type.isin(events.CHARGE_OFFS))
-    signed = events.signed(without, last, lambda rows: rows.semi_join(moments, "loan_id"))
-    at_charge_off = spells.at(spells.spells(signed, last), moments)
-    amounts = events.amounts_at(signed, moments.select("loan_id", "at"))
-    due = spells.due_by(at_charge_off, versions, installments_of_charged_off)
-    before_drawing = spells.due_before_drawing(at_charge_off, versions, installments_of_charged_off)
-    at_charge_off = at_charge_off.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
-    at_charge_off = at_charge_off.mutate(begins_on=ibis.coalesce(at_charge_off.drawn_on, at_charge_off.disbursed_on))
-    within = at_charge_off.inner_join(periods, "loan_id")
-    within = within.filter(
-        within.in_force_from <= within["at"],
-        within.in_force_until > within["at"],
-        ibis.coalesce(within.starts_on, within.disbursed_on) <= within["at"],
-        within.due_on > within["at"],
-    )
-    within = schedules.with_earned(within, "at", "begins_on")
-    within = within.left_join(due, ["loan_id", "version", "repaid_on"], rname="{name}_of_due")
-    within = within.left_join(before_drawing, ["loan_id", "version", "drawn_on"], rname="{name}_of_drawing")
-    within = within.select(
-        "loan_id",
-        "at",
-        "due_when_repaid",
-        earned=money(wide(within.scheduled_interest) - spells.not_earned(within)),
-    )
-    rows = moments.inner_join(amounts, ["loan_id", "at"]).left_join(within, ["loan_id", "at"])
-    return rows.select(
-        "loan_id",
-        "charged_off_on",
-        earned_before_charge_off=ibis.cases(
-            (rows.principal_disbursed <= 0, ZERO),
-            (is_closed(rows), interest_settled(rows)),
-            else_=ibis.coalesce(rows.earned, ZERO),
-        ),
-    )
-
-
-def is_closed(rows: ir.Table) -> ir.BooleanColumn:
-    """Whether a loan is repaid and has settled the amount due by then. The loan is not charged off.
-
-    The rows have the AMOUNTS of events.py, and due_when_repaid.
-    """
-    settled = ibis.greatest(_settled(rows), ZERO)
-    return (principal_outstanding(rows) <= 0) & (ibis.coalesce(rows.due_when_repaid, ZERO) <= settled)
 
 
 def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
@@ -311,7 +237,7 @@ def _spans(
     rows = rows.mutate(**{name: ibis.coalesce(rows[name], ZERO) for name in summed})
     rows = rows.mutate(
         principal_outstanding=principal_outstanding(rows),
-        settled=_settled(rows),
+        settled=events.settled(rows),
         interest_settled=interest_settled(rows),
         not_earned=spells.not_earned(rows),
         scheduled_due=rows.due_before,
@@ -319,7 +245,7 @@ def _spans(
         status=ibis.cases(
             (rows.principal_disbursed <= 0, "pending"),
             (rows.charged_off_on.notnull(), "charged_off"),
-            (is_closed(rows), "closed"),
+            (spells.is_closed(rows), "closed"),
             else_="active",
         ),
     )
@@ -345,7 +271,7 @@ def _spans(
 
 def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     """Add the columns that change daily, and convert to the table's columns and types."""
-    rows = _with_interest_earned(rows, conventions)
+    rows = interest.with_interest_earned(rows, conventions)
     late = delinquency.days_past_due(rows.business_date, rows.late_since, rows.paused_days, conventions)
     rows = rows.mutate(
         days_past_due=rows.active.ifelse(late, 0),
@@ -364,23 +290,3 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     )
     table = DERIVED["loan_positions"]
     return rows.select(*table.names).cast(table.schema)
-
-
-def _with_interest_earned(rows: ir.Table, conventions: Conventions) -> ir.Table:
-    """Add interest_earned by the convention interest_accrual."""
-    pending, closed = (rows.status == "pending", ZERO), (rows.status == "closed", rows.interest_settled)
-    match conventions.interest_accrual:
-        case "servicer":
-            earned = ibis.coalesce(rows.recorded_interest, ZERO)
-        case "daily":
-            earned = ibis.cases(pending, closed, else_=accruals.daily_interest(rows, conventions))
-        case "scheduled":
-            rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
-            rows = schedules.with_earned(rows, "business_date", "earning_from")
-            earned = ibis.cases(
-                pending,
-                closed,
-                (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
-                else_=money(wide(ibis.coalesce(rows.scheduled_interest, ZERO)) - rows.not_earned),
-            )
-    return rows.mutate(interest_earned=earned)

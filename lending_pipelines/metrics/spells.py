@@ -114,3 +114,12 @@ def not_earned(rows: ir.Table) -> ir.DecimalColumn:
     """
     due, settled = rows.interest_before_drawing, rows.settled_before_drawing
     return money(wide(ibis.coalesce(due, ZERO)) - ibis.coalesce(settled, ZERO))
+
+
+def is_closed(rows: ir.Table) -> ir.BooleanColumn:
+    """Whether a loan is repaid and has settled the amount due by then. The loan is not charged off.
+
+    The rows have the AMOUNTS of events.py, and due_when_repaid.
+    """
+    settled = ibis.greatest(events.settled(rows), ZERO)
+    return (events.principal_outstanding(rows) <= 0) & (ibis.coalesce(rows.due_when_repaid, ZERO) <= settled)

@@ -54,7 +54,7 @@ _HEADLINES = (
     "loss_making_loans",
 )
 _NOTES = (
-    "Interest earned is scheduled interest for the elapsed time. Fees earned: assessed less waived. Charge-off loss:"
+    "Interest earned follows the convention interest_accrual. Fees earned: assessed less waived. Charge-off loss:"
     " principal charged off - recovered, negative if more was recovered.",
     *return_columns.NOTES,
 )
