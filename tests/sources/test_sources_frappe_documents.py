@@ -174,6 +174,51 @@ def test_penalties_and_charges_are_fees(lender: Lender, lake: Lake):
     assert (paid["type"], paid["principal"], paid["fees"]) == ("repayment", 0, 20)
 
 
+def test_adjustments_settlements_transfers_and_cancelled_loans(lender: Lender, lake: Lake):
+    """1,200.00 lent, 50.00 added and 20.00 taken off by adjustments, 300.00 written off in a settlement: 930.00 owed.
+
+    A refunded security deposit and interest that is carried forward change nothing.
+    """
+    at, on = datetime(2025, 1, 5, 9), {"loan": "L1", "posting_date": date(2025, 1, 5)}
+    lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
+    lender.lend("L2", 1200, datetime(2025, 1, 1, 9), docstatus=2, status="Cancelled", applicant_type="Employee")
+    lender.update("Loan Disbursement", "L2-DIS", docstatus=2)
+    lender.insert("Loan Balance Adjustment", "A1", at, adjustment_type="Debit Adjustment", amount=50, **on)
+    lender.insert("Loan Balance Adjustment", "A2", at, adjustment_type="Credit Adjustment", amount=20, **on)
+    lender.insert("Loan Refund", "F1", at, refund_amount=9, is_security_amount_refund=1, **on)
+    lender.insert("Loan Write Off", "W1", at, write_off_amount=300, is_settlement_write_off=1, **on)
+    lender.pay("P1", "L1", at, 0, repayment_type="Interest Waiver", amount_paid=7)
+    lender.pay("P2", "L1", at, 0, 5, repayment_type="Interest Carry Forward")
+    lender.insert("Branch", "North", at, 0)
+    lender.insert("Loan Transfer", "T1", at, to_branch="North", transfer_date=date(2025, 2, 1))
+    lender.insert("Loan Transfer Detail", "T1-1", at, parent="T1", loan="L1")
+    sync(lender.site, lake)
+    events = {row["transaction_id"]: (row["type"], row["channel"]) for row in rows(lake, "transactions", "L1")}
+    assert events == {
+        "L1-DIS": ("disbursement", None), "A1": ("capitalization", "debit_adjustment"),
+        "A2": ("waiver", "credit_adjustment"), "W1": ("write_off", "write_off"), "P1": ("waiver", "interest_waiver"),
+    }  # fmt: skip
+    [moved], [cancelled] = rows(lake, "loans", "L1"), rows(lake, "loans", "L2")
+    assert (moved["branch_id"], cancelled["branch_id"]) == ("North", "Harbour")
+    assert cancelled["borrower_id"] == "Employee Asha"
+    day = date(2025, 1, 6)
+    found = positions(lake, day, day)
+    assert (found[day, "L1"]["principal_outstanding"], found[day, "L1"]["status"]) == (930, "active")
+    assert (found[day, "L2"]["principal_outstanding"], found[day, "L2"]["status"]) == (0, "pending")
+
+
+def test_a_version_without_value_dates_counts_documents_on_their_posting_date(lender: Lender):
+    at = datetime(2025, 2, 3, 9)
+    lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
+    lender.pay("P1", "L1", at, 100, posting_date=datetime(2025, 2, 1))
+    lender.site.execute("ALTER TABLE `tabLoan Repayment` DROP COLUMN value_date")
+    lender.site.execute("DROP TABLE `tabLoan Balance Adjustment`")
+    with open_source("frappe", lender.site.url).snapshot() as reader:
+        [batch] = reader.read(SERVICING["transactions"])
+    [paid] = [row for row in batch.to_pylist() if row["transaction_id"] == "P1"]
+    assert (paid["effective_on"], paid["posted_at"]) == (date(2025, 2, 1), at)
+
+
 def test_accruals_are_interest_and_penalties_and_a_cancelled_one_is_reversed(lender: Lender, lake: Lake):
     lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
     day, night = date(2025, 1, 31), datetime(2025, 2, 1, 1)

@@ -3,8 +3,8 @@
 Frappe makes a new document when a schedule changes: at a disbursement, a prepayment or a restructure. Each is a version
 from its date on. The disbursements of a line of credit have a schedule each; a version has all those in force at the
 time. The schedule of a restructure begins with what is owed then, so what was settled before comes first, as
-installments due on the days on which it was settled. sources/history.py keeps the schedules that a
-later sync finds changed.
+installments due on the days on which it was settled. sources/history.py keeps the schedules that a later sync finds
+changed.
 """
 
 from collections.abc import Mapping, Sequence
