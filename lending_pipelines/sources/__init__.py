@@ -6,7 +6,8 @@ metrics/. To add a servicing system, add a folder whose package has an `Adapter`
 
 from lending_pipelines.sources.protocol import Reader, Source, SourceError
 from lending_pipelines.sources.registry import open_source, source_names
-from lending_pipelines.sources.sync import OVERLAP, Preview, SyncError, SyncResult, preview_reload, sync_tables
+from lending_pipelines.sources.results import Preview, SyncError, SyncResult
+from lending_pipelines.sources.sync import OVERLAP, preview_reload, sync_tables
 
 __all__ = [
     "OVERLAP",

@@ -6,11 +6,9 @@ A row whose owner does not exist (orphans.py) is rejected; the other rows of its
 """
 
 import time
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -18,11 +16,12 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
-from lending_pipelines.sources.finding import Finding
-from lending_pipelines.sources.history import ChangesInPlace, Moment, Staging, with_history
+from lending_pipelines.sources.destination import Lake
+from lending_pipelines.sources.history import ChangesInPlace, Moment, with_history
 from lending_pipelines.sources.orphans import find_orphans
 from lending_pipelines.sources.protocol import ComparesItself, Reader, Source, SourceError
 from lending_pipelines.sources.reading import Reading, read_new, read_whole
+from lending_pipelines.sources.results import Preview, SyncError, SyncResult
 from lending_pipelines.sources.rules import findings
 from lending_pipelines.tables import REQUIRED, Table
 from lending_pipelines.tables.references import owners
@@ -39,105 +38,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 ABSENT, OFFERED = "absent", "offered"
 """Notes of a table's first commit: whether the source had the table."""
-
-
-class SyncError(LendingError):
-    """The rows of a table break a rule. Nothing was committed."""
-
-    def __init__(self, message: str, faults: Sequence[str] = ()):
-        super().__init__(message)
-        self.faults = tuple(faults)
-        """Each broken rule, with its rows."""
-
-
-class _Written(Protocol):
-    """The result of a commit."""
-
-    @property
-    def version(self) -> int: ...
-
-
-class _Engine(Staging, Protocol):
-    def scratch(self) -> AbstractContextManager[str]: ...
-
-
-class Lake(Protocol):
-    """The interface of the lake for the sync. Each write is one atomic commit."""
-
-    @property
-    def engine(self) -> _Engine:
-        """Reads the staged files with the backend that also reads the lake's tables."""
-
-    def has(self, name: str) -> bool:
-        """Whether the table has ever been written."""
-
-    def version(self, name: str) -> int:
-        """The table's current version."""
-
-    def note(self, name: str) -> str:
-        """The note of the table's latest commit."""
-
-    def written_at(self, name: str) -> tuple[datetime, datetime]:
-        """When the table was first and last written (UTC)."""
-
-    def table(self, name: str, *, version: int | None = None) -> ir.Table:
-        """The table's rows, lazily: at a version, or the current ones."""
-
-    def append(self, name: str, rows: ir.Table) -> _Written:
-        """Add the rows whose key the table does not have."""
-
-    def merge(self, name: str, rows: ir.Table) -> _Written:
-        """Update the rows whose key exists, and add the others."""
-
-    def replace(self, name: str, rows: ir.Table, note: str = "") -> _Written:
-        """Replace all rows."""
-
-    def correct(self, name: str, rows: ir.Table, gone: ir.Table) -> _Written:
-        """Update or add `rows` by key, and delete the rows with a key in `gone`."""
-
-
-@dataclass(frozen=True)
-class SyncResult:
-    """The result of syncing one table."""
-
-    rows_read: int = 0
-    """Rows read from the source."""
-    rows_added: int = 0
-    """Rows whose key was not in the lake."""
-    rows_updated: int = 0
-    """Rows whose key was in the lake with different values."""
-    rows_removed: int = 0
-    """Rows of the lake that the source no longer has."""
-    watermark: datetime | None = None
-    """The latest posted_at or updated_at in the lake that is not in the future; None without one, or without rows."""
-    version: int = 0
-    """The table's Delta version. It is new only if rows changed."""
-    seconds: float = 0.0
-    months_read_again: tuple[str, ...] = ()
-    """The months whose totals in source and lake differed."""
-    absent: bool = False
-    """Whether the source does not have the table. The lake's table is then empty."""
-    warnings: tuple[str, ...] = ()
-    """Warnings about rows that disappeared or changed, and about timestamps in the future, with keys."""
-    refused_rows: tuple[Finding, ...] = ()
-    """The rows that were rejected because their owner does not exist, by reference."""
-    notes: Mapping[str, int | str] = field(default_factory=dict)
-    """The source's remarks about the table."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What a reload of one table would do."""
-
-    table: Table
-    rows: ir.Table | None = None
-    """The source's rows without those whose owner does not exist; None if the table cannot be read or is absent."""
-    changes: tuple[str, ...] = ()
-    """One line each for added, changed and gone rows, with the first keys."""
-    refused_rows: tuple[Finding, ...] = ()
-    """The rows that would be rejected because their owner does not exist, by reference."""
-    error: SourceError | SyncError | None = None
-    """Why the table would be rejected."""
 
 
 def sync_tables(
