@@ -6,7 +6,7 @@ from typing import Protocol
 
 import ibis.expr.types as ir
 
-from lending_pipelines.sources.history import Staging
+from lending_pipelines.sources.reading import Staging
 
 
 class _Written(Protocol):

@@ -21,7 +21,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from lending_pipelines.sources.reading import Reading, StagedFiles, read_staged
+from lending_pipelines.sources.reading import Reading, Staging, read_staged
 from lending_pipelines.sources.staging import write_batches
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.accruals import as_transactions, from_transactions
@@ -59,13 +59,6 @@ class Moment:
     """The IANA time zone in which a business date ends."""
 
 
-class Staging(StagedFiles, Protocol):
-    """The engine of the lake."""
-
-    def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
-        """The rows, batch by batch."""
-
-
 def with_history(
     reader: ChangesInPlace,
     table: Table,
@@ -82,8 +75,8 @@ def with_history(
     Args:
         reader: The source.
         table: The servicing table.
-        reading: The result of reading all its rows.
-        current: The lake's rows.
+        reading: The result of reading all its rows, or all rows of some loans.
+        current: The lake's rows, or those of the same loans.
         moment: When the sync runs.
         engine: Computes the rows.
         folder: Where they are staged.
@@ -104,6 +97,25 @@ def with_history(
     file = f"{folder}/{table.name}.history.parquet"
     write_batches(engine.batches(new.cast(table.schema)), file, table.arrow_schema)
     return replace(reading, rows=read_staged(engine, file, table), covered=None)
+
+
+def in_force(table: Table, rows: ir.Table) -> ir.Table:
+    """The rows of the lake that a source with the same rows shows: the last version of schedules, and transactions.
+
+    A transaction has the id of its first row. If it is undone, only its id, its loan and the type reversal are known.
+    """
+    if table.name == "installments":
+        return _last_version(rows)
+    if table.name != "transactions":
+        return rows
+    columns = ["transaction_id", *_MONEY]
+    kept = _in_force(rows)
+    undone = rows.filter(rows.type == "reversal")
+    undone = undone.select("loan_id", transaction_id=_base(undone.transaction_id)).distinct()
+    undone = undone.anti_join(kept.select(transaction_id="base"), "transaction_id")
+    unknown = {name: ibis.null(table.schema[name]) for name in columns if name not in undone.columns}
+    undone = undone.mutate(**unknown | {"type": ibis.literal("reversal")})
+    return ibis.union(kept.mutate(transaction_id=kept.base).select(columns), undone.select(columns))
 
 
 def _first_known(table: Table, rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
@@ -158,8 +170,9 @@ def versions(
 
 
 def _last_version(installments: ir.Table) -> ir.Table:
-    last = installments.version.max().over(ibis.window(group_by="loan_id"))
-    return installments.mutate(last=last).filter(lambda row: row.version == row["last"]).drop("last")
+    # Not a window, which keeps all rows in memory.
+    last = installments.group_by("loan_id").agg(version=installments.version.max())
+    return installments.semi_join(last, ["loan_id", "version"])
 
 
 def events(rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:

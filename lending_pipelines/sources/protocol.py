@@ -1,9 +1,9 @@
 """The interface of a source adapter. The sync validates and commits the rows."""
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -54,8 +54,50 @@ class Reader(Protocol):
 class ComparesItself(Protocol):
     """A reader of a system that stores some numbers twice and can compare them."""
 
-    def doubts(self, table: Table) -> Sequence[str]:
-        """A sentence for each contradiction in the system about the table. The rows are read as they are."""
+    def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
+        """A sentence for each contradiction in the system about the table. The rows are read as they are.
+
+        Args:
+            table: A servicing table.
+            loans: The loans that are compared; all loans if None.
+        """
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Some of a table's rows: those of loans, and those without a loan by their day."""
+
+    loans: tuple[str, ...] = ()
+    days: tuple[date, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.loans) + len(self.days)
+
+    def split(self, number: int) -> Iterator["Parts"]:
+        """The same in parts of at most this number of loans, or of days."""
+        for begin in range(0, len(self.loans), number):
+            yield Parts(loans=self.loans[begin : begin + number])
+        for begin in range(0, len(self.days), number):
+            yield Parts(days=self.days[begin : begin + number])
+
+
+@runtime_checkable
+class TotalsByLoan(Protocol):
+    """A reader that computes the totals of each loan. The sync then reads only the loans whose totals changed."""
+
+    def loan_totals(self, table: Table) -> Iterator[pa.RecordBatch] | None:
+        """The totals of the source's rows; by_loan.py defines the columns. None for a table that is read completely.
+
+        Raises:
+            SourceError: The totals cannot be computed. The message names the adapter and the table.
+        """
+
+    def read_parts(self, table: Table, parts: Parts) -> Generator[pa.RecordBatch, None, None]:
+        """Stream the rows of the parts like `Reader.read`. Additional rows do no harm.
+
+        Raises:
+            SourceError: The table cannot be read. The message names the adapter and the table.
+        """
 
 
 @dataclass(frozen=True)

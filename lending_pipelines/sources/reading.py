@@ -9,10 +9,11 @@ from typing import Protocol
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.orphans import Orphans
-from lending_pipelines.sources.protocol import Reader
+from lending_pipelines.sources.protocol import Parts, Reader
 from lending_pipelines.sources.staging import stage
 from lending_pipelines.sources.totals import differing_months, lake_totals, month_of, within
 from lending_pipelines.tables import Table
@@ -23,6 +24,13 @@ class StagedFiles(Protocol):
 
     def read_parquet(self, paths: list[str]) -> ir.Table:
         """The rows of the files, lazily."""
+
+
+class Staging(StagedFiles, Protocol):
+    """The engine of the lake."""
+
+    def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
+        """The rows, batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Reading:
     """The errors of values that cannot be read. These values are null in `rows`."""
     months: tuple[str, ...] = ()
     """The months that were read again because their totals differed."""
+    parts: Parts | None = None
+    """The loans and days that were read because their totals differed. None if the rows were read otherwise."""
     orphans: Orphans | None = None
     """Rows that were rejected because their owner does not exist. They are not in `rows`."""
 
@@ -59,7 +69,7 @@ def read_whole(
 ) -> Reading:
     """Read all rows of the table. `months` are the months whose totals differed, if that is the reason."""
     file = f"{folder}/{table.name}.parquet"
-    read = stage(reader, table, file)
+    read = stage(reader, table, reader.read(table), file)
     return Reading(read_staged(staged, file, table), read.rows, current, read.unreadable, months)
 
 
@@ -75,12 +85,12 @@ def read_new(
         return read_whole(reader, table, current, staged, folder)
     key = list(table.key)
     new_file, again_file = f"{folder}/{table.name}.new.parquet", f"{folder}/{table.name}.months.parquet"
-    first = stage(reader, table, new_file, since=since)
+    first = stage(reader, table, reader.read(table, since=since), new_file)
     new = read_staged(staged, new_file, table)
     months = differing_months(totals, lake_totals(table, ibis.union(current.anti_join(new, key), new)))
     if not months:
         return Reading(new, first.rows, None, first.unreadable)
-    second = stage(reader, table, again_file, months=months)
+    second = stage(reader, table, reader.read(table, months=months), again_file)
     again = read_staged(staged, again_file, table)
     rows = ibis.union(new.filter(~within(month_of(table, new), months)), again)
     covered = current.filter(within(month_of(table, current), months))

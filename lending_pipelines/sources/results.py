@@ -40,6 +40,8 @@ class SyncResult:
     seconds: float = 0.0
     months_read_again: tuple[str, ...] = ()
     """The months whose totals in source and lake differed."""
+    loans_read: int | None = None
+    """The number of loans whose totals in source and lake differed; None if the rows were read otherwise."""
     absent: bool = False
     """Whether the source does not have the table. The lake's table is then empty."""
     warnings: tuple[str, ...] = ()

@@ -73,12 +73,28 @@ class SelectedSnapshot:
             SourceError: The table cannot be read.
             UnreadableValues: After the last row: codes that are not known, or values that do not fit their column.
         """
-        if table.name in self.absent:
-            return
-        origin = self.origins[table.name]
+        if table.name not in self.absent:
+            origin = self.origins[table.name]
+            yield from self.stream(table, [origin.select(self.stored)], origin.codes, self.stored)
+
+    def stream(
+        self, table: Table, selects: Sequence[sa.Select], codes: Sequence[Code], stored: StoredTables
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """Stream the rows of SELECTs.
+
+        Args:
+            table: The table with their columns.
+            selects: The SELECTs.
+            codes: The code lists of the table.
+            stored: The stored tables in which codes that are not known are errors.
+
+        Raises:
+            SourceError: The rows cannot be read.
+            UnreadableValues: After the last row: codes that are not known, or values that do not fit their column.
+        """
         try:
-            faults = unknown_codes(self._database.connection, self.stored, origin.codes, self.id_column)
-            groups = self._database.extract(origin.select(self.stored))
+            faults = unknown_codes(self._database.connection, stored, codes, self.id_column)
+            groups = (group for select in selects for group in self._database.extract(select))
             yield from record_batches(self.name, table, self.converted(table, groups), faults=faults)
         except (sa.exc.SQLAlchemyError, ReadFailed) as error:
             raise SourceError(f"{self.name}: table {table.name} cannot be read: {one_line(error)}") from error
@@ -88,20 +104,24 @@ class SelectedSnapshot:
         return groups
 
     def month_totals(self, table: Table) -> None:
-        """None: rows change in place, so every sync reads and compares complete tables."""
+        """None: rows change in place, so that the time of a row does not tell when it changed."""
 
-    def doubts(self, table: Table) -> Sequence[str]:
-        """What the system stores in two places and differently, about the table."""
+    def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
+        """What the system stores in two places and differently, about the table. All loans are compared."""
+        return self.compare(table, self.stored)
+
+    def compare(self, table: Table, stored: StoredTables) -> Sequence[str]:
+        """What stored tables have in two places and differently, about the table."""
         try:
             # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
             with self._database.connection.begin_nested():
-                return self.differences(self._database.connection, table)
+                return self.differences(self._database.connection, stored, table)
         except sa.exc.SQLAlchemyError as error:
             return [f"{table.name}: what {self.system} stores twice cannot be compared: {one_line(error)}"]
 
-    def differences(self, connection: sa.Connection, table: Table) -> list[str]:
+    def differences(self, connection: sa.Connection, stored: StoredTables, table: Table) -> list[str]:
         """A sentence for each of the contradictions about the table."""
-        return messages(connection, self.stored, self.contradictions, table.name)
+        return messages(connection, stored, self.contradictions, table.name)
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """No notes."""

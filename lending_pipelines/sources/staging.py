@@ -1,9 +1,8 @@
 """Writes a source's rows to one Parquet file on disk before they are validated. Only a few batches are in memory."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 
 import fsspec
 import pyarrow as pa
@@ -25,14 +24,14 @@ class Staged:
     unreadable: tuple[Finding, ...]
 
 
-def stage(
-    reader: Reader,
-    table: Table,
-    file: str,
-    since: datetime | None = None,
-    months: Collection[str | None] | None = None,
-) -> Staged:
-    """Write the table's rows, or the selected ones, to the file (a path or an fsspec URL).
+def stage(reader: Reader, table: Table, rows_read: Generator[pa.RecordBatch, None, None], file: str) -> Staged:
+    """Write rows of the table to the file (a path or an fsspec URL).
+
+    Args:
+        reader: The source of the rows.
+        table: The servicing table.
+        rows_read: The rows as the source streams them.
+        file: Where they are written.
 
     Raises:
         SourceError: A batch has different columns.
@@ -41,7 +40,7 @@ def stage(
     unreadable: list[Finding] = []
     # Close the stream at once if a batch is rejected, because a source may keep a connection while it streams.
     with (
-        closing(reader.read(table, since, months)) as batches,
+        closing(rows_read) as batches,
         fsspec.open(file, "wb") as sink,
         pq.ParquetWriter(sink, table.arrow_schema) as writer,
     ):

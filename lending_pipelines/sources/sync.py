@@ -15,11 +15,12 @@ import ibis.expr.types as ir
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
+from lending_pipelines.sources.by_loan import MOST_PARTS, read_by_loan
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
 from lending_pipelines.sources.destination import Lake
-from lending_pipelines.sources.history import ChangesInPlace, Moment, with_history
+from lending_pipelines.sources.history import ChangesInPlace, Moment, in_force, with_history
 from lending_pipelines.sources.orphans import find_orphans
-from lending_pipelines.sources.protocol import ComparesItself, Reader, Source, SourceError
+from lending_pipelines.sources.protocol import ComparesItself, Reader, Source, SourceError, TotalsByLoan
 from lending_pipelines.sources.reading import Reading, read_new, read_whole
 from lending_pipelines.sources.results import Preview, SyncError, SyncResult
 from lending_pipelines.sources.rules import findings
@@ -146,6 +147,7 @@ class _TableSync:
             diff = changes(self._table, reading, self._lake_rows())
             warned = warnings(self._table, reading, diff)
             version = self._commit(reading, diff)
+            doubts = self._doubts(self._compared_loans(full or self._reload, reading, diff))
         rows_after = self._lake.table(self._name, version=version) if diff or self._current is None else self._current
         return SyncResult(
             rows_read=reading.rows_read,
@@ -156,7 +158,8 @@ class _TableSync:
             version=version,
             seconds=time.monotonic() - started,
             months_read_again=reading.months,
-            warnings=(*warned, *in_future(self._table, rows_after, self._now), *self._doubts()),
+            loans_read=None if reading.parts is None else len(reading.parts.loans),
+            warnings=(*warned, *in_future(self._table, rows_after, self._now), *doubts),
             notes={**self._reader.notes(self._table), **self._history_note()},
             refused_rows=reading.orphans.findings if reading.orphans else (),
         )
@@ -195,21 +198,38 @@ class _TableSync:
         return self._lake.table(name) if self._lake.has(name) else None
 
     def _read(self, folder: str, full: bool) -> Reading:
+        if full or self._current is None:
+            return read_whole(self._reader, self._table, self._current, self._lake.engine, folder)
+        if by_loan := read_by_loan(self._reader, self._table, self._current, self._in_force, self._lake.engine, folder):
+            return by_loan
         watermark = self._watermark(self._current)
-        if full or self._current is None or watermark is None:
+        if watermark is None:
             return read_whole(self._reader, self._table, self._current, self._lake.engine, folder)
         since = watermark - OVERLAP
         return read_new(self._reader, self._table, self._current, since, self._lake.engine, folder)
+
+    def _in_force(self, rows: ir.Table) -> ir.Table:
+        return in_force(self._table, rows) if isinstance(self._reader, ChangesInPlace) else rows
 
     def _with_history(self, reading: Reading, folder: str) -> Reading:
         """The reading with the history that the lake has, if the source changes rows in place. A reload has none."""
         if not isinstance(self._reader, ChangesInPlace) or self._current is None or self._reload:
             return reading
         moment = Moment(self._now - CLOCK_SKEW, self._lake.written_at(self._name)[1], self._conventions.timezone)
-        return with_history(self._reader, self._table, reading, self._current, moment, self._lake.engine, folder)
+        current = self._current if reading.covered is None else reading.covered
+        return with_history(self._reader, self._table, reading, current, moment, self._lake.engine, folder)
 
-    def _doubts(self) -> Sequence[str]:
-        return self._reader.doubts(self._table) if isinstance(self._reader, ComparesItself) else ()
+    def _doubts(self, loans: Sequence[str] | None) -> Sequence[str]:
+        return self._reader.doubts(self._table, loans) if isinstance(self._reader, ComparesItself) else ()
+
+    def _compared_loans(self, full: bool, reading: Reading, diff: Changes) -> Sequence[str] | None:
+        """The loans of which the source compares what it has twice: those that this sync read; None for all."""
+        if reading.parts is not None:
+            return reading.parts.loans
+        if full or self._current is None or self._name != "loans" or not isinstance(self._reader, TotalsByLoan):
+            return None
+        ids = ibis.union(diff.added, diff.changed).loan_id.as_table().limit(MOST_PARTS + 1).to_pyarrow()
+        return ids["loan_id"].to_pylist() if len(ids) <= MOST_PARTS else None
 
     def _history_note(self) -> dict[str, str]:
         """From when the history of a source that changes rows in place is kept."""

@@ -1,11 +1,13 @@
 """Reads a tenant database of Fineract with one SELECT per servicing table. Read only; nothing is created in it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 
+import pyarrow as pa
 import sqlalchemy as sa
 
+from lending_pipelines.sources.by_loan import PARTS_AT_A_TIME, loan_totals_table
 from lending_pipelines.sources.canonical.database import CanonicalDatabase
 from lending_pipelines.sources.fineract import (
     accruals,
@@ -18,10 +20,13 @@ from lending_pipelines.sources.fineract import (
     schedules,
     transactions,
 )
+from lending_pipelines.sources.fineract.by_loan import SomeTables, loan_totals
 from lending_pipelines.sources.fineract.clock import schedules_changed_on
 from lending_pipelines.sources.fineract.doubts import DOUBTS, delinquency_tags
 from lending_pipelines.sources.fineract.stored import LAYOUT
+from lending_pipelines.sources.protocol import Parts
 from lending_pipelines.sources.selects import Origin, SelectedSnapshot
+from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.sources.unknown_codes import Code
 from lending_pipelines.tables import Table
 
@@ -95,7 +100,35 @@ class FineractSnapshot(SelectedSnapshot):
         """The day on which a row of each loan's schedule was last modified, at most Fineract's business date."""
         return schedules_changed_on(self._database.connection, self.stored, loan_ids, timezone)
 
-    def differences(self, connection: sa.Connection, table: Table) -> list[str]:
+    def loan_totals(self, table: Table) -> Iterator[pa.RecordBatch] | None:
+        """The totals of the table by loan. None for a table that every sync reads completely.
+
+        Raises:
+            SourceError: The totals cannot be computed.
+        """
+        select = None if table.name in self.absent else loan_totals(self.stored, table)
+        return None if select is None else self.stream(loan_totals_table(table), [select], (), self.stored)
+
+    def read_parts(self, table: Table, parts: Parts) -> Generator[pa.RecordBatch, None, None]:
+        """Stream the rows of the loans and days, a few thousand loans with each SELECT.
+
+        Raises:
+            SourceError: The table cannot be read.
+            UnreadableValues: After the last row, as in `read`.
+        """
+        if not parts:
+            return
+        origin = self.origins[table.name]
+        selects = [origin.select(SomeTables(self.stored, table, some)) for some in parts.split(PARTS_AT_A_TIME)]
+        yield from self.stream(table, selects, origin.codes, SomeTables(self.stored, table, parts))
+
+    def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
+        """What Fineract stores in two places and differently, about the table, of all loans or of some."""
+        return self.compare(
+            table, self.stored if loans is None else SomeTables(self.stored, table, Parts(tuple(loans)))
+        )
+
+    def differences(self, connection: sa.Connection, stored: StoredTables, table: Table) -> list[str]:
         """The contradictions about the table, and among the loans the delinquency tags that contradict the schedule."""
-        found = super().differences(connection, table)
-        return found + (list(delinquency_tags(connection, self.stored)) if table.name == "loans" else [])
+        found = super().differences(connection, stored, table)
+        return found + (list(delinquency_tags(connection, stored)) if table.name == "loans" else [])

@@ -16,7 +16,8 @@ from lending_pipelines.sources.history import UNDONE
 from lending_pipelines.sources.rounding import cents, known, left
 from lending_pipelines.sources.stored import StoredTables
 
-_PARTS = ("principal", "interest", "fees")
+PARTS = ("principal", "interest", "fees")
+"""What a transaction moves."""
 
 
 def transactions(t: StoredTables) -> sa.Select:
@@ -30,7 +31,7 @@ def transactions(t: StoredTables) -> sa.Select:
         row.c.transaction_date.label("effective_on"),
         row.c.created_on_utc.label("posted_at"),
         amount.label("amount"),
-        *(row.c[part] for part in _PARTS),
+        *(row.c[part] for part in PARTS),
         row.c.channel,
         sa.cast(sa.null(), sa.String(20)).label("reverses_id"),
     )
@@ -41,7 +42,7 @@ def transactions(t: StoredTables) -> sa.Select:
         undone_on(row),
         row.c.last_modified_on_utc,
         amount,
-        *(row.c[part] for part in _PARTS),
+        *(row.c[part] for part in PARTS),
         row.c.channel,
         text(row.c.id),
     ).where(row.c.is_reversed.is_(sa.true()))
@@ -53,7 +54,7 @@ def in_cents(t: StoredTables) -> sa.Select:
 
     What is in force and what is undone are rounded apart, so that what is in force ties whatever is undone.
     """
-    row = _portions(t).subquery("portions")
+    row = portions(t, t.m_loan_transaction.c.transaction_type_enum.in_(MONEY)).subquery("portions")
     group, order = (row.c.loan_id, row.c.becomes, row.c.is_reversed), (row.c.transaction_date, row.c.id)
     return sa.select(
         row.c.id,
@@ -66,8 +67,8 @@ def in_cents(t: StoredTables) -> sa.Select:
         row.c.is_reversed,
         row.c.replayed,
         row.c.channel,
-        *(cents(row.c[part], group, order).label(part) for part in _PARTS),
-        *(row.c[part].label(f"exact_{part}") for part in _PARTS),
+        *(cents(row.c[part], group, order).label(part) for part in PARTS),
+        *(row.c[part].label(f"exact_{part}") for part in PARTS),
     )
 
 
@@ -87,8 +88,10 @@ def undone_on(row: sa.FromClause) -> sa.ColumnElement:
     return sa.case((row.c.replayed, row.c.transaction_date), else_=sa.func.greatest(day, row.c.transaction_date))
 
 
-def _portions(t: StoredTables) -> sa.Select:
-    """The rows that move money, with exact portions. One of them has what the others leave of the amount.
+def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
+    """The rows of m_loan_transaction that meet a condition, with exact portions.
+
+    One of the portions has what the others leave of the amount.
 
     Fineract keeps overpayments, unrecognized income and the amount of a disbursement out of the portions.
     """
@@ -116,14 +119,14 @@ def _portions(t: StoredTables) -> sa.Select:
                 named(code, {number: type_.name for number, type_ in MONEY.items() if not type_.cash}),
                 payment_type.c.value,
             ).label("channel"),
-            *(_portion(part, stored, row).label(part) for part in _PARTS),
+            *(_portion(part, stored, row).label(part) for part in PARTS),
         )
         .select_from(
             row.join(loan, loan.c.id == row.c.loan_id)
             .outerjoin(detail, detail.c.id == row.c.payment_detail_id)
             .outerjoin(payment_type, payment_type.c.id == detail.c.payment_type_id)
         )
-        .where(lent(loan), code.in_(MONEY))
+        .where(lent(loan), where)
     )
 
 

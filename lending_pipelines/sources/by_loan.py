@@ -1,0 +1,167 @@
+"""Finds the loans whose rows differ in source and lake by totals of each loan, so that only their rows are read.
+
+For a system that changes rows in place, a watermark does not tell what changed. Totals need no time of the last sync: a
+row that is added, changed or deleted changes the totals of its loan, whatever its audit columns say, and an
+interrupted sync leaves a difference that the next one finds.
+
+The totals of a loan are its number of rows, and the sums of the compared columns, once plain and once weighted by the
+row, so that amounts exchanged between two rows differ too. Rows without a loan have totals by day.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from lending_pipelines.sources.protocol import Parts, Reader, TotalsByLoan
+from lending_pipelines.sources.reading import Reading, Staging, read_staged, read_whole
+from lending_pipelines.sources.staging import stage, write_batches
+from lending_pipelines.tables import Column, Table
+from lending_pipelines.tables.schema import MONEY, count, day, text
+
+MOST_PARTS = 50_000
+"""If more loans and days differ, the complete table is read."""
+
+PARTS_AT_A_TIME = 5_000
+"""The number of loans and days that one SELECT reads."""
+
+NO_LOAN = ""
+"""The loan_id of the totals of rows without a loan."""
+
+NO_DAY = date(1970, 1, 1)
+"""The day of the totals of a loan."""
+
+LAST_CHARACTERS = 4
+"""The weight of a row by an id is the number in these last characters of the id, plus 1."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How the rows of a table are compared."""
+
+    columns: tuple[str, ...]
+    """The columns that are summed: amounts, dates as days since 1970, and codes as their position in `values`."""
+    weight: str
+    """The column that weighs a row: a number, a date or an id."""
+    day: str | None = None
+    """The day of rows without a loan. None if every row has a loan."""
+
+
+COMPARED = {
+    "installments": Compared(("due_on", "principal", "interest", "fees"), "number"),
+    "transactions": Compared(("type", "effective_on", "principal", "interest", "fees"), "transaction_id"),
+    "fees": Compared(
+        ("fee_type", "amount", "assessed_on", "waived_amount", "waived_on", "paid_amount", "paid_on"), "fee_id"
+    ),
+    "journal_lines": Compared(("debit", "credit"), "entry_date", day="entry_date"),
+}
+"""The tables that can be read by loan."""
+
+
+def loan_totals_table(table: Table) -> Table:
+    """The columns of a table's totals: loan_id, day, rows, weights, and two sums of each compared column.
+
+    `day` is NO_DAY for the totals of a loan; loan_id is NO_LOAN for the totals of a day. `weights` is the sum of the
+    rows' weights. The sums of a column are plain under its name, and weighted with the suffix `_weighted`.
+    """
+    columns: list[Column] = [text("loan_id"), day("day"), count("rows"), count("weights")]
+    for name in COMPARED[table.name].columns:
+        type_ = "decimal(38, 2)" if table.column(name).type == MONEY else "int64"
+        columns += [Column(name, type_), Column(f"{name}_weighted", type_)]
+    return Table(table.name, f"Totals of {table.name} by loan.", ("loan_id", "day"), tuple(columns))
+
+
+def lake_totals(table: Table, rows: ir.Table) -> ir.Table:
+    """The totals of rows of the lake, as in `loan_totals_table`."""
+    compared = COMPARED[table.name]
+    wanted = loan_totals_table(table)
+    weight = _weight(rows[compared.weight])
+    values = {name: _number(table.column(name), rows[name]) for name in compared.columns}
+    weighted = {f"{name}_weighted": value * weight for name, value in values.items()}
+    by: dict[str, ir.Value] = {"loan_id": rows.loan_id.fill_null(NO_LOAN), "day": ibis.literal(NO_DAY)}
+    if compared.day is not None:
+        by["day"] = rows.loan_id.isnull().ifelse(rows[compared.day], NO_DAY)
+    plain = rows.select(**by, weights=weight, **values, **weighted)
+    sums = {name: plain[name].sum().cast(wanted.column(name).type) for name in wanted.names[3:]}
+    return plain.group_by("loan_id", "day").agg(rows=plain.count(), **sums).select(*wanted.names).cast(wanted.schema)
+
+
+def _weight(column: ir.Column) -> ir.IntegerColumn:
+    if isinstance(column.type(), dt.Date):
+        return column.epoch_days() + 1
+    if isinstance(column.type(), dt.String):
+        return column.right(LAST_CHARACTERS).try_cast("int64").fill_null(0) + 1
+    return column + 1
+
+
+def _number(column: Column, values: ir.Column) -> ir.NumericColumn:
+    """A compared value as a number; 0 for null."""
+    if column.values:
+        return values.cases(*((name, position) for position, name in enumerate(column.values, 1)), else_=0)
+    if column.type == "date":
+        return values.epoch_days().fill_null(0)
+    return values.fill_null(0)
+
+
+def read_by_loan(
+    reader: Reader,
+    table: Table,
+    current: ir.Table,
+    in_force: Callable[[ir.Table], ir.Table],
+    engine: Staging,
+    folder: str,
+) -> Reading | None:
+    """Read all rows of the loans whose totals differ from the lake's. None if the source has no totals of the table.
+
+    Reads the complete table if more than MOST_PARTS loans differ.
+
+    Args:
+        reader: The source.
+        table: The servicing table.
+        current: The lake's rows.
+        in_force: Returns those of the lake's rows that the source still shows.
+        engine: Computes the lake's totals.
+        folder: Where the rows are staged.
+    """
+    if table.name not in COMPARED or not isinstance(reader, TotalsByLoan):
+        return None
+    totals = reader.loan_totals(table)
+    if totals is None:
+        return None
+    wanted = loan_totals_table(table)
+    totals_file = f"{folder}/{table.name}.totals.parquet"
+    write_batches(totals, totals_file, wanted.arrow_schema)
+    parts = _differing(read_staged(engine, totals_file, wanted), lake_totals(table, in_force(current)))
+    if len(parts) > MOST_PARTS:
+        return read_whole(reader, table, current, engine, folder)
+    rows_file, lake_file = f"{folder}/{table.name}.loans.parquet", f"{folder}/{table.name}.lake.parquet"
+    read = stage(reader, table, reader.read_parts(table, parts), rows_file)
+    # Written to a file once, because the rows of few loans are needed several times.
+    covered = _of_parts(current, parts, COMPARED[table.name].day)
+    write_batches(engine.batches(covered.cast(table.schema)), lake_file, table.arrow_schema)
+    rows, covered = read_staged(engine, rows_file, table), read_staged(engine, lake_file, table)
+    return Reading(rows, read.rows, covered, read.unreadable, parts=parts)
+
+
+def _differing(source: ir.Table, lake: ir.Table) -> Parts:
+    columns = list(source.columns)
+    key = ("loan_id", "day")
+    apart = ibis.union(
+        source.anti_join(lake, columns).select(*key), lake.anti_join(source, columns).select(*key), distinct=True
+    )
+    found = apart.order_by(*key).limit(MOST_PARTS + 1).to_pyarrow()
+    each = list(zip(found["loan_id"].to_pylist(), found["day"].to_pylist(), strict=True))
+    return Parts(tuple(loan for loan, _ in each if loan != NO_LOAN), tuple(on for loan, on in each if loan == NO_LOAN))
+
+
+def _of_parts(rows: ir.Table, parts: Parts, day_column: str | None) -> ir.Table:
+    loans = ibis.memtable(pa.table({"loan_id": pa.array(parts.loans, pa.string())}))
+    found = rows.semi_join(loans, "loan_id")
+    if day_column is None or not parts.days:
+        return found
+    days = ibis.memtable(pa.table({day_column: pa.array(parts.days, pa.date32())}))
+    return ibis.union(found, rows.filter(rows.loan_id.isnull()).semi_join(days, day_column))
