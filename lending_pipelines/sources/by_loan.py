@@ -4,8 +4,8 @@ For a system that changes rows in place, a watermark does not tell what changed.
 row that is added, changed or deleted changes the totals of its loan, whatever its audit columns say, and an
 interrupted sync leaves a difference that the next one finds.
 
-The totals of a loan are its number of rows, and the sums of the compared columns, once plain and once weighted by the
-row, so that amounts exchanged between two rows differ too. Rows without a loan have totals by day.
+The totals of a loan are its number of rows, and the sums of the compared columns. Each row has a weight of its own in
+the sums, so that amounts exchanged between two rows differ too. Rows without a loan have totals by day.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from lending_pipelines.sources.protocol import Parts, Reader, TotalsByLoan
 from lending_pipelines.sources.reading import Reading, Staging, read_staged, read_whole
 from lending_pipelines.sources.staging import stage, write_batches
 from lending_pipelines.tables import Column, Table
-from lending_pipelines.tables.schema import MONEY, count, day, text
+from lending_pipelines.tables.schema import count, day, text
 
 MOST_PARTS = 50_000
 """If more loans and days differ, the complete table is read."""
 
-PARTS_AT_A_TIME = 5_000
+PARTS_AT_A_TIME = 10_000
 """The number of loans and days that one SELECT reads."""
 
 NO_LOAN = ""
@@ -35,8 +35,11 @@ NO_LOAN = ""
 NO_DAY = date(1970, 1, 1)
 """The day of the totals of a loan."""
 
-LAST_CHARACTERS = 4
-"""The weight of a row by an id is the number in these last characters of the id, plus 1."""
+LAST_DIGITS = 4
+"""An id stands for the number in its last characters, 0 if they are no digits."""
+
+FACTOR, MODULUS = 7919, 997
+"""The weight of a row by a number n is 1 + n × FACTOR modulo MODULUS. Both are primes, so that weights look random."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,12 @@ class Compared:
     """How the rows of a table are compared."""
 
     columns: tuple[str, ...]
-    """The columns that are summed: amounts, dates as days since 1970, and codes as their position in `values`."""
+    """The columns that are summed: amounts in cents, dates as days since 1970, and codes as their position in `values`.
+
+    Null is 0.
+    """
     weight: str
-    """The column that weighs a row: a number, a date or an id."""
+    """The column that gives a row its weight: a number, a date or an id."""
     day: str | None = None
     """The day of rows without a loan. None if every row has a loan."""
 
@@ -63,16 +69,14 @@ COMPARED = {
 
 
 def loan_totals_table(table: Table) -> Table:
-    """The columns of a table's totals: loan_id, day, rows, weights, and two sums of each compared column.
+    """The columns of a table's totals: loan_id, day, rows, weights, and the weighted sum of each compared column.
 
     `day` is NO_DAY for the totals of a loan; loan_id is NO_LOAN for the totals of a day. `weights` is the sum of the
-    rows' weights. The sums of a column are plain under its name, and weighted with the suffix `_weighted`.
+    rows' weights.
     """
-    columns: list[Column] = [text("loan_id"), day("day"), count("rows"), count("weights")]
-    for name in COMPARED[table.name].columns:
-        type_ = "decimal(38, 2)" if table.column(name).type == MONEY else "int64"
-        columns += [Column(name, type_), Column(f"{name}_weighted", type_)]
-    return Table(table.name, f"Totals of {table.name} by loan.", ("loan_id", "day"), tuple(columns))
+    sums = (Column(name, "decimal(38, 0)") for name in COMPARED[table.name].columns)
+    columns = (text("loan_id"), day("day"), count("rows"), count("weights"), *sums)
+    return Table(table.name, f"Totals of {table.name} by loan.", ("loan_id", "day"), columns)
 
 
 def lake_totals(table: Table, rows: ir.Table) -> ir.Table:
@@ -80,31 +84,30 @@ def lake_totals(table: Table, rows: ir.Table) -> ir.Table:
     compared = COMPARED[table.name]
     wanted = loan_totals_table(table)
     weight = _weight(rows[compared.weight])
-    values = {name: _number(table.column(name), rows[name]) for name in compared.columns}
-    weighted = {f"{name}_weighted": value * weight for name, value in values.items()}
+    weighted = {name: _number(table.column(name), rows[name]) * weight for name in compared.columns}
     by: dict[str, ir.Value] = {"loan_id": rows.loan_id.fill_null(NO_LOAN), "day": ibis.literal(NO_DAY)}
     if compared.day is not None:
         by["day"] = rows.loan_id.isnull().ifelse(rows[compared.day], NO_DAY)
-    plain = rows.select(**by, weights=weight, **values, **weighted)
-    sums = {name: plain[name].sum().cast(wanted.column(name).type) for name in wanted.names[3:]}
+    plain = rows.select(**by, weights=weight, **weighted)
+    sums = {name: plain[name].sum() for name in wanted.names[3:]}
     return plain.group_by("loan_id", "day").agg(rows=plain.count(), **sums).select(*wanted.names).cast(wanted.schema)
 
 
 def _weight(column: ir.Column) -> ir.IntegerColumn:
     if isinstance(column.type(), dt.Date):
-        return column.epoch_days() + 1
-    if isinstance(column.type(), dt.String):
-        return column.right(LAST_CHARACTERS).try_cast("int64").fill_null(0) + 1
-    return column + 1
+        column = column.epoch_days()
+    elif isinstance(column.type(), dt.String):
+        column = column.right(LAST_DIGITS).try_cast("int64").fill_null(0)
+    return column * FACTOR % MODULUS + 1
 
 
-def _number(column: Column, values: ir.Column) -> ir.NumericColumn:
-    """A compared value as a number; 0 for null."""
+def _number(column: Column, values: ir.Column) -> ir.IntegerColumn:
+    """A compared value as a whole number."""
     if column.values:
         return values.cases(*((name, position) for position, name in enumerate(column.values, 1)), else_=0)
     if column.type == "date":
         return values.epoch_days().fill_null(0)
-    return values.fill_null(0)
+    return (values.fill_null(0) * 100).cast("int64")
 
 
 def read_by_loan(

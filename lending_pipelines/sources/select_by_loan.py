@@ -5,9 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
-from lending_pipelines.sources.by_loan import COMPARED, LAST_CHARACTERS, NO_DAY, NO_LOAN
+from lending_pipelines.sources.by_loan import COMPARED, FACTOR, LAST_DIGITS, MODULUS, NO_DAY, NO_LOAN
 from lending_pipelines.tables import Column, Table
-from lending_pipelines.tables.schema import MONEY
 from lending_pipelines.tables.sql import MYSQL
 
 
@@ -33,8 +32,8 @@ def select_loan_totals(table: Table, rows: sa.Select, without_loan: sa.Select | 
 
     Args:
         table: The servicing table.
-        rows: The rows of loans: loan_id as the database has it, the weight and the compared columns, by their names. An
-            id that weighs a row ends in digits.
+        rows: The rows of loans: loan_id as the database has it, and the columns of COMPARED by their names. An id by
+            which a row is weighted is a number, or the text of one.
         without_loan: The rows without a loan, with their `day`.
     """
     of_loans = rows.subquery("compared")
@@ -51,13 +50,10 @@ def _totals(
 ) -> sa.Select:
     compared = COMPARED[table.name]
     weight = _weight(table.column(compared.weight), rows.c[compared.weight])
-    sums = []
-    for name in compared.columns:
-        column = table.column(name)
-        type_ = sa.Numeric(38, 2) if column.type == MONEY else sa.BigInteger()
-        value = _number(column, rows.c[name])
-        sums.append(sa.cast(sa.func.sum(value), type_).label(name))
-        sums.append(sa.cast(sa.func.sum(value * weight), type_).label(f"{name}_weighted"))
+    sums = (
+        sa.cast(sa.func.sum(_number(table.column(name), rows.c[name]) * weight), sa.Numeric(38, 0)).label(name)
+        for name in compared.columns
+    )
     return sa.select(
         loan_id.label("loan_id"),
         day.label("day"),
@@ -69,20 +65,24 @@ def _totals(
 
 def _weight(column: Column, value: sa.ColumnElement) -> sa.ColumnElement:
     if column.type == "date":
-        return Days(value) + 1
-    if column.type == "string":
-        # Not the operator %, which some drivers take for a parameter.
-        return sa.func.mod(sa.cast(value, sa.BigInteger), 10**LAST_CHARACTERS, type_=sa.BigInteger) + 1
-    return value + 1
+        value = Days(value)
+    elif column.type == "string":
+        value = _modulo(sa.cast(value, sa.BigInteger), 10**LAST_DIGITS)
+    return _modulo(sa.cast(value, sa.BigInteger) * FACTOR, MODULUS) + 1
+
+
+def _modulo(value: sa.ColumnElement, divisor: int) -> sa.ColumnElement:
+    # Not the operator %, which some drivers take for a parameter.
+    return sa.func.mod(value, divisor, type_=sa.BigInteger)
 
 
 def _number(column: Column, value: sa.ColumnElement) -> sa.ColumnElement:
-    """A compared value as a number; 0 for null."""
+    """A compared value as a whole number. The databases round half away from zero to cents."""
     if column.values:
         return sa.case(*((value == name, position) for position, name in enumerate(column.values, 1)), else_=0)
     if column.type == "date":
         return sa.func.coalesce(Days(value), 0, type_=sa.BigInteger)
-    return sa.func.coalesce(value, sa.literal(0, sa.Numeric(18, 2)))
+    return sa.cast(sa.func.coalesce(value, 0) * 100, sa.BigInteger)
 
 
 def _date(value: Any) -> sa.ColumnElement:

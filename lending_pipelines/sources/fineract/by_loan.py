@@ -1,6 +1,6 @@
 """SELECTs for the rows that are compared by their totals of each loan, and Fineract's tables with some loans only.
 
-Amounts are rounded row by row, without a running total: a sort of all rows would take longer than reading them. So the
+Amounts are rounded one by one, without a running total: a sort of all rows would take longer than reading them. So the
 loans with amounts below a cent, and those whose schedule has a chargeback, always differ from the lake, and each sync
 reads them.
 """
@@ -31,9 +31,9 @@ def _installments(t: StoredTables) -> Sequence[sa.Select]:
             row.c.loan_id,
             row.c.installment.label("number"),
             row.c.duedate.label("due_on"),
-            _cents(row.c.principal_amount).label("principal"),
-            _cents(row.c.interest_amount).label("interest"),
-            _cents(fees_due).label("fees"),
+            row.c.principal_amount.label("principal"),
+            row.c.interest_amount.label("interest"),
+            fees_due.label("fees"),
         )
         .join_from(row, loan, loan.c.id == row.c.loan_id)
         .where(lent(loan))
@@ -50,7 +50,7 @@ def _transactions(t: StoredTables) -> Sequence[sa.Select]:
             row.c.id.label("transaction_id"),
             sa.case((undone, sa.literal("reversal", sa.String)), else_=row.c.becomes).label("type"),
             sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
-            *(sa.case((undone, 0), else_=_cents(row.c[part])).label(part) for part in PARTS),
+            *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in PARTS),
         )
     ]
 
@@ -62,7 +62,7 @@ def _fees(t: StoredTables) -> Sequence[sa.Select]:
 def _journal_lines(t: StoredTables) -> Sequence[sa.Select]:
     """The lines of loans, and those without a loan."""
     line = t.acc_gl_journal_entry
-    is_debit, amount = line.c.type_enum == DEBIT, _cents(line.c.amount)
+    is_debit, amount = line.c.type_enum == DEBIT, line.c.amount
     rows = (
         line.c.entry_date,
         sa.case((is_debit, amount), else_=0).label("debit"),
@@ -125,7 +125,3 @@ class SomeTables(StoredTables):
 
 def _of_loan(line: sa.FromClause) -> sa.ColumnElement[bool]:
     return (line.c.entity_type_enum == LOAN) & line.c.entity_id.is_not(None)
-
-
-def _cents(amount: sa.ColumnElement) -> sa.ColumnElement:
-    return sa.cast(sa.func.round(known(amount), 2), sa.Numeric(18, 2))
