@@ -255,7 +255,9 @@ class _TableSync:
             return self._lake.correct(self._name, ibis.union(diff.added, diff.changed), diff.gone).version
         if diff:
             write = {"append": self._lake.append, "merge": self._lake.merge, "replace": self._lake.replace}
-            return write[self._table.load](self._name, reading.rows).version
+            # The rows of some loans do not replace those of others.
+            load = "merge" if reading.parts is not None and self._table.load == "replace" else self._table.load
+            return write[load](self._name, reading.rows).version
         if self._lake.note(self._name) == ABSENT:
             return self._lake.replace(self._name, reading.rows, note=OFFERED).version
         return self._lake.version(self._name)
