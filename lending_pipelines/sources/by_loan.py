@@ -60,6 +60,7 @@ class Compared:
 COMPARED = {
     "installments": Compared(("due_on", "principal", "interest", "fees"), "number"),
     "transactions": Compared(("type", "effective_on", "principal", "interest", "fees"), "transaction_id"),
+    "accruals": Compared(("effective_on", "interest", "fees"), "accrual_id"),
     "fees": Compared(
         ("fee_type", "amount", "assessed_on", "waived_amount", "waived_on", "paid_amount", "paid_on"), "fee_id"
     ),

@@ -103,17 +103,26 @@ def in_force(table: Table, rows: ir.Table) -> ir.Table:
     """The rows of the lake that a source with the same rows shows: the last version of schedules, and transactions.
 
     A transaction has the id of its first row. If it is undone, only its id, its loan and the type reversal are known.
+    Accruals are like transactions.
     """
-    if table.name == "installments":
-        return _last_version(rows)
-    if table.name != "transactions":
-        return rows
+    match table.name:
+        case "installments":
+            return _last_version(rows)
+        case "transactions":
+            return _events_in_force(rows)
+        case "accruals":
+            return _events_in_force(as_transactions(rows)).rename(accrual_id="transaction_id")
+        case _:
+            return rows
+
+
+def _events_in_force(rows: ir.Table) -> ir.Table:
     columns = ["transaction_id", *_MONEY]
     kept = _in_force(rows)
     undone = rows.filter(rows.type == "reversal")
     undone = undone.select("loan_id", transaction_id=_base(undone.transaction_id)).distinct()
     undone = undone.anti_join(kept.select(transaction_id="base"), "transaction_id")
-    unknown = {name: ibis.null(table.schema[name]) for name in columns if name not in undone.columns}
+    unknown = {name: ibis.null(rows.schema()[name]) for name in columns if name not in undone.columns}
     undone = undone.mutate(**unknown | {"type": ibis.literal("reversal")})
     return ibis.union(kept.mutate(transaction_id=kept.base).select(columns), undone.select(columns))
 

@@ -19,13 +19,13 @@ from lending_pipelines.sources import SyncResult, by_loan, open_source, sync_tab
 from lending_pipelines.sources.by_loan import lake_totals
 from lending_pipelines.tables import SERVICING
 
-BY_LOAN = ("installments", "transactions", "fees", "journal_lines")
+BY_LOAN = ("installments", "transactions", "accruals", "fees", "journal_lines")
 EVERY = ("gl_accounts", "loans", *BY_LOAN)
 NEW = (1, 0, 0)
 
 
 def made(url: str, shared_dir: Path) -> Lender:
-    """Six loans with payments of 33.00 and 40.00 of principal, a journal line each, and a fee each."""
+    """Six loans with payments of 33.00 and 40.00 of principal, a journal line each, a fee and an accrual each."""
     lender = Lender(Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none")))
     lender.insert("acc_gl_account", name="Cash", gl_code="1000", classification_enum=1)
     lender.account = lender.next_id
@@ -33,6 +33,7 @@ def made(url: str, shared_dir: Path) -> Lender:
         for principal in (33, 40):
             row = lender.pay(loan, 2, Decimal(principal + 5), lender.on, Decimal(principal), Decimal(5))
             post(lender, f"L{row}", loan_transaction_id=row, entity_type_enum=1, entity_id=loan)
+        lender.pay(loan, 10, Decimal(3), lender.on, None, Decimal(3))
         lender.insert("m_loan_charge", loan_id=loan, amount=25, is_active=True, submitted_on_date=lender.on)
     post(lender, "manual")
     return lender
@@ -119,6 +120,9 @@ def change_every_loan(lender: Lender) -> None:
     lender.update("m_loan_repayment_schedule", "loan_id = 1 AND installment = 12", duedate=date(2026, 9, 1))
     lender.tenant.execute("DELETE FROM m_loan_repayment_schedule WHERE loan_id = 2 AND installment = 12")
     lender.update("m_loan_charge", "loan_id = 3", amount_waived_derived=5)
+    accrued = "transaction_type_enum = 10 AND loan_id"
+    lender.update("m_loan_transaction", f"{accrued} = 1", is_reversed=True, reversed_on_date=lender.on)
+    lender.update("m_loan_transaction", f"{accrued} = 2", interest_portion_derived=4, amount=4)
     # A line of a loan on an earlier day, and one by hand in an entry that has a line already.
     post(lender, "L99", date(2025, 3, 1), entity_type_enum=1, entity_id=4)
     post(lender, "manual")
@@ -135,13 +139,17 @@ def test_every_change_is_found_and_only_its_loan_is_read(url, request, shared_di
     change_every_loan(lender)
     outcomes = sync(lender, lake, *EVERY)
 
-    assert loans_read(outcomes) == {"installments": 2, "transactions": 6, "fees": 1, "journal_lines": 2}
+    assert loans_read(outcomes) == {
+        "installments": 2, "transactions": 6, "accruals": 2, "fees": 1, "journal_lines": 2,
+    }  # fmt: skip
     # By loan: a reversal; a reversal and a new row; two of each; a reversal; a reversal and a new row; the same.
+    # Accruals: a reversal; a reversal and a new row.
     # The schedules have 12 and 11 installments. The lines are those of loan 1, one more of loan 4, and one by hand.
     assert changed(outcomes) == {
         "loans": (0, 2, 0),
         "transactions": (1 + 2 + 4 + 1 + 2 + 2, 0, 0),
         "installments": (12 + 11, 0, 0),
+        "accruals": (1 + 2, 0, 0),
         "fees": (0, 1, 0),
         "journal_lines": (2, 0, 1),
     }

@@ -14,7 +14,8 @@ from lending_pipelines.sources.history import UNDONE
 from lending_pipelines.sources.rounding import cents, known
 from lending_pipelines.sources.stored import StoredTables
 
-_PARTS = ("interest", "fees")
+PARTS = ("interest", "fees")
+"""What an accrual recognises."""
 
 
 def accruals(t: StoredTables) -> sa.Select:
@@ -25,7 +26,7 @@ def accruals(t: StoredTables) -> sa.Select:
         text(row.c.loan_id).label("loan_id"),
         row.c.transaction_date.label("effective_on"),
         row.c.created_on_utc.label("posted_at"),
-        *(row.c[part] for part in _PARTS),
+        *(row.c[part] for part in PARTS),
         sa.cast(sa.null(), sa.String(20)).label("reverses_id"),
     )
     reversals = sa.select(
@@ -33,7 +34,7 @@ def accruals(t: StoredTables) -> sa.Select:
         text(row.c.loan_id),
         undone_on(row),
         row.c.last_modified_on_utc,
-        *(row.c[part] for part in _PARTS),
+        *(row.c[part] for part in PARTS),
         text(row.c.id),
     ).where(row.c.is_reversed.is_(sa.true()))
     return sa.select(*accrued.union_all(reversals).subquery().c)
@@ -41,9 +42,18 @@ def accruals(t: StoredTables) -> sa.Select:
 
 def _in_cents(t: StoredTables) -> sa.Select:
     """The rows in cents. What is in force and what is undone are rounded apart, as in the table transactions."""
+    is_accrual = t.m_loan_transaction.c.transaction_type_enum.in_((ACCRUAL, ACCRUAL_ADJUSTMENT))
+    exact = recognised(t, is_accrual).subquery("exact")
+    group, order = (exact.c.loan_id, exact.c.is_reversed), (exact.c.transaction_date, exact.c.id)
+    kept = [column for column in exact.c if column.name not in PARTS]
+    return sa.select(*kept, *(cents(exact.c[part], group, order).label(part) for part in PARTS))
+
+
+def recognised(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
+    """The rows of m_loan_transaction that meet a condition, with exact interest and fees."""
     stored, loan = t.m_loan_transaction, t.m_loan
     sign = sa.case((stored.c.transaction_type_enum == ACCRUAL_ADJUSTMENT, -1), else_=1)
-    exact = (
+    return (
         sa.select(
             stored.c.id,
             stored.c.loan_id,
@@ -59,9 +69,5 @@ def _in_cents(t: StoredTables) -> sa.Select:
             ).label("fees"),
         )
         .join_from(stored, loan, loan.c.id == stored.c.loan_id)
-        .where(lent(loan), stored.c.transaction_type_enum.in_((ACCRUAL, ACCRUAL_ADJUSTMENT)))
-        .subquery("exact")
+        .where(lent(loan), where)
     )
-    group, order = (exact.c.loan_id, exact.c.is_reversed), (exact.c.transaction_date, exact.c.id)
-    kept = [column for column in exact.c if column.name not in _PARTS]
-    return sa.select(*kept, *(cents(exact.c[part], group, order).label(part) for part in _PARTS))

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from lending_pipelines.sources.fineract import accruals
+from lending_pipelines.sources.fineract.accruals import recognised
 from lending_pipelines.sources.fineract.charges import fees
-from lending_pipelines.sources.fineract.codes import DEBIT, LOAN, NO_MONEY
+from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT, DEBIT, LOAN, MONEY, NO_MONEY
 from lending_pipelines.sources.fineract.loans import lent
-from lending_pipelines.sources.rounding import known
-from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.sources.fineract.transactions import PARTS, portions
 from lending_pipelines.sources.protocol import Parts
+from lending_pipelines.sources.rounding import known
 from lending_pipelines.sources.select_by_loan import select_loan_totals
+from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.tables import SERVICING, Table
 
 JOURNAL = "acc_gl_journal_entry"
@@ -41,7 +43,10 @@ def _installments(t: StoredTables) -> Sequence[sa.Select]:
 
 
 def _transactions(t: StoredTables) -> Sequence[sa.Select]:
-    """What is in force. Of an undone transaction, only that there is one. A type that is not known has no position."""
+    """What is in force. Of an undone transaction, only that there is one.
+
+    Rows of a type that is not known are included: they differ from the lake, so that they are read and rejected.
+    """
     row = portions(t, t.m_loan_transaction.c.transaction_type_enum.not_in(list(NO_MONEY))).subquery("portions")
     undone = row.c.is_reversed.is_(sa.true())
     return [
@@ -51,6 +56,21 @@ def _transactions(t: StoredTables) -> Sequence[sa.Select]:
             sa.case((undone, sa.literal("reversal", sa.String)), else_=row.c.becomes).label("type"),
             sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
             *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in PARTS),
+        )
+    ]
+
+
+def _accruals(t: StoredTables) -> Sequence[sa.Select]:
+    """The same of accruals."""
+    no_accruals = {*MONEY, *NO_MONEY} - {ACCRUAL, ACCRUAL_ADJUSTMENT}
+    row = recognised(t, t.m_loan_transaction.c.transaction_type_enum.not_in(sorted(no_accruals))).subquery("exact")
+    undone = row.c.is_reversed.is_(sa.true())
+    return [
+        sa.select(
+            row.c.loan_id,
+            row.c.id.label("accrual_id"),
+            sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
+            *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in accruals.PARTS),
         )
     ]
 
@@ -78,6 +98,7 @@ def _journal_lines(t: StoredTables) -> Sequence[sa.Select]:
 _ROWS: dict[str, Callable[[StoredTables], Sequence[sa.Select]]] = {
     "installments": _installments,
     "transactions": _transactions,
+    "accruals": _accruals,
     "fees": _fees,
     "journal_lines": _journal_lines,
 }
@@ -95,6 +116,7 @@ class SomeTables(StoredTables):
     """
 
     def __init__(self, of: StoredTables, table: Table, parts: Parts):
+        self.layout, self.names = of.layout, of.names
         self._of, self._parts = of, parts
         self._of_journal = table == SERVICING["journal_lines"]
         self._known = {}

@@ -25,6 +25,7 @@ from lending_pipelines.sources.frappe.doubts import DOUBTS
 from lending_pipelines.sources.frappe.stored import LAYOUT
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.sources.selects import Origin, SelectedSnapshot, one_line
+from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.sources.unknown_codes import Code
 from lending_pipelines.tables import Table
 from lending_pipelines.tables.sql import MYSQL
@@ -134,9 +135,9 @@ class FrappeSnapshot(SelectedSnapshot):
         """The date of each loan's last schedule in force. Frappe's dates are business dates, without a time zone."""
         return schedules.schedules_changed_on(self._database.connection, self.stored, loan_ids)
 
-    def differences(self, connection: sa.Connection, table: Table) -> list[str]:
+    def differences(self, connection: sa.Connection, stored: StoredTables, table: Table) -> list[str]:
         """The contradictions about the table, and whether the time zone of the site is not known."""
-        found = super().differences(connection, table)
+        found = super().differences(connection, stored, table)
         if table.name == "transactions" and self._zone is None:
             found.append("transactions: tabSingles does not say the time zone of the site, so times are read as UTC")
         return found
