@@ -170,6 +170,8 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
         metadata["absent"] = "no data: the source does not have this table"
     if result.months_read_again:
         metadata["months_read_again"] = ", ".join(result.months_read_again)
+    if result.loans_read is not None:
+        metadata["loans_read"] = result.loans_read
     if result.refused_rows:
         metadata["refused_rows"] = dg.MetadataValue.json([str(finding) for finding in result.refused_rows])
     if result.warnings:
