@@ -182,9 +182,18 @@ def test_a_correction_rewrites_only_the_files_that_hold_its_rows(sqlite_database
     assert (len(files), len(kept), kept < files) == (3, 2, True)
 
 
+def accrual(interest):
+    """A row of accruals, which the sample's lender does not keep."""
+    amounts = {"interest": Decimal(interest), "fees": Decimal(0)}
+    on, at = date(2025, 1, 31), datetime(2025, 1, 31, 23)
+    return {"accrual_id": interest, "loan_id": "L", "effective_on": on, "posted_at": at, "reverses_id": None, **amounts}
+
+
 @pytest.mark.parametrize("name", [name for name, table in SERVICING.items() if table.watermark])
 def test_both_sides_add_a_table_up_alike(database, sqlite_database, lake, name):
     fill_database(SampleSpec(20, date(2025, 1, 1), date(2025, 1, 31), 3), sqlite_database.url, overwrite=True)
+    if name == "accruals":
+        sqlite_database.insert(name, *map(accrual, ("7.10", "-0.35")))
     database.copy_from(sqlite_database, name)
     sync(database, lake, name)
 
