@@ -30,6 +30,7 @@ def test_a_message_has_no_control_characters_and_can_be_printed():
         (PermissionError(errno.EACCES, "Permission denied", "/lake"), "/lake: this user has no permission"),
         (sqlite3.OperationalError("database is locked"), "database is locked: another process holds the database"),
         (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (sqlite3.OperationalError("disk I/O error"), "the disk is full or has an error: look at its free space first"),
         (sqlite3.DatabaseError("file is not a database"), "restore it from a backup"),
         (ValueError("neither"), None),
     ],

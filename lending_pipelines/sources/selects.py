@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical.database import DatabaseSnapshot
-from lending_pipelines.sources.canonical.failure import ReadFailed
+from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.doubts import Doubt, messages
@@ -131,8 +131,3 @@ class SelectedSnapshot:
         """What the user may do with the system's tables, and the server's clock."""
         names = [self.layout.stored_name(name) for name in sorted(self.stored.names)]
         return rights(self._database.connection, names)
-
-
-def one_line(error: Exception) -> str:
-    """The message of a database error in one line."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -174,6 +176,22 @@ def test_the_database_is_opened_read_only(tmp_path):
     ):
         pass
     assert not missing.exists()
+
+
+def test_a_locked_database_is_named_as_in_the_setting_with_what_to_do(tmp_path):
+    file = tmp_path / "busy.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE loans (loan_id TEXT)")
+        writer.execute("BEGIN EXCLUSIVE")
+        with (
+            pytest.raises(SourceError) as told,
+            open_source("canonical", f"sqlite:///{file}?timeout=0.1").snapshot(),
+        ):
+            pass
+    assert str(told.value) == (
+        f"canonical: the database sqlite:///{file} cannot be read: database is locked: another process holds the"
+        " database: wait until it ends; then run the command again"
+    )
 
 
 def test_a_path_with_signs_that_mean_something_in_urls(tmp_path, sqlite_database):

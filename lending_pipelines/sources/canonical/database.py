@@ -13,11 +13,10 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lending_pipelines.machine_errors import explanation
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import mysql, postgresql, rows, totals
 from lending_pipelines.sources.canonical.equality import spelled_differently
-from lending_pipelines.sources.canonical.failure import ReadFailed
+from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.protocol import Rights, SourceError
@@ -50,7 +49,7 @@ class CanonicalDatabase:
             )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise SourceError(
-                f"{self.name}: LENDING_SERVICING_URL is not a valid database URL: {_one_line(error)}{_advice(url)}"
+                f"{self.name}: LENDING_SERVICING_URL is not a valid database URL: {one_line(error)}{_advice(url)}"
             ) from error
 
     @contextmanager
@@ -81,7 +80,7 @@ class CanonicalDatabase:
                 f"{self.name}: the SQLite file {file.absolute()} does not exist: set LENDING_SERVICING_URL to "
                 "sqlite:////absolute/path/of/the.db"
             )
-        return SourceError(f"{self.name}: the database {_place(self._engine)} cannot be read: {_one_line(error)}")
+        return SourceError(f"{self.name}: the database {_place(self._engine)} cannot be read: {one_line(error)}")
 
 
 class DatabaseSnapshot:
@@ -113,7 +112,7 @@ class DatabaseSnapshot:
         except (sa.exc.SQLAlchemyError, ReadFailed) as error:
             place = _place(self.connection.engine)
             raise SourceError(
-                f"{self.name}: table {table.name} cannot be read from {place}: {_one_line(error)}"
+                f"{self.name}: table {table.name} cannot be read from {place}: {one_line(error)}"
             ) from error
 
     def month_totals(self, table: Table) -> pa.Table | None:
@@ -242,8 +241,3 @@ def _advice(url: str) -> str:
             "or mysql://user:password@host/database"
         )
     return ""
-
-
-def _one_line(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
-    return explanation(error) or " ".join(str(cause).split())

@@ -7,6 +7,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
+from lending_pipelines.sources.canonical.failure import one_line
 from lending_pipelines.sources.canonical.mysql import collations
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.frappe import (
@@ -24,7 +25,7 @@ from lending_pipelines.sources.frappe.clock import in_utc, site_zone
 from lending_pipelines.sources.frappe.doubts import DOUBTS
 from lending_pipelines.sources.frappe.stored import LAYOUT
 from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.sources.selects import Origin, SelectedSnapshot, one_line
+from lending_pipelines.sources.selects import Origin, SelectedSnapshot
 from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.sources.unknown_codes import Code
 from lending_pipelines.tables import Table

@@ -56,7 +56,8 @@ NO_MONEY = ("Interest Carry Forward", "Principal Capitalization")
 
 CAPITALIZATIONS = tuple(name for name, type_ in MONEY.items() if type_.becomes == "capitalization")
 
-ADJUSTMENTS = {"Credit Adjustment": "waiver", "Debit Adjustment": "capitalization"}
+CREDIT_ADJUSTMENT = "Credit Adjustment"
+ADJUSTMENTS = {CREDIT_ADJUSTMENT: "waiver", "Debit Adjustment": "capitalization"}
 """The type in the table transactions by the type of a Loan Balance Adjustment."""
 
 LOAN_STATUSES = (

@@ -15,6 +15,7 @@ from lending_pipelines.sources.frappe.codes import (
     CANCELLED,
     CAPITALIZATIONS,
     CAPITALIZE,
+    CREDIT_ADJUSTMENT,
     DRAFT,
     MONEY,
     NORMAL_RESTRUCTURE,
@@ -200,7 +201,7 @@ def _refunds(t: StoredTables) -> sa.Select:
 def _adjustments(t: StoredTables) -> sa.Select:
     """Loan Balance Adjustments: a credit reduces the principal, a debit adds to it."""
     row = t.loan_balance_adjustment
-    is_credit = row.c.adjustment_type == "Credit Adjustment"
+    is_credit = row.c.adjustment_type == CREDIT_ADJUSTMENT
     return _document(
         row,
         row.c.loan,
