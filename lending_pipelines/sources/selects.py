@@ -1,9 +1,11 @@
 """A servicing system whose database is read with one SELECT per servicing table. Read only; nothing is created in it.
 
-A source of this kind is a subclass of `SelectedSnapshot` with its SELECTs, code lists and doubts.
+A source of this kind is a subclass of `SelectedSource`, and one of `SelectedSnapshot` with its SELECTs, code lists and
+doubts.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -12,7 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lending_pipelines.sources.batches import record_batches
-from lending_pipelines.sources.canonical.database import DatabaseSnapshot
+from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
 from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.sources.convert import Values
@@ -131,3 +133,31 @@ class SelectedSnapshot:
         """What the user may do with the system's tables, and the server's clock."""
         names = [self.layout.stored_name(name) for name in sorted(self.stored.names)]
         return rights(self._database.connection, names)
+
+
+class SelectedSource:
+    """One database of the system, by its SQLAlchemy URL."""
+
+    name: ClassVar[str]
+    """The adapter's name."""
+    opened: ClassVar[type[SelectedSnapshot]]
+    """The system's tables in one transaction."""
+
+    def __init__(self, url: str):
+        self._database = CanonicalDatabase(url, self.name)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SelectedSnapshot]:
+        """Open a read-only transaction for the block. All tables are read in it.
+
+        Raises:
+            SourceError: The database cannot be read, or is of a kind that the system does not use.
+        """
+        with self._database.snapshot() as database:
+            try:
+                snapshot = self.opened(database)
+            except sa.exc.SQLAlchemyError as error:
+                raise SourceError(
+                    f"{self.name}: the settings of {self.opened.system} cannot be read: {one_line(error)}"
+                ) from error
+            yield snapshot

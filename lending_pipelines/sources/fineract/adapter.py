@@ -1,14 +1,12 @@
 """Reads a tenant database of Fineract with one SELECT per servicing table. Read only; nothing is created in it."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import date
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from lending_pipelines.sources.by_loan import PARTS_AT_A_TIME, loan_totals_table
-from lending_pipelines.sources.canonical.database import CanonicalDatabase
 from lending_pipelines.sources.fineract import (
     accruals,
     charges,
@@ -25,7 +23,7 @@ from lending_pipelines.sources.fineract.clock import schedules_changed_on
 from lending_pipelines.sources.fineract.doubts import DOUBTS, delinquency_tags
 from lending_pipelines.sources.fineract.stored import LAYOUT
 from lending_pipelines.sources.protocol import Parts
-from lending_pipelines.sources.selects import Origin, SelectedSnapshot
+from lending_pipelines.sources.selects import Origin, SelectedSnapshot, SelectedSource
 from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.sources.unknown_codes import Code
 from lending_pipelines.tables import Table
@@ -72,25 +70,10 @@ _ORIGINS = {
 }
 
 
-class Fineract:
-    """One tenant database, by its SQLAlchemy URL."""
-
-    name = "fineract"
-
-    def __init__(self, url: str):
-        self._database = CanonicalDatabase(url, self.name)
-
-    @contextmanager
-    def snapshot(self) -> Iterator["FineractSnapshot"]:
-        """Open a read-only transaction for the block. All tables are read in it."""
-        with self._database.snapshot() as database:
-            yield FineractSnapshot(database)
-
-
 class FineractSnapshot(SelectedSnapshot):
     """Fineract's tables in one transaction, as servicing tables."""
 
-    name = Fineract.name
+    name = "fineract"
     system = "Fineract"
     layout = LAYOUT
     origins = _ORIGINS
@@ -132,3 +115,10 @@ class FineractSnapshot(SelectedSnapshot):
         """The contradictions about the table, and among the loans the delinquency tags that contradict the schedule."""
         found = super().differences(connection, stored, table)
         return found + (list(delinquency_tags(connection, stored)) if table.name == "loans" else [])
+
+
+class Fineract(SelectedSource):
+    """One tenant database, by its SQLAlchemy URL."""
+
+    name = FineractSnapshot.name
+    opened = FineractSnapshot

@@ -1,13 +1,11 @@
 """Reads a site of Frappe Lending with one SELECT per servicing table. Read only; nothing is created in it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
-from lending_pipelines.sources.canonical.failure import one_line
+from lending_pipelines.sources.canonical.database import DatabaseSnapshot
 from lending_pipelines.sources.canonical.mysql import collations
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.frappe import (
@@ -24,8 +22,7 @@ from lending_pipelines.sources.frappe import (
 from lending_pipelines.sources.frappe.clock import in_utc, site_zone
 from lending_pipelines.sources.frappe.doubts import DOUBTS
 from lending_pipelines.sources.frappe.stored import LAYOUT
-from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.sources.selects import Origin, SelectedSnapshot
+from lending_pipelines.sources.selects import Origin, SelectedSnapshot, SelectedSource
 from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.sources.unknown_codes import Code
 from lending_pipelines.tables import Table
@@ -94,29 +91,10 @@ _ORIGINS = {
 }
 
 
-class Frappe:
-    """The database of one site, by its SQLAlchemy URL."""
-
-    name = "frappe"
-
-    def __init__(self, url: str):
-        self._database = CanonicalDatabase(url, self.name)
-
-    @contextmanager
-    def snapshot(self) -> Iterator["FrappeSnapshot"]:
-        """Open a read-only transaction for the block. All tables are read in it."""
-        with self._database.snapshot() as database:
-            try:
-                snapshot = FrappeSnapshot(database)
-            except sa.exc.SQLAlchemyError as error:
-                raise SourceError(f"{self.name}: the settings of the site cannot be read: {one_line(error)}") from error
-            yield snapshot
-
-
 class FrappeSnapshot(SelectedSnapshot):
     """Frappe's doctypes in one transaction, as servicing tables."""
 
-    name = Frappe.name
+    name = "frappe"
     system = "Frappe"
     layout = LAYOUT
     origins = _ORIGINS
@@ -142,6 +120,13 @@ class FrappeSnapshot(SelectedSnapshot):
         if table.name == "transactions" and self._zone is None:
             found.append("transactions: tabSingles does not say the time zone of the site, so times are read as UTC")
         return found
+
+
+class Frappe(SelectedSource):
+    """The database of one site, by its SQLAlchemy URL."""
+
+    name = FrappeSnapshot.name
+    opened = FrappeSnapshot
 
 
 def _collate_as_stored(connection: sa.Connection) -> None:
