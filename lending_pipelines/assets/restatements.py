@@ -60,10 +60,11 @@ def restatements(
         context.log.error(f"closed days were not compared with what is known now: {error}", exc_info=error)
         fault = f"closed days were not compared with what is known now: {error or type(error).__name__}"
         return dg.MaterializeResult(check_results=[_result(DETECTED, fault), _result(DUE, fault)])
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": found.rows, **({"effect": told} if told else {})},
-        check_results=[_result(DETECTED, ""), due],
-    )
+    metadata: dict[str, Any] = {"dagster/row_count": found.rows, **({"effect": told} if told else {})}
+    if found.days_left:
+        context.log.info(found.left_as_text())
+        metadata["days_of_other_versions_left"] = found.days_left
+    return dg.MaterializeResult(metadata=metadata, check_results=[_result(DETECTED, ""), due])
 
 
 def _notify(lake: LakeResource, register: RegisterResource, found: Detected) -> str:

@@ -1,6 +1,6 @@
 """The command `lending restate`: closes the days again that differ from what is known now, and corrects their tapes.
 
-What differs is found by each close (restatements/detect.py), and here when a sync brought changes since.
+What differs is found by each close (restatements/detect.py), and here when a sync or a new program version came since.
 """
 
 from datetime import date, datetime
@@ -41,7 +41,7 @@ def restate(
     register.upgrade()
     try:
         with opened_lake() as lake:
-            _compare_what_was_synced(lake, register, settings)
+            _compare(lake, register, settings)
             changed = effect(lake, register, first.date(), last.date())
     finally:
         register.dispose()
@@ -60,8 +60,8 @@ def restate(
     _deliver_corrections(ranges)
 
 
-def _compare_what_was_synced(lake: "Lake", register: "Register", settings: "Settings") -> None:
-    """Compare the closed days with what a sync brought since the last close."""
+def _compare(lake: "Lake", register: "Register", settings: "Settings") -> None:
+    """Compare the closed days with what a sync or a new program version brought since the last close."""
     from lending_pipelines.conventions import Conventions
     from lending_pipelines.register import PeriodLocks
     from lending_pipelines.restatements import detect, is_outdated
@@ -71,7 +71,9 @@ def _compare_what_was_synced(lake: "Lake", register: "Register", settings: "Sett
         return
     with register.reading_session() as session:
         locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
-    detect(lake, conventions, locked)
+    found = detect(lake, conventions, locked)
+    if found.days_left:
+        typer.echo(f"{found.left_as_text()}.")
 
 
 def _close_again(ranges: list[tuple[date, date]]) -> None:

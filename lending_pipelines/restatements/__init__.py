@@ -1,8 +1,9 @@
 """Restatements: closed days that differ from what is known now.
 
 detect.py finds the differences and adds them to the lake's table `restatements`: the closed days are in closes.py, the
-changed events in changes.py, and the comparison in compare.py. effect.py sums up what is in force. Positions are
-computed in metrics/; what is closed again is decided by a person.
+changed events in changes.py, days of other program versions in programs.py, and the comparison in compare.py. note.py
+is what one detection leaves for the next. effect.py sums up what is in force. Positions are computed in metrics/; a
+person decides what is closed again.
 """
 
 from lending_pipelines.restatements.detect import Detected, detect, is_outdated

@@ -60,9 +60,16 @@ def instants(closed: Sequence[Closed], name: str) -> ir.Table:
     return ibis.memtable(pa.table({"business_date": days, name: times}))
 
 
-def other_cause(closed: Closed, conventions: Conventions) -> str:
+def cause_of_day(days: ir.DateValue, closed: Sequence[Closed], conventions: Conventions) -> ir.StringValue:
     """Why values of a closed day differ from now if no event changed."""
-    if changed := _changed_conventions(closed, conventions):
+    causes = {each.day: _cause(each, conventions) for each in closed}
+    by_cause = {cause: [day for day, each in causes.items() if each == cause] for cause in sorted(set(causes.values()))}
+    branches = [(days.isin(found), cause) for cause, found in by_cause.items()]
+    return ibis.cases(*branches, else_=ibis.null("string")) if branches else ibis.null("string")
+
+
+def _cause(closed: Closed, conventions: Conventions) -> str:
+    if changed := changed_conventions(closed, conventions):
         return f"conventions: {', '.join(sorted(changed))}"
     if closed.program != __version__:
         return f"program version {__version__} instead of {closed.program or 'an earlier one'}"
@@ -75,7 +82,7 @@ def under_other_conventions(closed: Sequence[Closed], conventions: Conventions, 
     known = in_force.filter(in_force.loan_id == EVERY_LOAN).select("business_date", "restated").to_pyarrow().to_pylist()
     latest = {row["business_date"]: row["restated"] for row in known}
     for each in closed:
-        changed = _changed_conventions(each, conventions)
+        changed = changed_conventions(each, conventions)
         reported, restated = (_text({name: pair[n] for name, pair in changed.items()}) for n in (0, 1))
         if latest.get(each.day, reported) != restated:
             rows.append({"business_date": each.day, "reported": reported, "restated": restated})
@@ -85,7 +92,7 @@ def under_other_conventions(closed: Sequence[Closed], conventions: Conventions, 
     return ibis.memtable(pa.Table.from_pylist([row | own for row in rows], schema))
 
 
-def _changed_conventions(closed: Closed, conventions: Conventions) -> dict[str, tuple[Any, Any]]:
+def changed_conventions(closed: Closed, conventions: Conventions) -> dict[str, tuple[Any, Any]]:
     """The settings under which a day was closed that differ from the current ones: as closed, and now."""
     if not closed.conventions:
         return {}

@@ -4,9 +4,10 @@ History is not computed again. Each detection examines the events that changed s
 commit has the Delta versions of the tables that it compared. Only the loans and days of these events are compared. The
 positions as reported are read from loan_positions, or, for days that the detection before compared, computed from the
 versions that it compared: both are equal, and computing a few loans is faster than reading all days.
+
+Days that another version of the program closed are compared in programs.py.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,25 +23,38 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake, LakeError
 from lending_pipelines.metrics import positions
 from lending_pipelines.metrics.timeline import MIN_DATE
-from lending_pipelines.restatements import changes, compare
+from lending_pipelines.restatements import changes, compare, programs
 from lending_pipelines.restatements.closes import (
     CLOSES,
     POSITIONS,
     Closed,
+    cause_of_day,
     closed_days,
     instants,
-    other_cause,
     under_other_conventions,
 )
+from lending_pipelines.restatements.note import Note
 from lending_pipelines.tables import TABLES
 
 
 @dataclass(frozen=True)
 class Detected:
-    """One detection: when, and how many values were added."""
+    """One detection: when, how many values were added, and how many days of other program versions are left.
+
+    The days that are left are compared by the next detections.
+    """
 
     at: datetime
     rows: int
+    days_left: int
+
+    def left_as_text(self) -> str:
+        """One line about the days that are left."""
+        days = "1 closed day" if self.days_left == 1 else f"{self.days_left:,} closed days"
+        return (
+            f"{days} of other program versions are not yet compared with version {__version__}: each close and each"
+            " `lending restate` compares more of them, the latest first"
+        )
 
 
 @dataclass(frozen=True)
@@ -76,25 +90,39 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
     at = datetime.now(UTC).replace(tzinfo=None)
     versions = {name: lake.version(name) for name in (CLOSES, *positions.sources(conventions))}
     closed = closed_days(lake, versions[CLOSES])
-    before = _compared_before(lake)
+    before = Note.of_latest(lake)
     in_force = restatements_in_force(lake, closed)
+    not_compared = programs.days_not_compared(closed, before, conventions)
+
+    def read(name: str) -> ir.Table:
+        return lake.table(name, version=versions.get(name))
+
     with ExitStack() as stack:
         rows = [under_other_conventions(closed, conventions, in_force)]
-        scope = _scope(lake, closed, versions, before, conventions)
+        scope = _scope(lake, closed, versions, before.versions, conventions)
         if scope.days:
             rows += _of_loans(lake, scope, versions, closed, conventions, in_force, stack)
+        compared = programs.first_ones(not_compared, read)
+        if compared:
+            of_programs = programs.restated(lake, compared, read, closed, conventions, in_force, stack)
+            rows.append(of_programs.anti_join(ibis.union(*rows), list(compare.VALUE_KEY)))
         found = ibis.union(*rows)
         table = TABLES["restatements"]
         found = found.mutate(detected_at=ibis.literal(at, "timestamp(6)"), locked_until=_locked_until(found, locked))
-        written = lake.add("restatements", table.shape(found), note=json.dumps(versions, sort_keys=True))
-    return Detected(at, written.rows)
+        compared_from = min(compared) if compared else before.compared_by_this_version(conventions)
+        note = Note.of_detection(versions, compared_from, conventions)
+        written = lake.add("restatements", table.shape(found), note=note.as_text())
+    return Detected(at, written.rows, len(not_compared) - len(compared))
 
 
 def is_outdated(lake: Lake, conventions: Conventions) -> bool:
-    """Whether tables that positions are made from changed since the last detection, such as by a sync."""
-    before = _compared_before(lake)
+    """Whether a detection can find more: tables changed since the last one, or days of other programs are left."""
+    before = Note.of_latest(lake)
     # A table that this release added is not in the lake before the next sync.
-    return any(lake.has(name) and lake.version(name) != before.get(name) for name in positions.sources(conventions))
+    names = [name for name in positions.sources(conventions) if lake.has(name)]
+    if any(lake.version(name) != before.versions.get(name) for name in names):
+        return True
+    return bool(programs.days_not_compared(closed_days(lake), before, conventions))
 
 
 def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
@@ -104,12 +132,6 @@ def restatements_in_force(lake: Lake, closed: Sequence[Closed]) -> ir.Table:
     newest = ibis.window(group_by=compare.VALUE_KEY, order_by=rows.detected_at.desc())
     rows = rows.mutate(place=ibis.row_number().over(newest))
     return rows.filter(rows.place == 0).drop("place", "closed_at")
-
-
-def _compared_before(lake: Lake) -> dict[str, int]:
-    """The table versions that the detection before compared; empty before the first one."""
-    note = lake.note("restatements") if lake.has("restatements") else ""
-    return json.loads(note) if note else {}
 
 
 def _scope(
@@ -255,11 +277,7 @@ def _with_causes(rows: ir.Table, events: ir.Table, closed: Sequence[Closed], con
         spans,
         [rows.loan_id == spans.of_loan, rows.business_date >= spans.on, rows.business_date < spans.until],
     )
-    others = {each.day: other_cause(each, conventions) for each in closed}
-    by_cause = {cause: [day for day, each in others.items() if each == cause] for cause in set(others.values())}
-    other = ibis.cases(
-        *((rows.business_date.isin(days), cause) for cause, days in by_cause.items()), else_=ibis.null("string")
-    )
+    other = cause_of_day(rows.business_date, closed, conventions)
     return rows.mutate(caused_by=ibis.coalesce(rows.caused_by, other)).drop("of_loan", "on", "until")
 
 

@@ -201,7 +201,7 @@ def test_a_lake_of_an_earlier_release(lender):
 
 def test_a_detection_of_a_release_that_had_fewer_tables(lender):
     compared = json.loads(lender.lake.note("restatements"))
-    del compared["delinquency_pauses"]
+    del compared["versions"]["delinquency_pauses"]
     nothing = lender.lake.table("restatements").limit(0)
     lender.lake.add("restatements", nothing, note=json.dumps(compared))
 
