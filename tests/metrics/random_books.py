@@ -13,18 +13,18 @@ EVENTS = ("repayment",) * 12 + ("waiver", "capitalization", "refund", "charge_of
 STEPS = {"weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "bullet": 45}
 
 
-def random_book(seed, loans=30):
-    """A book of that many loans, the same for the same seed."""
+def random_book(seed, loans=30, last=LAST):
+    """A book of that many loans, the same for the same seed, in which everything happens up to the last day."""
     chance = random.Random(seed)
     book = Book()
     book.add("products", product_id="P1", program_id="G1", name="One", product_type="term")
     book.add("products", product_id="P2", program_id="G2", name="Two", product_type="term")
     for number in range(loans):
-        _loan(book, chance, f"L{number}")
+        _loan(book, chance, f"L{number}", last)
     return book
 
 
-def _day(chance, first=FIRST, last=LAST):
+def _day(chance, first, last):
     return first + timedelta(days=chance.randint(0, max(0, (last - first).days)))
 
 
@@ -32,8 +32,8 @@ def _money(chance, most):
     return str(Decimal(chance.randint(0, most * 100)) / 100)
 
 
-def _loan(book, chance, loan_id):
-    disbursed_on = _day(chance, last=date(2024, 4, 15))
+def _loan(book, chance, loan_id, last):
+    disbursed_on = _day(chance, FIRST, last - timedelta(days=76))
     frequency = chance.choice(list(STEPS))
     schedule = _schedule(chance, disbursed_on, frequency)
     principal = sum(Decimal(item[1]) for item in schedule)
@@ -48,7 +48,7 @@ def _loan(book, chance, loan_id):
         matures_on=date.fromisoformat(schedule[-1][0]),
     )
     for version in range(2, chance.choice([2, 2, 2, 3, 4])):
-        effective_on = _day(chance, disbursed_on)
+        effective_on = _day(chance, disbursed_on, last)
         book.schedule(
             loan_id,
             version,
@@ -56,8 +56,8 @@ def _loan(book, chance, loan_id):
             _schedule(chance, disbursed_on + timedelta(days=chance.randint(0, 20)), frequency),
             posted_at=posted(effective_on + timedelta(days=chance.choice([0, 0, 9]))),
         )
-    _transactions(book, chance, loan_id, disbursed_on, schedule)
-    _attributes(book, chance, loan_id, disbursed_on)
+    _transactions(book, chance, loan_id, (disbursed_on, last), schedule)
+    _attributes(book, chance, loan_id, disbursed_on, last)
 
 
 def _schedule(chance, start, frequency):
@@ -69,23 +69,24 @@ def _schedule(chance, start, frequency):
     return rows
 
 
-def _transactions(book, chance, loan_id, disbursed_on, schedule):
+def _transactions(book, chance, loan_id, span, schedule):
+    disbursed_on, last = span
     done = []
     for due_on, principal, interest in schedule:
         if chance.random() < 0.5:
             on = date.fromisoformat(due_on) + timedelta(days=chance.choice([-5, 0, 0, 0, 1, 40]))
             done.append(book.txn(loan_id, "repayment", str(on), principal, interest, posted_at=_posted(chance, on)))
     for _ in range(chance.randint(0, 6)):
-        on = _day(chance, disbursed_on - timedelta(days=2))
+        on = _day(chance, disbursed_on - timedelta(days=2), last)
         split = (_money(chance, 60), _money(chance, 9), _money(chance, 5))
         done.append(book.txn(loan_id, chance.choice(EVENTS), str(on), *split, posted_at=_posted(chance, on)))
     if chance.random() < 0.2:
-        done.append(book.txn(loan_id, "disbursement", str(_day(chance, disbursed_on)), _money(chance, 50)))
+        done.append(book.txn(loan_id, "disbursement", str(_day(chance, disbursed_on, last)), _money(chance, 50)))
     if chance.random() < 0.1:
         done.append(next(row["transaction_id"] for row in book.rows["transactions"] if row["loan_id"] == loan_id))
     chance.shuffle(done)
     for transaction_id in done[: chance.choice([0, 0, 1, 2, 3])]:
-        on, undone = _day(chance, disbursed_on), transaction_id
+        on, undone = _day(chance, disbursed_on, last), transaction_id
         # Checks refuse the reversal of a reversal's reversal.
         for _ in range(chance.choice([1, 1, 1, 2])):
             undone = book.reverse(undone, str(on), posted_at=_posted(chance, on))
@@ -97,8 +98,8 @@ def _posted(chance, on):
     return posted(on + timedelta(days=chance.choice([0, 0, 0, 1, 25])))
 
 
-def _attributes(book, chance, loan_id, disbursed_on):
-    for number, on in enumerate(_some_days(chance, disbursed_on)):
+def _attributes(book, chance, loan_id, disbursed_on, last):
+    for number, on in enumerate(_some_days(chance, disbursed_on, last)):
         book.add(
             "modifications",
             modification_id=f"M{number}-{loan_id}",
@@ -115,7 +116,7 @@ def _attributes(book, chance, loan_id, disbursed_on):
         ("loan_ownership", "investor_id", "removed_on"),
     )
     for table, holder, ends in intervals:
-        days = _some_days(chance, disbursed_on - timedelta(days=1))
+        days = _some_days(chance, disbursed_on - timedelta(days=1), last)
         for number, on in enumerate(days):
             following = days[number + 1] if number + 1 < len(days) else None
             ends_on = chance.choice([following, on + timedelta(days=2), on + timedelta(days=50)])
@@ -129,5 +130,5 @@ def _attributes(book, chance, loan_id, disbursed_on):
             book.add(table, loan_id=loan_id, **names)
 
 
-def _some_days(chance, first):
-    return sorted({_day(chance, first) for _ in range(chance.choice([0, 0, 1, 2, 3]))})
+def _some_days(chance, first, last):
+    return sorted({_day(chance, first, last) for _ in range(chance.choice([0, 0, 1, 2, 3]))})

@@ -1,10 +1,12 @@
 """Nights of closes with backdated events, beside a plain recomputation of what each should find.
 
-`python tests/restatements/nights.py 365` simulates that many nights of 20 loans; it takes minutes.
+`python tests/restatements/nights.py 365` simulates that many nights of 30 loans, in which everything happens until the
+last night; it takes minutes.
 """
 
 import sys
 import tempfile
+from collections import defaultdict
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -29,6 +31,7 @@ def simulate(lender, gaps, closed_again):
         What is in force, and what a plain recomputation finds: (reported, restated) by (day, loan, column).
     """
     closes, reported, in_force = {}, {}, {}
+    known = Known(lender.book.rows, FIRST + timedelta(days=sum(gaps[:-1])))
     day = FIRST
     for number, gap in enumerate(gaps):
         known_at = posted(day) + timedelta(hours=10)
@@ -40,28 +43,55 @@ def simulate(lender, gaps, closed_again):
             in_force = {key: pair for key, pair in in_force.items() if key[0] != again}
         lender.close(day, day)
         closes[day] = known_at
+        now = known.positions(known_at)
         for each, closed_at in closes.items():
             if closed_at == known_at:
-                reported[each] = Reference(lender.book.rows, known_at).positions(each, each)
+                reported[each] = {loan_id: rows.get(each) for loan_id, rows in now.items()}
         in_force |= by_value(lender.detect())
         differing = {key: pair for key, pair in in_force.items() if pair[0] != pair[1]}
-        yield differing, oracle(lender.book, reported, known_at)
+        yield differing, oracle(reported, now)
         day += timedelta(days=gap)
     lender.engine.close()
 
 
-def oracle(book, reported, known_at):
+class Known:
+    """The positions of each loan up to a last day, recomputed plainly whenever more rows of the loan are known."""
+
+    def __init__(self, rows, last):
+        self.last = last
+        self.of_loans = defaultdict(lambda: defaultdict(list))
+        for loan in rows["loans"]:
+            for name, table in rows.items():
+                found = [row for row in table if row.get("loan_id", loan["loan_id"]) == loan["loan_id"]]
+                self.of_loans[loan["loan_id"]][name] = found
+        self.found = {}
+
+    def positions(self, known_at):
+        """By loan: the position of each day, as known at a time."""
+        return {loan_id: self._of_loan(loan_id, rows, known_at) for loan_id, rows in self.of_loans.items()}
+
+    def _of_loan(self, loan_id, rows, known_at):
+        # Rows are only added, so that their number says whether they are the same.
+        number = sum(row.get("posted_at") is None or row["posted_at"] <= known_at for t in rows.values() for row in t)
+        if self.found.get(loan_id, (None, None))[0] != number:
+            rows = Reference(rows, known_at).positions(date.min, self.last)
+            self.found[loan_id] = number, {row["business_date"]: row for row in rows.values()}
+        return self.found[loan_id][1]
+
+
+def oracle(reported, now):
     """By (day, loan, column): the value as known when the day was closed, and as known now, where they differ.
 
-    `reported` has the positions of each closed day, recomputed as known when it was closed.
+    `reported` has the position of each loan on each closed day, as known when it was closed, and `now` as known now.
     """
-    now = Reference(book.rows, known_at).positions(min(reported), max(reported))
     found = {}
     for day, then in reported.items():
-        for loan_id in {loan for on, loan in (*then, *now) if on == str(day)}:
-            sides = then.get((str(day), loan_id)), now.get((str(day), loan_id))
+        for loan_id, row in then.items():
+            sides = row, now[loan_id].get(day)
+            if sides[0] is sides[1]:
+                continue
             for name in COMPARED:
-                before, after = (text(name, row[name]) if row else None for row in sides)
+                before, after = (text(name, side[name]) if side else None for side in sides)
                 if before != after:
                     found[day, loan_id, name] = before, after
     return found
@@ -79,7 +109,7 @@ def text(name, value):
 if __name__ == "__main__":
     nights = int(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        lender = Lender(Path(folder), random_book(1, loans=20))
+        lender = Lender(Path(folder), random_book(1, loans=30, last=FIRST + timedelta(days=nights)))
         for number, (found, expected) in enumerate(simulate(lender, [1] * nights, set(range(0, nights, 7))), start=1):
             assert found == expected, f"night {number}: {set(found.items()) ^ set(expected.items())}"
             print(f"night {number}: {len(found):,} values differ, as expected", flush=True)
