@@ -128,19 +128,19 @@ class Settings:
         filed = read_settings_file(file, FILE_NAMES) if file else {}
         given = filed | {name: value for name, value in environment.items() if value}
         read = _Reader(given)
-        home = read("LENDING_HOME", _path, ".lending") or Path()
+        home = read("LENDING_HOME", _folder, ".lending") or Path()
         url, place = partial(_secret_url, environment), partial(_place, environment)
         settings = cls(
             home=home,
             lender_name=read("LENDING_NAME", _text),
             logo_file=read.optional("LENDING_LOGO", _text),
-            lake_url=read("LENDING_LAKE", place, str(home / "lake")),
+            lake_url=read.optional("LENDING_LAKE", place) or str(home / "lake"),
             engine=read("LENDING_ENGINE", partial(_one_of, ENGINES), "duckdb"),
             spark_master=read("LENDING_SPARK_MASTER", _text, "local[*]"),
-            exports_url=read("LENDING_EXPORTS", place, str(home / "exports")),
-            servicing_url=read("LENDING_SERVICING_URL", url, f"sqlite:///{home / 'servicing.db'}", secret=True),
+            exports_url=read.optional("LENDING_EXPORTS", place) or str(home / "exports"),
+            servicing_url=read.optional("LENDING_SERVICING_URL", url, secret=True) or _file_url(home / "servicing.db"),
             source=read("LENDING_SOURCE", _text, "canonical"),
-            register_url=read("LENDING_REGISTER_URL", url, f"sqlite:///{home / 'register.db'}", secret=True),
+            register_url=read.optional("LENDING_REGISTER_URL", url, secret=True) or _file_url(home / "register.db"),
             start_date=read("LENDING_START_DATE", day_from, "2025-01-01"),
             timezone=read("LENDING_TIMEZONE", _timezone, "UTC"),
             conventions_file=read.optional("LENDING_CONVENTIONS", _text),
@@ -214,8 +214,16 @@ def _key(text: str) -> Secret:
     return _secret(text.strip().replace("\n", "\\n"))
 
 
-def _path(text: str) -> Path:
+def _folder(text: str) -> Path:
+    """The path of a folder whose files can be named by URLs."""
+    if found := next((part for part in ("${", "?", "%") if part in text), None):
+        raise ValueError(f"write the path itself, without {found}: ${{NAME}} is replaced in URLs only")
     return Path(_text(text)).absolute()
+
+
+def _file_url(file: Path) -> SecretUrl:
+    """The URL of an SQLite database."""
+    return SecretUrl(f"sqlite:///{file}")
 
 
 def _secret_url(environment: Mapping[str, str], text: str) -> SecretUrl:

@@ -62,6 +62,10 @@ def test_an_empty_variable_is_an_unset_one():
         ("LENDING_TIMEZONE", "../etc", "write an IANA time zone"),
         ("LENDING_ENGINE", "polars", "write one of duckdb, spark"),
         ("LENDING_ENGINE", "Spark", "write one of duckdb, spark"),
+        # Unset variables whose default is in the home are not read before the home is right.
+        ("LENDING_HOME", "${NOT_SET}", "write the path itself, without ${:"),
+        ("LENDING_HOME", "/data?user=a", "write the path itself, without ?:"),
+        ("LENDING_HOME", "/data%20a", "write the path itself, without %:"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_write(variable, value, instead):
