@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import ibis
 import pytest
+import slow_tests
 import sqlalchemy as sa
 from hypothesis import settings
 
@@ -70,27 +71,6 @@ ibis.options.sql.fuse_selects = False
 gc.set_threshold(100_000)
 
 
-# What makes a test slow: a close, a server, Java, or real data. The slowest first.
-SLOW_FIXTURES = ("java", "case", "lender_homes", "empty_home", "shared_dir", "postgres_server", "object_store", "sftp")
-
-# Files whose tests are slow for another reason: Dagster's runs, processes of their own, every report, or the positions
-# of a book computed dozens of times (a second each).
-SLOW_FILES = (
-    "test_alerts_killed.py",
-    "test_assets_*.py",
-    "test_checks_restatements.py",
-    "test_cli.py",
-    "test_definitions.py",
-    "test_deploy_code_server.py",
-    "test_expectations_client.py",
-    "test_metrics_charge_offs.py",
-    "test_metrics_managers_past.py",
-    "test_metrics_past_due.py",
-    "test_metrics_properties.py",
-    "test_reports_odd_data.py",
-)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests, which `make quick` leaves out, and put the files with the slowest tests first.
 
@@ -98,31 +78,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     used_in: dict[Path, set[str]] = defaultdict(set)
     for item in items:
-        used = _fixtures(item)
-        used_in[item.path] |= used
-        if used.intersection(SLOW_FIXTURES) or _is_slow(item.path):
+        used_in[item.path] |= slow_tests.fixtures_of(item)
+        if slow_tests.is_slow(item):
             item.add_marker("slow")
 
     def place(item: pytest.Item) -> tuple[int, bool]:
         used = used_in[item.path]
-        first = next((n for n, name in enumerate(SLOW_FIXTURES) if name in used), len(SLOW_FIXTURES))
-        if _is_slow(item.path):
-            first = min(first, SLOW_FIXTURES.index("lender_homes"))
+        first = next((n for n, name in enumerate(slow_tests.FIXTURES) if name in used), len(slow_tests.FIXTURES))
+        if slow_tests.in_slow_file(item):
+            first = min(first, slow_tests.FIXTURES.index("lender_homes"))
         # Two workers that need the small lender at once would wait for one to close it.
         return first, "lender_homes" in used
 
     items.sort(key=place)
-
-
-def _is_slow(file: Path) -> bool:
-    return any(file.match(pattern) for pattern in SLOW_FILES)
-
-
-def _fixtures(item: pytest.Item) -> set[str]:
-    """The fixtures that the test uses, with those that a parameter names."""
-    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
-    servers = {"postgres_server" for value in parameters if isinstance(value, str) and value == "postgresql"}
-    return servers.union(getattr(item, "fixturenames", ()))
 
 
 @sa.event.listens_for(sa.Engine, "connect")
