@@ -44,7 +44,7 @@ _MADE_BY_CLOSE = (
 )
 
 NEEDED_TABLES = tables_needed(_MADE_BY_CLOSE)
-"""The servicing tables that a close needs."""
+"""The servicing tables that a close needs under all conventions."""
 
 servicing_tables = servicing_asset(NEEDED_TABLES)
 

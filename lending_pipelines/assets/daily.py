@@ -8,7 +8,13 @@ import ibis.expr.types as ir
 from lending_pipelines.assets.describe import daily
 from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.partitions import first_and_last
-from lending_pipelines.resources import ConventionsResource, LakeResource, RegisterResource, message_first
+from lending_pipelines.resources import (
+    ConventionsResource,
+    LakeIOManager,
+    LakeResource,
+    RegisterResource,
+    message_first,
+)
 from lending_pipelines.resources.lake import DAYS_BEFORE
 
 # A transition compares with one step earlier, at most a month. This is not a partition mapping, because Dagster would
@@ -20,10 +26,18 @@ def _inputs(tables: Sequence[str]) -> dict[str, dg.AssetIn]:
     return {name: dg.AssetIn() for name in tables}
 
 
+# A table that only some conventions use is no input, because a rejected one must not stop the close under the others.
 @dg.asset(**daily("loan_positions", "positions", "team:finance"), ins=_inputs(positions.SOURCES))
-def loan_positions(context: dg.AssetExecutionContext, conventions: ConventionsResource, **tables: ir.Table) -> ir.Table:
+def loan_positions(
+    context: dg.AssetExecutionContext,
+    conventions: ConventionsResource,
+    io_manager: dg.ResourceParam[LakeIOManager],
+    **tables: ir.Table,
+) -> ir.Table:
     first, last = first_and_last(context.partition_key_range)
-    return positions.loan_positions(tables.__getitem__, first, last, conventions.get())
+    chosen = conventions.get()
+    tables |= {name: io_manager.read(name) for name in positions.sources(chosen) if name not in tables}
+    return positions.loan_positions(tables.__getitem__, first, last, chosen)
 
 
 @dg.asset(**daily("aging_buckets", "delinquency", "team:risk"))

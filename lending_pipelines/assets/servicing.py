@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lending_pipelines.assets.describe import OWNERS, table_metadata
 from lending_pipelines.errors import LendingError, did_you_mean
+from lending_pipelines.metrics import positions
 from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource, message_first
 from lending_pipelines.sources import SyncResult, sync_tables
 from lending_pipelines.tables import SERVICING, Table
@@ -37,13 +38,16 @@ class SyncConfig(dg.Config):
 
 
 def tables_needed(close: Iterable[dg.AssetsDefinition]) -> frozenset[str]:
-    """The servicing tables that assets of the close depend on."""
+    """The servicing tables that assets of the close depend on under all conventions."""
     upstream = {key for asset in close for keys in asset.asset_deps.values() for key in keys}
     return frozenset(key.path[-1] for key in upstream) & frozenset(SERVICING)
 
 
 def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
-    """The servicing tables as one asset with many keys. It fails when a `needed` table is rejected."""
+    """The servicing tables as one asset with many keys.
+
+    It fails when a table is rejected that is in `needed`, or that positions need under the conventions.
+    """
 
     @dg.multi_asset(
         name="servicing_tables",
@@ -71,11 +75,12 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         wanted = [SERVICING[key.path[-1]] for key in context.selected_asset_keys]
         if unknown := set(config.reload) - set(SERVICING):
             raise TablesRefused(f"reload: there is no table {min(unknown)!r}; {did_you_mean(min(unknown), SERVICING)}")
+        chosen = conventions.get()
         refused: dict[str, LendingError] = {}
         rows_refused: list[str] = []
         incomplete = False
         reload = config.reload
-        syncing = sync_tables(source.open(), _in_order(wanted), lake.lake, conventions.get(), config.full, reload)
+        syncing = sync_tables(source.open(), _in_order(wanted), lake.lake, chosen, config.full, reload)
         with closing(syncing) as outcomes:
             for table, outcome in outcomes:
                 if isinstance(outcome, LendingError):
@@ -88,7 +93,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
                     incomplete |= table.name in SUMMED and bool(outcome.refused_rows)
                 if dg.AssetCheckKey(dg.AssetKey(table.name), SYNCED) in context.selected_asset_check_keys:
                     yield _check_result(table, outcome)
-        if refused.keys() & set(needed):
+        if refused.keys() & {*needed, *positions.sources(chosen)}:
             raise TablesRefused(
                 f"{len(refused)} of {len(wanted)} tables were rejected and keep their earlier rows: "
                 + "; ".join([*map(str, refused.values()), *rows_refused])

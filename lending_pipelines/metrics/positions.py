@@ -29,7 +29,6 @@ SOURCES = (
     "loans",
     "installments",
     "transactions",
-    "accruals",
     "modifications",
     "officer_assignments",
     "delinquency_pauses",
@@ -37,12 +36,12 @@ SOURCES = (
     "portfolio_membership",
     "loan_ownership",
 )
-"""The tables that positions are computed from."""
+"""The tables that positions are computed from under all conventions."""
 
 
 def sources(conventions: Conventions) -> tuple[str, ...]:
-    """The tables of SOURCES that positions depend on under the conventions."""
-    return tuple(name for name in SOURCES if name != "accruals" or conventions.interest_accrual == "servicer")
+    """The tables that positions are computed from under the conventions."""
+    return (*SOURCES, "accruals") if conventions.interest_accrual == "servicer" else SOURCES
 
 
 @dataclass(frozen=True)

@@ -130,13 +130,20 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """The upstream table, limited to the run's days and the earlier days that the input asks for."""
         name = context.asset_key.path[-1]
         if not context.has_asset_partitions:
-            self._versions[name] = self.lake.lake.version(name)
-            rows = self.lake.lake.table(name, version=self._versions[name])
-            self._latest[name] = _latest_posted(rows) if "posted_at" in rows.columns else None
-            return rows
+            return self.read(name)
         first, last = first_and_last(context.asset_partition_key_range)
         before = timedelta(days=(context.definition_metadata or {}).get(DAYS_BEFORE, 0))
         return self.lake.lake.table(name, first - before, last)
+
+    def read(self, name: str) -> ir.Table:
+        """A table without partitions, for an asset that does not always need it as an input.
+
+        Its version is recorded with the days that the run makes.
+        """
+        self._versions[name] = self.lake.lake.version(name)
+        rows = self.lake.lake.table(name, version=self._versions[name])
+        self._latest[name] = _latest_posted(rows) if "posted_at" in rows.columns else None
+        return rows
 
     def _known_until(self) -> datetime | None:
         """The latest posted_at of the tables that this run has read so far."""

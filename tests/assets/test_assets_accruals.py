@@ -1,5 +1,6 @@
 """The convention interest_accrual through a close: what it needs, the positions, and the tie-outs with the ledger."""
 
+import json
 from datetime import date
 
 from homes import Home, lending, materialise
@@ -65,3 +66,32 @@ def test_positions_and_tie_outs_follow_the_convention(case, monkeypatch):
     # 35 days of 30/360: 200.00 × 12 % × 35 ÷ 360 = 2.3333. The ledger has 7.00 of income and 5.00 receivable.
     assert numbers(home) == ["2.33", "0.33"]
     assert differences(home) == {"interest_income": "4.67", "interest_receivable": "4.67"}
+
+
+def test_rejected_accruals_stop_a_close_only_where_they_are_the_interest(case, monkeypatch):
+    # 200.00 lent on 10 January 2024. The one accrual is of 3.00 on 31 January; first it has no amount.
+    home = case("huge-amount")
+    conventions = home.folder / "conventions.toml"
+    monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
+    home.servicing("CREATE TABLE accruals (accrual_id, loan_id, effective_on, posted_at, interest, fees, reverses_id)")
+    home.servicing("INSERT INTO accruals VALUES ('A', 'OK', '2024-01-31', '2024-01-31 23:00:00', NULL, 0, NULL)")
+    rejected = "table accruals is rejected: accruals.interest: 1 rows have no value (accrual_id=A)"
+
+    for accrual in ("daily", "scheduled"):
+        conventions.write_text(f'interest_accrual = "{accrual}"\n')
+        closed = lending("close", "--date", str(DAY), "--force")
+        assert closed.returncode == 0, closed.stderr
+        assert f"check accruals.synced failed: canonical: {rejected}" in closed.stderr
+        assert "OK" in {row["loan_id"] for row in home.rows("loan_positions", DAY, DAY)}
+
+    conventions.write_text('interest_accrual = "servicer"\n')
+    stopped = lending("close", "--date", str(DAY), "--force")
+    assert stopped.returncode != 0
+    assert rejected in stopped.stderr
+
+    home.servicing("UPDATE accruals SET interest = 3")
+    closed = lending("close", "--date", str(DAY), "--force")
+    assert closed.returncode == 0, closed.stderr
+    assert numbers(home) == ["3.00", "3.00"]
+    made_from = [row["made_from"] for row in home.rows("closed_days") if row["table_name"] == "loan_positions"]
+    assert ["accruals" in json.loads(versions) for versions in made_from] == [True]

@@ -13,6 +13,8 @@ from lending_pipelines.restatements import detect
 from lending_pipelines.tables import TABLES
 
 CONVENTIONS = Conventions()
+SOURCES = positions.sources(Conventions(interest_accrual="servicer"))
+"""The tables of all conventions."""
 
 
 class Lender:
@@ -25,7 +27,7 @@ class Lender:
         self.synced = {}
         self.known_until = None
 
-    def sync(self, known_at, tables=positions.SOURCES):
+    def sync(self, known_at, tables=SOURCES):
         """Write the rows known at a time; a table whose rows are the same is not written again."""
         self.known_until = known_at
         for name in tables:
@@ -37,7 +39,7 @@ class Lender:
 
     def close(self, first, last, conventions=CONVENTIONS):
         """Close days as the IO manager does."""
-        versions = {name: self.lake.version(name) for name in positions.SOURCES}
+        versions = {name: self.lake.version(name) for name in SOURCES}
         rows = positions.loan_positions(self.lake.table, first, last, conventions)
         self.lake.replace_days("loan_positions", rows, first, last)
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
