@@ -38,8 +38,10 @@ def running_mariadb() -> Iterator[sa.Engine]:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
         address = ["--bind-address=127.0.0.1", f"--port={port}", f"--socket={folder}/socket"]
+        # A server that starts removes the temporary tables of other servers from a folder that they share.
+        own_files = f"--tmpdir={folder}"
         process = subprocess.Popen(
-            [server, "--no-defaults", data, *address, *_QUICK, *as_root],
+            [server, "--no-defaults", data, own_files, *address, *_QUICK, *as_root],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
