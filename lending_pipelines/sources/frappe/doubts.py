@@ -53,17 +53,24 @@ def _other_principal_paid(t: StoredTables) -> sa.Select:
 
 
 def _written_off_without_document(t: StoredTables) -> sa.Select:
-    loan, row = t.loan, t.loan_write_off
-    document = sa.exists().where(row.c.loan == loan.c.name, row.c.docstatus == codes.SUBMITTED)
-    return sa.select(loan.c.name).where(_submitted(t), loan.c.status == codes.WRITTEN_OFF, ~document)
+    row = t.loan_write_off
+    return _loans_without(t, row, row.c.docstatus == codes.SUBMITTED).where(t.loan.c.status == codes.WRITTEN_OFF)
 
 
 def _without_schedule(t: StoredTables) -> sa.Select:
     loan, row = t.loan, t.loan_repayment_schedule
-    schedule = sa.exists().where(row.c.loan == loan.c.name, in_force(row))
-    return sa.select(loan.c.name).where(
-        _submitted(t), loan.c.is_term_loan == 1, known(loan.c.disbursed_amount) > 0, ~schedule
-    )
+    return _loans_without(t, row, in_force(row)).where(loan.c.is_term_loan == 1, known(loan.c.disbursed_amount) > 0)
+
+
+def _loans_without(t: StoredTables, row: sa.FromClause, counts: sa.ColumnElement[bool]) -> sa.Select:
+    """Submitted loans without a document that counts.
+
+    It is a join, because MariaDB compares each loan with every document for NOT EXISTS.
+    """
+    loan = t.loan
+    having = sa.select(row.c.loan).where(counts).group_by(row.c.loan).subquery("having_documents")
+    joined = loan.outerjoin(having, having.c.loan == loan.c.name)
+    return sa.select(loan.c.name).select_from(joined).where(_submitted(t), having.c.loan.is_(None))
 
 
 def _parts(row: sa.FromClause) -> sa.ColumnElement:
