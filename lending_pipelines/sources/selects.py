@@ -19,6 +19,7 @@ from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.doubts import Doubt, messages
+from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.protocol import Rights, SourceError
 from lending_pipelines.sources.stored import Layout, StoredTables
 from lending_pipelines.sources.unknown_codes import Code, unknown_codes
@@ -35,6 +36,12 @@ class Origin:
     select: Callable[[StoredTables], sa.Select]
     codes: tuple[Code, ...] = ()
     """The code lists of the table. A code that is not known rejects it."""
+    faults: Callable[[sa.Connection, StoredTables], list[Finding]] = lambda *_: []
+    """Other errors of the stored rows, which reject the table."""
+
+    def errors(self, connection: sa.Connection, stored: StoredTables, id_column: str) -> list[Finding]:
+        """Everything that rejects the table before it is read."""
+        return [*unknown_codes(connection, stored, self.codes, id_column), *self.faults(connection, stored)]
 
 
 class SelectedSnapshot:
@@ -77,25 +84,25 @@ class SelectedSnapshot:
         """
         if table.name not in self.absent:
             origin = self.origins[table.name]
-            yield from self.stream(table, [origin.select(self.stored)], origin.codes, self.stored)
+            yield from self.stream(table, [origin.select(self.stored)], origin, self.stored)
 
     def stream(
-        self, table: Table, selects: Sequence[sa.Select], codes: Sequence[Code], stored: StoredTables
+        self, table: Table, selects: Sequence[sa.Select], origin: Origin | None, stored: StoredTables
     ) -> Generator[pa.RecordBatch, None, None]:
         """Stream the rows of SELECTs.
 
         Args:
             table: The table with their columns.
             selects: The SELECTs.
-            codes: The code lists of the table.
-            stored: The stored tables in which codes that are not known are errors.
+            origin: Where the rows come from. Without it, errors of the stored rows are not looked for.
+            stored: The stored tables in which errors are looked for.
 
         Raises:
             SourceError: The rows cannot be read.
             UnreadableValues: After the last row: codes that are not known, or values that do not fit their column.
         """
         try:
-            faults = unknown_codes(self._database.connection, stored, codes, self.id_column)
+            faults = origin.errors(self._database.connection, stored, self.id_column) if origin else []
             groups = (group for select in selects for group in self._database.extract(select))
             yield from record_batches(self.name, table, self.converted(table, groups), faults=faults)
         except (sa.exc.SQLAlchemyError, ReadFailed) as error:

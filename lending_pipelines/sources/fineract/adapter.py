@@ -11,6 +11,7 @@ from lending_pipelines.sources.fineract import (
     accruals,
     charges,
     codes,
+    floating,
     ledger,
     loans,
     modifications,
@@ -48,6 +49,7 @@ _ORIGINS = {
             Code("loan_id", "m_loan", "loan_status_id", {*codes.LOAN_STATUSES, *codes.NOT_LENT}),
             Code("payment_frequency", "m_loan", "repayment_period_frequency_enum", codes.PERIODS_A_YEAR),
         ),
+        floating.loans_without_rate,
     ),
     "officer_assignments": Origin("m_loan_officer_assignment_history", loans.officer_assignments),
     "delinquency_pauses": Origin("m_loan_delinquency_action", loans.delinquency_pauses),
@@ -90,7 +92,7 @@ class FineractSnapshot(SelectedSnapshot):
             SourceError: The totals cannot be computed.
         """
         select = None if table.name in self.absent else loan_totals(self.stored, table)
-        return None if select is None else self.stream(loan_totals_table(table), [select], (), self.stored)
+        return None if select is None else self.stream(loan_totals_table(table), [select], None, self.stored)
 
     def read_parts(self, table: Table, parts: Parts) -> Generator[pa.RecordBatch, None, None]:
         """Stream the rows of the loans and days, a few thousand loans with each SELECT.
@@ -103,7 +105,7 @@ class FineractSnapshot(SelectedSnapshot):
             return
         origin = self.origins[table.name]
         selects = [origin.select(SomeTables(self.stored, table, some)) for some in parts.split(PARTS_AT_A_TIME)]
-        yield from self.stream(table, selects, origin.codes, SomeTables(self.stored, table, parts))
+        yield from self.stream(table, selects, origin, SomeTables(self.stored, table, parts))
 
     def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
         """What Fineract stores in two places and differently, about the table, of all loans or of some."""

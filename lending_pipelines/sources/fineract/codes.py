@@ -198,3 +198,8 @@ MODIFICATIONS = {
 def named(column: sa.ColumnElement, names: Mapping[int, str], else_: str | None = None) -> sa.ColumnElement[str]:
     """The name of a code. NULL, or `else_`, for a code without a name."""
     return sa.case(*((column == code, sa.literal(name, sa.String)) for code, name in names.items()), else_=else_)
+
+
+def lent(loan: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a row of m_loan is a loan: approved, and neither withdrawn nor rejected."""
+    return loan.c.loan_status_id.in_(LOAN_STATUSES)

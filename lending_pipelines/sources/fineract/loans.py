@@ -8,18 +8,14 @@ import sqlalchemy as sa
 from lending_pipelines.sources.fineract.codes import (
     DAY_COUNTS,
     FREQUENCIES,
-    LOAN_STATUSES,
     NEAREST_DAY_COUNTS,
     PERIODS_A_YEAR,
+    lent,
 )
+from lending_pipelines.sources.fineract.floating import initial_rates
 from lending_pipelines.sources.fineract.organisation import group_borrower, text
 from lending_pipelines.sources.fineract.stored import NextDay
 from lending_pipelines.sources.stored import StoredTables
-
-
-def lent(loan: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a row of m_loan is a loan: approved, and neither withdrawn nor rejected."""
-    return loan.c.loan_status_id.in_(LOAN_STATUSES)
 
 
 def loans(t: StoredTables) -> sa.Select:
@@ -29,6 +25,7 @@ def loans(t: StoredTables) -> sa.Select:
     the schedule, because Fineract fills its own columns only sometimes. Down payments are no installments.
     """
     loan, client, group, purpose, plan = t.m_loan, t.m_client, t.m_group, t.m_code_value, t.m_loan_repayment_schedule
+    product, floating = t.m_product_loan, initial_rates(t).subquery("floating")
     installment = plan.c.is_down_payment.is_not(sa.true()) & plan.c.is_additional.is_not(sa.true())
     dates = (
         sa.select(
@@ -38,7 +35,9 @@ def loans(t: StoredTables) -> sa.Select:
         )
         .where(installment)
         .group_by(plan.c.loan_id)
-        .subquery("dates")
+        .cte("dates")
+        # Otherwise each parallel worker of PostgreSQL computes the dates of all loans.
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     return (
         sa.select(
@@ -49,7 +48,7 @@ def loans(t: StoredTables) -> sa.Select:
             text(loan.c.loan_officer_id).label("officer_id"),
             loan.c.currency_code.label("currency"),
             sa.cast(sa.func.round(loan.c.approved_principal, 2), sa.Numeric(18, 2)).label("principal"),
-            _annual_rate(loan).label("annual_rate"),
+            _annual_rate(loan, product, floating).label("annual_rate"),
             _day_count(loan).label("day_count"),
             loan.c.number_of_repayments.label("term_count"),
             _frequency(loan).label("payment_frequency"),
@@ -69,6 +68,8 @@ def loans(t: StoredTables) -> sa.Select:
             .outerjoin(group, group.c.id == loan.c.group_id)
             .outerjoin(purpose, purpose.c.id == loan.c.loanpurpose_cv_id)
             .outerjoin(dates, dates.c.loan_id == loan.c.id)
+            .outerjoin(product, product.c.id == loan.c.product_id)
+            .outerjoin(floating, floating.c.loan_id == loan.c.id)
         )
         .where(lent(loan))
     )
@@ -153,12 +154,16 @@ def loan_owners(t: StoredTables) -> sa.Select:
     )
 
 
-def _annual_rate(loan: sa.FromClause) -> sa.ColumnElement:
-    """The yearly rate as a fraction, from Fineract's percent. Without a yearly rate, from the rate per period."""
+def _annual_rate(loan: sa.FromClause, product: sa.FromClause, floating: sa.FromClause) -> sa.ColumnElement:
+    """The yearly rate as a fraction, from Fineract's percent. Without a yearly rate, from the rate per period.
+
+    If the product has a floating rate, the rate at disbursement.
+    """
     periods = sa.case(
         *((loan.c.interest_period_frequency_enum == unit, number) for unit, number in PERIODS_A_YEAR.items())
     )
-    percent = sa.func.coalesce(loan.c.annual_nominal_interest_rate, loan.c.nominal_interest_rate_per_period * periods)
+    own = sa.func.coalesce(loan.c.annual_nominal_interest_rate, loan.c.nominal_interest_rate_per_period * periods)
+    percent = sa.case((product.c.is_linked_to_floating_interest_rates.is_(sa.true()), floating.c.percent), else_=own)
     return sa.cast(percent / sa.literal(100, sa.Numeric), sa.Numeric(12, 8))
 
 

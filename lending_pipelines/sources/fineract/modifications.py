@@ -1,4 +1,4 @@
-"""The SELECT for modifications: re-ages, re-amortizations, and what an approved reschedule request changes."""
+"""The SELECT for modifications: re-ages, re-amortizations, approved reschedule requests, changes of floating rates."""
 
 import sqlalchemy as sa
 
@@ -9,16 +9,17 @@ from lending_pipelines.sources.fineract.codes import (
     RATE_CHANGES,
     REAGE,
     REAMORTIZE,
+    lent,
     named,
 )
-from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.floating import rate_changes
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.stored import StoredTables
 
 
 def modifications(t: StoredTables) -> sa.Select:
     """Modifications in force. Fineract stores the terms after them, and few of the terms before them."""
-    return sa.select(*_by_transaction(t).union_all(_by_variation(t)).subquery().c)
+    return sa.select(*_by_transaction(t).union_all(_by_variation(t), _by_floating_rate(t)).subquery().c)
 
 
 def _by_transaction(t: StoredTables) -> sa.Select:
@@ -82,18 +83,39 @@ def _by_variation(t: StoredTables) -> sa.Select:
     )
 
 
+def _by_floating_rate(t: StoredTables) -> sa.Select:
+    """The periods of a floating rate that began after the disbursement, with the rates before and after."""
+    change, loan = rate_changes(t).subquery("rate_changes"), t.m_loan
+    before, after = (column / sa.literal(100, sa.Numeric) for column in (change.c.before, change.c.percent))
+    return (
+        sa.select(
+            sa.literal("F", sa.String) + text(change.c.loan_id) + "-" + text(change.c.period_id),
+            text(change.c.loan_id),
+            sa.literal("rate_reduction", sa.String),
+            change.c.from_date,
+            *_terms(rate=after, before_rate=before),
+            change.c.recorded_at,
+        )
+        .join_from(change, loan, loan.c.id == change.c.loan_id)
+        .where(lent(loan))
+    )
+
+
 def _terms(
-    rate: sa.ColumnElement | None = None, term: sa.ColumnElement | None = None, payment: sa.ColumnElement | None = None
+    rate: sa.ColumnElement | None = None,
+    term: sa.ColumnElement | None = None,
+    payment: sa.ColumnElement | None = None,
+    before_rate: sa.ColumnElement | None = None,
 ) -> list[sa.ColumnElement]:
-    """The columns of the terms before and after, of which only these after are known."""
-    after: list[tuple[str, sa.ColumnElement | None, sa.types.TypeEngine]] = [
-        ("rate", rate, sa.Numeric(12, 8)),
-        ("term", term, sa.BigInteger()),
-        ("payment", payment, sa.Numeric(18, 2)),
-        ("principal", None, sa.Numeric(18, 2)),
+    """The columns of the terms before and after. Of those before, only a floating rate is known."""
+    terms: list[tuple[str, sa.types.TypeEngine, sa.ColumnElement | None, sa.ColumnElement | None]] = [
+        ("rate", sa.Numeric(12, 8), before_rate, rate),
+        ("term", sa.BigInteger(), None, term),
+        ("payment", sa.Numeric(18, 2), None, payment),
+        ("principal", sa.Numeric(18, 2), None, None),
     ]
-    columns: list[sa.ColumnElement] = []
-    for name, value, type_ in after:
-        columns.append(sa.cast(sa.null(), type_).label(f"before_{name}"))
-        columns.append(sa.cast(sa.null() if value is None else value, type_).label(f"after_{name}"))
-    return columns
+    return [
+        sa.cast(sa.null() if value is None else value, type_).label(f"{when}_{name}")
+        for name, type_, before, after in terms
+        for when, value in (("before", before), ("after", after))
+    ]

@@ -22,21 +22,36 @@ _COLUMNS = {
     ),
     "m_group": columns(ids="id office_id status_enum", dates="activation_date submittedon_date closedon_date"),
     "m_fund": columns(ids="id", texts="name"),
-    "m_product_loan": columns(ids="id fund_id grace_on_arrears_ageing", texts="name loan_schedule_type"),
+    "m_product_loan": columns(
+        ids="id fund_id grace_on_arrears_ageing",
+        texts="name loan_schedule_type",
+        flags="is_linked_to_floating_interest_rates",
+    ),
+    "m_floating_rates": columns(ids="id", flags="is_base_lending_rate is_active"),
+    "m_floating_rates_periods": columns(
+        ids="id floating_rates_id",
+        dates="from_date",
+        instants="created_date created_on_utc",
+        flags="is_differential_to_base_lending_rate is_active",
+        amounts="interest_rate",
+    ),
+    "m_product_loan_floating_rates": columns(
+        ids="id loan_product_id floating_rates_id", amounts="interest_rate_differential"
+    ),
     "m_code_value": columns(ids="id", texts="code_value"),
     "m_loan": columns(
         ids="id client_id group_id product_id loan_officer_id loanpurpose_cv_id loan_status_id repay_every "
         "repayment_period_frequency_enum number_of_repayments days_in_month_enum days_in_year_enum "
         "interest_period_frequency_enum grace_on_arrears_ageing",
         texts="currency_code",
-        flags="is_charged_off",
+        flags="is_charged_off is_floating_interest_rate",
         dates="submittedon_date approvedon_date disbursedon_date expected_disbursedon_date expected_maturedon_date "
-        "charged_off_on_date",
+        "charged_off_on_date closedon_date",
         instants="created_on_utc last_modified_on_utc",
         amounts="approved_principal annual_nominal_interest_rate nominal_interest_rate_per_period "
         "principal_repaid_derived interest_charged_derived interest_repaid_derived fee_charges_charged_derived "
         "penalty_charges_charged_derived principal_outstanding_derived total_outstanding_derived "
-        "total_overpaid_derived",
+        "total_overpaid_derived interest_rate_differential",
     ),
     "m_loan_officer_assignment_history": columns(ids="id loan_id loan_officer_id", dates="start_date end_date"),
     "m_loan_repayment_schedule": columns(
@@ -122,6 +137,7 @@ _ADDED_LATER = {
     "m_loan_transaction": {"reversed_on_date", "manually_adjusted_or_reversed"},
     "m_loan_charge": {"submitted_on_date"},
     "m_loan_term_variations": {"created_on_utc"},
+    "m_floating_rates_periods": {"created_date", "created_on_utc"},
     "m_product_loan": {"loan_schedule_type"},
 }
 
@@ -143,3 +159,22 @@ def _next_day(element: NextDay, compiler: Any, **options: Any) -> str:
 @compiles(NextDay, *MYSQL)
 def _next_day_of_mysql(element: NextDay, compiler: Any, **options: Any) -> str:
     return f"adddate({compiler.process(element.clauses, **options)}, 1)"
+
+
+class Among(sa.sql.functions.FunctionElement):
+    """Whether a value is among those of a SELECT, which are few. PostgreSQL then looks them up by an index."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(Among)
+def _among(element: Among, compiler: Any, **options: Any) -> str:
+    value, select = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({value} IN {select})"
+
+
+@compiles(Among, "postgresql")
+def _among_of_postgresql(element: Among, compiler: Any, **options: Any) -> str:
+    value, select = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({value} = ANY (ARRAY{select}))"
