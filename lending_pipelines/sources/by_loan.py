@@ -4,13 +4,16 @@ For a system that changes rows in place, a watermark does not tell what changed.
 row that is added, changed or deleted changes the totals of its loan, whatever its audit columns say, and an
 interrupted sync leaves a difference that the next one finds.
 
-The totals of a loan are its number of rows, and the sums of the compared columns. Each row has a weight of its own in
-the sums, so that amounts exchanged between two rows differ too. Rows without a loan have totals by day.
+The totals of a loan are its number of rows and the sum of their checksums. The checksum of a row comes from its
+compared columns and a weight of its own, so that amounts exchanged between two rows differ too. Rows without a loan
+have totals by day.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import add
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -41,13 +44,19 @@ LAST_DIGITS = 4
 FACTOR, MODULUS = 7919, 997
 """The weight of a row by a number n is 1 + n × FACTOR modulo MODULUS. Both are primes, so that weights look random."""
 
+COLUMN_FACTORS = (101, 103, 107, 109, 113, 127, 131)
+"""The factors of the compared columns in the checksum of a row, so that an amount moved between two columns differs."""
+
+CHECKSUM_MODULUS = 2**31 - 1
+"""A checksum is Σ column × factor, then × weight, each modulo this prime: it fits into an INTEGER of every database."""
+
 
 @dataclass(frozen=True)
 class Compared:
     """How the rows of a table are compared."""
 
     columns: tuple[str, ...]
-    """The columns that are summed: amounts in cents, dates as days since 1970, and codes as their position in `values`.
+    """The columns in the checksum: amounts in cents, dates as days since 1970, and codes as their position in `values`.
 
     Null is 0.
     """
@@ -70,28 +79,32 @@ COMPARED = {
 
 
 def loan_totals_table(table: Table) -> Table:
-    """The columns of a table's totals: loan_id, day, rows, weights, and the weighted sum of each compared column.
+    """The columns of a table's totals: loan_id, day, rows, and the sum of the rows' checksums.
 
-    `day` is NO_DAY for the totals of a loan; loan_id is NO_LOAN for the totals of a day. `weights` is the sum of the
-    rows' weights.
+    `day` is NO_DAY for the totals of a loan; loan_id is NO_LOAN for the totals of a day.
     """
-    sums = (Column(name, "decimal(38, 0)") for name in COMPARED[table.name].columns)
-    columns = (text("loan_id"), day("day"), count("rows"), count("weights"), *sums)
+    columns = (text("loan_id"), day("day"), count("rows"), count("checksums"))
     return Table(table.name, f"Totals of {table.name} by loan.", ("loan_id", "day"), columns)
+
+
+def weighed(table: Table) -> Iterator[tuple[Column, int]]:
+    """The compared columns of a table with their factors in the checksum."""
+    names = COMPARED[table.name].columns
+    for name, factor in zip(names, COLUMN_FACTORS[: len(names)], strict=True):
+        yield table.column(name), factor
 
 
 def lake_totals(table: Table, rows: ir.Table) -> ir.Table:
     """The totals of rows of the lake, as in `loan_totals_table`."""
     compared = COMPARED[table.name]
     wanted = loan_totals_table(table)
-    weight = _weight(rows[compared.weight])
-    weighted = {name: _number(table.column(name), rows[name]) * weight for name in compared.columns}
+    number = reduce(add, (_number(column, rows[column.name]) * factor for column, factor in weighed(table)))
     by: dict[str, ir.Value] = {"loan_id": rows.loan_id.fill_null(NO_LOAN), "day": ibis.literal(NO_DAY)}
     if compared.day is not None:
         by["day"] = rows.loan_id.isnull().ifelse(rows[compared.day], NO_DAY)
-    plain = rows.select(**by, weights=weight, **weighted)
-    sums = {name: plain[name].sum() for name in wanted.names[3:]}
-    return plain.group_by("loan_id", "day").agg(rows=plain.count(), **sums).select(*wanted.names).cast(wanted.schema)
+    plain = rows.select(**by, checksum=number % CHECKSUM_MODULUS * _weight(rows[compared.weight]) % CHECKSUM_MODULUS)
+    totals = plain.group_by("loan_id", "day").agg(rows=plain.count(), checksums=plain.checksum.sum())
+    return totals.select(*wanted.names).cast(wanted.schema)
 
 
 def _weight(column: ir.Column) -> ir.IntegerColumn:

@@ -31,9 +31,9 @@ def messages(connection: sa.Connection, t: StoredTables, doubts: Sequence[Doubt]
     for doubt in doubts:
         if doubt.table == table:
             (id_,) = doubt.ids(t).subquery().c
-            if number := connection.scalar(sa.select(sa.func.count(id_))):
-                first = connection.scalars(sa.select(id_).order_by(id_).limit(SHOWN)).all()
-                sentences.append(message(table, doubt.of, doubt.problem, number, first))
+            found = connection.execute(sa.select(id_, sa.func.count().over()).order_by(id_).limit(SHOWN)).all()
+            if found:
+                sentences.append(message(table, doubt.of, doubt.problem, found[0][1], [first for first, _ in found]))
     return sentences
 
 

@@ -1,11 +1,22 @@
 """The SELECT for the totals of each loan, as by_loan.py defines them, on PostgreSQL, MariaDB and MySQL."""
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
-from lending_pipelines.sources.by_loan import COMPARED, FACTOR, LAST_DIGITS, MODULUS, NO_DAY, NO_LOAN
+from lending_pipelines.sources.by_loan import (
+    CHECKSUM_MODULUS,
+    COMPARED,
+    FACTOR,
+    LAST_DIGITS,
+    MODULUS,
+    NO_DAY,
+    NO_LOAN,
+    weighed,
+)
 from lending_pipelines.tables import Column, Table
 from lending_pipelines.tables.sql import MYSQL
 
@@ -27,40 +38,47 @@ def _days_of_mysql(element: Days, compiler: Any, **options: Any) -> str:
     return f"datediff({compiler.process(element.clauses, **options)}, '1970-01-01')"
 
 
-def select_loan_totals(table: Table, rows: sa.Select, without_loan: sa.Select | None = None) -> sa.Select:
+def select_loan_totals(table: Table, rows: sa.Select, of: sa.Select | None = None) -> sa.Select:
     """The SELECT for the columns of `loan_totals_table`.
 
     Args:
         table: The servicing table.
-        rows: The rows of loans: loan_id as the database has it, and the columns of COMPARED by their names. An id by
-            which a row is weighted is a number, or the text of one.
-        without_loan: The rows without a loan, with their `day`.
+        rows: The rows: loan_id as the database has it, and the columns of COMPARED by their names. An id by which a row
+            is weighted is a number, or the text of one. Rows without a loan have no loan_id.
+        of: The ids of the loans that count. All rows count without it.
     """
-    of_loans = rows.subquery("compared")
-    by_loan = _totals(table, of_loans, of_loans.c.loan_id, sa.cast(of_loans.c.loan_id, sa.String(140)), _date(NO_DAY))
-    if without_loan is None:
-        return by_loan
-    of_days = without_loan.subquery("compared_by_day")
-    by_day = _totals(table, of_days, of_days.c.day, sa.literal(NO_LOAN, sa.String(140)), of_days.c.day)
-    return sa.select(*by_loan.union_all(by_day).subquery("totals").c)
-
-
-def _totals(
-    table: Table, rows: sa.FromClause, by: sa.ColumnElement, loan_id: sa.ColumnElement, day: sa.ColumnElement
-) -> sa.Select:
     compared = COMPARED[table.name]
-    weight = _weight(table.column(compared.weight), rows.c[compared.weight])
-    sums = (
-        sa.cast(sa.func.sum(_number(table.column(name), rows.c[name]) * weight), sa.Numeric(38, 0)).label(name)
-        for name in compared.columns
+    row = rows.subquery("compared")
+    by: dict[str, sa.ColumnElement] = {"loan_id": row.c.loan_id}
+    if compared.day is not None:
+        by["day"] = sa.case((row.c.loan_id.is_(None), row.c[compared.day]), else_=None)
+    totals = (
+        sa.select(
+            *(each.label(name) for name, each in by.items()),
+            sa.func.count().label("rows"),
+            sa.func.sum(_checksum(table, row)).label("checksums"),
+        )
+        .group_by(*by.values())
+        .subquery("totals")
     )
+    loan_id = totals.c.loan_id
+    day = sa.func.coalesce(totals.c.day, _date(NO_DAY), type_=sa.Date) if "day" in by else _date(NO_DAY)
+    # The loans are joined to the totals, because there are fewer totals than rows.
+    counted = totals if of is None else totals.join(loans := of.subquery("loans_that_count"), loans.c[0] == loan_id)
     return sa.select(
-        loan_id.label("loan_id"),
+        sa.func.coalesce(sa.cast(loan_id, sa.String(140)), NO_LOAN).label("loan_id"),
         day.label("day"),
-        sa.func.count().label("rows"),
-        sa.cast(sa.func.sum(weight), sa.BigInteger).label("weights"),
-        *sums,
-    ).group_by(by)
+        totals.c.rows,
+        sa.cast(totals.c.checksums, sa.BigInteger).label("checksums"),
+    ).select_from(counted)
+
+
+def _checksum(table: Table, row: sa.FromClause) -> sa.ColumnElement:
+    """The checksum of a row. PostgreSQL sums the type INTEGER fastest."""
+    number = reduce(add, (_number(column, row.c[column.name]) * factor for column, factor in weighed(table)))
+    weight = COMPARED[table.name].weight
+    weighted = _modulo(number, CHECKSUM_MODULUS) * _weight(table.column(weight), row.c[weight])
+    return sa.cast(_modulo(weighted, CHECKSUM_MODULUS), sa.Integer)
 
 
 def _weight(column: Column, value: sa.ColumnElement) -> sa.ColumnElement:

@@ -18,6 +18,9 @@ from lending_pipelines.sources.convert import Values
 BATCH_BYTES = 16 * 1024**2
 """The approximate memory of a batch: about 130,000 transactions."""
 
+WORK_MEM = "64MB"
+"""The memory of a sort in the server. With its default of 4 MB, totals of many loans are computed on its disk."""
+
 
 def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[Values]]:
     """The SELECT's columns in batches, read by a separate read-only connection that uses an exported snapshot.
@@ -33,6 +36,7 @@ def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
             # Timestamps without a zone are UTC, regardless of the server's setting.
             cursor.execute("SET LOCAL TIME ZONE 'UTC'")
+            cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             fields = cursor.adbc_execute_schema(_sql(select, engine))
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
             cursor.execute(_sql(_decodable(select, fields), engine))

@@ -6,8 +6,7 @@ accrual.
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT
-from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT, lent
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.fineract.transactions import replayed, undone_on
 from lending_pipelines.sources.history import UNDONE
@@ -43,31 +42,31 @@ def accruals(t: StoredTables) -> sa.Select:
 def _in_cents(t: StoredTables) -> sa.Select:
     """The rows in cents. What is in force and what is undone are rounded apart, as in the table transactions."""
     is_accrual = t.m_loan_transaction.c.transaction_type_enum.in_((ACCRUAL, ACCRUAL_ADJUSTMENT))
-    exact = recognised(t, is_accrual).subquery("exact")
+    exact, loan = recognised(t, is_accrual).subquery("exact"), t.m_loan
     group, order = (exact.c.loan_id, exact.c.is_reversed), (exact.c.transaction_date, exact.c.id)
     kept = [column for column in exact.c if column.name not in PARTS]
-    return sa.select(*kept, *(cents(exact.c[part], group, order).label(part) for part in PARTS))
+    return (
+        sa.select(*kept, *(cents(exact.c[part], group, order).label(part) for part in PARTS))
+        .join_from(exact, loan, loan.c.id == exact.c.loan_id)
+        .where(lent(loan))
+    )
 
 
 def recognised(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
     """The rows of m_loan_transaction that meet a condition, with exact interest and fees."""
-    stored, loan = t.m_loan_transaction, t.m_loan
+    stored = t.m_loan_transaction
     sign = sa.case((stored.c.transaction_type_enum == ACCRUAL_ADJUSTMENT, -1), else_=1)
-    return (
-        sa.select(
-            stored.c.id,
-            stored.c.loan_id,
-            stored.c.transaction_date,
-            stored.c.created_on_utc,
-            stored.c.last_modified_on_utc,
-            stored.c.reversed_on_date,
-            stored.c.is_reversed,
-            replayed(t).label("replayed"),
-            (sign * known(stored.c.interest_portion_derived)).label("interest"),
-            (
-                sign * (known(stored.c.fee_charges_portion_derived) + known(stored.c.penalty_charges_portion_derived))
-            ).label("fees"),
-        )
-        .join_from(stored, loan, loan.c.id == stored.c.loan_id)
-        .where(lent(loan), where)
-    )
+    return sa.select(
+        stored.c.id,
+        stored.c.loan_id,
+        stored.c.transaction_date,
+        stored.c.created_on_utc,
+        stored.c.last_modified_on_utc,
+        stored.c.reversed_on_date,
+        stored.c.is_reversed,
+        replayed(t).label("replayed"),
+        (sign * known(stored.c.interest_portion_derived)).label("interest"),
+        (sign * (known(stored.c.fee_charges_portion_derived) + known(stored.c.penalty_charges_portion_derived))).label(
+            "fees"
+        ),
+    ).where(where)

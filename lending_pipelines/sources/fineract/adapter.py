@@ -105,7 +105,7 @@ class FineractSnapshot(SelectedSnapshot):
             return
         origin = self.origins[table.name]
         selects = [origin.select(SomeTables(self.stored, table, some)) for some in parts.split(PARTS_AT_A_TIME)]
-        yield from self.stream(table, selects, origin, SomeTables(self.stored, table, parts))
+        yield from self.stream(table, selects, origin, SomeTables(self.stored, table, parts, entries=False))
 
     def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
         """What Fineract stores in two places and differently, about the table, of all loans or of some."""

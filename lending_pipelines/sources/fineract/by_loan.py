@@ -5,15 +5,15 @@ loans with amounts below a cent, and those whose schedule has a chargeback, alwa
 reads them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
 from lending_pipelines.sources.fineract import accruals
 from lending_pipelines.sources.fineract.accruals import recognised
 from lending_pipelines.sources.fineract.charges import fees
-from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT, DEBIT, LOAN, MONEY, NO_MONEY
-from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT, DEBIT, LOAN, MONEY, NO_MONEY, lent
+from lending_pipelines.sources.fineract.stored import Among
 from lending_pipelines.sources.fineract.transactions import PARTS, portions
 from lending_pipelines.sources.protocol import Parts
 from lending_pipelines.sources.rounding import known
@@ -24,107 +24,97 @@ from lending_pipelines.tables import SERVICING, Table
 JOURNAL = "acc_gl_journal_entry"
 
 
-def _installments(t: StoredTables) -> Sequence[sa.Select]:
+def _installments(t: StoredTables) -> sa.Select:
     """The schedules as they are now."""
-    row, loan = t.m_loan_repayment_schedule, t.m_loan
-    fees_due = known(row.c.fee_charges_amount) + known(row.c.penalty_charges_amount)
-    return [
-        sa.select(
-            row.c.loan_id,
-            row.c.installment.label("number"),
-            row.c.duedate.label("due_on"),
-            row.c.principal_amount.label("principal"),
-            row.c.interest_amount.label("interest"),
-            fees_due.label("fees"),
-        )
-        .join_from(row, loan, loan.c.id == row.c.loan_id)
-        .where(lent(loan))
-    ]
+    row = t.m_loan_repayment_schedule
+    return sa.select(
+        row.c.loan_id,
+        row.c.installment.label("number"),
+        row.c.duedate.label("due_on"),
+        row.c.principal_amount.label("principal"),
+        row.c.interest_amount.label("interest"),
+        (known(row.c.fee_charges_amount) + known(row.c.penalty_charges_amount)).label("fees"),
+    )
 
 
-def _transactions(t: StoredTables) -> Sequence[sa.Select]:
+def _transactions(t: StoredTables) -> sa.Select:
     """What is in force. Of an undone transaction, only that there is one.
 
     Rows of a type that is not known are included: they differ from the lake, so that they are read and rejected.
     """
     row = portions(t, t.m_loan_transaction.c.transaction_type_enum.not_in(list(NO_MONEY))).subquery("portions")
     undone = row.c.is_reversed.is_(sa.true())
-    return [
-        sa.select(
-            row.c.loan_id,
-            row.c.id.label("transaction_id"),
-            sa.case((undone, sa.literal("reversal", sa.String)), else_=row.c.becomes).label("type"),
-            sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
-            *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in PARTS),
-        )
-    ]
+    return sa.select(
+        row.c.loan_id,
+        row.c.id.label("transaction_id"),
+        sa.case((undone, sa.literal("reversal", sa.String)), else_=row.c.becomes).label("type"),
+        sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
+        *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in PARTS),
+    )
 
 
-def _accruals(t: StoredTables) -> Sequence[sa.Select]:
+def _accruals(t: StoredTables) -> sa.Select:
     """The same of accruals."""
     no_accruals = {*MONEY, *NO_MONEY} - {ACCRUAL, ACCRUAL_ADJUSTMENT}
     row = recognised(t, t.m_loan_transaction.c.transaction_type_enum.not_in(sorted(no_accruals))).subquery("exact")
     undone = row.c.is_reversed.is_(sa.true())
-    return [
-        sa.select(
-            row.c.loan_id,
-            row.c.id.label("accrual_id"),
-            sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
-            *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in accruals.PARTS),
-        )
-    ]
+    return sa.select(
+        row.c.loan_id,
+        row.c.id.label("accrual_id"),
+        sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
+        *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in accruals.PARTS),
+    )
 
 
-def _fees(t: StoredTables) -> Sequence[sa.Select]:
-    return [fees(t)]
-
-
-def _journal_lines(t: StoredTables) -> Sequence[sa.Select]:
+def _journal_lines(t: StoredTables) -> sa.Select:
     """The lines of loans, and those without a loan."""
     line = t.acc_gl_journal_entry
     is_debit, amount = line.c.type_enum == DEBIT, line.c.amount
-    rows = (
+    return sa.select(
+        sa.case((_of_loan(line), line.c.entity_id), else_=None).label("loan_id"),
         line.c.entry_date,
         sa.case((is_debit, amount), else_=0).label("debit"),
         sa.case((is_debit, 0), else_=amount).label("credit"),
     )
-    of_loan = _of_loan(line)
-    return [
-        sa.select(line.c.entity_id.label("loan_id"), *rows).where(of_loan),
-        sa.select(line.c.entry_date.label("day"), *rows).where(of_loan.is_not(sa.true())),
-    ]
 
 
-_ROWS: dict[str, Callable[[StoredTables], Sequence[sa.Select]]] = {
+_ROWS: dict[str, Callable[[StoredTables], sa.Select]] = {
     "installments": _installments,
     "transactions": _transactions,
     "accruals": _accruals,
-    "fees": _fees,
+    "fees": fees,
     "journal_lines": _journal_lines,
 }
+
+_OF_EVERY_LOAN = ("installments", "transactions", "accruals")
+"""The tables whose rows here are of every loan, also of those that are not lent."""
 
 
 def loan_totals(t: StoredTables, table: Table) -> sa.Select | None:
     """The SELECT for the totals of a table by loan. None for a table that is always read completely."""
-    return select_loan_totals(table, *_ROWS[table.name](t)) if table.name in _ROWS else None
+    if table.name not in _ROWS:
+        return None
+    of = sa.select(t.m_loan.c.id).where(lent(t.m_loan)) if table.name in _OF_EVERY_LOAN else None
+    return select_loan_totals(table, _ROWS[table.name](t), of)
 
 
 class SomeTables(StoredTables):
     """Fineract's tables with only the rows of some loans, so that each SELECT of a servicing table reads only these.
 
-    For journal_lines, only the journal is limited, to complete entries: they also refer to other rows.
+    For journal_lines, only the journal is limited, because its lines also refer to other rows: to the entries with a
+    line of the parts or, without `entries`, to the lines of the parts.
     """
 
-    def __init__(self, of: StoredTables, table: Table, parts: Parts):
+    def __init__(self, of: StoredTables, table: Table, parts: Parts, entries: bool = True):
         self.layout, self.names = of.layout, of.names
-        self._of, self._parts = of, parts
+        self._of, self._parts, self._entries = of, parts, entries
         self._of_journal = table == SERVICING["journal_lines"]
         self._known = {}
 
     def _table(self, name: str) -> sa.FromClause:
         stored = getattr(self._of, name)
         if self._of_journal:
-            where = self._entries(stored) if name == JOURNAL else None
+            where = self._lines(stored) if name == JOURNAL else None
         elif name == "m_loan":
             where = stored.c.id.in_(self._loans)
         else:
@@ -135,14 +125,20 @@ class SomeTables(StoredTables):
     def _loans(self) -> list[int]:
         return [int(loan_id) for loan_id in self._parts.loans]
 
-    def _entries(self, line: sa.FromClause) -> sa.ColumnElement[bool]:
+    def _lines(self, line: sa.FromClause) -> sa.ColumnElement[bool]:
+        if not self._entries:
+            return self._of_parts(line)
         other = line.alias("lines_of_parts")
-        of_loan = _of_loan(other)
-        of_parts = sa.or_(
-            of_loan & other.c.entity_id.in_(self._loans),
-            of_loan.is_not(sa.true()) & other.c.entry_date.in_(self._parts.days),
-        )
-        return line.c.transaction_id.in_(sa.select(other.c.transaction_id).where(of_parts))
+        entries = sa.select(other.c.transaction_id).where(self._of_parts(other))
+        return Among(line.c.transaction_id, entries.scalar_subquery())
+
+    def _of_parts(self, line: sa.FromClause) -> sa.ColumnElement[bool]:
+        of_loan, parts = _of_loan(line), []
+        if self._parts.loans:
+            parts.append(of_loan & line.c.entity_id.in_(self._loans))
+        if self._parts.days:
+            parts.append(of_loan.is_not(sa.true()) & line.c.entry_date.in_(self._parts.days))
+        return sa.or_(*parts)
 
 
 def _of_loan(line: sa.FromClause) -> sa.ColumnElement[bool]:

@@ -1,11 +1,8 @@
 """The SELECT for fees: the charges of loans, what was waived of them, and what was paid."""
 
-from collections.abc import Collection
-
 import sqlalchemy as sa
 
-from lending_pipelines.sources.fineract.codes import FEE_TYPES, PAYMENTS, WAIVE_CHARGES, named
-from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.codes import FEE_TYPES, PAYMENTS, WAIVE_CHARGES, lent, named
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.rounding import known
 from lending_pipelines.sources.stored import StoredTables
@@ -18,7 +15,7 @@ def fees(t: StoredTables) -> sa.Select:
     a link is missing, the day is that of the last change of the charge.
     """
     charge, loan = t.m_loan_charge, t.m_loan
-    paid, waived = _last_date(t, PAYMENTS, "paid"), _last_date(t, (WAIVE_CHARGES,), "waived")
+    settled = _last_dates(t)
     amounts = {
         "amount": charge.c.amount,
         "waived_amount": known(charge.c.amount_waived_derived),
@@ -26,7 +23,7 @@ def fees(t: StoredTables) -> sa.Select:
     }
     money = {name: sa.cast(sa.func.round(amount, 2), sa.Numeric(18, 2)).label(name) for name, amount in amounts.items()}
     changed_on = sa.cast(charge.c.last_modified_on_utc, sa.Date)
-    waived_on = sa.func.coalesce(waived.c.last_on, changed_on)
+    waived_on = sa.func.coalesce(settled.c.waived_on, changed_on)
     return (
         sa.select(
             text(charge.c.id).label("fee_id"),
@@ -42,27 +39,33 @@ def fees(t: StoredTables) -> sa.Select:
             money["waived_amount"],
             sa.case((amounts["waived_amount"] > 0, waived_on), else_=None).label("waived_on"),
             money["paid_amount"],
-            sa.case((amounts["paid_amount"] > 0, sa.func.coalesce(paid.c.last_on, changed_on)), else_=None).label(
+            sa.case((amounts["paid_amount"] > 0, sa.func.coalesce(settled.c.paid_on, changed_on)), else_=None).label(
                 "paid_on"
             ),
             charge.c.created_on_utc.label("posted_at"),
         )
         .select_from(
-            charge.join(loan, loan.c.id == charge.c.loan_id)
-            .outerjoin(paid, paid.c.loan_charge_id == charge.c.id)
-            .outerjoin(waived, waived.c.loan_charge_id == charge.c.id)
+            charge.join(loan, loan.c.id == charge.c.loan_id).outerjoin(settled, settled.c.loan_charge_id == charge.c.id)
         )
         .where(lent(loan), charge.c.is_active.is_(sa.true()))
     )
 
 
-def _last_date(t: StoredTables, types: Collection[int], name: str) -> sa.Subquery:
-    """The day of the last transaction of these types in force that a charge is linked to."""
+def _last_dates(t: StoredTables) -> sa.Subquery:
+    """The days of the last payment and the last waiver in force that a charge is linked to."""
     link, row = t.m_loan_charge_paid_by, t.m_loan_transaction
+    waives = row.c.transaction_type_enum == WAIVE_CHARGES
+    last_on = {"paid_on": ~waives, "waived_on": waives}
     return (
-        sa.select(link.c.loan_charge_id, sa.func.max(row.c.transaction_date).label("last_on"))
+        sa.select(
+            link.c.loan_charge_id,
+            *(
+                sa.func.max(sa.case((which, row.c.transaction_date), else_=None)).label(name)
+                for name, which in last_on.items()
+            ),
+        )
         .join_from(link, row, row.c.id == link.c.loan_transaction_id)
-        .where(row.c.transaction_type_enum.in_(list(types)), row.c.is_reversed.is_not(sa.true()))
+        .where(row.c.transaction_type_enum.in_((*PAYMENTS, WAIVE_CHARGES)), row.c.is_reversed.is_not(sa.true()))
         .group_by(link.c.loan_charge_id)
-        .subquery(name)
+        .subquery("settled")
     )

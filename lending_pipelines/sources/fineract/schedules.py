@@ -14,8 +14,8 @@ from lending_pipelines.sources.fineract.codes import (
     CREDIT_BALANCE_REFUND,
     PAYMENTS,
     SCHEDULE_CHANGES,
+    lent,
 )
-from lending_pipelines.sources.fineract.loans import lent
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.rounding import cents, known
 from lending_pipelines.sources.stored import StoredTables

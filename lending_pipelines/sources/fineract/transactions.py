@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.fineract.codes import CAPITALIZED_INCOME, MONEY, REPLAYED, named
-from lending_pipelines.sources.fineract.loans import lent
+from lending_pipelines.sources.fineract.codes import CAPITALIZED_INCOME, MONEY, REPLAYED, lent, named
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.history import UNDONE
 from lending_pipelines.sources.rounding import cents, known, left
@@ -54,21 +53,25 @@ def in_cents(t: StoredTables) -> sa.Select:
 
     What is in force and what is undone are rounded apart, so that what is in force ties whatever is undone.
     """
-    row = portions(t, t.m_loan_transaction.c.transaction_type_enum.in_(MONEY)).subquery("portions")
+    row, loan = portions(t, t.m_loan_transaction.c.transaction_type_enum.in_(MONEY)).subquery("portions"), t.m_loan
     group, order = (row.c.loan_id, row.c.becomes, row.c.is_reversed), (row.c.transaction_date, row.c.id)
-    return sa.select(
-        row.c.id,
-        row.c.loan_id,
-        row.c.becomes,
-        row.c.transaction_date,
-        row.c.created_on_utc,
-        row.c.last_modified_on_utc,
-        row.c.reversed_on_date,
-        row.c.is_reversed,
-        row.c.replayed,
-        row.c.channel,
-        *(cents(row.c[part], group, order).label(part) for part in PARTS),
-        *(row.c[part].label(f"exact_{part}") for part in PARTS),
+    return (
+        sa.select(
+            row.c.id,
+            row.c.loan_id,
+            row.c.becomes,
+            row.c.transaction_date,
+            row.c.created_on_utc,
+            row.c.last_modified_on_utc,
+            row.c.reversed_on_date,
+            row.c.is_reversed,
+            row.c.replayed,
+            row.c.channel,
+            *(cents(row.c[part], group, order).label(part) for part in PARTS),
+            *(row.c[part].label(f"exact_{part}") for part in PARTS),
+        )
+        .join_from(row, loan, loan.c.id == row.c.loan_id)
+        .where(lent(loan))
     )
 
 
@@ -95,7 +98,7 @@ def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
 
     Fineract keeps overpayments, unrecognized income and the amount of a disbursement out of the portions.
     """
-    row, loan, detail, payment_type = t.m_loan_transaction, t.m_loan, t.m_payment_detail, t.m_payment_type
+    row, detail, payment_type = t.m_loan_transaction, t.m_payment_detail, t.m_payment_type
     code = row.c.transaction_type_enum
     # Fineract keeps capitalized income as principal; the table transactions keeps it as what was capitalized.
     principal = sa.case((code == CAPITALIZED_INCOME, 0), else_=known(row.c.principal_portion_derived))
@@ -122,11 +125,11 @@ def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
             *(_portion(part, stored, row).label(part) for part in PARTS),
         )
         .select_from(
-            row.join(loan, loan.c.id == row.c.loan_id)
-            .outerjoin(detail, detail.c.id == row.c.payment_detail_id)
-            .outerjoin(payment_type, payment_type.c.id == detail.c.payment_type_id)
+            row.outerjoin(detail, detail.c.id == row.c.payment_detail_id).outerjoin(
+                payment_type, payment_type.c.id == detail.c.payment_type_id
+            )
         )
-        .where(lent(loan), where)
+        .where(where)
     )
 
 
