@@ -121,7 +121,9 @@ def _events_in_force(rows: ir.Table) -> ir.Table:
     kept = _in_force(rows)
     undone = rows.filter(rows.type == "reversal")
     undone = undone.select("loan_id", transaction_id=_base(undone.transaction_id)).distinct()
-    undone = undone.anti_join(kept.select(transaction_id="base"), "transaction_id")
+    # First to few rows, because an anti-join keeps all rows of its right side in memory.
+    again = kept.select(transaction_id="base").semi_join(undone, "transaction_id")
+    undone = undone.anti_join(again, "transaction_id")
     unknown = {name: ibis.null(rows.schema()[name]) for name in columns if name not in undone.columns}
     undone = undone.mutate(**unknown | {"type": ibis.literal("reversal")})
     return ibis.union(kept.mutate(transaction_id=kept.base).select(columns), undone.select(columns))

@@ -18,6 +18,10 @@ _REVERSED = {"transactions": "a transaction", "accruals": "an accrual"}
 """The tables with reversals, and what a reversal reverses."""
 
 
+KEYS_AT_A_TIME = 4_000_000
+"""The number of keys, about, that are in memory to find those that occur more than once."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """A possible error in a column, and the rows that have it."""
@@ -53,7 +57,6 @@ def findings(
     ]
     faults = [
         *(Fault(rule.column, rule.problem, staged.filter(rule.broken(staged))) for rule in rules),
-        *_duplicate_keys(table, staged, doubtful),
         *_unknown_reversed(table, staged, current, doubtful),
     ]
     # One query counts all errors. Only errors that occur get a second query.
@@ -63,14 +66,23 @@ def findings(
     for n, fault in enumerate(faults[len(rules) :], len(rules)):
         counted = counted.cross_join(fault.rows.agg(**{f"fault_{n}": fault.rows.count()}))
     counts = counted.to_pyarrow().to_pylist()[0]
-    counted = ((fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults))
-    return [*unreadable, *(finding(table, fault, count) for fault, count in counted if count)]
-
-
-def _duplicate_keys(table: Table, staged: ir.Table, doubtful: set[str]) -> Iterator[Fault]:
+    broken = [(fault, counts[f"fault_{n}"]) for n, fault in enumerate(faults)]
     if not doubtful.intersection(table.key):
-        repeated = staged.group_by(*table.key).aggregate(times=staged.count()).filter(lambda t: t.times > 1)
-        yield Fault(", ".join(table.key), "have a key that occurs more than once", repeated)
+        repeated = Fault(", ".join(table.key), "have a key that occurs more than once", _repeated_keys(table, staged))
+        broken.insert(len(rules), (repeated, _count_repeated_keys(table, staged, counts["rows"])))
+    return [*unreadable, *(finding(table, fault, count) for fault, count in broken if count)]
+
+
+def _repeated_keys(table: Table, rows: ir.Table) -> ir.Table:
+    return rows.group_by(*table.key).aggregate(times=rows.count()).filter(lambda t: t.times > 1)
+
+
+def _count_repeated_keys(table: Table, rows: ir.Table, number: int) -> int:
+    """The number of keys that occur more than once. Groups of keys are counted one after the other, to bound memory."""
+    groups = 1 + number // KEYS_AT_A_TIME
+    group = rows[table.key[0]].hash() % groups
+    keys = (rows if groups == 1 else rows.filter(group.isin([n, -n])) for n in range(groups))
+    return sum(_repeated_keys(table, each).count().to_pyarrow().as_py() for each in keys)
 
 
 def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[Fault]:
@@ -80,9 +92,11 @@ def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, 
     reversals = staged.filter(staged.reverses_id.notnull())
     if "type" in table.names:
         reversals = reversals.filter(reversals.type == "reversal")
-    unknown = reversals.anti_join(staged.select(reverses_id=key), "reverses_id")
-    if current is not None:
-        unknown = unknown.anti_join(current.select(reverses_id=key), "reverses_id")
+    unknown = reversals
+    for rows in (staged,) if current is None else (staged, current):
+        # First to few rows, because an anti-join keeps all rows of its right side in memory.
+        reversed_ = rows.select(reverses_id=key).semi_join(reversals, "reverses_id")
+        unknown = unknown.anti_join(reversed_, "reverses_id")
     yield Fault("reverses_id", f"reverse {_REVERSED[table.name]} that does not exist", unknown)
 
 

@@ -254,7 +254,10 @@ def test_a_negative_component_is_refused(lake, make_transaction):
     )
 
 
-def test_duplicate_keys_are_refused_with_the_first_few(lake, make_transaction):
+@pytest.mark.parametrize("keys_at_a_time", [1_000, 3])
+def test_duplicate_keys_are_refused_with_the_first_few(lake, make_transaction, monkeypatch, keys_at_a_time):
+    """Also if they are looked for in groups of few keys."""
+    monkeypatch.setattr("lending_pipelines.sources.rules.KEYS_AT_A_TIME", keys_at_a_time)
     twice = [make_transaction(day) for day in range(1, 8)] * 2
     assert refused(Rows(*twice), "transactions", lake) == (
         "transactions.transaction_id: 7 rows have a key that occurs more than once "
