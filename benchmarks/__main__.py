@@ -3,6 +3,7 @@
 python -m benchmarks                 every benchmark at its default size, under 15 minutes together
 python -m benchmarks --full          also the large sizes
 python -m benchmarks --only exports  one benchmark (can be repeated)
+python -m benchmarks --only fineract --loans 200000
 """
 
 import argparse
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="the large sizes too")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run this benchmark alone")
+    parser.add_argument("--loans", type=int, help="the number of loans, for fineract")
     parser.add_argument("--folder", type=Path, default=Path(".lending/bench"), help="where data and results are kept")
     parser.add_argument("--charts", type=Path, help="where the charts go; the same folder without it")
     options = parser.parse_args()
@@ -53,7 +55,7 @@ def main() -> None:
     started = time.monotonic()
     for name, benchmark in load(options.only).items():
         print(f"\n{name}", flush=True)
-        rows += benchmark.run(Options(options.full, options.folder))
+        rows += benchmark.run(Options(options.full, options.folder, options.loans))
     results = {"machine": machine(), "seconds": time.monotonic() - started, "rows": [asdict(row) for row in rows]}
     (options.folder / "results.json").write_text(json.dumps(results, indent=1))
     drawn = options.charts or options.folder

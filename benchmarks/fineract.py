@@ -241,7 +241,8 @@ def run(options: Options) -> list[Row]:
         print(f"{SCHEMA} is missing")
         return []
     found: list[Row] = []
-    for loans in (20_000, 1_000_000) if options.full else (20_000,):
+    sizes = (20_000, 1_000_000) if options.full else (20_000,)
+    for loans in sizes if options.loans is None else (options.loans,):
         found += _measured(loans, options.folder)
     return found
 

@@ -29,10 +29,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """The command line's options: whether to run the large sizes, and the folder of data kept between runs."""
+    """The command line's options.
+
+    `full` is whether to run the large sizes, and `folder` keeps data between runs. A benchmark that generates loans
+    generates `loans` of them instead of its own number.
+    """
 
     full: bool
     folder: Path
+    loans: int | None = None
 
 
 @dataclass(frozen=True)
