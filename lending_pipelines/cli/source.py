@@ -1,6 +1,7 @@
 """`lending source`: what a servicing database must offer, and what a mapping file makes of a lender's own tables."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,11 +44,23 @@ def check(
 
     Exit status 1 if the mapping does not fit the data.
     """
+    from lending_pipelines.conventions import Conventions
+    from lending_pipelines.lake import Lake
+    from lending_pipelines.lake.engines.duckdb import DuckDBEngine
+    from lending_pipelines.processes import temporary_folder
+    from lending_pipelines.sources import preview_reload
     from lending_pipelines.sources.mapped import Adapter
-    from lending_pipelines.sources.mapped.coverage import coverage
+    from lending_pipelines.sources.mapped.coverage import OpenSource, coverage
 
-    with Adapter(str(file or _mapping_file())).snapshot() as snapshot:
-        found = list(coverage(snapshot, rows))
+    mapped = Adapter(str(file or _mapping_file()))
+    conventions = Conventions.load(Settings.from_environment().conventions_file)
+    with (
+        temporary_folder("source_check") as folder,
+        closing(DuckDBEngine("2GB")) as engine,
+        mapped.snapshot() as snapshot,
+        preview_reload(OpenSource(snapshot), snapshot.tables, Lake(folder, engine), conventions) as previews,
+    ):
+        found = list(coverage(snapshot, previews, rows))
     for each in found:
         typer.echo(_covered(each))
     given = {each.table.name for each in found}
@@ -79,6 +92,7 @@ def _covered(found: "Coverage") -> str:
         + (f"; without {', '.join(found.without)}" if found.without else ""),
     ]
     lines += [f"  not used: {origin.name}: {', '.join(origin.unused)}" for origin in found.origins if origin.unused]
+    lines += [f"  {note}: {value}" for note, value in found.notes.items()]
     lines += [f"  FAULT: {fault}" for fault in found.faults]
     for origin in found.origins:
         lines += _rows(f"before, in {origin.name}", origin.before)

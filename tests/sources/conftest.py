@@ -143,3 +143,10 @@ def make_frappe_site(mariadb_server: sa.Engine, shared_dir: Path) -> Iterator[Ca
     with mariadb_server.connect() as connection:
         for name in names:
             connection.exec_driver_sql(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Path:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    return folder

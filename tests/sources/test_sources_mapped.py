@@ -7,46 +7,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from homes import lending
-from openpyxl import Workbook
-
-from lending_pipelines.sources import SourceError, open_source
-from lending_pipelines.tables import SERVICING
+from mappings import CSV, PAYMENTS, PROGRAMS, read, refusal
 
 PAGE = Path(__file__).parents[2] / "docs" / "mapping-a-source.md"
-
-PROGRAMS = """
-from = "exports"
-
-[tables.programs]
-from = "{file}"
-[tables.programs.columns]
-program_id = "Code"
-name = "Name"
-"""
-
-
-@pytest.fixture
-def exports(tmp_path: Path) -> Path:
-    folder = tmp_path / "exports"
-    folder.mkdir()
-    return folder
-
-
-def read(tmp_path: Path, mapping: str, table: str) -> list[dict]:
-    file = tmp_path / "mapping.toml"
-    file.write_text(mapping, encoding="utf-8")
-    with open_source("mapped", str(file)).snapshot() as reader:
-        return pa.Table.from_batches(reader.read(SERVICING[table]), SERVICING[table].arrow_schema).to_pylist()
-
-
-def refusal(tmp_path: Path, mapping: str, table: str = "programs") -> str:
-    with pytest.raises(SourceError) as error:
-        read(tmp_path, mapping, table)
-    return str(error.value)
 
 
 @pytest.fixture
@@ -78,32 +43,6 @@ def test_the_tutorial_leads_from_four_tables_to_a_close(tmp_path, nothing_set):
     assert re.search(r"Past due, 2025-02-03 +102\.00", done.stdout)
 
 
-ROWS = {"Code": ["P1", "P2"], "Name": ["Größe", "Klein"]}
-
-
-def test_files_of_every_kind_are_read(tmp_path, exports):
-    (exports / "utf8.csv").write_text("Code;Name;More\nP1;Größe;x\nP2;Klein;\n", encoding="utf-8-sig")
-    (exports / "tabs.tsv").write_text("Name\tCode\nGröße\tP1\nKlein\tP2\n", encoding="utf-8")
-    (exports / "old.csv").write_text("Code,Name\nP1,Größe\nP2,Klein\n", encoding="latin-1")
-    pq.write_table(pa.table(ROWS), exports / "book.parquet")
-    book = Workbook()
-    sheet = book.create_sheet("Programs")
-    for row in (("Code", "Name"), ("P1", "Größe"), (None, None), ("P2", "Klein")):
-        sheet.append(row)
-    book.save(exports / "book.xlsx")
-    expected = [{"program_id": "P1", "name": "Größe"}, {"program_id": "P2", "name": "Klein"}]
-    for file in ("utf8.csv", "tabs.tsv", "book.parquet"):
-        assert read(tmp_path, PROGRAMS.format(file=file), "programs") == expected, file
-    with_encoding = PROGRAMS.format(file="old.csv").replace(
-        'from = "old.csv"', 'from = "old.csv"\nencoding = "latin-1"'
-    )
-    assert read(tmp_path, with_encoding, "programs") == expected
-    with_sheet = PROGRAMS.format(file="book.xlsx").replace(
-        'from = "book.xlsx"', 'from = "book.xlsx"\nsheet = "Programs"'
-    )
-    assert read(tmp_path, with_sheet, "programs") == expected
-
-
 def test_a_database_of_each_kind_is_read(tmp_path, database):
     database.execute("CREATE TABLE kinds (code integer, price numeric(10, 4), since timestamp, label varchar(20))")
     database.execute(
@@ -130,32 +69,6 @@ def test_a_database_of_each_kind_is_read(tmp_path, database):
     }
 
 
-PAYMENTS = """
-from = "exports"
-[[tables.transactions]]
-from = "payments.csv"
-decimal_comma = true
-where = {{ Kind = ["P", "X"] }}
-[tables.transactions.columns]
-transaction_id = "No"
-loan_id = {{ coalesce = ["Loan", "Old loan"], default = "none" }}
-type = {{ column = "Kind", codes = {{ P = "repayment"{more} }} }}
-effective_on = {{ column = "Day", date = ["%d.%m.%Y", "%d.%m.%y"] }}
-posted_at = {{ column = "Day", date = ["%d.%m.%Y", "%d.%m.%y"] }}
-amount = {{ sum = ["Capital", "Interest"] }}
-principal = {{ column = "Capital", default = 0 }}
-interest = {{ column = "Interest", default = 0 }}
-fees = {{ constant = 0 }}
-"""
-
-CSV = """No;Loan;Old loan;Kind;Day;Capital;Interest
-1;L1;;P;31.01.2025;1.000,50;2,25
-2;;A7;P;01.02.25;;3
-3;;;X;02.02.2025;1;
-4;L1;;C;03.02.2025;1;1
-"""
-
-
 def test_every_expression(tmp_path, exports):
     (exports / "payments.csv").write_text(CSV, encoding="utf-8")
     found = read(tmp_path, PAYMENTS.format(more=', X = "refund"'), "transactions")
@@ -180,7 +93,7 @@ def test_values_that_cannot_be_read_are_told_with_their_rows(tmp_path, exports):
     assert "transactions.effective_on: 1 rows are not dates" in told
     assert "transaction_id=2 has \"'2025-02-01', which is not written as %d.%m.%Y or %d.%m.%y\"" in told
     assert "transactions.amount: 1 rows are not amounts" in told
-    assert "transaction_id=1 has '1.000.5'" in told
+    assert "transaction_id=1 has \"'1.000.5', which is not written as 1.234,56\"" in told
 
 
 def test_mistakes_of_a_mapping_are_told_together_with_line_and_near_names(tmp_path):
@@ -208,7 +121,6 @@ nam = "Name"
     assert str(tmp_path / "mapping.toml") in told
     assert "line 2: reviewed_by: there is no such setting" in told
     assert "line 15: tables.programs.colums: there is no such setting; did you mean 'columns'?" in told
-    told = refusal(tmp_path, mapping.replace('reviewed_by = "me"', "").replace("colums = 1", ""))
     assert "line 4: tables.loanz: there is no such servicing table; did you mean 'loans'?" in told
     assert "line 18: tables.programs.columns.nam: programs has no such column; did you mean 'name'?" in told
     assert "line 16: tables.programs.columns: programs must also have name" in told
@@ -232,6 +144,32 @@ def test_a_wrong_setting_of_a_column_is_told(tmp_path, column, told):
     text = refusal(tmp_path, PROGRAMS.format(file="a.csv").replace('"Name"', column))
     assert re.search(r"line 8: tables\.programs\.columns\.name", text), text
     assert told in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            "{ constant = 0 }",
+            '{ constant = "none" }',
+            "line 16: tables.transactions.columns.fees.constant: 'none' is not",
+        ),
+        ("{ constant = 0 }", "{ constant = 1, scale = 2 }", "a constant is used as it is: leave out scale"),
+        ("default = 0 }", 'default = "0,00" }', "principal.default: '0,00' is not of the type decimal(18, 2)"),
+        ("default = 0 }", "scale = 0 }", "principal.scale: must not be 0"),
+        ('"%d.%m.%Y", ', '"DD.MM.YYYY", ', "effective_on.date: 'DD.MM.YYYY' is no format with a year"),
+        ("decimal_comma", 'encoding = "latin-99"\ndecimal_comma', "encoding: there is no encoding 'latin-99'"),
+    ],
+)
+def test_a_wrong_value_in_a_mapping_is_told(tmp_path, before, after, told):
+    assert told in refusal(tmp_path, PAYMENTS.format(more="").replace(before, after), "transactions")
+
+
+def test_a_table_of_constants_only_is_told(tmp_path):
+    mapping = (
+        PROGRAMS.format(file="a.csv").replace('"Code"', '{ constant = "P" }').replace('"Name"', '{ constant = "N" }')
+    )
+    assert "line 6: tables.programs.columns: no column of a.csv is used" in refusal(tmp_path, mapping)
 
 
 def test_a_constant_that_the_column_does_not_know_is_told(tmp_path):
@@ -273,6 +211,16 @@ def test_the_check_names_codes_columns_and_required_tables(tmp_path, exports, no
     assert "FAULT: transactions.type: 1 rows have a code that the mapping does not list ('X' in 1)" in done.stdout
     assert "Required, but not in the mapping: loans, installments" in done.stdout
     assert done.stdout.endswith("1 tables, 3 faults\n")
+
+
+def test_the_check_tells_what_the_sync_would_reject(tmp_path, exports, nothing_set):
+    (exports / "payments.csv").write_text(CSV.replace("\n2;", "\n1;").replace("X;02", ";02"), encoding="utf-8")
+    (tmp_path / "mapping.toml").write_text(PAYMENTS.format(more=', X = "refund"'), encoding="utf-8")
+    done = lending("source", "check", "mapping.toml")
+    assert done.returncode == 1
+    assert "transactions: 2 rows from payments.csv" in done.stdout
+    assert "rows left out by where: 2" in done.stdout
+    assert "transactions.transaction_id: 1 rows have a key that occurs more than once (transaction_id=1)" in done.stdout
 
 
 def test_the_check_without_a_mapping_says_what_to_write(nothing_set):

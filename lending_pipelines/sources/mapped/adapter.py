@@ -5,6 +5,7 @@ which of the lender's columns shows what is new.
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,7 +24,7 @@ from lending_pipelines.sources.mapped.files import Folder
 from lending_pipelines.sources.mapped.mapping import Mapping as MappingFile
 from lending_pipelines.sources.mapped.mapping import TableRule, read_mapping
 from lending_pipelines.sources.mapped.unreadable import Unreadable
-from lending_pipelines.sources.mapped.values import ColumnValues
+from lending_pipelines.sources.mapped.values import ColumnValues, code_of, is_empty
 from lending_pipelines.sources.protocol import SourceError
 from lending_pipelines.tables import SERVICING, Table
 from lending_pipelines.url_secrets import filled, require_encoded
@@ -76,11 +77,17 @@ class MappedSnapshot:
     def __init__(self, mapping: MappingFile, origin: Origin):
         self.mapping = mapping
         self.origin = origin
+        self._left_out: Counter[str] = Counter()
 
     @property
     def absent(self) -> frozenset[str]:
         """The servicing tables that the mapping does not name."""
         return frozenset(SERVICING) - set(self.mapping.tables)
+
+    @property
+    def tables(self) -> list[Table]:
+        """The servicing tables that the mapping names, in the order of the sync."""
+        return [table for name, table in SERVICING.items() if name in self.mapping.tables]
 
     def read(
         self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
@@ -94,6 +101,7 @@ class MappedSnapshot:
         if table.name in self.absent:
             return
         rules = self.mapping.tables[table.name]
+        self._left_out[table.name] = 0
         self._check_columns(table, rules)
         faults: list[Finding] = []
         try:
@@ -105,8 +113,9 @@ class MappedSnapshot:
         """None: every sync reads and compares complete tables."""
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
-        """No notes."""
-        return {}
+        """The number of rows that `where` left out when the table was read."""
+        left_out = self._left_out[table.name]
+        return {"rows left out by where": left_out} if left_out else {}
 
     def _check_columns(self, table: Table, rules: Sequence[TableRule]) -> None:
         """Raise SourceError that names every column of the mapping that the lender's tables do not have."""
@@ -133,7 +142,8 @@ class MappedSnapshot:
                 for name, column in rule.columns.items()
             }
             for group in self.origin.groups(rule, rule.used):
-                counted, rows = _counted(rule, group)
+                counted, rows, left_out = _counted(rule, group)
+                self._left_out[table.name] += left_out
                 if rows:
                     yield [
                         columns[name].of(counted, rows) if name in columns else [None] * rows for name in table.names
@@ -141,20 +151,20 @@ class MappedSnapshot:
             faults += [finding for each in columns.values() if (finding := each.finding())]
 
 
-def _counted(rule: TableRule, group: Mapping[str, Values]) -> tuple[dict[str, Values], int]:
-    """The rows of a group that `where` selects, and their number."""
+def _counted(rule: TableRule, group: Mapping[str, Values]) -> tuple[dict[str, Values], int, int]:
+    """The rows of a group that `where` selects, their number, and the number of the others."""
     arrays = {name: values if isinstance(values, pa.Array) else list(values) for name, values in group.items()}
     rows = len(next(iter(arrays.values()), ()))
     if not rule.where:
-        return arrays, rows
+        return arrays, rows, 0
     tested = {name: _texts(group[name]) for name in rule.where}
     kept = [row for row in range(rows) if all(_holds(rule.where[name], tested[name][row]) for name in tested)]
-    return {name: _taken(values, kept) for name, values in arrays.items()}, len(kept)
+    return {name: _taken(values, kept) for name, values in arrays.items()}, len(kept), rows - len(kept)
 
 
 def _texts(values: Values) -> list[str]:
     listed = values.to_pylist() if isinstance(values, pa.Array) else values
-    return ["" if value is None else str(value) for value in listed]
+    return ["" if is_empty(value) else code_of(value) for value in listed]
 
 
 def _holds(wanted: bool | list[str], text: str) -> bool:

@@ -1,18 +1,31 @@
 """What a mapping covers, and its faults, as `lending source check` shows it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
-from lending_pipelines.sources.batches import UnreadableValues
 from lending_pipelines.sources.mapped.adapter import MappedSnapshot
 from lending_pipelines.sources.mapped.mapping import TableRule
 from lending_pipelines.sources.mapped.unreadable import Unreadable
-from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.tables import SERVICING, Table
+from lending_pipelines.sources.results import Preview
+from lending_pipelines.tables import Table
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """A mapping whose tables are open already."""
+
+    reader: MappedSnapshot
+    name = MappedSnapshot.name
+
+    @contextmanager
+    def snapshot(self) -> Iterator[MappedSnapshot]:
+        """The open tables."""
+        yield self.reader
 
 
 @dataclass
@@ -31,6 +44,8 @@ class Coverage:
     table: Table
     without: list[str]
     """The servicing columns that the mapping does not give."""
+    notes: Mapping[str, int | str]
+    """Remarks, such as the number of rows left out."""
     rows: int = 0
     origins: list[LenderTable] = field(default_factory=list)
     after: list[dict[str, Any]] = field(default_factory=list)
@@ -38,27 +53,33 @@ class Coverage:
     faults: list[str] = field(default_factory=list)
 
 
-def coverage(snapshot: MappedSnapshot, shown: int) -> Iterator[Coverage]:
-    """Read each table of a mapping completely, and keep the first `shown` rows."""
-    for name, rules in snapshot.mapping.tables.items():
-        table = SERVICING[name]
+def coverage(snapshot: MappedSnapshot, previews: Iterable[Preview], shown: int) -> Iterator[Coverage]:
+    """What a mapping gives of each servicing table, with the first `shown` rows.
+
+    Args:
+        snapshot: The lender's tables.
+        previews: What a sync would make of them, with their errors.
+        shown: The number of rows.
+    """
+    for preview in previews:
+        table = preview.table
+        rules = snapshot.mapping.tables[table.name]
         given = {column for rule in rules for column in rule.columns}
-        found = Coverage(table, [column for column in table.names if column not in given])
-        _read(snapshot, table, found, shown)
-        if not found.faults or found.rows:
+        without = [column for column in table.names if column not in given]
+        found = Coverage(table, without, snapshot.notes(table), faults=_faults(preview))
+        if preview.rows is not None:
+            found.rows = int(preview.rows.count().to_pyarrow().as_py())
+            found.after = preview.rows.order_by(*table.key).limit(shown).to_pyarrow().to_pylist()
             found.origins = [_origin(snapshot, rule, shown) for rule in rules]
         yield found
 
 
-def _read(snapshot: MappedSnapshot, table: Table, found: Coverage, shown: int) -> None:
-    try:
-        for batch in snapshot.read(table):
-            found.rows += batch.num_rows
-            found.after += batch.slice(0, shown - len(found.after)).to_pylist()
-    except UnreadableValues as error:
-        found.faults += [f"{table.name}.{finding}" for finding in error.findings]
-    except SourceError as error:
-        found.faults.append(str(error))
+def _faults(preview: Preview) -> list[str]:
+    """Why the table would be rejected, and the rows that would be."""
+    refused = [f"{preview.table.name}.{finding}" for finding in preview.refused_rows]
+    if preview.error is None:
+        return refused
+    return [*(getattr(preview.error, "faults", None) or [str(preview.error)]), *refused]
 
 
 def _origin(snapshot: MappedSnapshot, rule: TableRule, shown: int) -> LenderTable:

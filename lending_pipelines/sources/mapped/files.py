@@ -1,7 +1,9 @@
 """A lender's files as tables: CSV, XLSX and Parquet, read in groups of rows with the values as the file has them."""
 
 import codecs
+import csv
 import shutil
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lending_pipelines.errors import did_you_mean
+from lending_pipelines.errors import did_you_mean, first_of
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.mapped.mapping import TableRule
 from lending_pipelines.sources.mapped.unreadable import Unreadable
@@ -22,6 +24,9 @@ from lending_pipelines.sources.mapped.unreadable import Unreadable
 GROUP_ROWS = 10_000
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
+
+_SEPARATORS = (";", "\t", "|", ",")
+"""The separators of CSV files. The first one counts if several fit equally well."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Folder:
                     with closing(_sheet_rows(file, rule.sheet)) as cells:
                         return _header(next(cells, ()))
                 case ".parquet":
-                    return list(pq.read_schema(file).names)
+                    return _distinct(list(pq.read_schema(file).names))
                 case _:
                     with _csv(file, rule) as rows:
                         return list(rows.columns)
@@ -77,12 +82,17 @@ def _told(file: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, duckdb.Error, pa.ArrowException) as error:
-        raise Unreadable(f"{file}: {' '.join(str(error).split())[:300]}") from error
+        # DuckDB adds options that a mapping does not have.
+        message = str(error).partition("Possible fixes:")[0]
+        raise Unreadable(f"{file}: {' '.join(message.split())[:300]}") from error
 
 
 @contextmanager
 def _csv(file: Path, rule: TableRule) -> Iterator[duckdb.DuckDBPyRelation]:
-    """A CSV file as text, with the separator that DuckDB finds. An empty field is null."""
+    """A CSV file as text. An empty field is null.
+
+    DuckDB guesses nothing: its guesses leave out lines that begin with #, and lines before the header.
+    """
     with TemporaryDirectory(prefix="lending_mapped_") as folder, duckdb.connect() as connection:
         utf8 = file
         if codecs.lookup(rule.encoding).name != "utf-8":
@@ -90,20 +100,62 @@ def _csv(file: Path, rule: TableRule) -> Iterator[duckdb.DuckDBPyRelation]:
             utf8 = Path(folder) / file.name
             with file.open(encoding=rule.encoding, newline="") as source, utf8.open("w", newline="") as target:
                 shutil.copyfileobj(source, target)
-        yield connection.read_csv(str(utf8), header=True, all_varchar=True)
+        separator, header = _csv_header(utf8, rule)
+        yield connection.read_csv(
+            str(utf8),
+            header=True,
+            columns={name or f"column {number}": "VARCHAR" for number, name in enumerate(header, start=1)},
+            auto_detect=False,
+            sep=separator,
+            quotechar='"',
+            escapechar='"',
+        )
+
+
+def _csv_header(file: Path, rule: TableRule) -> tuple[str, list[str]]:
+    """The separator and the columns: of the separators, the one that finds the most columns of the mapping."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        line = next(text, "")
+    headers = {each: next(csv.reader([line], delimiter=each), []) for each in _SEPARATORS}
+    separator = max(headers, key=lambda each: (len(set(rule.used) & set(headers[each])), len(headers[each])))
+    return separator, _distinct(headers[separator])
+
+
+def _distinct(header: list[str]) -> list[str]:
+    """The names of the columns. Raises ValueError if there are none, or if two are equal."""
+    if not any(header):
+        raise ValueError("the first row must have the names of the columns, also in a file without rows")
+    # DuckDB compares names without case.
+    times = Counter(name.casefold() for name in header)
+    if repeated := [repr(name) for name in header if name and times[name.casefold()] > 1]:
+        raise ValueError(f"columns with the same name: {first_of(repeated)}; give each its own name")
+    return header
 
 
 def _sheet_rows(file: Path, sheet: str) -> Generator[tuple[Any, ...], None, None]:
+    """The rows of a worksheet. Raises ValueError for a formula whose value the file does not have."""
+    with _worksheet(file, sheet, data_only=True) as values, _worksheet(file, sheet, data_only=False) as formulas:
+        for number, (row, written) in enumerate(zip(values, formulas, strict=True), start=1):
+            if any(cell is None and text is not None for cell, text in zip(row, written, strict=True)):
+                raise ValueError(f"row {number} has a formula without a value: save the file in a spreadsheet program")
+            yield row
+
+
+@contextmanager
+def _worksheet(file: Path, sheet: str, data_only: bool) -> Iterator[Iterator[tuple[Any, ...]]]:
     from openpyxl import load_workbook
 
-    with closing(load_workbook(file, read_only=True, data_only=True)) as workbook:
+    with closing(load_workbook(file, read_only=True, data_only=data_only)) as workbook:
         if sheet and sheet not in workbook.sheetnames:
             raise ValueError(f"there is no worksheet {sheet!r}; {did_you_mean(sheet, workbook.sheetnames)}")
-        yield from workbook[sheet or workbook.sheetnames[0]].iter_rows(values_only=True)
+        cells = workbook[sheet or workbook.sheetnames[0]]
+        # Some programs write a wrong size, and openpyxl would leave out the rows beyond it.
+        cells.reset_dimensions()
+        yield cells.iter_rows(values_only=True)
 
 
 def _header(row: Sequence[Any]) -> list[str]:
-    return ["" if cell is None else str(cell).strip() for cell in row]
+    return _distinct(["" if cell is None else str(cell).strip() for cell in row])
 
 
 def _xlsx_groups(file: Path, sheet: str, columns: Sequence[str]) -> Iterator[dict[str, Values]]:

@@ -4,6 +4,7 @@ A mapping is checked completely when it is read: names against the servicing tab
 only the lender's data can show, such as a column that does not exist, is checked in adapter.py.
 """
 
+import codecs
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+import ibis
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lending_pipelines.bounds import parse_toml, read_text
 from lending_pipelines.errors import did_you_mean, first_of
+from lending_pipelines.sources.convert import REFUSED, to_arrow
 from lending_pipelines.sources.mapped.lines import line_of
 from lending_pipelines.sources.protocol import SourceError
-from lending_pipelines.tables import SERVICING, Column, Table
+from lending_pipelines.tables import SERVICING, Column
 from lending_pipelines.tables.schema import MONEY, RATE
 
 Constant = str | int | float | Decimal | bool | date | datetime
@@ -116,17 +119,18 @@ def read_mapping(file: Path) -> Mapping:
     """
     what = "mapped: the mapping file"
     text = read_text(file, what, SourceError)
-    content = parse_toml(text, f"{what} {file}", SourceError)
+    content = _normal(parse_toml(text, f"{what} {file}", SourceError))
+    faults = list(_name_faults(content))
     try:
-        mapping = Mapping.model_validate(_normal(content))
+        mapping = Mapping.model_validate(content)
     except ValidationError as error:
-        faults = [(tuple(each["loc"]), _words(each)) for each in error.errors(include_url=False)]
+        faults += [(tuple(each["loc"]), _words(each)) for each in error.errors(include_url=False)]
     else:
-        faults = list(_faults(mapping))
+        faults += _faults(mapping)
         if not faults:
             return mapping
-    told = [f"line {line_of(text, place)}: {_name(place)}: {problem}" for place, problem in faults]
-    raise SourceError(f"mapped: {file}: {first_of(told)}")
+    told = sorted((line_of(text, place), f"{_name(place)}: {problem}") for place, problem in faults)
+    raise SourceError(f"mapped: {file}: {first_of([f'line {line}: {problem}' for line, problem in told])}")
 
 
 def _normal(content: dict[str, Any]) -> dict[str, Any]:
@@ -172,29 +176,43 @@ def _words(error: Any) -> str:
             return f"{error['msg'].lower()}, found {str(error['input'])[:200]!r}"
 
 
-def _faults(mapping: Mapping) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The faults of a mapping whose settings have the right types: (place, problem)."""
-    for name, rules in mapping.tables.items():
+def _name_faults(content: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The servicing tables and columns that do not exist or are lacking, also if other settings are wrong."""
+    tables = content.get("tables")
+    for name, rules in tables.items() if isinstance(tables, dict) else ():
         if name not in SERVICING:
             yield ("tables", name, 0), f"there is no such servicing table; {did_you_mean(name, SERVICING)}"
             continue
         table = SERVICING[name]
         for number, rule in enumerate(rules):
+            place = ("tables", name, number, "columns")
+            given = rule.get("columns") if isinstance(rule, dict) else None
+            if not isinstance(given, dict):
+                continue
+            if lacking := [c.name for c in table.columns if not c.nullable and c.name not in given]:
+                yield place, f"{name} must also have {', '.join(lacking)}"
+            for column in given.keys() - set(table.names):
+                yield (*place, column), f"{name} has no such column; {did_you_mean(column, table.names)}"
+
+
+def _faults(mapping: Mapping) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The faults of a mapping whose settings have the right types: (place, problem)."""
+    for name in mapping.tables.keys() & SERVICING.keys():
+        table = SERVICING[name]
+        for number, rule in enumerate(mapping.tables[name]):
             place = ("tables", name, number)
-            lacking = [c.name for c in table.columns if not c.nullable and c.name not in rule.columns]
-            if lacking:
-                yield (*place, "columns"), f"{name} must also have {', '.join(lacking)}"
-            for column, column_rule in rule.columns.items():
-                yield from _column_faults(table, column, column_rule, (*place, "columns", column))
+            if not rule.used:
+                yield (*place, "columns"), f"no column of {rule.origin} is used; rows need at least one"
+            if not _is_encoding(rule.encoding):
+                yield (*place, "encoding"), f"there is no encoding {rule.encoding!r}; write one such as latin-1"
+            for column in rule.columns.keys() & set(table.names):
+                yield from _column_faults(table.column(column), rule.columns[column], (*place, "columns", column))
 
 
 def _column_faults(
-    table: Table, name: str, rule: ColumnRule, place: tuple[str | int, ...]
+    column: Column, rule: ColumnRule, place: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if name not in table.names:
-        yield place, f"{table.name} has no such column; {did_you_mean(name, table.names)}"
-        return
-    column = table.column(name)
+    name = column.name
     ways = {"column": rule.column, "coalesce": rule.coalesce, "sum": rule.summed, "constant": rule.constant}
     given = [setting for setting, value in ways.items() if value not in (None, [])]
     if len(given) != 1:
@@ -208,6 +226,14 @@ def _column_faults(
     for setting, is_given in (("scale", rule.scale != 1), ("sum", bool(rule.summed))):
         if is_given and column.type not in NUMBERS:
             yield (*place, setting), f"{name} is not a number"
+    if rule.scale == 0:
+        yield (*place, "scale"), "must not be 0"
+    for wanted in rule.formats:
+        if not _is_date_format(wanted):
+            yield (*place, "date"), f"{wanted!r} is no format with a year, such as %d.%m.%Y"
+    if rule.constant is not None and (others := rule.model_fields_set - {"constant", "column", "coalesce", "summed"}):
+        named = sorted(ColumnRule.model_fields[each].alias or each for each in others)
+        yield place, f"a constant is used as it is: leave out {', '.join(named)}"
     if rule.part != 1 and not rule.split:
         yield (*place, "part"), "needs `split`, the text between the parts"
     yield from _value_faults(column, rule, place)
@@ -226,6 +252,33 @@ def _value_faults(
         for value in values:
             if column.values and value is not None and value not in column.values:
                 yield (*place, setting), f"{value!r} is no {column.name}; {did_you_mean(str(value), column.values)}"
+            elif setting != "codes" and value is not None and not _fits(column, value):
+                yield (*place, setting), f"{str(value)!r} is not of the type {column.type}"
+
+
+def _fits(column: Column, value: Constant) -> bool:
+    try:
+        to_arrow([value], ibis.dtype(column.type).to_pyarrow())
+    except REFUSED:
+        return False
+    return True
+
+
+def _is_date_format(wanted: str) -> bool:
+    """Whether Python reads with the format what it writes with it, with the year."""
+    moment = datetime(2001, 2, 3)
+    try:
+        return datetime.strptime(moment.strftime(wanted), wanted).year == moment.year
+    except ValueError:
+        return False
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
 
 
 def _is_timed(column: Column) -> bool:

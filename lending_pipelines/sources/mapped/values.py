@@ -4,6 +4,7 @@ A value that an expression cannot read stays as it is, so that convert.py refuse
 listed are collected here.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lending_pipelines.sources.convert import Values
 from lending_pipelines.sources.finding import SHOWN, Finding, shown
@@ -20,6 +22,9 @@ from lending_pipelines.sources.mapped.mapping import NUMBERS, ColumnRule
 from lending_pipelines.tables import Column
 
 _WITH_COMMA = re.compile(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$")
+
+_NEVER_READ = (bytes, list, dict)
+"""Values of a Parquet file that no expression reads."""
 
 
 class ColumnValues:
@@ -40,7 +45,7 @@ class ColumnValues:
         if not rule.columns:
             return [rule.constant] * rows
         if rule.column is not None and not self._steps and rule.default is None:
-            return group[rule.column]
+            return _without_blanks(group[rule.column])
         columns = [_listed(group[name]) for name in rule.columns]
         if rule.summed:
             return [self._value(self._sum(values)) for values in zip(*columns, strict=True)]
@@ -55,8 +60,10 @@ class ColumnValues:
         return Finding(self._column.name, "have a code that the mapping does not list", rows, examples)
 
     def _value(self, value: Any) -> Any:
-        if value is None or value == "":
+        if is_empty(value):
             return self._rule.default
+        if isinstance(value, _NEVER_READ) or (isinstance(value, float) and not math.isfinite(value)):
+            return value
         if self._rule.codes and self._code(value) not in self._rule.codes:
             self.unlisted[self._code(value)] += 1
             return None
@@ -71,7 +78,7 @@ class ColumnValues:
 
     def _sum(self, values: Sequence[Any]) -> Any:
         """The sum of the numbers; the first value that is no number, so that it is refused by its row."""
-        given = [value for value in values if value is not None and value != ""]
+        given = [value for value in values if not is_empty(value)]
         if self._decimal_comma:
             given = [_with_point(value) for value in given]
         numbers = [_scaled(value, Decimal(1)) for value in given]
@@ -79,7 +86,7 @@ class ColumnValues:
         return wrong[0] if wrong else sum(numbers) if numbers else None
 
     def _code(self, value: Any) -> str:
-        return _part(value, self._rule) if self._rule.split else _text(value)
+        return _part(value, self._rule) if self._rule.split else code_of(value)
 
 
 def _steps(column: Column, rule: ColumnRule, decimal_comma: bool) -> list[Callable[[Any], Any]]:
@@ -88,7 +95,7 @@ def _steps(column: Column, rule: ColumnRule, decimal_comma: bool) -> list[Callab
     if rule.split:
         steps.append(lambda value: _part(value, rule))
     if rule.codes:
-        steps.append(lambda value: rule.codes[_text(value)])
+        steps.append(lambda value: rule.codes[code_of(value)])
     if decimal_comma and column.type in NUMBERS:
         steps.append(_with_point)
     if rule.scale != 1:
@@ -98,37 +105,54 @@ def _steps(column: Column, rule: ColumnRule, decimal_comma: bool) -> list[Callab
     if rule.zone:
         steps.append(lambda value: _in_utc(value, ZoneInfo(rule.zone)))
     if rule.prefix:
-        steps.append(lambda value: f"{rule.prefix}{_text(value)}")
+        steps.append(lambda value: f"{rule.prefix}{code_of(value)}")
     return steps
 
 
+def _without_blanks(values: Values) -> Values:
+    """The values, with null for text of blanks."""
+    if not isinstance(values, pa.Array):
+        return [None if is_empty(value) else value for value in values]
+    if not pa.types.is_string(values.type):
+        return values
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(values), ""), None, values)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value is none: null, or text of blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def _first(values: Sequence[Any]) -> Any:
-    return next((value for value in values if value is not None and value != ""), None)
+    return next((value for value in values if not is_empty(value)), None)
 
 
 def _listed(values: Values) -> Sequence[Any]:
     return values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else values
 
 
-def _text(value: Any) -> str:
-    """A code as it is written in a mapping: 1 for 1.0, true for True."""
+def code_of(value: Any) -> str:
+    """A value as a mapping writes it: 1 for 1.0, true for True, without blanks around it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float | Decimal) and value == value.__trunc__():
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == value.__trunc__():
         return str(int(value))
-    return str(value)
+    return str(value).strip()
 
 
 def _part(value: Any, rule: ColumnRule) -> str:
     """A part of a text; the whole text where it has fewer parts, so that it is refused by its row."""
-    parts = _text(value).split(rule.split)
-    return parts[rule.part - 1] if len(parts) >= rule.part else _text(value)
+    parts = code_of(value).split(rule.split)
+    return parts[rule.part - 1] if len(parts) >= rule.part else code_of(value)
 
 
 def _with_point(value: Any) -> Any:
-    if isinstance(value, str) and _WITH_COMMA.match(value.strip()):
+    """The number with a decimal point. Other text is refused: 1.5 would be accepted as it is, and 1.500 is 1500."""
+    if not isinstance(value, str):
+        return value
+    if _WITH_COMMA.match(value.strip()):
         return value.strip().replace(".", "").replace(",", ".")
-    return value
+    return f"{value!r}, which is not written as 1.234,56"
 
 
 def _scaled(value: Any, scale: Decimal) -> Any:
@@ -140,16 +164,23 @@ def _scaled(value: Any, scale: Decimal) -> Any:
 
 
 def _parsed(value: Any, formats: Sequence[str], is_date: bool) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if not isinstance(value, str):
         return value
-    for wanted in formats:
-        try:
-            found = datetime.strptime(value.strip(), wanted)
-        except ValueError:
-            continue
-        return found.date() if is_date else found
+    found = {read for wanted in formats if (read := _read_as(value.strip(), wanted)) is not None}
+    if len(found) == 1:
+        return found.pop().date() if is_date else found.pop()
     # Text that another format reads would be accepted as it is: 01/02/2025 and 2025-01-02 are both dates.
-    return f"{value!r}, which is not written as {' or '.join(formats)}"
+    problem = "has several meanings by" if found else "is not written as"
+    return f"{value!r}, which {problem} {' or '.join(formats)}"
+
+
+def _read_as(text: str, wanted: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, wanted)
+    except ValueError:
+        return None
 
 
 def _in_utc(value: Any, zone: ZoneInfo) -> Any:
