@@ -191,6 +191,11 @@ def test_what_the_lenders_tables_do_not_have_is_told(tmp_path, exports):
     assert "cannot be read" in refusal(tmp_path, "from = [")
 
 
+def test_a_column_that_is_only_in_the_header_of_its_settings_is_told_with_that_line(tmp_path):
+    mapping = PROGRAMS.format(file="a.csv") + '[tables.programs.columns.nam.codes]\nA = "Alpha"\n'
+    assert "line 9: tables.programs.columns.nam: programs has no such column" in refusal(tmp_path, mapping)
+
+
 def test_the_url_takes_values_from_the_environment(tmp_path, sqlite_database, monkeypatch):
     sqlite_database.insert("programs", {"program_id": "P1", "name": "Micro"})
     mapping = PROGRAMS.format(file="programs").replace('"exports"', '"sqlite:///${CORE_FILE}"')

@@ -9,7 +9,7 @@ _PART = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int:
-    """The number of the line of a setting, or of the nearest one around it.
+    """The number of the line of a setting: its first one, or that of the nearest setting around it.
 
     Args:
         text: The TOML file.
@@ -32,7 +32,7 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
         else:
             continue
         depth = _common(found, wanted)
-        if depth == len(found) and depth > best:
+        if depth == min(len(found), len(wanted)) and depth > best:
             best, line_found = depth, number
     return line_found
 
