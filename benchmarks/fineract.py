@@ -108,6 +108,7 @@ _FILL = (
         CASE WHEN i = 1 THEN {_FEE} END, CASE WHEN i = 1 THEN {_FEE} END, NULL, i <= 4,
         CASE WHEN i <= 4 THEN {_DAY} + 30 * i END, 1, 1, {_AT}, {_AT}, false, false, false
     FROM generate_series(1, {{loans}}) n, generate_series(1, 12) i
+    ORDER BY n, i
     """,
     # A disbursement, four repayments and an accrual.
     f"""
@@ -122,6 +123,7 @@ _FILL = (
     FROM generate_series(1, {{loans}}) n, generate_series(0, 5) j,
         LATERAL (SELECT {_PRINCIPAL} p, round({_PRINCIPAL} * (13 - j) / 100, 2) q,
             CASE WHEN j = 1 THEN {_FEE} ELSE 0 END f) each
+    ORDER BY n, j
     """,
     """
     INSERT INTO m_payment_detail (id, payment_type_id)
@@ -139,7 +141,7 @@ _FILL = (
     SELECT n, (n - 1) * 6 + 2, n, 10 FROM generate_series(1, {loans}) n WHERE n % 4 = 0
     """,
 )
-"""The first day: {loans} loans with what happened to them."""
+"""The first day: {loans} loans with what happened to them. The rows of a loan lie together, as in Fineract."""
 
 _POST = """
     INSERT INTO acc_gl_journal_entry (id, account_id, office_id, currency_code, transaction_id, loan_transaction_id,
