@@ -44,8 +44,12 @@ LAST_DIGITS = 4
 FACTOR, MODULUS = 7919, 997
 """The weight of a row by a number n is 1 + n × FACTOR modulo MODULUS. Both are primes, so that weights look random."""
 
-COLUMN_FACTORS = (101, 103, 107, 109, 113, 127, 131)
-"""The factors of the compared columns in the checksum of a row, so that an amount moved between two columns differs."""
+COLUMN_FACTORS = (1019, 2053, 3533, 3919, 6011, 8761, 8837)
+"""The factors of the compared columns in the checksum of a row, so that amounts moved between columns differ.
+
+With other primes, small amounts in three columns can cancel out: with 101, 103 and 107, −2, +3 and −1. With these, the
+largest amount is at least 832 times the greatest common divisor of the three.
+"""
 
 CHECKSUM_MODULUS = 2**31 - 1
 """A checksum is Σ column × factor, then × weight, each modulo this prime: it fits into an INTEGER of every database."""

@@ -2,6 +2,8 @@
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
 import ibis
@@ -44,6 +46,14 @@ def post(lender: Lender, entry: str, on: date | None = None, **values) -> None:
         "acc_gl_journal_entry", transaction_id=entry, account_id=lender.account, office_id=1, type_enum=2, amount=9,
         entry_date=on or lender.on, currency_code="EUR", **values,
     )  # fmt: skip
+
+
+def test_small_amounts_that_move_between_three_columns_do_not_cancel_out():
+    # The amount added to the first column, and those that the other two must have so that the sum does not change.
+    for first, second, third in combinations(by_loan.COLUMN_FACTORS, 3):
+        for amount in range(1, 100):
+            other = Fraction(amount * (first - third), third - second)
+            assert other.denominator > 1 or abs(other) > 99 or abs(amount + other) > 99
 
 
 @pytest.fixture
