@@ -81,6 +81,7 @@ FILES = (
     "test_reports_weekly_summary.py",
     "test_resources_reported_source.py",
     "test_restatements_detect.py",
+    "test_restatements_programs.py",
     "test_run_history.py",
     "test_sample_healthy.py",
     "test_sample_tieout.py",
