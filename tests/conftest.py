@@ -1,8 +1,6 @@
 """Fixtures that every room's tests share."""
 
-import atexit
 import fcntl
-import gc
 import os
 import shutil
 import signal
@@ -26,15 +24,6 @@ import pytest
 import slow_tests
 import sqlalchemy as sa
 from hypothesis import settings
-
-
-@atexit.register
-def print_nothing_after_the_end() -> None:
-    """Close standard error before DuckDB's bindings report, in pages, each of their objects that is alive at the end.
-
-    They do so after all handlers. Ibis keeps such objects, and a process that ends frees them all.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 # An example's duration is the machine's, not the code's: no test fails because others use the machine.
@@ -62,13 +51,14 @@ from homes import Home, close, fill  # noqa: E402
 from mariadb_server import running_mariadb  # noqa: E402
 
 from lending_pipelines.lake.engines import fast_ibis  # noqa: E402
+from lending_pipelines.processes import collect_rarely  # noqa: E402
 from lending_pipelines.register import Register  # noqa: E402
 
 # As in the package (lake/engines/duckdb.py), Ibis builds and compiles in less than half of its usual time.
 fast_ibis.install()
 ibis.options.sql.fuse_selects = False
-# As in commands (cli/app.py): a compilation makes 100,000s of objects, and all collections free few of them.
-gc.set_threshold(100_000)
+# As in commands (cli/app.py).
+collect_rarely()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
