@@ -25,7 +25,6 @@ import slow_tests
 import sqlalchemy as sa
 from hypothesis import settings
 
-
 # An example's duration is the machine's, not the code's: no test fails because others use the machine.
 settings.register_profile("no_deadline", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=10)

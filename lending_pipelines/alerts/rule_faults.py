@@ -139,7 +139,7 @@ def _metric_faults(rule: AlertRule) -> list[str]:
             faults.append(f'where: write {{ {key} = "…" }}: {metric.table} has a row for each {key}')
     for name in rule.where:
         if name in _SUBJECT_FIELDS:
-            faults.append(f"where: {name!r} is no key here; write {_SUBJECT_FIELDS[name]}")
+            faults.append(f"where: {name!r} is not a key of the table; write {_SUBJECT_FIELDS[name]}")
         elif name not in metric.keys:
             faults.append(f"where: {metric.table} has no key {name!r}; {did_you_mean(name, metric.keys)}")
     if rule.minimum is not None and metric.size is None:

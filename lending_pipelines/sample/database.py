@@ -40,7 +40,7 @@ def fill_database(
     try:
         target = sa.make_url(url)
     except sa.exc.ArgumentError:
-        raise SampleError(f"{url!r} is no database URL: write one as sqlite:///sample.db") from None
+        raise SampleError(f"{url!r} is not a database URL: write one as sqlite:///sample.db") from None
     match target.get_backend_name():
         case "sqlite":
             return _fill_sqlite(spec, target, progress, overwrite)

@@ -54,7 +54,7 @@ class Reader(Protocol):
 class ComparesItself(Protocol):
     """A reader of a system that stores some numbers twice and can compare them."""
 
-    def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
+    def find_contradictions(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
         """A sentence for each contradiction in the system about the table. The rows are read as they are.
 
         Args:

@@ -1,7 +1,7 @@
 """A servicing system whose database is read with one SELECT per servicing table. Read only; nothing is created in it.
 
 A source of this kind is a subclass of `SelectedSource`, and one of `SelectedSnapshot` with its SELECTs, code lists and
-doubts.
+contradictions.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -17,8 +17,8 @@ from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical.database import CanonicalDatabase, DatabaseSnapshot
 from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
+from lending_pipelines.sources.contradictions import Contradiction, messages
 from lending_pipelines.sources.convert import Values
-from lending_pipelines.sources.doubts import Doubt, messages
 from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.protocol import Rights, SourceError
 from lending_pipelines.sources.stored import Layout, StoredTables
@@ -54,7 +54,7 @@ class SelectedSnapshot:
     layout: ClassVar[Layout]
     origins: ClassVar[Mapping[str, Origin]]
     """Each servicing table that the system has."""
-    contradictions: ClassVar[Sequence[Doubt]]
+    contradictions: ClassVar[Sequence[Contradiction]]
     id_column: ClassVar[str] = "id"
     """The column with the id of every row."""
 
@@ -115,18 +115,18 @@ class SelectedSnapshot:
     def month_totals(self, table: Table) -> None:
         """None: rows change in place, so that the time of a row does not tell when it changed."""
 
-    def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
-        """What the system stores in two places and differently, about the table. All loans are compared."""
+    def find_contradictions(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
+        """A sentence for each contradiction in the system's data about the table. All loans are compared."""
         return self.compare(table, self.stored)
 
     def compare(self, table: Table, stored: StoredTables) -> Sequence[str]:
-        """What stored tables have in two places and differently, about the table."""
+        """A sentence for each contradiction between the stored tables about the servicing table."""
         try:
             # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
             with self._database.connection.begin_nested():
                 return self.differences(self._database.connection, stored, table)
         except sa.exc.SQLAlchemyError as error:
-            return [f"{table.name}: what {self.system} stores twice cannot be compared: {one_line(error)}"]
+            return [f"{table.name}: contradictions in {self.system} cannot be looked for: {one_line(error)}"]
 
     def differences(self, connection: sa.Connection, stored: StoredTables, table: Table) -> list[str]:
         """A sentence for each of the contradictions about the table."""

@@ -147,7 +147,7 @@ class _TableSync:
             diff = changes(self._table, reading, self._lake_rows())
             warned = warnings(self._table, reading, diff)
             version = self._commit(reading, diff)
-            doubts = self._doubts(self._compared_loans(full or self._reload, reading, diff))
+            contradictions = self._contradictions(self._compared_loans(full or self._reload, reading, diff))
         rows_after = self._lake.table(self._name, version=version) if diff or self._current is None else self._current
         return SyncResult(
             rows_read=reading.rows_read,
@@ -159,7 +159,7 @@ class _TableSync:
             seconds=time.monotonic() - started,
             months_read_again=reading.months,
             loans_read=None if reading.parts is None else len(reading.parts.loans),
-            warnings=(*warned, *in_future(self._table, rows_after, self._now), *doubts),
+            warnings=(*warned, *in_future(self._table, rows_after, self._now), *contradictions),
             notes={**self._reader.notes(self._table), **self._history_note()},
             refused_rows=reading.orphans.findings if reading.orphans else (),
         )
@@ -219,8 +219,8 @@ class _TableSync:
         current = self._current if reading.covered is None else reading.covered
         return with_history(self._reader, self._table, reading, current, moment, self._lake.engine, folder)
 
-    def _doubts(self, loans: Sequence[str] | None) -> Sequence[str]:
-        return self._reader.doubts(self._table, loans) if isinstance(self._reader, ComparesItself) else ()
+    def _contradictions(self, loans: Sequence[str] | None) -> Sequence[str]:
+        return self._reader.find_contradictions(self._table, loans) if isinstance(self._reader, ComparesItself) else ()
 
     def _compared_loans(self, full: bool, reading: Reading, diff: Changes) -> Sequence[str] | None:
         """The loans of which the source compares what it has twice: those that this sync read; None for all."""

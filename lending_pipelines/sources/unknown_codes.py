@@ -52,5 +52,5 @@ def unknown_codes(connection: sa.Connection, t: StoredTables, codes: Sequence[Co
             )
             rows = sum(number for _, number, _ in found)
             place = f"{t.layout.stored_name(each.table)}.{each.code}"
-            findings.append(Finding(each.column, f"come from {place} that is not known", rows, examples[:SHOWN]))
+            findings.append(Finding(each.column, f"have an unknown code in {place}", rows, examples[:SHOWN]))
     return findings

@@ -98,7 +98,10 @@ def test_a_bucket_of_other_conventions_leaves_the_rule_unjudged():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"where": {"scope": "branch"}}, "where: 'scope' is no key here; write scope = \"…\" as a field of the rule"),
+        (
+            {"where": {"scope": "branch"}},
+            "where: 'scope' is not a key of the table; write scope = \"…\" as a field",
+        ),
         ({"where": {"scope_id": "B1"}}, "as a field of the rule"),
         ({"scope": "vintage", "subjects": ["2025-Q1"]}, "'2025-Q1' is not a vintage; write a year and quarter"),
     ],

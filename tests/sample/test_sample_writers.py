@@ -135,7 +135,7 @@ def test_a_file_with_something_else_in_it_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", "is no database URL"),
+        ("nonsense", "is not a database URL"),
         ("sqlite://", "needs a file"),
         ("oracle://host/x", "cannot be put into oracle"),
         ("postgresql://nobody:secret@127.0.0.1:1/x", r"nobody:\*\*\*@127.0.0.1:1/x"),

@@ -144,7 +144,7 @@ def test_all_values_that_cannot_be_read_are_named_at_once(tmp_path):
         "originalLoanAmount is 'much': it is not a number",
         "endBalance is '1,000.00': it is not a number",
         "totalPaid is '12.345': it has more than 2 decimals",
-        "zeroBalanceCode is '7': it is none of 1, 2, 3, 4, 5, 99",
+        "zeroBalanceCode is '7': it is not one of 1, 2, 3, 4, 5, 99",
         "periodEnd is '30/11/2019'",
     ):
         assert fault in str(raised.value)

@@ -187,7 +187,7 @@ def test_a_new_transaction_of_unknown_type_rejects_the_table_until_it_is_known(l
     new = lender.pay(1, 3, Decimal(20), lender.on, Decimal(20), None)
     for _ in range(2):
         error = outcomes_of(lender, lake, "transactions")["transactions"]
-        assert f"that is not known (transaction_type_enum=3: 1, the first with id {new})" in str(error)
+        assert f"transaction_type_enum (transaction_type_enum=3: 1, the first with id {new})" in str(error)
     lender.update("m_loan_transaction", f"id = {new}", transaction_type_enum=2)
     assert changed(sync(lender, lake, "transactions")) == {"transactions": NEW}
 
@@ -218,7 +218,7 @@ def test_text_that_changes_alone_is_found_by_a_full_sync(lender, lake):
 
 def test_contradictions_are_looked_for_in_the_loans_that_changed(lender, lake):
     """All loans have no interest in m_loan, and 66.00 in their schedules."""
-    problem = "have another interest in m_loan than in the schedule"
+    problem = "have interest in m_loan that differs from the schedule"
     every = f"loans: 6 loans {problem} (id 1, 2, 3, 4, 5, 6)"
     assert every in sync(lender, lake, "loans")["loans"].warnings
     assert sync(lender, lake, "loans")["loans"].warnings == ()

@@ -251,22 +251,22 @@ def test_every_contradiction_of_the_seed_is_reported(url, shared_dir, lake):
     told = [warning.partition(" (id ")[0] for outcome in outcomes.values() for warning in outcome.warnings]
     assert told == [
         "loans: 36 loans are active although every installment is met and nothing is outstanding",
-        "loans: 57 loans have another interest in m_loan than in the schedule",
-        "loans: 48 loans have other fees in m_loan than in the schedule",
-        "loans: 29 loans have other penalties in m_loan than in the schedule",
-        "loans: 144 loans are repaid by months, but do not fall due on a day of the month",
-        "loans: 12 loans are tagged as delinquent although nothing is past due",
-        "loans: 14 loans are tagged with another range than their days past due",
-        "installments: 22 loans have another principal repaid in the schedule than in m_loan",
-        "installments: 1,728 rows have more than two decimals and are rounded so that their schedule ties",
-        "transactions: 9 loans have another principal repaid in m_loan than in the payments",
-        "transactions: 21 loans have another principal repaid in the schedule than in the payments",
-        "transactions: 8 loans have other fees paid in the schedule than in the payments",
-        "transactions: 29 loans have other penalties paid in the schedule than in the payments",
+        "loans: 57 loans have interest in m_loan that differs from the schedule",
+        "loans: 48 loans have fees in m_loan that differ from the schedule",
+        "loans: 29 loans have penalties in m_loan that differ from the schedule",
+        "loans: 144 loans are repaid monthly, but fall due on changing days of the month",
+        "loans: 12 loans have a delinquency tag although nothing is past due",
+        "loans: 14 loans have a delinquency tag whose range does not include their days past due",
+        "installments: 22 loans have principal repaid in the schedule that differs from m_loan",
+        "installments: 1,728 rows have more than two decimals; rounding keeps the total of each schedule",
+        "transactions: 9 loans have principal repaid in m_loan that differs from the payments",
+        "transactions: 21 loans have principal repaid in the schedule that differs from the payments",
+        "transactions: 8 loans have fees paid in the schedule that differ from the payments",
+        "transactions: 29 loans have penalties paid in the schedule that differ from the payments",
         "transactions: 2 loans have more principal repaid than lent",
-        "transactions: 7 rows recover a loan that is neither charged off nor written off",
-        "transactions: 1,044 rows have more than two decimals and are rounded so that their loan ties",
-        "transactions: 1,609 rows were stored at one time, so that posted_at is not when the events were learned",
+        "transactions: 7 rows are recoveries on loans that are neither charged off nor written off",
+        "transactions: 1,044 rows have more than two decimals; rounding keeps the total of each loan",
+        "transactions: 1,609 rows were all stored at the same time, so posted_at is not when each became known",
     ]
     # The exact sums of the dump, each rounded once: thirds of a cent are neither lost nor added.
     with sa.create_engine(url).connect() as connection:
@@ -288,8 +288,8 @@ def test_an_unknown_transaction_type_rejects_the_table_by_name(url, shared_dir, 
 
     assert not isinstance(loans, LendingError)
     assert str(error) == (
-        "fineract: table transactions is rejected: transactions.type: 2 rows come from "
-        "m_loan_transaction.transaction_type_enum that is not known (transaction_type_enum=99: 2, the first with id 5)"
+        "fineract: table transactions is rejected: transactions.type: 2 rows have an unknown code in "
+        "m_loan_transaction.transaction_type_enum (transaction_type_enum=99: 2, the first with id 5)"
     )
 
 

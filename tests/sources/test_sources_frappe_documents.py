@@ -250,12 +250,12 @@ def test_unknown_values_reject_their_table_by_name(lender: Lender, lake: Lake):
     lender.schedule("S1", "L1", datetime(2025, 1, 1), monthly(date(2025, 2, 1), 1, 1200, 0), status="Odd")
     outcomes = sync(lender.site, lake)
     assert [str(outcomes[name]) for name in ("loans", "transactions", "installments")] == [
-        "frappe: table loans is rejected: loans.loan_id: 1 rows come from tabLoan.status that is not known "
+        "frappe: table loans is rejected: loans.loan_id: 1 rows have an unknown code in tabLoan.status "
         "(status=Frozen: 1, the first with name L2)",
-        "frappe: table transactions is rejected: transactions.type: 1 rows come from tabLoan Repayment.repayment_type "
-        "that is not known (repayment_type=Barter: 1, the first with name P1)",
-        "frappe: table installments is rejected: installments.version: 1 rows come from "
-        "tabLoan Repayment Schedule.status that is not known (status=Odd: 1, the first with name S1)",
+        "frappe: table transactions is rejected: transactions.type: 1 rows have an unknown code in "
+        "tabLoan Repayment.repayment_type (repayment_type=Barter: 1, the first with name P1)",
+        "frappe: table installments is rejected: installments.version: 1 rows have an unknown code in "
+        "tabLoan Repayment Schedule.status (status=Odd: 1, the first with name S1)",
     ]
 
 
@@ -265,17 +265,18 @@ def test_what_the_site_says_in_two_places_is_a_warning(lender: Lender, lake: Lak
     lender.pay("P1", "L1", datetime(2025, 2, 1), 100, 10, amount_paid=120)
     outcomes = sync(lender.site, lake)
     assert outcomes["loans"].warnings == (
-        "loans: 1 loans have another disbursed amount than their disbursements (id L2)",
+        "loans: 1 loans have a disbursed amount that differs from their disbursements (id L2)",
         "loans: 1 loans are Written Off without a submitted Loan Write Off (id L2)",
     )
     assert outcomes["transactions"].warnings == (
-        "transactions: 1 loans have another principal paid than their repayments (id L1)",
+        "transactions: 1 loans have a total principal paid that differs from their repayments (id L1)",
         "transactions: 1 repayments have an amount paid that is not the sum of principal, interest, penalty, charges "
         "and excess; the difference counts as principal, in waivers as what they waive (id P1)",
         "transactions: tabSingles does not say the time zone of the site, so times are read as UTC",
     )
     assert outcomes["installments"].warnings == (
-        "installments: 2 loans are disbursed term loans without a schedule in force, and are not aged (id L1, L2)",
+        "installments: 2 loans are disbursed term loans without a schedule in force, so they are never past due "
+        "(id L1, L2)",
     )
 
 
@@ -290,8 +291,8 @@ def test_postgresql_gives_the_same_rows(make_frappe_site, postgres_url: str, sha
             read.append({
                 name: sorted(map(str, rows.to_pylist())) for name, rows in batches.items()
             })  # fmt: skip
-            doubts = [reader.doubts(table) for table in tables]
-            read[-1]["doubts"] = doubts
+            contradictions = [reader.find_contradictions(table) for table in tables]
+            read[-1]["contradictions"] = contradictions
     assert read[0] == read[1]
     assert len(read[0]["transactions"]) == 27
 

@@ -157,7 +157,7 @@ def test_a_wrong_setting_of_a_column_is_told(tmp_path, column, told):
         ("{ constant = 0 }", "{ constant = 1, scale = 2 }", "a constant is used as it is: leave out scale"),
         ("default = 0 }", 'default = "0,00" }', "principal.default: '0,00' is not of the type decimal(18, 2)"),
         ("default = 0 }", "scale = 0 }", "principal.scale: must not be 0"),
-        ('"%d.%m.%Y", ', '"DD.MM.YYYY", ', "effective_on.date: 'DD.MM.YYYY' is no format with a year"),
+        ('"%d.%m.%Y", ', '"DD.MM.YYYY", ', "effective_on.date: 'DD.MM.YYYY' is not a date format with a year"),
         ("decimal_comma", 'encoding = "latin-99"\ndecimal_comma', "encoding: there is no encoding 'latin-99'"),
     ],
 )
@@ -174,7 +174,10 @@ def test_a_table_of_constants_only_is_told(tmp_path):
 
 def test_a_constant_that_the_column_does_not_know_is_told(tmp_path):
     told = refusal(tmp_path, PAYMENTS.format(more=', X = "refunds"'), "transactions")
-    assert "line 10: tables.transactions.columns.type.codes: 'refunds' is no type; did you mean 'refund'" in told
+    assert (
+        "line 10: tables.transactions.columns.type.codes: 'refunds' is not a value of type; did you mean 'refund'"
+        in told
+    )
 
 
 def test_what_the_lenders_tables_do_not_have_is_told(tmp_path, exports):

@@ -131,7 +131,7 @@ def test_a_date_with_several_meanings_is_refused(tmp_path, exports):
     mapping = PAYMENTS.format(more="").replace('["%d.%m.%Y", "%d.%m.%y"]', '["%d/%m/%Y", "%m/%d/%Y"]')
     told = refusal(tmp_path, mapping.replace(', "X"]', "]"), "transactions")
     assert "transactions.effective_on: 1 rows are not dates" in told
-    assert "'03/04/2025', which has several meanings by %d/%m/%Y or %m/%d/%Y" in told
+    assert "'03/04/2025', which can be read in several ways by %d/%m/%Y or %m/%d/%Y" in told
 
 
 def test_a_date_that_is_stored_as_a_number_is_read(tmp_path, exports):

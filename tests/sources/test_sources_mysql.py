@@ -241,7 +241,7 @@ def test_columns_of_other_collations_are_read(engine, make_loan, make_transactio
 def test_a_storage_engine_without_transactions_is_noted(engine):
     execute(engine, "ALTER TABLE programs ENGINE = MyISAM")
     with open_source("canonical", url_of(engine)).snapshot() as reader:
-        assert reader.notes(SERVICING["programs"]) == {"not one state": "storage engine MyISAM has no transactions"}
+        assert reader.notes(SERVICING["programs"]) == {"not one snapshot": "storage engine MyISAM has no transactions"}
         assert reader.notes(SERVICING["loans"]) == {}
 
 

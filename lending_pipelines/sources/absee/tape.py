@@ -145,7 +145,7 @@ def _optional(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def _zero_balance_code(value: str) -> str:
     if value not in ZERO_BALANCE_CODES:
-        raise ValueError(f"it is none of {', '.join(ZERO_BALANCE_CODES)}")
+        raise ValueError(f"it is not one of {', '.join(ZERO_BALANCE_CODES)}")
     return value
 
 
@@ -238,7 +238,7 @@ def _parse(
     for attribute, name in columns.items():
         try:
             if row[name] is None:
-                raise ValueError("the row is cut short")
+                raise ValueError("the row has fewer fields than the header")
             values[attribute] = fields[attribute].parse(row[name])
         except ValueError as error:
             faults.append(f"{name} is {row[name]!r}: {error}")

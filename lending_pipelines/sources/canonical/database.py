@@ -132,7 +132,7 @@ class DatabaseSnapshot:
         if self._dialect not in MYSQL or table.name in self.absent:
             return {}
         engine = mysql.not_transactional(self.connection, table.name)
-        return {} if engine is None else {"not one state": f"storage engine {engine} has no transactions"}
+        return {} if engine is None else {"not one snapshot": f"storage engine {engine} has no transactions"}
 
     def rights(self) -> Rights | None:
         """What the user may do with the servicing tables, and the server's clock; None for SQLite."""

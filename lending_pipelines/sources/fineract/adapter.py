@@ -21,7 +21,7 @@ from lending_pipelines.sources.fineract import (
 )
 from lending_pipelines.sources.fineract.by_loan import SomeTables, loan_totals
 from lending_pipelines.sources.fineract.clock import schedules_changed_on
-from lending_pipelines.sources.fineract.doubts import DOUBTS, delinquency_tags
+from lending_pipelines.sources.fineract.contradictions import CONTRADICTIONS, delinquency_tags
 from lending_pipelines.sources.fineract.stored import LAYOUT
 from lending_pipelines.sources.protocol import Parts
 from lending_pipelines.sources.selects import Origin, SelectedSnapshot, SelectedSource
@@ -79,7 +79,7 @@ class FineractSnapshot(SelectedSnapshot):
     system = "Fineract"
     layout = LAYOUT
     origins = _ORIGINS
-    contradictions = DOUBTS
+    contradictions = CONTRADICTIONS
 
     def schedules_changed_on(self, loan_ids: Sequence[str], timezone: str) -> Mapping[str, date]:
         """The day on which a row of each loan's schedule was last modified, at most Fineract's business date."""
@@ -107,8 +107,8 @@ class FineractSnapshot(SelectedSnapshot):
         selects = [origin.select(SomeTables(self.stored, table, some)) for some in parts.split(PARTS_AT_A_TIME)]
         yield from self.stream(table, selects, origin, SomeTables(self.stored, table, parts, entries=False))
 
-    def doubts(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
-        """What Fineract stores in two places and differently, about the table, of all loans or of some."""
+    def find_contradictions(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
+        """A sentence for each contradiction in Fineract's data about the table, of all loans or of some."""
         return self.compare(
             table, self.stored if loans is None else SomeTables(self.stored, table, Parts(tuple(loans)))
         )

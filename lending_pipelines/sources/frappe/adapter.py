@@ -20,7 +20,7 @@ from lending_pipelines.sources.frappe import (
     transactions,
 )
 from lending_pipelines.sources.frappe.clock import in_utc, site_zone
-from lending_pipelines.sources.frappe.doubts import DOUBTS
+from lending_pipelines.sources.frappe.contradictions import CONTRADICTIONS
 from lending_pipelines.sources.frappe.stored import LAYOUT
 from lending_pipelines.sources.selects import Origin, SelectedSnapshot, SelectedSource
 from lending_pipelines.sources.stored import StoredTables
@@ -98,7 +98,7 @@ class FrappeSnapshot(SelectedSnapshot):
     system = "Frappe"
     layout = LAYOUT
     origins = _ORIGINS
-    contradictions = DOUBTS
+    contradictions = CONTRADICTIONS
     id_column = "name"
 
     def __init__(self, database: DatabaseSnapshot):

@@ -230,7 +230,7 @@ def _column_faults(
         yield (*place, "scale"), "must not be 0"
     for wanted in rule.formats:
         if not _is_date_format(wanted):
-            yield (*place, "date"), f"{wanted!r} is no format with a year, such as %d.%m.%Y"
+            yield (*place, "date"), f"{wanted!r} is not a date format with a year, such as %d.%m.%Y"
     if rule.constant is not None and (others := rule.model_fields_set - {"constant", "column", "coalesce", "summed"}):
         named = sorted(ColumnRule.model_fields[each].alias or each for each in others)
         yield place, f"a constant is used as it is: leave out {', '.join(named)}"
@@ -251,7 +251,10 @@ def _value_faults(
     for setting, values in given.items():
         for value in values:
             if column.values and value is not None and value not in column.values:
-                yield (*place, setting), f"{value!r} is no {column.name}; {did_you_mean(str(value), column.values)}"
+                yield (
+                    (*place, setting),
+                    f"{value!r} is not a value of {column.name}; {did_you_mean(str(value), column.values)}",
+                )
             elif setting != "codes" and value is not None and not _fits(column, value):
                 yield (*place, setting), f"{str(value)!r} is not of the type {column.type}"
 

@@ -172,7 +172,7 @@ def _parsed(value: Any, formats: Sequence[str], is_date: bool) -> Any:
     if len(found) == 1:
         return found.pop().date() if is_date else found.pop()
     # Text that another format reads would be accepted as it is: 01/02/2025 and 2025-01-02 are both dates.
-    problem = "has several meanings by" if found else "is not written as"
+    problem = "can be read in several ways by" if found else "is not written as"
     return f"{value!r}, which {problem} {' or '.join(formats)}"
 
 

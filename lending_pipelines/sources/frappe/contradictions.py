@@ -1,8 +1,8 @@
-"""What a Frappe database says in two places and differently. Amounts that differ by less than a cent are equal."""
+"""Contradictions in a Frappe database. Amounts that differ by less than a cent are equal."""
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.doubts import Doubt
+from lending_pipelines.sources.contradictions import Contradiction
 from lending_pipelines.sources.frappe import codes
 from lending_pipelines.sources.frappe.loans import restructures
 from lending_pipelines.sources.frappe.schedules import in_force
@@ -127,30 +127,36 @@ def _other_principal_scheduled(t: StoredTables) -> sa.Select:
     )
 
 
-DOUBTS = (
-    Doubt("loans", "have another disbursed amount than their disbursements", _other_disbursed),
-    Doubt("loans", "are Written Off without a submitted Loan Write Off", _written_off_without_document),
-    Doubt("transactions", "have another principal paid than their repayments", _other_principal_paid),
-    Doubt(
+CONTRADICTIONS = (
+    Contradiction("loans", "have a disbursed amount that differs from their disbursements", _other_disbursed),
+    Contradiction("loans", "are Written Off without a submitted Loan Write Off", _written_off_without_document),
+    Contradiction(
+        "transactions", "have a total principal paid that differs from their repayments", _other_principal_paid
+    ),
+    Contradiction(
         "transactions",
         "have an amount paid that is not the sum of principal, interest, penalty, charges and excess; the difference "
         "counts as principal, in waivers as what they waive",
         _not_the_sum,
         "repayments",
     ),
-    Doubt("transactions", "have no amount and count as everything that is owed", _without_amount, "write-offs"),
-    Doubt(
+    Contradiction("transactions", "have no amount and count as the total amount owed", _without_amount, "write-offs"),
+    Contradiction(
         "transactions",
-        "have more than two decimals and are rounded so that their loan ties",
+        "have more than two decimals; rounding keeps the total of each loan",
         _not_in_cents,
         "repayments",
     ),
-    Doubt("installments", "are disbursed term loans without a schedule in force, and are not aged", _without_schedule),
-    Doubt(
+    Contradiction(
         "installments",
-        "have another principal in their rows than they were made for",
+        "are disbursed term loans without a schedule in force, so they are never past due",
+        _without_schedule,
+    ),
+    Contradiction(
+        "installments",
+        "have installments whose principal differs from current_principal_amount",
         _other_principal_scheduled,
         "schedules",
     ),
 )
-"""The differences that are looked for."""
+"""The contradictions that are looked for."""

@@ -1,10 +1,10 @@
-"""What a Fineract database says in two places and differently. Amounts that differ by less than a cent are equal."""
+"""Contradictions in a Fineract database. Amounts that differ by less than a cent are equal."""
 
 from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
-from lending_pipelines.sources.doubts import SHOWN, Doubt, message
+from lending_pipelines.sources.contradictions import SHOWN, Contradiction, message
 from lending_pipelines.sources.fineract import codes
 from lending_pipelines.sources.fineract.clock import business_date
 from lending_pipelines.sources.fineract.transactions import in_cents
@@ -59,8 +59,8 @@ def _comparison(
     problem: str,
     where: Callable[[sa.FromClause, sa.Subquery, sa.Subquery], sa.ColumnElement[bool]],
     table: str = "loans",
-) -> Doubt:
-    return Doubt(table, problem, lambda t: _of_loan(t, where))
+) -> Contradiction:
+    return Contradiction(table, problem, lambda t: _of_loan(t, where))
 
 
 def _active_without_debt(t: StoredTables) -> sa.Select:
@@ -152,66 +152,75 @@ def _recorded_at_once(t: StoredTables) -> sa.Select:
     return sa.select(row.c.id).where(at_once)
 
 
-DOUBTS = (
-    Doubt("loans", "are active although every installment is met and nothing is outstanding", _active_without_debt),
+CONTRADICTIONS = (
+    Contradiction(
+        "loans", "are active although every installment is met and nothing is outstanding", _active_without_debt
+    ),
     _comparison(
-        "have another interest in m_loan than in the schedule",
+        "have interest in m_loan that differs from the schedule",
         lambda loan, paid, plan: _apart(loan.c.interest_charged_derived, plan.c.interest_amount),
     ),
     _comparison(
-        "have other fees in m_loan than in the schedule",
+        "have fees in m_loan that differ from the schedule",
         lambda loan, paid, plan: _apart(loan.c.fee_charges_charged_derived, plan.c.fee_charges_amount),
     ),
     _comparison(
-        "have other penalties in m_loan than in the schedule",
+        "have penalties in m_loan that differ from the schedule",
         lambda loan, paid, plan: _apart(loan.c.penalty_charges_charged_derived, plan.c.penalty_charges_amount),
     ),
-    Doubt("loans", "are repaid by months, but do not fall due on a day of the month", _not_by_months),
+    Contradiction("loans", "are repaid monthly, but fall due on changing days of the month", _not_by_months),
     _comparison(
-        "have another principal repaid in m_loan than in the payments",
+        "have principal repaid in m_loan that differs from the payments",
         lambda loan, paid, plan: _apart(loan.c.principal_repaid_derived, paid.c.principal_portion_derived),
         "transactions",
     ),
     _comparison(
-        "have another principal repaid in the schedule than in the payments",
+        "have principal repaid in the schedule that differs from the payments",
         lambda loan, paid, plan: _apart(plan.c.principal_completed_derived, paid.c.principal_portion_derived),
         "transactions",
     ),
     _comparison(
-        "have other fees paid in the schedule than in the payments",
+        "have fees paid in the schedule that differ from the payments",
         lambda loan, paid, plan: _apart(plan.c.fee_charges_completed_derived, paid.c.fee_charges_portion_derived),
         "transactions",
     ),
     _comparison(
-        "have other penalties paid in the schedule than in the payments",
+        "have penalties paid in the schedule that differ from the payments",
         lambda loan, paid, plan: _apart(
             plan.c.penalty_charges_completed_derived, paid.c.penalty_charges_portion_derived
         ),
         "transactions",
     ),
-    Doubt("transactions", "have more principal repaid than lent", _more_repaid_than_lent),
-    Doubt("transactions", "recover a loan that is neither charged off nor written off", _recovered_of_nothing, "rows"),
-    Doubt("transactions", "have more than two decimals and are rounded so that their loan ties", _not_in_cents, "rows"),
-    Doubt("transactions", "do not tie after rounding", _does_not_tie),
-    Doubt(
+    Contradiction("transactions", "have more principal repaid than lent", _more_repaid_than_lent),
+    Contradiction(
         "transactions",
-        "were stored at one time, so that posted_at is not when the events were learned",
+        "are recoveries on loans that are neither charged off nor written off",
+        _recovered_of_nothing,
+        "rows",
+    ),
+    Contradiction(
+        "transactions", "have more than two decimals; rounding keeps the total of each loan", _not_in_cents, "rows"
+    ),
+    Contradiction("transactions", "have a total that differs after rounding", _does_not_tie),
+    Contradiction(
+        "transactions",
+        "were all stored at the same time, so posted_at is not when each became known",
         _recorded_at_once,
         "rows",
     ),
     _comparison(
-        "have another principal repaid in the schedule than in m_loan",
+        "have principal repaid in the schedule that differs from m_loan",
         lambda loan, paid, plan: _apart(plan.c.principal_completed_derived, loan.c.principal_repaid_derived),
         "installments",
     ),
-    Doubt(
+    Contradiction(
         "installments",
-        "have more than two decimals and are rounded so that their schedule ties",
+        "have more than two decimals; rounding keeps the total of each schedule",
         _installments_not_in_cents,
         "rows",
     ),
 )
-"""The differences that are looked for."""
+"""The contradictions that are looked for."""
 
 
 def delinquency_tags(connection: sa.Connection, t: StoredTables) -> Iterator[str]:
@@ -246,8 +255,8 @@ def delinquency_tags(connection: sa.Connection, t: StoredTables) -> Iterator[str
         elif not _within((on - due_on).days - days, least, most):
             other.append(loan_id)
     for problem, ids in (
-        ("are tagged as delinquent although nothing is past due", without),
-        ("are tagged with another range than their days past due", other),
+        ("have a delinquency tag although nothing is past due", without),
+        ("have a delinquency tag whose range does not include their days past due", other),
     ):
         if ids:
             yield message("loans", "loans", problem, len(ids), ids[:SHOWN])
