@@ -51,8 +51,8 @@ class Conventions(BaseModel):
     )
     non_accrual_interest: Literal["stop", "cash", "continue"] = Field(
         "stop",
-        description="Daily interest of a loan on non-accrual. stop: none; cash: what is settled beyond the interest"
-        " earned before; continue: as of other loans.",
+        description="Daily interest of a loan on non-accrual. stop: none; cash: interest that is settled and was not"
+        " earned before; continue: as for other loans.",
     )
     recovery_dating: Literal["receipt", "charge_off"] = Field(
         "receipt",

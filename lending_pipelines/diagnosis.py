@@ -115,9 +115,11 @@ def _personal_data(settings: Settings, clear: int) -> Diagnosis:
     what = "investors' bank accounts, phones, emails and addresses"
     if not settings.register_keys:
         verdict: Literal["ok", "warning"] = "warning" if clear else "ok"
-        return Diagnosis(verdict, "personal data", f"{what} are stored in clear: set LENDING_REGISTER_KEYS")
+        return Diagnosis(verdict, "personal data", f"{what} are stored unencrypted: set LENDING_REGISTER_KEYS")
     if clear:
-        return Diagnosis("warning", "personal data", f"those of {clear:,} are in clear: run `lending investor encrypt`")
+        return Diagnosis(
+            "warning", "personal data", f"those of {clear:,} are unencrypted: run `lending investor encrypt`"
+        )
     return Diagnosis("ok", "personal data", f"{what} are encrypted")
 
 
@@ -183,7 +185,7 @@ def _rights(found: Rights) -> Iterator[Diagnosis]:
         yield Diagnosis("ok", "servicing rights", "the user may only read")
     apart = abs((datetime.now(UTC).replace(tzinfo=None) - found.now).total_seconds())
     verdict: Literal["ok", "warning"] = "ok" if apart <= _CLOCK_SECONDS else "warning"
-    yield Diagnosis(verdict, "servicing clock", f"{apart:.0f} s apart from this machine's")
+    yield Diagnosis(verdict, "servicing clock", f"{apart:.0f} s from this machine's clock")
 
 
 def _tables(settings: Settings) -> Iterator[Diagnosis]:

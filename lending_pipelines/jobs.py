@@ -55,8 +55,8 @@ assign_portfolios = dg.define_asset_job(
 housekeep = dg.define_asset_job(
     HOUSEKEEPING,
     selection=dg.AssetSelection.assets(housekeeping),
-    description="Remove what the retention policy lets go, and leftovers of killed runs. `lending housekeeping` shows"
-    " what that is.",
+    description="Remove old data by the retention policy, and leftovers of killed runs. `lending housekeeping` shows"
+    " what would be removed.",
 )
 
 

@@ -42,7 +42,7 @@ def test_sample_fills_the_homes_database_and_never_over_rows(empty_home, tmp_pat
         assert connection.scalar(sa.text("SELECT count(*) FROM loans")) == 5
     engine.dispose()
 
-    assert "ask to overwrite them" in str(invoke("sample", *period).exception)
+    assert "use --overwrite to replace them" in str(invoke("sample", *period).exception)
     assert invoke("sample", *period, "--overwrite").exit_code == 0
     elsewhere = f"sqlite:///{tmp_path / 'other.db'}"
     assert invoke("sample", *period, "--url", elsewhere).exit_code == 0

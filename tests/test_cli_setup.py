@@ -255,8 +255,8 @@ def test_ctrl_c_in_a_close_is_one_line_and_the_run_is_canceled(home: Home):
         told = process.stderr.read()
         process.wait(timeout=60)
 
-    again = f"run `lending close --from {FIRST} --to {LAST} --force` to go on"
-    assert f"stopped; nothing of the open table was written; {again}\n" in told
+    again = f"run `lending close --from {FIRST} --to {LAST} --force` to continue"
+    assert f"stopped; the table in progress was not written; {again}\n" in told
     assert "Traceback" not in told
     assert process.returncode != 0
     with dg.DagsterInstance.get() as instance:

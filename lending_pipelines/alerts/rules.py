@@ -72,7 +72,7 @@ class AlertRule(BaseModel):
     detector: DetectorName = Field("threshold", description="The kind of rule.")
     metric: str | None = Field(None, description="table.column of a daily table, or of close_summary.")
     scope: Scope = Field("all", description="Whose number is watched.")
-    subjects: tuple[str, ...] = Field((), description="Ids of the scope, or names of tapes; none named: each.")
+    subjects: tuple[str, ...] = Field((), description="Ids of the scope, or names of tapes. Empty: all.")
     where: dict[str, str] = Field({}, description="A value for each other key of the table, like bucket.")
     operator: Annotated[Operator | None, BeforeValidator(_symbol)] = Field(None, description="<, <=, > or >=.")
     threshold: Annotated[Decimal | str | None, BeforeValidator(_number)] = Field(
@@ -80,20 +80,20 @@ class AlertRule(BaseModel):
     )
     severity: Severity = Field("warning", description="warning or critical.")
     minimum: Decimal | None = Field(
-        None, ge=0, decimal_places=2, description="Principal outstanding of the subject, at least."
+        None, ge=0, decimal_places=2, description="Least principal outstanding of a subject."
     )
-    window_days: int | None = Field(None, ge=1, le=400, description="The days that are looked back.")
+    window_days: int | None = Field(None, ge=1, le=400, description="The number of days to look back.")
     unit: Literal["points", "percent"] = Field(
         "points", description="A change as a difference, or as a percentage of the earlier value."
     )
     least_distance: Annotated[Decimal | str | None, BeforeValidator(_number)] = Field(
         None,
-        description="How far an anomaly is from what is expected, at least: in the metric's unit, or as a percentage,"
-        " which for an amount is one of the subject's principal outstanding.",
+        description="Least distance of an anomaly from the expected value: in the metric's unit, or as a percentage,"
+        " which for an amount is a percentage of the subject's principal outstanding.",
     )
     by: Grouping | None = Field(None, description="What a concentration is grouped by.")
-    installments: int | None = Field(None, ge=1, le=60, description="Full installments missed, at least.")
-    tables: tuple[str, ...] = Field((), description="Servicing tables; none named: each whose rows have a time.")
+    installments: int | None = Field(None, ge=1, le=60, description="Least number of full installments missed.")
+    tables: tuple[str, ...] = Field((), description="Servicing tables. Empty: all whose rows have a time.")
     covenants: tuple[Covenant, ...] = Field((), description="The facility's covenants.")
     near: Decimal = Field(Decimal("0.1"), ge=0, lt=1, description="The share of the limit that counts as near.")
     cool_down_days: int = Field(7, ge=0, le=365, description="An alert that returns within these days is reopened.")

@@ -1,4 +1,4 @@
-"""housekeeping: removes what the retention policy lets go, and says what it removed.
+"""housekeeping: removes old data by the retention policy, and reports what it removed.
 
 What is removed is decided in housekeeping/ and run_history.py. `plan` is also what `lending housekeeping` prints.
 """

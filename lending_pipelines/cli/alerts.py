@@ -23,7 +23,9 @@ Severity = Annotated[Literal["warning", "critical"] | None, typer.Option(help="O
 AlertId = Annotated[str, typer.Argument(help="The alert's id, or how it begins.")]
 Reason = Annotated[str, typer.Option(help="Why.")]
 By = Annotated[str, typer.Option(help="Who takes the step. Empty: the user of this computer.")]
-Limit = Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many, the most severe and latest first.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=MOST_LISTED, help="Maximum number listed, the most severe and latest first.")
+]
 
 alerts = typer.Typer(help="Alerts: list, show, acknowledge, snooze and reopen them.", invoke_without_command=True)
 alert_rules = typer.Typer(help="Alert rules: list, show, check and apply them.", invoke_without_command=True)
@@ -32,7 +34,7 @@ alert_rules = typer.Typer(help="Alert rules: list, show, check and apply them.",
 @alerts.callback()
 def list_alerts(
     context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved alerts.")] = False,
     severity: Severity = None,
     subject: Annotated[str | None, typer.Option(help="Only those on this subject, by its id.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only those of this rule, by its name.")] = None,
@@ -187,7 +189,9 @@ def show_rules() -> None:
 
 @alert_rules.command("defaults")
 def default_rules(
-    apply: Annotated[bool, typer.Option(help="Give the register these rules; others stay.")] = False,
+    apply: Annotated[
+        bool, typer.Option(help="Save these rules in the register. Other rules stay as they are.")
+    ] = False,
 ) -> None:
     """Print the shipped rules as a TOML file, or apply them."""
     from lending_pipelines.alerts import rule_files

@@ -21,7 +21,7 @@ DAY = "YYYY-MM-DD"
 MOST_LOANS = 10_000_000
 """The loans of a sample, at most."""
 
-Rows = Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="How many rows, the latest first.")]
+Rows = Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="Maximum number of rows listed, the latest first.")]
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="The port.")]
 
 

@@ -1,4 +1,4 @@
-"""The command `lending housekeeping`: what the retention policy lets go, and its removal."""
+"""The command `lending housekeeping`: shows the data that the retention policy no longer keeps, and removes it."""
 
 from typing import Annotated
 
@@ -8,12 +8,14 @@ from lending_pipelines.cli.terminal import tell_step
 
 
 def housekeeping(
-    apply: Annotated[bool, typer.Option("--apply", help="Remove it. Without this, it is only shown.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Remove the data. Without this option, it is only shown.")
+    ] = False,
     wait_minutes: Annotated[
         int, typer.Option(min=0, max=24 * 60, help="Minutes to wait for runs that may be writing.")
     ] = 0,
 ) -> None:
-    """Show what the retention policy lets go: rows, files and bytes, and why the rest stays. Remove it with --apply."""
+    """Show the data that the retention policy no longer keeps, and why the rest stays. --apply removes it."""
     from lending_pipelines.housekeeping import as_text
     from lending_pipelines.jobs import housekeeping_run_config
     from lending_pipelines.runs import housekeeping_plan, run_job

@@ -53,7 +53,7 @@ def _stop() -> None:
     # A library that does not let other threads run for as long cannot stop this clock.
     faulthandler.dump_traceback_later(_SECONDS_TO_CLEAN_UP, exit=True, file=open(os.devnull, "w"))  # noqa: SIM115
     command = shlex.join(["lending", *sys.argv[1:]])
-    message = f"\nstopped; nothing of the open table was written; run `{command}` to go on\n"
+    message = f"\nstopped; the table in progress was not written; run `{command}` to continue\n"
     os.write(sys.stderr.fileno(), message.encode())
     # What is interrupted would report itself with traces.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

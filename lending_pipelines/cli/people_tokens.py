@@ -46,7 +46,9 @@ def add_token(
     days: Annotated[int, typer.Option(help="How many days it is valid.")] = 90,
     action: Annotated[
         list[str] | None,
-        typer.Option(help="What it may do, such as portfolios.read. May be repeated. None: all of the account."),
+        typer.Option(
+            help="What it may do, such as portfolios.read. May be repeated. None: all that the account may do."
+        ),
     ] = None,
     limit: Annotated[
         list[str] | None,

@@ -26,7 +26,9 @@ def restate(
     last: Annotated[
         datetime, typer.Option("--to", parser=arguments.day, metavar=arguments.DAY, help="Last business date.")
     ],
-    apply: Annotated[bool, typer.Option("--apply", help="Close the days again. Without this, they are shown.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Close the days again. Without this option, they are only shown.")
+    ] = False,
 ) -> None:
     """Show which closed days differ from what is known now. Close them again and correct their tapes with --apply."""
     from lending_pipelines.partitions import contiguous

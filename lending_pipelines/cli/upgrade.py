@@ -9,7 +9,9 @@ from lending_pipelines.settings import Settings
 
 
 def upgrade(
-    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without this, it is only shown.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Upgrade the home. Without this option, the changes are only shown.")
+    ] = False,
 ) -> None:
     """Show what a home of an earlier version lacks: columns and types of the lake's tables, the register's schema.
 

@@ -48,7 +48,7 @@ def changed_files(places: Places, certified: Mapping[str, HashedFile]) -> Iterat
         if path not in now:
             yield f"{path} is missing."
         elif now[path].sha256 != file.sha256 and not (path.endswith(POINTER) and _moved_on(places, path, certified)):
-            yield f"{path} was changed: {now[path].bytes:,} bytes, and {file.bytes:,} were certified."
+            yield f"{path} was changed: it has {now[path].bytes:,} bytes, but {file.bytes:,} were certified."
 
 
 def _moved_on(places: Places, pointer: str, certified: Mapping[str, HashedFile]) -> bool:

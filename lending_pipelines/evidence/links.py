@@ -35,7 +35,7 @@ def link_faults(chain: Sequence[Certificate], trusted: Collection[str] = ()) -> 
 def _faults(each: Certificate, trusted: Collection[str]) -> Iterator[str]:
     data = each.statement.encode()
     if hashlib.sha256(data).hexdigest() != each.sha256:
-        yield "the statement was changed; its sha256 is another."
+        yield "the statement was changed: its sha256 differs."
     try:
         content = each.content
         day = each.business_date.isoformat() if each.business_date else None

@@ -80,7 +80,7 @@ def _add(archive: ZipFile, places: Places, path: str) -> int:
     if not filesystem.exists(file):
         raise EvidenceError(
             f"{path} is gone: housekeeping removes the files of earlier versions, and of thinned days; `lending verify`"
-            " tells other reasons"
+            " finds other causes"
         )
     content = filesystem.cat_file(file)
     archive.writestr(f"data/{path}", content)

@@ -63,7 +63,7 @@ def verify(
     seal = _read(lambda: read_seal(places.lake), f"{SEAL} cannot be read", found)
     inventory = _inventory(chain, seal, found)
     if inventory is None:
-        return Verdict(findings=[*found, "There is no certificate to verify by: the next close makes one."])
+        return Verdict(findings=[*found, "There is no certificate to verify against: the next close makes one."])
     chain = chain or []
     certified = inventory.files | (seal.own if seal else {})
     read = {path: file for path, file in certified.items() if not of_other_days(path, first, last)}
@@ -115,7 +115,7 @@ def _inventory(chain: list[Certificate] | None, seal: Seal | None, found: list[s
     by_chain = _read(lambda: folded(chain), "The chain cannot be followed", found) if chain else None
     if by_chain is None:
         if by_seal and chain == []:
-            found.append(f"All {by_seal.sequence} certificates are gone: {SEAL} was written after them.")
+            found.append(f"All {by_seal.sequence} certificates are missing, although {SEAL} records them.")
         return by_seal
     if seal is None:
         if not any(SEAL in each for each in found):
@@ -128,7 +128,7 @@ def _inventory(chain: list[Certificate] | None, seal: Seal | None, found: list[s
 def _difference(by_seal: Inventory, by_chain: Inventory) -> str:
     if by_seal.sequence > by_chain.sequence:
         gone = f"{by_chain.sequence + 1} to {by_seal.sequence}"
-        return f"Certificates {gone} are gone from the end of the chain: {SEAL} was written after them."
+        return f"Certificates {gone} are missing at the end of the chain, although {SEAL} records them."
     if by_seal.sequence < by_chain.sequence:
         return f"{SEAL} ends with certificate {by_seal.sequence}, the chain with {by_chain.sequence}."
     return f"{SEAL} and the chain differ in what is certified up to certificate {by_chain.sequence}."

@@ -1,4 +1,4 @@
-"""Housekeeping: what the retention policy lets go, found first and removed on request.
+"""Housekeeping: data that the retention policy no longer keeps, found first and removed on request.
 
 A chore names what it would remove and how much, and removes it when asked: a dry run prints the chores that an applied
 run does. One module per place: the lake, the exports, the register, and leftovers of killed runs. What must never be

@@ -81,7 +81,7 @@ def _thinning(lake: Lake, name: str, first_kept: date, references: References, c
         f"{name}: days thinned to month ends",
         lambda: lake.thin(name, days),
         rows=number,
-        detail=f"{len(days):,} days from {days[0]} to {days[-1]}; their files go with the last version that has them"
+        detail=f"{len(days):,} days from {days[0]} to {days[-1]}; files are removed with the last version using them"
         if days
         else "",
         kept=counted(kept, "day"),
@@ -89,14 +89,14 @@ def _thinning(lake: Lake, name: str, first_kept: date, references: References, c
 
 
 def _compaction(lake: Lake, name: str) -> Chore:
-    # Nothing is removed yet: the small files go with the last version that has them.
+    # Nothing is removed yet: the small files are removed with the last version that uses them.
     files = upkeep.small_files(lake, name)
-    return Chore(f"{name}: small files put together", lambda: upkeep.compact(lake, name), files=files)
+    return Chore(f"{name}: small files compacted", lambda: upkeep.compact(lake, name), files=files)
 
 
 def _versions(lake: Lake, name: str, policy: Retention, references: References, now: datetime) -> Chore:
     kept = kept_versions(upkeep.commits(lake, name), references.versions[name], references.read_at, policy, now)
-    kept["first closes of days closed again"] = _reported_versions(lake, name)
+    kept["first closes of days that were closed again"] = _reported_versions(lake, name)
     versions = {version for numbers in kept.values() for version in numbers}
     older_than = timedelta(hours=policy.leftovers_hours)
     files = upkeep.unneeded(lake, name, versions, older_than)

@@ -45,7 +45,7 @@ def within(what: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, LakeError) or not _OUT_OF_RANGE.search(str(error)):
             raise
-        raise AmountTooLarge(f"{what}: a sum of amounts is beyond {LARGEST:,}, the largest that is taken") from error
+        raise AmountTooLarge(f"{what}: a sum of amounts exceeds {LARGEST:,}, the largest allowed amount") from error
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def _described(table: Table, rows: ir.Table, backend: BaseBackend) -> str:
         for name in row
         if isinstance(row[name], Decimal) and abs(row[name]) > LARGEST
     ]
-    return f"{'; '.join(faults)}: the largest amount that is taken is {LARGEST:,}" if faults else ""
+    return f"{'; '.join(faults)}: the largest allowed amount is {LARGEST:,}" if faults else ""
 
 
 def _beyond(table: Table, rows: ir.Table) -> ir.Table:

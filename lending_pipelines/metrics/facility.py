@@ -32,7 +32,7 @@ class _Rules(BaseModel):
 class Eligibility(_Rules):
     """The rules for eligible loans. A loan without a recorded value for a rule is not eligible."""
 
-    currencies: tuple[str, ...] = Field((), description="The loan's currency is one of these; none named: any.")
+    currencies: tuple[str, ...] = Field((), description="The loan's currency is one of these. Empty: any.")
     max_days_past_due: Days | None = Field(30, description="Days past due, at most.")
     exclude_non_accrual: bool = Field(True, description="The loan is not on non-accrual.")
     exclude_modified: bool = Field(False, description="The loan's terms were never modified.")
@@ -51,9 +51,9 @@ class Eligibility(_Rules):
     max_loan_to_value: Share | None = Field(
         None, gt=0, description="Principal outstanding ÷ collateral value, at most: 0.9 is 90 %."
     )
-    products: tuple[str, ...] = Field((), description="The loan's product_id is one of these; none named: any.")
-    branches: tuple[str, ...] = Field((), description="The loan's branch_id is one of these; none named: any.")
-    regions: tuple[str, ...] = Field((), description="The loan's region is one of these; none named: any.")
+    products: tuple[str, ...] = Field((), description="The loan's product_id is one of these. Empty: any.")
+    branches: tuple[str, ...] = Field((), description="The loan's branch_id is one of these. Empty: any.")
+    regions: tuple[str, ...] = Field((), description="The loan's region is one of these. Empty: any.")
 
 
 class ConcentrationLimit(_Rules):
@@ -63,7 +63,7 @@ class ConcentrationLimit(_Rules):
     max_share: Decimal = Field(
         gt=0, le=1, decimal_places=4, description="A group's share of eligible principal, at most."
     )
-    only: tuple[str, ...] = Field((), description="The groups that are limited; none named: each.")
+    only: tuple[str, ...] = Field((), description="The groups that are limited. Empty: every group.")
 
 
 class Covenant(_Rules):
@@ -103,7 +103,7 @@ class FacilityRules(_Rules):
         Decimal("0.85"), gt=0, le=1, decimal_places=4, description="The share of net eligible principal that is lent."
     )
     commitment: dict[str, Amount] = Field(
-        {}, description="The most that is lent, by currency; none named: the borrowing base alone limits."
+        {}, description="The most that is lent, by currency. Empty: only the borrowing base limits."
     )
     covenant_months: int = Field(
         3, ge=1, le=60, description="Months up to the day over which charge-off rates are annualised."

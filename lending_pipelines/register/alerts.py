@@ -51,7 +51,7 @@ class Alerts:
         rule: str | None = None,
         limit: int = 1000,
     ) -> list[Alert]:
-        """Alerts of these states (none named: all), critical ones first, the latest opening first.
+        """Alerts of these states (empty: all), critical ones first, then the latest opened first.
 
         Their details are not loaded.
         """
@@ -111,7 +111,7 @@ class Alerts:
         """
         last = self.last_judged()
         if last is not None and until <= last:
-            raise RegisterError(f"snooze until {until}: {last} is judged already; write a later date")
+            raise RegisterError(f"snooze until {until}: alerts are already judged up to {last}; write a later date")
         return self._take_step(alert_id, "snoozed", by, reason, until, event_id)
 
     def reopen(self, alert_id: str, by: str, reason: str, event_id: str | None = None) -> Alert:
@@ -127,7 +127,9 @@ class Alerts:
         alert = self.get(alert_id)
         if event_id and (taken := self._session.get(AlertEvent, event_id)):
             if (taken.alert_id, taken.step) != (alert.alert_id, step):
-                raise RegisterError(f"the step {event_id} was taken on another alert, or was another step")
+                raise RegisterError(
+                    f"the id {event_id} belongs to a step on another alert, or to another kind of step: use a new id"
+                )
             return alert
         if alert.state == "resolved":
             raise RegisterError(f"alert {alert.alert_id} was resolved on {alert.resolved_on}: no step is left to take")

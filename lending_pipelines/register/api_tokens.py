@@ -31,7 +31,7 @@ LIMITED = ("branches", "officers", "portfolios", "investors")
 class TokenScope:
     """What a token may do for its account, checked: never more than the account itself.
 
-    `actions` are names of register/actions.py; none named: all of the account. `limits` are ids by dimension.
+    `actions` are names of register/actions.py; empty: all actions of the account. `limits` are ids by dimension.
     """
 
     actions: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class ApiTokens:
             )
             self._session.add(token)
         elif (token.account_id, token.name, token.scope) != (account_id, name.strip(), scope.as_json()):
-            raise RegisterError(f"token {token_id} was made with other values")
+            raise RegisterError(f"token {token_id} already exists with another account, name or scope: use a new id")
         elif token.revoked_at is not None:
             raise RegisterError(f"token {token_id} was revoked: make a new one")
         token.token_hash = hashed(value)

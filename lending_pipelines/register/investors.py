@@ -82,7 +82,7 @@ class Investors:
         return len(investors)
 
     def in_clear(self) -> int:
-        """The number of investors with personal data that is stored in clear."""
+        """The number of investors with personal data that is stored unencrypted."""
         columns = [sa.type_coerce(getattr(Investor, name), sa.Text()) for name in PERSONAL]
         stored = sa.or_(*(sa.and_(each.is_not(None), each != "", ~each.startswith(ENCRYPTED)) for each in columns))
         return self._session.scalar(sa.select(sa.func.count()).select_from(Investor).where(stored)) or 0

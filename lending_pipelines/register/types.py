@@ -62,7 +62,7 @@ class Money(sa.TypeDecorator[Decimal]):
 class Encrypted(sa.TypeDecorator[str]):
     """A text that is stored encrypted with the first key of LENDING_REGISTER_KEYS; in clear when there is no key.
 
-    Every key of the setting decrypts. A text that was stored in clear stays readable.
+    Every key of the setting decrypts. A text that was stored unencrypted stays readable.
     """
 
     impl = sa.Text()

@@ -132,4 +132,4 @@ def _problem(problem: Any) -> str:
         case _:
             given = problem["input"]
             shown = given if isinstance(given, Decimal) else repr(given)
-            return f"{rule or 'all of it'} is {shown}: {problem['msg']}"
+            return f"{rule or 'the content'} is {shown}: {problem['msg']}"

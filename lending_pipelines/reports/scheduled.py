@@ -52,7 +52,7 @@ def scheduled_reports(
         raise LendingError(f"report schedules {file}: write each report as a table [[report]] and nothing else")
     found = [_scheduled(file, number, entry, check) for number, entry in enumerate(entries.get("report", []), start=1)]
     if repeated := [name for name, times in Counter(report.name for report in found).items() if times > 1]:
-        raise LendingError(f"report schedules {file}: {repeated[0]} is the name of two reports; name one anew")
+        raise LendingError(f"report schedules {file}: two reports have the name {repeated[0]}: rename one")
     return found
 
 

@@ -155,7 +155,7 @@ def _refuse_to_lose(connection: sa.Connection, overwrite: bool) -> None:
         if table.name in present and connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
             raise SampleError(
                 f"{connection.engine.url.render_as_string(hide_password=True)} has rows in {table.name}: "
-                "ask to overwrite them, or use another database"
+                "use --overwrite to replace them, or another database"
             )
 
 

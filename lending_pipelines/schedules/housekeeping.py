@@ -10,5 +10,5 @@ housekeeping_schedule = dg.ScheduleDefinition(
     job=housekeep,
     cron_schedule="0 2 * * 0",
     execution_timezone=Settings.from_environment().timezone,
-    description="On Sundays at 02:00 in LENDING_TIMEZONE: remove what the retention policy lets go.",
+    description="On Sundays at 02:00 in LENDING_TIMEZONE: remove old data by the retention policy.",
 )

@@ -1,4 +1,4 @@
-"""Housekeeping of a closed home: what the policy lets go, what is never removed, and what a thinned day is called."""
+"""Housekeeping of a closed home: what the policy removes, what is never removed, and what a thinned day is called."""
 
 import json
 import os

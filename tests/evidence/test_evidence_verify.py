@@ -138,7 +138,7 @@ def test_a_changed_certificate_is_found(home, places):
     table = DeltaTable(home.folder / "lake/close_certificates")
     table.update(updates={"statement": "replace(statement, '0.00', '0.01')"}, predicate="sequence = 7")
     found = findings(places)
-    assert "Certificate 7 of 2025-02-18: the statement was changed; its sha256 is another." in found
+    assert "Certificate 7 of 2025-02-18: the statement was changed: its sha256 differs." in found
 
 
 def test_a_certificate_with_a_new_hash_breaks_its_link(home, places):
@@ -155,8 +155,8 @@ def test_a_certificate_with_a_new_hash_breaks_its_link(home, places):
     [
         ("sequence = 1", "The chain begins with certificate 2: those before it are gone."),
         ("sequence = 7", "Between certificates 6 and 8, some are gone or repeated."),
-        ("sequence = 31", "Certificates 31 to 31 are gone from the end of the chain"),
-        ("true", "All 31 certificates are gone"),
+        ("sequence = 31", "Certificates 31 to 31 are missing at the end of the chain"),
+        ("true", "All 31 certificates are missing"),
     ],
 )
 def test_a_removed_certificate_is_found(home, places, gone, finding):

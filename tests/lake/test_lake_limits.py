@@ -49,7 +49,7 @@ def test_a_sum_beyond_the_largest_amount_is_named_by_row(lake):
         lake.replace_days("aging_buckets", rows, DAY, DAY)
     assert str(refused.value) == (
         "aging_buckets.principal_outstanding is 18,000,000,000,000,000.00 (business_date=2025-01-31, scope=all, "
-        "scope_id=*, currency=IRR, bucket=current): the largest amount that is taken is 9,999,999,999,999,999.99"
+        "scope_id=*, currency=IRR, bucket=current): the largest allowed amount is 9,999,999,999,999,999.99"
     )
     assert not lake.has("aging_buckets")
 
@@ -63,7 +63,7 @@ def test_the_largest_sum_is_taken(lake):
 
 def test_a_sum_that_no_table_holds_is_named_by_what_is_computed(lake):
     total = money(positions("9000000000000000.00", "9000000000000000.00").principal_outstanding.sum())
-    message = r"report x: a sum of amounts is beyond 9,999,999,999,999,999\.99"
+    message = r"report x: a sum of amounts exceeds 9,999,999,999,999,999\.99"
     with pytest.raises(LendingError, match=message), within("report x"):
         lake.engine.backend.to_pyarrow(total)
 

@@ -59,8 +59,8 @@ def test_the_last_runs_are_those_that_dagster_recorded(people: People, monkeypat
         ({"first": "x", "last": "2025-03-14"}, "write a date like 2025-03-31"),
         ({"first": "2025-03-15", "last": "2025-03-14"}, "is before the first day"),
         ({"first": "2025-03-14", "last": "2199-01-01"}, "has not ended"),
-        ({"first": "2025-03-14", "last": "2025-03-14", "manager": "S0000"}, "there is no one manager"),
-        ({"first": "2025-03-14", "last": "2025-03-14", "manager": HOSTILE}, "there is no one manager"),
+        ({"first": "2025-03-14", "last": "2025-03-14", "manager": "S0000"}, "no single manager is named"),
+        ({"first": "2025-03-14", "last": "2025-03-14", "manager": HOSTILE}, "no single manager is named"),
     ],
 )
 def test_a_close_with_wrong_values_is_not_started(own_people: People, own_home, data, told):

@@ -1,4 +1,4 @@
-"""Personal data of investors is stored encrypted when there is a key; without one it is stored in clear."""
+"""Personal data of investors is stored encrypted when there is a key; without one it is stored unencrypted."""
 
 import pytest
 import sqlalchemy as sa

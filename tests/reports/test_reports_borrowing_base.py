@@ -312,7 +312,7 @@ def test_rules_that_cannot_be_read(tmp_path):
     with pytest.raises(LendingError, match=r"rules 'strict': write default, the path of a \.toml or \.json file"):
         facility_rules.load("strict")
     (tmp_path / "list.json").write_text("[1]", encoding="utf-8")
-    with pytest.raises(LendingError, match=r"list.json: all of it is \[1\]: "):
+    with pytest.raises(LendingError, match=r"list.json: the content is \[1\]: "):
         facility_rules.load(str(tmp_path / "list.json"))
 
 

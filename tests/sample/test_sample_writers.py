@@ -85,7 +85,7 @@ def test_rows_that_are_there_are_kept_unless_asked(sqlite):
     fill_database(SPEC, sqlite)
     before = read(sqlite)
     other = SampleSpec(20, SPEC.first, SPEC.last, seed=9)
-    with pytest.raises(SampleError, match="has rows in branches: ask to overwrite"):
+    with pytest.raises(SampleError, match="has rows in branches: use --overwrite"):
         fill_database(other, sqlite)
     assert read(sqlite) == before
     fill_database(other, sqlite, overwrite=True)
@@ -95,7 +95,7 @@ def test_rows_that_are_there_are_kept_unless_asked(sqlite):
 def test_postgresql_rows_are_kept_unless_asked(postgres_url, made):
     fill_database(SPEC, postgres_url)
     other = SampleSpec(20, SPEC.first, SPEC.last, seed=9)
-    with pytest.raises(SampleError, match="has rows in branches: ask to overwrite"):
+    with pytest.raises(SampleError, match="has rows in branches: use --overwrite"):
         fill_database(other, postgres_url)
     assert_same(read(postgres_url), made)
     fill_database(other, postgres_url, overwrite=True)

@@ -88,7 +88,7 @@ class RoleRule(BaseModel):
         try:
             return RoleGiven.checked(self.role, {key: _filled(value, claims) for key, value in self.scope.items()})
         except (KeyError, LendingError) as error:
-            raise OidcRefused(f"the scope of the role {self.role} cannot be made of the claims: {error}") from error
+            raise OidcRefused(f"the scope of the role {self.role} cannot be filled from the claims: {error}") from error
 
 
 class RoleRules(BaseModel):
@@ -175,7 +175,7 @@ class Provider:
             raise OidcRefused("the provider gives no token for the code")
         claims = self._claims(str(token["id_token"]))
         if claims.get("nonce") != attempt.nonce:
-            raise OidcRefused("the ID token is of another sign-in: its nonce differs")
+            raise OidcRefused("the ID token belongs to another sign-in: its nonce differs")
         email = str(claims["email"]) if claims.get("email") and claims.get("email_verified") is True else None
         username = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])
         return Identity(f"{self._issuer} {claims['sub']}", username, str(claims.get("name") or username), email, claims)
@@ -219,7 +219,7 @@ class Provider:
         address = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
         configuration = self._read(address)
         if configuration.get("issuer") != self._issuer:
-            raise OidcRefused(f"{address} is of the issuer {configuration.get('issuer')!r}, not {self._issuer!r}")
+            raise OidcRefused(f"{address} names the issuer {configuration.get('issuer')!r}, not {self._issuer!r}")
         if not isinstance(configuration.get(name), str):
             raise OidcRefused(f"{address} has no {name}")
         return str(configuration[name])

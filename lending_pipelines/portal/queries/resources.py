@@ -44,7 +44,7 @@ class TableResource:
         filters: Columns whose value, or one of several values, can be asked for.
         ranges: Columns of numbers with a smallest and a largest value.
         sorts: Columns by which rows can be ordered, beside the day.
-        columns: The columns that are shown; none named: all.
+        columns: The columns that are shown; empty: all.
         json: Columns with JSON text, which JSON answers hold as values.
         computed: What columns are added to the table's, with their meaning.
         compute: Adds them to the rows.

@@ -48,7 +48,7 @@ def start(request: Request, access: Runner, sent: Posted) -> Response:
             manager = ids[0]
         else:
             known = ids or {*managers, *managers.values()} - {""}
-            faults["manager"] = f"there is no one manager {manager!r}; {did_you_mean(manager, known)}"
+            faults["manager"] = f"no single manager is named {manager!r}; {did_you_mean(manager, known)}"
     if first is None or last is None or faults:
         return _form(request, access, sent, faults)
     once = sent.get("once", "")
@@ -120,7 +120,7 @@ def _days(sent: Mapping[str, str], ended: date) -> tuple[date | None, date | Non
     if first and last and first > last:
         faults["last"] = f"the last day {last} is before the first day {first}"
     elif last and last > ended:
-        faults["last"] = f"{last} has not ended: the last day that has is {ended}"
+        faults["last"] = f"{last} has not ended: the last day that has ended is {ended}"
     return first, last, faults
 
 

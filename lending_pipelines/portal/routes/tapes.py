@@ -35,7 +35,7 @@ Reader = Annotated[Access, Depends(require("tapes.read"))]
 Editor = Annotated[Access, Depends(require("tapes.edit"))]
 
 _SHOWN = 50
-_HIDDEN_REASON = "The reason is about the whole lender. The lender's staff can read it."
+_HIDDEN_REASON = "The reason concerns the whole lender. The lender's staff can read it."
 
 
 @router.get("/tapes")

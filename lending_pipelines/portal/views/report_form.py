@@ -76,7 +76,7 @@ def checked_values(
             if len(found) == 1:
                 given[name] = found[0]
             elif found:
-                faults[name] = f"{text!r} is the name of several: write one of the ids {', '.join(found)}"
+                faults[name] = f"{text!r} is not unique: write one of the ids {', '.join(found)}"
             else:
                 faults[name] = f"there is no {name} {text!r}; {did_you_mean(text, {*known, *known.values()} - {''})}"
     faults = {**parameter_faults(model, given), **faults}

@@ -91,7 +91,7 @@ LIMITS: Mapping[str, Limit] = {
 }
 """How each report is limited to a scope."""
 
-_HIDDEN_REASON = "The report was not made. The reason is about the whole lender: an administrator can read it."
+_HIDDEN_REASON = "The report was not made. The reason concerns the whole lender: an administrator can read it."
 
 assert set(LIMITS) <= set(report_types())
 

@@ -135,7 +135,7 @@ def _id(
     if len(ids) == 1:
         return ids[0]
     if ids:
-        faults[field] = f"{text!r} is the name of several: write one of the ids {', '.join(ids)}"
+        faults[field] = f"{text!r} is not unique: write one of the ids {', '.join(ids)}"
     else:
         faults[field] = f"there is no {KINDS[key]} {text!r}; {did_you_mean(text, {*names, *names.values()} - {''})}"
     return text

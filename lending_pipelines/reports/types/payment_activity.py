@@ -31,7 +31,7 @@ _MEASURES = (
 _ADDED = [column.name for column in _MEASURES]
 
 _NOTE = (
-    "A reversal counts on its own day, with the channel of the payment that it undoes; what leaves again is negative."
+    "A reversal counts on its own day, with the channel of the payment that it undoes; money paid back is negative."
     " Net principal is the change of principal paid. Recoveries after charge-off are in charge_off_recovery."
 )
 

@@ -111,7 +111,7 @@ def get_token(request: Request, access: Public, grant: Grant) -> Response:
     operation_id="revoke_tokens",
     status_code=204,
     response_class=Response,
-    responses=answers({"description": "The refresh token and its family are over."}, 400, 422, 429, status=204),
+    responses=answers({"description": "The refresh token and its family no longer work."}, 400, 422, 429, status=204),
 )
 def revoke(request: Request, access: Public, sent: Revocation) -> Response:
     """Ends the family of a refresh token: its refresh tokens and access tokens. Unknown tokens are over already."""

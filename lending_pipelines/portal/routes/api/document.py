@@ -18,7 +18,7 @@ Reads what the close has made, within the scope of the account: the same rows as
 Send `Authorization: Bearer …` with a token of an integration, or with an access token from `POST /api/v1/auth/token`.
 Amounts are text, and exact. Dates are business dates; times are in UTC. Lists are in pages: `next` is the cursor of the
 next page. Send the ETag of an answer as `If-None-Match`: the answer is 304 as long as its rows are the same. Errors are
-problem+json. A write with an `Idempotency-Key` can be repeated: it is done once.
+problem+json. A write with an `Idempotency-Key` can be repeated: it takes effect once.
 """
 
 _SECURITY: dict[str, Any] = {

@@ -17,9 +17,9 @@ _ERRORS = {
     400: "The request cannot be answered: a cursor of another order, or a value that the data does not allow.",
     401: "No token or session, or one that is not valid.",
     403: "The role, or the token, does not allow it.",
-    404: "There is no such thing, or it is not yours to see, or there is no data yet.",
-    406: "No format that the header Accept names can be made.",
-    409: "The state of the thing does not allow it.",
+    404: "It does not exist, it is outside your scope, or there is no data yet.",
+    406: "The header Accept names no available format.",
+    409: "Its current state does not allow it.",
     410: "The file was removed.",
     422: "A parameter or field is wrong: `errors` names each, what was found, and what to write.",
     429: "Too many requests of this kind: the header Retry-After says when to try again.",
@@ -34,7 +34,7 @@ PROBLEM: Schema = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "reference": {"type": "string", "description": "Names the failure in the log of the server."},
+        "reference": {"type": "string", "description": "Identifies the failure in the server's log."},
         "errors": {
             "type": "array",
             "items": {
@@ -138,7 +138,7 @@ def page_of(row: Schema) -> Schema:
 
 
 _HEADERS: Schema = {
-    "ETag": {"schema": {"type": "string"}, "description": "Names the rows: send it as If-None-Match."},
+    "ETag": {"schema": {"type": "string"}, "description": "Identifies the rows: send it as If-None-Match."},
     "Link": {"schema": {"type": "string"}, "description": "The addresses of the next and the previous page."},
 }
 

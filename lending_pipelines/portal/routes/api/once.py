@@ -19,7 +19,7 @@ Key = Annotated[
         min_length=1,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
-        description="A text of the client's choice, new for each write: a repetition with it is done once.",
+        description="A text that the client chooses, new for each write. A repeated request with it does nothing more.",
     ),
 ]
 

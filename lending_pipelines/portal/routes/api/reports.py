@@ -259,7 +259,7 @@ def _report(access: Access, report_id: str) -> Report:
         except RegisterError:
             report = None
     if report is None or not visible(report.report_type, report.parameters, access):
-        raise NotFound(f"there is no report request {report_id}, or it is not yours to see")
+        raise NotFound(f"there is no report request {report_id}, or it is outside your scope")
     return report
 
 

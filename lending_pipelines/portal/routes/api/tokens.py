@@ -32,7 +32,7 @@ class NewToken(BaseModel):
     account: str | None = Field(None, max_length=200, description="The username it acts for; by default your own.")
     days: int = Field(90, ge=1, le=LONGEST_DAYS, description="How many days it is valid.")
     actions: list[Annotated[str, Field(max_length=100)]] = Field(
-        [], max_length=100, description="What it may do, such as portfolios.read; none named: all of the account."
+        [], max_length=100, description="What it may do, such as portfolios.read. Empty: all that the account may do."
     )
     branches: Ids | None = None
     officers: Ids | None = None
