@@ -2,6 +2,7 @@
 
 import weakref
 from collections import defaultdict
+from copy import deepcopy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -39,6 +40,12 @@ class Book:
         assert set(row) == set(TABLES[table].names), set(row) - set(TABLES[table].names)
         self._rows[table].append(row)
         self._tables.pop(table, None)
+
+    def copy(self):
+        """A book of its own with the same rows."""
+        copy = Book()
+        copy._rows, copy._number = deepcopy(self._rows), self._number
+        return copy
 
     @property
     def rows(self):

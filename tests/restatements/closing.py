@@ -1,5 +1,7 @@
 """A lake without Dagster: the servicing tables as known at a time, closed days, and detections."""
 
+import shutil
+from copy import deepcopy
 from datetime import timedelta
 
 import ibis
@@ -26,6 +28,13 @@ class Lender:
         self.book = book
         self.synced = {}
         self.known_until = None
+
+    def copy(self, folder):
+        """The same lender with a lake and a book of its own, in another folder."""
+        shutil.copytree(self.lake.url, folder / "lake")
+        copy = Lender(folder, self.book.copy())
+        copy.synced, copy.known_until = deepcopy(self.synced), self.known_until
+        return copy
 
     def sync(self, known_at, tables=SOURCES):
         """Write the rows known at a time; a table whose rows are the same is not written again."""

@@ -27,17 +27,25 @@ FEB_9, FEB_12 = date(2025, 2, 9), date(2025, 2, 12)
 LATER = datetime(2025, 3, 1, 10)
 
 
-@pytest.fixture
-def lender(tmp_path):
-    """9 to 12 February closed as known on the evening of the 12th."""
+@pytest.fixture(scope="module")
+def closed_lender(tmp_path_factory):
+    """9 to 12 February closed as known on the evening of the 12th; for reading only."""
     book = Book()
     book.add("products", product_id="P1", program_id="G1", name="One", product_type="term")
     usual(book)
     usual(book, "L2")
-    lender = Lender(tmp_path, book)
+    lender = Lender(tmp_path_factory.mktemp("closed"), book)
     lender.sync(datetime(2025, 2, 12, 20))
     lender.close(FEB_9, FEB_12)
     assert lender.detect() == []
+    lender.engine.close()
+    return lender
+
+
+@pytest.fixture
+def lender(closed_lender, tmp_path):
+    """The test's own copy of it."""
+    lender = closed_lender.copy(tmp_path)
     yield lender
     lender.engine.close()
 

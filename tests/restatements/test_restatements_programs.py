@@ -23,20 +23,14 @@ LATER = datetime(2025, 3, 1, 10)
 CAUSE = "program version 1.0.0 instead of 0.9.0"
 
 
-class EarlierProgram:
-    """A version that counted the due date itself as a day past due."""
-
-    def __init__(self, lender, monkeypatch):
-        self.lender, self.monkeypatch = lender, monkeypatch
-
-    def close(self, first, last):
-        with self.monkeypatch.context() as earlier:
-            earlier.setattr("lending_pipelines.lake.lake.__version__", "0.9.0")
-            self.lender.close(first, last)
-        lake = self.lender.lake
-        rows = lake.table("loan_positions", first, last)
-        late = rows.days_past_due + ibis.ifelse(rows.business_date > date(2025, 2, 10), 1, 0)
-        lake.replace_days("loan_positions", rows.mutate(days_past_due=late), first, last)
+def close_by_earlier_program(lender, first, last):
+    """Close days by a version that counted the due date itself as a day past due."""
+    with pytest.MonkeyPatch.context() as earlier:
+        earlier.setattr("lending_pipelines.lake.lake.__version__", "0.9.0")
+        lender.close(first, last)
+    rows = lender.lake.table("loan_positions", first, last)
+    late = rows.days_past_due + ibis.ifelse(rows.business_date > date(2025, 2, 10), 1, 0)
+    lender.lake.replace_days("loan_positions", rows.mutate(days_past_due=late), first, last)
 
 
 def set_version(monkeypatch, version):
@@ -49,14 +43,21 @@ def _version(monkeypatch):
     set_version(monkeypatch, "1.0.0")
 
 
-@pytest.fixture
-def lender(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def closed_lender(tmp_path_factory):
     book = Book()
     usual(book)
     usual(book, "L2")
-    lender = Lender(tmp_path, book)
+    lender = Lender(tmp_path_factory.mktemp("closed"), book)
     lender.sync(datetime(2025, 2, 12, 20))
-    EarlierProgram(lender, monkeypatch).close(FEB_9, FEB_12)
+    close_by_earlier_program(lender, FEB_9, FEB_12)
+    lender.engine.close()
+    return lender
+
+
+@pytest.fixture
+def lender(closed_lender, tmp_path):
+    lender = closed_lender.copy(tmp_path)
     yield lender
     lender.engine.close()
 
