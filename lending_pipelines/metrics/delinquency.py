@@ -158,14 +158,17 @@ def aging_transitions(
     """
     days = positions.filter(positions.business_date >= first, positions.business_date <= last)
     opening_days = positions.select(from_date="business_date").distinct()
-    days = days.mutate(from_date=_opening_days(days.business_date, conventions, months))
+    of_loan = ("loan_id", "bucket", *scopes.DIMENSIONS.values())
+    days = days.select(
+        "business_date",
+        "currency",
+        "status",
+        *of_loan,
+        from_date=_opening_days(days.business_date, conventions, months),
+    )
     days = days.semi_join(opening_days, "from_date")
     before = positions.filter(positions.status == "active").select(
-        "loan_id",
-        "bucket",
-        "principal_outstanding",
-        *scopes.DIMENSIONS.values(),
-        from_date="business_date",
+        *of_loan, opening_principal="principal_outstanding", from_date="business_date"
     )
     moves = days.left_join(before, ["loan_id", "from_date"], rname="{name}_before")
     stayed = moves.filter(moves.bucket_before.notnull())
@@ -182,22 +185,22 @@ def aging_transitions(
             else_=stayed.bucket,
         ),
         loan_count=ibis.literal(1, "int64"),
-        opening_principal="principal_outstanding_before",
+        opening_principal="opening_principal",
     )
-    active = moves.filter(moves.status == "active")
+    active = moves.filter(moves.status == "active").select(
+        "business_date",
+        "from_date",
+        "currency",
+        "bucket_before",
+        *scopes.DIMENSIONS.values(),
+        *(f"{column}_before" for column in scopes.DIMENSIONS.values()),
+        from_bucket=ibis.literal(TRANSITION_ENTRY),
+        to_bucket="bucket",
+        loan_count=ibis.literal(1, "int64"),
+        opening_principal=ZERO,
+    )
     entries = [
-        scopes.sum_scope(
-            active.filter(scopes.entered(active, column)).mutate(
-                from_bucket=ibis.literal(TRANSITION_ENTRY),
-                to_bucket="bucket",
-                loan_count=ibis.literal(1, "int64"),
-                opening_principal=ZERO,
-            ),
-            scope,
-            column,
-            _TRANSITION,
-            _MOVED,
-        )
+        scopes.sum_scope(active.filter(scopes.entered(active, column)), scope, column, _TRANSITION, _MOVED)
         for scope, column in (("all", None), *scopes.DIMENSIONS.items())
     ]
     rows = ibis.union(scopes.roll_up(exits, _TRANSITION, _MOVED), *entries)

@@ -76,20 +76,14 @@ def signed(transactions: ir.Table, last: date, only: Callable[[ir.Table], ir.Tab
 
 def _plain(transactions: ir.Table, last: date) -> ir.Table:
     """The transactions that are not reversals, with the columns of `signed`."""
-    return (
-        transactions.filter(transactions.type != "reversal", transactions.effective_on <= last)
-        .select(
-            "loan_id",
-            "type",
-            "channel",
-            *_UNSIGNED,
-            on="effective_on",
-            root_on="effective_on",
-            is_reversal=ibis.literal(False),
-            sign=ibis.literal(1, "int8"),
-        )
-        .select(*_SIGNED)
-    )
+    own = {
+        "on": "effective_on",
+        "root_on": "effective_on",
+        "is_reversal": ibis.literal(False),
+        "sign": ibis.literal(1, "int8"),
+    }
+    rows = transactions.filter(transactions.type != "reversal", transactions.effective_on <= last)
+    return rows.select(**{name: own.get(name, name) for name in _SIGNED})
 
 
 def reversals(transactions: ir.Table, last: date) -> ir.Table:
@@ -98,12 +92,10 @@ def reversals(transactions: ir.Table, last: date) -> ir.Table:
     roots = transactions.filter(transactions.type != "reversal").select(
         "type", "channel", root_on="effective_on", root_id="transaction_id"
     )
+    own = {"on": "effective_on", "is_reversal": ibis.literal(True)}
     rows = rows.drop("type", "channel").inner_join(_chains(rows), "transaction_id").inner_join(roots, "root_id")
-    return (
-        rows.filter(rows.effective_on <= last)
-        .mutate(on="effective_on", is_reversal=ibis.literal(True))
-        .select(*_SIGNED)
-    )
+    rows = rows.filter(rows.effective_on <= last)
+    return rows.select(**{name: own.get(name, name) for name in _SIGNED})
 
 
 def _chains(reversals: ir.Table) -> ir.Table:

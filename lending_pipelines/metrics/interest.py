@@ -42,24 +42,26 @@ def charged_off(
     )
 
 
-def with_interest_earned(rows: ir.Table, conventions: Conventions) -> ir.Table:
-    """Add interest_earned by the convention interest_accrual."""
+def with_scheduled_interest(rows: ir.Table) -> ir.Table:
+    """Add scheduled_interest, from which `earned` computes under the accrual "scheduled"."""
+    return schedules.with_earned(rows, rows.business_date, ibis.coalesce(rows.drawn_on, rows.disbursed_on))
+
+
+def earned(rows: ir.Table, conventions: Conventions) -> ir.DecimalColumn:
+    """The interest earned by the convention interest_accrual."""
     pending, closed = (rows.status == "pending", ZERO), (rows.status == "closed", rows.interest_settled)
     match conventions.interest_accrual:
         case "servicer":
-            earned = ibis.coalesce(rows.recorded_interest, ZERO)
+            return ibis.coalesce(rows.recorded_interest, ZERO)
         case "daily":
-            earned = ibis.cases(pending, closed, else_=accruals.daily_interest(rows, conventions))
+            return ibis.cases(pending, closed, else_=accruals.daily_interest(rows, conventions))
         case "scheduled":
-            rows = rows.mutate(earning_from=ibis.coalesce(rows.drawn_on, rows.disbursed_on))
-            rows = schedules.with_earned(rows, "business_date", "earning_from")
-            earned = ibis.cases(
+            return ibis.cases(
                 pending,
                 closed,
                 (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
                 else_=money(wide(ibis.coalesce(rows.scheduled_interest, ZERO)) - rows.not_earned),
             )
-    return rows.mutate(interest_earned=earned)
 
 
 def _earned_at(
@@ -90,7 +92,7 @@ def _earned_at(
         ibis.coalesce(within.starts_on, within.disbursed_on) <= within["at"],
         within.due_on > within["at"],
     )
-    within = schedules.with_earned(within, "at", "begins_on")
+    within = schedules.with_earned(within, within["at"], within.begins_on)
     within = within.left_join(due, ["loan_id", "version", "repaid_on"], rname="{name}_of_due")
     within = within.left_join(before_drawing, ["loan_id", "version", "drawn_on"], rname="{name}_of_drawing")
     within = within.select(

@@ -28,11 +28,8 @@ def with_paused_days(rows: ir.Table, pauses: ir.Table) -> ir.Table:
     # DuckDB sums integers to a wider type, of which Ibis does not know. A cast to another type brings them back.
     days = ends.delta(begins, unit="day").sum().cast("int32").cast("int64")
     paused = late.group_by("loan_id", "business_date").agg(paused_days=days)
-    return (
-        rows.left_join(paused, ["loan_id", "business_date"], rname="{name}_paused")
-        .mutate(paused_days=lambda row: ibis.coalesce(row.paused_days, 0))
-        .select(*rows.columns, "paused_days")
-    )
+    joined = rows.left_join(paused, ["loan_id", "business_date"], rname="{name}_paused")
+    return joined.select(*rows.columns, paused_days=ibis.coalesce(paused.paused_days, 0))
 
 
 def days_before(spans: ir.Table, pauses: ir.Table, last: date, days: int) -> ir.Table:

@@ -227,13 +227,21 @@ def _spans(
 ) -> ir.Table:
     """The values that are equal on every day of a span: amounts owed, status, and the start of delinquency."""
     summed = (*events.AMOUNTS, "due_before", "principal_before")
-    rows = states.left_join(due, ["loan_id", "version", "repaid_on"]).drop(
-        "loan_id_right", "version_right", "repaid_on_right"
+    others = [name for name in states.columns if name not in summed]
+    rows = states.left_join(due, ["loan_id", "version", "repaid_on"], rname="{name}_of_due")
+    rows = rows.left_join(before_drawing, ["loan_id", "version", "drawn_on"], rname="{name}_of_drawing")
+    rows = rows.select(
+        *others,
+        "due_when_repaid",
+        "interest_before_drawing",
+        **{name: ibis.coalesce(states[name], ZERO) for name in summed},
     )
-    rows = rows.left_join(before_drawing, ["loan_id", "version", "drawn_on"]).drop(
-        "loan_id_right", "version_right", "drawn_on_right"
+    status = ibis.cases(
+        (rows.principal_disbursed <= 0, "pending"),
+        (rows.charged_off_on.notnull(), "charged_off"),
+        (spells.is_closed(rows), "closed"),
+        else_="active",
     )
-    rows = rows.mutate(**{name: ibis.coalesce(rows[name], ZERO) for name in summed})
     rows = rows.mutate(
         principal_outstanding=principal_outstanding(rows),
         settled=events.settled(rows),
@@ -241,51 +249,46 @@ def _spans(
         not_earned=spells.not_earned(rows),
         scheduled_due=rows.due_before,
         annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
-        status=ibis.cases(
-            (rows.principal_disbursed <= 0, "pending"),
-            (rows.charged_off_on.notnull(), "charged_off"),
-            (spells.is_closed(rows), "closed"),
-            else_="active",
-        ),
+        status=status,
+        active=status == "active",
     )
-    active = rows.status == "active"
-    rows = rows.mutate(
-        active=active,
-        payable_by=ibis.greatest(rows.settled, ZERO),
+    payable_by = ibis.greatest(rows.settled, ZERO)
+    past_due_amount = rows.active.ifelse(ibis.greatest(money(rows.scheduled_due - payable_by), ZERO), ZERO)
+    principal_due = ibis.greatest(
+        money(wide(rows.principal_before) - rows.principal_paid - rows.principal_forgiven), ZERO
     )
-    rows = rows.mutate(
-        past_due_amount=active.ifelse(ibis.greatest(money(rows.scheduled_due - rows.payable_by), ZERO), ZERO),
-    )
-    rows = rows.mutate(
-        past_due_principal=ibis.least(
-            rows.past_due_amount,
-            ibis.greatest(money(wide(rows.principal_before) - rows.principal_paid - rows.principal_forgiven), ZERO),
-        )
-    )
-    paying = rows.filter(rows.active).select("loan_id", "version", "on", settled="payable_by")
+    paying = rows.filter(rows.active).select("loan_id", "version", "on", settled=payable_by)
     oldest = schedules.oldest_due(candidate_installments, paying)
-    rows = rows.left_join(oldest, ["loan_id", "on"]).drop("loan_id_right", "on_right")
+    joined = rows.left_join(oldest, ["loan_id", "on"], rname="{name}_of_oldest")
+    rows = joined.select(
+        *rows.columns,
+        "oldest_due_on",
+        past_due_amount=past_due_amount,
+        past_due_principal=ibis.least(past_due_amount, principal_due),
+    )
     return delinquency.late_since(rows, conventions)
 
 
 def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     """Add the columns that change daily, and convert to the table's columns and types."""
-    rows = interest.with_interest_earned(rows, conventions)
+    if conventions.interest_accrual == "scheduled":
+        rows = interest.with_scheduled_interest(rows)
     late = delinquency.days_past_due(rows.business_date, rows.late_since, rows.paused_days, conventions)
     rows = rows.mutate(
+        interest_earned=interest.earned(rows, conventions),
         days_past_due=rows.active.ifelse(late, 0),
         next_due_on=(rows.active & (rows.due_on < timeline.MAX_DATE)).ifelse(rows.due_on, ibis.null("date")),
     )
-    rows = rows.mutate(
-        officer_id=_officer_id(rows),
-        past_due_interest=money(rows.past_due_amount - rows.past_due_principal),
-        bucket=delinquency.bucket(rows.days_past_due, conventions),
-        non_accrual=rows.active & (rows.days_past_due >= conventions.non_accrual_days),
-        interest_receivable=rows.active.ifelse(
+    added = {
+        "officer_id": _officer_id(rows),
+        "past_due_interest": money(rows.past_due_amount - rows.past_due_principal),
+        "bucket": delinquency.bucket(rows.days_past_due, conventions),
+        "non_accrual": rows.active & (rows.days_past_due >= conventions.non_accrual_days),
+        "interest_receivable": rows.active.ifelse(
             ibis.greatest(money(rows.interest_earned - rows.interest_settled), ZERO), ZERO
         ),
-        total_collected=money(wide(rows.principal_paid) + rows.interest_paid + rows.fees_paid + rows.recovered),
-        next_due_amount=rows.next_due_on.notnull().ifelse(rows.due, NO_AMOUNT),
-    )
+        "total_collected": money(wide(rows.principal_paid) + rows.interest_paid + rows.fees_paid + rows.recovered),
+        "next_due_amount": rows.next_due_on.notnull().ifelse(rows.due, NO_AMOUNT),
+    }
     table = DERIVED["loan_positions"]
-    return rows.select(*table.names).cast(table.schema)
+    return rows.select(**{name: added.get(name, name) for name in table.names}).cast(table.schema)

@@ -60,19 +60,24 @@ def with_candidate_bounds(versions: ir.Table, settled: ir.Table, first: date, na
     Returns:
         The versions with after_on, until_on, least and most.
     """
-    rows = versions.left_join(settled, "loan_id").drop("loan_id_right")
-    behind = (rows.least < rows.due_by).fill_null(False)
-    ahead = (rows.owing & (rows.most > rows.due_through)).fill_null(False)
+    behind = (settled.least < versions.due_by).fill_null(False)
+    ahead = (settled.owing & (settled.most > versions.due_through)).fill_null(False)
     far = ibis.literal(MAX_DATE)
-    rows = rows.mutate(
+    rows = versions.left_join(settled, "loan_id").select(
+        "loan_id",
+        "version",
+        "in_force_from",
+        "in_force_until",
+        "least",
+        "most",
         after_on=behind.ifelse(ibis.literal(MIN_DATE), ibis.literal(first)),
-        until_on=ahead.ifelse(far, ibis.coalesce(rows.next_on, far)),
-        due_by=behind.ifelse(ZERO, rows.due_by),
-        principal_by=behind.ifelse(ZERO, rows.principal_by),
-        starts_on=behind.ifelse(ibis.null("date"), rows.starts_on),
+        until_on=ahead.ifelse(far, ibis.coalesce(versions.next_on, far)),
+        due_by=behind.ifelse(ZERO, versions.due_by),
+        principal_by=behind.ifelse(ZERO, versions.principal_by),
+        starts_on=behind.ifelse(ibis.null("date"), versions.starts_on),
     )
     # The name makes the engine compute the result once for both of its uses.
-    return rows.drop("due_through", "next_on", "owing").alias(name)
+    return rows.alias(name)
 
 
 def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
@@ -199,7 +204,7 @@ def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
     return merged.filter(merged.is_span == 1, merged.oldest_due_on.notnull()).select("loan_id", "on", "oldest_due_on")
 
 
-def with_earned(rows: ir.Table, on: str, begins_on: str) -> ir.Table:
+def with_earned(rows: ir.Table, on: ir.DateColumn, begins_on: ir.DateColumn) -> ir.Table:
     """Add `scheduled_interest`, the interest earned by the end of the day `on`, to the cent, half to even.
 
     It is the interest of earlier periods, plus the interest of the period that contains the day × days elapsed ÷ days
@@ -207,21 +212,17 @@ def with_earned(rows: ir.Table, on: str, begins_on: str) -> ir.Table:
     amounts are whole cents, so that rounding is exact. The interest is divided before it is multiplied, so that no
     product overflows.
     """
-    begins = ibis.greatest(ibis.coalesce(rows.starts_on, rows[begins_on]), rows[begins_on])
+    begins = ibis.greatest(ibis.coalesce(rows.starts_on, begins_on), begins_on)
     open_end = rows.due_on == ibis.literal(MAX_DATE)
-    # In steps, so that no expression is repeated within others.
+    # In two steps, so that no long expression is repeated within others.
     steps = rows.mutate(
         cents_before=cents(rows.due_before) - cents(rows.principal_before),
         cents_in=cents(rows.interest),
         length=open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1)),
-        elapsed=open_end.ifelse(0, ibis.greatest(rows[on].delta(begins, unit="day"), 0)),
+        elapsed=open_end.ifelse(0, ibis.greatest(on.delta(begins, unit="day"), 0)),
     )
-    steps = steps.mutate(rest=(steps.cents_in % steps.length) * steps.elapsed)
-    steps = steps.mutate(
-        whole=steps.cents_before
-        + quotient(steps.cents_in, steps.length) * steps.elapsed
-        + quotient(steps.rest, steps.length),
-        half=(steps.rest % steps.length) * 2,
-    )
-    rounds_up = (steps.half > steps.length) | ((steps.half == steps.length) & (steps.whole % 2 == 1))
-    return steps.select(*rows.columns, scheduled_interest=from_cents(steps.whole + rounds_up.cast("int64")))
+    rest = (steps.cents_in % steps.length) * steps.elapsed
+    in_period = quotient(steps.cents_in, steps.length) * steps.elapsed + quotient(rest, steps.length)
+    whole, half = steps.cents_before + in_period, (rest % steps.length) * 2
+    rounds_up = (half > steps.length) | ((half == steps.length) & (whole % 2 == 1))
+    return steps.select(*rows.columns, scheduled_interest=from_cents(whole + rounds_up.cast("int64")))

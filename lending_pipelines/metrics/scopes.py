@@ -45,8 +45,9 @@ def sum_scope(rows: ir.Table, scope: str, column: str | None, keys: Sequence[str
     """Sum the measures in one scope. `column` has its scope_id; None is all loans, with scope_id `*`."""
     if column is not None:
         rows = rows.filter(rows[column].notnull())
-    rows = rows.mutate(scope=ibis.literal(scope), scope_id=ibis.literal("*") if column is None else rows[column])
-    return rows.group_by(*keys, "scope", "scope_id", "currency").agg(**_sums(rows, measures))
+    scope_id = ibis.literal("*") if column is None else rows[column]
+    grouped = rows.group_by(*keys, scope=ibis.literal(scope), scope_id=scope_id, currency=rows.currency)
+    return grouped.agg(**_sums(rows, measures))
 
 
 def entered(rows: ir.Table, column: str | None) -> ir.BooleanColumn:

@@ -37,16 +37,17 @@ def intervals(rows: ir.Table, start: str, end: str | None, values: Sequence[str]
     far = ibis.literal(MAX_DATE)
     window = ibis.window(group_by="loan_id", order_by=start)
     ends = ibis.coalesce(rows[end], far) if end else far
-    rows = rows.filter(rows[start] <= last).mutate(ends=ends)
-    rows = rows.mutate(next_start=ibis.coalesce(rows[start].lead().over(window), far))
-    rows = rows.mutate(until=ibis.least(rows.ends, rows.next_start))
-    valid = rows.filter(rows.until > rows[start], rows.until > first).select(
-        "loan_id", *values, on=ibis.greatest(rows[start], ibis.literal(first))
+    rows = rows.filter(rows[start] <= last)
+    rows = rows.select("loan_id", *values, start=start, ends=ends, next_start=rows[start].lead().over(window))
+    next_start = ibis.coalesce(rows.next_start, far)
+    until = ibis.least(rows.ends, next_start)
+    valid = rows.filter(until > rows.start, until > first).select(
+        "loan_id", *values, on=ibis.greatest(rows.start, ibis.literal(first))
     )
-    gaps = rows.filter(rows.until < rows.next_start, rows.next_start > first, rows.until <= last).select(
+    gaps = rows.filter(until < next_start, next_start > first, until <= last).select(
         "loan_id",
         *(ibis.null(rows[value].type()).name(value) for value in values),
-        on=ibis.greatest(rows.until, ibis.literal(first)),
+        on=ibis.greatest(until, ibis.literal(first)),
     )
     return ibis.union(valid, gaps)
 
@@ -64,16 +65,12 @@ def states(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: d
         The columns of `loans` and of every level, with on and until. Columns of a level are null before its first row.
     """
     spans = _spans(loans, levels, first, last)
+    joined = spans
     for name, level in levels.items():
-        level = level.rename({f"{name}_on": "on"}).rename({f"{name}_loan_id": "loan_id"})
-        spans = spans.left_join(
-            level,
-            [
-                spans.loan_id == level[f"{name}_loan_id"],
-                spans[f"{name}_since"] == level[f"{name}_on"],
-            ],
-        ).drop(f"{name}_loan_id", f"{name}_on", f"{name}_since")
-    return spans
+        in_force = [spans.loan_id == level.loan_id, spans[f"{name}_since"] == level.on]
+        joined = joined.left_join(level, in_force, rname=f"{{name}}_of_{name}")
+    values = (column for level in levels.values() for column in level.columns if column not in ("loan_id", "on"))
+    return joined.select(*loans.columns, "on", "until", *values)
 
 
 def _spans(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: date) -> ir.Table:
@@ -112,5 +109,6 @@ def _point(rows: ir.Table, level: str | None, levels: Mapping[str, ir.Table]) ->
 def days(spans: ir.Table) -> ir.Table:
     """Every day of every span: the columns of `spans` except on and until, and `business_date`."""
     # The unnested column needs its own step, because Spark rejects a generator inside an expression.
-    spans = spans.mutate(offset=ibis.range(0, spans.until.delta(spans.on, unit="day")).unnest())
-    return spans.mutate(business_date=as_date(spans.on + spans.offset.as_interval("D"))).drop("on", "until", "offset")
+    kept = [name for name in spans.columns if name not in ("on", "until")]
+    rows = spans.mutate(offset=ibis.range(0, spans.until.delta(spans.on, unit="day")).unnest())
+    return rows.select(*kept, business_date=as_date(rows.on + rows.offset.as_interval("D")))
