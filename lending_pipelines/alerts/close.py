@@ -8,7 +8,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from lending_pipelines.alerts.behind import top_loans
 from lending_pipelines.alerts.evaluate import DAILY, SUMMARIZED, WATCHING, evaluate, evaluate_range, too_many_unjudged
 from lending_pipelines.alerts.findings import Evaluation, Source
 from lending_pipelines.alerts.histories import HISTORY_DAYS, histories
@@ -17,6 +16,7 @@ from lending_pipelines.alerts.recipients import Staff
 from lending_pipelines.alerts.record import open_alerts, record
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.alerts.saved_rules import saved_rules
+from lending_pipelines.alerts.top_loans import top_loans
 from lending_pipelines.errors import LendingError
 from lending_pipelines.register import Register
 from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding

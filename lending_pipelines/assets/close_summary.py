@@ -37,7 +37,7 @@ from lending_pipelines.close_summary import (
     summarize_book,
     tape_summary,
 )
-from lending_pipelines.evidence.closed import has_certificate
+from lending_pipelines.evidence.uncertified import has_certificate
 from lending_pipelines.lake import Lake
 from lending_pipelines.markdown import fenced
 from lending_pipelines.partitions import BUSINESS_DATES, business_days, first_and_last, last_ended_day

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from lending_pipelines.evidence.chain import SEAL, Certificate, Seal, certificates, folded, read_seal
-from lending_pipelines.evidence.closed import closes_without
+from lending_pipelines.evidence.chain_faults import link_faults
 from lending_pipelines.evidence.comparison import assignment_differences
 from lending_pipelines.evidence.exported import exported_files, unnamed_exports
 from lending_pipelines.evidence.files import (
@@ -21,9 +21,9 @@ from lending_pipelines.evidence.files import (
     table_fault,
 )
 from lending_pipelines.evidence.inventory import Inventory, Places
-from lending_pipelines.evidence.links import link_faults
 from lending_pipelines.evidence.register_rows import changed_rows
 from lending_pipelines.evidence.rewrites import unequal_rewrites
+from lending_pipelines.evidence.uncertified import closes_without
 from lending_pipelines.lake.format import lake_format
 from lending_pipelines.tables import TABLES
 

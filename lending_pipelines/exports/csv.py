@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
 from lending_pipelines.exports.injection import quoted, quoted_column
+from lending_pipelines.exports.parallel import in_order
 from lending_pipelines.exports.sheet import Sheet, sheets_of
 from lending_pipelines.exports.zipped import write_tables
 from lending_pipelines.reports.book import Cover, Kind, ReportBook

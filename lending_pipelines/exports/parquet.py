@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
+from lending_pipelines.exports.parallel import in_order
 from lending_pipelines.exports.sheet import Sheet, sheets_of
 from lending_pipelines.exports.zipped import write_tables
 from lending_pipelines.reports.book import Cover, ReportBook

@@ -19,12 +19,12 @@ from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.writer.excel import ExcelWriter
 
-from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.archive import StableZip
 from lending_pipelines.exports.charts import drawable
 from lending_pipelines.exports.first_page import first_charts, headline_figures
 from lending_pipelines.exports.lender import UNNAMED, Lender
 from lending_pipelines.exports.names import sheet_names
+from lending_pipelines.exports.parallel import in_order
 from lending_pipelines.exports.printed import total_row
 from lending_pipelines.exports.sheet import Sheet, Unwritten, sheets_of
 from lending_pipelines.exports.xlsx_charts import ON_COVER, ChartedTable, add_charts, draw

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lending_pipelines.exports.ahead import in_order
 from lending_pipelines.exports.error import ExportError
+from lending_pipelines.exports.parallel import in_order
 from lending_pipelines.exports.sheet import Sheet
 
 # What XML 1.0 has no way to write.

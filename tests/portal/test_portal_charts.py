@@ -95,7 +95,7 @@ def test_files_are_kept_for_good_at_the_address_of_their_content(client):
     assert answer.text.count("/* ") >= len(STYLES)
     other = client.get("/static/000000000000/portal.css")
     assert (other.status_code, other.headers["cache-control"]) == (200, "no-cache")
-    for name in ("tokens.css", "..%2Flook.py", "unknown.js"):
+    for name in ("tokens.css", "..%2Fapp.py", "unknown.js"):
         assert client.get(f"/static/000000000000/{name}").status_code == 404
 
 

@@ -11,8 +11,8 @@ from starlette.datastructures import QueryParams
 
 from lending_pipelines.portal.web.drawing import SHADES, shade, shares, sparkline
 from lending_pipelines.portal.web.formats import Formats
-from lending_pipelines.portal.web.look import filled, install, query_link, tone, words
 from lending_pipelines.portal.web.pages import environment_of
+from lending_pipelines.portal.web.template_functions import filled, install, query_link, tone, words
 
 
 def test_a_sparkline_spans_its_box():

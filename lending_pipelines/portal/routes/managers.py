@@ -15,10 +15,10 @@ from lending_pipelines.portal.scoped_register import covered_alerts, unresolved_
 from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
-from lending_pipelines.portal.web.kept import key_of
-from lending_pipelines.portal.web.look import words
+from lending_pipelines.portal.web.fragment_cache import key_of
 from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.portal.web.table_exports import FORMATS, rows_as_file
+from lending_pipelines.portal.web.template_functions import words
 from lending_pipelines.register.alert_models import Alert
 from lending_pipelines.reports.book import Chart
 from lending_pipelines.reports.columns import lake_columns

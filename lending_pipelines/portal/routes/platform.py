@@ -10,7 +10,7 @@ from lending_pipelines.bounds import day_from
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.queries import platform as queries
 from lending_pipelines.portal.views import platform_view
-from lending_pipelines.portal.web.kept import key_of
+from lending_pipelines.portal.web.fragment_cache import key_of
 from lending_pipelines.portal.web.pages import Section, render
 
 router = APIRouter(include_in_schema=False)

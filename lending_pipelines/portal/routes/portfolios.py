@@ -17,7 +17,7 @@ from lending_pipelines.portal.web import filters
 from lending_pipelines.portal.web.charts import WebChart
 from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
-from lending_pipelines.portal.web.kept import key_of
+from lending_pipelines.portal.web.fragment_cache import key_of
 from lending_pipelines.portal.web.pages import Section, render
 from lending_pipelines.reports.book import Chart, ReportColumn
 from lending_pipelines.reports.columns import lake_columns

@@ -13,8 +13,8 @@ from lending_pipelines.portal.queries import search as queries
 from lending_pipelines.portal.routes import loans, managers, me, portfolios, reports
 from lending_pipelines.portal.views.report_rules import offer
 from lending_pipelines.portal.web import filters, pages
-from lending_pipelines.portal.web.look import filled, words
 from lending_pipelines.portal.web.pages import render
+from lending_pipelines.portal.web.template_functions import filled, words
 from lending_pipelines.reports.registry import get, report_types
 
 router = APIRouter(include_in_schema=False)

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.portal.views.report_rules import Offer
-from lending_pipelines.portal.web.look import words
+from lending_pipelines.portal.web.template_functions import words
 from lending_pipelines.register.models import OutputFormat
 from lending_pipelines.reports.parameters import ALL, ReportParameters, form_order, parameter_faults
 

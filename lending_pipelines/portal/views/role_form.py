@@ -6,7 +6,7 @@ from typing import Any
 
 from lending_pipelines.errors import did_you_mean
 from lending_pipelines.portal.views.report_form import ids_named, suggestions
-from lending_pipelines.portal.web.look import words
+from lending_pipelines.portal.web.template_functions import words
 from lending_pipelines.register.accounts import LISTS, ROLES, SCOPE_KEYS, RoleGiven
 from lending_pipelines.register.database import RegisterError
 

@@ -3,7 +3,7 @@
     return render(request, "loans.html", rows=rows)
 
 Templates get `lender`, `person`, `nav`, `theme`, `language` and `number_locale`, the filters of formats.py, and the
-functions of look.py, which macros know too.
+functions of template_functions.py, which macros know too.
 """
 
 import json
@@ -20,8 +20,8 @@ from markupsafe import Markup
 from lending_pipelines.portal.policy import Action, allows
 from lending_pipelines.portal.scope import NOBODY, Person
 from lending_pipelines.portal.web.formats import Formats
-from lending_pipelines.portal.web.kept import Kept
-from lending_pipelines.portal.web.look import install
+from lending_pipelines.portal.web.fragment_cache import FragmentCache
+from lending_pipelines.portal.web.template_functions import install
 
 if TYPE_CHECKING:
     from lending_pipelines.portal.portal import Portal
@@ -106,7 +106,7 @@ def environment_of(formats: Formats, root_path: str = "", loader: BaseLoader | N
     )
     environment.filters.update(formats.filters())
     environment.filters["json_script"] = json_script
-    environment.globals["kept"] = Kept()
+    environment.globals["cached"] = FragmentCache()
     install(environment, root_path)
     return environment
 

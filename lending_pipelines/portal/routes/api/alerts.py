@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lending_pipelines.portal.access import Access, require
 from lending_pipelines.portal.routes.api.documented import answers, example_of, json_answer, row_of, rows_answer
-from lending_pipelines.portal.routes.api.once import Key, id_of
+from lending_pipelines.portal.routes.api.idempotency import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import IsoDate, PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.portal.scoped_register import covered_alerts

@@ -16,7 +16,7 @@ from lending_pipelines.portal.routes.api.documented import (
     row_of,
     rows_answer,
 )
-from lending_pipelines.portal.routes.api.once import Key, id_of
+from lending_pipelines.portal.routes.api.idempotency import Key, id_of
 from lending_pipelines.portal.routes.api.parameters import PageParameters, Text
 from lending_pipelines.portal.routes.api.rows import list_answer, register_values
 from lending_pipelines.portal.routes.reports import parameter_names

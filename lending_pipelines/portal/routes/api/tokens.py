@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lending_pipelines.portal.access import Access, Denied, require
 from lending_pipelines.portal.routes.api.documented import answers, json_answer, page_of, schema_of
-from lending_pipelines.portal.routes.api.once import Key, id_of
+from lending_pipelines.portal.routes.api.idempotency import Key, id_of
 from lending_pipelines.portal.web.problems import Problem, fault
 from lending_pipelines.register.account_models import ApiToken
 from lending_pipelines.register.accounts import Accounts

@@ -1,6 +1,6 @@
-"""HTML of parts of pages that is made once for its rows, because drawing a long table takes longer than reading it.
+"""Caches the HTML of page fragments, because drawing a long table takes longer than reading its rows.
 
-A part may depend only on rows of the lake, on the address, and on settings of the process: never on who asks.
+A fragment may depend only on rows of the lake, on the address, and on settings of the process, never on the person.
 """
 
 import threading
@@ -13,16 +13,16 @@ from markupsafe import Markup
 from lending_pipelines.portal.lake.scoped_lake import ScopedLake
 
 MOST_BYTES = 32_000_000
-"""The size of all parts that are kept, the least recently used removed first."""
+"""The size of all cached fragments. The least recently used are removed first."""
 
 
 def key_of(request: Request, lake: ScopedLake) -> str:
-    """What the part depends on: the address, and all rows that the request has read, so those of the same scope."""
+    """The key of a fragment: the address, and all rows that the request has read, which are those of the scope."""
     return f"{lake.etag()} {request.scope['path']}?{request.url.query}"
 
 
-class Kept:
-    """The parts, by name and key. In a template: {% call kept("loans", key) %}…{% endcall %}."""
+class FragmentCache:
+    """Fragments by name and key. In a template: {% call cached("loans", key) %}…{% endcall %}."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._bytes = most_bytes, 0
@@ -30,7 +30,7 @@ class Kept:
         self._parts: OrderedDict[tuple[str, str], Markup] = OrderedDict()
 
     def __call__(self, name: str, key: str, caller: Callable[[], Markup]) -> Markup:
-        """The part; `caller` draws it."""
+        """The fragment. `caller` draws it if it is not cached."""
         with self._lock:
             if (name, key) in self._parts:
                 self._parts.move_to_end((name, key))

@@ -1,4 +1,4 @@
-"""Closes without a certificate: days that were closed after the last certificate of the day was made."""
+"""Finds closes without a certificate: days that were closed after the last certificate of the day was made."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime

@@ -1,6 +1,6 @@
-"""The loans that weigh most in an alert's number.
+"""The loans that contribute most to an alert's number.
 
-They are found for all open alerts at once, as of their last day, in the positions that the close made.
+They are found for all open alerts at once, as of their last day, in the positions of the close.
 """
 
 from collections import defaultdict
@@ -35,11 +35,13 @@ Team = Callable[[str], Sequence[str]]
 def top_loans(
     source: Source, alerts: Sequence[Alert], rules: Mapping[str, AlertRule], team: Team
 ) -> dict[str, list[dict[str, Any]]]:
-    """The loans behind each alert, at most LOANS_SHOWN, the largest principal outstanding first.
+    """The loans that contribute most to each alert, at most LOANS_SHOWN, the largest principal outstanding first.
 
-    Of an alert on PAR n they are n days past due or more, of a concentration those of the group, of missed installments
-    those that missed most, and of others those past due. Of an anomaly they are those that changed its number most,
-    with `change`.
+    - PAR n: loans n or more days past due
+    - concentration: loans of the group
+    - missed installments: the loans that missed most
+    - anomaly: the loans that changed the number most, with `change`
+    - other alerts: loans past due
     """
     try:
         positions = source.table("loan_positions")

@@ -7,9 +7,9 @@ import pytest
 from made_tables import DAY, MadeTables, rule
 
 from lending_pipelines.alerts import words
-from lending_pipelines.alerts.behind import top_loans
 from lending_pipelines.alerts.notices import Channels, content
 from lending_pipelines.alerts.printed import as_text, facts
+from lending_pipelines.alerts.top_loans import top_loans
 from lending_pipelines.register.alert_models import Alert
 
 BEFORE = DAY - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Processes a few items in parallel with results in order, so that formatting keeps up with reading."""
+"""Processes items in parallel and returns the results in order, so that formatting keeps up with reading."""
 
 import os
 from collections import deque

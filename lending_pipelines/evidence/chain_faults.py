@@ -1,4 +1,4 @@
-"""Faults of a chain of certificates: in a statement, a link between two, or a signature."""
+"""Finds faults in a chain of certificates: in a statement, in a link between two, or in a signature."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence

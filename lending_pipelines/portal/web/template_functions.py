@@ -1,4 +1,4 @@
-"""What the templates use beside the formats of numbers: URLs, drawings, and the icon and key of each section.
+"""Functions of the templates: URLs, drawings, tones of badges, and the icon and key of each section.
 
 `install` adds it to a Jinja environment. The macros are in templates/components. Formats are in formats.py.
 """

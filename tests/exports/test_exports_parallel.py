@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from lending_pipelines.exports.ahead import in_order
+from lending_pipelines.exports.parallel import in_order
 
 
 def test_results_come_in_the_order_of_the_items():

@@ -1,8 +1,8 @@
-"""Parts of pages that are kept: drawn once for the same rows and address, bounded, and never shown for others."""
+"""Cached page fragments: drawn once for the same rows and address, bounded, and never shown for other rows."""
 
 from markupsafe import Markup
 
-from lending_pipelines.portal.web.kept import Kept
+from lending_pipelines.portal.web.fragment_cache import FragmentCache
 
 
 def test_a_part_is_drawn_once_for_a_key_and_the_oldest_goes_first():
@@ -16,7 +16,7 @@ def test_a_part_is_drawn_once_for_a_key_and_the_oldest_goes_first():
         return draw
 
     # A part of 10 letters takes at most 40 bytes, beside its key: two of them have room.
-    kept = Kept(most_bytes=90)
+    kept = FragmentCache(most_bytes=90)
     assert [kept("loans", key, part(key * 10)) for key in "abab"] == ["a" * 10, "b" * 10, "a" * 10, "b" * 10]
     assert drawn == ["a" * 10, "b" * 10]
     kept("loans", "c", part("c" * 10))

@@ -1,6 +1,6 @@
-"""The header Idempotency-Key: a write that is repeated with the same key is done once.
+"""The header Idempotency-Key: a write that is repeated with the same key takes effect once.
 
-The key gives the id of what the write makes, so what the register has decides, also after the server was killed.
+The id of the new row follows from the key. The register therefore finds a repetition, even after the server was killed.
 """
 
 from typing import Annotated
@@ -25,7 +25,7 @@ Key = Annotated[
 
 
 def id_of(access: Access, key: str | None) -> str | None:
-    """The id of what a write with this key makes, for this account and action; None without a key."""
+    """The id of the row that a write with this key adds, for this account and action; None without a key."""
     if key is None:
         return None
     return uuid5(_NAMESPACE, f"{access.person.account_id} {access.action} {key}").hex
