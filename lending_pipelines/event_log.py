@@ -1,9 +1,9 @@
 """Dagster's SQLite event log with persistent connections, for runs launched by the command line.
 
-Dagster 1.13 opens and closes the database for every event, for some several times, and commits several times. A close
-records about 620 events: opening the files, compiling the statements again and checkpointing the log cost a quarter of
-its CPU time. The format of the files is unchanged, so the UI and the daemon read them as before. Event logs outside
-SQLite are not affected.
+Dagster 1.13 opens, commits and closes the database for every event, for some events several times. A close records
+about 620 events: opening the files, compiling the statements again and checkpointing the log cost a quarter of its CPU
+time. The format of the files is unchanged, so the UI and the daemon read them as before. Event logs outside SQLite are
+not affected.
 """
 
 import fcntl

@@ -1,10 +1,10 @@
 """Which tests are slow: `make quick` leaves them out.
 
 A test is slow if it needs a close, a server, a browser, Java or real data, if it takes more than two seconds of CPU
-time, or if the tests of its file take more than 0.3 seconds each on average. What is slow is named here and only here.
-`make quick` prints the slowest tests that it ran: one that is slow by this rule is to be named here.
+time, or if the tests of its file take more than 0.3 seconds each on average. Slow tests are named only
+here. `make quick` prints the slowest tests that it ran; add those that are slow by this rule.
 
-Two files stay quick although they are slow: every number depends on positions (`test_metrics_positions.py`), and the
+Two slow files belong to the quick tests: every number depends on positions (`test_metrics_positions.py`), and the
 summary of a close has no faster tests (`test_close_summary_changes.py`).
 """
 

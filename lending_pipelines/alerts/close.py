@@ -78,7 +78,7 @@ def watch(source: Source, register: Register, day: date, settings: Settings) -> 
         rules = saved_rules(session)
     evaluation = evaluate(source, list(rules.values()), [day], WATCHING)
     with register.session() as session:
-        record(session, rules, evaluation, [day], WATCHING, once_found_stays=True)
+        record(session, rules, evaluation, [day], WATCHING, keep_ended=True)
     refresh(source, register, rules, settings, WATCHING, [day])
 
 
@@ -100,7 +100,7 @@ def refresh(
     detectors: Collection[DetectorName],
     days: Collection[date],
 ) -> None:
-    """Compute what is behind the open alerts of these kinds, save it with them, and make the due notifications.
+    """Save the history and the loans of the open alerts of these kinds, and make the due notifications.
 
     History and loans are computed of alerts whose latest finding is of one of the days, and of those that have none
     yet. Nothing is computed while the register is locked.

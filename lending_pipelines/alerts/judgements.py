@@ -48,14 +48,14 @@ class Judgements:
         judged: Mapping[str, Sequence[date]],
         found: Sequence[tuple[str, Finding]],
         *,
-        once_found_stays: bool,
+        keep_ended: bool,
     ) -> set[Key]:
         """Replace the findings of the rules on the days on which each was judged.
 
         Args:
             judged: The days by rule_id.
             found: The rule_id and the finding of each.
-            once_found_stays: A finding that is found no more has ended, instead of never having been.
+            keep_ended: Keep findings that are no longer found, marked as ended, instead of deleting them.
 
         Returns:
             The topics and subjects that had a finding there, or have one now.
@@ -67,7 +67,7 @@ class Judgements:
             concerned.update(
                 (topic, kind, subject, currency) for topic, kind, subject, currency in self._session.execute(had)
             )
-            if once_found_stays:
+            if keep_ended:
                 same = [(finding.topic, finding.kind, finding.subject, finding.currency) for _, finding in found]
                 key = sa.tuple_(*_SUBJECT)
                 gone = sa.and_(here, key.not_in(same)) if same else here

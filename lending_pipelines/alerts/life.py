@@ -75,7 +75,7 @@ def episodes(
         cool_down_days: By rule: an alert whose latest finding is of the rule is reopened if the subject has a finding
             within so many days after the alert was resolved.
         before: The latest alert as it was at the end of an earlier day; findings and judged days are then those of
-            later days. It is changed.
+            later days. This function updates it.
 
     Returns:
         The alerts in order, with `before` as the first. An open alert is resolved on a day on which the rule of its

@@ -1,8 +1,8 @@
 """Sends notifications: critical ones and those that are not about alerts at once, the others in one mail a day.
 
 A message is recorded as handed over immediately before the mail server gets it, and as sent when the server has
-accepted it. What is recorded as handed over is never sent again, so that nothing arrives twice, whenever the process is
-killed. If there is no answer, nobody can know whether it arrived: another mail says so.
+accepted it. A message that is recorded as handed over is never sent again, so that none arrives twice, even if the
+process is killed. If the server does not answer, it is unknown whether the message arrived, and another mail says so.
 """
 
 import hashlib

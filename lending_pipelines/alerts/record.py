@@ -1,8 +1,8 @@
 """Brings the alerts of the register up to date with the findings, in one transaction.
 
-Which alerts there are is decided in life.py. What is saved depends on the findings alone: not on the order in which
-days were judged, nor on how often. So the alerts of a subject are continued from what they were before the first of
-the judged days, and subjects that these days do not concern are not read.
+life.py decides which alerts exist. The result depends only on the findings, not on the order in which days are judged
+or on repetitions. The alerts of a subject are therefore recomputed from their state before the first judged day.
+Subjects without a change in these days are not read.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ def record(
     days: Sequence[date],
     detectors: Collection[DetectorName],
     *,
-    once_found_stays: bool = False,
+    keep_ended: bool = False,
 ) -> None:
     """Replace the findings of the judged rules and days, and update the alerts of these kinds.
 
@@ -41,7 +41,7 @@ def record(
         evaluation: What the rules found.
         days: The days that were evaluated. Rules that are not active count as judged on them, without findings.
         detectors: The kinds of rules that were evaluated.
-        once_found_stays: A finding of these days that is found no more has ended, instead of never having been.
+        keep_ended: Keep findings of these days that are no longer found, marked as ended. By default they are deleted.
     """
     if not days:
         return
@@ -52,7 +52,7 @@ def record(
         rule_id: tuple(days) for rule_id, rule in rules.items() if not rule.active and rule.detector in detectors
     }
     judgements = Judgements(session, detectors)
-    concerned = judgements.replace(judged, found, once_found_stays=once_found_stays)
+    concerned = judgements.replace(judged, found, keep_ended=keep_ended)
     judgements.remember({**judged, **inactive})
     _Book(session, rules, judgements, days).update(concerned)
     session.flush()

@@ -1,6 +1,7 @@
 """close_certificates: a certificate for each day of a close, and a statement for each other run that writes the lake.
 
-What they state is in evidence/. A fault in making one is told and stops nothing: the numbers do not need it.
+evidence/ defines their content. An error while a certificate is made is reported and does not stop the close, because
+the numbers do not depend on it.
 """
 
 from collections.abc import Sequence

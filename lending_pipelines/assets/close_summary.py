@@ -1,6 +1,6 @@
 """close_summary: one page for each closed day, and the same summary for the command `lending status`.
 
-Runs and check results are read from Dagster's instance here; the rest is in the room close_summary/.
+Runs and check results are read from Dagster's instance here; the rest is in the package close_summary/.
 """
 
 from collections.abc import Collection, Iterable

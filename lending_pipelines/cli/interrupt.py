@@ -1,7 +1,7 @@
 """What Ctrl-C does to a command: one line, and the end within two seconds. What was committed stays.
 
-Python handles a signal only between two of its own instructions, and a query may take minutes. A thread is therefore
-told of the signal at once, through the signal module's wakeup socket.
+Python handles a signal only between two of its own instructions, and a query may take minutes. A thread therefore
+receives the signal at once through the signal module's wakeup socket.
 """
 
 import faulthandler

@@ -1,8 +1,8 @@
-"""The certified files of a home, with their hashes; and the files that are there and not certified yet.
+"""The certified files of a home with their hashes, and the files that are not certified yet.
 
-A path begins with `lake/` or `exports/`. Certified are every commit of every table of the lake with the Parquet files
-that it adds, Delta's checkpoints, and the manifests of tapes, which have the hashes of their files. A file is hashed
-once: files other than Delta's pointer `_last_checkpoint` never change.
+A path begins with `lake/` or `exports/`. Three kinds of files are certified: every commit of every lake table with the
+Parquet files that it adds, Delta's checkpoints, and the manifests of tapes, which have the hashes of their files. A
+file is hashed once, because files do not change, except Delta's pointer `_last_checkpoint`.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Columns of keys that a program made: readers have the names beside them."""
+"""Finds columns of generated keys that readers do not need, because the next column has the names."""
 
 import pyarrow as pa
 import pyarrow.compute as pc

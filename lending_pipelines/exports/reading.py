@@ -1,6 +1,6 @@
-"""Reads rows back from a file that was written here, a batch at a time, so that two files can be compared.
+"""Reads rows back from a file of this package, a batch at a time, so that two files can be compared.
 
-Every value is text: as the format has it, or what the format's own reader makes of it. Nothing and empty text are null.
+Every value is text: as in the file, or as the format's reader returns it. A missing value and an empty text are null.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from pyarrow import csv
 from lending_pipelines.exports.error import ExportError
 
 Reader = Callable[[str, Sequence[str]], Iterator[list[pa.Array]]]
-"""Gives the columns of a file's rows, so many rows at once."""
+"""Yields the columns of a file's rows, the given number of rows at a time."""
 
 _BATCH_ROWS = 10_000
 

@@ -1,8 +1,8 @@
 """XLSX: a workbook with a cover, a worksheet per table, native charts beside them.
 
-openpyxl makes the workbook: styles, layout, cover and charts. The rows of the tables go past it, from Arrow straight
-into the archive, so that memory stays flat however many there are. A table of more rows than a worksheet holds goes on
-in the next, and the cover says so.
+openpyxl makes the workbook: styles, layout, cover and charts. The rows of the tables are written from Arrow directly
+into the archive, so that memory use is constant. A table with more rows than a worksheet can have continues in the
+next one, and the cover says so.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Rows of a worksheet as SpreadsheetML, a column at a time in Arrow: what makes a million of them fast.
+"""Rows of a worksheet as SpreadsheetML, formatted a column at a time in Arrow, because row by row is slow.
 
-Numbers, dates and flags are typed. What Excel cannot hold stays visible as text: a number of more than 15 digits (so
-money is exact to the cent or text), no number, a date before 1 March 1900. Text is always text, never a formula.
+Numbers, dates and flags are typed. Values that Excel cannot represent are text: a number of more than 15 digits (so
+money is exact to the cent or text), NaN and infinity, a date before 1 March 1900. Text is never a formula.
 Source: ECMA-376 part 1, 18.3.1; Microsoft, Excel specifications and limits.
 """
 

@@ -1,7 +1,6 @@
 """How a worksheet looks: number formats, alignment, widths and the header by what a column holds.
 
-It is said once, for the tables of a report and for a tape of a million loans alike. What stands in the cells belongs in
-xlsx_rows.
+The same styles apply to the tables of a report and to a tape of a million loans. xlsx_rows.py writes the cells.
 """
 
 import math

@@ -1,7 +1,7 @@
 """XML: rows as elements in a namespace, a child element a column, in the columns' order; nothing for null.
 
-Which standard's elements they are, and how its values are written, is the caller's: every column is text. Rows are
-formatted a column at a time in Arrow and written as they come, so memory stays flat; equal rows make equal bytes.
+The caller chooses the standard's elements and formats its values: every column is text. Rows are formatted a column at
+a time in Arrow and written batch by batch, so memory use is constant. Equal rows make equal bytes.
 """
 
 from dataclasses import dataclass

@@ -119,12 +119,12 @@ class DeltaStore:
         all_read: bool = True,
         note: str = "",
     ) -> Written:
-        """Write rows computed from the table's current rows; repeat when another run commits in between.
+        """Write rows computed from the table's current rows. If another run commits meanwhile, compute them again.
 
         Args:
             table: The table.
-            rows: From the rows of all files (or, without `all_read`, of the replaced ones), the rows to write.
-            replaced: From the files of the current version, those that the new rows replace.
+            rows: Returns the rows to write, given the rows of all files (without `all_read`: of the replaced files).
+            replaced: Returns the files that the new rows replace, given the files of the current version.
             all_read: Whether `rows` gets the rows of all files.
             note: Stored with the commit.
         """

@@ -1,8 +1,8 @@
-"""What a daily number is expected to be, from its own past: its trend, its weekday and whether it is a month end.
+"""The expected value of a daily number, from its own past: its trend, its weekday and whether it is a month end.
 
-Series are small, a number a day, so this is pandas and numpy on values that the engine has already added up. All
-series are judged at once: one by one, most of the time is what each call of pandas costs. Which
-series are watched, and what is done about an anomaly, is in alerts/.
+The engine sums the values; a series then has one number a day, which pandas and numpy process. All series are judged
+in one call, because each call of pandas has a fixed cost. alerts/ decides which series are watched, and what follows
+from an anomaly.
 """
 
 from collections.abc import Collection, Iterable
@@ -17,13 +17,13 @@ HISTORY_DAYS = 180
 """The days before a day that its expectation is computed from."""
 
 LEAST_DAYS = 60
-"""A day has an expectation if at least so many days of its history have a value and a trend."""
+"""The least number of days with a value and a trend in the history of a day with an expected value."""
 
 TREND_DAYS = 28
-"""The trend is the median of so many days before: four of each weekday."""
+"""The number of earlier days whose median is the trend: four of each weekday."""
 
 LEAST_OF_TREND = 14
-"""A day has a trend if at least so many of these days have a value."""
+"""The least number of these days with a value, for a day with a trend."""
 
 LEAST_OF_CLASS = 4
 """A class with fewer days in the history has no median of its own: that of all days counts."""
@@ -50,22 +50,22 @@ _Places = npt.NDArray[np.intp]
 
 
 def expected(values: pd.DataFrame, days: Iterable[date]) -> pd.DataFrame:
-    """What each day's value of each series is expected to be, and how far it is from that.
+    """The expected value of each series on each day, and the distance of the actual value from it.
 
     A value minus the trend (the median of the TREND_DAYS days before) is its residual. The expectation is the trend
     plus the median residual of earlier days of the same class: the same weekday, or month ends. The z-score is robust
     (Iglewicz and Hoaglin, 1993): the distance divided by 1.4826 × the median absolute deviation of these residuals.
-    Series that stand still on most days and move on some have a small median and long tails: where the outermost 2 %
-    of the residuals are further away than those of a normal distribution, the divisor is larger by as much.
+    A series that rarely moves has a small median deviation and long tails. If the outermost 2 % of its residuals lie
+    further out than those of a normal distribution, the divisor grows in the same proportion.
 
     Args:
         values: A column of numbers per series, indexed by date in order; days and numbers may be missing.
-        days: The days that are judged. Only earlier days decide what is expected of a day.
+        days: The days that are judged. The expected value of a day comes from earlier days only.
 
     Returns:
         A row per series and judged day (the index) that has a value, a trend and at least LEAST_DAYS of history:
-        `value`, `expected`, `spread` (one z of distance) and `z`, which is infinite where a number that never moved
-        moves.
+        `value`, `expected`, `spread` (the distance of one z) and `z`, which is infinite for the first move of a number
+        that never moved before.
     """
     calendar = pd.date_range(values.index[0], values.index[-1]) if len(values) else pd.DatetimeIndex([])
     observed = values.set_axis(pd.DatetimeIndex(values.index), axis=0).reindex(calendar).astype(np.float64)

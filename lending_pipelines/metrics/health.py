@@ -1,8 +1,8 @@
 """Health: how the loans of a manager, a branch or another scope collect, default, grow and earn, and the score of it.
 
-`with_history` adds what the health of a loan needs of the past to positions; its MEASURES are summed over the loans,
-and `scored` computes rates and score from the sums. The past is computed from transactions and schedules, so that it
-does not depend on which earlier days are closed. Whose loans are summed is decided in managers.py and portfolios.py.
+`with_history` adds MEASURES to positions. Those of the past are computed from transactions and schedules, so that they
+do not depend on which earlier days are closed. `scored` computes rates and score from their sums over loans.
+managers.py and portfolios.py choose the loans.
 """
 
 from collections.abc import Callable

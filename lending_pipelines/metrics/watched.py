@@ -91,16 +91,16 @@ def shares(positions: ir.Table, scope: str, by: str, staff: ir.Table | None = No
 
 
 def loan_changes(positions: ir.Table, column: str, day: date, conventions: Conventions) -> ir.Table | None:
-    """How much each loan changed a sum over loans from the day before to the day.
+    """The change of each loan's part of a sum, from the day before to the day.
 
     Args:
         positions: Rows of loan_positions.
-        column: A column of portfolio_snapshots or manager_snapshots. Of a PAR it is the principal at risk.
+        column: A column of portfolio_snapshots or manager_snapshots. For a PAR, the sum is the principal at risk.
         day: The day.
         conventions: They decide which loans are at risk.
 
     Returns:
-        loan_id and change, for the loans that changed it; None for a column that is no sum over loans.
+        loan_id and change, for the loans with a change; None if the column is not a sum over loans.
     """
     outstanding = positions.principal_outstanding
     active = (positions.status == "active").cast("int64")

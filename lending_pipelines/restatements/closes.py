@@ -1,6 +1,6 @@
-"""The closed days: when and under what they were closed, and what differs from now apart from the events.
+"""The closed days: when and under which conventions and version they were closed, and which of these differ from now.
 
-What changed events do to them is in detect.py.
+detect.py finds the effect of changed events on them.
 """
 
 import json

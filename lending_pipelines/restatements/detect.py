@@ -2,8 +2,9 @@
 
 History is not computed again. Each detection examines the events that changed since the one before: the note of its
 commit has the Delta versions of the tables that it compared. Only the loans and days of these events are compared. The
-positions as reported are read from loan_positions, or, for days that the detection before compared, computed from the
-versions that it compared: both are equal, and computing a few loans is faster than reading all days.
+reported positions of days that the detection before compared are computed from the versions that it compared: a few
+loans are computed faster than all days are read, and the result is equal. Those of other days are read from
+loan_positions.
 
 Days that another version of the program closed are compared in programs.py.
 """

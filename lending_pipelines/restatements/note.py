@@ -16,8 +16,8 @@ class Note:
 
     Attributes:
         versions: The Delta version of each table; empty if unknown, as before the first detection.
-        compared_from: The days from this one on that other program versions closed are compared with what `program`
-            computes under `conventions`; None before the first of them.
+        compared_from: Days closed by other program versions are compared with the results of `program` under
+            `conventions` from this day on; None if no such day is compared yet.
         program: The version of the program that made the detection.
         conventions: The conventions of the detection, as Conventions.stamp returns them.
     """

@@ -1,6 +1,6 @@
-"""Closed days that another version of the program made, compared with what this version computes.
+"""Compares closed days that another version of the program made with the values that this version computes.
 
-A new version can compute other values although no event changed. Nothing says which loans these are, so every loan of
+A new version can compute other values although no event changed. The loans concerned are not known, so every loan of
 the days is computed. A detection does this for a limited number of positions, latest days first, and the next ones
 continue, so that the closes after an upgrade stay short.
 """

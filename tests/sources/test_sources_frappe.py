@@ -126,7 +126,7 @@ def test_amounts_are_as_asserted(published: Closed):
     assert refunded["amount"] == Decimal(published.asserted[f"{NUMBER}11"]["refund_amount"])
 
 
-def test_what_the_data_does_not_print_is_the_only_deviation(published: Closed):
+def test_only_portions_that_are_not_printed_differ(published: Closed):
     """The portions of four repayments are not printed, so that they are principal.
 
     Loan 5: 1,000,000.00 − 1,011,415.75 − 50.00 waived = −11,465.75, the interest of its demand. Loan 11:

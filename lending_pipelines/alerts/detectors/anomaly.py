@@ -1,4 +1,4 @@
-"""The change of a number from one day to the next is far from what its own past lets expect."""
+"""The daily change of a number is far from the change that is expected from its own past."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -8,9 +8,9 @@ A query is a function that builds an Ibis expression:
 
     access.lake.rows(late_loans, "loan_id", day=date(2025, 3, 31))
 
-What comes before the values shapes the query, such as the column to order by: there must be few possibilities. The
-named values become parameters of the SQL. The SQL is compiled once for the query, its shape, and the form of the
-person's scope; results are kept until one of the tables that it reads changes.
+Positional arguments, such as the column to order by, shape the query and have few possible values. Keyword arguments
+become parameters of the SQL. The SQL is compiled once for the query, its shape, and the form of the person's scope;
+results are kept until one of the tables that it reads changes.
 """
 
 import hashlib

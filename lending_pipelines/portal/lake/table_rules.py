@@ -1,7 +1,7 @@
 """Which rows of each lake table a scope covers, and which personal columns it shows. A table without a rule is refused.
 
-A rule filters the rows by the grants of a person: a row is seen if any grant covers it. Days decide: whose a loan was
-is that of the row's day, as in loan_positions.
+A rule filters the rows by the grants of a person: a row is shown if any grant covers it. The owner of a loan, its
+officer, branch and portfolio are those of the row's day, as in loan_positions.
 """
 
 from collections.abc import Callable, Mapping

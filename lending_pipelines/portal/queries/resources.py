@@ -36,18 +36,18 @@ class TableResource:
     """A lake table as the API shows it.
 
     Attributes:
-        path: Its path under /api/v1.
+        path: The path under /api/v1.
         table: The lake table.
-        action: What a person must be allowed to do.
-        summary: What it is, in a line.
-        description: What its numbers mean.
-        filters: Columns whose value, or one of several values, can be asked for.
-        ranges: Columns of numbers with a smallest and a largest value.
+        action: The action that the person's role must allow.
+        summary: One line about the table.
+        description: The meaning of its numbers.
+        filters: Columns that can be filtered by one or several values.
+        ranges: Columns of numbers that can be filtered by a smallest and a largest value.
         sorts: Columns by which rows can be ordered, beside the day.
         columns: The columns that are shown; empty: all.
-        json: Columns with JSON text, which JSON answers hold as values.
-        computed: What columns are added to the table's, with their meaning.
-        compute: Adds them to the rows.
+        json: Columns with JSON text, which JSON answers contain as JSON values.
+        computed: The additional columns, with their meaning.
+        compute: Adds the columns in `computed` to the rows.
     """
 
     path: str

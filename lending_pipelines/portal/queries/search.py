@@ -1,7 +1,7 @@
 """What the search of all pages finds in the lake: loans by their id, portfolios and managers by id or name.
 
 Each query takes the text in lower case and gives the best matches first: the text itself, then what begins with it.
-Names of borrowers are not searched: showing them is recorded, and a search asks with every letter.
+Names of borrowers are not searched, because showing them is recorded and a search is sent with every letter.
 """
 
 import ibis

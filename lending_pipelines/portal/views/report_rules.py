@@ -1,8 +1,7 @@
 """Which reports a person with a limited scope may have: those that a parameter limits to the scope.
 
-A report that is not in LIMITS prints numbers of the whole lender: only a scope without limits has it. The branch of a
-loan is the same on all days. A loan comes into a portfolio, and to an investor, on a day: a report on days before that
-cannot be limited to these.
+A report that is not in LIMITS prints numbers of the whole lender, so only a scope without limits has it. The branch of
+a loan never changes. Its portfolio and investor do, so a report that reads earlier days cannot be limited to them.
 """
 
 from collections.abc import Mapping, Sequence

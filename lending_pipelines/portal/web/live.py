@@ -2,8 +2,8 @@
 
     <div sse-connect="…/events" sse-close="done"><div sse-swap="status">…</div></div>
 
-An answer stays open for a few seconds only, then the browser connects again: who asks is decided anew, and a moment of
-the lake is not kept for long.
+An answer stays open for a few seconds, then the browser connects again. The sign-in is checked again each time, and a
+snapshot of the lake is released soon.
 """
 
 import asyncio

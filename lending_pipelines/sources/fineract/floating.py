@@ -1,9 +1,9 @@
 """The rates of loans with a floating rate, as Fineract computes them when it makes their schedule.
 
 A product can be linked to a floating rate, which has periods with a rate from a day on. The rate of a loan is that of
-the period + the differential of the product + the differential of the loan. To the rate of a period that is relative,
-the base lending rate on the first day of the period is added: a base lending rate that changes later counts from the
-next period of the loan's rate on. Fineract stores neither the rate nor its changes with the loan.
+the period + the differential of the product + the differential of the loan. The rate of a relative period is added to
+the base lending rate on the first day of the period. A later change of the base lending rate counts from the next
+period on. Fineract stores neither the rate nor its changes with the loan.
 """
 
 import sqlalchemy as sa
