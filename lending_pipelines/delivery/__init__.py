@@ -1,7 +1,7 @@
 """Channels that deliver tapes and notifications: one file per channel.
 
-A channel delivers all files of a parcel, or raises. The register records destinations and ensures that each gets a tape
-once; the sensors decide when.
+A channel delivers all files of a parcel, or raises. A folder, S3 and SFTP are one channel (place.py); places/ writes
+the files. The register records destinations and ensures that each gets a tape once; the sensors decide when.
 """
 
 from lending_pipelines.delivery.email import EmailChannel, check_address

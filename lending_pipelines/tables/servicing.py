@@ -121,7 +121,7 @@ _LOANS = (
     ),
     Table(
         "loan_owners",
-        "Investors who own loans by the servicing system. The register's assignments of a loan come before them.",
+        "Investors who own loans by the servicing system. A loan's assignments in the register take precedence.",
         ("loan_id", "assigned_on"),
         (
             text("loan_id"),

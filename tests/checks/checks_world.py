@@ -1,4 +1,4 @@
-"""A lender of two loans over four days, worked by hand: what every check of this room finds in order.
+"""A lender of two loans over four days, worked by hand. No check finds anything wrong.
 
 L1: 1,000.00 disbursed on 1 January; due 31 January 100.00 + 10.00 (paid that day) and 28 February 900.00 + 9.00.
 L2: 500.00 of 1,000.00 disbursed on 31 January; due 1 February 500.00 + 5.00, not paid: one day past due on 2 February.
