@@ -33,7 +33,7 @@ _MOST = 2**63 - 1
 
 
 def day_from(text: str) -> date:
-    """A date written like 2025-01-31. Raises ValueError when it is none, or is before 1900 or after 2199."""
+    """A date written like 2025-01-31. Raises ValueError for other text, and before 1900 or after 2199."""
     try:
         day = date.fromisoformat(text) if len(text) == len("2025-01-31") and text.isascii() else None
     except ValueError:
@@ -51,7 +51,7 @@ def within_days(day: date) -> date:
 
 
 def instant_from(text: str) -> datetime:
-    """A time written like 2025-01-31T18:00. Raises ValueError when it is none, or is before 1900 or after 2199."""
+    """A time written like 2025-01-31T18:00. Raises ValueError for other text, and before 1900 or after 2199."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -178,7 +178,7 @@ def parse_json(
 
 
 def beside(outside: Mapping[Place, str], reported: Collection[Place]) -> dict[Place, str]:
-    """Of the values out of bounds those at which a model reports nothing."""
+    """The values out of bounds that the model's own errors do not cover."""
     return {
         place: fault
         for place, fault in outside.items()

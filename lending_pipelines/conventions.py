@@ -127,9 +127,9 @@ class Conventions(BaseModel):
 
     @classmethod
     def recorded(cls, stamp: Mapping[str, str]) -> dict[str, str]:
-        """A stamp that an earlier version recorded, with the settings that the version did not have at their defaults.
+        """A stamp of an earlier version, completed with the defaults of settings that the version did not have.
 
-        The default of a new setting keeps what was computed before.
+        The default of a new setting keeps the earlier results.
         """
         return {**cls().stamp(), **stamp}
 

@@ -244,7 +244,7 @@ def _place(environment: Mapping[str, str], text: str) -> str:
 
 
 def _require_port(url: str) -> None:
-    """Raise ValueError when the URL has a port that is none."""
+    """Raise ValueError when the port of the URL is not a valid port."""
     parts = urlsplit(url)
     try:
         _ = parts.port

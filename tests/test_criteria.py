@@ -1,4 +1,4 @@
-"""A rule is checked to its last node, and nothing that is none is an unhandled error."""
+"""A rule is validated to its last node, and every invalid rule is a LendingError."""
 
 import json
 

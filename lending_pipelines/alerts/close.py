@@ -72,7 +72,7 @@ def alerts_of_days(source: Source, register: Register, first: date, last: date, 
 def watch(source: Source, register: Register, day: date, settings: Settings) -> None:
     """Evaluate the rules on what is late, as of the last day that has ended; save and notify.
 
-    What was late and is not any more stays in the record as ended on its day.
+    A finding that no longer holds stays recorded, as ended on its day.
     """
     with register.session() as session:
         rules = saved_rules(session)

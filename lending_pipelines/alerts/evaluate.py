@@ -100,12 +100,12 @@ def affected(rules: Sequence[AlertRule], first: date, last: date, closed: Sequen
 
 
 def too_many_unjudged(rules: int, unjudged: Collection[str]) -> bool:
-    """Whether more than MOST_UNJUDGED of so many rules could not be judged."""
+    """Whether the share of rules that could not be judged is more than MOST_UNJUDGED."""
     return len(unjudged) > MOST_UNJUDGED * rules
 
 
 def _of_days(verdict: Verdict, days: Sequence[date]) -> Verdict:
-    """A verdict on no day at all is none."""
+    """The verdict, or Unjudged if it covers none of the days."""
     if isinstance(verdict, Judged) and not verdict.days and days:
         return Unjudged(f"its table is not made for {days[-1]}")
     return verdict

@@ -114,7 +114,7 @@ class Judgements:
         return found
 
     def worst_before(self, day: date) -> dict[Key, Finding]:
-        """Of each alert with findings before `day` and from it: the worst of the last day before it."""
+        """For each alert with findings before and from `day`: its worst finding on its last day before `day`."""
         of_alert = sa.and_(*(column == getattr(Alert, column.key) for column in _SUBJECT))
         earlier = aliased(AlertFinding)
         last = (

@@ -69,7 +69,7 @@ class _Due:
 
 
 def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels) -> None:
-    """Make the notifications that are not sent yet those that are due."""
+    """Replace the unsent notifications with those that are due."""
     alerts_found, notifications = _possibly_due(session)
     groups: dict[tuple[str, ...], list[Alert]] = defaultdict(list)
     for alert in alerts_found:
@@ -140,7 +140,7 @@ def _reconcile(
     channels: Channels,
     snoozed_at: str | None,
 ) -> bool:
-    """Make the notifications of a subject those that are due. Returns whether any is due."""
+    """Replace the unsent notifications of a subject with those that are due. Returns whether any is due."""
     is_due = False
     # That an alert was resolved concerns those who were told that it is open.
     wanted: dict[tuple[str, NotificationChannel], None] = {}
@@ -153,8 +153,8 @@ def _reconcile(
     for notification in existing:
         rows[notification.recipient, notification.channel].append(notification)
     for key in {**wanted, **rows}:
-        told = sorted((each for each in rows[key] if was_told(each)), key=_told_at)
-        pending = [each for each in rows[key] if not was_told(each)]
+        told = sorted((each for each in rows[key] if was_notified(each)), key=_told_at)
+        pending = [each for each in rows[key] if not was_notified(each)]
         change = _change(alert, told, snoozed_at)
         if change not in (None, "resolved") and key not in wanted:
             change = None
@@ -169,7 +169,7 @@ def _reconcile(
     return is_due
 
 
-def was_told(notification: Notification) -> bool:
+def was_notified(notification: Notification) -> bool:
     """Whether the recipient knows of it, or may know: it was handed over, read or acted on."""
     return _told_at(notification) is not None
 

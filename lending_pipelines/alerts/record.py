@@ -19,7 +19,7 @@ from lending_pipelines.alerts.life import Episode, Step, StepName, episodes, ran
 from lending_pipelines.alerts.rules import AlertRule, DetectorName
 from lending_pipelines.register import Alerts
 from lending_pipelines.register.alert_models import OPEN_STATES, Alert, AlertEvent
-from lending_pipelines.register.alerts import standing
+from lending_pipelines.register.alerts import state_by_people
 from lending_pipelines.register.models import Notification
 from lending_pipelines.register.types import new_id, utc_now
 
@@ -162,7 +162,7 @@ class _Book:
         return alert
 
     def _replace(self, alert: Alert, wanted: Iterable[Episode]) -> None:
-        """Give what people did and read of an alert that was restated to the alert that it is now; or withdraw it."""
+        """Move steps and notifications of a restated alert to the alert that replaces it; withdraw it if none does."""
         successor = next((episode for episode in wanted if _overlap(alert, episode)), None)
         own = self._events.pop(alert.alert_id, [])
         by_people = [event for event in own if event.by]
@@ -208,7 +208,7 @@ class _Book:
             "threshold": episode.last.threshold,
             "resolved_on": episode.resolved_on,
             "text": episode.last.text,
-            **standing(self._events[alert.alert_id], self._last),
+            **state_by_people(self._events[alert.alert_id], self._last),
         }
         if episode.resolved_on is not None:
             values["state"] = "resolved"

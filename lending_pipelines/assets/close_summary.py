@@ -214,7 +214,7 @@ def _failed_checks(instance: dg.DagsterInstance) -> list[AssetCheckEvaluation]:
     """The checks whose latest evaluation failed."""
     keys = [*check_keys(), *(dg.AssetCheckKey(dg.AssetKey(name), SYNCED) for name in SERVICING)]
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    # A check that a run planned and did not come to has no result.
+    # A check that a run planned and did not reach has no result.
     results = [each.evaluation for each in latest.values() if each.status is AssetCheckExecutionRecordStatus.FAILED]
     return [found for found in results if found is not None]
 

@@ -80,7 +80,7 @@ def housekeeping(
 
 @contextmanager
 def _certified(context: dg.AssetExecutionContext, places: Places, chores: Sequence[Chore]) -> Iterator[None]:
-    """Add a statement to the chain of certificates about what the block removes. A fault in it is told."""
+    """Add a statement to the chain of certificates about what the block removes. Errors are reported."""
     due = [chore for chore in chores if chore.is_due]
     done = [{"subject": each.subject, "rows": each.rows, "files": each.files, "detail": each.detail} for each in due]
     about = {"run": {"id": context.run.run_id, "job": HOUSEKEEPING}, "chores": done}

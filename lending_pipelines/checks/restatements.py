@@ -34,7 +34,7 @@ _SHOWN = ("principal_outstanding", "past_due_amount")
 _KEY = ("business_date", "loan_id")
 
 Among = Callable[[ir.Table], ir.BooleanValue]
-"""Whether a row of loan_positions is one of those that are told of."""
+"""Whether a row of loan_positions is among those that the statements cover."""
 
 
 def all_rows(rows: ir.Table) -> ir.BooleanValue:

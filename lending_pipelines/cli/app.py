@@ -190,7 +190,7 @@ def main() -> None:
 
 
 def _umask() -> int:
-    """That of the settings; while they cannot be read, the strictest."""
+    """The umask of the settings, or the strictest one if they cannot be read."""
     try:
         return Settings.from_environment().umask
     except LendingError:

@@ -59,7 +59,7 @@ def _moved_on(places: Places, pointer: str, certified: Mapping[str, HashedFile])
 
 
 def not_certified(places: Places, certified: Mapping[str, HashedFile]) -> tuple[list[str], list[str]]:
-    """The files that are not certified: a sentence for each of the lake that nothing explains, and notes on tables and
+    """The files that are not certified: a sentence for each unexplained one of the lake, and notes on tables and
     tapes that were written after the last certificate.
     """
     filesystem, root = places.opened(LAKE)
@@ -93,12 +93,12 @@ def _adds(places: Places, name: str, commit: str) -> list[str]:
     try:
         return list(commit_adds(places, name, commit))
     except (ValueError, KeyError, AttributeError, OSError):
-        # table_fault tells it.
+        # table_fault reports it.
         return []
 
 
 def table_fault(places: Places, name: str) -> str | None:
-    """That a table cannot be read, or lacks files of its current version; None if neither."""
+    """The fault of a table that cannot be read or lacks files of its current version; None without a fault."""
     try:
         if not log_files(places, name):
             return None
@@ -111,7 +111,7 @@ def table_fault(places: Places, name: str) -> str | None:
 
 
 def passed_checks_fault(places: Places) -> Iterator[str]:
-    """That the stored results of checks are damaged."""
+    """A fault if the stored results of checks are damaged."""
     filesystem, path = places.opened(PASSED_CHECKS)
     if filesystem.exists(path):
         try:

@@ -83,7 +83,7 @@ class Inventory:
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def copy(self) -> "Inventory":
-        """The same, to be changed apart."""
+        """An independent copy."""
         rows = {table: dict(found) for table, found in self.rows.items()}
         return Inventory(self.sequence, self.sha256, dict(self.files), rows)
 

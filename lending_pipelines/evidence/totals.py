@@ -125,7 +125,7 @@ def tieouts(lake: Lake, days: Sequence[date]) -> dict[date, list[dict[str, Any]]
 
 
 def table_states(lake: Lake, known: Mapping[str, HashedFile]) -> dict[str, dict[str, Any]]:
-    """Of each table that is not daily: its Delta version, when that was made, rows, and the latest watermark."""
+    """For each table that is not daily: its Delta version and its time, its rows, and the latest watermark."""
     states = {}
     for name, table in TABLES.items():
         if table.daily or name in RECORDS or not lake.has(name):

@@ -96,7 +96,7 @@ def verify(
 
 
 def _read(read: Callable[[], _T], fault: str, found: list[str]) -> _T | None:
-    """What is read, or None and a finding: changed bytes make readers fail in many ways."""
+    """The result of `read`; None and a finding if it fails. Changed bytes make readers fail in many ways."""
     try:
         return read()
     except Exception as error:

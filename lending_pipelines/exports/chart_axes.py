@@ -60,7 +60,7 @@ def lies_flat(chart: Chart, table: ReportTable) -> bool:
 
 
 def is_monthly(chart: Chart, table: ReportTable) -> bool:
-    """Whether the chart is over dates of which each month has one at most, so that the month says which."""
+    """Whether the chart's dates are in different months, so that labels need only the month."""
     days = _days(chart, table)
     return len(days) > 1 and len({(day.year, day.month) for day in days}) == len(days)
 

@@ -77,7 +77,7 @@ def write_workbook(cover: Cover, sheet: Sheet, sink: Any) -> int:
 
 
 class _Archive(StableZip):
-    """The workbook's archive; a worksheet that stands in it with its rows is not written over without them."""
+    """The workbook's archive. Writing a worksheet again, without its rows, does not replace it."""
 
     def write(self, filename: Any, arcname: Any = None, *args: Any, **kwargs: Any) -> None:
         """As StableZip.write, unless the member is there."""
@@ -180,7 +180,7 @@ class _Workbook:
 
 
 def _around_rows(worksheet: Any) -> tuple[bytes, bytes]:
-    """What stands in the worksheet's file before its rows and after them, as openpyxl has it now."""
+    """The content of the worksheet's file before its rows and after them, as openpyxl has it now."""
     writer = WorksheetWriter(worksheet, BytesIO())
     writer.write()
     before, after = re.split(rb"<sheetData ?/>|<sheetData></sheetData>", writer.read())

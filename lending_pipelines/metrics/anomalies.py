@@ -96,7 +96,7 @@ def with_enough_history(known: Collection[date], days: Iterable[date]) -> list[d
 def _judged(
     observed: _Floats, trend: _Floats, classes: npt.NDArray[np.int_], series: _Places, places: _Places
 ) -> tuple[Any, ...]:
-    """Of these places in these series those that can be judged: series, place, value, expected, spread and z."""
+    """The places in these series that can be judged: series, place, value, expected, spread and z."""
     residuals = observed - trend
     history = _days_before(residuals, np.nan)[places, series]
     enough = (~np.isnan(history)).sum(axis=1) >= LEAST_DAYS

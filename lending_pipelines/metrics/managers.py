@@ -59,7 +59,7 @@ def with_leaders(rows: ir.Table, staff: ir.Table) -> ir.Table:
 
 
 def _led(staff: ir.Table) -> ir.Table:
-    """Who is led by whom: officer_id, manager_id. Nobody leads themselves: their loans are theirs already."""
+    """Who is led by whom: officer_id, manager_id. A leader's own row already has the leader's own loans."""
     led = staff.filter(staff.team_leader_id != staff.staff_id)
     return led.select(officer_id="staff_id", manager_id="team_leader_id")
 

@@ -12,7 +12,7 @@ from lending_pipelines.settings import Settings
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the portal of this home until the process is told to end.
+    """Serve the portal of this home until the process is stopped.
 
     Raises:
         LendingError: A setting is wrong, or the address is taken.

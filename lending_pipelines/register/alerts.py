@@ -13,8 +13,8 @@ from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.types import new_id, utc_now
 
 
-def standing(events: Iterable[AlertEvent], last: date | None) -> dict[str, Any]:
-    """What people made of an alert that is not resolved: its state, acknowledged_by, reason and snoozed_until.
+def state_by_people(events: Iterable[AlertEvent], last: date | None) -> dict[str, Any]:
+    """The state of an unresolved alert by the steps of people: state, acknowledged_by, reason, snoozed_until.
 
     Args:
         events: The steps of the alert.
@@ -155,7 +155,7 @@ class Alerts:
             )
         )
         self._session.flush()
-        for name, value in standing(self.events(alert.alert_id), self.last_judged()).items():
+        for name, value in state_by_people(self.events(alert.alert_id), self.last_judged()).items():
             setattr(alert, name, value)
         alert.changed_at = utc_now()
         self._session.flush()

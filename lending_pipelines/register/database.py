@@ -17,7 +17,7 @@ PATIENCE = 60
 """The seconds that a run waits for a lock of the register, or for its server."""
 
 COMMAND_PATIENCE = 4
-"""The seconds that a command waits, so that a person is told soon."""
+"""The seconds that a command waits, so that a person gets an error soon."""
 
 # An arbitrary fixed key: the advisory lock that lets only one process at a time migrate.
 _UPGRADE_LOCK = 5_224_601_907

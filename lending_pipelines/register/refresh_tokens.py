@@ -29,7 +29,7 @@ class RefreshRefused(Exception):
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The family that goes on, and its next refresh token."""
+    """The continued family, and its next refresh token."""
 
     family: TokenFamily
     token: str

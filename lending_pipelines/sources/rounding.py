@@ -17,27 +17,27 @@ def cents(
     order: Sequence[sa.ColumnElement],
     of_total: Callable[[sa.ColumnElement], sa.ColumnElement] = lambda total: total,
 ) -> sa.ColumnElement:
-    """The amount in cents, half away from zero, that ties within the group.
+    """The amount in cents, half away from zero, so that the amounts of the group add up.
 
     Args:
         amount: The amount of each row, never NULL.
         group: The rows that add up, such as the repayments of a loan.
         order: The order of the rows. No two rows of a group are equal in it.
-        of_total: What counts of a running total. By default, all of it.
+        of_total: Returns the counted part of a running total. By default, all of it.
     """
     total = sa.func.sum(amount).over(partition_by=group, order_by=order, rows=(None, 0))
     after, before = (sa.func.round(of_total(each), 2) for each in (total, total - amount))
     return sa.cast(after - before, sa.Numeric(18, 2))
 
 
-def left(amount: sa.ColumnElement, portions: Mapping[str, sa.ColumnElement], part: str) -> sa.ColumnElement:
-    """What the other portions leave of an amount for one of them."""
+def remainder(amount: sa.ColumnElement, portions: Mapping[str, sa.ColumnElement], part: str) -> sa.ColumnElement:
+    """The part of an amount that remains after the other portions."""
     for name, portion in portions.items():
         if name != part:
             amount = amount - portion
     return amount
 
 
-def known(amount: sa.ColumnElement) -> sa.ColumnElement:
-    """The amount, 0 where the servicing system leaves a portion of nothing NULL."""
+def or_zero(amount: sa.ColumnElement) -> sa.ColumnElement:
+    """The amount, or 0 where the servicing system has NULL."""
     return sa.func.coalesce(amount, sa.literal(0, sa.Numeric(19, 6)))

@@ -223,7 +223,7 @@ class _TableSync:
         return self._reader.find_contradictions(self._table, loans) if isinstance(self._reader, ComparesItself) else ()
 
     def _compared_loans(self, full: bool, reading: Reading, diff: Changes) -> Sequence[str] | None:
-        """The loans of which the source compares what it has twice: those that this sync read; None for all."""
+        """The loans in which contradictions are looked for: those that this sync read; None for all."""
         if reading.parts is not None:
             return reading.parts.loans
         if full or self._current is None or self._name != "loans" or not isinstance(self._reader, TotalsByLoan):

@@ -1,4 +1,4 @@
-"""A run for tests that makes daily tables on Spark and waits in its first write of positions until it is let go.
+"""A run for tests that makes daily tables on Spark and waits in its first write of positions until it is released.
 
     python held_write.py FOLDER FIRST LAST ASSET...
 

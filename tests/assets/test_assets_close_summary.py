@@ -1,4 +1,4 @@
-"""lending status and the asset close_summary: a good night is told from bad ones."""
+"""lending status and the asset close_summary distinguish a good night from bad ones."""
 
 from datetime import date, timedelta
 from decimal import Decimal

@@ -121,7 +121,7 @@ def test_a_sync_tells_the_faults_of_all_tables(case):
     faults += ["gl_accounts.control_for: 1 rows", "account_code=1200"]
     assert [fault for fault in faults if fault not in told] == []
     with home.lake() as lake:
-        # What has no fault was taken in. A journal line of nothing is none.
+        # Tables without errors are committed. A journal line without an amount is not an error.
         assert lake.table("journal_lines").count().to_pyarrow().as_py() == 3
         assert lake.has("gateway_payments")
         assert not lake.has("transactions")

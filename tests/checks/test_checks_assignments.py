@@ -1,4 +1,4 @@
-"""What is in a portfolio or an investor's is a loan; an id that is none is a warning."""
+"""Every id in a portfolio or of an investor is a loan. Other ids are a warning."""
 
 import pytest
 from checks_world import evaluate, row, whole_world

@@ -70,7 +70,7 @@ def test_the_services_of_compose_refer_to_what_is_there():
             ROOT,
             "deploy/Dockerfile",
         )
-    # What Dagster's processes are told of where things are, is what the files in the image ask for.
+    # The services set the environment variables that the files in the image read.
     asked = set()
     for file in ("dagster.yaml", "workspace.yaml"):
         asked |= set(re.findall(r"env: (\w+)", (DEPLOY / file).read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""A lender's own tables and files by a mapping file: the tutorial, every expression, and what is told of mistakes."""
+"""A lender's own tables and files by a mapping file: the tutorial, every expression, messages about mistakes."""
 
 import os
 import re

@@ -14,9 +14,9 @@ from lending_pipelines.metrics import watched
 
 
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
-    """A finding for each subject and day with so many loans that missed so many installments in full.
+    """A finding for each subject and day with at least `threshold` loans that each missed `installments` in full.
 
-    A loan smaller than `minimum` does not count. The threshold is the number of loans, at least 1.
+    A loan smaller than `minimum` does not count. The threshold is at least 1.
     """
     judged = sorted(set(source.days("loan_positions")).intersection(days))
     if not judged:

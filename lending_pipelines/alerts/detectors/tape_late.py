@@ -16,7 +16,7 @@ of tape_date, late_after_hours of the tape, failed, and reason (null: it waits).
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
     """A finding for each tape that failed, or is more hours after the end of its day than allowed.
 
-    Allowed are the rule's threshold, or the tape's own late_after_hours. The oldest late day of a tape counts.
+    The allowed hours are the rule's threshold, or the tape's late_after_hours. The oldest late day of a tape counts.
     """
     rows = source.table(TABLE)
     found = rows.filter(rows.business_date.isin(days)).order_by("tape", "tape_date").to_pyarrow().to_pylist()

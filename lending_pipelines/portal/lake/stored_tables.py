@@ -220,7 +220,7 @@ class StoredTables:
             self.run(f"DROP {'TABLE' if _is_copy(each) else 'VIEW'} {each}")
 
     def _stamp(self, name: str, version: int) -> tuple[Any, ...]:
-        """What tells that a table's version is still its last one: the file of its commit, and that there is no next.
+        """Changes when a table gets a new version: the file of the commit, and whether a next one exists.
 
         Reading the log itself takes a hundred times as long.
         """

@@ -64,7 +64,7 @@ class Receipt:
 
 
 def tape_resource(config: LoanTapeConfig) -> Resource:
-    """Whose a tape is."""
+    """The tape as a resource of the policy: its portfolio and its investor."""
     return Resource("tape", config.name, portfolios=config.portfolio_id, investors=config.investor_id)
 
 

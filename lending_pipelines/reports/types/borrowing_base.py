@@ -145,7 +145,7 @@ class BorrowingBase:
         return facility_covenants.covered(source, day, facility_rules.load(parameters.rules))
 
     def generate(self, parameters: BorrowingBaseParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or the scope is not there, or a rule is none."""
+        """The report. Raises LendingError when the day or the scope does not exist, or a rule is not valid."""
         day = days.business_date(source, self.reads, parameters.as_of)
         rules = facility_rules.load(parameters.rules)
         facility_rules.require_names(rules, KnownNames(source.table))

@@ -10,7 +10,7 @@ from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.fineract.transactions import replayed, undone_on
 from lending_pipelines.sources.history import UNDONE
-from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 PARTS = ("interest", "fees")
@@ -65,8 +65,8 @@ def recognised(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
         stored.c.reversed_on_date,
         stored.c.is_reversed,
         replayed(t).label("replayed"),
-        (sign * known(stored.c.interest_portion_derived)).label("interest"),
-        (sign * (known(stored.c.fee_charges_portion_derived) + known(stored.c.penalty_charges_portion_derived))).label(
-            "fees"
-        ),
+        (sign * or_zero(stored.c.interest_portion_derived)).label("interest"),
+        (
+            sign * (or_zero(stored.c.fee_charges_portion_derived) + or_zero(stored.c.penalty_charges_portion_derived))
+        ).label("fees"),
     ).where(where)

@@ -16,7 +16,7 @@ from lending_pipelines.sources.fineract.codes import ACCRUAL, ACCRUAL_ADJUSTMENT
 from lending_pipelines.sources.fineract.stored import Among
 from lending_pipelines.sources.fineract.transactions import PARTS, portions
 from lending_pipelines.sources.protocol import Parts
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.select_by_loan import select_loan_totals
 from lending_pipelines.sources.stored import StoredTables
 from lending_pipelines.tables import SERVICING, Table
@@ -33,7 +33,7 @@ def _installments(t: StoredTables) -> sa.Select:
         row.c.duedate.label("due_on"),
         row.c.principal_amount.label("principal"),
         row.c.interest_amount.label("interest"),
-        (known(row.c.fee_charges_amount) + known(row.c.penalty_charges_amount)).label("fees"),
+        (or_zero(row.c.fee_charges_amount) + or_zero(row.c.penalty_charges_amount)).label("fees"),
     )
 
 

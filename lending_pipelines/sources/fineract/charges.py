@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.fineract.codes import FEE_TYPES, PAYMENTS, WAIVE_CHARGES, lent, named
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 
@@ -18,8 +18,8 @@ def fees(t: StoredTables) -> sa.Select:
     settled = _last_dates(t)
     amounts = {
         "amount": charge.c.amount,
-        "waived_amount": known(charge.c.amount_waived_derived),
-        "paid_amount": known(charge.c.amount_paid_derived),
+        "waived_amount": or_zero(charge.c.amount_waived_derived),
+        "paid_amount": or_zero(charge.c.amount_paid_derived),
     }
     money = {name: sa.cast(sa.func.round(amount, 2), sa.Numeric(18, 2)).label(name) for name, amount in amounts.items()}
     changed_on = sa.cast(charge.c.last_modified_on_utc, sa.Date)

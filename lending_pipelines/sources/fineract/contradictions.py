@@ -8,7 +8,7 @@ from lending_pipelines.sources.contradictions import SHOWN, Contradiction, messa
 from lending_pipelines.sources.fineract import codes
 from lending_pipelines.sources.fineract.clock import business_date
 from lending_pipelines.sources.fineract.transactions import in_cents
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 _CENT = sa.literal(0.005, sa.Numeric(19, 6))
@@ -16,7 +16,7 @@ _CENT = sa.literal(0.005, sa.Numeric(19, 6))
 
 def _sums(name: str, row: sa.FromClause, where: sa.ColumnElement[bool], *columns: str) -> sa.Subquery:
     """The sums of columns per loan."""
-    totals = (sa.func.sum(known(row.c[column])).label(column) for column in columns)
+    totals = (sa.func.sum(or_zero(row.c[column])).label(column) for column in columns)
     return sa.select(row.c.loan_id, *totals).where(where).group_by(row.c.loan_id).subquery(name)
 
 
@@ -42,7 +42,7 @@ def _plan(t: StoredTables) -> sa.Subquery:
 
 
 def _apart(one: sa.ColumnElement, other: sa.ColumnElement) -> sa.ColumnElement[bool]:
-    return sa.func.abs(known(one) - known(other)) >= _CENT
+    return sa.func.abs(or_zero(one) - or_zero(other)) >= _CENT
 
 
 def _of_loan(t: StoredTables, where: Callable[[sa.FromClause, sa.Subquery, sa.Subquery], sa.ColumnElement[bool]]):
@@ -68,7 +68,7 @@ def _active_without_debt(t: StoredTables) -> sa.Select:
     scheduled = sa.exists().where(row.c.loan_id == loan.c.id)
     unmet = scheduled.where(row.c.completed_derived.is_not(sa.true()))
     return sa.select(loan.c.id).where(
-        loan.c.loan_status_id == codes.ACTIVE, known(loan.c.total_outstanding_derived) < _CENT, scheduled, ~unmet
+        loan.c.loan_status_id == codes.ACTIVE, or_zero(loan.c.total_outstanding_derived) < _CENT, scheduled, ~unmet
     )
 
 

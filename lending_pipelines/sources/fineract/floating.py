@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from lending_pipelines.sources.finding import SHOWN, Finding, example
 from lending_pipelines.sources.fineract.clock import business_date_of
 from lending_pipelines.sources.fineract.codes import lent
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 TABLES = ("m_floating_rates", "m_floating_rates_periods", "m_product_loan_floating_rates")
@@ -71,7 +71,7 @@ def _periods_of_loans(t: StoredTables) -> sa.Select:
     """
     loan, period = t.m_loan, _periods(t)
     lent_on = sa.func.coalesce(loan.c.disbursedon_date, loan.c.expected_disbursedon_date, loan.c.submittedon_date)
-    percent = period.c.percent + known(loan.c.interest_rate_differential)
+    percent = period.c.percent + or_zero(loan.c.interest_rate_differential)
     begun = sa.case((period.c.from_date <= lent_on, period.c.from_date), else_=None)
     return (
         sa.select(
@@ -103,14 +103,15 @@ def _periods(t: StoredTables) -> sa.Subquery:
         .group_by(period.c.floating_rates_id, from_date)
     )
     base = sa.case(
-        (period.c.is_differential_to_base_lending_rate.is_(sa.true()), _base_rate(t, from_date)), else_=known(sa.null())
+        (period.c.is_differential_to_base_lending_rate.is_(sa.true()), _base_rate(t, from_date)),
+        else_=or_zero(sa.null()),
     )
     return (
         sa.select(
             product.c.id.label("product_id"),
             period.c.id.label("period_id"),
             from_date.label("from_date"),
-            (period.c.interest_rate + known(link.c.interest_rate_differential) + base).label("percent"),
+            (period.c.interest_rate + or_zero(link.c.interest_rate_differential) + base).label("percent"),
             sa.func.coalesce(
                 period.c.created_on_utc, period.c.created_date, sa.cast(period.c.from_date, sa.DateTime)
             ).label("recorded_at"),

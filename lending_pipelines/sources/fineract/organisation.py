@@ -30,7 +30,7 @@ def branches(t: StoredTables) -> sa.Select:
 
 
 def staff(t: StoredTables) -> sa.Select:
-    """Staff. Without a role, loan officers are told by their flag. Fineract has no day on which somebody left."""
+    """Staff. Without a role, the flag is_loan_officer decides. Fineract has no day on which somebody left."""
     person, office = t.m_staff, t.m_office
     without_role = sa.case((person.c.is_loan_officer.is_(sa.true()), "loan_officer"), else_="admin")
     head_office = sa.select(sa.func.min(office.c.id)).where(office.c.parent_id.is_(None)).scalar_subquery()

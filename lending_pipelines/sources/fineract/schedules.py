@@ -17,7 +17,7 @@ from lending_pipelines.sources.fineract.codes import (
     lent,
 )
 from lending_pipelines.sources.fineract.organisation import text
-from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 
@@ -61,12 +61,12 @@ def _current(t: StoredTables) -> sa.Select:
             (sa.func.coalesce(kept.c.version, 0) + 1).label("version"),
             row.c.installment.label("number"),
             row.c.duedate.label("due_on"),
-            known(row.c.principal_amount).label("principal"),
-            known(row.c.interest_amount).label("interest"),
-            (known(row.c.fee_charges_amount) + known(row.c.penalty_charges_amount)).label("fees"),
-            known(returned.c.principal).label("principal_returned"),
-            known(returned.c.interest).label("interest_returned"),
-            known(returned.c.fees).label("fees_returned"),
+            or_zero(row.c.principal_amount).label("principal"),
+            or_zero(row.c.interest_amount).label("interest"),
+            (or_zero(row.c.fee_charges_amount) + or_zero(row.c.penalty_charges_amount)).label("fees"),
+            or_zero(returned.c.principal).label("principal_returned"),
+            or_zero(returned.c.interest).label("interest_returned"),
+            or_zero(returned.c.fees).label("fees_returned"),
             created_at.label("created_at"),
             created_on.label("created_on"),
             sa.func.coalesce(loan.c.disbursedon_date, created_on).label("disbursed_on"),
@@ -96,12 +96,12 @@ def _kept(t: StoredTables) -> sa.Select:
             row.c.version,
             row.c.installment,
             row.c.duedate,
-            known(row.c.principal_amount),
-            known(row.c.interest_amount),
-            known(row.c.fee_charges_amount) + known(row.c.penalty_charges_amount),
-            known(sa.null()),
-            known(sa.null()),
-            known(sa.null()),
+            or_zero(row.c.principal_amount),
+            or_zero(row.c.interest_amount),
+            or_zero(row.c.fee_charges_amount) + or_zero(row.c.penalty_charges_amount),
+            or_zero(sa.null()),
+            or_zero(sa.null()),
+            or_zero(sa.null()),
             created_at,
             created_on,
             sa.func.coalesce(loan.c.disbursedon_date, created_on),
@@ -157,7 +157,7 @@ def _returned(t: StoredTables) -> sa.Subquery:
     row = t.m_loan_transaction
     code = row.c.transaction_type_enum
     back = code.in_((CHARGEBACK, CREDIT_BALANCE_REFUND))
-    fees = known(row.c.fee_charges_portion_derived) + known(row.c.penalty_charges_portion_derived)
+    fees = or_zero(row.c.fee_charges_portion_derived) + or_zero(row.c.penalty_charges_portion_derived)
     sums = (
         sa.select(
             row.c.loan_id,
@@ -183,4 +183,4 @@ def _returned(t: StoredTables) -> sa.Subquery:
 
 
 def _sum(amount: sa.ColumnElement, where: sa.ColumnElement[bool]) -> sa.ColumnElement:
-    return sa.func.sum(sa.case((where, known(amount)), else_=known(sa.null())))
+    return sa.func.sum(sa.case((where, or_zero(amount)), else_=or_zero(sa.null())))

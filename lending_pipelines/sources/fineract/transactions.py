@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from lending_pipelines.sources.fineract.codes import CAPITALIZED_INCOME, MONEY, REPLAYED, lent, named
 from lending_pipelines.sources.fineract.organisation import text
 from lending_pipelines.sources.history import UNDONE
-from lending_pipelines.sources.rounding import cents, known, left
+from lending_pipelines.sources.rounding import cents, or_zero, remainder
 from lending_pipelines.sources.stored import StoredTables
 
 PARTS = ("principal", "interest", "fees")
@@ -101,11 +101,11 @@ def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
     row, detail, payment_type = t.m_loan_transaction, t.m_payment_detail, t.m_payment_type
     code = row.c.transaction_type_enum
     # Fineract keeps capitalized income as principal; the table transactions keeps it as what was capitalized.
-    principal = sa.case((code == CAPITALIZED_INCOME, 0), else_=known(row.c.principal_portion_derived))
+    principal = sa.case((code == CAPITALIZED_INCOME, 0), else_=or_zero(row.c.principal_portion_derived))
     stored = {
         "principal": principal,
-        "interest": known(row.c.interest_portion_derived),
-        "fees": known(row.c.fee_charges_portion_derived) + known(row.c.penalty_charges_portion_derived),
+        "interest": or_zero(row.c.interest_portion_derived),
+        "fees": or_zero(row.c.fee_charges_portion_derived) + or_zero(row.c.penalty_charges_portion_derived),
     }
     return (
         sa.select(
@@ -137,4 +137,4 @@ def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClau
     """A portion: as stored, or what the other portions leave of the amount."""
     with_remainder = [number for number, type_ in MONEY.items() if type_.remainder == part]
     is_remainder = row.c.transaction_type_enum.in_(with_remainder)
-    return sa.case((is_remainder, left(row.c.amount, stored, part)), else_=stored[part])
+    return sa.case((is_remainder, remainder(row.c.amount, stored, part)), else_=stored[part])

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.frappe.codes import CANCELLED, DRAFT, PENAL_INTEREST
 from lending_pipelines.sources.history import UNDONE
-from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 _PARTS = ("interest", "fees")
@@ -38,7 +38,7 @@ def _in_cents(t: StoredTables) -> sa.Select:
     is_penal = row.c.interest_type == PENAL_INTEREST
     effective_on = sa.cast(sa.func.coalesce(row.c.accrual_date, row.c.posting_date), sa.Date)
     group, order = (row.c.loan, row.c.interest_type, row.c.docstatus), (effective_on, row.c.name)
-    amount, nothing = cents(known(row.c.interest_amount), group, order), sa.literal(0, sa.Numeric(18, 2))
+    amount, nothing = cents(or_zero(row.c.interest_amount), group, order), sa.literal(0, sa.Numeric(18, 2))
     return (
         sa.select(
             row.c.name,

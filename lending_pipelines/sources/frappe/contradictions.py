@@ -6,7 +6,7 @@ from lending_pipelines.sources.contradictions import Contradiction
 from lending_pipelines.sources.frappe import codes
 from lending_pipelines.sources.frappe.loans import restructures
 from lending_pipelines.sources.frappe.schedules import in_force
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 _CENT = sa.literal(0.005, sa.Numeric(19, 6))
@@ -15,7 +15,7 @@ _CENT = sa.literal(0.005, sa.Numeric(19, 6))
 def _sums(name: str, row: sa.FromClause, loan: str, column: str) -> sa.Subquery:
     """The sum of a column of submitted documents per loan."""
     return (
-        sa.select(row.c[loan].label("loan"), sa.func.sum(known(row.c[column])).label("amount"))
+        sa.select(row.c[loan].label("loan"), sa.func.sum(or_zero(row.c[column])).label("amount"))
         .where(row.c.docstatus == codes.SUBMITTED)
         .group_by(row.c[loan])
         .subquery(name)
@@ -32,7 +32,7 @@ def _other_disbursed(t: StoredTables) -> sa.Select:
     return (
         sa.select(loan.c.name)
         .select_from(loan.outerjoin(lent, lent.c.loan == loan.c.name))
-        .where(_submitted(t), sa.func.abs(known(loan.c.disbursed_amount) - known(lent.c.amount)) >= _CENT)
+        .where(_submitted(t), sa.func.abs(or_zero(loan.c.disbursed_amount) - or_zero(lent.c.amount)) >= _CENT)
     )
 
 
@@ -47,7 +47,7 @@ def _other_principal_paid(t: StoredTables) -> sa.Select:
         .where(
             _submitted(t),
             loan.c.name.not_in(of_restructure),
-            sa.func.abs(known(loan.c.total_principal_paid) - known(paid.c.amount)) >= _CENT,
+            sa.func.abs(or_zero(loan.c.total_principal_paid) - or_zero(paid.c.amount)) >= _CENT,
         )
     )
 
@@ -59,7 +59,7 @@ def _written_off_without_document(t: StoredTables) -> sa.Select:
 
 def _without_schedule(t: StoredTables) -> sa.Select:
     loan, row = t.loan, t.loan_repayment_schedule
-    return _loans_without(t, row, in_force(row)).where(loan.c.is_term_loan == 1, known(loan.c.disbursed_amount) > 0)
+    return _loans_without(t, row, in_force(row)).where(loan.c.is_term_loan == 1, or_zero(loan.c.disbursed_amount) > 0)
 
 
 def _loans_without(t: StoredTables, row: sa.FromClause, counts: sa.ColumnElement[bool]) -> sa.Select:
@@ -75,9 +75,9 @@ def _loans_without(t: StoredTables, row: sa.FromClause, counts: sa.ColumnElement
 
 def _parts(row: sa.FromClause) -> sa.ColumnElement:
     columns = ("principal_amount_paid", "total_interest_paid", "total_penalty_paid", "total_charges_paid")
-    total = known(row.c.excess_amount)
+    total = or_zero(row.c.excess_amount)
     for column in columns:
-        total = total + known(row.c[column])
+        total = total + or_zero(row.c[column])
     return total
 
 
@@ -86,7 +86,7 @@ def _not_the_sum(t: StoredTables) -> sa.Select:
     return sa.select(row.c.name).where(
         row.c.docstatus != codes.DRAFT,
         row.c.repayment_type.in_(list(codes.MONEY)),
-        sa.func.abs(known(row.c.amount_paid) - _parts(row)) >= _CENT,
+        sa.func.abs(or_zero(row.c.amount_paid) - _parts(row)) >= _CENT,
     )
 
 
@@ -94,7 +94,7 @@ def _without_amount(t: StoredTables) -> sa.Select:
     row = t.loan_write_off
     return sa.select(row.c.name).where(
         row.c.docstatus != codes.DRAFT,
-        known(row.c.write_off_amount) == 0,
+        or_zero(row.c.write_off_amount) == 0,
         sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0,
     )
 
@@ -121,7 +121,7 @@ def _other_principal_scheduled(t: StoredTables) -> sa.Select:
         )
         .group_by(schedule.c.name)
         .having(
-            sa.func.abs(sa.func.sum(known(row.c.principal_amount)) - sa.func.min(schedule.c.current_principal_amount))
+            sa.func.abs(sa.func.sum(or_zero(row.c.principal_amount)) - sa.func.min(schedule.c.current_principal_amount))
             >= _CENT
         )
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from lending_pipelines.sources.frappe.codes import DRAFT, FEES, MONEY, SUBMITTED, named
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 
@@ -16,9 +16,9 @@ def fees(t: StoredTables) -> sa.Select:
     demand, loan = t.loan_demand, t.loan
     paid, waived = _last_date(t, "paid", is_waiver=False), _last_date(t, "waived", is_waiver=True)
     amounts = {
-        "amount": known(demand.c.demand_amount),
-        "waived_amount": known(demand.c.waived_amount),
-        "paid_amount": known(demand.c.paid_amount),
+        "amount": or_zero(demand.c.demand_amount),
+        "waived_amount": or_zero(demand.c.waived_amount),
+        "paid_amount": or_zero(demand.c.paid_amount),
     }
     money = {name: sa.cast(sa.func.round(amount, 2), sa.Numeric(18, 2)).label(name) for name, amount in amounts.items()}
     changed_on = sa.cast(demand.c.modified, sa.Date)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from lending_pipelines.sources.frappe.codes import DRAFT, LOAN_CONTROLS, PRODUCT_CONTROLS, ROOT_TYPES, named
 from lending_pipelines.sources.frappe.organisation import filled, text
 from lending_pipelines.sources.frappe.transactions import kinds
-from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 
@@ -61,8 +61,8 @@ def journal_lines(t: StoredTables) -> sa.Select:
         line.c.account.label("account_code"),
         line.c.posting_date.label("entry_date"),
         line.c.creation.label("posted_at"),
-        cents(known(line.c.debit), voucher, order).label("debit"),
-        cents(known(line.c.credit), voucher, order).label("credit"),
+        cents(or_zero(line.c.debit), voucher, order).label("debit"),
+        cents(or_zero(line.c.credit), voucher, order).label("credit"),
         company.c.default_currency.label("currency"),
         loan.c.name.label("loan_id"),
         sa.func.coalesce(*transactions).label("transaction_id"),

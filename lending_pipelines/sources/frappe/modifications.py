@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.frappe.loans import restructures
 from lending_pipelines.sources.frappe.organisation import text
-from lending_pipelines.sources.rounding import known
+from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 
@@ -16,8 +16,8 @@ def modifications(t: StoredTables) -> sa.Select:
     """
     row, loan = t.loan_restructure, t.loan
     kind = sa.case(
-        (known(row.c.new_rate_of_interest) < known(row.c.old_rate_of_interest), text("rate_reduction")),
-        (known(row.c.new_loan_amount) > known(row.c.pending_principal_amount), text("capitalization")),
+        (or_zero(row.c.new_rate_of_interest) < or_zero(row.c.old_rate_of_interest), text("rate_reduction")),
+        (or_zero(row.c.new_loan_amount) > or_zero(row.c.pending_principal_amount), text("capitalization")),
         (row.c.moratorium_end_date.is_not(None), text("deferral")),
         (row.c.new_repayment_period_in_months > row.c.old_tenure, text("term_extension")),
         else_=text("reage"),

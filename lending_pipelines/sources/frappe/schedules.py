@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.frappe.codes import DRAFT, IN_FORCE, LINE_OF_CREDIT, NORMAL_RESTRUCTURE, SUBMITTED
 from lending_pipelines.sources.frappe.transactions import in_cents
-from lending_pipelines.sources.rounding import cents, known
+from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 _AT_A_TIME = 5_000
@@ -172,9 +172,9 @@ def _rows(row: sa.FromClause, plan: sa.FromClause, version: sa.FromClause) -> sa
         row.c.idx,
         sa.literal(1, sa.Integer).label("is_new"),
         row.c.payment_date.label("due_on"),
-        known(row.c.principal_amount).label("principal"),
-        known(row.c.interest_amount).label("interest"),
-        known(row.c.charges).label("fees"),
+        or_zero(row.c.principal_amount).label("principal"),
+        or_zero(row.c.interest_amount).label("interest"),
+        or_zero(row.c.charges).label("fees"),
         version.c.effective_on,
         version.c.posted_at,
     )
@@ -208,9 +208,9 @@ def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
         sa.literal(0, sa.Integer),
         sa.literal(0, sa.Integer),
         settled.c.effective_on,
-        known(settled.c.principal),
-        known(settled.c.interest),
-        known(sa.null()),
+        or_zero(settled.c.principal),
+        or_zero(settled.c.interest),
+        or_zero(sa.null()),
         plan.c.effective_on,
         plan.c.posted_at,
     ).select_from(

@@ -23,7 +23,7 @@ from lending_pipelines.sources.frappe.codes import (
 )
 from lending_pipelines.sources.frappe.organisation import filled, text
 from lending_pipelines.sources.history import UNDONE
-from lending_pipelines.sources.rounding import cents, known, left
+from lending_pipelines.sources.rounding import cents, or_zero, remainder
 from lending_pipelines.sources.stored import StoredTables
 
 _PARTS = ("principal", "interest", "fees")
@@ -111,7 +111,7 @@ def _document(
         posted_at.label("posted_at"),
         row.c.modified.label("cancelled_at"),
         row.c.docstatus,
-        *(known(parts.get(part, sa.null())).label(part) for part in _PARTS),
+        *(or_zero(parts.get(part, sa.null())).label(part) for part in _PARTS),
         channel.label("channel"),
     )
 
@@ -136,9 +136,9 @@ def _repayments(t: StoredTables) -> sa.Select:
     """
     row = t.loan_repayment
     stored = {
-        "principal": known(row.c.principal_amount_paid),
-        "interest": known(row.c.total_interest_paid),
-        "fees": known(row.c.total_penalty_paid) + known(row.c.total_charges_paid),
+        "principal": or_zero(row.c.principal_amount_paid),
+        "interest": or_zero(row.c.total_interest_paid),
+        "fees": or_zero(row.c.total_penalty_paid) + or_zero(row.c.total_charges_paid),
     }
     channels = {name: type_.channel for name, type_ in MONEY.items() if type_.channel is not None}
     return _document(
@@ -156,7 +156,7 @@ def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClau
     """A portion: as stored, or what the other portions leave of the amount."""
     with_remainder = [name for name, type_ in MONEY.items() if type_.remainder == part]
     is_remainder = row.c.repayment_type.in_(with_remainder)
-    return sa.case((is_remainder, left(row.c.amount_paid, stored, part)), else_=stored[part])
+    return sa.case((is_remainder, remainder(row.c.amount_paid, stored, part)), else_=stored[part])
 
 
 def _shortfalls(t: StoredTables) -> sa.Select:
@@ -177,7 +177,7 @@ def _shortfalls(t: StoredTables) -> sa.Select:
 def _write_offs(t: StoredTables) -> sa.Select:
     """Loan Write Offs. One without an amount is of everything that is owed, as Frappe computes it."""
     row, loan = t.loan_write_off, t.loan
-    is_whole = (known(row.c.write_off_amount) == 0) & (sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0)
+    is_whole = (or_zero(row.c.write_off_amount) == 0) & (sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0)
     amount = sa.case((is_whole, loan.c.disbursed_amount), else_=row.c.write_off_amount)
     return _document(
         row, row.c.loan, text("write_off"), _value_date(row), _entered(row), {"principal": amount}, text("write_off")
@@ -238,7 +238,7 @@ def _capitalized(t: StoredTables) -> sa.Select:
 
 
 def _capitalized_part(treatment: sa.ColumnElement, amount: sa.ColumnElement) -> sa.ColumnElement:
-    return sa.case((treatment == CAPITALIZE, known(amount)), else_=known(sa.null()))
+    return sa.case((treatment == CAPITALIZE, or_zero(amount)), else_=or_zero(sa.null()))
 
 
 def _value_date(row: sa.FromClause) -> sa.ColumnElement:

@@ -268,7 +268,7 @@ def _fits(column: Column, value: Constant) -> bool:
 
 
 def _is_date_format(wanted: str) -> bool:
-    """Whether Python reads with the format what it writes with it, with the year."""
+    """Whether Python can write a date with the format and read it back, including the year."""
     moment = datetime(2001, 2, 3)
     try:
         return datetime.strptime(moment.strftime(wanted), wanted).year == moment.year

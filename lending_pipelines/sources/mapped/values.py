@@ -77,7 +77,7 @@ class ColumnValues:
         return self._known[key]
 
     def _sum(self, values: Sequence[Any]) -> Any:
-        """The sum of the numbers; the first value that is no number, so that it is refused by its row."""
+        """The sum of the numbers; the first value that is not a number, so that convert.py rejects it."""
         given = [value for value in values if not is_empty(value)]
         if self._decimal_comma:
             given = [_with_point(value) for value in given]
@@ -119,7 +119,7 @@ def _without_blanks(values: Values) -> Values:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a value is none: null, or text of blanks."""
+    """Whether a value counts as missing: null, or text of blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -141,7 +141,7 @@ def code_of(value: Any) -> str:
 
 
 def _part(value: Any, rule: ColumnRule) -> str:
-    """A part of a text; the whole text where it has fewer parts, so that it is refused by its row."""
+    """A part of a text; the whole text where it has fewer parts, so that convert.py rejects it."""
     parts = code_of(value).split(rule.split)
     return parts[rule.part - 1] if len(parts) >= rule.part else code_of(value)
 

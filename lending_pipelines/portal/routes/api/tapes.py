@@ -54,7 +54,7 @@ _DELIVERIES = (
     count("rows", nullable=True),
     count("attempts"),
     instant("next_attempt_at", nullable=True),
-    instant("delayed_at", "when the owner of the tape was told that it is late", nullable=True),
+    instant("delayed_at", "when the owner of the tape was notified that it is late", nullable=True),
     instant("delivered_at", nullable=True),
     text("error_message", nullable=True),
     text("supersedes_id", "the delivery that a correction replaces", nullable=True),
