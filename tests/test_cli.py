@@ -1,4 +1,4 @@
-"""The command `lending`: what it prints, what it leaves, and one line and status 1 for what the user can mend."""
+"""The command `lending`: what it prints, what it writes, and one line and status 1 for a user's error."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Raise or complete, send, record: killed at many places. No mail arrives twice, and none is lost without a word."""
+"""Raise or complete, send, record: killed at many places. No mail arrives twice, and none is lost silently."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The mirror's checks name the row that points nowhere, splits wrongly, reverses wrongly or counts wrongly."""
+"""Checks of the servicing tables name rows with a wrong reference, split, reversal or number."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The whole world passes every check; a table that cannot be read raises; what blocks an export."""
+"""The lender of checks_world.py passes every check; a table that cannot be read raises; what blocks an export."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Housekeeping is no tampering: a statement says what it replaced and removed, and whether the rows are equal."""
+"""Housekeeping is not tampering: a statement says what it replaced and removed, and whether the rows are equal."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The lake: atomic replacement of days, versions, and runs that meet."""
+"""The lake: atomic replacement of days, versions, and concurrent runs."""
 
 import shutil
 import threading

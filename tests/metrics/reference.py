@@ -1,4 +1,4 @@
-"""Loan positions once more, slowly: DEFINITIONS read aloud in plain Python, a loan and a day at a time.
+"""A second, slow implementation of loan positions in plain Python, by docs/definitions.md, a loan and a day at a time.
 
 Independent of the package, to compare it with. Nothing here is shared with it but the settings' names.
 """

@@ -1,4 +1,4 @@
-"""Whom rules choose: each operator by hand, any rule against plain Python, a range of days against each day alone."""
+"""The loans that rules choose: each operator by hand, any rule against plain Python, a range against each day."""
 
 from datetime import date, timedelta
 from decimal import Decimal

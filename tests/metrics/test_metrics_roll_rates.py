@@ -1,4 +1,4 @@
-"""Which way loans moved, from rows of aging_transitions small enough to add up by hand."""
+"""The directions in which loans moved, from a few rows of aging_transitions, worked by hand."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What holds of a loan on the day: schedule, rate, who has it, and what was known of it."""
+"""The terms of a loan on a day: schedule, rate, assignments, and what was known of it."""
 
 from decimal import Decimal
 

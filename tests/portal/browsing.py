@@ -1,4 +1,4 @@
-"""Pages of a server in headless Chromium: opening them, what they load later, axe, and what they complain about."""
+"""Pages of a server in headless Chromium: opening them, what they load later, axe, and their console errors."""
 
 import shutil
 import threading

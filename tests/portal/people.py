@@ -1,4 +1,4 @@
-"""People of every role in a closed home, and whose everything in it is, found without the portal."""
+"""People of every role in a closed home, and the rows that each may see, computed without the portal."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Hostile texts with the mark of their owner in every text of the servicing tables that is no id and no code.
+"""Hostile texts with the mark of their owner in every text of the servicing tables except ids and codes.
 
-An answer that has the mark of another leaks; one in which the text is markup or a formula runs what it says.
+An answer with the mark of another owner leaks. An answer in which the text is markup or a formula runs it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The search of the command palette: what it finds, in which order, and that nobody finds what is another's."""
+"""The search of the command palette: what it finds, in which order, and that nobody finds rows outside their scope."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""The pages of tapes: whose they are, the calendar, receipts and corrections, and changes that are checked."""
+"""The pages of tapes: who sees them, the calendar, receipts and corrections, and changes that are checked."""
 
 import hashlib
 import re

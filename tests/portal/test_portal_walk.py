@@ -1,4 +1,4 @@
-"""Every route of the app, asked by every person: nobody gets what the policy denies, or sees what is another's.
+"""Every route of the app, requested by every person: nobody gets what the policy denies, or sees rows of others.
 
 The texts of the servicing tables are hostile, and each has the mark of its owner (planted.py).
 """
@@ -96,7 +96,7 @@ def parameters_of(app: FastAPI) -> dict[str, set[str]]:
 
 
 def foreign_values(book: Book, name: str) -> dict[str, list[str]]:
-    """Values of query parameters: ids of what is another's, formats and views."""
+    """Values of query parameters: ids of rows of others, formats and views."""
     others = [row for row in book.last if not book.owns(name, row)]
     row = others[0]
     return {

@@ -1,4 +1,4 @@
-"""The schema is the models', however it came about; opening it is lazy, repeatable and safe to do at once."""
+"""Migrations give the schema of the models. Opening is lazy, repeatable and safe for several processes at once."""
 
 import sqlite3
 import subprocess

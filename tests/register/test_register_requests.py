@@ -1,4 +1,4 @@
-"""Report requests go their one way; tape configurations and notifications are kept."""
+"""States of report requests and their order; tape configurations and notifications."""
 
 import itertools
 from datetime import UTC, date, datetime

@@ -1,4 +1,4 @@
-"""No two tapes have one folder, whichever database keeps them and however many are saved at once."""
+"""No two tapes share a folder, on each database and with several saved at once."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

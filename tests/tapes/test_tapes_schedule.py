@@ -1,4 +1,4 @@
-"""Which business dates a tape falls on: by schedule, and moved off weekends and holidays, as calendars have them."""
+"""The business dates on which a tape is due: by schedule, and adjusted for weekends and holidays."""
 
 from datetime import date
 
