@@ -74,7 +74,7 @@ def _columns(
 
 
 def _shares(table: ReportTable, column: ReportColumn, values: Mapping[str, list[Any]]) -> list[str]:
-    """The column's values rounded so that they add up to its printed totals; empty when it is no share."""
+    """The column's values rounded so that they add up to its printed totals; empty when it is not a share."""
     totals = [total for total in table.totals if total.get(column.name) is not None]
     found = values[column.name]
     if column.kind != "rate" or not totals or any(isinstance(value, Decimal) for value in found):

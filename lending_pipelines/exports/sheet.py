@@ -149,7 +149,7 @@ def units(table: ReportTable, rows: pa.Table) -> str:
 
 
 def _letters(column: ReportColumn, rows: pa.Table, totals: Sequence[Mapping[str, Any]]) -> int:
-    """How wide the longest amount is when it is written with separators; 0 for what is no amount."""
+    """How wide the longest amount is when it is written with separators; 0 for other values."""
     if column.kind not in ("money", "count"):
         return 0
     pattern = "{:,.2f}" if column.kind == "money" else "{:,}"

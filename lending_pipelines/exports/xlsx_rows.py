@@ -33,7 +33,7 @@ _SPECIAL = f"{FORMULA}|{_ILLEGAL}|{_ESCAPE}|[&<>\r]|^[ \t\n]|[ \t\n]$"
 def rows_xml(arrays: Sequence[pa.Array], styles: Sequence[CellStyle], first: int) -> pa.Buffer:
     """The rows as `<row>` elements, the first of them numbered `first`.
 
-    Null is no cell; a column of Arrow's null type is empty cells that have their style.
+    Null gives no cell. A column of Arrow's null type gives empty cells with their style.
     """
     count = len(arrays[0])
     numbers = pa.array(range(first, first + count)).cast(pa.string())

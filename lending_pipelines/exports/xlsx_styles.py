@@ -218,7 +218,7 @@ def _width(column: ReportColumn, sheet: Sheet, sample: pa.Array | None, arrow_ty
 
 
 def _keys(sheet: Sheet, widths: Sequence[float]) -> int:
-    """How many columns say what a row is of: the text before the first number, on a third of the page at most."""
+    """The number of columns that identify a row: the text before the first number, on at most a third of the page."""
     text = next((n for n, column in enumerate(sheet.columns) if column.kind != "text"), len(sheet.columns))
     room = _ROOM[LANDSCAPE] / _SMALLEST_SCALE / _UNIT / 3
     return max(1, min(text, sum(width <= room for width in accumulate(widths)), len(widths) - 1))

@@ -39,7 +39,7 @@ class AmountTooLarge(LakeError):
 
 @contextmanager
 def within(what: str) -> Iterator[None]:
-    """Raise AmountTooLarge, which names `what` was computed, where an engine finds an amount out of range."""
+    """Raise AmountTooLarge, which names the computed `what`, when an engine finds an amount out of range."""
     try:
         yield
     except Exception as error:

@@ -201,7 +201,7 @@ def is_secure(request: Request) -> bool:
 
 
 def _person(request: Request, portal: "Portal", snapshot: Snapshot) -> Person:
-    """Who asks: the owner of the token, or of the session's cookie, with the roles and scopes of the moment."""
+    """Who asks: the owner of the token, or of the session's cookie, with their current roles and scopes."""
     if is_api(request) and (token := bearer_token(request)):
         return person_of(account_of(portal, token), portal, snapshot)
     cookie = request.cookies.get(cookie_name(request))

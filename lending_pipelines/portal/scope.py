@@ -53,7 +53,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Person:
-    """Who is signed in: the grants of the moment. `account_id` is empty for nobody.
+    """The signed-in person and their current grants. `account_id` is empty for nobody.
 
     `actions` are those of a token that is limited to them; None: all that the roles allow.
     """

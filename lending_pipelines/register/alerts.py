@@ -78,7 +78,7 @@ class Alerts:
         return {(subject_id, currency): number for subject_id, currency, number in found}
 
     def get(self, alert_id: str) -> Alert:
-        """The alert whose id begins so. Raises RegisterError when none does, or several do."""
+        """The alert whose id begins with the text. Raises RegisterError when none does, or several do."""
         here = Alert.alert_id.startswith(alert_id, autoescape=True)
         found = list(self._session.scalars(sa.select(Alert).where(here).limit(2)))
         if len(found) != 1:

@@ -102,7 +102,7 @@ class ApiTokens:
         return [(token, username) for token, username in rows]
 
     def get(self, token_id: str) -> ApiToken:
-        """The token whose id begins so. Raises RegisterError when none does, or several do."""
+        """The token whose id begins with the text. Raises RegisterError when none does, or several do."""
         here = ApiToken.token_id.startswith(token_id, autoescape=True)
         found = list(self._session.scalars(sa.select(ApiToken).where(here).limit(2)))
         if len(found) != 1 or not token_id:

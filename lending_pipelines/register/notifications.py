@@ -181,7 +181,7 @@ class Notifications:
         return self._session.scalar(sa.select(sa.exists().where(here))) or False
 
     def get(self, notification_id: str) -> Notification:
-        """The notification whose id begins so. Raises RegisterError when none does, or several do."""
+        """The notification whose id begins with the text. Raises RegisterError when none does, or several do."""
         here = Notification.notification_id.startswith(notification_id, autoescape=True)
         found = list(self._session.scalars(sa.select(Notification).where(here).limit(2)))
         if len(found) != 1 or not notification_id:

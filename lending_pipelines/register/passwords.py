@@ -25,7 +25,7 @@ def hash_password(password: str, username: str = "") -> str:
 
 
 def matches(password: str, password_hash: str | None) -> bool:
-    """Whether a password is that of a hash. Without a hash it is not, after the same time."""
+    """Whether a password matches a hash. Without a hash it never does, and takes the same time."""
     try:
         correct = _HASHER.verify(password_hash or _OF_NOBODY, password[: LONGEST + 1])
     except (Argon2Error, InvalidHashError):

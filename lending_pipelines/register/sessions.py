@@ -40,7 +40,7 @@ def hashed(value: str) -> str:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Who a session or a token belongs to, with the roles of the moment and the scope of each.
+    """Who a session or a token belongs to, with the current roles and the scope of each.
 
     `token_scope` is what a token is limited to (api_tokens.py), and `credential` its id; a session has neither.
     """

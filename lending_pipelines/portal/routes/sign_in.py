@@ -39,7 +39,7 @@ def sign_in_page(request: Request, access: Public, next: str | None = None) -> R
 
 @router.post("/sign-in")
 def sign_in(request: Request, access: Public, name: Name, password: Password, after: Next = None) -> Response:
-    """Check the password and start a session; the session before it ends, so that nobody can have planted it."""
+    """Check the password and start a session; the previous session ends, against session fixation."""
     access.portal.limits.hit(SIGN_INS_OF_AN_ADDRESS, "sign-ins", address(request))
     access.portal.limits.hit(SIGN_INS_OF_AN_ACCOUNT, "sign-ins", name.strip().casefold())
     refused: SignInRefused | None = None

@@ -119,7 +119,7 @@ def alert_detail(access: Access, alert_id: str) -> AlertDetail:
 
 
 def covered_alert(access: Access, session: Session, alert_id: str) -> Alert:
-    """The alert whose id begins so. Raises NotFound when there is none in the scope of the person, or several."""
+    """The alert whose id begins with the text. Raises NotFound for none in the scope, or several."""
     with suppress(RegisterError):
         alert = Alerts(session).get(alert_id)
         if alert_is_covered(alert, access.grants):

@@ -26,7 +26,7 @@ _TYPES = {
 
 
 class FileChanged(Problem):
-    """A file is gone, is not under the exports, or is not the one that was recorded. Nothing is sent of it."""
+    """A file is gone, is not under the exports, or is not the one that was recorded. It is not sent."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(409, detail)
