@@ -142,7 +142,7 @@ def _reconcile(
 ) -> bool:
     """Replace the unsent notifications of a subject with those that are due. Returns whether any is due."""
     is_due = False
-    # That an alert was resolved concerns those who were told that it is open.
+    # Only recipients who were notified of the open alert are notified that it was resolved.
     wanted: dict[tuple[str, NotificationChannel], None] = {}
     if alert.state != "resolved":
         addresses = _details(alert).get("recipients") or list(channels.admins)
@@ -189,7 +189,7 @@ def _change(alert: Alert, told: Sequence[Notification], snoozed_at: str | None) 
     if last is not None and last_open:
         before = rank(_said(last, "severity"))
     else:
-        # Reopened: only what was said of this alert counts.
+        # Reopened: only notifications of this alert count.
         of_this = [each for each in told if _said(each, "opened_on") >= alert.opened_on.isoformat()]
         opened = [rank(_said(each, "severity")) for each in of_this if _said(each, "change") in _OPEN_CHANGES]
         if not opened:

@@ -38,7 +38,7 @@ def backdate_payment(connection: sa.Connection, loan_id: str, tape_day: date) ->
         What was done.
     """
     transaction_id, day = "T-BACKDATED", tape_day - _BACKDATED_BY
-    # A payment that is to be news must be posted after the close.
+    # The close must not know of the payment, so it is posted after the close.
     posted_at = datetime.now(UTC).replace(tzinfo=None)
     _receive(connection, transaction_id, loan_id, "repayment", posted_at, day, _PAID)
     entry = {"transaction_id": transaction_id, "memo": "repayment"}

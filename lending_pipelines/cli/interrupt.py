@@ -50,12 +50,12 @@ def _watch(signalled: socket.socket, stopped: threading.Event) -> None:
 
 
 def _stop() -> None:
-    # A library that does not let other threads run for as long cannot stop this clock.
+    # This timer needs no Python thread, so it also fires while a library blocks all of them.
     faulthandler.dump_traceback_later(_SECONDS_TO_CLEAN_UP, exit=True, file=open(os.devnull, "w"))  # noqa: SIM115
     command = shlex.join(["lending", *sys.argv[1:]])
     message = f"\nstopped; the table in progress was not written; run `{command}` to continue\n"
     os.write(sys.stderr.fileno(), message.encode())
-    # What is interrupted would report itself with traces.
+    # Interrupted code would print tracebacks.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     if runs := sys.modules.get("lending_pipelines.runs"):
         with suppress(Exception):

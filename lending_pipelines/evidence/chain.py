@@ -162,7 +162,7 @@ def _kept(lake: Lake) -> Seal | None:
     try:
         return read_seal(lake)
     except SealBroken:
-        # `lending verify` tells it. The chain has all that the seal has.
+        # `lending verify` reports it. The chain contains everything that the seal contains.
         return None
 
 

@@ -31,7 +31,7 @@ WIDE, HALF, NARROW, FLAT, LOW = (560, 200), (400, 150), (270, 170), (560, 120), 
 A chart is printed at a size that makes its letters 7 points or more.
 """
 
-# Lines are told apart in black and white too.
+# Lines differ in black and white, too.
 _DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 1, 2, 1, 2])
 # The pixels of a bar on its side, so that each has its name.
 _BAR = 16

@@ -100,7 +100,7 @@ def _versions(lake: Lake, name: str, policy: Retention, references: References, 
     versions = {version for numbers in kept.values() for version in numbers}
     older_than = timedelta(hours=policy.leftovers_hours)
     files = upkeep.unneeded(lake, name, versions, older_than)
-    # Every table has recent versions: they say something only beside files that go.
+    # Every table has recent versions. They are mentioned only if files are removed.
     told = {why: len(numbers) for why, numbers in kept.items() if files.files or why != RECENT}
     return Chore(
         f"{name}: files that no kept version has",
