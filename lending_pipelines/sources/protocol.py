@@ -51,8 +51,8 @@ class Reader(Protocol):
 
 
 @runtime_checkable
-class ComparesItself(Protocol):
-    """A reader of a system that stores some numbers twice and can compare them."""
+class FindsContradictions(Protocol):
+    """A reader of a system that stores some numbers in two places, and can compare them."""
 
     def find_contradictions(self, table: Table, loans: Sequence[str] | None = None) -> Sequence[str]:
         """A sentence for each contradiction in the system about the table. The rows are read as they are.

@@ -20,7 +20,7 @@ from lending_pipelines.sources.changes import Changes, changes, counts, in_futur
 from lending_pipelines.sources.destination import Lake
 from lending_pipelines.sources.history import ChangesInPlace, Moment, in_force, with_history
 from lending_pipelines.sources.orphans import find_orphans
-from lending_pipelines.sources.protocol import ComparesItself, Reader, Source, SourceError, TotalsByLoan
+from lending_pipelines.sources.protocol import FindsContradictions, Reader, Source, SourceError, TotalsByLoan
 from lending_pipelines.sources.reading import Reading, read_new, read_whole
 from lending_pipelines.sources.results import Preview, SyncError, SyncResult
 from lending_pipelines.sources.rules import findings
@@ -220,7 +220,11 @@ class _TableSync:
         return with_history(self._reader, self._table, reading, current, moment, self._lake.engine, folder)
 
     def _contradictions(self, loans: Sequence[str] | None) -> Sequence[str]:
-        return self._reader.find_contradictions(self._table, loans) if isinstance(self._reader, ComparesItself) else ()
+        return (
+            self._reader.find_contradictions(self._table, loans)
+            if isinstance(self._reader, FindsContradictions)
+            else ()
+        )
 
     def _compared_loans(self, full: bool, reading: Reading, diff: Changes) -> Sequence[str] | None:
         """The loans in which contradictions are looked for: those that this sync read; None for all."""
