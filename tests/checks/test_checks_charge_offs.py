@@ -9,7 +9,7 @@ def book(world: World, name: str, type_: str, day: date, principal: str, **value
     """Add a transaction of L2, of which 500.00 were disbursed on 31 January."""
     amounts = {"amount": principal, "principal": principal, "interest": "0", "fees": "0"}
     world["transactions"].append(
-        row("transactions", transaction_id=name, loan_id="L2", type=type_, effective_on=day, **amounts, **values)
+        row("transactions", transaction_id=name, loan_id="L2", type=type_, effective_on=day, **(amounts | values))
     )
 
 
@@ -36,7 +36,7 @@ def test_what_is_charged_off_beyond_the_principal_and_what_is_received_afterward
 def test_a_payment_whose_charge_off_was_reversed_is_a_payment_again():
     world = whole_world()
     book(world, "T4", "charge_off", JAN_31, "500")
-    book(world, "T5", "repayment", FEB_1, "50")
-    assert problems(world) == ["50.00 of 2025-02-01 received after a charge-off, but not booked as a recovery"]
+    book(world, "T5", "repayment", FEB_1, "50", interest="5", fees="2", amount="57")
+    assert problems(world) == ["57.00 of 2025-02-01 received after a charge-off, but not booked as a recovery"]
     book(world, "T6", "reversal", FEB_2, "500", reverses_id="T4")
     assert problems(world) == []

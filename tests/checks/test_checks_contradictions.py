@@ -36,6 +36,10 @@ def _schedule_too_short(world):
     find(world["installments"], loan_id="L1", number=2)["principal"] = Decimal(850)
 
 
+def _no_schedule(world):
+    world["installments"] = [due for due in world["installments"] if due["loan_id"] != "L1"]
+
+
 def _never_due(world):
     find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["next_due_on"] = None
 
@@ -62,6 +66,7 @@ def _unknown_officer(world):
     [
         ("transactions", "repaid_after_disbursement", _repaid_early),
         ("loan_positions", "schedule_covers_principal", _schedule_too_short),
+        ("loan_positions", "schedule_covers_principal", _no_schedule),
         ("loan_positions", "active_has_due_dates", _never_due),
         ("loans", "terms_match_schedule", _other_term),
         ("loans", "terms_match_schedule", _other_rate),
@@ -75,6 +80,32 @@ def test_a_contradiction_is_a_warning_that_names_the_loan(table, name, contradic
     contradict(world)
     warning = found(world, table, name)
     assert (warning.severity, warning.blocking, loans(warning)) == ("warn", False, ["L1"])
+
+
+@pytest.mark.parametrize(("last", "covers"), [("899.97", False), ("899.98", True), ("900.02", True), ("900.03", False)])
+def test_a_schedule_may_differ_from_the_principal_by_a_cent_an_installment(last, covers):
+    # 100.00 and the last installment, of 1,000.00 disbursed.
+    world = whole_world()
+    find(world["installments"], loan_id="L1", number=2)["principal"] = Decimal(last)
+    assert found(world, "loan_positions", "schedule_covers_principal").passed == covers
+
+
+@pytest.mark.parametrize("column", ["principal_charged_off", "principal_forgiven"])
+def test_a_schedule_may_leave_out_principal_that_is_no_longer_due(column):
+    world = whole_world()
+    find(world["installments"], loan_id="L1", number=2)["principal"] = Decimal(850)
+    position = find(world["loan_positions"], loan_id="L1", business_date=FEB_2)
+    for amount, covers in (("49.97", False), ("49.98", True)):
+        position[column] = Decimal(amount)
+        assert found(world, "loan_positions", "schedule_covers_principal").passed == covers
+
+
+def test_capitalized_interest_is_in_the_schedule():
+    world = whole_world()
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["principal_capitalized"] = Decimal(25)
+    assert loans(found(world, "loan_positions", "schedule_covers_principal")) == ["L1"]
+    find(world["installments"], loan_id="L1", number=2)["principal"] = Decimal(925)
+    assert found(world, "loan_positions", "schedule_covers_principal").passed
 
 
 def test_parties_that_the_source_does_not_keep_are_not_missed():
@@ -128,10 +159,11 @@ def test_a_schedule_rewritten_in_place_is_not_compared_with_the_terms(rewrite):
 
 def test_a_modification_with_a_version_of_its_own_leaves_the_first_schedule_to_compare():
     world = whole_world()
-    _other_term(world)
     _modified(world)
     later = find(world["installments"], loan_id="L1", number=2) | {"version": 2, "effective_on": date(2025, 1, 20)}
     world["installments"].append(later)
+    assert found(world, "loans", "terms_match_schedule").passed
+    _other_term(world)
     assert loans(found(world, "loans", "terms_match_schedule")) == ["L1"]
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from checks_world import FEB_1, FEB_2, JAN_31, evaluate, find, row, whole_world
+from checks_world import CONVENTIONS, FEB_1, FEB_2, JAN_31, evaluate, find, row, whole_world
 
 L1 = {"total_disbursed": "1000", "total_outstanding": "900", "total_collected": "110"}
 L2 = {"total_disbursed": "500", "total_outstanding": "500", "total_collected": "0"}
@@ -52,6 +52,46 @@ def test_a_manager_unlike_the_positions(world, column, value):
     find(world["manager_snapshots"], manager_id="O", business_date=FEB_2)[column] = value
     (wrong,) = found(world, "managers_equal_positions")
     assert (wrong["business_date"], wrong["manager_id"]) == ("2025-02-02", "O")
+
+
+@pytest.mark.parametrize(
+    ("values", "defaulted"),
+    [
+        ({"status": "charged_off"}, 1),
+        ({"days_past_due": 90}, 1),
+        ({"days_past_due": 89}, 0),
+        ({"status": "closed", "days_past_due": 90}, 0),
+    ],
+)
+def test_a_defaulted_loan_is_charged_off_or_90_days_past_due(world, values, defaulted):
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_2).update(values)
+    wrong = found(world, "managers_equal_positions")
+    assert {row["manager_id"]: row["expected_defaulted_loans"] for row in wrong} == dict.fromkeys("OT", defaulted)
+
+
+@pytest.mark.parametrize("days", [30, 60, 90])
+@pytest.mark.parametrize(("operator", "first"), [(">=", 0), (">", 1)])
+def test_par_counts_from_its_day_on_or_from_the_day_after(world, days, operator, first):
+    conventions = CONVENTIONS.model_copy(update={"par_operator": operator})
+    position = find(world["loan_positions"], loan_id="L2", business_date=FEB_2)
+    # 500.00 of T's 1,400.00.
+    for late, share in ((days + first - 1, 0), (days + first, 500 / 1400)):
+        position["days_past_due"] = late
+        wrong = evaluate(world, "manager_snapshots", "managers_equal_positions", conventions=conventions).sample
+        assert sum(row[f"expected_par_{days}"] for row in wrong) == pytest.approx(share)
+
+
+def test_a_manager_without_principal_has_no_par(world):
+    paid_out_later = find(world["loan_positions"], loan_id="L1", business_date=FEB_2) | {
+        "loan_id": "L3",
+        "officer_id": "N",
+        "status": "pending",
+        **dict.fromkeys(("principal_disbursed", "principal_outstanding", "total_collected"), Decimal(0)),
+    }
+    world["loan_positions"].append(paid_out_later)
+    keys = {"business_date": FEB_2, "manager_id": "N", "currency": "USD"}
+    world["manager_snapshots"].append(row("manager_snapshots", **keys, role="loan_officer", total_loans=1))
+    assert found(world, "managers_equal_positions") == ()
 
 
 def test_a_manager_who_is_missing(world):

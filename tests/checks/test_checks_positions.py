@@ -117,6 +117,43 @@ def test_a_reversal_takes_back_and_a_reversed_reversal_restores():
     assert wrong("positions_equal_transactions", world) == {("2025-02-01", "L1")}
 
 
+def test_every_type_of_transaction_has_its_sign():
+    """L2, of which 500.00 are disbursed on 31 January, worked by hand."""
+    world = whole_world()
+    booked = find(world["transactions"], transaction_id="T3")
+    for number, (kind, day, principal, interest, fees) in enumerate(
+        [
+            ("capitalization", FEB_1, 0, 20, 5),
+            ("repayment", FEB_1, 100, 10, 3),
+            ("refund", FEB_1, 10, 2, 1),
+            ("waiver", FEB_1, 50, 0, 0),
+            ("charge_off", FEB_1, 300, 0, 0),
+            ("write_off", FEB_1, 85, 0, 0),
+            ("recovery", FEB_2, 30, 8, 2),
+            ("repayment", FEB_2, 50, 4, 1),
+        ]
+    ):
+        split = {"principal": Decimal(principal), "interest": Decimal(interest), "fees": Decimal(fees)}
+        own = {"transaction_id": f"S{number}", "type": kind, "effective_on": day, "amount": sum(split.values())}
+        world["transactions"].append(booked | own | split)
+    # 500 + 25 − 90 − 50 − 385 = 0; 113 − 13 = 100 collected. After it, 40 and 55 are recovered.
+    on_the_day = {
+        "principal_capitalized": 25,
+        "principal_paid": 90,
+        "interest_paid": 8,
+        "fees_paid": 2,
+        "principal_forgiven": 50,
+        "principal_charged_off": 385,
+        "principal_outstanding": 0,
+        "total_collected": 100,
+    }
+    for day, more in ((FEB_1, {}), (FEB_2, {"recovered": 95, "total_collected": 195})):
+        amounts = {name: Decimal(value) for name, value in (on_the_day | more).items()}
+        find(world["loan_positions"], loan_id="L2", business_date=day).update(amounts)
+    assert wrong("positions_equal_transactions", world) == set()
+    assert wrong("roll_forward", world) == set()
+
+
 def test_a_backdated_payment_is_no_fault_of_the_positions():
     world = whole_world()
     payment = find(world["transactions"], transaction_id="T2")
@@ -183,6 +220,21 @@ def test_other_conventions_judge_the_same_rows_otherwise():
     edges = CONVENTIONS.model_copy(update={"bucket_edges": (1, 2)})
     (check,) = (c for c in checks_for("loan_positions", edges) if c.name == "positions_consistent")
     assert check.evaluate(reader(world), Days.between(JAN_31, FEB_2)).failing_days == (FEB_2,)
+
+
+def test_a_pause_takes_days_away_and_never_adds_any():
+    world = whole_world()
+    position = find(world["loan_positions"], loan_id="L2", business_date=FEB_2)
+    assert position["days_past_due"] == 1
+    world["delinquency_pauses"] = [
+        row("delinquency_pauses", pause_id=name, loan_id="L2", starts_on=JAN_31) for name in ("P1", "P2")
+    ]
+    position.update(days_past_due=0, bucket="current")
+    assert wrong("positions_consistent", world) == set()
+    counting = CONVENTIONS.model_copy(update={"paused_days": "count"})
+    assert evaluate(world, "loan_positions", "positions_consistent", conventions=counting).failing_days == (FEB_2,)
+    position["days_past_due"] = 2
+    assert evaluate(world, "loan_positions", "positions_consistent").failed_rows == 1
 
 
 def test_what_is_collected_is_summed_from_the_transactions_alone():

@@ -1,9 +1,10 @@
 """What is added up from positions: a wrong, missing or doubled row is found, with its scope, day and bucket."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
-from checks_world import FEB_1, FEB_2, JAN_31, evaluate, find, whole_world
+from checks_world import CONVENTIONS, FEB_1, FEB_2, JAN_31, evaluate, find, row, whole_world
 
 
 def program(world, table, day, **where):
@@ -82,6 +83,50 @@ def test_an_opening_on_the_wrong_day():
     program(world, "aging_transitions", FEB_1)["from_date"] = FEB_1
     rows = only(evaluate(world, "aging_transitions", "transitions_open_with_positions"), FEB_1)
     assert {row["from_date"] for row in rows} == {"2025-01-31", "2025-02-01"}
+
+
+@pytest.mark.parametrize(
+    ("step", "opening", "day"),
+    [
+        ("week", "2025-02-01", "2025-02-08"),
+        ("month", "2025-01-31", "2025-02-28"),
+        ("month", "2025-02-28", "2025-03-31"),
+        ("month", "2025-02-28", "2025-03-30"),
+        ("month", "2025-02-27", "2025-03-27"),
+    ],
+)
+def test_transitions_open_a_week_or_a_month_before(step, opening, day):
+    world = whole_world()
+    opening, day = date.fromisoformat(opening), date.fromisoformat(day)
+    position = find(world["loan_positions"], loan_id="L1", business_date=FEB_2)
+    world["loan_positions"] = [position | {"business_date": on} for on in (opening, day)]
+    world["aging_transitions"] = [
+        row | {"business_date": day, "from_date": opening}
+        for row in world["aging_transitions"]
+        if row["business_date"] == FEB_2 and row["to_bucket"] == "current"
+    ]
+    conventions = CONVENTIONS.model_copy(update={"transition_step": step})
+    assert evaluate(world, "aging_transitions", "transitions_open_with_positions", day, day, conventions).passed
+
+
+@pytest.mark.parametrize("days", [30, 60, 90])
+@pytest.mark.parametrize(("operator", "first"), [(">=", 0), (">", 1)])
+def test_par_counts_from_its_day_on_or_from_the_day_after(days, operator, first):
+    conventions = CONVENTIONS.model_copy(update={"par_operator": operator})
+    world = whole_world()
+    position = find(world["loan_positions"], loan_id="L2", business_date=FEB_2)
+    # 500.00 of the scope's 1,400.00.
+    for late, share in ((days + first - 1, 0), (days + first, 500 / 1400)):
+        position["days_past_due"] = late
+        found = evaluate(world, "portfolio_snapshots", "snapshots_equal_positions", conventions=conventions).sample
+        assert sum(row[f"expected_par_{days}"] for row in found if row["scope"] == "all") == pytest.approx(share)
+
+
+def test_a_scope_without_any_amount_has_no_ratios():
+    world = whole_world()
+    keys = {"business_date": FEB_2, "loan_id": "L3", "product_id": "Q", "status": "pending", "currency": "USD"}
+    world["loan_positions"].append(row("loan_positions", **keys))
+    assert evaluate(world, "portfolio_snapshots", "snapshots_equal_positions").passed
 
 
 @pytest.mark.parametrize(

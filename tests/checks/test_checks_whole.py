@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lending_pipelines.checks import Days, all_checks, blocking_checks, checks_for, own_checks, verify
+from lending_pipelines.checks.protocol import rows_named
 from lending_pipelines.errors import LendingError
 from lending_pipelines.tables import TABLES
 
@@ -42,6 +43,45 @@ def test_what_blocks_a_snapshot_is_also_what_blocks_its_positions():
     assert ("loan_positions", "roll_forward") in chosen
     assert {table for table, _ in chosen} == {"portfolio_snapshots", "loan_positions"}
     assert all(check.blocking for check in own_checks(CONVENTIONS) if (check.table, check.name) in chosen)
+
+
+def test_what_blocks_and_what_only_warns():
+    checks = own_checks(CONVENTIONS)
+    assert {(check.table, check.name) for check in checks if check.blocking} == {
+        ("transactions", "references_exist"),
+        ("transactions", "amounts_split"),
+        ("transactions", "reversals_mirror"),
+        ("loan_positions", "positions_complete"),
+        ("loan_positions", "roll_forward"),
+        ("loan_positions", "positions_equal_transactions"),
+        ("loan_positions", "positions_consistent"),
+        ("loan_positions", "paid_without_disbursement"),
+        ("aging_buckets", "aging_equals_positions"),
+        ("aging_transitions", "transition_rates_add_up"),
+        ("aging_transitions", "transitions_open_with_positions"),
+        ("portfolio_snapshots", "snapshots_equal_positions"),
+        ("manager_snapshots", "managers_equal_positions"),
+        ("manager_snapshots", "managers_add_up"),
+        ("trial_balance", "ledger_balanced"),
+        ("trial_balance", "balances_add_up"),
+        ("ledger_tieouts", "tieouts_add_up"),
+        ("ledger_tieouts", "principal_is_tied"),
+    }
+    # An error that does not block is in a table that no number is computed from, or is found in a blocking check too.
+    assert {check.name for check in checks if check.severity == "error" and not check.blocking} == {
+        "references_exist",
+        "schedules_whole",
+        "trial_balance_equals_journal",
+        "entries_balance",
+        "lines_one_sided",
+        "platform_equals_positions",
+    }
+
+
+@pytest.mark.parametrize(("loans", "more"), [(5, ""), (6, "; and more")])
+def test_a_message_names_five_rows(loans, more):
+    named = "; ".join(f"loan_id=L{number}" for number in range(5))
+    assert rows_named("loans", [{"loan_id": f"L{number}"} for number in range(loans)]) == named + more
 
 
 class Forgetful:
