@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
-from checks_world import FEB_2, evaluate, find, row, whole_world
+from checks_world import FEB_1, FEB_2, JAN_31, evaluate, find, row, whole_world
 
 from lending_pipelines.checks import Outcome
 
@@ -26,6 +26,16 @@ def test_payments_on_a_loan_that_was_never_disbursed():
     assert (error.severity, error.blocking, loans(error)) == ("error", True, ["L1"])
     warning = found(world, "loans", "disbursements_exist")
     assert (warning.severity, warning.blocking, loans(warning)) == ("warn", False, ["L1"])
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_2)["principal_outstanding"] = Decimal(0)
+    assert found(world, "loan_positions", "paid_without_disbursement").passed
+
+
+def test_a_loan_is_disbursed_by_the_end_of_the_day():
+    world = whole_world()
+    assert evaluate(world, "loans", "disbursements_exist", JAN_31, JAN_31).passed
+    find(world["transactions"], transaction_id="T3")["effective_on"] = FEB_1
+    assert loans(evaluate(world, "loans", "disbursements_exist", JAN_31, JAN_31)) == ["L2"]
+    assert evaluate(world, "loans", "disbursements_exist", FEB_1, FEB_1).passed
 
 
 def _repaid_early(world):
@@ -133,6 +143,19 @@ def test_a_loan_taken_over_in_mid_life_may_have_fewer_installments():
     assert found(world, "loans", "terms_match_schedule").passed
     find(world["loans"], loan_id="L1")["term_count"] = 1
     assert loans(found(world, "loans", "terms_match_schedule")) == ["L1"]
+
+
+@pytest.mark.parametrize(("term_count", "matches"), [(1, False), (2, True), (3, True), (4, False)])
+def test_a_term_counts_payments_or_installments(term_count, matches):
+    """Two payments, one of them of interest alone, and an installment of 0.00, as in a moratorium."""
+    world = whole_world()
+    first, last = (find(world["installments"], loan_id="L1", number=number) for number in (1, 2))
+    first["principal"], last["principal"] = Decimal(0), Decimal(1000)
+    nothing = {"number": 3, "due_on": date(2025, 2, 28), "principal": Decimal(0), "interest": Decimal(0)}
+    world["installments"].append(last | nothing)
+    find(world["loans"], loan_id="L1").update(principal=Decimal(1000), term_count=term_count)
+    problems = [row["problem"] for row in found(world, "loans", "terms_match_schedule").sample]
+    assert any("term_count" in problem for problem in problems) != matches
 
 
 def _effective_later(world):

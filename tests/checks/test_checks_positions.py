@@ -58,6 +58,16 @@ def test_a_loan_learned_of_after_the_close_is_a_restatement_not_a_loss():
     assert wrong("positions_complete", world) == {("2025-02-02", "L3")}
 
 
+@pytest.mark.parametrize(("known_until", "missing"), [((8, 59), set()), ((9, 0), {("2025-02-02", "L3")})])
+def test_a_loan_is_missing_if_the_close_knew_it(known_until, missing):
+    world = whole_world()
+    posted_at = datetime(2025, 2, 2, 9)
+    world["loans"].append(row("loans", loan_id="L3", product_id="P", disbursed_on=FEB_2, posted_at=posted_at))
+    keys = {"table_name": "loan_positions", "business_date": FEB_2}
+    world["closed_days"] = [row("closed_days", known_until=datetime(2025, 2, 2, *known_until), **keys)]
+    assert wrong("positions_complete", world) == missing
+
+
 @pytest.mark.parametrize(
     "part",
     [

@@ -1,6 +1,6 @@
 """What is added up from positions: a wrong, missing or doubled row is found, with its scope, day and bucket."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -64,6 +64,13 @@ def test_rates_that_do_not_add_up(rate, value):
     assert row["from_bucket"] == "current"
 
 
+@pytest.mark.parametrize("rate", ["count_rate", "balance_rate"])
+def test_rates_that_are_all_missing(rate):
+    world = whole_world()
+    program(world, "aging_transitions", FEB_1)[rate] = None
+    only(evaluate(world, "aging_transitions", "transition_rates_add_up"), FEB_1)
+
+
 def test_rates_within_the_tolerance_add_up():
     world = whole_world()
     program(world, "aging_transitions", FEB_2, to_bucket="1-29")["count_rate"] = 0.5 + 5e-10
@@ -76,6 +83,15 @@ def test_an_opening_unlike_the_positions_before():
     (row,) = only(evaluate(world, "aging_transitions", "transitions_open_with_positions"), FEB_2)
     assert row["from_date"] == "2025-02-01"
     assert (row["expected_opening_principal"], row["stored_opening_principal"]) == ("1400.00", "1405.00")
+
+
+def test_an_opening_day_that_was_thinned_is_not_compared():
+    world = whole_world()
+    world["loan_positions"] = [r for r in world["loan_positions"] if r["business_date"] != FEB_1]
+    assert evaluate(world, "aging_transitions", "transitions_open_with_positions", FEB_2).failing_days == (FEB_2,)
+    keys = {"table_name": "loan_positions", "business_date": FEB_1}
+    world["closed_days"] = [row("closed_days", thinned_at=datetime(2025, 6, 1), **keys)]
+    assert evaluate(world, "aging_transitions", "transitions_open_with_positions", FEB_2).passed
 
 
 def test_an_opening_on_the_wrong_day():

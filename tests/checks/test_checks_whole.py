@@ -1,9 +1,10 @@
 """The lender of checks_world.py passes every check; a table that cannot be read raises; what blocks an export."""
 
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from checks_world import CONVENTIONS, DAYS, FEB_2, JAN_31, evaluate, reader, whole_world
+from checks_world import CONVENTIONS, DAYS, FEB_1, FEB_2, JAN_31, evaluate, find, reader, row, whole_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,13 +101,37 @@ def verified(world, days):
 
 def test_verify_names_the_wrong_positions_under_a_snapshot():
     world = whole_world()
-    for row in world["loan_positions"]:
-        if row["loan_id"] == "L2" and row["business_date"] == FEB_2:
-            row["interest_paid"] = row["interest_paid"] + 1
+    find(world["loan_positions"], loan_id="L2", business_date=FEB_2)["interest_paid"] += 1
     failed = [o for o in verified(world, Days.between(JAN_31, FEB_2)) if not o.passed]
     assert {o.check for o in failed} == {"roll_forward", "positions_equal_transactions"}
     assert all(o.blocking and o.failing_days == (FEB_2,) and o.sample[0]["loan_id"] == "L2" for o in failed)
     assert all(o.passed for o in verified(world, Days((JAN_31,))))
+
+
+def test_verify_leaves_out_days_that_were_thinned():
+    world = whole_world()
+    world["loan_positions"] = [r for r in world["loan_positions"] if r["business_date"] != FEB_1]
+    assert [o.failing_days for o in verified(world, Days((FEB_1,))) if o.check == "positions_complete"] == [(FEB_1,)]
+    keys = {"table_name": "loan_positions", "business_date": FEB_1}
+    world["closed_days"] = [row("closed_days", thinned_at=datetime(2025, 6, 1), **keys)]
+    assert verified(world, Days((FEB_1,))) == ()
+
+
+class Kept(dict):
+    """A memory that keeps every check."""
+
+    def unchecked(self, check, days):
+        return None if (check.table, check.name) in self else days
+
+    def remember(self, check, days, outcome):
+        self[check.table, check.name] = outcome
+
+
+def test_verify_runs_a_check_once():
+    kept, days = Kept(), Days((FEB_2,))
+    outcomes = verify(reader(whole_world()), ["loan_positions"], days, CONVENTIONS, kept)
+    assert outcomes == tuple(kept.values())
+    assert verify(reader({"closed_days": []}), ["loan_positions"], days, CONVENTIONS, kept) == ()
 
 
 _CENT = Decimal("0.01")

@@ -19,6 +19,7 @@ from servers import mail_server
 from lending_pipelines.delivery import DeliveryError, EmailChannel, MailServer, UncertainDelivery, check_address
 
 SENDER = "Lender <tapes@lender.example>"
+SIZE = sum(map(len, FILES.values()))
 
 
 def server(mailbox, limit=1_000_000):
@@ -26,7 +27,7 @@ def server(mailbox, limit=1_000_000):
 
 
 def test_the_files_arrive_byte_for_byte(mailbox, parcel):
-    EmailChannel("ann@harbour.example", server(mailbox)).deliver(parcel)
+    EmailChannel("ann@harbour.example", server(mailbox, limit=SIZE)).deliver(parcel)
     (message,) = mailbox.messages
     assert mailbox.to == ["ann@harbour.example"]
     assert (message["From"], message["To"]) == (SENDER, "ann@harbour.example")
@@ -35,6 +36,7 @@ def test_the_files_arrive_byte_for_byte(mailbox, parcel):
     text = message.get_body().get_content()
     assert parcel.files[0].sha256 in text
     assert "It corrects tape_v1.csv" in text
+    assert "too large" not in text
 
 
 def test_every_attempt_has_the_same_message_id(mailbox, parcel):
@@ -101,6 +103,19 @@ def test_a_password_goes_over_tls(certified, parcel):
     assert logins == [(b"lender", b"a/b@c", True)]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_password_may_go_in_clear_to_this_machine(host):
+    passwords = []
+
+    def authenticate(server, session, envelope, mechanism, login):
+        passwords.append(login.password)
+        return AuthResult(success=True)
+
+    with mail_server(authenticator=authenticate, auth_require_tls=False) as box:
+        MailServer(box.url.replace("127.0.0.1", f"lender:hush@{host}"), SENDER, 1_000_000).check()
+    assert passwords == [b"hush"]
+
+
 def test_a_password_is_not_sent_in_clear(parcel):
     with mail_server("127.0.0.2") as box:
         unsecured = box.url.replace("smtp://", "smtp://lender:hush@")
@@ -122,9 +137,15 @@ def test_without_a_mail_server_nothing_can_be_sent(parcel):
         EmailChannel("ann@harbour.example", None)
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:25", "127.0.0.1:25", "smtp:///"])
+def test_what_is_no_mail_server_is_refused(url):
+    with pytest.raises(DeliveryError, match="is not a valid mail server URL: set LENDING_SMTP_URL"):
+        MailServer(url, SENDER, 1_000_000).check()
+
+
 def test_a_large_tape_in_a_place_without_links_is_not_sent(mailbox, parcel):
     with pytest.raises(DeliveryError, match=r"tape\.csv is too large to attach.*deliver the tape to a delivery_url"):
-        EmailChannel("ann@harbour.example", server(mailbox, limit=10)).deliver(parcel)
+        EmailChannel("ann@harbour.example", server(mailbox, limit=SIZE - 1)).deliver(parcel)
     assert mailbox.messages == []
 
 

@@ -110,6 +110,7 @@ def test_a_secret_that_is_not_set_is_named(tmp_path, parcel):
         ("sftp://me:hush@host/in", r"contains a password: write \$\{NAME\} instead"),
         ("stfp://host/in", r"stfp:// is not supported: did you mean 'sftp'\?"),
         ("s3:///in", "write s3://host/folder"),
+        ("sftp://host:port/in", "'sftp://host:port/in' is not a URL"),
     ],
 )
 def test_a_url_that_cannot_be_is_refused(url, reason):
@@ -119,7 +120,8 @@ def test_a_url_that_cannot_be_is_refused(url, reason):
 
 
 @pytest.mark.parametrize(
-    "url", ["/mnt/tapes", "file:///mnt/tapes", "s3://bucket/in", "sftp://me:${SECRET}@host:2222/in"]
+    "url",
+    ["/mnt/tapes", "file:///mnt/tapes", "s3://bucket/in", "sftp://me:${SECRET}@host:2222/in", "sftp://host:${PORT}/in"],
 )
 def test_a_url_that_can_be_is_not_refused(url):
     check_place(url)

@@ -22,6 +22,8 @@ def days(schedule, first, last, convention="unadjusted", calendar=None):
         ("quarterly", []),
         ("0 9 1,3 * *", ["2024-03-01", "2024-03-03"]),
         ("*/5 * * * FRI", ["2024-03-01"]),
+        ("0 0 * * FRI", ["2024-03-01"]),
+        ("59 23 * * FRI", ["2024-03-01"]),
     ],
 )
 def test_a_schedule_names_its_days(schedule, expected):
