@@ -67,7 +67,7 @@ def test_a_report_is_on_the_day_before_its_tick_unless_it_names_another(file):
         (BOARD.replace('"pdf"', '"docx"'), "report 1: .*unknown format 'docx'; write csv or xlsx"),
         (BOARD.replace("history = 6", "history = 0"), "report 1: .*history is 0"),
         (BOARD.replace('requested_by = "board"', ""), "report 1: requested_by: Field required"),
-        (BOARD.replace('name = "march"', 'name = "board_pack"'), "board_pack is the name of two reports"),
+        (BOARD.replace('name = "march"', 'name = "board_pack"'), "two reports have the name board_pack"),
         (BOARD.replace("0 7 1 * *", "monthly"), "report board_pack: cron is 'monthly': write a cron expression"),
     ],
 )
