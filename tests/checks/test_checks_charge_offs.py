@@ -33,6 +33,14 @@ def test_what_is_charged_off_beyond_the_principal_and_what_is_received_afterward
     )
 
 
+def test_the_transactions_of_a_day_count_together_and_charge_offs_last():
+    """Of 500.00 50.00 are repaid and 450.00 charged off: 150.00 of the 600.00 booked do not count."""
+    world = whole_world()
+    book(world, "T4", "charge_off", FEB_1, "600")
+    book(world, "T5", "repayment", FEB_1, "50")
+    assert problems(world) == ["150.00 of 2025-02-01 charged off more than the principal outstanding"]
+
+
 def test_a_payment_whose_charge_off_was_reversed_is_a_payment_again():
     world = whole_world()
     book(world, "T4", "charge_off", JAN_31, "500")

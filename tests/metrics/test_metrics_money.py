@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lending_pipelines.metrics.borrowing_base import share_of
-from lending_pipelines.metrics.money import cents, from_cents, money, quotient, wide
+from lending_pipelines.metrics.money import cents, from_cents, half_even, money, quotient, wide
 from lending_pipelines.tables.schema import MONEY
 
 CENT = Decimal("0.01")
@@ -52,6 +52,20 @@ def test_cents_and_quotients_are_those_of_whole_numbers(engine, numbers):
     for row, (number, divisor) in zip(found, numbers, strict=True):
         amount = Decimal(number) / 100
         assert row == {"cents": number, "back": amount, "quotient": number // divisor, "same": amount}
+
+
+@pytest.mark.parametrize(
+    ("number", "divisor", "rounded"),
+    [
+        *((1, 2, 0), (3, 2, 2), (5, 2, 2), (-1, 2, 0), (-3, 2, -2), (-5, 2, -2)),
+        *((0, 3, 0), (1, 3, 0), (2, 3, 1), (-2, 3, -1), (4, 3, 1)),
+        *((10 * LARGEST + 4, 10, LARGEST), (10 * LARGEST + 5, 10, LARGEST + 1), (10 * LARGEST - 5, 10, LARGEST - 1)),
+    ],
+)
+def test_a_half_is_rounded_to_the_even_number(engine, number, divisor, rounded):
+    exact = pa.decimal128(38, 0)
+    rows = ibis.memtable(pa.table({"number": pa.array([number], exact), "divisor": pa.array([divisor], exact)}))
+    assert engine.to_pyarrow(half_even(rows.number, rows.divisor)).to_pylist() == [rounded]
 
 
 @settings(max_examples=4)

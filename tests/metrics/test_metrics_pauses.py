@@ -1,7 +1,13 @@
 """Delinquency pauses: days past due stand still from the first day of a pause to its last."""
 
+from datetime import date
+
+import ibis
+import pyarrow as pa
 import pytest
 from book import Book
+
+from lending_pipelines.metrics.pauses import days_before
 
 
 @pytest.fixture
@@ -55,3 +61,15 @@ def test_a_pause_from_before_the_due_date_keeps_the_loan_current(book):
 def test_a_pause_without_an_end_lasts(book):
     pause(book, "A", "2025-03-10", None)
     assert late(book, "2025-03-10", "2025-06-30") == [9, 9]
+
+
+@pytest.mark.parametrize(("days", "paused"), [(9, 0), (10, 5), (14, 5), (15, 10), (21, 10), (22, 20)])
+def test_only_pauses_before_the_day_on_which_days_past_due_are_reached_put_it_off(days, paused):
+    # Late since 1 March: the pauses begin at 9, 14 and 21 days past due, and last 5, 5 and 10 days.
+    spans = [("2025-03-10", "2025-03-15"), ("2025-03-20", "2025-03-25"), ("2025-04-01", "2025-04-11")]
+    first = pa.array([date(2025, 3, 1)])
+    late = ibis.memtable(pa.table({"loan_id": ["L1"], "on": first, "late_since": first}))
+    starts_on, ends_on = zip(*(map(date.fromisoformat, span) for span in spans), strict=True)
+    pauses = ibis.memtable(pa.table({"loan_id": ["L1"] * 3, "starts_on": starts_on, "ends_on": ends_on}))
+    found = days_before(late, pauses, date(2025, 12, 31), days).to_pyarrow().to_pylist()
+    assert sum(row["paused_before"] for row in found) == paused

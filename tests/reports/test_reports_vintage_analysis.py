@@ -94,6 +94,7 @@ def test_pools_as_they_stand(lake):
         Decimal("200.00"),
         Decimal("100.00"),
     )
+    assert (euro["loan_count"], euro["charged_off_loans"]) == (1, 0)
     assert (dollar["pool"], dollar["loan_count"], dollar["charged_off_loans"]) == ("2025Q1", 2, 1)
     assert (dollar["months_on_book"], dollar["original_principal"]) == (1, Decimal("4000.00"))
     assert (dollar["net_loss"], dollar["net_loss_rate"]) == (Decimal("240.00"), 0.06)

@@ -109,7 +109,9 @@ def loans() -> dict[str, dict]:
     rows = {name: pa.Table.from_pylist(ROWS.get(name, []), TABLES[name].arrow_schema) for name in TABLES_READ}
     read = {name: ibis.memtable(table) for name, table in rows.items()}.__getitem__
     spec = TapeSpec(name="All", portfolio_id="a", fields=FIELDS)
-    return {row["loan_id"]: row for row in tape_rows(spec, tape_loans(spec, read, DAY)).to_pyarrow().to_pylist()}
+    found = tape_rows(spec, tape_loans(spec, read, DAY)).to_pyarrow().to_pylist()
+    assert [row["loan_id"] for row in found] == ["L1", "L2", "L3", "L4", "L5"]
+    return {row["loan_id"]: row for row in found}
 
 
 def test_installments_of_the_period_the_year_and_the_month_to_come(loans):

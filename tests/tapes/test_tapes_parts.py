@@ -246,7 +246,7 @@ def test_the_schedule_in_force_says_what_was_due_and_what_is_next(loans):
     assert (first["next_period_due"], first["installments_remaining"]) == (Decimal(65), 1)
     # The installment of 28 February is not settled.
     assert first["interest_paid_through"] == date(2025, 1, 31)
-    assert loans["L4"]["period_scheduled"] is None
+    assert (loans["L4"]["period_scheduled"], loans["L4"]["installments_remaining"]) == (None, 0)
 
 
 def test_original_terms_in_months_follow_the_payment_frequency():

@@ -23,7 +23,7 @@ def days(schedule, first, last, convention="unadjusted", calendar=None):
         ("0 9 1,3 * *", ["2024-03-01", "2024-03-03"]),
         ("*/5 * * * FRI", ["2024-03-01"]),
         ("0 0 * * FRI", ["2024-03-01"]),
-        ("59 23 * * FRI", ["2024-03-01"]),
+        ("59 23 * * *", ["2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02", "2024-03-03"]),
     ],
 )
 def test_a_schedule_names_its_days(schedule, expected):

@@ -158,3 +158,10 @@ def test_formats_are_the_standards(format_, fits, does_not):
     pattern = TemplateField(code="X", name="x", format=format_).pattern
     assert [value for value in fits if not re.search(pattern, value)] == []
     assert [value for value in does_not if re.search(pattern, value)] == []
+
+
+def test_only_amounts_and_counts_are_numbers():
+    fields = [TemplateField(code="X", name="x", format=name) for name in ("MONETARY", "INTEGER-9999", "9(11).99")]
+    assert all(field.is_number for field in fields)
+    others = [TemplateField(code="X", name="x", format=name) for name in ("DATEFORMAT", "YEAR", "ALPHANUM-28", "Y/N")]
+    assert not any(field.is_number for field in others)
