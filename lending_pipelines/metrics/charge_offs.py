@@ -98,7 +98,7 @@ def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
     return ibis.union(signed, rows.filter(rows.amount != 0))
 
 
-@dataclass
+@dataclass(slots=True)
 class _Booked:
     """The sums in cents of the transactions in force of one day and type; `number` is their count."""
 
@@ -106,6 +106,9 @@ class _Booked:
     principal: int = 0
     interest: int = 0
     fees: int = 0
+
+
+_NOTHING = _Booked()
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,13 @@ def _as_they_stand(booked: dict[date, dict[str, _Booked]]) -> _Effect:
     since, any_before = None, False
     for day in sorted(booked):
         entries = booked[day]
-        repaid, refunded = entries.get("repayment", _Booked()), entries.get("refund", _Booked())
+        repaid, refunded = entries.get("repayment", _NOTHING), entries.get("refund", _NOTHING)
         received = repaid.principal - refunded.principal
         nothing_left = any_before and outstanding <= 0
-        capitalized = entries.get("capitalization", _Booked())
-        outstanding += entries.get("disbursement", _Booked()).principal
+        capitalized = entries.get("capitalization", _NOTHING)
+        outstanding += entries.get("disbursement", _NOTHING).principal
         outstanding += capitalized.interest + capitalized.fees
-        outstanding -= entries.get("waiver", _Booked()).principal
+        outstanding -= entries.get("waiver", _NOTHING).principal
         recovered = 0
         if nothing_left:
             recovered = received
