@@ -32,7 +32,7 @@ test: .venv/ready-dev ## Run every test (minutes)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: quick
-quick: .venv/ready-dev ## Run the fast tests of every package, half of all (under two minutes)
+quick: .venv/ready-dev ## Run the fast tests of every package, half of all (under 90 seconds)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --hypothesis-profile quick \
 	  --durations 10 --durations-min 1
 
