@@ -103,6 +103,8 @@ def _yearly(*amounts):
         ((-100, 250, -100), 1.0),
         # −(g − 0.5)(g − 1)(g − 1.5)
         ((-1000, 3000, -2750, 750), 0.0),
+        # −(g − 0.2)(g − 0.8)(g − 1.5), for which pyxirr finds 0.5: −log 0.8 = 0.22 is less than log 1.5 = 0.41
+        ((-1000, 2500, -1660, 240), -0.2),
         # −(g − 1.1)²: the worth is zero at 10 % and of one sign at all other rates
         ((-100, 220, -121), 0.1),
         # −(g − 0.02)(g − 0.05): no rate above −90 %
@@ -112,6 +114,21 @@ def _yearly(*amounts):
 def test_of_several_rates_the_one_nearest_to_zero_is_given(amounts, expected):
     rate, reason = _yearly(*amounts)
     assert (rate, reason) == (pytest.approx(expected, abs=1e-10), None)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "expected"),
+    [
+        # 0.1000000000056 and 0.1000000000044, rounded to 11 decimals
+        ((-1_000_000_000_000, "1100000000005.60"), 0.10000000001),
+        ((-1_000_000_000_000, "1100000000004.40"), 0.1),
+        # the same, borrowed instead of lent
+        ((1_000_000_000_000, "-1100000000005.60"), 0.10000000001),
+        ((1_000_000_000_000, "-1100000000004.40"), 0.1),
+    ],
+)
+def test_a_rate_is_rounded_to_11_decimals(amounts, expected):
+    assert _yearly(*amounts) == (expected, None)
 
 
 def test_flows_that_no_rate_makes_worth_zero():
@@ -200,3 +217,12 @@ def test_the_days_of_a_book_in_a_row_have_the_rates_of_each_day_alone(flows, len
     dates, values = (np.concatenate([array[part] for part in upto]) for array in (on, amounts))
     in_a_row = xirrs(np.cumsum(sizes) - sizes, dates, values, in_a_row=True)
     assert in_a_row == [xirr(on[part], amounts[part]) for part in upto]
+
+
+def test_rates_half_way_between_two_decimals_do_not_depend_on_the_rate_before():
+    # Lent for two years at 10.0000000005 %, 10.0000000015 % and so on, with the interest paid each year.
+    on = np.datetime64(START) + 365 * np.arange(3)
+    interest = [100_000_000_005 + 10 * n for n in range(100)]
+    loans = [np.array([-1e12, amount, 1e12 + amount]) for amount in interest]
+    in_a_row = xirrs(3 * np.arange(100), np.tile(on, 100), np.concatenate(loans), in_a_row=True)
+    assert in_a_row == [xirr(on, flows) for flows in loans]
