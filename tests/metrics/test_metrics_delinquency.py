@@ -4,11 +4,13 @@ import json
 from datetime import date, timedelta
 from decimal import Decimal
 
+import ibis
+import pyarrow as pa
 import pytest
 from book import Book, day
 
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.metrics.delinquency import aging_buckets, aging_transitions
+from lending_pipelines.metrics.delinquency import aging_buckets, aging_transitions, buckets_of
 
 MBA_A_DAY_LATER = {("adco-april", "2005-04-30")}
 """MBA counts payment periods: a payment due on the 1st and missed is "30" on the month's last day. DEFINITIONS counts
@@ -98,6 +100,38 @@ def test_a_loan_is_delinquent_from_its_first_day_past_due():
     assert [str(row["delinquent_amount"]) for row in snapshots] == ["0.00", "300.00", "300.00"]
     counts = [json.loads(row["bucket_breakdown"])["1-29"]["count"] for row in snapshots]
     assert counts == [0, 1, 1]
+
+
+def test_the_active_loans_of_a_bucket_are_added_by_key():
+    """O1 has 100.00 and 200.00 in one bucket and 300.00 in another; a loan of nobody is a group of its own."""
+    rows = [
+        ("O1", "active", "1-29", "100.00", "4.00"),
+        ("O1", "active", "1-29", "200.00", "6.00"),
+        ("O1", "active", "current", "300.00", "0.00"),
+        ("O1", "charged_off", "current", "900.00", "0.00"),
+        (None, "active", "current", "50.00", "0.00"),
+    ]
+    names = ("officer_id", "status", "bucket", "principal_outstanding", "past_due_amount")
+    amounts = {name: pa.decimal128(18, 2) for name in names[3:]}
+    schema = pa.schema({name: amounts.get(name, pa.string()) for name in (*names, "currency")})
+    positions = pa.Table.from_pylist(
+        [dict(zip(names, (*row[:3], *map(Decimal, row[3:])), strict=True)) | {"currency": "USD"} for row in rows],
+        schema=schema,
+    )
+    found = buckets_of(ibis.memtable(positions), "officer_id").to_pyarrow().to_pylist()
+    assert {
+        (row["officer_id"], row["bucket"]): (
+            row["loan_count"],
+            str(row["principal_outstanding"]),
+            str(row["past_due_amount"]),
+            row["balance_share"],
+        )
+        for row in found
+    } == {
+        ("O1", "1-29"): (2, "300.00", "10.00", 0.5),
+        ("O1", "current"): (1, "300.00", "0.00", 0.5),
+        (None, "current"): (1, "50.00", "0.00", 1.0),
+    }
 
 
 def test_transitions():

@@ -95,13 +95,19 @@ def test_no_interest_is_earned_from_before_the_principal_was_drawn(book):
     pay(book, "2025-01-20", "1000", "3.50", "off")
     book.txn("off", "disbursement", "2025-02-24", "400")
     book.txn("off", "charge_off", "2025-03-04", "400")
+    usual(book, "next_day")
+    pay(book, "2025-01-20", "1000", "3.50", "next_day")
+    book.txn("next_day", "disbursement", "2025-02-24", "400")
+    book.txn("next_day", "charge_off", "2025-02-25", "400")
     positions = book.positions("2025-01-20", "2025-03-10")
-    earned = {loan: column(positions, "interest_earned", loan) for loan in ("again", "late", "off")}
+    earned = {loan: column(positions, "interest_earned", loan) for loan in ("again", "late", "off", "next_day")}
     days = ("2025-02-23", "2025-02-24", "2025-03-03", "2025-03-10")
     # What the loan settled before, and 5 × 7 ÷ 14 more.
     assert [earned["again"][on] for on in days] == ["3.50", "3.50", "6.00", "8.50"]
     assert [earned["late"][on] for on in days] == ["0.00", "0.00", "2.50", "5.00"]
     # Charged off on 4 March: the interest earned by 3 March.
     assert [earned["off"][on] for on in days] == ["3.50", "3.50", "6.00", "6.00"]
+    # Charged off on 25 February, the day after it was drawn: it earned no more interest.
+    assert [earned["next_day"][on] for on in days] == ["3.50", "3.50", "3.50", "3.50"]
     receivable = column(positions, "interest_receivable", "again")
     assert (receivable["2025-02-24"], receivable["2025-03-03"]) == ("0.00", "2.50")

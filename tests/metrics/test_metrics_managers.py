@@ -269,14 +269,24 @@ def test_an_officer_who_left_and_staff_that_nobody_knows_keep_their_loans():
 
 
 def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_paid():
-    """The principal was repaid on 20 May; the interest due by then stayed unpaid, so that the loan was active."""
+    """The principal was repaid on 20 May; the interest due by then stayed unpaid, so that the loan was active.
+
+    O1 has a loan of 100.00, O2 one of 1.00, and O3 one whose second schedule is in force from 31 May, the day before
+    the window.
+    """
     book = Book()
-    book.loan("L1", "2025-04-01", "100", [("2025-05-10", "100", "5")])
-    book.txn("L1", "repayment", "2025-05-20", "100")
-    book.txn("L1", "repayment", "2025-06-10", "0", "5")
-    assert [book.position(on)["status"] for on in ("2025-05-31", ON)] == ["active", "closed"]
-    row = book.managers(ON)[ON, "O1", "USD"]
-    check(row, churned_clients=1, active_clients=0, collected_in_window="5.00", due_in_window="0.00")
+    loans = [("L1", "O1", "100"), ("L2", "O2", "1"), ("L3", "O3", "100")]
+    for loan_id, officer, principal in loans:
+        book.loan(loan_id, "2025-04-01", principal, [("2025-05-10", principal, "5")], officer_id=officer)
+        book.txn(loan_id, "repayment", "2025-05-20", principal)
+        book.txn(loan_id, "repayment", "2025-06-10", "0", "5")
+    book.schedule("L3", 2, "2025-05-31", [("2025-05-10", "100", "5")])
+    for on, status in (("2025-05-31", "active"), (ON, "closed")):
+        assert {row["status"] for row in book.positions(on).values()} == {status}
+    rows = book.managers(ON)
+    for _, officer, _ in loans:
+        expected = {"collected_in_window": "5.00", "due_in_window": "0.00"}
+        check(rows[ON, officer, "USD"], churned_clients=1, active_clients=0, **expected)
 
 
 def test_clients_over_a_range_of_more_than_60_days():

@@ -32,6 +32,15 @@ def test_past_due_from_the_due_date_on(book):
     }
 
 
+def test_an_installment_paid_on_its_due_date_is_not_past_due_in_days_from_it_on(book):
+    usual(book)
+    pay(book, "2025-02-10")
+    positions = book.positions("2025-02-10", "2025-02-11")
+    names = ("past_due_amount", "days_past_due", "oldest_due_on", "next_due_on")
+    paid = {"past_due_amount": "0.00", "days_past_due": "0", "oldest_due_on": "2025-03-10", "next_due_on": "2025-03-10"}
+    assert [picked(row, *names) for row in positions.values()] == [paid, paid]
+
+
 def test_past_due_principal_is_at_most_what_is_past_due(book):
     usual(book)
     pay(book, "2025-02-10", "100", "300")

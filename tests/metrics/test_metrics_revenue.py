@@ -82,6 +82,50 @@ def test_charge_offs_are_what_the_roll_forward_leaves():
         assert row["charged_off"] == left - closing["principal_outstanding"]
 
 
+def _position(loan_id, on, status, recovered="0.00"):
+    return {"business_date": on, "loan_id": loan_id, "status": status, "recovered": Decimal(recovered)}
+
+
+def _positions(*rows):
+    columns = {"business_date": pa.date32(), "loan_id": pa.string(), "status": pa.string()}
+    columns["recovered"] = pa.decimal128(18, 2)
+    return ibis.memtable(pa.Table.from_pylist(list(rows), schema=pa.schema(columns)))
+
+
+def test_loans_out_of_scope_are_not_counted_as_active():
+    start, end = date(2025, 1, 31), date(2025, 2, 28)
+    positions = _positions(
+        _position("L1", end, "active"),
+        _position("L2", end, "active"),
+        _position("L3", end, "closed"),
+        _position("L3", start, "active"),
+        _position("L4", end, "active"),
+        _position("out_of_scope", end, "active"),
+    )
+    loans = ibis.memtable({"loan_id": ["L1", "L2", "L3", "L4"], "currency": ["USD", "USD", "USD", "EUR"]})
+    february = periods((0, start, date(2025, 2, 1), end, 28, 28))
+    active = revenue.active_loans(positions, loans, february, ["currency"]).order_by("currency")
+    assert value(active) == [
+        {"number": 0, "currency": "EUR", "active_loans": 1},
+        {"number": 0, "currency": "USD", "active_loans": 2},
+    ]
+
+
+def test_recoveries_of_all_loans_charged_off_in_a_period_are_added():
+    start, end, observed = date(2025, 1, 31), date(2025, 2, 28), date(2025, 6, 30)
+    off = [("L1", "10.00"), ("L2", "5.50"), ("before", "7.00"), ("out_of_scope", "9.00")]
+    positions = _positions(
+        _position("before", start, "charged_off", "1.00"),
+        *(_position(loan_id, end, "charged_off", "1.00") for loan_id, _ in off),
+        *(_position(loan_id, observed, "charged_off", recovered) for loan_id, recovered in off),
+    )
+    loans = ibis.memtable({"loan_id": ["L1", "L2", "before"], "currency": ["USD"] * 3})
+    february = periods((0, start, date(2025, 2, 1), end, 28, 28))
+    recovered = revenue.recovered_since(positions, loans, february, ["currency"], observed)
+    # 10.00 + 5.50 by June. The loan charged off before February and the loan out of scope do not count.
+    assert value(recovered) == [{"number": 0, "currency": "USD", "recovered_since": Decimal("15.50")}]
+
+
 def test_loan_volume_is_the_contractual_principal_of_the_loans_disbursed_in_each_period():
     loans = ibis.memtable(
         pa.table(
