@@ -89,6 +89,14 @@ def test_a_cent_in_one_part_breaks_the_roll_forward_on_that_day_alone(part):
     assert wrong("roll_forward", world) == {("2025-02-01", "L1")}
 
 
+@pytest.mark.parametrize(("dates", "failing"), [((JAN_31, FEB_2), ()), ((JAN_31, FEB_1), (FEB_1,))])
+def test_a_day_that_is_not_among_the_days_is_not_checked(dates, failing):
+    world = whole_world()
+    find(world["loan_positions"], loan_id="L1", business_date=FEB_1)["principal_paid"] += CENT
+    (check,) = (c for c in checks_for("loan_positions", CONVENTIONS) if c.name == "roll_forward")
+    assert check.evaluate(reader(world), Days(dates)).failing_days == failing
+
+
 def test_a_payment_that_positions_forgot():
     world = whole_world()
     for day in (JAN_31, FEB_1, FEB_2):

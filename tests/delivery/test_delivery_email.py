@@ -1,5 +1,6 @@
 """Tapes by email, through a real SMTP server: attached, or linked where they are large."""
 
+import socket
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -103,16 +104,31 @@ def test_a_password_goes_over_tls(certified, parcel):
     assert logins == [(b"lender", b"a/b@c", True)]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_password_may_go_in_clear_to_this_machine(host):
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "localhost"),
+        pytest.param("::1", "[::1]", marks=pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 loopback")),
+    ],
+)
+def test_a_password_may_go_in_clear_to_this_machine(address, host):
     passwords = []
 
     def authenticate(server, session, envelope, mechanism, login):
         passwords.append(login.password)
         return AuthResult(success=True)
 
-    with mail_server(authenticator=authenticate, auth_require_tls=False) as box:
-        MailServer(box.url.replace("127.0.0.1", f"lender:hush@{host}"), SENDER, 1_000_000).check()
+    with mail_server(address, authenticator=authenticate, auth_require_tls=False) as box:
+        MailServer(box.url.replace(address, f"lender:hush@{host}"), SENDER, 1_000_000).check()
     assert passwords == [b"hush"]
 
 

@@ -61,6 +61,7 @@ ROWS = {
     "programs": [{"program_id": "G1", "name": "Vehicles"}],
     "branches": [{"branch_id": "X1", "name": "Main", "region": "North"}],
     "staff": [{"staff_id": "S1", "full_name": "Ann Ash"}],
+    "fees": [{"loan_id": "L1", "amount": Decimal("30.00"), "assessed_on": DAY}],
 }
 
 
@@ -137,6 +138,11 @@ def test_fields_of_other_tables_are_joined_and_renamed(read):
     # A product and a program that are not there leave the loan in the tape.
     assert (rows[3]["Loan"], rows[3]["product_name"], rows[3]["Program"]) == ("L4", None, None)
     assert rows[3]["officer_name"] == "Ann Ash"
+
+
+def test_if_any_fee_is_recorded_a_loan_without_a_fee_owes_none(read):
+    rows = _rows(_spec("loan_id", "fees_unpaid"), read, DAY).to_pyarrow().to_pylist()
+    assert {row["loan_id"]: row["fees_unpaid"] for row in rows} == {"L1": 30, "L2": 0, "L3": 0, "L4": 0}
 
 
 def test_only_the_tables_that_are_needed_are_read(read):

@@ -21,6 +21,25 @@ def test_other_fields_are_made_in_parts_from_tables_of_the_lake_and_named_once()
     assert len(CATALOGUE) == len(DERIVED["loan_positions"].columns) + sum(len(part.columns) for part in PARTS.values())
 
 
+def test_field_names_in_saved_configurations_do_not_change():
+    names = """
+        original_principal original_rate day_count term_count payment_frequency approved_on first_due_on purpose
+        collateral_value credit_score region borrower_segment borrower_joined_on product_name product_type program_name
+        branch_name branch_region officer_name portfolio_name pool_added_on investor_name sold_on purchase_price
+        original_term_months months_on_book remaining_months months_past_due original_ltv current_ltv
+        period_begins_on period_opening_principal period_disbursed period_capitalized period_principal_paid
+        period_interest_paid period_fees_paid period_paid period_forgiven period_other_adjustment period_charged_off
+        period_recovered in_period delinquency_history history_months times_30_12m times_30_24m times_60_12m
+        times_60_24m times_90_12m times_90_24m paid_12m months_paid_12m last_late_on original_payment
+        period_scheduled_principal period_scheduled_interest period_scheduled scheduled_12m next_period_due
+        installments_remaining interest_paid_through modified modification_count last_modification_type
+        last_modified_on current_term_count period_modified period_modification_type period_extension_count
+        charged_off_on last_recovered_on account_state zero_balance_on defaulted_on default_amount net_loss redeemed_on
+        fees_unpaid
+    """
+    assert set(names.split()) <= CATALOGUE.keys()
+
+
 def test_a_part_comes_after_those_that_it_needs():
     names = [part.name for part in parts_of(["account_state", "loan_id"])]
     assert names == ["loans", "modifications", "losses", "account_state"]
