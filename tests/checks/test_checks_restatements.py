@@ -45,12 +45,18 @@ def transaction(name, kind, on, principal, interest="0", posted_at=NOON, **value
     return row("transactions", **(who | split | values))
 
 
+def accrual(name, on, interest, posted_at=NOON):
+    values = {"accrual_id": name, "loan_id": "L1", "effective_on": on, "posted_at": posted_at, "interest": interest}
+    return row("accruals", **values)
+
+
 def servicing_world():
     return {name: [] for name in TABLES} | {
         "loans": [row("loans", loan_id="L1", product_id="P", currency="USD", disbursed_on=FEB_1, posted_at=NOON)],
         "products": [row("products", product_id="P")],
         "transactions": [transaction("T1", "disbursement", FEB_1, "200")],
         "installments": [installment(1, day(5), "100", "2"), installment(2, date(2024, 3, 5), "100", "1")],
+        "accruals": [accrual("A1", day(2), "0.10")],
     }
 
 
@@ -94,6 +100,22 @@ def test_a_backdated_payment():
     assert due(world) == (
         "Closed days 2024-02-05 to 2024-02-10 no longer agree with the transactions: 1 loan (on 2024-02-10: principal"
         " outstanding 200.00 USD as closed, 100.00 now, past due 102.00 USD as closed, 0.00 now).",
+    )
+
+
+def test_the_amounts_of_all_changed_loans_are_added():
+    # L2 is the same as L1.
+    world = closed_world()
+    for table in ("loans", "transactions", "installments", "loan_positions"):
+        ids = {"transaction_id": "S1"} if table == "transactions" else {}
+        world[table] += [made | ids | {"loan_id": "L2"} for made in world[table]]
+    assert due(world) == ()
+    for name, loan_id in (("T2", "L1"), ("S2", "L2")):
+        posted_at = datetime(2024, 3, 2, 10)
+        world["transactions"].append(transaction(name, "repayment", day(5), "100", "2", posted_at, loan_id=loan_id))
+    assert due(world) == (
+        "Closed days 2024-02-05 to 2024-02-10 no longer agree with the transactions: 2 loans (on 2024-02-10: principal"
+        " outstanding 400.00 USD as closed, 200.00 now, past due 204.00 USD as closed, 0.00 now).",
     )
 
 
@@ -170,10 +192,20 @@ def test_two_changes_that_cancel_out_in_the_sum_are_found():
     assert told.startswith("2 closed days 2024-02-03 to 2024-02-06 no longer agree with the transactions")
 
 
-def test_a_schedule_that_was_posted_later():
-    world = closed_world()
+@pytest.mark.parametrize(
+    ("known_until", "posted_at"),
+    [
+        (datetime(2024, 2, 10, 20), datetime(2024, 3, 1)),
+        # On the 4th itself, after the time until which the close knew postings.
+        (datetime(2024, 2, 4, 9), datetime(2024, 2, 4, 10)),
+        # The close recorded no such time: it knew what was posted by the end of the day.
+        (None, datetime(2024, 2, 5, 0, 1)),
+    ],
+)
+def test_a_schedule_that_was_posted_later(known_until, posted_at):
+    world = closed_world(known_until=known_until)
     # The first due date moves to 9 February, from 4 February on: not late on the 5th to 8th any more.
-    later = {"version": 2, "effective_on": day(4), "posted_at": datetime(2024, 3, 1)}
+    later = {"version": 2, "effective_on": day(4), "posted_at": posted_at}
     world["installments"] += [
         installment(1, day(9), "100", "2", **later),
         installment(2, date(2024, 3, 5), "100", "1", **later),
@@ -182,6 +214,23 @@ def test_a_schedule_that_was_posted_later():
     assert told.startswith(
         "Closed days 2024-02-04 to 2024-02-10 no longer agree with the schedules and modifications: 1 loan"
     )
+
+
+@pytest.mark.parametrize(
+    ("interest_accrual", "told"),
+    [
+        ("scheduled", ()),
+        (
+            "servicer",
+            ("Closed days 2024-02-06 to 2024-02-10 no longer agree with the schedules and modifications: 1 loan.",),
+        ),
+    ],
+)
+def test_an_accrual_that_was_posted_later_counts_if_the_servicer_accrues(interest_accrual, told):
+    conventions = Conventions(interest_accrual=interest_accrual)
+    world = closed_world(conventions)
+    world["accruals"].append(accrual("A2", day(6), "0.20", datetime(2024, 3, 1)))
+    assert due(world, conventions=conventions) == told
 
 
 @pytest.mark.parametrize(
@@ -208,13 +257,23 @@ def test_other_conventions():
     )
 
 
-def test_days_between_which_others_are_open():
-    days = [day(1), day(4), day(9)]
+def test_a_convention_that_no_longer_exists():
+    world = closed_world()
+    for closed in world["closed_days"]:
+        closed["conventions"] = json.dumps(CONVENTIONS.stamp() | {"grace_days": "5"}, sort_keys=True)
+    assert due(world) == (
+        "Closed days 2024-02-01 to 2024-02-10 made under other conventions: grace_days 5, now not set.",
+    )
+
+
+@pytest.mark.parametrize(("numbers", "changed"), [((1, 4, 9), "2024-02-09"), ((4, 7), "2024-02-07")])
+def test_days_between_which_others_are_open(numbers, changed):
+    days = [day(number) for number in numbers]
     world = closed_world(days=days)
     assert due(world, days) == ()
     world["transactions"].append(transaction("T2", "repayment", day(5), "100", "2", datetime(2024, 3, 2, 10)))
     (told,) = due(world, days)
-    assert told.startswith("Closed day 2024-02-09 no longer agrees with the transactions: 1 loan")
+    assert told.startswith(f"Closed day {changed} no longer agrees with the transactions: 1 loan")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,18 @@ def test_a_bad_value_on_one_day(values, failed):
     assert outcome.message == f"loan_positions: 1 rows fail {failed} (loan_id=L2)"
 
 
+def test_a_wrong_code_in_a_row_that_has_no_other_value_of_its_own():
+    """Neither the least nor the greatest value of its column, on a day and of a manager that other rows have too."""
+    world = whole_world()
+    codes = [("M1", FEB_1, "Critical"), ("M1", FEB_2, "Warning"), ("M2", FEB_1, "Critical"), ("M2", FEB_2, "Fair")]
+    world["manager_snapshots"] = [
+        row("manager_snapshots", manager_id=manager_id, business_date=on, health_category=code)
+        for manager_id, on, code in codes
+    ]
+    outcome = suite(world, "manager_snapshots")
+    assert [(r["manager_id"], r["business_date"]) for r in outcome.sample] == [("M2", "2025-02-02")]
+
+
 def test_a_row_without_a_key():
     world = whole_world()
     find(world["loan_positions"], loan_id="L2", business_date=FEB_1)["loan_id"] = None
