@@ -99,8 +99,12 @@ def test_no_interest_is_earned_from_before_the_principal_was_drawn(book):
     pay(book, "2025-01-20", "1000", "3.50", "next_day")
     book.txn("next_day", "disbursement", "2025-02-24", "400")
     book.txn("next_day", "charge_off", "2025-02-25", "400")
+    usual(book, "raised")
+    pay(book, "2025-01-20", "999", "3.50", "raised")
+    book.txn("raised", "disbursement", "2025-02-24", "400")
     positions = book.positions("2025-01-20", "2025-03-10")
-    earned = {loan: column(positions, "interest_earned", loan) for loan in ("again", "late", "off", "next_day")}
+    loans = ("again", "late", "off", "next_day", "raised")
+    earned = {loan: column(positions, "interest_earned", loan) for loan in loans}
     days = ("2025-02-23", "2025-02-24", "2025-03-03", "2025-03-10")
     # What the loan settled before, and 5 × 7 ÷ 14 more.
     assert [earned["again"][on] for on in days] == ["3.50", "3.50", "6.00", "8.50"]
@@ -109,5 +113,7 @@ def test_no_interest_is_earned_from_before_the_principal_was_drawn(book):
     assert [earned["off"][on] for on in days] == ["3.50", "3.50", "6.00", "6.00"]
     # Charged off on 25 February, the day after it was drawn: it earned no more interest.
     assert [earned["next_day"][on] for on in days] == ["3.50", "3.50", "3.50", "3.50"]
+    # 1.00 was outstanding all along: 10 + 5 × 13, 14, 21 and 28 ÷ 28.
+    assert [earned["raised"][on] for on in days] == ["12.32", "12.50", "13.75", "15.00"]
     receivable = column(positions, "interest_receivable", "again")
     assert (receivable["2025-02-24"], receivable["2025-03-03"]) == ("0.00", "2.50")

@@ -151,6 +151,29 @@ def test_a_control_account_without_any_line_shows_every_loan():
     assert [loan["loan_id"] for loan in json.loads(row["loans"])] == ["L\\5", "L\n4", "L\t3", "L2", 'L"1']
 
 
+def test_a_credit_balance_that_is_booked_wrong_is_a_break():
+    """Of 100.00 lent 105.00 are repaid, booked as 103.00: the ledger has −3.00, the positions −5.00."""
+    book = Book()
+    book.add("gl_accounts", account_code="1100", name="Loans", account_type="asset", control_for="principal")
+    book.loan("L1", "2025-01-10", "100", [("2025-02-10", "100", "1")])
+    book.txn("L1", "repayment", "2025-01-10", "105")
+    for number, (debit, credit) in enumerate((("100", "0"), ("0", "103")), 1):
+        keys = {"entry_id": f"E{number}", "line_no": 1, "account_code": "1100", "loan_id": "L1", "currency": "USD"}
+        on = day("2025-01-10")
+        amounts = {"debit": Decimal(debit), "credit": Decimal(credit)}
+        book.add("journal_lines", **keys, **amounts, entry_date=on, posted_at=posted(on))
+    lines, accounts, days = book.read("journal_lines"), book.read("gl_accounts"), (day("2025-01-10"),) * 2
+    balances = trial_balance(lines, accounts, *days)
+    expression = ledger_tieouts(book.memo("2025-01-10"), balances, lines, accounts, *days)
+    (row,) = book.table("ledger_tieouts", expression)
+    assert [str(row[name]) for name in ("ledger_balance", "subledger_balance", "difference")] == [
+        "-3.00",
+        "-5.00",
+        "2.00",
+    ]
+    assert json.loads(row["loans"]) == [{"loan_id": "L1", "ledger": -3, "subledger": -5, "difference": 2}]
+
+
 def test_a_break_lists_its_20_largest_loans_and_equal_ones_by_id():
     """Nothing is booked for 22 loans, of 10 to 13 in fours and 14 in sixes: the two of 10 last by id are not listed."""
     book = Book()

@@ -131,6 +131,14 @@ def test_a_rate_is_rounded_to_11_decimals(amounts, expected):
     assert _yearly(*amounts) == (expected, None)
 
 
+def test_a_rate_is_found_that_flows_far_in_the_future_have():
+    # With v = 1 ÷ (1 + rate): −10^12 + 2 × 10^12 v is zero at v = 0.5, less 10,430,190.00 v^30 also at v = 1.5, where
+    # 1.5^30 = 191,751. The cents make less than a thousandth of a difference. log 1.5 = 0.41 is less than log 2 = 0.69.
+    dates = [START + timedelta(days=365 * years) for years in (0, 1, 30, 31, 60)]
+    rate, reason = xirr(dates, [-1e12, 2e12, -10_430_190.0, 0.01, 0.01])
+    assert (rate, reason) == (pytest.approx(1 / 1.5 - 1, abs=1e-5), None)
+
+
 def test_flows_that_no_rate_makes_worth_zero():
     # worth −100 + 10 v − 100 v² for v = 1 ÷ (1 + rate): its discriminant 10² − 4 × 100 × 100 is negative
     assert _yearly(-100, 10, -100) == (None, NO_ROOT)
