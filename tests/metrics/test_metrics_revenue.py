@@ -82,6 +82,29 @@ def test_charge_offs_are_what_the_roll_forward_leaves():
         assert row["charged_off"] == left - closing["principal_outstanding"]
 
 
+def test_interest_of_a_currency_is_added_over_its_products():
+    start, end = date(2025, 1, 31), date(2025, 2, 1)
+    rows = [
+        (start, "P1", "10.00", "8.00", "2.00", "100.00"),
+        (start, "P2", "20.00", "20.00", "0.00", "200.00"),
+        (end, "P1", "11.00", "9.00", "2.00", "100.00"),
+        (end, "P2", "22.00", "20.00", "2.00", "200.00"),
+    ]
+    names = ("business_date", "product_id", *revenue.INTEREST)
+    days = pa.table([list(column) for column in zip(*rows, strict=True)], names=names)
+    days = ibis.memtable(days).mutate(currency=ibis.literal("USD"))
+    daily = days.mutate(**{name: days[name].cast("decimal(18, 2)") for name in revenue.INTEREST})
+    (row,) = value(revenue.interest(daily, periods((0, start, end, end, 1, 1)), ["currency"]))
+    # Earned 33 − 30, collected 29 − 28.
+    assert [str(row[name]) for name in ("earned", "collected", "variance", "receivable", "average_balance")] == [
+        "3.00",
+        "1.00",
+        "-2.00",
+        "4.00",
+        "300.00",
+    ]
+
+
 def _position(loan_id, on, status, recovered="0.00"):
     return {"business_date": on, "loan_id": loan_id, "status": status, "recovered": Decimal(recovered)}
 
