@@ -6,7 +6,6 @@ They are found for all open alerts at once, as of their last day, in the positio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from functools import reduce
 from typing import Any
 
 import ibis.expr.types as ir
@@ -92,16 +91,21 @@ class _Loans:
 
     def largest(self, currency: str, among: Mapping[str, Iterable[str]], least_days: int = 0) -> list[dict[str, Any]]:
         """The largest loans in the currency, at least so many days past due, that have one of the values by column."""
-        wanted = {"currency": [currency], **among}
-        places = reduce(np.intersect1d, (self._having(column, values) for column, values in wanted.items()))
-        places = places[self._values["days_past_due"][places] >= least_days][:LOANS_SHOWN]
+        chosen = self._values["days_past_due"] >= least_days
+        for column, values in {"currency": [currency], **among}.items():
+            chosen &= self._have(column, values)
+        places = np.flatnonzero(chosen)[:LOANS_SHOWN]
         return [{name: values[place] for name, values in self._values.items()} for place in places]
 
-    def _having(self, column: str, values: Iterable[str]) -> npt.NDArray[np.intp]:
+    def _have(self, column: str, values: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Of each loan, whether it has one of the values in the column."""
         if column not in self._places:
             self._places[column] = self._loans.groupby(column).indices
-        places = self._places[column]
-        return np.concatenate([np.empty(0, np.intp), *(places[each] for each in values if each in places)])
+        places, have = self._places[column], np.zeros(len(self._loans), np.bool_)
+        for each in values:
+            if each in places:
+                have[places[each]] = True
+        return have
 
 
 def _most_changed(loans: _Loans, alert: Alert, team: Team) -> list[dict[str, Any]]:

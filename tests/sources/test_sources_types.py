@@ -3,6 +3,7 @@
 A case replaces one column of a servicing table by an expression in a view. The others get a value of their type.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -279,6 +280,27 @@ def test_ids_that_sqlite_takes_for_equal_are_refused_unless_spelled_alike(sqlite
     with source.snapshot() as reader:
         (batch,) = reader.read(SERVICING["collection_assignments"], None)
     assert batch["loan_id"].to_pylist() == ["L1", "L2"]
+
+
+@pytest.mark.parametrize(("collation", "compared"), [("", []), ("COLLATE NOCASE", ["GROUP BY loans.loan_id"])])
+def test_spellings_are_compared_only_in_a_sqlite_database_that_names_a_collation(
+    sqlite_database, make_loan, collation, compared
+):
+    """The name of the column collateral_value is not the keyword."""
+    sqlite_database.insert("loans", make_loan())
+    sqlite_database.execute(f"CREATE TABLE notes (note TEXT {collation})")
+    found = []
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def listen(connection, cursor, statement, *others):
+        found.extend(re.findall(r"GROUP BY [\w.]+", statement))
+
+    try:
+        with open_source("canonical", sqlite_database.url).snapshot() as reader:
+            list(reader.read(SERVICING["loans"], None))
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    assert found[:1] == compared
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 The lake compares ids exactly. If the database treats different spellings as one loan, the lake would have two loans.
 """
 
+import re
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ from lending_pipelines.tables.sql import MYSQL, servicing_metadata
 _PROBLEM = "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
 _EXACT = {"postgresql": "C", "sqlite": "BINARY"}
 """The collation in which text is compared exactly. Other databases compare the bytes of the text."""
+_COLLATE = re.compile(r"\bcollate\b", re.IGNORECASE)
+"""The keyword, and not a column such as collateral_value."""
 
 
 def spelled_differently(connection: sa.Connection, table: Table, since: datetime | None) -> list[Finding]:
@@ -55,8 +58,8 @@ def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
         case "sqlite":
             # SQLite does not report a column's collation. If no CREATE statement names one, all columns compare
             # exactly.
-            named = sa.text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%collate%'")
-            return [name for name in text if name in types] if connection.scalar(named) else []
+            statements = connection.scalars(sa.text("SELECT sql FROM sqlite_master WHERE sql LIKE '%collate%'"))
+            return [name for name in text if name in types] if any(map(_COLLATE.search, statements)) else []
         case dialect if dialect in MYSQL:
             by_column = mysql_collations(connection, table.name)
             return [name for name in text if not by_column.get(name, "_bin").endswith("_bin")]
