@@ -13,6 +13,9 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics.money import ZERO, cents, from_cents, money, quotient
 from lending_pipelines.metrics.timeline import MAX_DATE, MIN_DATE
 
+_BOUNDED = ("loan_id", "version", "in_force_from", "in_force_until", "least", "most")
+"""The columns of a schedule version that its periods keep."""
+
 
 def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
     """The schedule versions in force on the days first..last.
@@ -64,12 +67,7 @@ def with_candidate_bounds(versions: ir.Table, settled: ir.Table, first: date, na
     ahead = (settled.owing & (settled.most > versions.due_through)).fill_null(False)
     far = ibis.literal(MAX_DATE)
     rows = versions.left_join(settled, "loan_id").select(
-        "loan_id",
-        "version",
-        "in_force_from",
-        "in_force_until",
-        "least",
-        "most",
+        *_BOUNDED,
         after_on=behind.ifelse(ibis.literal(MIN_DATE), ibis.literal(first)),
         until_on=ahead.ifelse(far, ibis.coalesce(versions.next_on, far)),
         due_by=behind.ifelse(ZERO, versions.due_by),
@@ -108,12 +106,7 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
         return money(base + ibis.coalesce(money(column.sum().over(before)), ZERO))
 
     return rows.select(
-        "loan_id",
-        "version",
-        "in_force_from",
-        "in_force_until",
-        "least",
-        "most",
+        *_BOUNDED,
         "due_on",
         "due",
         "interest",
