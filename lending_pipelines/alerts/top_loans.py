@@ -9,8 +9,6 @@ from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lending_pipelines.alerts.findings import Source
@@ -86,26 +84,13 @@ class _Loans:
 
     def __init__(self, loans: pd.DataFrame, size: str) -> None:
         self._loans = loans.sort_values([size, "loan_id"], ascending=[False, True])
-        self._values = {name: self._loans[name].to_numpy() for name in self._loans}
-        self._places: dict[str, Mapping[Any, npt.NDArray[np.intp]]] = {}
 
-    def largest(self, currency: str, among: Mapping[str, Iterable[str]], least_days: int = 0) -> list[dict[str, Any]]:
+    def largest(self, currency: str, among: Mapping[str, Iterable[str]], least_days: int = 0) -> list[dict[Any, Any]]:
         """The largest loans in the currency, at least so many days past due, that have one of the values by column."""
-        chosen = self._values["days_past_due"] >= least_days
+        chosen = self._loans["days_past_due"] >= least_days
         for column, values in {"currency": [currency], **among}.items():
-            chosen &= self._have(column, values)
-        places = np.flatnonzero(chosen)[:LOANS_SHOWN]
-        return [{name: values[place] for name, values in self._values.items()} for place in places]
-
-    def _have(self, column: str, values: Iterable[str]) -> npt.NDArray[np.bool_]:
-        """Of each loan, whether it has one of the values in the column."""
-        if column not in self._places:
-            self._places[column] = self._loans.groupby(column).indices
-        places, have = self._places[column], np.zeros(len(self._loans), np.bool_)
-        for each in values:
-            if each in places:
-                have[places[each]] = True
-        return have
+            chosen &= self._loans[column].isin(list(values))
+        return self._loans[chosen].head(LOANS_SHOWN).to_dict("records")
 
 
 def _most_changed(loans: _Loans, alert: Alert, team: Team) -> list[dict[str, Any]]:

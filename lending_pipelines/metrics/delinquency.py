@@ -177,6 +177,7 @@ def aging_transitions(
         "business_date",
         "from_date",
         "currency",
+        "opening_principal",
         *(stayed[f"{column}_before"].name(column) for column in scopes.DIMENSIONS.values()),
         from_bucket="bucket_before",
         to_bucket=ibis.cases(
@@ -185,7 +186,6 @@ def aging_transitions(
             else_=stayed.bucket,
         ),
         loan_count=ibis.literal(1, "int64"),
-        opening_principal="opening_principal",
     )
     active = moves.filter(moves.status == "active").select(
         "business_date",

@@ -43,7 +43,7 @@ def charged_off(
 
 
 def with_scheduled_interest(rows: ir.Table) -> ir.Table:
-    """Add scheduled_interest, from which `earned` computes under the accrual "scheduled"."""
+    """Add scheduled_interest, which `earned` needs if interest_accrual is "scheduled"."""
     return schedules.with_earned(rows, rows.business_date, ibis.coalesce(rows.drawn_on, rows.disbursed_on))
 
 

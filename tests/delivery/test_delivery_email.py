@@ -154,7 +154,7 @@ def test_without_a_mail_server_nothing_can_be_sent(parcel):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:25", "127.0.0.1:25", "smtp:///"])
-def test_what_is_no_mail_server_is_refused(url):
+def test_an_invalid_mail_server_url_is_refused(url):
     with pytest.raises(DeliveryError, match="is not a valid mail server URL: set LENDING_SMTP_URL"):
         MailServer(url, SENDER, 1_000_000).check()
 

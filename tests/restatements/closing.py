@@ -1,7 +1,6 @@
 """A lake without Dagster: the servicing tables as known at a time, closed days, and detections."""
 
 import shutil
-from copy import deepcopy
 from datetime import timedelta
 
 import ibis
@@ -33,7 +32,7 @@ class Lender:
         """The same lender with a lake and a book of its own, in another folder."""
         shutil.copytree(self.lake.url, folder / "lake")
         copy = Lender(folder, self.book.copy())
-        copy.synced, copy.known_until = deepcopy(self.synced), self.known_until
+        copy.synced, copy.known_until = dict(self.synced), self.known_until
         return copy
 
     def sync(self, known_at, tables=SOURCES):

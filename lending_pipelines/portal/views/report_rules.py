@@ -1,7 +1,8 @@
 """Which reports a person with a limited scope may have: those that a parameter limits to the scope.
 
 A report that is not in LIMITS prints numbers of the whole lender, so only a scope without limits has it. The branch of
-a loan never changes. Its portfolio and investor do, so a report that reads earlier days cannot be limited to them.
+a loan is the same on all days. Its portfolio and investor change, so a report that reads earlier days cannot be limited
+to them.
 """
 
 from collections.abc import Mapping, Sequence
