@@ -12,7 +12,7 @@ __all__ = ["DuckDBEngine", "Engine", "EngineError", "open_engine"]
 def open_engine(settings: Settings, lake_url: str, memory_limit: str) -> Engine:
     """The engine set by LENDING_ENGINE, for the lake at that URL. Raises EngineError when packages are missing."""
     if settings.engine == "duckdb":
-        return DuckDBEngine(memory_limit)
+        return DuckDBEngine(memory_limit, sql_file=settings.home / "compiled_sql.json")
     if find_spec("pyspark") is None:
         raise EngineError("LENDING_ENGINE spark needs the package pyspark: install lending_pipelines[spark]")
     from lending_pipelines.lake.engines.spark import SparkEngine

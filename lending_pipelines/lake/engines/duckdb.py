@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache, cached_property
+from pathlib import Path
 
 import fsspec
 import ibis
@@ -19,6 +20,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 from ibis.util import gen_name
 
 from lending_pipelines.lake.engines import fast_ibis
+from lending_pipelines.lake.engines.compiled_sql import TEMPLATES
 from lending_pipelines.processes import temporary_folder
 from lending_pipelines.tables import Table
 
@@ -26,11 +28,15 @@ BATCH_ROWS = 65_536
 
 
 class DuckDBEngine:
-    """An in-memory DuckDB database, opened at first use and closed with `close`."""
+    """An in-memory DuckDB database, opened at first use and closed with `close`.
 
-    def __init__(self, memory_limit: str = "6GB", threads: int | None = None):
+    The SQL of compiled expressions is kept in `sql_file`, if there is one, for the next process.
+    """
+
+    def __init__(self, memory_limit: str = "6GB", threads: int | None = None, sql_file: Path | None = None):
         self._memory_limit = memory_limit
         self._threads = threads
+        self._sql_file = sql_file
         self._opened: dict[tuple[str, ...], ir.Table] = {}
 
     @cached_property
@@ -41,6 +47,8 @@ class DuckDBEngine:
     def backend(self) -> Backend:
         """The Ibis backend."""
         fast_ibis.install()
+        if self._sql_file:
+            TEMPLATES.read(self._sql_file)
         # Merging nested selects takes half of Ibis' compile time, and DuckDB's optimizer merges them anyway.
         ibis.options.sql.fuse_selects = False
         options: dict = {
@@ -110,6 +118,8 @@ class DuckDBEngine:
         """Close the database and delete its spill files."""
         self._opened.clear()
         if "backend" in self.__dict__:
+            if self._sql_file:
+                TEMPLATES.write(self._sql_file)
             self.backend.disconnect()
             del self.__dict__["backend"]
         if "_spill" in self.__dict__:

@@ -11,6 +11,7 @@ private ones of Ibis 12.0.0 and sqlglot 30. With any other version nothing is re
   validated again.
 - Fields of a relation are made without validation.
 - A subquery is aliased without a copy of its whole tree.
+- The SQL of an expression that differs in days and names only from an earlier one is not compiled again.
 - DuckDB binds a query once. Ibis makes a relation of it first, which binds it once more.
 """
 
@@ -21,6 +22,7 @@ from importlib.metadata import version
 from typing import Any
 
 import ibis.expr.operations as ops
+import ibis.expr.types as ir
 import sqlglot.expressions as sge
 from duckdb import _seam
 from ibis.backends.duckdb import Backend
@@ -28,6 +30,8 @@ from ibis.backends.duckdb.converter import DuckDBPyArrowData
 from ibis.common import annotations, graph, grounds, patterns
 from ibis.common.collections import FrozenOrderedDict
 from ibis.expr import rewrites
+
+from lending_pipelines.lake.engines.compiled_sql import TEMPLATES
 
 VERSIONS = {"ibis-framework": "12.0.0", "sqlglot": "30", "duckdb": "2.0.0"}
 """The releases whose functions are replaced: the package, and the start of its version."""
@@ -350,9 +354,23 @@ def _aliased(self: sge.Subquery, alias: Any, quoted: bool | None = None, copy: b
     return sge.alias_(self, alias, quoted=quoted, copy=copy, **options)
 
 
+_compiled_by_ibis = Backend.compile
+
+
+def _compile(self: Any, expr: Any, /, *, limit: Any = None, params: Any = None, pretty: bool = False) -> str:
+    def compile() -> str:
+        return _compiled_by_ibis(self, expr, limit=limit, params=params, pretty=pretty)
+
+    if limit is not None or params or pretty:
+        return compile()
+    return TEMPLATES.sql(*_all_below(expr.as_table().op()), compile)
+
+
 def _to_pyarrow(self: Any, expr: Any, /, *, params: Any = None, limit: Any = None, **options: Any) -> Any:
-    self._run_pre_execute_hooks(expr)
-    sql = self.compile(expr.as_table(), params=params, limit=limit, **options)
+    # The name of a single value, which its rows lose, may have days and names of views in it.
+    table = (expr.name("value") if isinstance(expr, ir.Scalar) else expr).as_table()
+    self._run_pre_execute_hooks(table)
+    sql = self.compile(table, params=params, limit=limit, **options)
     rows = _seam.submit(self.con, sql, None, "arrow").arrow_table()
     return expr.__pyarrow_result__(rows, data_mapper=DuckDBPyArrowData)
 
@@ -369,6 +387,7 @@ _REPLACEMENTS: list[tuple[Any, str, Any]] = [
     (grounds.Concrete, "__init__", _init),
     (ops.Relation, "fields", property(_fields)),
     (sge.Subquery, "as_", _aliased),
+    (Backend, "compile", _compile),
     (Backend, "to_pyarrow", _to_pyarrow),
 ]
 
