@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from lending_pipelines.evidence.inventory import LAKE, HashedFile
 from lending_pipelines.lake import Lake
-from lending_pipelines.lake.files import DataFile, live, may_hold
+from lending_pipelines.lake.files import DataFile, may_hold
 from lending_pipelines.tables import RECORDS, TABLES, Table
 from lending_pipelines.tables.schema import MONEY
 
@@ -56,10 +56,10 @@ def day_totals(lake: Lake, known: Mapping[str, HashedFile], days: Sequence[date]
     for name, table in TABLES.items():
         if not table.daily or not lake.has(name):
             continue
-        snapshot = lake.delta(name)
+        opened = lake.opened(name)
         for day in days:
-            found[day][name] = DayTotals(snapshot.version())
-        for file in live(snapshot):
+            found[day][name] = DayTotals(opened.table.version())
+        for file in opened.files:
             if held := [day for day in days if may_hold(table, file, day, day)]:
                 _add(lake, table, file, known, {day: found[day][name] for day in held})
     return found
@@ -108,7 +108,7 @@ def _money(table: Table) -> list[str]:
 
 def previous_day(lake: Lake, day: date) -> date | None:
     """The last day before `day` with positions; None without one."""
-    files = live(lake.delta("loan_positions")) if lake.has("loan_positions") else []
+    files = lake.opened("loan_positions").files if lake.has("loan_positions") else []
     days = (date.fromisoformat(str(file.partition["business_date"])) for file in files)
     return max((each for each in days if each < day), default=None)
 
@@ -130,14 +130,13 @@ def table_states(lake: Lake, known: Mapping[str, HashedFile]) -> dict[str, dict[
     for name, table in TABLES.items():
         if table.daily or name in RECORDS or not lake.has(name):
             continue
-        snapshot = lake.delta(name)
-        files = live(snapshot)
-        marks = [known[path].watermark for file in files if (path := f"{LAKE}{name}/{file.path}") in known]
-        committed = datetime.fromtimestamp(snapshot.history(1)[0]["timestamp"] / 1000, UTC)
+        opened = lake.opened(name)
+        marks = [known[path].watermark for file in opened.files if (path := f"{LAKE}{name}/{file.path}") in known]
+        committed = datetime.fromtimestamp(opened.table.history(1)[0]["timestamp"] / 1000, UTC)
         states[name] = {
-            "delta_version": snapshot.version(),
+            "delta_version": opened.table.version(),
             "committed_at": committed.isoformat(timespec="seconds"),
-            "rows": sum(snapshot.get_add_actions(flatten=True).column("num_records").to_pylist() or [0]),
+            "rows": sum(opened.table.get_add_actions(flatten=True).column("num_records").to_pylist() or [0]),
             "watermark": max((mark for mark in marks if mark), default=None),
         }
     return states

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 
 from lending_pipelines import __version__
 from lending_pipelines.lake.engines import Engine
-from lending_pipelines.lake.files import DataFile, may_hold
+from lending_pipelines.lake.files import DataFile, OpenedTable, may_hold
 from lending_pipelines.lake.schema_changes import SchemaChange, schema_changes
 from lending_pipelines.lake.store import NOTE, DeltaStore, Written
 from lending_pipelines.tables import RECORDS, TABLES, Table
@@ -276,6 +276,10 @@ class Lake:
     def bring_up_to_date(self, name: str) -> None:
         """Rewrite a table of an earlier release with today's columns and types, in one commit."""
         self._store.bring_up_to_date(TABLES[name])
+
+    def opened(self, name: str) -> OpenedTable:
+        """The latest version of the table, for reading. Raises TableNotMade when it was never written."""
+        return self._store.opened(TABLES[name])
 
     def delta(self, name: str, version: int | None = None) -> DeltaTable:
         """The Delta table itself, for its upkeep. Raises TableNotMade when it was never written."""

@@ -219,7 +219,11 @@ class DeltaStore:
                 if snapshot is not None and schema_changes(table, snapshot):
                     self._bring_up_to_date(table, snapshot)
                     snapshot = self.open_anew(table)
-                return attempt(snapshot)
+                version = attempt(snapshot)
+                if snapshot is not None:
+                    # Reading the new version does not open the table again. Nothing changes this object any more.
+                    self._latest[table.name] = OpenedTable(snapshot, self._last_entry(table, snapshot))
+                return version
             except CommitFailedError:
                 time.sleep(random.uniform(0, 0.05 * (number + 1)))
             except DeltaError:
@@ -261,17 +265,18 @@ class DeltaStore:
             raise
 
     def open(self, table: Table, version: int | None = None) -> DeltaTable:
-        """The Delta table at a version, for reading. Raises TableNotMade when it was never written.
-
-        A table is opened again after a commit, or when it was deleted and written again.
-        """
-        return self._opened(table, version).table
+        """The Delta table of a version, for reading; see `opened`."""
+        return self.opened(table, version).table
 
     def files(self, table: Table, version: int | None = None) -> list[DataFile]:
-        """The live files of a version. Raises TableNotMade when the table was never written."""
-        return list(self._opened(table, version).files)
+        """The live files of a version; see `opened`."""
+        return list(self.opened(table, version).files)
 
-    def _opened(self, table: Table, version: int | None) -> OpenedTable:
+    def opened(self, table: Table, version: int | None = None) -> OpenedTable:
+        """A version of the table, for reading. Raises TableNotMade when it was never written.
+
+        A table is opened again after a commit of another run, or when it was deleted and written again.
+        """
         opened = self._latest.get(table.name)
         if opened is None or not opened.entry or opened.entry != self._last_entry(table, opened.table):
             delta = self.open_anew(table)
