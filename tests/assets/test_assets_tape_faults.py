@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from delivering import Daemon, configured, deliveries, told
 from homes import Home, materialise
 from typer.testing import CliRunner
 
+from lending_pipelines.assets import tape_days
 from lending_pipelines.cli import app
 from lending_pipelines.register import Investors, Portfolios, RegisterError, TapeFaults
 from lending_pipelines.runs import RunFailed, open_days, run_job
@@ -168,6 +169,25 @@ def test_a_tape_waits_when_its_day_changed(tiny, change, tmp_path, monkeypatch):
         run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Daily", "date": str(DAY)}}}})
     assert not (tmp_path / "inbox").exists()
     assert {each.status for each in deliveries(tiny)} == {"pending"}
+
+
+@pytest.mark.parametrize("change", ["nothing", "membership later", "program", "servicing data of another day"])
+def test_the_loans_are_recomputed_once_something_has_changed(tiny, change, monkeypatch):
+    tape(tiny, "Daily")
+    if change == "membership later":
+        with tiny.register() as session:
+            Portfolios(session).remove(PORTFOLIO, ["L1"], DAY + timedelta(days=1))
+    elif change == "program":
+        monkeypatch.setattr(tape_days, "__version__", "999.0")
+    elif change == "servicing data of another day":
+        tiny.pay("L1", date(2024, 6, 2), "2024-06-02 09:00:00", 25)
+        materialise(DAY, DAY, "transactions")
+    recomputed = []
+    changes = tape_days._changes
+    monkeypatch.setattr(tape_days, "_changes", lambda *given: recomputed.append("") or changes(*given))
+    materialise(DAY, DAY, "loan_tapes")
+    assert made(tiny) == [f"daily_{DAY}.csv"]
+    assert bool(recomputed) == (change != "nothing")
 
 
 def test_a_tape_without_loans_goes_out_only_where_its_configuration_allows_it(tiny, tmp_path):
