@@ -23,6 +23,8 @@ import ibis
 import pytest
 import slow_tests
 import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from hypothesis import settings
 
 # An example's duration is the machine's, not the code's: no test fails because others use the machine.
@@ -58,6 +60,20 @@ fast_ibis.install()
 ibis.options.sql.fuse_selects = False
 # As in commands (cli/app.py).
 collect_rarely()
+
+# For each home, Dagster asks Alembic for the latest of its migrations, and Alembic reads the files of all of them.
+_scripts: dict[str | None, ScriptDirectory] = {}
+_read_scripts = ScriptDirectory.from_config
+
+
+def _scripts_once(config: Config) -> ScriptDirectory:
+    place = config.get_main_option("script_location")
+    if place not in _scripts:
+        _scripts[place] = _read_scripts(config)
+    return _scripts[place]
+
+
+ScriptDirectory.from_config = _scripts_once  # type: ignore[method-assign,assignment]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
