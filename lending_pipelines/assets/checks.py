@@ -7,13 +7,15 @@ it. Tables that the close does not need have a step each: Dagster skips it when 
 checks/ defines the checks. In a run they cover the run's days; launched alone, the latest closed day.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
+from functools import partial
 
 import dagster as dg
 
 from lending_pipelines.assets.restatements import restatements
-from lending_pipelines.checks import SUITE, Check, Days, Outcome, checks_for
+from lending_pipelines.checks import SUITE, Check, Days, Outcome, SuiteCheck, checks_for
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake.limits import within
 from lending_pipelines.partitions import first_and_last
@@ -71,17 +73,40 @@ def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = No
         days = _days(context, lake)
         source = LakeReportSource(lake.lake, conventions.get())
         with passed_checks(source) as memory:
-            for table in dict.fromkeys(check.table for check in checks):
-                for check in checks_for(table, source.conventions, expectations.verdict):
-                    key = dg.AssetCheckKey(dg.AssetKey(table), check.name)
-                    if key in context.selected_asset_check_keys:
-                        with within(f"check {table}.{check.name}"):
-                            outcome = check.evaluate(source.table, days)
-                        if check.blocking:
-                            memory.remember(check, days, outcome)
-                        yield _result(outcome, days, expectations)
+            selected = [
+                check
+                for table in dict.fromkeys(check.table for check in checks)
+                for check in checks_for(table, source.conventions, expectations.verdict)
+                if dg.AssetCheckKey(dg.AssetKey(table), check.name) in context.selected_asset_check_keys
+            ]
+            for check, conclude in _begun(selected, source, days):
+                with _named(check):
+                    outcome = conclude()
+                if check.blocking:
+                    memory.remember(check, days, outcome)
+                yield _result(outcome, days, expectations)
 
     return evaluate
+
+
+def _begun(checks: Sequence[Check], source: LakeReportSource, days: Days) -> list[tuple[Check, Callable[[], Outcome]]]:
+    """The checks, the suites last, each with the function that returns its outcome.
+
+    All suites are begun at once: Great Expectations validates them while the engine evaluates the other checks.
+    """
+    suites: list[tuple[Check, Callable[[], Outcome]]] = []
+    others: list[tuple[Check, Callable[[], Outcome]]] = []
+    for check in checks:
+        if isinstance(check, SuiteCheck):
+            with _named(check):
+                suites.append((check, check.begin(source.table, days)))
+        else:
+            others.append((check, partial(check.evaluate, source.table, days)))
+    return [*others, *suites]
+
+
+def _named(check: Check) -> AbstractContextManager[None]:
+    return within(f"check {check.table}.{check.name}")
 
 
 def _spec(check: Check) -> dg.AssetCheckSpec:

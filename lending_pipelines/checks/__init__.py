@@ -14,7 +14,7 @@ from lending_pipelines.checks.registry import (
     restatements_due,
     verify,
 )
-from lending_pipelines.checks.suites import SUITE
+from lending_pipelines.checks.suites import SUITE, SuiteCheck
 
 __all__ = [
     "SUITE",
@@ -23,6 +23,7 @@ __all__ = [
     "Memory",
     "Outcome",
     "Read",
+    "SuiteCheck",
     "all_checks",
     "blocking_checks",
     "checks_for",

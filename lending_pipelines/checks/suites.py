@@ -6,6 +6,7 @@ complete table and fetches the first ones. Rules between columns and tables are 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,8 +27,8 @@ from lending_pipelines.tables.rules import ColumnRule, NotNegative, OneOf, Requi
 SUITE = "great_expectations"
 """The name of the check of every table's suite."""
 
-Validate = Callable[[Suite], Verdict]
-"""Validates a suite with Great Expectations."""
+Validate = Callable[[Suite], Future[Verdict]]
+"""Begins to validate a suite with Great Expectations."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,24 @@ class SuiteCheck:
         A table without rows breaks no rule: it is not validated and has no page. The severity is that of the worst
         failed rule; only `error` blocks.
         """
+        return self.begin(read, days)()
+
+    def begin(self, read: Read, days: Days) -> Callable[[], Outcome]:
+        """Begin to evaluate the check. Great Expectations validates while this process does other work.
+
+        Returns:
+            Waits for the result, and returns the outcome.
+        """
         table = read(self.table)
         rows = days.rows(table) if self.schema.daily else table
         rules = list(self._rules(rows))
         suite = self._suite(rows, rules)
         if not suite.rows.num_rows:
-            return replace(outcome(self), metadata={"expectations": 0, "failed": []})
+            return lambda: replace(outcome(self), metadata={"expectations": 0, "failed": []})
         verdict = self.validate(suite)
+        return lambda: self._outcome(rows, rules, verdict.result())
+
+    def _outcome(self, rows: ir.Table, rules: list[Rule], verdict: Verdict) -> Outcome:
         metadata: dict[str, Any] = {"expectations": verdict.evaluated, "failed": []}
         if not verdict.failures:
             return replace(outcome(self), metadata=metadata, page=verdict.page)

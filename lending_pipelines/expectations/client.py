@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -22,19 +23,26 @@ class ValidationError(LendingError):
 
 
 class Expectations:
-    """Great Expectations for one run: validates suites and writes their Data Docs."""
+    """Great Expectations for one run: validates suites and writes their Data Docs.
 
-    def __init__(self, process: subprocess.Popen[bytes]):
+    One thread sends the requests, in order, and waits for the answers, so that the run can do other work.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], thread: ThreadPoolExecutor):
         self._process = process
+        self._thread = thread
         self._send("start", None)
 
-    def validate(self, suite: Suite) -> Verdict:
-        """Validate the suite's rows. ValidationError if this fails."""
-        return self._receive(self._send("validate", suite))
+    def validate(self, suite: Suite) -> Future[Verdict]:
+        """Begin to validate the suite's rows. The result is a ValidationError if this fails."""
+        return self._thread.submit(self._ask, "validate", suite)
 
     def site(self) -> str:
         """The local folder of the run's Data Docs. The next run replaces it."""
-        return self._receive(self._send("site", None))
+        return self._thread.submit(self._ask, "site", None).result()
+
+    def _ask(self, method: str, argument: Any) -> Any:
+        return self._receive(self._send(method, argument))
 
     def _send(self, method: str, argument: Any) -> int:
         assert self._process.stdin
@@ -69,12 +77,12 @@ class Expectations:
 @contextmanager
 def expectations() -> Iterator[Expectations]:
     """Great Expectations for one run; see `start` for its process."""
-    with _one_run_at_a_time:
-        yield Expectations(start())
+    with _one_run_at_a_time, ThreadPoolExecutor(1, "great-expectations") as thread:
+        yield Expectations(start(), thread)
 
 
-def validate_alone(suite: Suite) -> Verdict:
-    """Validate one suite in a separate run."""
+def validate_alone(suite: Suite) -> Future[Verdict]:
+    """Validate one suite in a separate run, which ends before this returns."""
     with expectations() as opened:
         return opened.validate(suite)
 

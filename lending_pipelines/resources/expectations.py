@@ -1,6 +1,7 @@
 """Great Expectations as a resource: its process starts with the run, and its Data Docs are published at the end."""
 
 from collections.abc import Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -36,8 +37,8 @@ class ExpectationsResource(dg.ConfigurableResource):
                 name_lender(site, Settings.from_environment().lender_name)
                 replace_folder(site, self.exports.place(DATA_DOCS))
 
-    def verdict(self, suite: Suite) -> Verdict:
-        """The result of validating a suite's rows; see Expectations.validate."""
+    def verdict(self, suite: Suite) -> Future[Verdict]:
+        """Begin to validate a suite's rows; see Expectations.validate."""
         self._validated = True
         return self._opened.validate(suite)
 

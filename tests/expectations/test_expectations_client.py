@@ -25,7 +25,7 @@ def suite(*expectations, table="fees"):
 
 
 def test_failures_are_named_by_their_position():
-    verdict = client.validate_alone(suite(*EXPECTED))
+    verdict = client.validate_alone(suite(*EXPECTED)).result()
     assert verdict.evaluated == 4
     observed = {failure.position: failure.observed for failure in verdict.failures}
     assert sorted(observed) == [0, 1, 2]
@@ -40,10 +40,10 @@ def test_the_installed_release_is_the_one_whose_functions_are_replaced():
 
 def test_the_site_holds_the_pages_of_its_run_alone():
     with client.expectations() as opened:
-        opened.validate(suite(*EXPECTED))
+        opened.validate(suite(*EXPECTED)).result()
         earlier = opened.site()
     with client.expectations() as opened:
-        pages = [opened.validate(suite(*EXPECTED, table=table)).page for table in ("fees", "loans")]
+        pages = [opened.validate(suite(*EXPECTED, table=table)).result().page for table in ("fees", "loans")]
         site = Path(opened.site())
         assert str(site) != earlier
         assert sorted(str(page.relative_to(site)) for page in site.glob("validations/**/*.html")) == sorted(pages)
@@ -57,17 +57,17 @@ def test_the_site_holds_the_pages_of_its_run_alone():
 def test_an_expectation_that_cannot_be_evaluated_is_an_error_and_the_next_is_answered():
     with client.expectations() as opened:
         with pytest.raises(client.ValidationError, match="no_such_column"):
-            opened.validate(suite(Expectation("ExpectColumnValuesToNotBeNull", {"column": "no_such_column"})))
-        assert opened.validate(suite(EXPECTED[3])).failures == ()
+            opened.validate(suite(Expectation("ExpectColumnValuesToNotBeNull", {"column": "no_such_column"}))).result()
+        assert opened.validate(suite(EXPECTED[3])).result().failures == ()
 
 
 def test_a_process_that_died_is_an_error_and_the_next_run_has_a_new_one():
     with client.expectations() as opened:
-        opened.validate(suite(EXPECTED[3]))
+        opened.validate(suite(EXPECTED[3])).result()
         client.start().kill()
         with pytest.raises(client.ValidationError, match="run the checks again"):
-            opened.validate(suite(EXPECTED[3]))
-    assert client.validate_alone(suite(EXPECTED[3])).failures == ()
+            opened.validate(suite(EXPECTED[3])).result()
+    assert client.validate_alone(suite(EXPECTED[3])).result().failures == ()
 
 
 def test_the_process_ends_when_its_parent_is_killed():
