@@ -54,6 +54,12 @@ def test_the_site_holds_the_pages_of_its_run_alone():
         assert "amount" in page
 
 
+def test_suites_that_are_begun_together_each_get_their_own_verdict():
+    with client.expectations() as opened:
+        begun = [opened.validate(suite(*EXPECTED)), opened.validate(suite(EXPECTED[3]))]
+        assert [len(each.result().failures) for each in reversed(begun)] == [0, 3]
+
+
 def test_an_expectation_that_cannot_be_evaluated_is_an_error_and_the_next_is_answered():
     with client.expectations() as opened:
         with pytest.raises(client.ValidationError, match="no_such_column"):
