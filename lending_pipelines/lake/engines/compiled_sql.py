@@ -1,15 +1,15 @@
 """SQL of expressions that were compiled before.
 
 A close compiles the same expressions every night. Only days, times and the generated names of views differ, and for
-small books compiling takes longer than running. The SQL of an expression is therefore kept as a template with places
-for them, under a key that describes the expression without them.
+small books compiling takes longer than running. The SQL of an expression is therefore kept as a template with
+placeholders for them, under a key that describes the expression without them.
 """
 
 import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache, lru_cache
@@ -28,11 +28,16 @@ from ibis.backends.duckdb import Backend
 from ibis.common.graph import Node
 from ibis.expr.operations.udf import InputType
 
+from lending_pipelines import __version__
+
 KEPT = 1000
 """The number of templates that a process or a file keeps: the last ones used."""
 
 _GENERATED = re.compile(r"ibis_\w+?_[a-z0-9]{26}")
 """A name that Ibis generates, of a view or a table in memory."""
+
+_MARKED_FROM = datetime(7001, 1, 1)
+"""The first of the days that stand for the days of an expression while its template is made."""
 
 
 class SqlTemplates:
@@ -43,30 +48,28 @@ class SqlTemplates:
         self._read: set[Path] = set()
         self._new = 0
 
-    def sql(self, nodes: list[Any], children: list[list[int]], compile: Callable[[], str]) -> str:
+    def sql(self, nodes: list[Any], children: list[list[int]], compile: Callable[[Any], str]) -> str:
         """The SQL of an expression.
 
         Args:
             nodes: The nodes of the expression's graph, the root first.
             children: The numbers of the children of each node.
-            compile: Compiles the expression. Called when there is no template.
+            compile: Compiles an expression, given its node. Called when there is no template.
         """
-        places: dict[str, int] = {}
+        values: dict[Any, int] = {}
         try:
-            key = _key(nodes, children, places)
+            key = _key(nodes, children, values)
         except _Unknown:
-            return compile()
-        if template := self._templates.pop(key, None):
-            texts = list(places)
-            sql = "".join(piece if isinstance(piece, str) else texts[piece] for piece in template)
-        else:
-            sql = compile()
-            if not all(text in sql for text in places):
-                return sql
-            template = _template(sql, places)
+            return compile(nodes[0])
+        template = self._templates.pop(key, None)
+        if template is None:
+            template = _template(nodes[0], values, compile)
             self._new += 1
+            if len(self._templates) >= KEPT:
+                del self._templates[next(iter(self._templates))]
         self._templates[key] = template
-        return sql
+        texts = list(map(_sql, values))
+        return "".join(piece if isinstance(piece, str) else texts[piece] for piece in template)
 
     def read(self, file: Path) -> None:
         """Add the templates of a file, once per process. A file that cannot be read costs time only."""
@@ -82,12 +85,15 @@ class SqlTemplates:
         """Replace the file if there are new templates. A file that cannot be written costs time only."""
         if not self._new:
             return
-        self._templates = dict(list(self._templates.items())[-KEPT:])
         self._new = 0
+        kept = dict(list(self._templates.items())[-KEPT:])
         written = file.with_name(f".{uuid4().hex}.json")
-        with suppress(OSError):
-            written.write_text(json.dumps({"versions": _versions(), "templates": self._templates}))
+        try:
+            written.write_text(json.dumps({"versions": _versions(), "templates": kept}))
             written.replace(file)
+        except OSError:
+            with suppress(OSError):
+                written.unlink(missing_ok=True)
 
 
 TEMPLATES = SqlTemplates()
@@ -97,25 +103,33 @@ TEMPLATES = SqlTemplates()
 @cache
 def _versions() -> dict[str, str]:
     """What the SQL of an expression depends on, besides the expression."""
-    return {package: version(package) for package in ("ibis-framework", "sqlglot", "duckdb")}
+    packages = ("ibis-framework", "sqlglot", "duckdb")
+    return {package: version(package) for package in packages} | {"lending_pipelines": __version__}
 
 
 class _Unknown(Exception):
     """An argument whose text may not tell everything that its SQL depends on."""
 
 
-def _key(nodes: list[Any], children: list[list[int]], places: dict[str, int]) -> str:
-    """What the SQL depends on. Adds the SQL texts that are not part of it, each with its place."""
+def _key(nodes: list[Any], children: list[list[int]], values: dict[Any, int]) -> str:
+    """What the SQL depends on.
+
+    Args:
+        nodes: The nodes of the graph.
+        children: The numbers of the children of each node.
+        values: The literals and generated names that the key leaves out, with the numbers of their placeholders. They
+            are added.
+    """
     described = [str(ibis.options.sql.fuse_selects)]
     for node, below in zip(nodes, children, strict=True):
-        described.append(f"{_class(node.__class__)}({_arguments(node, places)}){below}")
+        described.append(f"{_operation(node.__class__)}({_arguments(node, values)}){below}")
     return blake2b("\n".join(described).encode()).hexdigest()
 
 
-def _arguments(node: Any, places: dict[str, int]) -> str:
+def _arguments(node: Any, values: dict[Any, int]) -> str:
     match node:
-        case ops.Literal(value=date() as value, dtype=dt.Date() | dt.Timestamp() as dtype):
-            arguments = [dtype, _place(_literal(value, dtype), places)]
+        case ops.Literal(value=date(), dtype=dt.Date() | dt.Timestamp() as dtype):
+            arguments = [dtype, _placeholder(node, values)]
         case ops.DatabaseTable() | ops.UnboundTable():
             arguments = [node.name, node.schema, node.namespace.catalog, node.namespace.database]
         case ops.InMemoryTable():
@@ -123,25 +137,32 @@ def _arguments(node: Any, places: dict[str, int]) -> str:
         case _:
             arguments = node.__args__
     text = ",".join(map(_text, arguments))
-    # Also the names of values without one contain the names of tables.
-    return _GENERATED.sub(lambda found: _place(found[0], places), text) if "ibis_" in text else text
+    # Generated column names contain the names of tables.
+    return _GENERATED.sub(lambda found: _placeholder(found[0], values), text) if "ibis_" in text else text
 
 
-def _place(text: str, places: dict[str, int]) -> str:
-    return f"place {places.setdefault(text, len(places))}"
+def _placeholder(value: Any, values: dict[Any, int]) -> str:
+    return f"placeholder {values.setdefault(value, len(values))}"
 
 
-@lru_cache
-def _literal(value: date, dtype: dt.DataType) -> str:
+@lru_cache(maxsize=1024)
+def _sql(value: Any) -> str:
+    """The SQL of a literal; names are SQL already."""
+    if isinstance(value, str):
+        return value
     compiler = Backend.compiler
-    return compiler.visit_Literal(ops.Literal(value, dtype), value=value, dtype=dtype).sql(compiler.dialect)
+    return compiler.visit_Literal(value, value=value.value, dtype=value.dtype).sql(compiler.dialect)
+
+
+def _operation(cls: Any) -> str:
+    if getattr(cls, "__input_type__", None) is InputType.BUILTIN:
+        # A class is made for each use of the function.
+        return f"builtin {cls.__udf_namespace__} {cls.__func_name__} {cls.dtype}"
+    return _qualified(cls)
 
 
 @cache
-def _class(cls: type[Any]) -> str:
-    if getattr(cls, "__input_type__", None) is InputType.BUILTIN:
-        # A class is made for each use of the function.
-        return f"builtin {cls.__func_name__}"
+def _qualified(cls: type[Any]) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
@@ -173,9 +194,20 @@ def _unknown(value: Any) -> str:
     raise _Unknown(type(value).__name__)
 
 
-def _template(sql: str, places: dict[str, int]) -> list[str | int]:
-    """Pieces of SQL, and between them the places of the texts that belong there."""
-    if not places:
+def _template(root: Any, values: dict[Any, int], compile: Callable[[Any], str]) -> list[str | int]:
+    """Pieces of SQL, and between them the numbers of the placeholders.
+
+    It is compiled with a day of its own for each literal: another part of the SQL may have the same text as a literal.
+    """
+    literals = {value: _marker(number, value) for value, number in values.items() if not isinstance(value, str)}
+    sql = compile(root.replace(literals) if literals else root)
+    numbers = {_sql(literals.get(value, value)): number for value, number in values.items()}
+    if not numbers:
         return [sql]
-    pieces = re.split(f"({'|'.join(map(re.escape, places))})", sql)
-    return [places[piece] if number % 2 else piece for number, piece in enumerate(pieces)]
+    pieces = re.split(f"({'|'.join(map(re.escape, numbers))})", sql)
+    return [numbers[piece] if number % 2 else piece for number, piece in enumerate(pieces)]
+
+
+def _marker(number: int, literal: Any) -> ops.Literal:
+    marked = _MARKED_FROM + timedelta(days=number)
+    return ops.Literal(marked.date() if literal.dtype.is_date() else marked, literal.dtype)

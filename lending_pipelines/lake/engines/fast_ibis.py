@@ -358,12 +358,9 @@ _compiled_by_ibis = Backend.compile
 
 
 def _compile(self: Any, expr: Any, /, *, limit: Any = None, params: Any = None, pretty: bool = False) -> str:
-    def compile() -> str:
-        return _compiled_by_ibis(self, expr, limit=limit, params=params, pretty=pretty)
-
     if limit is not None or params or pretty:
-        return compile()
-    return TEMPLATES.sql(*_all_below(expr.as_table().op()), compile)
+        return _compiled_by_ibis(self, expr, limit=limit, params=params, pretty=pretty)
+    return TEMPLATES.sql(*_all_below(expr.as_table().op()), lambda node: _compiled_by_ibis(self, node.to_expr()))
 
 
 def _to_pyarrow(self: Any, expr: Any, /, *, params: Any = None, limit: Any = None, **options: Any) -> Any:
