@@ -8,7 +8,6 @@ checks/ defines the checks. In a run they cover the run's days; launched alone, 
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import date
 from functools import partial
 
@@ -80,7 +79,7 @@ def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = No
                 if dg.AssetCheckKey(dg.AssetKey(table), check.name) in context.selected_asset_check_keys
             ]
             for check, conclude in _begun(selected, source, days):
-                with _named(check):
+                with within(f"check {check.table}.{check.name}"):
                     outcome = conclude()
                 if check.blocking:
                     memory.remember(check, days, outcome)
@@ -98,15 +97,21 @@ def _begun(checks: Sequence[Check], source: LakeReportSource, days: Days) -> lis
     others: list[tuple[Check, Callable[[], Outcome]]] = []
     for check in checks:
         if isinstance(check, SuiteCheck):
-            with _named(check):
-                suites.append((check, check.begin(source.table, days)))
+            suites.append((check, _begin(check, source, days)))
         else:
             others.append((check, partial(check.evaluate, source.table, days)))
     return [*others, *suites]
 
 
-def _named(check: Check) -> AbstractContextManager[None]:
-    return within(f"check {check.table}.{check.name}")
+def _begin(check: SuiteCheck, source: LakeReportSource, days: Days) -> Callable[[], Outcome]:
+    try:
+        return check.begin(source.table, days)
+    except Exception as error:
+        return partial(_raise, error)  # After the results of the other checks.
+
+
+def _raise(error: Exception) -> Outcome:
+    raise error
 
 
 def _spec(check: Check) -> dg.AssetCheckSpec:

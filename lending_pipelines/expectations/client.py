@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -77,14 +77,21 @@ class Expectations:
 @contextmanager
 def expectations() -> Iterator[Expectations]:
     """Great Expectations for one run; see `start` for its process."""
-    with _one_run_at_a_time, ThreadPoolExecutor(1, "great-expectations") as thread:
-        yield Expectations(start(), thread)
+    with _one_run_at_a_time:
+        thread = ThreadPoolExecutor(1, "great-expectations")
+        try:
+            yield Expectations(start(), thread)
+        finally:
+            # A run that failed does not wait for suites that it has begun.
+            thread.shutdown(cancel_futures=True)
 
 
 def validate_alone(suite: Suite) -> Future[Verdict]:
     """Validate one suite in a separate run, which ends before this returns."""
     with expectations() as opened:
-        return opened.validate(suite)
+        begun = opened.validate(suite)
+        wait([begun])
+    return begun
 
 
 def start() -> subprocess.Popen[bytes]:

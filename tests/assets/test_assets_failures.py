@@ -3,6 +3,7 @@ depends on a wrong number is refused."""
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 import ibis
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pytest
 from homes import LAST, OPEN, Home, materialise
 
+from lending_pipelines.checks import SUITE, SuiteCheck
+from lending_pipelines.errors import LendingError
 from lending_pipelines.runs import RunFailed, run_job, run_report
 
 POST = (
@@ -90,6 +93,23 @@ def test_a_blocking_check_stops_what_is_downstream_in_the_same_run(home):
     assert (found.passed, found.blocking, found.severity) == (False, True, dg.AssetCheckSeverity.ERROR)
     assert found.metadata["failed_rows"].value == 1
     assert found.metadata["sample"].value[0]["transaction_id"] == "T-wrong"
+
+
+def test_a_suite_that_cannot_be_evaluated_hides_no_result_of_an_earlier_table(home, monkeypatch):
+    begin = SuiteCheck.begin
+
+    def fails(check: SuiteCheck, *given: Any) -> Any:
+        if check.table == "transactions":
+            raise LendingError("transactions cannot be read")
+        return begin(check, *given)
+
+    monkeypatch.setattr(SuiteCheck, "begin", fails)
+    key = dg.AssetCheckKey(dg.AssetKey("loans"), SUITE)
+    with dg.DagsterInstance.get() as instance:
+        before = instance.get_latest_asset_check_evaluation_record(key).id
+        with pytest.raises(RunFailed, match="transactions cannot be read"):
+            run_job("daily_close", days=(OPEN, OPEN))
+        assert instance.get_latest_asset_check_evaluation_record(key).id > before
 
 
 def spoil(home: Home, day: date) -> str:
