@@ -74,6 +74,9 @@ def _is_as_closed(day: date, source: LakeReportSource, assigned: Mapping[str, ir
         return False
     if changed_conventions(closed, source.conventions):
         return False
+    if source.identity(POSITIONS).version != source.lake.version(POSITIONS):
+        # Another run may have closed the day again after this run began to read.
+        return False
     for name in positions.sources(source.conventions):
         if not source.lake.has(name) or closed.made_from.get(name) != source.identity(name).version:
             return False
