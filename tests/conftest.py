@@ -119,7 +119,7 @@ def shared_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def lender_homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small lender's homes, `filled` and `closed`: made once, for reading only."""
+    """The folder of a small lender's homes `filled`, `closed` and `untouched`: made once, for reading only."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         # All workers share one.
@@ -131,6 +131,7 @@ def lender_homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
             try:
                 fill(Home(folder / "filled"))
                 close(Home(shutil.copytree(folder / "filled", folder / "closed")))
+                shutil.copytree(folder / "closed", folder / "untouched")
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -149,11 +150,17 @@ def closed_home(lender_homes: Path) -> Home:
     return Home(lender_homes / "closed")
 
 
+@pytest.fixture(scope="session")
+def untouched_home(lender_homes: Path) -> Home:
+    """The closed home for copies. No test opens it: SQLite removes files beside a database when a reader closes it."""
+    return Home(lender_homes / "untouched")
+
+
 @pytest.fixture
-def home(closed_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(untouched_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """The test's own copy of the closed home, which the environment names."""
     copy = Home(tmp_path / "home")
-    shutil.copytree(closed_home.folder, copy.folder)
+    shutil.copytree(untouched_home.folder, copy.folder)
     copy.enter(monkeypatch)
     return copy
 

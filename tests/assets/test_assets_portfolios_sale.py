@@ -21,9 +21,9 @@ BUYER = "Second Fund"
 
 
 @pytest.fixture(scope="module")
-def offering(closed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def offering(untouched_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The closed home with a portfolio for sale on the last closed day: loans in dollars that are no one's."""
-    home = Home(shutil.copytree(closed_home.folder, tmp_path_factory.mktemp("offering") / "home"))
+    home = Home(shutil.copytree(untouched_home.folder, tmp_path_factory.mktemp("offering") / "home"))
     taken = {row["loan_id"] for row in home.rows("portfolio_membership")}
     dollars = [row["loan_id"] for row in home.rows("loan_positions", LAST, LAST) if row["currency"] == "USD"]
     loans = [loan_id for loan_id in dollars if loan_id not in taken][:30]

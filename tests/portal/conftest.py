@@ -13,10 +13,10 @@ from lending_pipelines.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def portal_home(closed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def portal_home(untouched_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A copy of the closed home with an account of every role. Tests add sessions and audit entries to its register."""
     home = Home(tmp_path_factory.mktemp("portal") / "home")
-    shutil.copytree(closed_home.folder, home.folder)
+    shutil.copytree(untouched_home.folder, home.folder)
     add_people(home)
     return home
 
