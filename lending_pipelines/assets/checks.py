@@ -8,6 +8,7 @@ checks/ defines the checks. In a run they cover the run's days; launched alone, 
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import date
 from functools import partial
 
@@ -107,11 +108,10 @@ def _begin(check: SuiteCheck, source: LakeReportSource, days: Days) -> Callable[
     try:
         return check.begin(source.table, days)
     except Exception as error:
-        return partial(_raise, error)  # After the results of the other checks.
-
-
-def _raise(error: Exception) -> Outcome:
-    raise error
+        # Raised when the outcome is asked for, after the results of the other checks.
+        failed: Future[Outcome] = Future()
+        failed.set_exception(error)
+        return failed.result
 
 
 def _spec(check: Check) -> dg.AssetCheckSpec:
