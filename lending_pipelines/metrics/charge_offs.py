@@ -10,23 +10,26 @@ come last:
 Few loans have charge-offs, and a charge-off depends on all earlier transactions. A Python function processes them.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lending_pipelines.metrics import events
-from lending_pipelines.metrics.money import ZERO, cents, from_cents, money
+from lending_pipelines.metrics.money import ZERO, as_count, cents, from_cents, money
 
 _EFFECTS = ibis.dtype(
     "array<struct<on: date, principal: int64, interest: int64, fees: int64, not_taken: int64, charged_off_on: date>>"
 )
 _SPLIT = ("principal", "interest", "fees")
-_RELEVANT = ("disbursement", "capitalization", "waiver", "repayment", "refund", *events.CHARGE_OFFS)
+_LENT = ("disbursement", "capitalization", "waiver")
+_RECEIVED = ("repayment", "refund")
 
 
 def effects(transactions: ir.Table, last: date) -> ir.Table:
@@ -39,18 +42,10 @@ def effects(transactions: ir.Table, last: date) -> ir.Table:
     """
     charged_off = transactions.filter(transactions.type.isin(events.CHARGE_OFFS)).select("loan_id").distinct()
     rows = events.signed(transactions, last, lambda rows: rows.semi_join(charged_off, "loan_id"))
-    rows = rows.filter(rows.type.isin(_RELEVANT))
-    loans = rows.group_by("loan_id").agg(
-        on=rows.on.collect(),
-        root_on=rows.root_on.collect(),
-        type=rows.type.collect(),
-        sign=rows.sign.cast("int64").collect(),
-        **{name: cents(rows[name]).collect() for name in _SPLIT},
-    )
-    followed = loans.select(
-        "loan_id",
-        effect=_follow(loans.on, loans.root_on, loans.type, loans.sign, *(loans[name] for name in _SPLIT)),
-    )
+    booked = _booked(rows.filter(rows.type.isin((*_LENT, *_RECEIVED, *events.CHARGE_OFFS))))
+    lists = [booked[name].collect().name(name) for name in booked.columns if name != "loan_id"]
+    loans = booked.group_by("loan_id").agg(lists)
+    followed = loans.select("loan_id", effect=_follow(*(loans[name] for name in loans.columns[1:])))
     followed = followed.mutate(effect=followed.effect.unnest())
     effect = followed.effect
     return followed.select(
@@ -98,94 +93,131 @@ def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
     return ibis.union(signed, rows.filter(rows.amount != 0))
 
 
-@dataclass(slots=True)
-class _Booked:
-    """The sums in cents of the transactions in force of one day and type; `number` is their count."""
+def _booked(rows: ir.Table) -> ir.Table:
+    """The sums of a loan's transactions by the days on and root_on: loan_id, and the parameters of `_follow`."""
+    received = rows.type.isin(_RECEIVED)
+    charge_off = rows.type.isin(events.CHARGE_OFFS)
+    sign = rows.type.isin(("refund", "waiver")).ifelse(-rows.sign, rows.sign)
+    principal, interest, fees = (cents(rows[name]) * sign for name in _SPLIT)
 
-    number: int = 0
-    principal: int = 0
-    interest: int = 0
-    fees: int = 0
+    def total(number: ir.IntegerColumn, where: ir.BooleanColumn) -> ir.IntegerValue:
+        return as_count(ibis.coalesce(number.sum(where=where), 0))
 
-
-_NOTHING = _Booked()
-
-
-@dataclass(frozen=True)
-class _Effect:
-    """The effects of charge-offs by a day in cents, and the day from which the loan is fully charged off."""
-
-    principal: int = 0
-    interest: int = 0
-    fees: int = 0
-    not_taken: int = 0
-    charged_off_on: date | None = None
+    return rows.group_by("loan_id", "on", "root_on").agg(
+        lent=total((rows.type == "capitalization").ifelse(interest + fees, principal), rows.type.isin(_LENT)),
+        principal=total(principal, received),
+        interest=total(interest, received),
+        fees=total(fees, received),
+        charged=total(principal, charge_off),
+        charge_offs=total(sign, charge_off),
+    )
 
 
 _DATES, _COUNTS = "array<date>", "array<int64>"
 
 
 @ibis.udf.scalar.pyarrow(
-    signature=((_DATES, _DATES, "array<string>", _COUNTS, _COUNTS, _COUNTS, _COUNTS), _EFFECTS),
+    signature=((_DATES, _DATES, _COUNTS, _COUNTS, _COUNTS, _COUNTS, _COUNTS, _COUNTS), _EFFECTS),
 )
-def _follow(on, root_on, type, sign, principal, interest, fees):
-    """For each row (a loan): the effects of its charge-offs on its transactions, for each day with an effect."""
-    loans = zip(*(column.to_pylist() for column in (on, root_on, type, sign, principal, interest, fees)), strict=True)
-    return pa.array([list(_changes(sorted(zip(*loan, strict=True)))) for loan in loans], type=_EFFECTS.to_pyarrow())
+def _follow(on, root_on, lent, principal, interest, fees, charged, charge_offs):
+    """For each row (a loan): the effects of its charge-offs on its transactions, for each day with an effect.
+
+    The lists are by day and root day: amounts lent, and principal, interest and fees received, in cents; the principal
+    of charge-offs in cents, and their number.
+    """
+    columns = (on, root_on, lent, principal, interest, fees, charged, charge_offs)
+    # The lists of all loans are converted at once. One by one, this takes longer than the rest.
+    entries = zip(*(_numbers(column) for column in columns), strict=True)
+    loans = [sorted(islice(entries, size)) for size in pc.list_value_length(on).to_pylist()]
+    return _effects_of(loans)
 
 
-def _changes(transactions: list[tuple]) -> Iterator[dict]:
-    booked: dict[date, dict[str, _Booked]] = defaultdict(lambda: defaultdict(_Booked))
-    before, charged_off = _Effect(), False
-    for index, (on, root_on, type, sign, *split) in enumerate(transactions):
-        entry = booked[root_on][type]
-        entry.number += sign
-        entry.principal += sign * split[0]
-        entry.interest += sign * split[1]
-        entry.fees += sign * split[2]
-        charged_off = charged_off or type in events.CHARGE_OFFS
-        if not charged_off:
-            continue
-        if index + 1 < len(transactions) and transactions[index + 1][0] == on:
-            continue
-        now = _as_they_stand(booked)
-        if now != before:
-            amounts = (new - old for new, old in zip(astuple(now)[:4], astuple(before)[:4], strict=True))
-            yield {
-                "on": on,
-                **dict(zip((*_SPLIT, "not_taken"), amounts, strict=True)),
-                "charged_off_on": now.charged_off_on,
-            }
-        before = now
+def _numbers(lists: pa.Array | pa.ChunkedArray) -> list[int]:
+    """The elements of all lists; dates as days since 1970."""
+    return pc.list_flatten(lists).to_numpy(zero_copy_only=False).astype("int64").tolist()
 
 
-def _as_they_stand(booked: dict[date, dict[str, _Booked]]) -> _Effect:
-    """The effects of a loan's charge-offs, from its transactions in order of days."""
-    outstanding, principal, interest, fees, not_taken = 0, 0, 0, 0, 0
-    since, any_before = None, False
+def _effects_of(loans: list[list[tuple[int, ...]]]) -> pa.ListArray:
+    effects: list[tuple[int | None, ...]] = []
+    ends = [0]
+    for loan in loans:
+        effects += _changes(loan)
+        ends.append(len(effects))
+    fields = list(_EFFECTS.to_pyarrow().value_type)
+    columns = zip(*effects, strict=True) if effects else [()] * len(fields)
+    arrays = [
+        pa.array(column, pa.int32()).cast(field.type) if field.type == pa.date32() else pa.array(column, field.type)
+        for column, field in zip(columns, fields, strict=True)
+    ]
+    return pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(arrays, fields=fields))
+
+
+class _Loan(NamedTuple):
+    """A loan at the end of a day, with the effects of charge-offs so far: amounts in cents, days as numbers."""
+
+    principal: int = 0
+    interest: int = 0
+    fees: int = 0
+    not_taken: int = 0
+    charged_off_on: int | None = None
+    outstanding: int = 0
+    any_charge_off: bool = False
+
+
+def _effect(loan: _Loan) -> tuple[int, int, int, int, int | None]:
+    return loan[:5]
+
+
+def _changes(entries: Iterable[tuple[int, ...]]) -> Iterator[tuple[int | None, ...]]:
+    """The effects of each day with an effect, from the entries of a loan in order of days.
+
+    A day that books on itself continues from the day before. A reversal books on an earlier day, so that the loan is
+    followed from its first day again.
+    """
+    booked: dict[int, list[int]] = {}
+    latest = None
+    loan = _Loan()
+    for on, of_day in groupby(entries, key=itemgetter(0)):
+        in_order = latest is None or on > latest
+        for _, root_on, *amounts in of_day:
+            in_order = in_order and root_on == on
+            others = booked.get(root_on)
+            booked[root_on] = amounts if others is None else [a + b for a, b in zip(others, amounts, strict=True)]
+            latest = root_on if latest is None else max(latest, root_on)
+        before = _effect(loan)
+        loan = _after(loan, on, booked[on]) if in_order else _from_start(booked)
+        if _effect(loan) != before:
+            amounts = [new - old for new, old in zip(loan[:4], before[:4], strict=True)]
+            yield on, *amounts, loan.charged_off_on
+
+
+def _from_start(booked: dict[int, list[int]]) -> _Loan:
+    loan = _Loan()
     for day in sorted(booked):
-        entries = booked[day]
-        repaid, refunded = entries.get("repayment", _NOTHING), entries.get("refund", _NOTHING)
-        received = repaid.principal - refunded.principal
-        nothing_left = any_before and outstanding <= 0
-        capitalized = entries.get("capitalization", _NOTHING)
-        outstanding += entries.get("disbursement", _NOTHING).principal
-        outstanding += capitalized.interest + capitalized.fees
-        outstanding -= entries.get("waiver", _NOTHING).principal
-        recovered = 0
-        if nothing_left:
-            recovered = received
-            interest += repaid.interest - refunded.interest
-            fees += repaid.fees - refunded.fees
-        elif any_before:
-            recovered = max(0, received - max(0, outstanding))
-        principal += recovered
-        outstanding -= received - recovered
-        charge_offs = [entries[type] for type in events.CHARGE_OFFS if type in entries]
-        charged = sum(entry.principal for entry in charge_offs)
-        taken = min(charged, max(0, outstanding))
-        outstanding -= taken
-        not_taken += charged - taken
-        any_before = any_before or sum(entry.number for entry in charge_offs) > 0
-        since = (since or day) if any_before and outstanding <= 0 else None
-    return _Effect(principal, interest, fees, not_taken, since)
+        loan = _after(loan, day, booked[day])
+    return loan
+
+
+def _after(loan: _Loan, day: int, booked: list[int]) -> _Loan:
+    """The loan after a day that books the amounts of `_follow`."""
+    lent, received, interest, fees, charged, charge_offs = booked
+    outstanding = loan.outstanding + lent
+    if loan.any_charge_off and loan.outstanding <= 0:
+        recovered = received
+    else:
+        recovered = max(0, received - max(0, outstanding)) if loan.any_charge_off else 0
+        interest = fees = 0
+    outstanding -= received - recovered
+    taken = min(charged, max(0, outstanding))
+    outstanding -= taken
+    any_charge_off = loan.any_charge_off or charge_offs > 0
+    since = day if loan.charged_off_on is None else loan.charged_off_on
+    return _Loan(
+        loan.principal + recovered,
+        loan.interest + interest,
+        loan.fees + fees,
+        loan.not_taken + charged - taken,
+        since if any_charge_off and outstanding <= 0 else None,
+        outstanding,
+        any_charge_off,
+    )
