@@ -10,6 +10,7 @@ import ibis
 import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.lake.engines import DuckDBEngine
 from lending_pipelines.metrics.managers import manager_snapshots
 from lending_pipelines.metrics.portfolios import portfolio_snapshots
 from lending_pipelines.metrics.positions import loan_positions
@@ -31,8 +32,9 @@ class Book:
     def __init__(self):
         self._rows = defaultdict(list)
         self._number = 0
-        self.backend = ibis.duckdb.connect(threads=1)
-        weakref.finalize(self.backend, self.backend.con.close)
+        engine = DuckDBEngine(threads=1)
+        self.backend = engine.backend
+        weakref.finalize(self, engine.close)
         self._tables = {}
 
     def add(self, table, **values):

@@ -1,0 +1,34 @@
+"""Which relations of an expression are common table expressions (WITH): those that are read more than once.
+
+Ibis 12 misses two kinds, and then writes the whole relation into its SQL once for each reader, with all that is below
+it: a relation that several joins read under the same name, and one whose columns are dropped. `fast_ibis` puts this
+function in the place of Ibis' own.
+"""
+
+from collections import Counter
+
+import ibis.expr.operations as ops
+from ibis.backends.sql import rewrites
+from ibis.common.graph import Graph
+from ibis.common.patterns import InstanceOf
+
+BY_IBIS = rewrites.extract_ctes
+"""The function of Ibis that `extract` replaces."""
+
+_TYPES = (rewrites.Select, ops.Aggregate, ops.JoinChain, ops.Set, ops.Limit, ops.Sample, ops.DropColumns)
+_NOT_COUNTED = InstanceOf((ops.Field, ops.CountStar, ops.CountDistinctStar))
+
+
+def extract(node: ops.Relation) -> set[ops.Relation]:
+    """The relations below the node that are read more than once or have a name of their own."""
+    graph = Graph.from_bfs(node, filter=~_NOT_COUNTED)
+    readers = Counter(child for children in graph.values() for child in children)
+    for reference, children in graph.items():
+        if isinstance(reference, ops.JoinReference):
+            # Several joins can read one reference. They read what is below it.
+            readers.update(dict.fromkeys(children, readers[reference] - 1))
+    return {
+        relation
+        for relation in graph
+        if isinstance(relation, ops.AliasedRelation) or (readers[relation] > 1 and isinstance(relation, _TYPES))
+    }
