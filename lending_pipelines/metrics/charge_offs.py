@@ -32,6 +32,13 @@ _LENT = ("disbursement", "capitalization", "waiver")
 _RECEIVED = ("repayment", "refund")
 
 
+def of_charged_off(transactions: ir.Table, last: date) -> ir.Table:
+    """The transactions of `events.signed` of the loans with a charge-off or write-off by `last`."""
+    charge_offs = transactions.filter(transactions.type.isin(events.CHARGE_OFFS), transactions.effective_on <= last)
+    loans = charge_offs.select("loan_id").distinct()
+    return events.signed(transactions, last, lambda rows: rows.semi_join(loans, "loan_id"))
+
+
 def effects(transactions: ir.Table, last: date) -> ir.Table:
     """The effects of charge-offs on a loan's transactions by `last`, for each day with an effect.
 
@@ -40,8 +47,7 @@ def effects(transactions: ir.Table, last: date) -> ir.Table:
         day; not_taken, the principal of charge-offs above the principal outstanding; and charged_off_on, the day from
         which the loan is fully charged off (null if it is not).
     """
-    charged_off = transactions.filter(transactions.type.isin(events.CHARGE_OFFS)).select("loan_id").distinct()
-    rows = events.signed(transactions, last, lambda rows: rows.semi_join(charged_off, "loan_id"))
+    rows = of_charged_off(transactions, last)
     booked = _booked(rows.filter(rows.type.isin((*_LENT, *_RECEIVED, *events.CHARGE_OFFS))))
     lists = [booked[name].collect().name(name) for name in booked.columns if name != "loan_id"]
     loans = booked.group_by("loan_id").agg(lists)

@@ -77,7 +77,7 @@ def _earned_at(
     paying = moments.select("loan_id", least=ZERO, most=ZERO, owing=ibis.literal(True)).distinct()
     reached = schedules.with_candidate_bounds(versions, paying, timeline.MIN_DATE, "schedules_of_charged_off")
     periods = schedules.periods(installments_of_charged_off, reached)
-    signed = events.signed(transactions, last, lambda rows: rows.semi_join(moments, "loan_id"))
+    signed = charge_offs.of_charged_off(transactions, last)
     signed = signed.filter(~signed.type.isin(events.CHARGE_OFFS))
     at_charge_off = spells.at(spells.spells(signed, last), moments)
     amounts = events.amounts_at(signed, moments.select("loan_id", "at"))
