@@ -13,7 +13,7 @@ from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
 DIRECTIONS = ("cured", "improved", "stayed", "worsened", *TRANSITION_EXITS)
-"""The destinations of a bucket's loans: current, an earlier bucket, the same bucket, a later bucket, or out."""
+"""The destinations of a bucket's loans: current, an earlier bucket, the same bucket, a later bucket, or an exit."""
 
 
 def pooled(transitions: ir.Table) -> ir.Table:

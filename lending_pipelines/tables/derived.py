@@ -27,7 +27,7 @@ SCOPES = ("all", "portfolio", "program", "product", "branch", "investor", "vinta
 
 ALERT_SEVERITIES = ("warning", "critical")
 LOAN_STATUSES = ("pending", "active", "closed", "charged_off")
-TRANSITION_EXITS = ("closed", "charged_off", "sold")
+TRANSITION_EXITS = ("closed", "charged_off", "sold", "pending")
 TRANSITION_ENTRY = "new"
 
 _DATE = day("business_date", "the row describes the end of this day")
@@ -141,7 +141,7 @@ _AGING = (
             *_SCOPE,
             _CURRENCY,
             bucket("from_bucket", "bucket on from_date, or new", or_one_of=(TRANSITION_ENTRY,)),
-            bucket("to_bucket", "bucket on the day, or closed, charged_off, sold", or_one_of=TRANSITION_EXITS),
+            bucket("to_bucket", "bucket on the day, or closed, charged_off, sold, pending", or_one_of=TRANSITION_EXITS),
             day("from_date", "one transition step before business_date"),
             count("loan_count"),
             money("opening_principal", "principal outstanding on from_date"),

@@ -10,7 +10,9 @@ import pytest
 from book import Book, day
 
 from lending_pipelines.conventions import Conventions
+from lending_pipelines.metrics import roll_rates
 from lending_pipelines.metrics.delinquency import aging_buckets, aging_transitions, buckets_of
+from lending_pipelines.tables import DERIVED
 
 MBA_A_DAY_LATER = {("adco-april", "2005-04-30")}
 """MBA counts payment periods: a payment due on the 1st and missed is "30" on the month's last day. DEFINITIONS counts
@@ -169,6 +171,30 @@ def test_transitions():
         ("current", "current"): (1, "700.00", 1.0, 1.0),
         ("new", "current"): (1, "0.00", None, None),
     }
+
+
+def test_a_loan_whose_disbursement_is_reversed_leaves_its_bucket_as_pending():
+    book = Book()
+    on = "2025-03-11"
+    for loan_id, principal in (("stays", "100"), ("undone", "300")):
+        book.loan(loan_id, "2025-03-03", principal, [("2025-04-03", principal, "0")], disbursed=False)
+        disbursement = book.txn(loan_id, "disbursement", "2025-03-03", principal)
+    book.reverse(disbursement, on)
+    positions = book.memo("2025-03-10", on)
+    moves = aging_transitions(positions, day(on), day(on), Conventions(transition_step="day"))
+    found = {
+        (row["from_bucket"], row["to_bucket"]): (row["loan_count"], str(row["opening_principal"]), row["count_rate"])
+        for row in book.table("aging_transitions", moves)
+        if row["scope"] == "all"
+    }
+    assert found == {("current", "current"): (1, "100.00", 0.5), ("current", "pending"): (1, "300.00", 0.5)}
+    assert "pending" in next(
+        column.values for column in DERIVED["aging_transitions"].columns if column.name == "to_bucket"
+    )
+    rates = roll_rates.direction_rates(moves.filter(moves.scope == "all"), Conventions())
+    [rates] = book.backend.to_pyarrow(rates).to_pylist()
+    assert (rates["stayed_count_rate"], rates["pending_count_rate"], rates["worsened_count_rate"]) == (0.5, 0.5, 0)
+    assert (rates["pending_balance_rate"], rates["roll_forward_rate"]) == (0.75, 0)
 
 
 def test_a_loan_is_sold_only_when_it_was_no_investors_before():
