@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import accumulate
 
 import pytest
 from made_tables import MadeTables, rule
@@ -23,14 +24,20 @@ def usual(day: date) -> int:
     return 20 if day.weekday() > 4 else 100 + 4 * ((day - FIRST).days // 7 % 2)
 
 
+def each_day():
+    return [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+
+
+def totals(change_of_last):
+    return list(accumulate(change_of_last if day == LAST else usual(day) for day in each_day()))
+
+
 def source(change_of_last, column="total_collected", size=10_000, missing=()):
-    rows, total = [], Decimal(0)
-    for n in range((LAST - FIRST).days + 1):
-        day = FIRST + timedelta(days=n)
-        total += Decimal(str(change_of_last if day == LAST else usual(day)))
+    rows = []
+    for day, total in zip(each_day(), totals(change_of_last), strict=True):
         if day not in missing:
             row = {"business_date": day, "scope": "branch", "scope_id": "B1", "currency": "USD", "name": "North"}
-            rows.append(row | {column: total, "total_balance": Decimal(size)})
+            rows.append(row | {column: Decimal(str(total)), "total_balance": Decimal(size)})
     return MadeTables({"portfolio_snapshots": rows})
 
 
@@ -77,6 +84,23 @@ def test_a_change_closer_than_the_least_distance_is_not_found():
     assert found(source(400, size=30_001), collected()) == ()
     assert found(source(400), collected(least=301)) == ()
     assert found(source(400), collected(least=295))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "point", "scope"),
+    [("portfolio_snapshots", "par_30", 0.01, "branch"), ("manager_snapshots", "default_rate", 1.0, "manager")],
+)
+def test_a_least_distance_in_percent_is_in_percentage_points(table, column, point, scope):
+    """PAR is stored as a fraction, a default rate in percent. The last change is 4 points, usual are 1.00 to 1.04."""
+    rows = [
+        {"business_date": day, "scope": "branch", "scope_id": "B1", "manager_id": "O1", "currency": "USD"}
+        | {column: value * point / 100, "manager_kind": "officer"}
+        for day, value in zip(each_day(), totals(400), strict=True)
+    ]
+    made = MadeTables({table: rows})
+    least = {"detector": "anomaly", "metric": f"{table}.{column}", "scope": scope}
+    assert len(found(made, rule(**least, least_distance="2.9 %"))) == 1
+    assert found(made, rule(**least, least_distance="3.1 %")) == ()
 
 
 def test_small_subjects_and_a_higher_threshold_leave_it_out():

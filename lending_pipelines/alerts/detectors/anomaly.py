@@ -98,7 +98,12 @@ def _least(rule: AlertRule, row: Row) -> float:
     if isinstance(rule.least_distance, Decimal):
         return float(rule.least_distance)
     share = rule.share_of(rule.least_distance)
-    return float(share * (row.size or 0)) if rule.measured.kind == "money" else float(share)
+    match rule.measured.kind:
+        case "money":
+            return float(share * (row.size or 0))
+        case "percent":
+            return float(share * 100)
+    return float(share)
 
 
 def _finding(rule: AlertRule, row: Row, value: Decimal, usual: Decimal, spread: Decimal, z: float) -> Finding:
