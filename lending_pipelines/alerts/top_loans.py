@@ -34,7 +34,7 @@ def top_loans(
 ) -> dict[str, list[dict[str, Any]]]:
     """The loans that contribute most to each alert, at most LOANS_SHOWN, the largest principal outstanding first.
 
-    - PAR n: loans n or more days past due
+    - PAR n: loans n or more days past due, or more than n, as in PAR itself
     - concentration: loans of the group
     - missed installments: the loans that missed most
     - anomaly: the loans that changed the number most, with `change`
@@ -49,7 +49,8 @@ def top_loans(
         rows = positions.filter(positions.business_date == day)
         if changed is None:
             loans = _Loans(_due(rows, {rules[alert.rule_id].detector for alert in own}), "principal_outstanding")
-            found |= {alert.alert_id: _largest(loans, alert, rules[alert.rule_id], team) for alert in own}
+            operator = source.conventions.par_operator
+            found |= {alert.alert_id: _largest(loans, alert, rules[alert.rule_id], team, operator) for alert in own}
             continue
         changes = loan_changes(positions, changed, day, source.conventions)
         if changes is None:
@@ -99,7 +100,7 @@ def _most_changed(loans: _Loans, alert: Alert, team: Team) -> list[dict[str, Any
     return [{**_shown(loan), "change": f"{loan['change']:+,}"} for loan in found]
 
 
-def _largest(loans: _Loans, alert: Alert, rule: AlertRule, team: Team) -> list[dict[str, Any]]:
+def _largest(loans: _Loans, alert: Alert, rule: AlertRule, team: Team, par_operator: str) -> list[dict[str, Any]]:
     details = alert.details or {}
     least = 0
     if rule.detector == "missed_installments":
@@ -111,7 +112,9 @@ def _largest(loans: _Loans, alert: Alert, rule: AlertRule, team: Team) -> list[d
     else:
         among = _of_subject(alert, team)
         metric = metric_of(alert, rule)
-        least = int(metric.column.split("_")[1]) if metric and metric.column.startswith("par_") else 1
+        least = 1
+        if metric and metric.column.startswith("par_"):
+            least = int(metric.column.split("_")[1]) + (par_operator == ">")
     return [_shown(loan) for loan in loans.largest(alert.currency, among, least)]
 
 

@@ -1,5 +1,6 @@
 """What a notification shows of an alert: the loans behind it, and its number in words. Worked by hand."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from lending_pipelines.alerts import words
 from lending_pipelines.alerts.notices import Channels, content
 from lending_pipelines.alerts.printed import as_text, facts
 from lending_pipelines.alerts.top_loans import top_loans
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.register.alert_models import Alert
 
 BEFORE = DAY - timedelta(days=1)
@@ -75,6 +77,15 @@ def test_other_alerts_name_the_largest_loans_past_due():
     given = rule(metric="portfolio_snapshots.par_30", scope="branch", operator=">", threshold="10 %")
     (found,) = behind(rows, given)
     assert (found["loan_id"], "change" in found) == ("L1", False)
+
+
+def test_the_loans_at_risk_are_those_of_par_itself():
+    """With par_operator ">", a loan of exactly 30 days is not in PAR 30."""
+    made = MadeTables({"loan_positions": [loan("L1", DAY, late=30), loan("L2", DAY, late=31)]})
+    given = {"r1": rule(metric="portfolio_snapshots.par_30", scope="branch", operator=">", threshold="10 %")}
+    for conventions, expected in ((Conventions(), ["L1", "L2"]), (Conventions(par_operator=">"), ["L2"])):
+        found = top_loans(replace(made, conventions=conventions), [alert()], given, lambda manager: [manager])
+        assert [row["loan_id"] for row in found["a1"]] == expected
 
 
 @pytest.mark.parametrize(
