@@ -17,10 +17,12 @@ NAME = "lending.toml"
 VARIABLE = "LENDING_SETTINGS"
 """The environment variable that names the file."""
 
-_PATHS = ("home", "conventions", "report_schedules", "retention", "logo", "oidc_roles")
+_PATHS = ("home", "conventions", "report_schedules", "retention", "logo", "oidc_roles", "portal_keys")
 """Settings that are local paths. A relative path starts at the file's folder."""
 
-_PATHS_OR_URLS = ("lake", "exports")
+_PATHS_OR = {"lake": "://", "exports": "://", "signing_key": "-----BEGIN"}
+"""Settings that are a path unless the value contains this: a URL, or the text of a key."""
+
 _SQLITE = "sqlite:///"
 
 
@@ -84,7 +86,7 @@ def toml_value(value: Any) -> str:
 
 
 def _absolute(name: str, value: str, folder: Path) -> str:
-    if name in _PATHS or (name in _PATHS_OR_URLS and "://" not in value):
+    if name in _PATHS or (name in _PATHS_OR and _PATHS_OR[name] not in value):
         return str(folder / Path(value).expanduser())
     if value.startswith(_SQLITE) and not value.startswith(f"{_SQLITE}/") and len(value) > len(_SQLITE):
         return f"{_SQLITE}{folder / value.removeprefix(_SQLITE)}"

@@ -6,7 +6,7 @@ import pytest
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
-from lending_pipelines.settings_file import NAME, find_settings_file, write_settings_file
+from lending_pipelines.settings_file import NAME, find_settings_file, read_settings_file, write_settings_file
 
 
 def test_a_file_is_found_from_any_folder_below_and_its_paths_start_at_its_folder(tmp_path, monkeypatch):
@@ -25,6 +25,18 @@ def test_a_file_is_found_from_any_folder_below_and_its_paths_start_at_its_folder
     assert settings.servicing_url == f"sqlite:///{tmp_path}/books.db"
     assert (settings.start_date, settings.lender_name) == (date(2024, 2, 1), "Harbour")
     assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
+
+
+def test_every_path_starts_at_the_files_folder_and_the_text_of_a_key_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    file = tmp_path / NAME
+    paths = ("conventions", "report_schedules", "retention", "logo", "oidc_roles", "portal_keys", "signing_key")
+    file.write_text("".join(f'{name} = "keys/{name}"\n' for name in paths))
+    known = {name: f"LENDING_{name.upper()}" for name in paths}
+    assert read_settings_file(file, known) == {known[name]: f"{tmp_path}/keys/{name}" for name in paths}
+    text = "-----BEGIN PRIVATE KEY-----\\nMC4C\\n-----END PRIVATE KEY-----"
+    file.write_text(f"signing_key = '{text}'\n")
+    assert read_settings_file(file, known) == {"LENDING_SIGNING_KEY": text}
 
 
 def test_the_environment_wins_and_an_empty_variable_does_not(tmp_path, monkeypatch):
