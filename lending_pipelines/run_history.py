@@ -62,8 +62,8 @@ def wait_for_other_runs(instance: dg.DagsterInstance, own_run_id: str, job_name:
     """
     deadline = time.monotonic() + seconds
     while running := _running(instance, own_run_id):
-        if any(run.job_name == job_name for run in running):
-            raise RunsUnderWay(f"{job_name}: run {running[0].run_id} is doing it already")
+        if same := next((run for run in running if run.job_name == job_name), None):
+            raise RunsUnderWay(f"{job_name}: run {same.run_id} is doing it already")
         if time.monotonic() >= deadline:
             listed = ", ".join(f"{run.job_name} {run.run_id}" for run in running)
             raise RunsUnderWay(

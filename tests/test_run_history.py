@@ -19,9 +19,10 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
+from lending_pipelines import run_history
 from lending_pipelines.event_log import open_instance
 from lending_pipelines.retention import Retention
-from lending_pipelines.run_history import history_chores
+from lending_pipelines.run_history import RunsUnderWay, history_chores, wait_for_other_runs
 from lending_pipelines.runs import INSTANCE_CONFIG
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_date="2025-02-01")
@@ -252,3 +253,12 @@ def test_sqlite_files_give_their_space_back(instance, history):
     prune(instance)
     with sqlite3.connect(index) as database:
         assert database.execute("PRAGMA freelist_count").fetchone() == (0,)
+
+
+def test_a_run_names_the_other_run_of_its_job(instance, monkeypatch):
+    others = [dg.DagsterRun("daily_close"), dg.DagsterRun("housekeeping")]
+    monkeypatch.setattr(run_history, "end_dead_runs", lambda instance: others)
+    with pytest.raises(RunsUnderWay, match=f"housekeeping: run {others[1].run_id} is doing it already"):
+        wait_for_other_runs(instance, "own", "housekeeping", 0)
+    with pytest.raises(RunsUnderWay, match=f"daily_close {others[0].run_id}, housekeeping {others[1].run_id}"):
+        wait_for_other_runs(instance, "own", "sync", 0)
