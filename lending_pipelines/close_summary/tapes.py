@@ -10,7 +10,7 @@ from lending_pipelines.register import Register, TapeConfigs, TapeDeliveries, Ta
 from lending_pipelines.register.models import TapeDelivery
 
 RECENT = 200
-"""The number of latest deliveries that are checked for failures."""
+"""The number of latest failed deliveries that are listed."""
 
 
 def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], int]:
@@ -21,8 +21,7 @@ def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], i
         the number of deliveries of `day`.
     """
     with register.reading_session() as session:
-        delivered = TapeDeliveries(session).recent("delivered", RECENT)
-        return list(_findings(session)), sum(each.business_date == day for each in delivered)
+        return list(_findings(session)), TapeDeliveries(session).delivered_on(day) if day else 0
 
 
 def _findings(session: Session) -> Iterator[Finding]:

@@ -154,6 +154,11 @@ class TapeDeliveries:
             query = query.where(TapeDelivery.status == status)
         return list(self._session.scalars(query))
 
+    def delivered_on(self, business_date: date) -> int:
+        """The number of delivered tapes and corrections of a day."""
+        delivered = TapeDelivery.status == "delivered", TapeDelivery.business_date == business_date
+        return self._session.scalar(sa.select(sa.func.count()).select_from(TapeDelivery).where(*delivered)) or 0
+
     def claim(self, config_id: str, business_date: date, run_id: str, *, failed: bool = False) -> list[TapeDelivery]:
         """Reserve the deliveries of a tape's day for this run. Returns an empty list when there is nothing to do.
 

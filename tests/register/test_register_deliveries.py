@@ -212,3 +212,16 @@ def test_a_correction_that_needs_approval_is_not_sent_before_it(register):
         with pytest.raises(RegisterError, match="no correction waits for approval"):
             deliveries.approve(config, day, "Ann")
         assert [each.correction for each in deliveries.claim(config.config_id, day, "run 3")] == [1]
+
+
+def test_the_delivered_of_a_day_are_counted_also_when_later_days_have_many(tape, say):
+    for number in range(70):
+        for delivery in say("claim", tape.config_id, opened(say, tape, DAY + timedelta(days=number)), "run"):
+            say("send", delivery.delivery_id, "0" * 64, 1)
+            say("complete", delivery.delivery_id)
+    assert [say("delivered_on", day) for day in (DAY - timedelta(days=1), DAY, DAY + timedelta(days=69))] == [0, 3, 3]
+
+
+def opened(say, tape, on):
+    say("open", tape, on)
+    return on
