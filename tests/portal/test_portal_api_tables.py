@@ -1,6 +1,8 @@
 """The table resources of the API: numbers, filters, sorting, pages, formats, ETags and errors."""
 
 import io
+import json
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -179,3 +181,11 @@ def test_the_openapi_document_has_every_resource_with_its_errors(people: People)
         assert operation["summary"] == resource.summary
         assert {"200", "304", "400", "401", "403", "404", "406", "422", "429"} <= operation["responses"].keys()
         assert "sort" in {parameter["name"] for parameter in operation["parameters"]}
+
+
+def test_every_schema_that_the_document_names_is_in_it(people: People):
+    document = people.nobody().get(f"{API}/openapi.json").json()
+    named = set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)))
+    assert named <= {f"components/schemas/{name}" for name in document["components"]["schemas"]}
+    overview = document["paths"][f"{API}/platform/overview"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert "cancelled" in overview["schema"]["properties"]["tickets"]["properties"]

@@ -87,8 +87,19 @@ def answers(answer: dict[str, Any], *errors: int, status: int = 200, unchanged: 
 
 
 def schema_of(model: type[BaseModel]) -> Schema:
-    """The schema of an answer, complete in itself."""
-    return model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    """The schema of an answer, complete in itself: the models that it names are written where they are named."""
+    schema = model.model_json_schema(mode="serialization")
+    return _without_references(schema, schema.pop("$defs", {}))
+
+
+def _without_references(part: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_without_references(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    named = definitions[part["$ref"].rsplit("/", 1)[1]] if "$ref" in part else {}
+    own = {name: value for name, value in part.items() if name != "$ref"}
+    return {name: _without_references(value, definitions) for name, value in {**named, **own}.items()}
 
 
 def json_answer(description: str, schema: Schema, example: Any) -> dict[str, Any]:
