@@ -81,7 +81,7 @@ class Alerts:
         """The alert whose id begins with the text. Raises RegisterError when none does, or several do."""
         here = Alert.alert_id.startswith(alert_id, autoescape=True)
         found = list(self._session.scalars(sa.select(Alert).where(here).limit(2)))
-        if len(found) != 1:
+        if not alert_id or len(found) != 1:
             what = "there is no alert" if not found or not alert_id else "several alerts begin with"
             raise RegisterError(f"{what} {alert_id!r}: `lending alerts` lists them")
         return found[0]

@@ -214,6 +214,18 @@ def test_an_alert_that_never_was_is_withdrawn_if_somebody_worked_on_it(register)
         assert "restated" in withdrawn.reason
 
 
+def test_an_empty_id_is_no_alert_also_if_there_is_one_alone(register):
+    run(register, DAYS[:3])
+    with register.session() as session:
+        alert = session.scalars(sa.select(Alert)).first()
+        for table in (AlertEvent, AlertFinding):
+            session.execute(sa.delete(table))
+        session.execute(sa.delete(Alert).where(Alert.alert_id != alert.alert_id))
+        assert Alerts(session).get(alert.alert_id[:8]) is alert
+        with pytest.raises(RegisterError, match="there is no alert ''"):
+            Alerts(session).acknowledge("", "ann", "seen")
+
+
 def test_a_snooze_ends_and_needs_a_reason(register):
     run(register, DAYS[:3])
     with register.session() as session:
