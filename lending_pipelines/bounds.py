@@ -29,7 +29,7 @@ LONGEST_TEXT = 2_000
 LONGEST_NAME = 200
 MOST_LEVELS = 30
 
-_MOST = 2**63 - 1
+_MOST = 10**18 - 1
 
 
 def day_from(text: str) -> date:

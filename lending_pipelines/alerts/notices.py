@@ -60,14 +60,6 @@ class Channels:
     ui_url: str = ""
 
 
-@dataclass(frozen=True)
-class _Due:
-    """A notification that a recipient is to get."""
-
-    change: Change
-    alert: Alert
-
-
 def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels) -> None:
     """Replace the unsent notifications with those that are due."""
     alerts_found, notifications = _possibly_due(session)

@@ -1,7 +1,5 @@
 """Positions as reported beside positions as known now: a row for each value that differs."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import reduce
 from operator import or_
 
@@ -25,8 +23,6 @@ _NUMBERS = tuple(
     if column.name in COMPARED and (column.type.startswith("decimal") or column.type == "int64")
 )
 _MAY_BE_NULL = tuple(name for name in _NUMBERS if DERIVED["loan_positions"].column(name).nullable)
-
-Stage = Callable[[ir.Table], AbstractContextManager[ir.Table]]
 
 
 def sides(reported: ir.Table, now: ir.Table, restated_before: ir.Table) -> ir.Table:

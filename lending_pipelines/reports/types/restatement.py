@@ -64,7 +64,6 @@ _HEADLINES = (
     ReportColumn("loans", "Changed loans", "count"),
     ReportColumn("principal_difference", "Principal on the last changed day", "money"),
 )
-_IN_REGISTER = ("days", "loans", "principal_difference")
 _NOTES = (
     "As reported: the first close of the day. As known now: what the latest close found. A day that is closed again has"
     " the known numbers.",
