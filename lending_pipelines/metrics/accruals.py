@@ -23,9 +23,15 @@ _ACTUAL_YEAR = 365 * 366
 """The steps of a year by actual/actual: a day has 366 of them, or 365 in a leap year."""
 
 _STEPS_A_YEAR = {"30/360": 360, "actual/360": 360, "actual/365": 365, "actual/actual": _ACTUAL_YEAR}
+"""The steps of a year by day count."""
+
 _UNITS_OF_RATE = 10**8
-_NONE = whole(ibis.literal(0))
+"""A rate of 1, in units of 1e-8."""
+
+_NO_UNITS = whole(ibis.literal(0))
+
 _SHOWN = 5
+"""The number of loans that a message lists."""
 
 
 class AccrualInputError(LendingError):
@@ -84,9 +90,10 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
         conventions: They say when a loan is on non-accrual, and whether interest stops then.
 
     Returns:
-        The spans, split where interest stops, with stopped; accrued_on, the first day of the span; accrued_units,
-        accrued since the drawing by the end of that day; units_per_step, which the later days accrue; and for the
-        convention `cash`, cash_interest.
+        The spans, split where interest stops, with these columns: stopped, whether no interest accrues because of
+        non-accrual; accrued_on, the first day of the span; accrued_units, the units accrued from the drawing to the end
+        of that day; units_per_step, the units that each step of the later days accrues; and for the convention `cash`,
+        cash_interest.
     """
     if conventions.non_accrual_interest == "continue":
         spans = spans.mutate(stopped=ibis.literal(False))
@@ -95,15 +102,15 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
     of_drawing = {"group_by": ["loan_id", "drawn_on"], "order_by": "on"}
     accrues = ~spans.stopped & (spans.status != "charged_off")
     rate = whole(spans.annual_rate.cast("decimal(20, 8)") * _UNITS_OF_RATE)
-    # In steps, so that no expression is repeated within others.
+    # In several mutates, so that no expression is repeated within others.
     rows = spans.mutate(
         owed=whole(cents(ibis.greatest(spans.principal_outstanding, ZERO))),
-        rate=accrues.ifelse(rate, _NONE),
+        rate=accrues.ifelse(rate, _NO_UNITS),
         step=_steps(spans.on, spans.day_count),
         step_before=_steps(_day_before(spans.on), spans.day_count),
         step_at_end=_steps(_day_before(spans.until), spans.day_count),
     )
-    rows = rows.mutate(opening=ibis.coalesce(rows.owed.lag().over(ibis.window(**of_drawing)), _NONE))
+    rows = rows.mutate(opening=ibis.coalesce(rows.owed.lag().over(ibis.window(**of_drawing)), _NO_UNITS))
     rows = rows.mutate(
         on_first_day=rows.opening * rows.rate * whole(rows.step - rows.step_before),
         units_per_step=rows.owed * rows.rate,
@@ -114,19 +121,22 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
         *spans.columns,
         "units_per_step",
         accrued_on="on",
-        accrued_units=whole(ibis.coalesce(whole(earlier), _NONE) + rows.on_first_day),
+        accrued_units=whole(ibis.coalesce(whole(earlier), _NO_UNITS) + rows.on_first_day),
     )
     return _with_cash_interest(rows) if conventions.non_accrual_interest == "cash" else rows
 
 
 def _with_cash_interest(rows: ir.Table) -> ir.Table:
-    """Add cash_interest, which was settled while the loan was on non-accrual before, beyond what was earned."""
+    """Add cash_interest: interest that was settled while the loan was on non-accrual, and not accrued by then.
+
+    It is computed at the end of each time on non-accrual. The largest amount since the drawing counts.
+    """
     of_drawing = {"group_by": ["loan_id", "drawn_on"], "order_by": "on"}
     ends = ~rows.stopped & rows.stopped.lag().over(ibis.window(**of_drawing)).fill_null(False)
     accrued = money(
         wide(ibis.coalesce(rows.settled_before_drawing, ZERO)) + _in_money(rows.accrued_units, rows.day_count)
     )
-    # A closed loan has earned what it settled. Should it be owed again, it was on non-accrual until then.
+    # A closed loan has earned what it settled. If it owes again later, it was on non-accrual until then.
     excess = (ends & (rows.status != "closed")).ifelse(money(wide(rows.interest_settled) - accrued), ZERO)
     rows = rows.mutate(excess=excess)
     return rows.mutate(cash_interest=rows.excess.max().over(ibis.window(**of_drawing, rows=(None, 0)))).drop("excess")
@@ -166,7 +176,7 @@ def recorded(accruals: ir.Table, first: date, last: date) -> ir.Table:
 
 
 def _split(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conventions: Conventions) -> ir.Table:
-    """The spans, split on the first day on non-accrual, with `stopped`: whether the loan is on non-accrual."""
+    """The spans, split at the first day on non-accrual, with `stopped`: whether the loan is on non-accrual."""
     days = conventions.non_accrual_days
     rows = spans.mutate(stops_after=ibis.literal(days, "int64"))
     if conventions.paused_days == "stand_still":
@@ -192,7 +202,7 @@ def _day_before(day: ir.DateColumn) -> ir.DateColumn:
 
 
 def _steps(day: ir.DateColumn, day_count: ir.StringColumn) -> ir.IntegerColumn:
-    """The number of a day. The difference of two days is the number of steps of the day count between them."""
+    """A number for each day. The difference between two days' numbers is the steps of the day count between them."""
     year, in_year = day.year().cast("int64"), day.day_of_year().cast("int64") - 1
     leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
     return ibis.cases(

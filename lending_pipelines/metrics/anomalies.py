@@ -26,10 +26,10 @@ LEAST_OF_TREND = 14
 """The least number of these days with a value, for a day with a trend."""
 
 LEAST_OF_CLASS = 4
-"""A class with fewer days in the history has no median of its own: that of all days counts."""
+"""A class with fewer days in the history has no median of its own: the median of all days is used."""
 
 LEAST_FOR_SPREAD = 8
-"""A class with fewer days in the history has no spread of its own."""
+"""A class with fewer days in the history has no spread of its own: the spread of all days is used."""
 
 _MONTH_END = 7
 """The class of month ends; 0 to 6 are the weekdays of the other days."""
@@ -39,11 +39,12 @@ _NORMAL = 1.4826
 
 _TAIL, _TAIL_DEVIATIONS = 0.98, 2.3263
 _CLASS_TAIL, _CLASS_TAIL_DEVIATIONS = 0.95, 1.96
-"""A share of normally distributed values, and the standard deviations within which they lie. A class has few days, so
-its share is smaller: one earlier anomaly must not hide the next."""
+"""A share of normally distributed values, and the number of standard deviations within which this share lies: for all
+days, and for the days of a class. A class has few days, so its share is smaller: one earlier anomaly must not hide the
+next."""
 
 _ROWS_AT_ONCE = 4096
-"""The days of series that are judged in one go: a limit of memory."""
+"""The number of rows, each a day of a series, that are judged at a time, to limit memory."""
 
 _Floats = npt.NDArray[np.float64]
 _Places = npt.NDArray[np.intp]
@@ -96,7 +97,11 @@ def with_enough_history(known: Collection[date], days: Iterable[date]) -> list[d
 def _judged(
     observed: _Floats, trend: _Floats, classes: npt.NDArray[np.int_], series: _Places, places: _Places
 ) -> tuple[Any, ...]:
-    """The places in these series that can be judged: series, place, value, expected, spread and z."""
+    """Judge days of series. `places` are the positions of the days in the calendar.
+
+    Returns:
+        Arrays of series, place, value, expected, spread and z, for the days that can be judged.
+    """
     residuals = observed - trend
     history = _days_before(residuals, np.nan)[places, series]
     enough = (~np.isnan(history)).sum(axis=1) >= LEAST_DAYS
@@ -110,7 +115,10 @@ def _judged(
 
 
 def _days_before(values: npt.NDArray[Any], absent: float) -> npt.NDArray[Any]:
-    """For each day, along the last axis the values of the HISTORY_DAYS days before it."""
+    """For each day, the values of the HISTORY_DAYS days before it, along a new last axis.
+
+    `absent` stands for the days before the first one.
+    """
     padding = np.full((HISTORY_DAYS, *values.shape[1:]), absent, dtype=values.dtype)
     padded = np.concatenate([padding, values[:-1]])
     if len(values) == 0:
@@ -128,7 +136,7 @@ def _center_and_spread(
         alike = np.where(classes == number, residuals, np.nan)
         known = (~np.isnan(alike)).sum(axis=1)
         centers[:, number] = np.where(known >= LEAST_OF_CLASS, _quantile(alike, 0.5), overall)
-    # Without the season: how far each day was from what was usual for its class.
+    # The distance of each day from the median of its class.
     deviations = np.abs(residuals - np.take_along_axis(centers, classes, axis=1))
     spread = np.maximum(_NORMAL * _quantile(deviations, 0.5), _quantile(deviations, _TAIL) / _TAIL_DEVIATIONS)
     alike = np.where(classes == own[:, None], deviations, np.nan)
@@ -139,7 +147,10 @@ def _center_and_spread(
 
 
 def _quantile(values: _Floats, share: float) -> _Floats:
-    """The quantile of each row without its NaN, as numpy's; NaN for an empty row. numpy's own takes row by row."""
+    """The quantile of each row without its NaN values; NaN for a row without other values.
+
+    The result is that of numpy.nanquantile, which is slower because it processes one row at a time.
+    """
     ordered = np.sort(values, axis=1)
     last = np.maximum((~np.isnan(values)).sum(axis=1) - 1, 0)
     place = last * share

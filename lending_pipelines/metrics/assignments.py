@@ -1,4 +1,4 @@
-"""Assigns loans to dynamic portfolios by their rules, each from a day on. criteria.py evaluates a rule."""
+"""Assigns loans, each from a day on, to dynamic portfolios by the portfolios' rules. criteria.py evaluates a rule."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
@@ -55,7 +55,7 @@ def assignments(
 
 
 def _wanted(loans: ir.Table, rank: int, portfolio: RuledPortfolio, first: date, last: date) -> ir.Table:
-    """The loans that a portfolio can take, each with the first possible day."""
+    """The loans that a portfolio can take: loan_id, assigned_on (the first possible day), portfolio_id and rank."""
     open_until = last if portfolio.closed_on is None else min(last, portfolio.closed_on - timedelta(days=1))
     meant = loans.filter(criteria.predicate(portfolio.rule, loans))
     if portfolio.program_id is not None:

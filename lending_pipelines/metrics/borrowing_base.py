@@ -21,6 +21,7 @@ NOT_ACTIVE = "not_active"
 """The reason for loans that are closed, charged off or pending. It takes precedence over every rule."""
 
 NOT_RECORDED = "not recorded"
+"""The group of the loans without a value."""
 
 # Wide enough for every amount, and narrow enough for an exact product with a share on every engine.
 _AMOUNT, _SHARE = "decimal(20, 4)", "decimal(5, 4)"
@@ -34,6 +35,7 @@ _GROUPS = {
     "vintage": "vintage",
     "bucket": "bucket",
 }
+"""The column of each grouping of a concentration limit."""
 
 _TESTS: dict[str, Callable[[ir.Table, Any, ir.DateScalar], ir.BooleanValue]] = {
     "currencies": lambda t, codes, _: t.currency.isin(codes),
@@ -53,6 +55,7 @@ _TESTS: dict[str, Callable[[ir.Table, Any, ir.DateScalar], ir.BooleanValue]] = {
     "branches": lambda t, ids, _: t.branch_id.isin(ids),
     "regions": lambda t, names, _: t.region.isin(names),
 }
+"""The condition of each eligibility rule: from the loans, the value of the rule and the day."""
 
 
 def limits_of(rules: Eligibility) -> dict[str, Any]:
@@ -67,8 +70,9 @@ def collateral(
 
     Returns:
         The rows of loan_positions of the day with these columns: region; ineligible_by, the first rule that the loan
-        breaks, NOT_ACTIVE, or null; eligible, the principal outstanding if it is eligible, else 0; `excess_<n>` for
-        each concentration limit; and counted, eligible less every excess.
+        breaks, NOT_ACTIVE, or null; eligible, the principal outstanding if the loan is eligible, else 0;
+        eligible_in_all, the sum of eligible in the currency; `excess_<n>` for each concentration limit; and counted,
+        eligible less every excess.
     """
     modified = modifications.filter(modifications.effective_on <= day).select("loan_id").distinct()
     rows = positions.left_join(loans.select("loan_id", "region", "credit_score", "collateral_value"), "loan_id").drop(
@@ -107,10 +111,12 @@ def _limited(rows: ir.Table, limit: ConcentrationLimit, excess: str) -> ir.Table
 
 
 def _group(rows: ir.Table, limit: ConcentrationLimit) -> ir.StringColumn:
+    """The group of each loan under a limit."""
     return ibis.coalesce(rows[_GROUPS[limit.by]], ibis.literal(NOT_RECORDED))
 
 
 def _limit_amount(rows: ir.Table, limit: ConcentrationLimit) -> ir.DecimalColumn:
+    """The limit of each group as an amount: its share of the eligible principal of the currency."""
     return share_of(rows.eligible_in_all, limit.max_share)
 
 
@@ -181,9 +187,9 @@ def base(rows: ir.Table, rules: FacilityRules, amounts: ir.Table) -> ir.Table:
 
     Returns:
         currency, loan_count, principal_outstanding, ineligible_loans, ineligible, eligible_loans, eligible, excess,
-        net_eligible, borrowing_base (advance rate × net_eligible), commitment, maximum_advance (the lower of the two),
-        outstanding, availability (maximum_advance − outstanding, null if outstanding is null), and utilisation
-        (outstanding ÷ maximum_advance). A currency with an amount but no loans has a base of 0.
+        net_eligible, borrowing_base (advance rate × net_eligible), commitment, maximum_advance (the lower of
+        borrowing_base and commitment), outstanding, availability (maximum_advance − outstanding, null if outstanding is
+        null), and utilisation (outstanding ÷ maximum_advance). A currency with an amount but no loans has a base of 0.
     """
     ineligible = rows.ineligible_by.notnull()
     sums = rows.group_by("currency").agg(

@@ -1,6 +1,6 @@
 """Growth, acquisition and churn over a period: how the clients and balances of managers or branches changed.
 
-Two days of positions are compared. The clients of a window on every day are in managers.py.
+Two days of positions are compared. managers.py computes the new and churned clients of a window for every day.
 """
 
 from datetime import date
@@ -20,10 +20,11 @@ def changes(positions: ir.Table, opening: date, last: date, by: str) -> ir.Table
     """The changes from the end of `opening` to the end of `last`.
 
     Args:
-        positions: loan_positions of both days, with the column `by`. A loan may have several rows, one for each `by`.
+        positions: loan_positions of both days, with the column `by`. A loan can have several rows, each with another
+            value of `by`.
         opening: The day before the period.
         last: The last day of the period.
-        by: The column of the manager or branch. A loan counts for that of the last day, also on the opening day.
+        by: The column of the manager or branch. On both days, a loan counts for its manager or branch of the last day.
 
     Returns:
         A row per `by` and currency with loans on the last day: outstanding, opening_outstanding, active_clients,

@@ -40,21 +40,21 @@ _ONE = ibis.literal(1, "int64")
 
 
 def contacts(collection_contacts: ir.Table, first: date, last: date, timezone: str) -> ir.Table:
-    """Contact attempts on the days first..last of the time zone, per collector and queue.
+    """Contact attempts on the days first..last of the time zone, one row each. `performance` sums them.
 
     Returns:
-        collector_id, queue, contacts, right_party_contacts.
+        collector_id, queue, contacts (1), right_party_contacts (1 or 0).
     """
     made = collection_contacts.filter(instants.on_days(collection_contacts.contacted_at, first, last, timezone))
     return made.select(*_WORKER, contacts=_ONE, right_party_contacts=_flag(made.outcome == "right_party"))
 
 
 def promises(promises_to_pay: ir.Table, first: date, last: date) -> ir.Table:
-    """Promises made or due on the days first..last, per collector and queue.
+    """Promises made or due on the days first..last, one row each. `performance` sums them.
 
     Returns:
-        collector_id, queue, promises (made), promises_due, and promises_kept, the due promises that were kept by the
-        last day.
+        collector_id, queue, and each 1 or 0: promises (made on these days), promises_due, and promises_kept (due on
+        these days and kept by the last day).
     """
     made = promises_to_pay.promised_on.between(first, last)
     due = promises_to_pay.due_on.between(first, last)
@@ -64,7 +64,7 @@ def promises(promises_to_pay: ir.Table, first: date, last: date) -> ir.Table:
 
 
 def cures(collection_assignments: ir.Table, positions: ir.Table, opening: date, last: date) -> ir.Table:
-    """Past due loans that became current again, per collector and queue.
+    """Past due loans with a collector, and whether they became current again, one row each. `performance` sums them.
 
     Args:
         collection_assignments: The table collection_assignments.
@@ -73,7 +73,7 @@ def cures(collection_assignments: ir.Table, positions: ir.Table, opening: date, 
         last: The day at whose end cured loans are active and not past due, as in the cure rates of aging_transitions.
 
     Returns:
-        collector_id, queue, late_loans, cured_loans.
+        collector_id, queue, late_loans (1), cured_loans (1 or 0).
     """
     assigned = timeline.intervals(collection_assignments, "assigned_on", "released_on", _WORKER, opening, opening)
     late = positions.filter(positions.business_date == opening, delinquent(positions.days_past_due))
@@ -115,8 +115,10 @@ def promised_amounts(promises_to_pay: ir.Table, loans: ir.Table, first: date, la
 
 
 def _kept(promises_to_pay: ir.Table, last: date) -> ir.BooleanColumn:
+    """Whether each promise was kept by the last day."""
     return (promises_to_pay.kept_on <= last).fill_null(False)
 
 
 def _flag(holds: ir.BooleanValue) -> ir.IntegerValue:
+    """1 for true, 0 for false."""
     return holds.cast("int64")

@@ -44,11 +44,12 @@ def predicate(rule: Group | Condition, loans: ir.Table) -> ir.BooleanColumn:
 
 
 def _holds(rule: Group | Condition, loans: ir.Table) -> ir.BooleanColumn:
+    """Whether a loan matches the rule; null if a missing value leaves the result unknown."""
     if isinstance(rule, Condition):
         return _COMPARE[rule.op](loans[rule.field], [_literal(value, rule.field) for value in rule.values])
     return reduce(and_ if rule.kind == "all" else or_, (_holds(part, loans) for part in rule.parts))
 
 
 def _literal(value: Value, field: str) -> ir.Scalar:
-    # Also cast the literal, because Ibis uses the narrowest decimal type that fits it.
+    # Use the field's type. By default, Ibis uses the narrowest decimal type that fits the value.
     return ibis.literal(value, FIELDS[field].type)

@@ -16,8 +16,8 @@ from lending_pipelines.tables.frequencies import PAYMENT_FREQUENCIES, Period
 _DAYS = {"week": 7, "day": 1}
 _MONTH = ibis.interval(months=1)
 
-_TRANSITION = ["business_date", "from_date", "from_bucket", "to_bucket"]
-_MOVED = ["loan_count", "opening_principal"]
+_KEYS = ["business_date", "from_date", "from_bucket", "to_bucket"]
+_MEASURES = ["loan_count", "opening_principal"]
 
 
 def late_since(spans: ir.Table, conventions: Conventions) -> ir.Table:
@@ -62,7 +62,10 @@ def _interval(period: Period) -> ir.IntervalScalar:
 def days_past_due(
     on: ir.DateColumn, late_since: ir.DateColumn, paused_days: ir.IntegerColumn, conventions: Conventions
 ) -> ir.IntegerColumn:
-    """Days from `late_since` to the day; 0 if it is in the future or null. Paused days count only by convention."""
+    """Days from `late_since` to the day `on`, without paused days unless the convention counts them; at least 0.
+
+    The result is 0 if `late_since` is null.
+    """
     days = on.delta(late_since, unit="day")
     if conventions.paused_days == "stand_still":
         days = days - paused_days
@@ -99,9 +102,9 @@ def aging_buckets(positions: ir.Table) -> ir.Table:
 
 
 def buckets_of(positions: ir.Table, key: str) -> ir.Table:
-    """Active loans by bucket within each key and currency, with the columns of aging_buckets, for one day's positions.
+    """Active loans by `key`, currency and bucket, with the measures of aging_buckets, from the positions of one day.
 
-    Null keys form their own group.
+    Loans whose key is null are a group of their own.
     """
     active = positions.filter(positions.status == "active")
     rows = active.group_by(key, "currency", "bucket").agg(
@@ -120,10 +123,11 @@ def bucket_rank(bucket: ir.StringColumn, conventions: Conventions) -> ir.Integer
 
 
 def opening_day(day: date, conventions: Conventions, months: int | None = None) -> date:
-    """The day on which a transition to `day` starts: the transition step before it, or that many months.
+    """The day on which a transition to `day` starts: one transition step before `day`, or `months` months before it.
 
-    Months run from month end to month end: a month's last day starts on the last day of the month before. Any other
-    day starts on the same day of the month, or on its last day where it has no such day.
+    Months run from month end to month end: a transition to the last day of a month starts on the last day of an earlier
+    month. A transition to any other day starts on the same day of the earlier month, or on the last day of that month
+    if it has no such day.
     """
     if months is None and conventions.transition_step in _DAYS:
         return day - timedelta(days=_DAYS[conventions.transition_step])
@@ -132,7 +136,7 @@ def opening_day(day: date, conventions: Conventions, months: int | None = None) 
 
 
 def _opening_days(day: ir.DateColumn, conventions: Conventions, months: int | None) -> ir.DateColumn:
-    """`opening_day` as an expression."""
+    """`opening_day` of each day, as an expression."""
     if months is None and conventions.transition_step in _DAYS:
         return as_date(day - ibis.interval(days=_DAYS[conventions.transition_step]))
     step = ibis.interval(months=months or 1)
@@ -200,10 +204,10 @@ def aging_transitions(
         opening_principal=ZERO,
     )
     entries = [
-        scopes.sum_scope(active.filter(scopes.entered(active, column)), scope, column, _TRANSITION, _MOVED)
+        scopes.sum_scope(active.filter(scopes.entered(active, column)), scope, column, _KEYS, _MEASURES)
         for scope, column in (("all", None), *scopes.DIMENSIONS.items())
     ]
-    rows = ibis.union(scopes.roll_up(exits, _TRANSITION, _MOVED), *entries)
+    rows = ibis.union(scopes.roll_up(exits, _KEYS, _MEASURES), *entries)
     out_of = ibis.window(group_by=["business_date", "scope", "scope_id", "currency", "from_bucket"])
     total = money(rows.opening_principal.sum().over(out_of)).cast("float64")
     existing = rows.from_bucket != TRANSITION_ENTRY

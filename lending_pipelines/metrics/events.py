@@ -14,11 +14,13 @@ import ibis.expr.types as ir
 from lending_pipelines.metrics.money import ZERO, money, wide
 
 CHARGE_OFFS = ("charge_off", "write_off")
+"""The transaction types whose principal is charged off."""
 
 RECOVERED_PAYMENT = "recovered_payment"
 """The type of the rows that move a repayment or refund to recoveries (made in charge_offs.py)."""
 
 RECOVERIES = ("recovery", RECOVERED_PAYMENT)
+"""The types of rows whose amount is recovered."""
 
 LONGEST_CHAIN = 2
 """The longest chain of reversals that counts: the reversal of a reversal. Checks reject longer ones."""
@@ -51,6 +53,7 @@ INTEREST_SETTLED = ("interest_paid", "interest_waived", "interest_capitalized")
 
 _UNSIGNED = ("principal", "interest", "fees", "amount")
 _SIGNED = ("loan_id", "type", "channel", "on", "root_on", "is_reversal", "sign", *_UNSIGNED)
+"""The columns of `signed`."""
 
 
 def known(rows: ir.Table, known_at: ir.TimestampScalar | None) -> ir.Table:
@@ -67,9 +70,9 @@ def signed(transactions: ir.Table, last: date, only: Callable[[ir.Table], ir.Tab
         only: A filter. Filter with it instead of on the result: the engine can then push the filter down.
 
     Returns:
-        loan_id; type and channel of the root, which is the transaction made or reversed; on, the row's own
-        effective_on; root_on, the root's effective_on; is_reversal; sign (+1 or −1); and unsigned principal, interest,
-        fees and amount.
+        loan_id; type and channel of the root, which is the transaction itself or, for a reversal, the transaction at
+        the end of its chain of reversals; on, the row's own effective_on; root_on, the root's effective_on;
+        is_reversal; sign (+1 or −1); and unsigned principal, interest, fees and amount.
     """
     return ibis.union(_plain(only(transactions), last), only(reversals(transactions, last)))
 
@@ -99,11 +102,13 @@ def reversals(transactions: ir.Table, last: date) -> ir.Table:
 
 
 def _chains(reversals: ir.Table) -> ir.Table:
-    """The roots of reversals: transaction_id, root_id and sign, with one row per step; one step reaches the root.
+    """What each reversal reverses: transaction_id (of the reversal), root_id and sign, one row per step of the chain.
 
-    The reversal of a transaction has sign -1, the reversal of that reversal +1.
+    The first step has sign -1 and the root_id of what is reversed directly. If that is a reversal too, the next step
+    has sign +1 and the root_id of what that one reverses. Only the last step of a chain has the id of a transaction
+    that is no reversal.
     """
-    # Distinct, so that the engine computes it once for all its readers.
+    # `distinct` makes the engine compute the links once for all uses.
     links = reversals.select(via="transaction_id", root_id="reverses_id").distinct()
     steps = [links.select(transaction_id="via", root_id="root_id", sign=ibis.literal(-1, "int8"))]
     for number in range(1, LONGEST_CHAIN):
@@ -118,7 +123,7 @@ def _chains(reversals: ir.Table) -> ir.Table:
 def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:
     """The level of cumulative amounts: loan_id, on, AMOUNTS (money), and payment_on, the date of the last repayment.
 
-    Also drawn_first and drawn_last: the first and last disbursement on the days of the row (null: none).
+    Also drawn_first and drawn_last: the dates of the first and last disbursement among a row's changes (null: none).
     """
     drawn = signed.type == "disbursement"
     changes = signed.group_by("loan_id", on=ibis.greatest(signed.on, ibis.literal(first))).agg(
@@ -149,7 +154,7 @@ def amounts_at(signed: ir.Table, moments: ir.Table) -> ir.Table:
 
 
 def totals(signed: ir.Table, names: Sequence[str] = AMOUNTS) -> dict[str, ir.DecimalScalar]:
-    """The sums of the named AMOUNTS over the rows of a group."""
+    """The named AMOUNTS as sums over the rows of a group."""
 
     def total(value: ir.DecimalColumn, *types: str) -> ir.DecimalScalar:
         return money(ibis.coalesce(money((value * signed.sign).sum(where=signed.type.isin(types))), ZERO))
@@ -197,7 +202,8 @@ def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest"
     """The level of the earliest or latest date with events in force: loan_id, on, root_on, value.
 
     `value` is the signed amount of an event. A date whose events are all reversed is not in force; root_on is null when
-    none is. Use it only for the few loans with such events: it compares every change of a loan with all others.
+    no date is in force. Use it only for the few loans with such events: it compares every change of a loan with all
+    others.
     """
     events = signed.select("loan_id", "root_on", on=ibis.greatest(signed.on, ibis.literal(first)), value=value)
     moments = events.select("loan_id", "on").distinct()
@@ -212,7 +218,7 @@ def in_force(signed: ir.Table, value: ir.DecimalColumn, pick: Literal["earliest"
 
 
 def last_payments(transactions: ir.Table, amounts: ir.Table, first: date, last: date) -> ir.Table:
-    """The level of the last repayment in force: loan_id, on, last_payment_on, last_payment_amount (of that day).
+    """The level of the last repayment in force: loan_id, on, last_payment_on, last_payment_amount (all of that day).
 
     `amounts` is the level of cumulative amounts; its payment_on is correct for loans without a reversed repayment.
     """

@@ -85,13 +85,13 @@ class Covenant(_Rules):
         return float(self.min or 0) if self.max is None else float(self.max)
 
     def headroom(self, actual: float | None) -> float | None:
-        """The distance of the actual value to the limit: negative if it is breached, null if the value is unknown."""
+        """The distance of the actual value to the limit: negative if breached, null if the actual value is unknown."""
         if actual is None:
             return None
         return actual - self.limit if self.max is None else self.limit - actual
 
     def status(self, actual: float | None) -> str:
-        """met, breached, or no data."""
+        """Whether the covenant is `met` or `breached`; `no data` if the actual value is unknown."""
         headroom = self.headroom(actual)
         return "no data" if headroom is None else "breached" if headroom < 0 else "met"
 

@@ -1,7 +1,7 @@
-"""Health: how the loans of a manager, a branch or another scope collect, default, grow and earn, and the score of it.
+"""Health: collection, default, growth and yield of the loans of a manager, a branch or another scope, and their score.
 
-`with_history` adds MEASURES to positions. Those of the past are computed from transactions and schedules, so that they
-do not depend on which earlier days are closed. `scored` computes rates and score from their sums over loans.
+`with_history` adds MEASURES to positions. Amounts of the past are computed from transactions and schedules, so that
+they do not depend on which earlier days are closed. `scored` computes rates and score from the sums of MEASURES.
 managers.py and portfolios.py choose the loans.
 """
 
@@ -33,11 +33,12 @@ MEASURES = (
     "income_in_year",
     "balance_days",
 )
-"""What is summed over loans: loans that are active or charged off, those in default, the amounts of the past, and the
-principal outstanding at the end of each day of the year, added up."""
+"""The columns that are summed over loans: loans that are active or charged off, loans in default, the amounts of the
+past, and balance_days, the sum of the principal outstanding at the end of each day of the year."""
 
 _ZERO = ibis.literal(0, "decimal(38, 2)")
 _AMOUNTS = ("due", "collected", "opening", "opening_disbursed", "income", "slope", "base")
+"""The amounts of `_level`. slope and base give balance_days."""
 
 
 def with_history(
@@ -100,7 +101,7 @@ def scored(sums: ir.Table, outstanding: str, conventions: Conventions) -> ir.Tab
         yield_score=_score(5 * rows.portfolio_yield),
     )
     weighted = (rows[part] * weight for part, weight in zip(HEALTH_SCORES, conventions.health_weights, strict=True))
-    # Through a decimal, so that a score that is exactly at a threshold is not below it by a rounding error.
+    # Round through a decimal, so that a rounding error does not move a score from a threshold to below it.
     rows = rows.mutate(health_score=(reduce(add, weighted) / 100).cast("decimal(18, 8)").cast("float64"))
     below = zip(conventions.health_thresholds, HEALTH_CATEGORIES, strict=False)
     null_rates = (rows[name].isnull().ifelse(f", {name}", "") for name in HEALTH_RATES if name != "growth_rate")
@@ -113,14 +114,14 @@ def scored(sums: ir.Table, outstanding: str, conventions: Conventions) -> ir.Tab
 
 
 def _score(points: ir.FloatingValue, unknown: float = 0) -> ir.FloatingValue:
-    """The points within 0..100; `unknown` where there are none."""
+    """The points, cut off at 0 and 100; `unknown` if the points are null."""
     return ibis.least(ibis.greatest(points.fill_null(unknown), 0.0), 100.0)
 
 
 def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
-    """What each day changed: loan_id, on, principal, disbursed, collected, income; the days up to `since` are one.
+    """The changes of each day: loan_id, on, principal, disbursed, collected, income.
 
-    As in positions, nothing counts before the loan's disbursed_on.
+    The changes up to `since` count on that day. As in positions, changes before the loan's disbursed_on count on it.
     """
     names = (*events.PRINCIPAL, "interest_paid", "fees_paid")
     rows = signed.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
@@ -138,9 +139,10 @@ def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
 
 
 def _due(installments: ir.Table, changes: ir.Table, first: date, last: date, window: int) -> ir.Table:
-    """Installments that fell due in some window: loan_id, due, on, until (the days on whose windows it counts).
+    """The installments that fall due in the window of a day: loan_id, due, on, until.
 
-    They are of the schedule in force on the day. An installment after the principal was repaid does not fall due.
+    An installment counts in the windows of the days [on, until), while its schedule is in force. An installment after
+    the principal was repaid does not fall due.
     """
     opening = first - timedelta(days=window)
     due = installments.select("loan_id", "version", "due_on", due=wide(installments.principal) + installments.interest)
@@ -183,9 +185,9 @@ def _owing(changes: ir.Table, opening: date) -> ir.Table:
 def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: int) -> ir.Table:
     """The amounts of the past by span of days: loan_id, on, until, _AMOUNTS.
 
-    A change counts from its day on, and is taken out of a window on the day after its end. The principal outstanding,
-    added up over the year ending on a day n days after `first`, is slope × n + base: a change `c` on the day `e` adds
-    c × (n − e + 1) until a year has passed, and c × YEAR from then on.
+    A change counts from its day on, and leaves the window or the year when that many days have passed. The sum of the
+    principal outstanding over the year that ends n days after `first` is slope × n + base: a change `c` on the day `e`
+    adds c × (n − e + 1) until a year has passed, and c × YEAR from then on.
     """
     place = changes.on.delta(ibis.literal(first), unit="day")
     collected = (changes.on > first - timedelta(days=window)).ifelse(changes.collected, _ZERO)
@@ -234,6 +236,7 @@ def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: in
 
 
 def _step(rows: ir.Table, on: ir.DateColumn, **amounts: ir.DecimalColumn) -> ir.Table:
+    """The change of each of _AMOUNTS on the day `on`; 0 for those that are not given."""
     return rows.select("loan_id", on=on, **{name: wide(amounts.get(name, _ZERO)) for name in _AMOUNTS})
 
 

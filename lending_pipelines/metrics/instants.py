@@ -14,7 +14,7 @@ import pyarrow as pa
 
 
 def ends_at(day: date, timezone: str) -> datetime:
-    """The end of the day in the time zone, as a UTC timestamp without a zone. The next day begins at it."""
+    """The end of the day in the time zone, as a UTC timestamp without a zone. The next day begins then."""
     midnight = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(timezone))
     return midnight.astimezone(UTC).replace(tzinfo=None)
 
@@ -30,6 +30,6 @@ def calendar(days: Iterable[date], timezone: str) -> ir.Table:
 
 
 def on_days(instant: ir.TimestampColumn, first: date, last: date, timezone: str) -> ir.BooleanColumn:
-    """Whether the UTC timestamp is in the days first..last of the time zone."""
+    """Whether the UTC timestamp falls on one of the days first..last in the time zone."""
     begins, ends = ends_at(first - timedelta(days=1), timezone), ends_at(last, timezone)
     return (instant >= ibis.literal(begins, "timestamp(6)")) & (instant < ibis.literal(ends, "timestamp(6)"))

@@ -86,9 +86,9 @@ def investor_returns(positions: ir.Table, read: Callable[[str], ir.Table], first
 
 
 def _flows(read: Callable[[str], ir.Table], last: date) -> ir.Table:
-    """The cash flows of every investor up to the last day by kind: scope_id, currency, on, since, …
+    """The cash flows of every investor up to the last day: scope_id, currency, on, since, _KINDS and unpriced.
 
-    `on` is the date of the cash. `since` is the first business date that counts it.
+    `on` is the date of the cash. `since` is the first business date on which the flow counts.
     """
     currencies = read("loans").select("loan_id", "currency")
     owned = read("loan_ownership").inner_join(currencies, "loan_id").filter(lambda t: t.assigned_on <= last)
@@ -110,14 +110,14 @@ def _day_before(day: ir.DateColumn) -> ir.DateColumn:
 
 
 def _added_up(flows: ir.Table, *keys: str) -> ir.Table:
-    """Sum the flows per key; the number of payments without a price stays a count."""
+    """Sum the flows per key. `unpriced` is the number of payments without a price."""
     return flows.group_by(*keys).agg(
         **{kind: money(flows[kind].sum()) for kind in _KINDS}, unpriced=as_count(flows.unpriced.sum())
     )
 
 
 def _payment(rows: ir.Table, on: ir.DateColumn, since: ir.DateColumn, **amount: ir.DecimalColumn) -> ir.Table:
-    """The rows as flows of one kind. A row without an amount counts as unpriced."""
+    """The rows as flows of one kind, the name of `amount`. A row without an amount counts as unpriced."""
     ((kind, value),) = amount.items()
     nothing = dict.fromkeys(_KINDS, ZERO)
     return rows.select(

@@ -39,6 +39,8 @@ CONTROLS: dict[str, Control] = {
 """The totals that a general ledger account can control, by `control_for`."""
 
 _ACCRUED = ("interest_receivable", "interest_income")
+"""The controls whose accruals a ledger may post for many loans at once."""
+
 _SIDES = ("ledger", "subledger", "difference")
 
 
@@ -77,8 +79,8 @@ def ledger_tieouts(
     """The table ledger_tieouts for the days first..last: control accounts compared with loan positions.
 
     Only controls with an account in the chart of accounts are compared. `loans` is JSON: objects with loan_id, ledger,
-    subledger and difference of the loans whose own ledger balance differs, largest difference first. loan_id is null
-    for ledger lines without a loan.
+    subledger and difference of the loans whose own ledger balance differs, largest difference first, LOANS_SHOWN at
+    most. loan_id is null for ledger lines without a loan.
     """
     subledger = _subledger_by_loan(positions, gl_accounts)
     keys = ["business_date", "control_for", "currency"]
@@ -120,7 +122,7 @@ def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
 
 
 def _kept_by_loan(journal_lines: ir.Table, controls: ir.Table, last: date) -> ir.Table:
-    """The controls except those with accruals posted for many loans at once, which cannot be split by loan."""
+    """The controls without accruals that were posted for many loans at once. Such accruals cannot be split by loan."""
     lines = journal_lines.filter(journal_lines.entry_date <= last).inner_join(controls, "account_code")
     accrued = lines.filter(lines.control_for.isin(_ACCRUED), lines.loan_id.isnull())
     return controls.anti_join(accrued, "control_for")
@@ -148,7 +150,7 @@ def _ledger_by_loan(journal_lines: ir.Table, controls: ir.Table, first: date, la
 
 
 def _breaking_loans(breaks: ir.Table, subledger: ir.Table, ledger: ir.Table) -> ir.Table:
-    """The JSON list of differing loans per break."""
+    """The JSON list of the loans that differ, for each break."""
     keys = ["business_date", "control_for", "currency"]
     on_break = ledger.inner_join(breaks, ["control_for", "currency"])
     on_break = on_break.filter(on_break.on <= on_break.business_date, on_break.business_date < on_break.until)

@@ -26,11 +26,11 @@ UNASSIGNED = "unassigned"
 _KEYS = ("business_date", "manager_id", "currency")
 
 _FLAGS = ("has_loan", "active", "was_active", "has_old_loan")
-"""What may hold for a borrower on a day: the manager has a loan of the borrower, an active one, one that was active on
+"""The facts about a borrower on a day: the manager has a loan of the borrower, an active one, one that was active on
 the day before the window, and one that was disbursed before the window."""
 
 _WORD = 60
-"""How many days are bits of one integer, which has 64 bits and a sign."""
+"""The number of days that one int64 stores, one bit per day."""
 
 
 def manager_snapshots(
@@ -59,7 +59,10 @@ def with_leaders(rows: ir.Table, staff: ir.Table) -> ir.Table:
 
 
 def _led(staff: ir.Table) -> ir.Table:
-    """Who is led by whom: officer_id, manager_id. A leader's own row already has the leader's own loans."""
+    """The team leader of each officer: officer_id, manager_id.
+
+    People who are their own team leader are left out, because their own loans are already in their own row.
+    """
     led = staff.filter(staff.team_leader_id != staff.staff_id)
     return led.select(officer_id="staff_id", manager_id="team_leader_id")
 
@@ -98,8 +101,8 @@ def _clients(
 ) -> ir.Table:
     """The borrowers of each manager: total, active, new and churned. A team's borrower counts once for its leader.
 
-    The days on which something holds for a borrower are bits of an integer. So a range has a row per borrower instead
-    of a row per borrower and day, and borrowers with the same days are counted together.
+    For each of _FLAGS, an integer has one bit per day on which the flag is true. So a range has a row per borrower
+    instead of a row per borrower and day, and borrowers with the same days are counted together.
     """
     before = as_date(rows.business_date - ibis.interval(days=window))
     # Any loan that is disbursed and has principal outstanding is active.
@@ -156,7 +159,7 @@ def _as_bits(rows: ir.Table, first: date, **flags: ir.BooleanValue) -> ir.Table:
 
 @ibis.udf.agg.builtin(name="bit_or")
 def _bit_or(bits: int) -> int:  # type: ignore[empty-body]
-    """The bits that any row has. Ibis 12 does not compile its own `bit_or` for Spark."""
+    """The bits that are set in any of the rows. Ibis 12 does not compile its own `bit_or` for Spark."""
 
 
 def _merged(rows: ir.Table, by: str) -> ir.Table:
@@ -165,9 +168,9 @@ def _merged(rows: ir.Table, by: str) -> ir.Table:
 
 
 def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, window: int) -> ir.Table:
-    """The closed loans that were active on the day before the window without principal.
+    """The closed loans that were active on the day before the window, without principal outstanding.
 
-    They had repaid the principal and settled the interest in the window, so few loans are followed.
+    They had repaid the principal before the window and settled the interest in it. Only a few loans do.
 
     Returns:
         business_date, officer_id, currency, borrower_id.
@@ -182,11 +185,11 @@ def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date,
     transactions = read("transactions").semi_join(moments, "loan_id")
     installments = read("installments").semi_join(moments, "loan_id")
     signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
-    standing = spells.at(spells.spells(signed, last), moments)
+    moment_spells = spells.at(spells.spells(signed, last), moments)
     versions = schedules.versions(installments, opening, last)
-    in_force = standing.inner_join(versions, "loan_id")
+    in_force = moment_spells.inner_join(versions, "loan_id")
     in_force = in_force.filter(in_force.in_force_from <= in_force["at"], in_force["at"] < in_force.in_force_until)
-    due = spells.due_by(standing, versions, installments)
+    due = spells.due_by(moment_spells, versions, installments)
     due = in_force.inner_join(due, ["loan_id", "version", "repaid_on"])
     before = events.amounts_at(signed, moments).inner_join(due, ["loan_id", "at"])
     owing = before.filter(before.principal_disbursed > 0, before.principal_charged_off <= 0, ~is_closed(before))
@@ -196,7 +199,10 @@ def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date,
 
 
 def _described(rows: ir.Table, staff: ir.Table) -> ir.Table:
-    """The rows with role and branch of the manager; staff that the servicing system does not know are loan officers."""
+    """The rows with role and branch of the manager.
+
+    A manager who is neither a team leader nor `unassigned` is a loan officer, also if not in the table staff.
+    """
     leaders = _led(staff).select(leader_id="manager_id").distinct()
     known = staff.select("staff_id", "branch_id", leads=staff.role == "team_leader")
     rows = rows.left_join(known, rows.manager_id == known.staff_id)

@@ -26,7 +26,7 @@ def money(amount: ir.DecimalValue) -> ir.DecimalValue:
 
 
 def wide(amount: ir.DecimalValue) -> ir.DecimalValue:
-    """The amount in a wider type. Sums of many amounts do not overflow before another sum is subtracted."""
+    """The amount in a wider type, so that a sum of many amounts does not overflow before another sum is subtracted."""
     return amount.cast("decimal(38, 2)")
 
 
@@ -46,10 +46,10 @@ def from_cents(cents: ir.IntegerValue) -> ir.DecimalValue:
 
 
 def quotient(number: ir.IntegerValue, divisor: ir.IntegerValue) -> ir.IntegerValue:
-    """The whole part of number ÷ divisor, exact for every int64; both are at least 0.
+    """The whole part of number ÷ divisor, exact for every int64. The number is at least 0, the divisor at least 1.
 
-    Engines divide as floats, which are exact only below 2**53. The first quotient is close; the quotient of the
-    remainder is small enough to be exact.
+    Engines divide as floats, which are exact only below 2**53. The first quotient is close. The amount that it leaves
+    is divided again; this second quotient is small enough to be exact.
     """
     dividend = number - number % divisor
     near = (dividend / divisor).round().cast("int64")
@@ -62,11 +62,11 @@ def whole(number: ir.NumericValue) -> ir.DecimalValue:
 
 
 def half_even(number: ir.DecimalValue, divisor: ir.DecimalValue) -> ir.IntegerValue:
-    """number ÷ divisor as int64, rounded half to even, of decimals without a fraction; the divisor is above 0."""
+    """number ÷ divisor as int64, rounded half to even. Both are decimals without a fraction; the divisor is above 0."""
     size = number.abs()
     rest = size % divisor
     dividend = size - rest
-    # Engines divide as floats. The first quotient is close; the quotient of the remainder is small enough to be exact.
+    # Engines divide as floats. The first quotient is close; the second is small enough to be exact (as in `quotient`).
     near = whole((dividend / divisor).cast("float64").round())
     quotient = near + whole(((dividend - near * divisor) / divisor).cast("float64").round())
     up = (rest * 2 > divisor) | ((rest * 2 == divisor) & (quotient % 2 == 1))

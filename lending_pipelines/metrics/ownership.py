@@ -10,8 +10,8 @@ def loan_ownership(assigned: ir.Table, owners: ir.Table) -> ir.Table:
     """The table loan_ownership.
 
     Args:
-        assigned: The register's assignments, with the columns of loan_ownership. All owners of a loan with one count.
-        owners: The table loan_owners. It counts for the other loans.
+        assigned: The register's assignments to investors, with the columns of loan_ownership.
+        owners: The table loan_owners. Rows of loans that have an assignment in the register do not count.
     """
     names = DERIVED["loan_ownership"].names
     return ibis.union(assigned.select(*names), owners.anti_join(assigned, "loan_id").select(*names))

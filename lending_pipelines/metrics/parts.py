@@ -12,11 +12,12 @@ from lending_pipelines.tables.schema import MONEY
 def add_up(parts: Sequence[ir.Table], measures: Mapping[str, str], *by: str) -> ir.Table:
     """Sum the measures over all parts.
 
-    A measure is 0 if the parts that have it have no row for a group. It is null everywhere if no part has it.
+    A measure is 0 for a group that has no row in the parts with this measure. It is null in every group if no part has
+    the measure.
 
     Args:
         parts: Tables with the columns `by` and some of the measures.
-        measures: Names with their types, int64 or money's.
+        measures: The type of each measure by its name: int64 or MONEY.
         *by: The columns of a group. Without any, the result is one row.
     """
     counted = {name for part in parts for name in part.columns}
@@ -28,10 +29,12 @@ def add_up(parts: Sequence[ir.Table], measures: Mapping[str, str], *by: str) -> 
 
 
 def _padded(part: ir.Table, measures: Mapping[str, str], by: Sequence[str]) -> ir.Table:
+    """The columns `by` and all measures of a part. A measure that the part does not have is null."""
     return part.select(
         *by, **{name: part[name] if name in part.columns else ibis.null(type_) for name, type_ in measures.items()}
     )
 
 
 def _sum(column: ir.NumericColumn, type_: str) -> ir.NumericScalar:
+    """The sum of a measure in its type; 0 if there are no values."""
     return money(ibis.coalesce(column.sum(), ZERO)) if type_ == MONEY else as_count(column.sum().fill_null(0))

@@ -25,7 +25,7 @@ def with_paused_days(rows: ir.Table, pauses: ir.Table) -> ir.Table:
     late = rows.select("loan_id", "business_date", "late_since").inner_join(spans, "loan_id")
     begins, ends = ibis.greatest(late.starts_on, late.late_since), ibis.least(late.ends_on, late.business_date)
     late = late.filter(ends > begins)
-    # DuckDB sums integers to a wider type, of which Ibis does not know. A cast to another type brings them back.
+    # DuckDB sums integers to a wider type without Ibis knowing it. Ibis would drop a direct cast to int64.
     days = ends.delta(begins, unit="day").sum().cast("int32").cast("int64")
     paused = late.group_by("loan_id", "business_date").agg(paused_days=days)
     joined = rows.left_join(paused, ["loan_id", "business_date"], rname="{name}_paused")

@@ -24,8 +24,11 @@ _CODES = "0123456EL"
 They are the codes of the Metro 2 payment history profile, most recent month first: 0 up to 29 days past due, 1 30-59, 2
 60-89, 3 90-119, 4 120-149, 5 150-179, 6 180 and more, E zero balance, L charged off, B no history yet.
 """
-_CLOSED, _CHARGED_OFF, _LATEST = _CODES.index("E"), _CODES.index("L"), 6
+_CLOSED, _CHARGED_OFF, _LAST_STEP = _CODES.index("E"), _CODES.index("L"), 6
+"""The places of codes in _CODES: closed, charged off, and 180 days past due and more."""
+
 _NOT_YET, _NO_DATA = "B", "X"
+"""The codes of a month end before the disbursement, and of one that is not closed."""
 
 COLUMNS: tuple[Column, ...] = (
     text(
@@ -118,6 +121,7 @@ def by_month(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.T
 
 
 def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.Table:
+    """Each loan at each closed month end: loan_id, business_date, late, paid (to date), status, state (its code)."""
     rows = positions.filter(positions.business_date.isin(list(ends))).semi_join(loans, "loan_id")
     return rows.select(
         "loan_id",
@@ -128,7 +132,7 @@ def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.T
         state=ibis.cases(
             (rows.status == "charged_off", _CHARGED_OFF),
             (rows.status == "closed", _CLOSED),
-            else_=ibis.least((rows.days_past_due / 30).floor(), _LATEST).cast("int64"),
+            else_=ibis.least((rows.days_past_due / 30).floor(), _LAST_STEP).cast("int64"),
         ),
     )
 
@@ -139,6 +143,7 @@ def _beside(loans: ir.Table, months: ir.Table) -> ir.Table:
 
 
 def _string(loans: ir.Table, ends: list[date]) -> ir.StringColumn:
+    """The codes of the last MONTHS month ends in one text, latest first."""
     codes = ibis.literal(_CODES)
     marks = [
         ibis.coalesce(codes.substr(loans[f"state {n}"], 1), (loans.disbursed_on > end).ifelse(_NOT_YET, _NO_DATA))
@@ -148,8 +153,8 @@ def _string(loans: ir.Table, ends: list[date]) -> ir.StringColumn:
 
 
 def _times(loans: ir.Table, ends: list[date], days: int) -> ir.IntegerColumn:
-    """The number of month ends with `days` to `days` + 29 days late (90: 90 and more). Null if unknown."""
-    least, most = days // 30, _LATEST if days == 90 else days // 30
+    """The number of month ends `days` to `days` + 29 days past due (90: 90 and more). Null if one has no data."""
+    least, most = days // 30, _LAST_STEP if days == 90 else days // 30
     total: ir.IntegerValue = ibis.literal(0, "int64")
     for n, end in enumerate(ends):
         hit = loans[f"state {n}"].between(least, most).cast("int64")
@@ -158,6 +163,7 @@ def _times(loans: ir.Table, ends: list[date], days: int) -> ir.IntegerColumn:
 
 
 def _paid(loans: ir.Table, ends: list[date]) -> dict[str, ir.Value]:
+    """The columns paid_12m and months_paid_12m."""
     paid = [_level(loans, f"paid {n}", end) for n, end in enumerate(ends[: YEAR + 1])]
     months = sum(((paid[n] > paid[n + 1]).cast("int64") for n in range(YEAR)), ibis.literal(0, "int64"))
     return {"paid_12m": money(paid[0] - paid[YEAR]), "months_paid_12m": months.cast("int64")}

@@ -22,9 +22,11 @@ SOURCES = ("users", "tickets", "wallets", "wallet_transactions", "gateway_paymen
 """The tables that platform_activity needs in addition to loan_positions. A source may have none of them."""
 
 NEW_USER_DAYS = 30
-"""Users are new who joined on these days ending on the business date."""
+"""A user counts as new on this number of days: on the day of joining and the days after it."""
 
 TICKETS = ("total_tickets", "open_tickets", "completed_tickets", "cancelled_tickets")
+"""The counts of tickets."""
+
 ACTIVITY = ("total_users", "new_users", "active_loans", *TICKETS)
 """The counts per day over all asset types."""
 
@@ -145,19 +147,19 @@ def payments(gateway_payments: ir.Table, days: ir.Table) -> ir.Table:
 
 
 def _by_the_day(rows: ir.Table, days: ir.Table) -> ir.Table:
-    """Each row with the first business_date that is not before its date `on`; none for rows after the last day."""
+    """Each row with the first of `days` on or after the row's date `on`. Rows after the last day are left out."""
     spans = _spans(days, "business_date")
     return rows.inner_join(spans, [rows.on <= spans.ends, (rows.on > spans.begins) | spans.begins.isnull()])
 
 
 def _by_the_end(rows: ir.Table, days: ir.Table) -> ir.Table:
-    """Each row with the first business_date that ends after its timestamp `at`; none for rows after the last day."""
+    """Each row with the first of `days` that ends after the row's timestamp `at`. Rows after the last are left out."""
     spans = _spans(days, "ends_at")
     return rows.inner_join(spans, [rows.at < spans.ends, (rows.at >= spans.begins) | spans.begins.isnull()])
 
 
 def _spans(days: ir.Table, end: str) -> ir.Table:
-    """Each business_date with its end and the end of the day before it in `days`, null for the first."""
+    """business_date, ends (its column `end`), begins (that of the previous row of `days`; null for the first)."""
     order = ibis.window(order_by="business_date")
     return days.select("business_date", ends=days[end], begins=days[end].lag().over(order))
 

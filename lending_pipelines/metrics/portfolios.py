@@ -106,6 +106,7 @@ def _breakdown(rows: ir.Table, conventions: Conventions) -> ir.StringColumn:
 
 
 def _flow_changes(read: Callable[[str], ir.Table], first: date, last: date) -> ir.Table:
+    """The changes of each scope's cash flows over the days first..last, as `returns.flows_by_scope` returns them."""
     flows = returns.cash_flows(events.signed(read("transactions"), last))
     loans = read("loans")
     loans = loans.filter(loans.disbursed_on <= last).left_join(
@@ -122,6 +123,7 @@ def _flow_changes(read: Callable[[str], ir.Table], first: date, last: date) -> i
 
 
 def _members(intervals: ir.Table, scope_id: str) -> ir.Table:
+    """The loans of a scope over time, as `returns.flows_by_scope` takes them."""
     return intervals.select("loan_id", scope_id=scope_id, starts_on="assigned_on", ends_on="removed_on")
 
 

@@ -46,7 +46,7 @@ def sources(conventions: Conventions) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Days:
-    """The requested days, and the day from which states must be computed for them."""
+    """The requested days first..last, and `since`, the day from which states must be computed for them."""
 
     first: date
     last: date
@@ -87,7 +87,7 @@ def loan_positions(
     amounts = events.amounts(charge_offs.counted(events.signed(transactions, last), effects), since, last)
     versions = schedules.versions(installments, since, last)
     unpaid = _loans_with_unpaid(amounts, versions)
-    followed = ibis.union(unpaid, _drawn_otherwise(loans, amounts), distinct=True)
+    followed = ibis.union(unpaid, _drawn_on_other_days(loans, amounts), distinct=True)
     signed = events.signed(transactions, last, lambda rows: rows.semi_join(followed, "loan_id"))
     counted = charge_offs.counted(signed, effects.semi_join(followed, "loan_id"))
     spell = spells.level(spells.spells(counted, last), since)
@@ -139,10 +139,12 @@ def _assignments(read: Callable[[str], ir.Table], days: _Days) -> dict[str, ir.T
 
 
 def _officer_id(rows: ir.Table) -> ir.StringColumn:
+    """The assigned officer; before the first assignment, the officer of the table loans."""
     return rows.officer_known.fill_null(False).ifelse(rows.officer_id, rows.contract_officer_id)
 
 
 def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScalar | None) -> ir.Table:
+    """The loans disbursed by the last day, with the attributes that do not change and the terms at origination."""
     loans = events.known(read("loans"), known)
     programs = read("products").select("product_id", "program_id")
     loans = loans.filter(loans.disbursed_on <= days.last).left_join(programs, "product_id")
@@ -165,15 +167,15 @@ def _loans(read: Callable[[str], ir.Table], days: _Days, known: ir.TimestampScal
 
 
 def _loans_with_unpaid(amounts: ir.Table, versions: ir.Table) -> ir.Table:
-    """Loans with repaid principal whose schedule has a larger amount due than they have settled (loan_id)."""
+    """Loans with repaid principal that have settled less than the amount due of one of their schedules (loan_id)."""
     repaid = amounts.filter(principal_outstanding(amounts) <= 0, amounts.principal_charged_off <= 0)
     repaid = repaid.group_by("loan_id").agg(settled=events.settled(repaid).min())
     both = repaid.inner_join(versions.group_by("loan_id").agg(due=versions.due_through.max()), "loan_id")
     return both.filter(both.due > ibis.greatest(both.settled, ZERO)).select("loan_id")
 
 
-def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
-    """Loans not fully disbursed on disbursed_on (loan_id)."""
+def _drawn_on_other_days(loans: ir.Table, amounts: ir.Table) -> ir.Table:
+    """Loans with a first or last disbursement on another day than disbursed_on (loan_id)."""
     drawn = amounts.group_by("loan_id").agg(first=amounts.drawn_first.min(), last=amounts.drawn_last.max())
     drawn = drawn.inner_join(loans.select("loan_id", "disbursed_on"), "loan_id")
     return drawn.filter((drawn["first"] != drawn.disbursed_on) | (drawn["last"] != drawn.disbursed_on)).select(
@@ -184,6 +186,7 @@ def _drawn_otherwise(loans: ir.Table, amounts: ir.Table) -> ir.Table:
 def _candidate_installments(
     installments: ir.Table, amounts: ir.Table, versions: ir.Table, unpaid: ir.Table, days: _Days
 ) -> ir.Table:
+    """The installment periods that matter on the days: `schedules.candidate_installments` with its inputs."""
     # A loan has installments to pay if principal is outstanding, or if it was repaid but still owes interest.
     rows = amounts.mutate(
         settled=ibis.greatest(events.settled(amounts), ZERO), owing=principal_outstanding(amounts) > 0
@@ -195,7 +198,7 @@ def _candidate_installments(
 
 
 def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
-    """The level of annual rates set by modifications. The rate before the first modification is valid until it."""
+    """The level of annual rates set by modifications. Before the first one, its before_rate is in force."""
     changes = modifications.filter(
         modifications.after_rate.notnull(),
         modifications.before_rate.isnull() | (modifications.before_rate != modifications.after_rate),
@@ -214,6 +217,7 @@ def _rates(modifications: ir.Table, days: _Days) -> ir.Table:
 
 
 def _officers(assignments: ir.Table, days: _Days) -> ir.Table:
+    """The level of assigned officers. `officer_known` is true from the first assignment on, also without an officer."""
     level = timeline.intervals(assignments, "assigned_on", "released_on", ["officer_id"], days.since, days.last)
     return level.mutate(officer_known=ibis.literal(True))
 
@@ -225,7 +229,7 @@ def _spans(
     candidate_installments: ir.Table,
     conventions: Conventions,
 ) -> ir.Table:
-    """The values that are equal on every day of a span: amounts owed, status, and the start of delinquency."""
+    """Add the values that are equal on every day of a span: amounts owed, status, and the start of delinquency."""
     summed = (*events.AMOUNTS, "due_before", "principal_before")
     others = [name for name in states.columns if name not in summed]
     rows = states.left_join(due, ["loan_id", "version", "repaid_on"], rname="{name}_of_due")

@@ -16,7 +16,8 @@ def split_price(price: Decimal, principal: Mapping[str, Decimal]) -> dict[str, D
     """Split a price over loans by principal outstanding. The shares add up to the price.
 
     Shares are rounded down to the cent. The remainder, less than a cent per loan, goes to the loan with the largest
-    principal, or to the first of them by loan_id. A loan with no principal outstanding or a credit balance gets 0.00.
+    principal; of several such loans, to the first by loan_id. A loan with no principal outstanding or a credit balance
+    gets 0.00.
 
     Args:
         price: The price.

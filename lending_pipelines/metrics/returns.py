@@ -17,7 +17,10 @@ from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.metrics.xirr import Answer, xirrs
 
 OUT = ("disbursement", "refund")
+"""The transaction types with money that goes out."""
+
 IN = ("repayment", "recovery")
+"""The transaction types with money that comes in."""
 
 NO_FLOWS = "no cash flows"
 
@@ -120,7 +123,7 @@ def _solve(since, on, amount, days, residuals):
 
 
 def _irrs(since: np.ndarray, on: np.ndarray, amount: np.ndarray, days: np.ndarray, residuals: np.ndarray) -> list[dict]:
-    """The IRRs of a scope's days. Flows are summed per date once; each day adds its changes to the day before."""
+    """The IRRs of a scope's days. The flows of a day are those of the day before plus the changes of the day."""
     dates, position = np.unique(on, return_inverse=True)
     # Whole cents, so that flows that leave a scope cancel the flows that joined it exactly.
     cents = np.rint(amount * 100).astype(np.int64)
@@ -230,5 +233,5 @@ def _solve_loans(on, without, with_residual):
 
 
 def _answer(without: Answer, with_residual: Answer) -> dict:
-    """The columns of two rates: without and with the residual."""
+    """The columns irr, irr_with_residual and irr_reason, from the rates without and with the residual."""
     return {"irr": without[0], "irr_with_residual": with_residual[0], "irr_reason": without[1] or with_residual[1]}

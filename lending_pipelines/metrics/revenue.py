@@ -19,15 +19,20 @@ from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.tables.schema import MONEY, RATE
 
 INTEREST = ("interest_earned", "interest_paid", "interest_receivable", "principal_outstanding")
+"""The columns of loan_positions from which interest is computed."""
+
 LOSSES = ("principal_charged_off", "recovered", "principal_outstanding")
-"""The columns of loan_positions from which interest and charge-offs are computed."""
+"""The columns of loan_positions from which charge-offs are computed."""
 
 LOSSES_BY_KIND = (*LOSSES, "principal_written_off")
 """LOSSES, and the column that `with_written_off` adds."""
 
 
 def rate_from(annual_rate: ir.DecimalColumn, width: int) -> ir.DecimalColumn:
-    """The lower bound of a rate's band, `width` percentage points wide. A band includes its lower bound only."""
+    """The lower bound of a rate's band, which is `width` percentage points wide.
+
+    A band includes its lower bound and not its upper bound.
+    """
     band = (annual_rate.cast("float64") * 100 / width).round(8).floor()
     return (band * width / 100).cast(RATE)
 
@@ -108,8 +113,8 @@ def losses_by_kind(daily: ir.Table, periods: ir.Table, keys: Sequence[str]) -> i
 def with_written_off(positions: ir.Table, transactions: ir.Table, last: date) -> ir.Table:
     """Add principal_written_off, the part of principal_charged_off from write-offs, to positions of days up to `last`.
 
-    If a loan's charge-offs and write-offs are larger than its principal_charged_off, the difference is taken from the
-    write-offs, because a loan is charged off first and written off later.
+    If a loan's charge-offs and write-offs add up to more than its principal_charged_off, the difference is subtracted
+    from the write-offs, because a loan is charged off first and written off later.
     """
     off = events.signed(transactions, last, lambda rows: rows.filter(rows.type.isin(events.CHARGE_OFFS)))
     off = off.select("loan_id", "type", "on", principal=money(off.principal * off.sign))
@@ -253,6 +258,7 @@ def fee_sizes(fees: ir.Table, contracts: ir.Table, loans: ir.Table, periods: ir.
 
 
 def _losses(days: ir.Table) -> dict[str, ir.Scalar]:
+    """The sums of a period's days that `_net` needs."""
     return {
         "charged_off": _change(days, "principal_charged_off"),
         "recoveries": _change(days, "recovered"),
@@ -268,11 +274,12 @@ def _net(rows: ir.Table) -> ir.Table:
 
 
 def _others(keys: Sequence[str], table: ir.Table) -> list[str]:
+    """The keys that are not columns of the table."""
     return [key for key in keys if key not in table.columns]
 
 
 def _dated(rows: ir.Table, on: str, periods: ir.Table) -> ir.Table:
-    """The rows with the number of every period that contains the day `on`."""
+    """The rows with the number of every period that contains the date in the column `on`."""
     spans = periods.select("number", "first", "last")
     return rows.inner_join(spans, [rows[on] >= spans["first"], rows[on] <= spans["last"]])
 
@@ -283,11 +290,13 @@ def _within(daily: ir.Table, periods: ir.Table) -> ir.Table:
 
 
 def _change(days: ir.Table, cumulative: str) -> ir.DecimalScalar:
+    """The change of a cumulative amount from the day before the period to its last day."""
     opening = ibis.coalesce(money(days[cumulative].sum(where=days.business_date == days.opening)), ZERO)
     return money(_at_end(days, cumulative) - opening)
 
 
 def _at_end(days: ir.Table, level: str) -> ir.DecimalScalar:
+    """The amount on the last day of the period."""
     return ibis.coalesce(money(days[level].sum(where=days.business_date == days["last"])), ZERO)
 
 

@@ -13,7 +13,7 @@ from lending_pipelines.metrics.ratios import ratio
 from lending_pipelines.tables.derived import TRANSITION_ENTRY, TRANSITION_EXITS
 
 DIRECTIONS = ("cured", "improved", "stayed", "worsened", *TRANSITION_EXITS)
-"""The destinations of a bucket's loans: current, an earlier bucket, the same bucket, a later bucket, or an exit."""
+"""Where the loans of a bucket go: to current, an earlier bucket, the same bucket, a later bucket, or an exit."""
 
 
 def pooled(transitions: ir.Table) -> ir.Table:
@@ -104,7 +104,7 @@ def net_flow_rates(transitions: ir.Table, aging: ir.Table, conventions: Conventi
 
 
 def cure_rates(late: ir.Table, *keys: str) -> ir.Table:
-    """Cure rates per key from transitions out of past due buckets.
+    """Cure rates per key. `late` are transitions out of past due buckets.
 
     Returns:
         The keys, opening_loans, opening_principal, cured_loans, cured_principal, cure_count_rate, cure_balance_rate.

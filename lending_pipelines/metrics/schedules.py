@@ -14,7 +14,7 @@ from lending_pipelines.metrics.money import ZERO, cents, from_cents, money, quot
 from lending_pipelines.metrics.timeline import MAX_DATE, MIN_DATE
 
 _BOUNDED = ("loan_id", "version", "in_force_from", "in_force_until", "least", "most")
-"""The columns of a schedule version that its periods keep."""
+"""The columns of `with_candidate_bounds` that the periods of a schedule version have too."""
 
 
 def versions(installments: ir.Table, first: date, last: date) -> ir.Table:
@@ -155,7 +155,7 @@ def current(candidate_installments: ir.Table) -> ir.Table:
 
 
 def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
-    """The due date of the first installment that is not fully settled, per span.
+    """The due date of the oldest installment that is not fully settled, per span.
 
     Installments and spans are merged by amount, largest first, with a running minimum of the due dates. This needs one
     sort instead of a join on an inequality.

@@ -20,7 +20,7 @@ DIMENSIONS = {
     "investor": "investor_id",
     "vintage": "vintage",
 }
-"""The column of loan_positions with the scope_id of each scope."""
+"""The column of loan_positions with the scope_id of each scope except `all`."""
 
 
 def vintage(disbursed_on: ir.DateColumn) -> ir.StringColumn:
@@ -57,6 +57,8 @@ def entered(rows: ir.Table, column: str | None) -> ir.BooleanColumn:
 
 
 def _sums(rows: ir.Table, measures: Sequence[str]) -> dict[str, ir.Scalar]:
+    """The sum of each measure, as money, a count or a float like the measure."""
+
     def total(column: ir.NumericColumn) -> ir.NumericScalar:
         if column.type() == ibis.dtype(MONEY):
             return money(column.sum())

@@ -1,7 +1,7 @@
-"""Spells of a loan: the time since its principal is outstanding, and the time since it is repaid.
+"""Spells of a loan: since when its principal is outstanding, and since when its principal is repaid.
 
 Interest is earned from the first day of the spell with principal outstanding, and installments after the repayment of
-the principal are not due. Only few loans need spells (positions.py selects them).
+the principal are not due. Only a few loans need spells (positions.py selects them).
 """
 
 from datetime import date, timedelta
@@ -19,9 +19,9 @@ def spells(counted: ir.Table, last: date) -> ir.Table:
 
     Returns:
         loan_id, on, until (exclusive); drawn_on, the last day on which a disbursement left principal outstanding and
-        none was outstanding the day before; settled_before_drawing, the interest settled before that day by a loan that
-        was disbursed earlier (null for the first disbursement); repaid_on, the first day from which no principal is
-        outstanding (null if some is).
+        no principal was outstanding the day before; settled_before_drawing, the interest settled before that day by a
+        loan that was disbursed earlier (null for the first disbursement); repaid_on, the first day from which no
+        principal is outstanding (null if principal is outstanding).
     """
     order = ibis.window(group_by="loan_id", order_by="on")
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
@@ -78,9 +78,10 @@ def at(spells: ir.Table, moments: ir.Table) -> ir.Table:
 
 
 def due_by(days: ir.Table, versions: ir.Table, installments: ir.Table) -> ir.Table:
-    """The amounts of each schedule version due by a day: loan_id, version, repaid_on, due_when_repaid.
+    """The amount of each schedule version due when the principal was repaid.
 
-    `days` has loan_id and repaid_on. A version with nothing due has no row.
+    `days` has loan_id and repaid_on. The result has loan_id, version, repaid_on and due_when_repaid. A version with
+    nothing due by repaid_on has no row.
     """
     days = days.filter(days.repaid_on.notnull()).select("loan_id", "repaid_on").distinct()
     rows = days.inner_join(versions.select("loan_id", "version"), "loan_id")
@@ -108,9 +109,10 @@ def due_before_drawing(days: ir.Table, versions: ir.Table, installments: ir.Tabl
 
 
 def not_earned(rows: ir.Table) -> ir.DecimalColumn:
-    """The scheduled interest that is not earned: interest due before the drawing, less interest settled before.
+    """The scheduled interest that is not earned: interest due before the drawing, less interest settled before it.
 
-    A loan that is drawn again earned the interest that it settled before. With the first drawing, nothing was earned.
+    A loan that is drawn again has earned the interest that it settled before. A loan has earned nothing before its
+    first drawing.
     """
     due, settled = rows.interest_before_drawing, rows.settled_before_drawing
     return money(wide(ibis.coalesce(due, ZERO)) - ibis.coalesce(settled, ZERO))

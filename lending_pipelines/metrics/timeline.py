@@ -102,6 +102,7 @@ def _spans(loans: ir.Table, levels: Mapping[str, ir.Table], first: date, last: d
 
 
 def _point(rows: ir.Table, level: str | None, levels: Mapping[str, ir.Table]) -> ir.Table:
+    """Add `<level>_since`: the date of the row for the given level, null for all other levels."""
     never = ibis.null("date")
     return rows.mutate(**{f"{name}_since": rows.on if name == level else never for name in levels})
 

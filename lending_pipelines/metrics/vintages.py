@@ -25,7 +25,7 @@ _POOL = ("currency", "pool")
 
 
 def pooled(positions: ir.Table, cohort: Cohort) -> ir.Table:
-    """Add `pool`, the time of disbursement, to rows of loan_positions: 2025-07, 2025Q3 or 2025."""
+    """Add `pool`, the month, quarter or year of disbursement, to rows of loan_positions: 2025-07, 2025Q3 or 2025."""
     year, month = positions.disbursed_on.year().cast("string"), positions.disbursed_on.month().cast("string")
     pool = {
         "month": year + "-" + month.lpad(2, "0"),
@@ -77,7 +77,10 @@ def pools(loans: ir.Table, day: date, conventions: Conventions) -> ir.Table:
 
 
 def losses(transactions: ir.Table, day: date) -> ir.Table:
-    """What was charged off and recovered up to the day: loan_id, on, charged_off, recovered. Other days have no row."""
+    """The charge-offs and recoveries of each loan on each day up to `day`: loan_id, on, charged_off, recovered.
+
+    Days without either have no row.
+    """
     rows = charge_offs.counted(events.signed(transactions, day), charge_offs.effects(transactions, day))
     rows = rows.filter(rows.type.isin((*events.CHARGE_OFFS, *events.RECOVERIES)))
     recovery = rows.type.isin(events.RECOVERIES)
@@ -97,8 +100,8 @@ def curves(
 ) -> ir.Table:
     """The state of each pool at every age that it has reached, up to `months` months on book.
 
-    Losses are summed to the end of the month of that age, or to the day. Delinquency is that of the positions. Columns
-    from positions are null unless they contain every loan of the pool at that age.
+    Losses are summed to the end of the month of that age, at most to the day. Columns from positions are null unless
+    the positions have every loan of the pool at that age.
 
     Args:
         loans: Rows of `pooled` on the day.
@@ -155,7 +158,7 @@ def _losses(lost: ir.Table, members: ir.Table) -> ir.Table:
 
 
 def _seen(positions: ir.Table, members: ir.Table, conventions: Conventions) -> ir.Table:
-    """Outstanding and late principal at each age.
+    """Outstanding and late principal of the observed loans at each age.
 
     Returns:
         currency, pool, months_on_book, observed_loans, principal_outstanding, late_30, late_60, late_90.

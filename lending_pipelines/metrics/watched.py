@@ -1,6 +1,6 @@
 """Numbers that only alerts need: installments missed, shares of a scope, charge-off rates, and changes by loan.
 
-What a rule makes of them is in alerts/detectors/; the numbers of reports and tables are in the other modules.
+alerts/detectors/ evaluates rules on them. The numbers of reports and tables are in the other modules.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from lending_pipelines.metrics.ratios import annualised, ratio
 from lending_pipelines.metrics.scopes import DIMENSIONS
 
 SCOPE_COLUMNS: dict[str, str | None] = {"all": None, "manager": "officer_id", **DIMENSIONS}
-"""Scope → the column of loan_positions that holds its scope_id; None for all loans."""
+"""For each scope, the column of loan_positions with its scope_id; None for all loans."""
 
 
 def in_scope(positions: ir.Table, scope: str, staff: ir.Table | None = None) -> ir.Table:
@@ -77,7 +77,7 @@ def shares(positions: ir.Table, scope: str, by: str, staff: ir.Table | None = No
         positions: Rows of loan_positions.
         scope: The scope.
         by: The column of loan_positions that loans are grouped by. Loans without a value count in the total only.
-        staff: The servicing table, by which team leaders have the loans of their teams; None without it.
+        staff: The servicing table staff, so that team leaders have the loans of their teams; None for officers only.
 
     Returns:
         business_date, scope_id, currency, group_id, principal, total and share (a fraction).

@@ -1,6 +1,6 @@
-"""What loans changed from one day to the next of some days: amounts disbursed, collected and charged off.
+"""The amounts disbursed, collected and charged off on loans between given days.
 
-The clients of a period are in clients.py; income and losses over a period are in revenue.py.
+clients.py has the clients of a period, revenue.py its income and losses.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ AMOUNTS = {"disbursed": "principal_disbursed", "collected": "total_collected", "
 
 
 def changes(positions: ir.Table, days: Sequence[date]) -> ir.Table:
-    """The change of each amount from each of the days to the next one, of the loans that are there on the last day.
+    """The change of each amount from each of the days to the next one, of the loans with a position on the last day.
 
     Args:
         positions: loan_positions, each loan once a day.
         days: Closed days in order.
 
     Returns:
-        business_date, currency, days (since the day before it in `days`) and AMOUNTS: a row for each of the days after
-        the first, and currency of the loans.
+        business_date, currency, days (since the previous one of `days`) and AMOUNTS: a row for each currency of the
+        loans and each of the days after the first.
     """
     loans = positions.filter(positions.business_date == days[-1]).select("loan_id", "currency")
     of_days = positions.filter(positions.business_date.isin(list(days)))

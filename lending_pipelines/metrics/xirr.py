@@ -86,6 +86,7 @@ def xirrs(starts: np.ndarray, on: np.ndarray, flows: np.ndarray, in_a_row: bool 
 
 
 def _rate(x: float) -> float:
+    """The rate of an x, rounded to DECIMALS."""
     rate = float(np.expm1(-x))
     # Adding zero converts -0.0 to 0.0.
     return round(rate, DECIMALS - max(0, floor(log10(1 + rate))) if rate > 0 else DECIMALS) + 0.0
@@ -130,7 +131,7 @@ class _Sets:
         return worth / self.each(np.add.reduceat(np.abs(worth), self.starts))
 
     def worth(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The net present value of each set as such a share, and its derivative."""
+        """The net present value of each set as a share of its sum of absolute present values, and the derivative."""
         shares = self.shares(x)
         worth = np.add.reduceat(shares, self.starts)
         late = shares * self.years
@@ -138,10 +139,10 @@ class _Sets:
         return worth, slope
 
     def worths(self, grid: np.ndarray) -> np.ndarray:
-        """The net present value of each set (row) at each x (column), as such a share. All x are negative, or none."""
+        """The net present value, as in `worth`, of each set (row) at each x (column). All or no x are negative."""
         from scipy.sparse import csr_array
 
-        # Count days from the end with the larger present values, so that no exponential overflows.
+        # Count days from the first or last flow, whichever end has the larger present values: nothing overflows.
         last = self.on[self.starts + self.sizes - 1]
         begin = self.on[self.starts]
         days = np.abs(self.on - self.each(begin if grid[0] < 0 else last)).astype(int)
@@ -250,7 +251,9 @@ def _search_grid(sets: _Sets, grid: np.ndarray) -> np.ndarray:
 
 
 def _bottoms(sets: _Sets, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The x between low and high where the value of each set, with one sign at both, is nearest to zero or beyond.
+    """The x between low and high where the value of each set is nearest to zero, or beyond it.
+
+    The value has the same sign at low and at high.
 
     Returns:
         x and the value.
@@ -267,7 +270,7 @@ def _bottoms(sets: _Sets, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray
 
 
 def _between(sets: _Sets, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The zero between low and high, where the value of each set has different signs.
+    """The x between low and high where the value of each set is zero. The value has different signs at both.
 
     Uses Newton's method, and bisection if a step leaves the interval.
     """
