@@ -1,4 +1,4 @@
-"""The Parquet files of a Delta table: the live ones, the commit actions for new ones, and their columns."""
+"""The Parquet files of a Delta table: the files of a version, the commit actions for new files, and their columns."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class LakeError(LendingError):
 
 @dataclass(frozen=True)
 class DataFile:
-    """A live file of a table: its path under the table, its size, and the values of the partition columns."""
+    """A file of a table version: its path under the table, its size, and the values of the partition columns."""
 
     path: str
     size: int

@@ -1,7 +1,7 @@
 """The format of a lake: a number in a file at its root. A program refuses a lake of a later format than its own.
 
-A change of table schemas that an earlier program would misread raises FORMAT. Lakes of releases before this file have
-none; their format is 1.
+Add 1 to FORMAT with a change of table schemas that an earlier program would misread. Lakes of releases without this
+file have format 1.
 """
 
 import fsspec
@@ -37,7 +37,7 @@ def require_known_format(url: str) -> None:
 
 
 def stamp_format(url: str) -> None:
-    """Write this program's format, unless the lake has it already."""
+    """Write this program's format to the lake, unless the lake has it already."""
     if lake_format(url) != FORMAT:
         with placing(f"{url}/{FILE}") as file:
             file.write(sealed({"format": FORMAT, "written_by": f"lending_pipelines {__version__}"}))

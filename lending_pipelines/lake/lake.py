@@ -35,8 +35,8 @@ CORRECTED = "corrected"
 class TableVersion:
     """A version of a Delta table.
 
-    `files` is a hash of its file names. File names are unique, so equal hashes mean equal rows, even after a table was
-    recreated or restored from a backup and its versions start again.
+    `files` is a hash of the names and sizes of its files. File names are unique, so equal hashes mean equal rows, even
+    after a table was recreated or restored from a backup and its versions start again.
     """
 
     version: int
@@ -98,7 +98,8 @@ class Lake:
     def days(self, name: str, version: int | None = None) -> list[date]:
         """The business dates for which a daily table was made, in order, including days without rows.
 
-        Thinned days are not among them. With `version`: the business dates with rows in that Delta version.
+        These are the days with a record in closed_days, and the days with rows in the Delta version `version`, by
+        default the latest one. Thinned days are left out.
         """
         made = self.table("closed_days")
         made = made.filter(made.table_name == name, made.thinned_at.isnull()).select("business_date")
@@ -122,7 +123,7 @@ class Lake:
         closed = self.table("closed_days")
         closed = closed.filter(closed.table_name == name, closed.business_date.isin(list(days)))
         records = [row | {"thinned_at": now} for row in closed.to_pyarrow().to_pylist()]
-        # Releases before closed_days recorded nothing: when and how these days were made is unknown.
+        # Releases without closed_days recorded nothing, so it is unknown when and how these days were made.
         unrecorded = set(days) - {row["business_date"] for row in records}
         unknown = {"table_name": name, "closed_at": now, "conventions": "{}", "thinned_at": now}
         records += [unknown | {"business_date": day} for day in sorted(unrecorded)]
@@ -169,7 +170,8 @@ class Lake:
     def keep_reported(self, name: str, days: Collection[date]) -> None:
         """Record in reported_days where the rows of the first close are, before a daily table is made for days again.
 
-        A day counts as closed when every daily table that has records has one for it. Days recorded before stay.
+        A day counts as closed when every daily table with records has a record of the day. Days that are already in
+        reported_days stay as they are.
         """
         closed = self.table("closed_days")
         recorded = set(closed.select("table_name").distinct().to_pyarrow()["table_name"].to_pylist())
@@ -205,8 +207,8 @@ class Lake:
     def merge(self, name: str, rows: ir.Table) -> Written:
         """Update the rows whose key is in the table and add the others, in one commit.
 
-        Rows of new keys only are added in a file of their own: a record of each close does not write the earlier ones
-        again. Otherwise all files are written as one.
+        If all keys are new, the rows are added in a file of their own, so that the record of a close does not rewrite
+        earlier records. Otherwise all files are rewritten as one.
         """
         table = TABLES[name]
         key = list(table.key)
@@ -265,7 +267,7 @@ class Lake:
         return self._exchanged(TABLES[name], version - 1, version)
 
     def schema_changes(self, name: str) -> list[SchemaChange]:
-        """What the table's files lack of its columns and types: they are of an earlier release. Empty if nothing.
+        """The columns that the table's files lack or have in another type, as an earlier release wrote them.
 
         Raises:
             TableNotMade: The table was never written.
@@ -286,12 +288,12 @@ class Lake:
         return self._store.open_anew(TABLES[name], version)
 
     def files(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        """The file system of the lake, which always lists anew, and the path of its root in it."""
+        """The file system of the lake, without a cache of listings, and the path of the lake's root in it."""
         filesystem, root = fsspec.url_to_fs(self.url, use_listings_cache=False)
         return filesystem, root.rstrip("/")
 
     def note(self, name: str) -> str:
-        """The note of the latest commit that wrote rows, not of the table's upkeep; empty if it has none."""
+        """The note of the latest commit, apart from the table's upkeep; empty if the commit has none."""
         table = self._store.open(TABLES[name])
         for limit in (1, None):
             written = [each for each in table.history(limit) if each["operation"] not in _UPKEEP]

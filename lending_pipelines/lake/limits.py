@@ -31,6 +31,7 @@ _OUT_OF_RANGE = re.compile(
     r"DECIMAL\(.*out of range|Overflow in .*(DECIMAL|INT)|NUMERIC_VALUE_OUT_OF_RANGE|ARITHMETIC_OVERFLOW"
 )
 _SHOWN = 3
+"""The number of rows that a message lists."""
 
 
 class AmountTooLarge(LakeError):
@@ -50,7 +51,7 @@ def within(what: str) -> Iterator[None]:
 
 @contextmanager
 def within_table(table: Table, rows: ir.Table, backend: BaseBackend) -> Iterator[None]:
-    """The same for the rows of a table, computed by the backend: the error names column, key and amount."""
+    """`within` for the rows of a table, computed by the backend: the error names column, key and amount."""
     try:
         with within(table.name):
             yield
@@ -59,11 +60,11 @@ def within_table(table: Table, rows: ir.Table, backend: BaseBackend) -> Iterator
 
 
 def _described(table: Table, rows: ir.Table, backend: BaseBackend) -> str:
-    """The first amounts out of range by column and key, or nothing when none is to be seen in the rows themselves."""
+    """The first amounts out of range, by column and key; empty if none of the rows has one."""
     try:
         offending = backend.to_pyarrow(_beyond(table, rows)).to_pylist()
     except Exception:
-        # The wider expression overflows too, or the engine does not know it: the general message remains.
+        # The wider expression overflows too, or the engine cannot compute it. The general message is used.
         return ""
     faults = [
         f"{table.name}.{name} is {row[name]:,} ({', '.join(f'{key}={row[key]}' for key in table.key)})"
@@ -84,7 +85,7 @@ def _beyond(table: Table, rows: ir.Table) -> ir.Table:
 
 
 def _widen(node: ops.Node, changed: dict[str, Any] | None) -> ops.Node:
-    """The node with money as _WIDE: what casts to it, and the columns of stored tables."""
+    """The node with _WIDE in place of money: in casts, literals, and the columns of stored tables."""
     node = node.__recreate__(changed) if changed else node
     if isinstance(node, ops.Cast) and node.to == _MONEY:
         return ops.Cast(node.arg, _WIDE)

@@ -1,7 +1,7 @@
 """What a table of an earlier release lacks: columns added since, and types widened since.
 
-Reads shape such a table as it is read, with null in the added columns. The first write rewrites it, and so does
-`lending upgrade`.
+When such a table is read, its rows get today's types, and null in the added columns. The first write to the table, or
+`lending upgrade`, rewrites it.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}
 
 @dataclass(frozen=True)
 class SchemaChange:
-    """A column that is not stored as the table has it now; `stored` is its type, None for an added column."""
+    """A column whose stored type differs from `now`, its type today. `stored` is None for an added column."""
 
     column: str
     stored: str | None
@@ -27,11 +27,11 @@ class SchemaChange:
 
 
 def schema_changes(table: Table, snapshot: DeltaTable) -> list[SchemaChange]:
-    """The columns that are not stored as the table has them now.
+    """The columns whose stored type differs from the table's type today, and the added columns.
 
     Raises:
-        LakeError: A stored column is unknown, or its values do not all fit its type: a later version of this program
-            wrote the table.
+        LakeError: A stored column is unknown, or its stored type has values that today's type cannot hold: a later
+            version of this program wrote the table.
     """
     stored = {field.name: field.type for field in snapshot.schema().fields}
     now = {field.name: field.type for field in Schema.from_arrow(stored_schema(table)).fields}
@@ -54,7 +54,7 @@ def schema_changes(table: Table, snapshot: DeltaTable) -> list[SchemaChange]:
 
 
 def _widens(stored: pa.DataType, now: pa.DataType) -> bool:
-    """Whether every value of the stored type is one of the type now."""
+    """Whether today's type can hold every value of the stored type."""
     if pa.types.is_decimal(now):
         if pa.types.is_integer(stored):
             return now.precision - now.scale >= _DIGITS[stored.bit_width]

@@ -77,7 +77,7 @@ class DeltaStore:
 
     @cached_property
     def _known(self) -> bool:
-        """Whether this program knows the lake's format. Raises LakeError when it does not."""
+        """True if this program knows the lake's format. Raises LakeError if it does not."""
         require_known_format(self.url)
         return True
 
@@ -88,7 +88,7 @@ class DeltaStore:
 
     @cached_property
     def _stamped(self) -> bool:
-        """Whether the lake has this program's format: it is written before the first commit."""
+        """Write this program's format to the lake before the first commit. Always true."""
         if self._known:
             stamp_format(self.url)
         return True
@@ -101,7 +101,7 @@ class DeltaStore:
             raise self._unreadable(name, error) from error
 
     def write(self, table: Table, rows: ir.Table, replaced: Callable[[DataFile], bool], note: str = "") -> Written:
-        """Write rows in the place of the files that `replaced` chooses, in one commit."""
+        """Write rows that replace the files for which `replaced` is true, in one commit."""
         started = time.monotonic()
         added = self._write_files(table, rows)
 
@@ -158,6 +158,7 @@ class DeltaStore:
         return Written(total, sum(a.size for a in added), version, time.monotonic() - started)
 
     def _write_files(self, table: Table, rows: ir.Table) -> list[AddAction]:
+        """Write the rows as Parquet files under the table. Returns the actions that add the files to it."""
         stem = uuid4().hex
         rows = conform(table, rows)
         if table.partition == "business_month":
@@ -172,7 +173,7 @@ class DeltaStore:
             if (action := add_action(table, filesystem, root, path)) is not None:
                 actions.append(action)
             else:
-                # No version will have a file without rows.
+                # A file without rows is not committed.
                 filesystem.rm_file(path)
         return actions
 
@@ -184,10 +185,11 @@ class DeltaStore:
         removed: list[DataFile],
         note: str = "",
     ) -> int:
+        """Commit files to the snapshot, or create the table if there is none. Returns the Delta version."""
         schema = Schema.from_arrow(stored_schema(table))
         partition_by: list[str] = [table.partition] if table.partition else []
-        # Delta would accept two concurrent additions. Here each is computed from the version that the other left, so
-        # runs that write the same day or the same events at the same time write them once.
+        # Delta would accept two concurrent additions. Without its retries, the second one fails and is computed again
+        # from the version that the first one wrote: runs that write the same day or events at one time write them once.
         metadata = {REMOVED: str(len(removed))} | ({NOTE: note} if note else {})
         properties = CommitProperties(max_commit_retries=0, custom_metadata=metadata)
         if snapshot is None:
@@ -221,7 +223,7 @@ class DeltaStore:
                     snapshot = self.open_anew(table)
                 version = attempt(snapshot)
                 if snapshot is not None:
-                    # Reading the new version does not open the table again. Nothing changes this object any more.
+                    # Keep the new version, so that reading it does not open the table again. It never changes again.
                     self._latest[table.name] = OpenedTable(snapshot, self._last_entry(table, snapshot))
                 return version
             except CommitFailedError:
@@ -297,7 +299,7 @@ class DeltaStore:
             raise self._unreadable(table.name, error) from error
 
     def _last_entry(self, table: Table, opened: DeltaTable) -> str:
-        """What identifies the log entry of the opened version; empty if it is gone or not the last one."""
+        """An identifier of the opened version's log entry; empty if the entry is gone or not the last one."""
         filesystem, log = fsspec.url_to_fs(f"{self._uri(table.name)}/_delta_log", use_listings_cache=False)
         own, following = (f"{log}/{opened.version() + number:020}.json" for number in (0, 1))
         try:
@@ -306,6 +308,7 @@ class DeltaStore:
             return ""
 
     def _unreadable(self, name: str, error: Exception) -> LakeError:
+        """The error for a table that Delta cannot read, with Delta's message in one line."""
         # Delta's error messages have several lines, colours and frames of its stack.
         cause = " ".join(re.sub(r"\x1b\[\d*m|↳|(?m:^ *\d+: .*)|(?m:^ +at .*)", "", str(error)).split())
         return LakeError(f"table {name} cannot be read from {self.url}: {cause}")
@@ -344,7 +347,7 @@ class DeltaStore:
 
     @contextmanager
     def _staged_for(self, table: Table, rows: ir.Table) -> Iterator[ir.Table]:
-        """`staged` for rows of the table: an amount that is too large is named by column and key."""
+        """`staged` for rows of the table: the error for an amount that is too large names column and key."""
         with ExitStack() as stack:
             with within_table(table, rows, self.engine.backend):
                 staged = stack.enter_context(self.staged(rows))

@@ -18,7 +18,7 @@ from lending_pipelines.lake.lake import CORRECTED, Lake
 from lending_pipelines.lake.store import NOTE, REMOVED
 
 TARGET_BYTES = 100 * 1024 * 1024
-"""The size up to which the files of a partition are put together."""
+"""The size up to which the files of a partition are combined."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Unneeded:
-    """Files of a table that no kept version has, and their bytes together."""
+    """Files of a table that no kept version has, and their total size in bytes."""
 
     files: tuple[str, ...]
     bytes: int
@@ -58,9 +58,9 @@ def small_files(lake: Lake, name: str) -> int:
 
 
 def compact(lake: Lake, name: str) -> None:
-    """Put the small files of each partition together, in one commit; the rows stay.
+    """Combine the small files of each partition, in one commit. The rows do not change.
 
-    When another run commits at the same time, nothing is compacted: the next time does it.
+    If another run commits at the same time, nothing is compacted; the next upkeep does it.
     """
     with suppress(CommitFailedError):
         lake.delta(name).optimize.compact(
@@ -69,7 +69,7 @@ def compact(lake: Lake, name: str) -> None:
 
 
 def unneeded(lake: Lake, name: str, kept: Collection[int], older_than: timedelta) -> Unneeded:
-    """The files that none of the kept versions has, written before `older_than`: also those of killed runs."""
+    """The files that none of the kept versions has and that are older than `older_than`, also those of killed runs."""
     files = _vacuum(lake, name, kept, older_than, dry_run=True)
     filesystem, root = fsspec.url_to_fs(f"{lake.url}/{name}", use_listings_cache=False)
     sizes = (filesystem.info(f"{root}/{file}")["size"] for file in files if filesystem.exists(f"{root}/{file}"))
@@ -84,8 +84,8 @@ def vacuum(lake: Lake, name: str, kept: Collection[int], older_than: timedelta) 
 def covering(lake: Lake, name: str, kept: Collection[int]) -> list[int]:
     """The kept versions that together have all files of the kept versions.
 
-    Where a commit only adds files, the version before it has none that the next one lacks. A vacuum opens each version
-    that it keeps, and a table that only grows has one for each close.
+    If the next version is kept too and only adds files, it has all files of the version before it, which is left out.
+    A vacuum opens each version that it keeps, and a table that only grows has a version for each close.
     """
     history = lake.delta(name).history()
     only_add = {commit["version"] for commit in history if commit.get(REMOVED) == "0"}

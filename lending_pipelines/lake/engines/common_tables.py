@@ -1,8 +1,8 @@
 """Which relations of an expression are common table expressions (WITH): those that are read more than once.
 
-Ibis 12 misses two kinds, and then writes the whole relation into its SQL once for each reader, with all that is below
-it: a relation that several joins read under the same name, and one whose columns are dropped. `fast_ibis` puts this
-function in the place of Ibis' own.
+Ibis 12 misses two kinds: a relation that several joins read under the same name, and one whose columns are dropped. It
+then writes such a relation, with everything below it, into its SQL once for each reader. `fast_ibis` replaces Ibis' own
+function with `extract`.
 """
 
 from collections import Counter
@@ -16,7 +16,10 @@ BY_IBIS = rewrites.extract_ctes
 """The function of Ibis that `extract` replaces."""
 
 _TYPES = (rewrites.Select, ops.Aggregate, ops.JoinChain, ops.Set, ops.Limit, ops.Sample, ops.DropColumns)
+"""The types of relations that can be common table expressions."""
+
 _NOT_COUNTED = InstanceOf((ops.Field, ops.CountStar, ops.CountDistinctStar))
+"""The nodes that do not count as readers of a relation."""
 
 
 def extract(node: ops.Relation) -> set[ops.Relation]:
@@ -25,7 +28,7 @@ def extract(node: ops.Relation) -> set[ops.Relation]:
     readers = Counter(child for children in graph.values() for child in children)
     for reference, children in graph.items():
         if isinstance(reference, ops.JoinReference):
-            # Several joins can read one reference. They read what is below it.
+            # Several joins can read one reference. Each of them counts as a reader of the relation below it.
             readers.update(dict.fromkeys(children, readers[reference] - 1))
     return {
         relation

@@ -1,8 +1,8 @@
 """SQL of expressions that were compiled before.
 
 A close compiles the same expressions every night. Only days, times and the generated names of views differ, and for
-small books compiling takes longer than running. The SQL of an expression is therefore kept as a template with
-placeholders for them, under a key that describes the expression without them.
+small books compiling takes longer than running. The SQL of an expression is therefore kept as a template, with
+placeholders for these values. Its key describes the expression without them.
 """
 
 import json
@@ -31,13 +31,13 @@ from ibis.expr.operations.udf import InputType
 from lending_pipelines import __version__
 
 KEPT = 1000
-"""The number of templates that a process or a file keeps: the last ones used."""
+"""The maximum number of templates in a process or a file. The ones used last are kept."""
 
 _GENERATED = re.compile(r"ibis_\w+?_[a-z0-9]{26}")
 """A name that Ibis generates, of a view or a table in memory."""
 
 _MARKED_FROM = datetime(7001, 1, 1)
-"""The first of the days that stand for the days of an expression while its template is made."""
+"""The first of the days that replace the days of an expression while its template is made."""
 
 
 class SqlTemplates:
@@ -72,7 +72,7 @@ class SqlTemplates:
         return "".join(piece if isinstance(piece, str) else texts[piece] for piece in template)
 
     def read(self, file: Path) -> None:
-        """Add the templates of a file, once per process. A file that cannot be read costs time only."""
+        """Add the templates of a file, once per process. A file that cannot be read is ignored: it only saves time."""
         if file in self._read:
             return
         self._read.add(file)
@@ -82,7 +82,7 @@ class SqlTemplates:
                 self._templates = saved["templates"] | self._templates
 
     def write(self, file: Path) -> None:
-        """Replace the file if there are new templates. A file that cannot be written costs time only."""
+        """Replace the file if there are new templates. A file that cannot be written is ignored: it only saves time."""
         if not self._new:
             return
         self._new = 0
@@ -102,23 +102,23 @@ TEMPLATES = SqlTemplates()
 
 @cache
 def _versions() -> dict[str, str]:
-    """What the SQL of an expression depends on, besides the expression."""
+    """The versions of the packages that the SQL of an expression depends on."""
     packages = ("ibis-framework", "sqlglot", "duckdb")
     return {package: version(package) for package in packages} | {"lending_pipelines": __version__}
 
 
 class _Unknown(Exception):
-    """An argument whose text may not tell everything that its SQL depends on."""
+    """An argument whose text may not contain everything that its SQL depends on. Its expression gets no template."""
 
 
 def _key(nodes: list[Any], children: list[list[int]], values: dict[Any, int]) -> str:
-    """What the SQL depends on.
+    """The key of an expression: a hash of everything that its SQL depends on, except `values`.
 
     Args:
         nodes: The nodes of the graph.
         children: The numbers of the children of each node.
-        values: The literals and generated names that the key leaves out, with the numbers of their placeholders. They
-            are added.
+        values: The literals and generated names that the key leaves out, with the numbers of their placeholders. This
+            function adds them.
     """
     described = [str(ibis.options.sql.fuse_selects)]
     for node, below in zip(nodes, children, strict=True):
@@ -127,6 +127,7 @@ def _key(nodes: list[Any], children: list[list[int]], values: dict[Any, int]) ->
 
 
 def _arguments(node: Any, values: dict[Any, int]) -> str:
+    """The text of a node's arguments, with placeholders for `values`."""
     match node:
         case ops.Literal(value=date(), dtype=dt.Date() | dt.Timestamp() as dtype):
             arguments = [dtype, _placeholder(node, values)]
@@ -142,12 +143,13 @@ def _arguments(node: Any, values: dict[Any, int]) -> str:
 
 
 def _placeholder(value: Any, values: dict[Any, int]) -> str:
+    """The placeholder of a value. A value that is not yet in `values` is added with the next number."""
     return f"placeholder {values.setdefault(value, len(values))}"
 
 
 @lru_cache(maxsize=1024)
 def _sql(value: Any) -> str:
-    """The SQL of a literal; names are SQL already."""
+    """The SQL of a literal or of a generated name, which is its own SQL."""
     if isinstance(value, str):
         return value
     compiler = Backend.compiler
@@ -155,8 +157,9 @@ def _sql(value: Any) -> str:
 
 
 def _operation(cls: Any) -> str:
+    """The name of a node's class in the key."""
     if getattr(cls, "__input_type__", None) is InputType.BUILTIN:
-        # A class is made for each use of the function.
+        # Ibis makes a new class for each use of the function.
         return f"builtin {cls.__udf_namespace__} {cls.__func_name__} {cls.dtype}"
     return _qualified(cls)
 
@@ -167,12 +170,13 @@ def _qualified(cls: type[Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """The text of an argument of a node; nodes are without text, because their numbers follow."""
+    """The text of an argument of a node. It is `node` for another node, because the key has the children's numbers."""
     return _printer(value.__class__)(value)
 
 
 @cache
 def _printer(cls: type[Any]) -> Callable[[Any], str]:
+    """The function that returns the text of a value of the class. It raises _Unknown for other classes."""
     if issubclass(cls, Node):
         return lambda _: "node"
     if issubclass(cls, (tuple, list)):
@@ -195,9 +199,10 @@ def _unknown(value: Any) -> str:
 
 
 def _template(root: Any, values: dict[Any, int], compile: Callable[[Any], str]) -> list[str | int]:
-    """Pieces of SQL, and between them the numbers of the placeholders.
+    """Compile an expression to pieces of SQL, with the numbers of placeholders between them.
 
-    It is compiled with a day of its own for each literal: another part of the SQL may have the same text as a literal.
+    Each literal is first replaced by a day that occurs nowhere else, because another part of the SQL may have the same
+    text as a literal.
     """
     literals = {value: _marker(number, value) for value, number in values.items() if not isinstance(value, str)}
     sql = compile(root.replace(literals) if literals else root)
@@ -209,5 +214,6 @@ def _template(root: Any, values: dict[Any, int], compile: Callable[[Any], str]) 
 
 
 def _marker(number: int, literal: Any) -> ops.Literal:
+    """The day, or its midnight, that replaces a literal while the template is made."""
     marked = _MARKED_FROM + timedelta(days=number)
     return ops.Literal(marked.date() if literal.dtype.is_date() else marked, literal.dtype)

@@ -41,6 +41,7 @@ class DuckDBEngine:
 
     @cached_property
     def _spill(self) -> tempfile.TemporaryDirectory[str]:
+        """The folder for data above the memory limit."""
         return temporary_folder("duckdb")
 
     @cached_property
@@ -61,8 +62,8 @@ class DuckDBEngine:
         if self._threads:
             options["threads"] = self._threads
         backend = ibis.duckdb.connect(**options)
-        # DuckDB 2.0 turns a sum over a window into a join with a second scan, which reads all folders of a partitioned
-        # table whatever the filter on the partition column says.
+        # DuckDB 2.0 turns a sum over a window into a join with a second scan. That scan ignores the filter on the
+        # partition column and reads all folders of a partitioned table.
         backend.raw_sql("SET disabled_optimizers = 'window_self_join'")
         # If Python exits before `close`, DuckDB reports a leak for every open database with UDFs.
         weakref.finalize(backend, backend.con.close)
@@ -75,8 +76,8 @@ class DuckDBEngine:
     def read_files(self, files: Sequence[str], table: Table, partition: str | None) -> ir.Table:
         """The rows of the table's files; filters on the partition column skip folders.
 
-        Files never change, so the same files are opened once: as a view with the table's columns and types, which
-        leaves Ibis no select to compile in every query.
+        Files never change, so the same files are opened once, as a view with the table's columns and types. Ibis then
+        has no select of them to compile in each query.
         """
         if tuple(files) not in self._opened:
             # Not Ibis' read_parquet, whose views are known to one connection only. The portal has one per request.
@@ -137,5 +138,5 @@ class DuckDBEngine:
 
 @cache
 def _schema(columns: tuple[str, ...], types: tuple[str, ...]) -> ibis.Schema:
-    """The schema of columns with DuckDB's types."""
+    """The Ibis schema of columns, from the names of their DuckDB types."""
     return ibis.schema(dict(zip(columns, map(DuckDBType.from_string, types), strict=True)))

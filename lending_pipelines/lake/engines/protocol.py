@@ -13,7 +13,7 @@ from lending_pipelines.tables import Table
 
 
 class EngineError(LendingError):
-    """There is no such engine, or it cannot run here."""
+    """The engine does not exist, cannot run on this machine, or cannot compute the expression."""
 
 
 class Engine(Protocol):

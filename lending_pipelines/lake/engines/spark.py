@@ -139,7 +139,7 @@ class SparkEngine:
                 filesystem.rm(temporary, recursive=True)
 
     def close(self) -> None:
-        """Drop the tables that were read. The session stays for the next engine of the process."""
+        """Drop the views of the files that were read. The session stays open for the next engine of the process."""
         for view in self._views:
             self.backend._session.catalog.dropTempView(view)
         self._views.clear()
@@ -239,12 +239,12 @@ def _first_line(error: Exception) -> str:
 
 
 def _for_hadoop(url: str) -> str:
-    """The URL as Spark's file systems name it: s3a for S3."""
+    """The URL with the scheme that Spark's file systems use: s3a for S3."""
     return re.sub(r"^s3://", "s3a://", url)
 
 
 def _packed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Each batch as the bytes of an Arrow stream, one row each."""
+    """Pack each batch into one row: the bytes of an Arrow stream."""
     for batch in batches:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:

@@ -1,7 +1,7 @@
-"""Computes expressions once, on Spark, that a query reads several times.
+"""Makes Spark compute an expression once if a query reads it several times.
 
 Spark copies a common table expression into each of its readers, recursively: a query of forty tables becomes a plan of
-thousands. This module writes the most-copied expressions as Parquet first.
+thousands of tables. This module first writes the expressions that would be copied most as Parquet.
 """
 
 from collections import Counter
@@ -11,13 +11,13 @@ from pyspark.sql import SparkSession
 from sqlglot import select
 
 WORTH_WRITING = 8
-"""The number of scans and shuffles that writing an expression must save its other readers."""
+"""An expression is written if this saves its other readers at least this number of scans and shuffles."""
 
 _SHUFFLES = (sge.Group, sge.Window, sge.Distinct)
 
 
 def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -> str:
-    """The query as SQL that reads the expressions worth writing from the folder."""
+    """Write the expressions that are worth it to the folder. Returns the query as SQL that reads them from there."""
     readers = Counter(_tables(query))
     shared = {expression.alias: expression.this for expression in query.ctes}
     if written_with := query.find(sge.With):
