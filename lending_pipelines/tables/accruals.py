@@ -7,7 +7,7 @@ from lending_pipelines.tables.schema import MONEY
 from lending_pipelines.tables.servicing import SERVICING
 
 ACCRUAL = "accrual"
-"""The type of an accrual that is no reversal."""
+"""The type of an accrual that is not a reversal."""
 
 
 def as_transactions(accruals: ir.Table) -> ir.Table:

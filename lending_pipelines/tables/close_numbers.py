@@ -1,4 +1,4 @@
-"""The numbers of a close summary, which alert rules watch. No table of the lake has them."""
+"""The numbers of a close summary, which alert rules watch. They are not stored in a table of the lake."""
 
 from lending_pipelines.tables.schema import Table, count
 

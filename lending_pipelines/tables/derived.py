@@ -153,10 +153,10 @@ _AGING = (
 )
 
 HEALTH_RATES = ("collection_rate", "default_rate", "growth_rate", "portfolio_yield")
-"""The rates of which the health score is made, in the order of the convention health_weights."""
+"""The rates from which the health score is computed, in the order of the convention health_weights."""
 
 HEALTH_SCORES = ("collection_score", "default_score", "growth_score", "yield_score")
-"""The parts of the health score, from 0 to 100, in the same order."""
+"""The parts of the health score, each from 0 to 100, in the order of HEALTH_RATES."""
 
 HEALTH_CATEGORIES = ("Critical", "Warning", "Good", "Excellent")
 
@@ -375,7 +375,7 @@ _CLOSE_CERTIFICATES = Table(
 RECORDS: dict[str, Table] = {
     table.name: table for table in (_CLOSED_DAYS, _ALERT_LOG, *RESTATEMENT_RECORDS, _CLOSE_CERTIFICATES)
 }
-"""Tables in which the lake keeps its own writes, and copies of the register that reports read, by name.
+"""Tables with records of the writes to the lake, and copies of the register that reports read, by name.
 
 They have no rows before they are first written.
 """

@@ -1,4 +1,4 @@
-"""The lake's own records of reported numbers: which closed days changed, and where their first numbers are.
+"""The lake's records about reported numbers: which closed days changed, where their first numbers are, what was sent.
 
 The tables of the close are in derived.py.
 """

@@ -46,7 +46,7 @@ _OWNER_KEYS = ("loan_id", "account_code", "user_id", "wallet_id")
 
 
 def owners(table: str) -> dict[str, tuple[str, str]]:
-    """The references of a servicing table to its owners. A row whose owner is missing has no meaning.
+    """The references from rows of a servicing table to their owners. A row whose owner is missing has no meaning.
 
     A payment belongs to a loan, and a journal line to an account. Other references, such as a branch, only describe a
     row.

@@ -50,7 +50,7 @@ class OneOf:
 
     @property
     def problem(self) -> str:
-        """The problem of a row."""
+        """The problem, worded to follow the number of rows."""
         return f"have a value that is not one of {', '.join(self.values)}"
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
@@ -63,6 +63,7 @@ class NotNegative:
     """The amount or count is at least 0.
 
     `rejected` is false for most amounts of servicing tables: a negative amount can have a reason, so it is a warning.
+    `advice` is the end of the problem.
     """
 
     column: str
@@ -72,7 +73,7 @@ class NotNegative:
 
     @property
     def problem(self) -> str:
-        """The problem of a row."""
+        """The problem, worded to follow the number of rows."""
         return f"are negative{self.advice}"
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
@@ -91,12 +92,12 @@ class Within:
 
     @property
     def problem(self) -> str:
-        """What is wrong with a row."""
+        """The problem, worded to follow the number of rows."""
         return f"are not between 0 and {self.most}"
 
     @property
     def highest(self) -> float:
-        """The highest value that a float may have."""
+        """The highest accepted value: `most`, with a tolerance because ratios are floats."""
         return self.most + _ROUNDING
 
     def broken(self, rows: ir.Table) -> ir.BooleanValue:
@@ -191,5 +192,6 @@ def rejecting_rules(table: Table, *, negative_journal_lines: bool) -> Iterator[R
 
 
 def _not_negative(table: Table, column: Column) -> NotNegative:
+    """The rule for a column. In servicing tables, only the amounts of _NEVER_NEGATIVE are rejected."""
     enforced = table.name in DERIVED or column.name in _NEVER_NEGATIVE.get(table.name, ())
     return NotNegative(column.name, enforced, _RED_STORNO if column.sign == "by convention" else "")

@@ -17,7 +17,7 @@ Sign = Literal["any", "not negative", "by convention"]
 """Whether a value may be negative; `by convention` only if the convention negative_journal_lines allows it."""
 
 Load = Literal["append", "merge", "replace"]
-"""How the sync reads a servicing table: new rows by posted_at, changed rows by updated_at, or the full table."""
+"""How the sync reads a servicing table: new rows by posted_at, changed rows by updated_at, or the complete table."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Table:
 
     @cached_property
     def schema(self) -> sch.Schema:
-        """The columns as an Ibis schema, all nullable: checks find nulls in required columns, not the schema."""
+        """The columns as an Ibis schema, all nullable. Nulls in required columns are found by checks."""
         return ibis.schema({c.name: c.type for c in self.columns})
 
     @cached_property
@@ -105,7 +105,7 @@ def text(
     personal: bool = False,
     optional: bool = False,
 ) -> Column:
-    """An id, a name or a code. An optional one can be null."""
+    """An id, a name or a code. An optional column is nullable too."""
     return Column(name, "string", description, nullable or optional, tuple(values), personal, optional=optional)
 
 
