@@ -13,7 +13,7 @@ from lending_pipelines.tables import Table
 
 
 class EngineError(LendingError):
-    """The engine does not exist, cannot run on this machine, or cannot compute the expression."""
+    """The engine cannot run with these settings or on this machine, or cannot compute an expression."""
 
 
 class Engine(Protocol):
