@@ -1,12 +1,12 @@
-"""Finds the loans whose rows differ in source and lake by totals of each loan, so that only their rows are read.
+"""Compares totals of each loan in source and lake, so that only the rows of loans with different totals are read.
 
-For a system that changes rows in place, a watermark does not tell what changed. Totals need no time of the last sync: a
+For a system that changes rows in place, a watermark does not show what changed. Totals need no time of the last sync: a
 row that is added, changed or deleted changes the totals of its loan, whatever its audit columns say, and an
 interrupted sync leaves a difference that the next one finds.
 
-The totals of a loan are its number of rows and the sum of their checksums. The checksum of a row comes from its
-compared columns and a weight of its own, so that amounts exchanged between two rows differ too. Rows without a loan
-have totals by day.
+The totals of a loan are its number of rows and the sum of their checksums. The checksum of a row is computed from its
+compared columns and its own weight, so that the sum differs even if two rows exchange their amounts. Rows without a
+loan have totals by day.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,16 +39,16 @@ NO_DAY = date(1970, 1, 1)
 """The day of the totals of a loan."""
 
 LAST_DIGITS = 4
-"""An id stands for the number in its last characters, 0 if they are no digits."""
+"""The number of an id is in this many last characters; it is 0 if they are not all digits."""
 
 FACTOR, MODULUS = 7919, 997
-"""The weight of a row by a number n is 1 + n × FACTOR modulo MODULUS. Both are primes, so that weights look random."""
+"""The weight of a row with the number n is 1 + (n × FACTOR modulo MODULUS). Both are primes: weights look random."""
 
 COLUMN_FACTORS = (1019, 2053, 3533, 3919, 6011, 8761, 8837)
 """The factors of the compared columns in the checksum of a row, so that amounts moved between columns differ.
 
-With other primes, small amounts in three columns can cancel out: with 101, 103 and 107, −2, +3 and −1. With these, the
-largest amount is at least 832 times the greatest common divisor of the three.
+With other primes, small differences in three columns can cancel out: with 101, 103 and 107, these are −2, +3 and −1.
+With these primes, three differences cancel out only if the largest is at least 832 times their greatest common divisor.
 """
 
 CHECKSUM_MODULUS = 2**31 - 1
@@ -67,7 +67,7 @@ class Compared:
     weight: str
     """The column that gives a row its weight: a number, a date or an id."""
     day: str | None = None
-    """The day of rows without a loan. None if every row has a loan."""
+    """The column with the day of rows without a loan. None if every row has a loan."""
 
 
 COMPARED = {
@@ -112,6 +112,7 @@ def lake_totals(table: Table, rows: ir.Table) -> ir.Table:
 
 
 def _weight(column: ir.Column) -> ir.IntegerColumn:
+    """The weight of each row, from its column for the weight."""
     if isinstance(column.type(), dt.Date):
         column = column.epoch_days()
     elif isinstance(column.type(), dt.String):
@@ -120,7 +121,7 @@ def _weight(column: ir.Column) -> ir.IntegerColumn:
 
 
 def _number(column: Column, values: ir.Column) -> ir.IntegerColumn:
-    """A compared value as a whole number."""
+    """A compared value as a whole number, as `Compared.columns` describes it."""
     if column.values:
         return values.cases(*((name, position) for position, name in enumerate(column.values, 1)), else_=0)
     if column.type == "date":
@@ -136,15 +137,15 @@ def read_by_loan(
     engine: Staging,
     folder: str,
 ) -> Reading | None:
-    """Read all rows of the loans whose totals differ from the lake's. None if the source has no totals of the table.
+    """Read all rows of the loans and days whose totals differ from the lake's. None if the source has no such totals.
 
-    Reads the complete table if more than MOST_PARTS loans differ.
+    Reads the complete table if more than MOST_PARTS loans and days differ.
 
     Args:
         reader: The source.
         table: The servicing table.
         current: The lake's rows.
-        in_force: Returns those of the lake's rows that the source still shows.
+        in_force: Returns the lake's rows as the source would show them.
         engine: Computes the lake's totals.
         folder: Where the rows are staged.
     """
@@ -169,6 +170,7 @@ def read_by_loan(
 
 
 def _differing(source: ir.Table, lake: ir.Table) -> Parts:
+    """The loans and days whose totals differ: the first MOST_PARTS + 1 of them."""
     columns = list(source.columns)
     key = ("loan_id", "day")
     apart = ibis.union(
@@ -180,6 +182,7 @@ def _differing(source: ir.Table, lake: ir.Table) -> Parts:
 
 
 def _of_parts(rows: ir.Table, parts: Parts, day_column: str | None) -> ir.Table:
+    """The rows of the loans, and the rows without a loan of the days."""
     loans = ibis.memtable(pa.table({"loan_id": pa.array(parts.loans, pa.string())}))
     found = rows.semi_join(loans, "loan_id")
     if day_column is None or not parts.days:

@@ -47,7 +47,7 @@ def changes(table: Table, reading: Reading, current: ir.Table) -> Changes:
 
 
 def warnings(table: Table, reading: Reading, diff: Changes) -> list[str]:
-    """Warnings about rows that disappeared and events that changed."""
+    """Warnings about rows that are gone from the source, and about events that changed."""
     messages = []
     vanished, number = diff.gone, diff.rows_gone
     if reading.orphans is not None:
@@ -99,6 +99,7 @@ def counts(*tables: ir.Table) -> list[int]:
 
 
 def _changed(table: Table, rows: ir.Table, current: ir.Table) -> ir.Table:
+    """The rows whose key is in `current` with different values."""
     both = rows.join(current, list(table.key), rname="{name}_lake")
     values = [name for name in table.names if name not in table.key]
     if not values:

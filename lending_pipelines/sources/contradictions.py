@@ -1,4 +1,4 @@
-"""Contradictions in a servicing database: a value that it stores in two places, and the two differ.
+"""Contradictions in a servicing database: values that are stored in two places and differ.
 
 Each sync reports them and reads the rows as they are. A source lists its kinds of `Contradiction`; each has a SELECT
 for the ids of the contradictory rows.
@@ -18,7 +18,10 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A kind of contradiction: the servicing table that it is about, and the SELECT for the ids of its rows."""
+    """A kind of contradiction: its servicing table, and the SELECT for the ids of the rows that have it.
+
+    `of` is what these rows are. `problem` follows it in a message.
+    """
 
     table: str
     problem: str

@@ -18,7 +18,7 @@ class Finding:
     rows: int = 0
     """0 for an error of the column itself."""
     examples: tuple[str, ...] = ()
-    """The key of each row with the value of the column."""
+    """The first few rows, each by its key and the value of the column."""
     at_least: bool = False
     """Whether there can be more rows than `rows`."""
 

@@ -1,15 +1,15 @@
 """Keeps the history of a system that changes its rows in place, from the first sync on.
 
-The lake's rows stay. What a sync finds changed is added, and counts as known from that sync on:
+The lake's rows stay. A sync adds the changes that it finds. They count as known from that sync on:
 
-- a schedule that changed becomes a new version;
-- a transaction whose portions changed has a reversal and a new row, both on the transaction's own date;
-- a transaction that is gone has a reversal on its own date;
-- accruals follow the rules of transactions;
-- a row that the source shows late, recorded before the last sync, is known from this sync on.
+- A schedule that changed becomes a new version.
+- A transaction whose portions changed gets a reversal and a new row, both on the transaction's own date.
+- A transaction that is gone gets a reversal on its own date.
+- Accruals follow the rules of transactions.
+- A new row that was recorded before the last sync, which did not see it, counts as known from this sync on.
 
-The id of a changed transaction is that of the first row with `~2`, `~3` and so on, the id of a reversal ends in
-`~undone`. Everything before the first sync is reconstructed from what the system still has.
+The id of a changed transaction is the id of its first row, followed by `~2`, `~3` and so on. The id of a reversal ends
+in `~undone`. Everything before the first sync is reconstructed from what the system still has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,8 @@ UNDONE = "~undone"
 """The end of a reversal's id, after the id of the transaction that it reverses."""
 
 _CHANGED = "~"
+"""The separator between the id of a transaction's first row and the number of a later row."""
+
 _MONEY = ("loan_id", "type", "effective_on", "principal", "interest", "fees")
 _PLAN = ("due_on", "principal", "interest", "fees")
 
@@ -52,7 +54,7 @@ class Moment:
     """When a sync runs."""
 
     now: datetime
-    """The time of the sync (UTC): the posted_at of what it finds changed."""
+    """The time of the sync (UTC), which is the posted_at of the changes that it finds."""
     last: datetime
     """When the lake's table was last written (UTC)."""
     timezone: str = "UTC"
@@ -68,7 +70,7 @@ def with_history(
     engine: Staging,
     folder: str,
 ) -> Reading:
-    """The reading with the history that the lake has: what it adds to transactions, accruals and installments.
+    """The reading with history. For transactions, accruals and installments, its rows are those to add to the lake.
 
     Rows of other tables keep the posted_at with which they became known.
 
@@ -100,9 +102,9 @@ def with_history(
 
 
 def in_force(table: Table, rows: ir.Table) -> ir.Table:
-    """The rows of the lake that a source with the same rows shows: the last version of schedules, and transactions.
+    """The lake's rows as the source would show them: the last version of each schedule, one row per transaction.
 
-    A transaction has the id of its first row. If it is undone, only its id, its loan and the type reversal are known.
+    A transaction has the id of its first row. If it is undone, it has only its id, its loan and the type reversal.
     Accruals are like transactions.
     """
     match table.name:
@@ -117,11 +119,12 @@ def in_force(table: Table, rows: ir.Table) -> ir.Table:
 
 
 def _events_in_force(rows: ir.Table) -> ir.Table:
+    """`in_force` of transactions: transaction_id and _MONEY."""
     columns = ["transaction_id", *_MONEY]
     kept = _in_force(rows)
     undone = rows.filter(rows.type == "reversal")
     undone = undone.select("loan_id", transaction_id=_base(undone.transaction_id)).distinct()
-    # First to few rows, because an anti-join keeps all rows of its right side in memory.
+    # Reduce the right side to few rows first, because an anti-join keeps all of them in memory.
     again = kept.select(transaction_id="base").semi_join(undone, "transaction_id")
     undone = undone.anti_join(again, "transaction_id")
     unknown = {name: ibis.null(rows.schema()[name]) for name in columns if name not in undone.columns}
@@ -130,14 +133,14 @@ def _events_in_force(rows: ir.Table) -> ir.Table:
 
 
 def _first_known(table: Table, rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
-    """The rows of the source with the posted_at of the lake. New rows are not known before they are seen."""
+    """The rows of the source with the posted_at of the lake. New rows have the posted_at of `_seen`."""
     before = current.select(*table.key, first_posted_at="posted_at")
     both = rows.left_join(before, list(table.key), rname="{name}_before")
     return both.mutate(posted_at=ibis.coalesce(both.first_posted_at, _seen(both, moment))).select(*table.names)
 
 
 def _seen(rows: ir.Table, moment: Moment) -> ir.TimestampValue:
-    """When a new row became known: its posted_at, or the sync if an earlier sync should have seen it."""
+    """When a new row became known: at its posted_at, or at this sync if an earlier sync should have seen the row."""
     late = rows.posted_at <= _literal(moment.last)
     return late.ifelse(_literal(moment.now), rows.posted_at)
 
@@ -181,13 +184,14 @@ def versions(
 
 
 def _last_version(installments: ir.Table) -> ir.Table:
-    # Not a window, which keeps all rows in memory.
+    """The installments of the last version of each loan's schedule."""
+    # A window would keep all rows in memory.
     last = installments.group_by("loan_id").agg(version=installments.version.max())
     return installments.semi_join(last, ["loan_id", "version"])
 
 
 def events(rows: ir.Table, current: ir.Table, moment: Moment) -> ir.Table:
-    """New transactions, and a reversal or a new row for each one that the source shows otherwise than the lake."""
+    """New transactions, and a reversal or a new row for each one that differs between the source and the lake."""
     offered, undone = _in_force(rows), rows.filter(rows.type == "reversal")
     kept = _in_force(current)
     bases = current.select(base=_base(current.transaction_id)).distinct()

@@ -74,7 +74,7 @@ class Parts:
         return len(self.loans) + len(self.days)
 
     def split(self, number: int) -> Iterator["Parts"]:
-        """The same in parts of at most this number of loans, or of days."""
+        """The same loans and days in several Parts, each with at most this number of loans, or of days."""
         for begin in range(0, len(self.loans), number):
             yield Parts(loans=self.loans[begin : begin + number])
         for begin in range(0, len(self.days), number):

@@ -23,7 +23,7 @@ def cents(
         amount: The amount of each row, never NULL.
         group: The rows that add up, such as the repayments of a loan.
         order: The order of the rows. No two rows of a group are equal in it.
-        of_total: Returns the counted part of a running total. By default, all of it.
+        of_total: Returns the part of a running total that counts. By default, all of it counts.
     """
     total = sa.func.sum(amount).over(partition_by=group, order_by=order, rows=(None, 0))
     after, before = (sa.func.round(of_total(each), 2) for each in (total, total - amount))

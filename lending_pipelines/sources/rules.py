@@ -19,12 +19,12 @@ _REVERSED = {"transactions": "a transaction", "accruals": "an accrual"}
 
 
 KEYS_AT_A_TIME = 4_000_000
-"""The number of keys, about, that are in memory to find those that occur more than once."""
+"""The approximate number of keys that are in memory at a time to find those that occur more than once."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A possible error in a column, and the rows that have it."""
+    """A possible error in a column, and the rows that have it. There may be no such rows."""
 
     column: str
     problem: str
@@ -74,6 +74,7 @@ def findings(
 
 
 def _repeated_keys(table: Table, rows: ir.Table) -> ir.Table:
+    """The keys that occur more than once."""
     return rows.group_by(*table.key).aggregate(times=rows.count()).filter(lambda t: t.times > 1)
 
 
@@ -86,6 +87,7 @@ def _count_repeated_keys(table: Table, rows: ir.Table, number: int) -> int:
 
 
 def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, doubtful: set[str]) -> Iterator[Fault]:
+    """The reversals of rows that do not exist, unless a column that tells this has unreadable values (`doubtful`)."""
     if table.name not in _REVERSED or doubtful.intersection((*table.key, "type", "reverses_id")):
         return
     [key] = table.key
@@ -94,7 +96,7 @@ def _unknown_reversed(table: Table, staged: ir.Table, current: ir.Table | None, 
         reversals = reversals.filter(reversals.type == "reversal")
     unknown = reversals
     for rows in (staged,) if current is None else (staged, current):
-        # First to few rows, because an anti-join keeps all rows of its right side in memory.
+        # Reduce the right side to few rows first, because an anti-join keeps all of them in memory.
         reversed_ = rows.select(reverses_id=key).semi_join(reversals, "reverses_id")
         unknown = unknown.anti_join(reversed_, "reverses_id")
     yield Fault("reverses_id", f"reverse {_REVERSED[table.name]} that does not exist", unknown)

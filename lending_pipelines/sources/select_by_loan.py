@@ -43,9 +43,9 @@ def select_loan_totals(table: Table, rows: sa.Select, of: sa.Select | None = Non
 
     Args:
         table: The servicing table.
-        rows: The rows: loan_id as the database has it, and the columns of COMPARED by their names. An id by which a row
-            is weighted is a number, or the text of one. Rows without a loan have no loan_id.
-        of: The ids of the loans that count. All rows count without it.
+        rows: The rows: loan_id as the database has it, and the columns of COMPARED by their names. If an id gives the
+            weight, it is a number or the text of one. Rows without a loan have NULL as loan_id.
+        of: The ids of the loans that count. By default, all rows count.
     """
     compared = COMPARED[table.name]
     row = rows.subquery("compared")
@@ -90,7 +90,7 @@ def _weight(column: Column, value: sa.ColumnElement) -> sa.ColumnElement:
 
 
 def _modulo(value: sa.ColumnElement, divisor: int) -> sa.ColumnElement:
-    # Not the operator %, which some drivers take for a parameter.
+    # Do not use the operator %, which some drivers read as a parameter.
     return sa.func.mod(value, divisor, type_=sa.BigInteger)
 
 

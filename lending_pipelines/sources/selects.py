@@ -40,7 +40,7 @@ class Origin:
     """Other errors of the stored rows, which reject the table."""
 
     def errors(self, connection: sa.Connection, stored: StoredTables, id_column: str) -> list[Finding]:
-        """Everything that rejects the table before it is read."""
+        """The errors in the stored rows that reject the table before it is read."""
         return [*unknown_codes(connection, stored, self.codes, id_column), *self.faults(connection, stored)]
 
 

@@ -18,7 +18,10 @@ ROW_GROUP_ROWS = 131_072
 
 @dataclass(frozen=True)
 class Staged:
-    """The result: the number of rows, and the errors of the columns. A value that cannot be read is null."""
+    """The result of `stage`: the number of rows, and the errors of the columns.
+
+    A value that cannot be read is null in the file.
+    """
 
     rows: int
     unreadable: tuple[Finding, ...]

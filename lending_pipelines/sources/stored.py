@@ -1,7 +1,7 @@
 """The tables of a servicing system as its database has them, for sources that read each servicing table by one SELECT.
 
 A system adds columns and tables with its versions, and a lender may not use all of them. A table that is missing here
-has no rows, and a missing column that a later version added is NULL, so that each SELECT is written once.
+has no rows, and a missing column that a later version added is NULL. So each SELECT is written once for all versions.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ _TYPES: dict[str, sa.types.TypeEngine] = {
 
 
 def columns(**names: str) -> dict[str, sa.types.TypeEngine]:
-    """The columns of a table by kind, each kind as names with blanks in between."""
+    """The columns of a table with their types. Each argument is a kind, with the names of its columns in one text."""
     return {name: _TYPES[kind] for kind, listed in names.items() for name in listed.split()}
 
 
@@ -39,7 +39,7 @@ class Layout:
     added_later: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Columns that a database of an earlier version may lack."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """The database's name of a table that has another one in `columns`."""
+    """The database's name of each table that has another name in `columns`."""
 
     def stored_name(self, table: str) -> str:
         """The database's name of a table."""

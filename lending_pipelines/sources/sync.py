@@ -73,11 +73,11 @@ def sync_tables(
     tables = list(tables)
     # Read the versions before the snapshot. Otherwise rows that another sync adds in between would count as gone.
     versions = {table.name: lake.version(table.name) if lake.has(table.name) else None for table in tables}
-    # Tables whose rows no longer own, or now first own, the rows of other tables.
+    # Tables that lost rows or are new in the lake, so that rows of other tables may have lost or gained an owner.
     other_owners: set[str] = set()
     with source.snapshot() as reader:
         for table in tables:
-            # Rows whose owner is gone, or that had no table of owners before, are found only in the complete table.
+            # Only the complete table has the earlier rows whose owner is now gone, or whose owners can now be checked.
             read_all = full or any(parent in other_owners for parent, _ in owners(table.name).values())
             try:
                 table_sync = _TableSync(reader, table, lake, versions[table.name], conventions, table.name in reload)
@@ -167,8 +167,8 @@ class _TableSync:
     def preview(self, folder: str, known: dict[str, ir.Table]) -> Preview:
         """The changes that `run` would make. Nothing is committed.
 
-        `known` has the rows by which the references to the tables previewed before are checked. This method adds the
-        rows of its table. A table that would be rejected adds them only if the lake has no earlier rows to keep.
+        `known` has the rows of the tables that were previewed before, to check references to these tables. This method
+        adds the rows of its table. If the table would be rejected, they are added only if the lake has no earlier rows.
         """
         if self._name in self._reader.absent:
             self._require_optional()
@@ -212,7 +212,7 @@ class _TableSync:
         return in_force(self._table, rows) if isinstance(self._reader, ChangesInPlace) else rows
 
     def _with_history(self, reading: Reading, folder: str) -> Reading:
-        """The reading with the history that the lake has, if the source changes rows in place. A reload has none."""
+        """The reading with history, if the source changes rows in place. A reload replaces the history."""
         if not isinstance(self._reader, ChangesInPlace) or self._current is None or self._reload:
             return reading
         moment = Moment(self._now - CLOCK_SKEW, self._lake.written_at(self._name)[1], self._conventions.timezone)
@@ -236,7 +236,7 @@ class _TableSync:
         return ids["loan_id"].to_pylist() if len(ids) <= MOST_PARTS else None
 
     def _history_note(self) -> dict[str, str]:
-        """From when the history of a source that changes rows in place is kept."""
+        """The note that says from when on the lake keeps the history, for a source that changes rows in place."""
         if not isinstance(self._reader, ChangesInPlace) or "posted_at" not in self._table.names:
             return {}
         since = self._lake.written_at(self._name)[0]
@@ -259,7 +259,7 @@ class _TableSync:
             return self._lake.correct(self._name, ibis.union(diff.added, diff.changed), diff.gone).version
         if diff:
             write = {"append": self._lake.append, "merge": self._lake.merge, "replace": self._lake.replace}
-            # The rows of some loans do not replace those of others.
+            # The rows that were read of some loans must not replace the rows of other loans.
             load = "merge" if reading.parts is not None and self._table.load == "replace" else self._table.load
             return write[load](self._name, reading.rows).version
         if self._lake.note(self._name) == ABSENT:
@@ -267,7 +267,10 @@ class _TableSync:
         return self._lake.version(self._name)
 
     def _absent(self) -> SyncResult:
-        """Handle a table that the source lacks: empty in the lake; an error if it is required or was synced before."""
+        """Handle a table that the source lacks: the lake's table is empty.
+
+        It is an error if the table is required, or if an earlier sync read it and this is no reload.
+        """
         self._require_optional()
         removed = 0
         if self._reload and self._current is not None:

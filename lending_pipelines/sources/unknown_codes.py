@@ -1,4 +1,4 @@
-"""Finds codes whose meaning is not known, before a table is read by a SELECT. They reject the table, by name."""
+"""Finds codes whose meaning is not known before a SELECT reads a table. The table is rejected, with the codes named."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from lending_pipelines.sources.stored import StoredTables
 
 @dataclass(frozen=True)
 class Code:
-    """A code list: the column of the servicing table, and the stored column with the codes that are known."""
+    """A code list: the column of the servicing table, the stored table and column, and the known codes."""
 
     column: str
     table: str
     code: str
     known: Collection[int] | Collection[str]
     required: bool = False
-    """Whether NULL is not known either."""
+    """Whether NULL is an unknown code too."""
     drafts: str | None = None
-    """A column that is 0 in rows that do not count. None if all rows count."""
+    """A column that is 0 in rows that are not checked, such as drafts. None if all rows are checked."""
 
 
 def unknown_codes(connection: sa.Connection, t: StoredTables, codes: Sequence[Code], id_: str) -> list[Finding]:

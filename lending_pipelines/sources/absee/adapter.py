@@ -50,7 +50,7 @@ class AbsEeTape:
         with self._naming(table):
             rows = self._rows(table)
             if watermark := table.watermark:
-                rows = (row for row in rows if _asked(row[watermark], since, months))
+                rows = (row for row in rows if _selected(row[watermark], since, months))
             yield from record_batches(self.name, table, _columns(table, rows))
 
     def month_totals(self, table: Table) -> None:
@@ -76,6 +76,7 @@ class AbsEeTape:
 
     @contextmanager
     def _naming(self, table: Table) -> Iterator[None]:
+        """Raise SourceError, which names the table, for a TapeError in the block."""
         try:
             yield
         except TapeError as error:
@@ -108,6 +109,6 @@ def _columns(table: Table, rows: Iterator[dict]) -> Iterator[list[list]]:
         yield [[row.get(name) for row in batch] for name in table.names]
 
 
-def _asked(watermark: datetime, since: datetime | None, months: Collection[str | None] | None) -> bool:
-    """Whether a row with that watermark is selected."""
+def _selected(watermark: datetime, since: datetime | None, months: Collection[str | None] | None) -> bool:
+    """Whether `since` and `months` select a row with that watermark."""
     return (since is None or watermark >= since) and (months is None or watermark.strftime(MONTH_FORMAT) in months)

@@ -42,6 +42,7 @@ def differences(tape: Tape) -> dict[str, str]:
 
 
 def _difference(compared: Sequence[tuple], apart: Sequence[tuple], what: str) -> str:
+    """The sentence on one subject: how many loan-months differ, with the first ones. Empty if none was compared."""
     if not compared:
         return ""
     sentence = f"{len(apart):,} of {len(compared):,} loan-months differ"

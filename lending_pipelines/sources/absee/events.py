@@ -52,6 +52,7 @@ class _Recoveries:
 
     @property
     def booked(self) -> Decimal:
+        """The total of the recoveries that are not reversed."""
         return sum((row["amount"] for row in self.in_force), ZERO)
 
 
@@ -87,10 +88,12 @@ def _loan_transactions(loan: TapeLoan, months: Iterable[TapeMonth]) -> Iterator[
 
 
 def _proceeds(month: TapeMonth) -> Decimal:
+    """The recoveries that a month reports, net of costs: negative if the costs are larger."""
     return (month.recovered or ZERO) + (month.repossessed_proceeds or ZERO)
 
 
 def _principal_paid(balance: Decimal, month: TapeMonth) -> Decimal:
+    """The principal of a month's repayment: the fall of the balance if the cash can explain it (see above)."""
     paid = month.total_paid or ZERO
     if month.closing_balance is not None and ZERO <= balance - month.closing_balance <= paid:
         return balance - month.closing_balance
@@ -98,7 +101,7 @@ def _principal_paid(balance: Decimal, month: TapeMonth) -> Decimal:
 
 
 def _explain(month: TapeMonth, balance: Decimal, fall: Decimal) -> Iterator[dict]:
-    """The transactions for the part of a fall in the balance that payments do not explain. A rise is negative."""
+    """The transactions for the part of a balance's fall that payments do not explain. A rise is a negative fall."""
     if fall < 0:
         credit_returned = min(-fall, max(ZERO, -balance))
         yield _month_transaction(month, "capitalization", interest=-fall - credit_returned, fees=credit_returned)
@@ -146,7 +149,7 @@ def _ends_as_loss(month: TapeMonth) -> bool:
 
 
 def _recover(month: TapeMonth, recoveries: _Recoveries, proceeds: Decimal) -> Iterator[dict]:
-    """Adjust the recoveries to the total reported to date, net of costs and at least 0."""
+    """The transactions that adjust the recoveries to the total reported to date, net of costs and at least 0."""
     recoveries.reported += proceeds
     target = max(ZERO, recoveries.reported)
     while recoveries.booked > target:
@@ -166,6 +169,7 @@ def _reversal(month: TapeMonth, undone: dict) -> dict:
 
 
 def _month_transaction(month: TapeMonth, type_: str, of: str = "", **split: Decimal) -> dict:
+    """A transaction on the period end of a month. `of` is the suffix of its id."""
     row = _transaction(month.asset_number, type_, month.period_end, **split)
     return row | {"transaction_id": f"{row['transaction_id']}-{of}"} if of else row
 

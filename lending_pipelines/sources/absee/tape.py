@@ -74,7 +74,7 @@ class TapeMonth:
 
 @dataclass(frozen=True)
 class Tape:
-    """The loans with a balance at the cut-off, each with its months in order, and the number of loans without one."""
+    """The loans with a balance at the cut-off, the months of each loan in order, and the number of other loans."""
 
     loans: tuple[TapeLoan, ...]
     months: dict[str, tuple[TapeMonth, ...]]
@@ -85,7 +85,7 @@ def read_tape(folder: str) -> Tape:
     """Read the tape from a folder (a path or fsspec URL) with loans.csv.gz and monthly.csv.gz.
 
     Raises:
-        TapeError: A file cannot be read or lacks a field, values cannot be read, or the months of loans do not fit. The
+        TapeError: A file cannot be read or lacks a field, values cannot be read, or months do not fit their loan. The
             message lists all errors of both files with loan and field.
     """
     loans, wrong_loans = _read_csv(f"{folder.rstrip('/')}/loans.csv.gz", _LOAN_FIELDS, TapeLoan)

@@ -36,7 +36,7 @@ class CanonicalDatabase:
     name = "canonical"
 
     def __init__(self, url: str, name: str = name):
-        """The database. `name` is that of the adapter in messages."""
+        """The database. `name` is the adapter's name in messages."""
         self.name = name
         try:
             to_read = _url_to_read(sa.make_url(url))
@@ -203,7 +203,7 @@ _BEGIN = {
 
 
 def _place(engine: sa.Engine) -> str:
-    """The database in messages: a SQLite file as the setting names it."""
+    """The database's URL in messages, without the password. A SQLite file is named as in the setting."""
     file = _file(engine.url)
     return f"sqlite:///{file}" if file else engine.url.render_as_string(hide_password=True)
 

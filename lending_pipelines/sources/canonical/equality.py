@@ -17,9 +17,9 @@ from lending_pipelines.tables.sql import MYSQL, servicing_metadata
 
 _PROBLEM = "have an id that the database treats as equal to another spelling: use one spelling, for example by lower()"
 _EXACT = {"postgresql": "C", "sqlite": "BINARY"}
-"""The collation in which text is compared exactly. Other databases compare the bytes of the text."""
+"""The collation in which text is compared exactly. In other databases, the bytes of the text are compared."""
 _COLLATE = re.compile(r"\bcollate\b", re.IGNORECASE)
-"""The keyword, and not a column such as collateral_value."""
+"""The SQL keyword COLLATE. It does not match a column such as collateral_value."""
 
 
 def spelled_differently(connection: sa.Connection, table: Table, since: datetime | None) -> list[Finding]:
@@ -68,7 +68,7 @@ def _loose_columns(connection: sa.Connection, table: Table) -> list[str]:
 
 
 def _comparable(connection: sa.Connection, child: tuple[str, str], parent: tuple[str, str]) -> bool:
-    """Whether the parent's table exists, and the database compares the two columns (table, name) as it does each."""
+    """Whether the parent's table exists, and both columns (table, name) have the same rules of comparison."""
     if not sa.inspect(connection).has_table(parent[0]):
         return False
     if connection.dialect.name not in MYSQL:
@@ -104,6 +104,7 @@ def against(column: sa.Column, parent: sa.Column, exact: str | None) -> sa.Selec
 
 
 def _spelling(column: sa.Column, exact: str | None) -> sa.ColumnElement:
+    """The id as text or bytes that the database compares exactly."""
     text = sa.cast(column, sa.Text)
     # The binary collations of MySQL ignore blanks at the end.
     return sa.collate(text, exact) if exact else sa.cast(text, sa.LargeBinary)
@@ -114,6 +115,7 @@ def _text(spelling: str | bytes) -> str:
 
 
 def _recent(pairs: sa.Select, table: sa.Table, watermark: str | None, since: datetime | None) -> sa.Select:
+    """The first SHOWN pairs from rows whose watermark is at or after `since`."""
     if since is not None and watermark is not None:
         pairs = pairs.where(table.columns[watermark] >= since)
     return pairs.limit(SHOWN)

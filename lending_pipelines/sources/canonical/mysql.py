@@ -20,7 +20,7 @@ DRIVER = "pymysql"
 """The installed driver."""
 
 _ZERO_DATES = pa.array(["0000-00-00", "0000-00-00 00:00:00", "0000-00-00 00:00:00.000000"])
-"""How these databases write a date that is not known, also where a column is NOT NULL."""
+"""The values with which these databases store an unknown date, even in a column that is NOT NULL."""
 
 _SETTINGS = (
     # Columns of type TIMESTAMP are converted to UTC. DATETIME has no zone and is not converted.
@@ -32,7 +32,7 @@ _SETTINGS = (
 
 
 def connect_args(url: sa.URL, seconds: int) -> dict[str, int]:
-    """Arguments with which PyMySQL waits that long for a server's first answer; `begin` lets queries take longer."""
+    """Arguments that limit PyMySQL's wait for the server's first answer. `begin` removes the limit for queries."""
     return {"read_timeout": seconds} if _waits_by_default(url) else {}
 
 
@@ -89,7 +89,7 @@ def not_transactional(connection: sa.Connection, table: str) -> str | None:
 
 
 def _waits_by_default(url: sa.URL) -> bool:
-    """Whether the installed driver reads, and the URL has no `read_timeout` of its own."""
+    """Whether the installed driver is used, and the URL sets no `read_timeout`."""
     return url.get_driver_name() == DRIVER and "read_timeout" not in url.query
 
 
@@ -100,7 +100,7 @@ def _sql(select: sa.Select, connection: sa.Connection) -> str:
 
 @contextmanager
 def _values_as_sent(driver: Any) -> Iterator[None]:
-    """Have PyMySQL return text where it converts to date, Decimal and int: exact, and faster in Arrow."""
+    """Make PyMySQL return text instead of date, Decimal and int: it is exact, and Arrow converts it faster."""
     from pymysql.constants import FIELD_TYPE
 
     usual = driver.decoders
@@ -130,7 +130,7 @@ def _abandoned(driver: Any) -> Iterator[None]:
 
 
 def _known(values: Sequence[str | None]) -> Values:
-    """Dates or timestamps as text, null where the date is not known."""
+    """Dates or timestamps as text, with null for _ZERO_DATES."""
     texts = pa.array(values)
     if pa.types.is_null(texts.type) or not pa.types.is_string(texts.type):
         return texts

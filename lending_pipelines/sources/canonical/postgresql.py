@@ -96,6 +96,7 @@ def _exact(column: sa.ColumnElement, field: pa.Field, values: pa.Array) -> Value
 
 
 def _numbers(wanted: sa.types.TypeEngine, texts: pa.Array) -> Values:
+    """Numbers from their text: as the wanted decimals if all of them fit, else as Python objects."""
     if isinstance(wanted, sa.Numeric) and wanted.precision and wanted.scale is not None:
         try:
             return texts.cast(pa.decimal128(wanted.precision, wanted.scale))

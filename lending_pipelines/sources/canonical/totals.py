@@ -65,6 +65,7 @@ def _scales(table: Table) -> dict[str, int]:
 
 
 def _units(table: Table, name: str, scale: int, dialect: str) -> sa.ColumnElement:
+    """A column in units of its last decimal."""
     stored = _stored(table, name)
     if dialect == "postgresql":
         return sa.cast(stored, sa.Numeric) * 10**scale

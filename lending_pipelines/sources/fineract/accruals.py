@@ -1,4 +1,4 @@
-"""The SELECT for accruals: the interest and fees that Fineract recognised as income, and what it undid of them.
+"""The SELECT for accruals: the interest and fees that Fineract recognised as income, and reversals of undone accruals.
 
 Accrual activities repeat the accruals of an installment, and amortizations belong to deferred income. Neither is an
 accrual.
@@ -14,11 +14,11 @@ from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
 PARTS = ("interest", "fees")
-"""What an accrual recognises."""
+"""The amounts of an accrual."""
 
 
 def accruals(t: StoredTables) -> sa.Select:
-    """Every accrual and accrual adjustment in cents; an adjustment is negative. An undone one has a reversal."""
+    """Every accrual and accrual adjustment in cents; an adjustment is negative. A row that is undone has a reversal."""
     row = _in_cents(t).cte("accruals")
     accrued = sa.select(
         text(row.c.id).label("accrual_id"),
@@ -40,7 +40,7 @@ def accruals(t: StoredTables) -> sa.Select:
 
 
 def _in_cents(t: StoredTables) -> sa.Select:
-    """The rows in cents. What is in force and what is undone are rounded apart, as in the table transactions."""
+    """The rows in cents. Rows in force and undone rows are rounded separately, as in the table transactions."""
     is_accrual = t.m_loan_transaction.c.transaction_type_enum.in_((ACCRUAL, ACCRUAL_ADJUSTMENT))
     exact, loan = recognised(t, is_accrual).subquery("exact"), t.m_loan
     group, order = (exact.c.loan_id, exact.c.is_reversed), (exact.c.transaction_date, exact.c.id)

@@ -31,6 +31,7 @@ from lending_pipelines.tables import Table
 
 
 def _transaction_type(column: str) -> Code:
+    """The code list of transaction types. An unknown one is an error of the servicing column."""
     return Code(column, "m_loan_transaction", "transaction_type_enum", {*codes.MONEY, *codes.NO_MONEY})
 
 
@@ -95,7 +96,7 @@ class FineractSnapshot(SelectedSnapshot):
         return None if select is None else self.stream(loan_totals_table(table), [select], None, self.stored)
 
     def read_parts(self, table: Table, parts: Parts) -> Generator[pa.RecordBatch, None, None]:
-        """Stream the rows of the loans and days, a few thousand loans with each SELECT.
+        """Stream the rows of the loans and days, at most PARTS_AT_A_TIME of them with each SELECT.
 
         Raises:
             SourceError: The table cannot be read.
@@ -114,7 +115,7 @@ class FineractSnapshot(SelectedSnapshot):
         )
 
     def differences(self, connection: sa.Connection, stored: StoredTables, table: Table) -> list[str]:
-        """The contradictions about the table, and among the loans the delinquency tags that contradict the schedule."""
+        """The contradictions about the table; for loans, also delinquency tags that contradict the schedule."""
         found = super().differences(connection, stored, table)
         return found + (list(delinquency_tags(connection, stored)) if table.name == "loans" else [])
 

@@ -1,4 +1,4 @@
-"""SELECTs for the rows that are compared by their totals of each loan, and Fineract's tables with some loans only.
+"""SELECTs for the rows whose totals are compared loan by loan, and Fineract's tables with the rows of some loans only.
 
 Amounts are rounded one by one, without a running total: a sort of all rows would take longer than reading them. So the
 loans with amounts below a cent, and those whose schedule has a chargeback, always differ from the lake, and each sync
@@ -38,9 +38,9 @@ def _installments(t: StoredTables) -> sa.Select:
 
 
 def _transactions(t: StoredTables) -> sa.Select:
-    """What is in force. Of an undone transaction, only that there is one.
+    """The transactions in force. Of an undone transaction, only its id, its loan and the type reversal.
 
-    Rows of a type that is not known are included: they differ from the lake, so that they are read and rejected.
+    Rows of an unknown type are included: they differ from the lake, so they are read and rejected.
     """
     row = portions(t, t.m_loan_transaction.c.transaction_type_enum.not_in(list(NO_MONEY))).subquery("portions")
     undone = row.c.is_reversed.is_(sa.true())
@@ -54,7 +54,7 @@ def _transactions(t: StoredTables) -> sa.Select:
 
 
 def _accruals(t: StoredTables) -> sa.Select:
-    """The same of accruals."""
+    """The accruals in force. Of an undone accrual, only its id and its loan."""
     no_accruals = {*MONEY, *NO_MONEY} - {ACCRUAL, ACCRUAL_ADJUSTMENT}
     row = recognised(t, t.m_loan_transaction.c.transaction_type_enum.not_in(sorted(no_accruals))).subquery("exact")
     undone = row.c.is_reversed.is_(sa.true())
@@ -67,7 +67,7 @@ def _accruals(t: StoredTables) -> sa.Select:
 
 
 def _journal_lines(t: StoredTables) -> sa.Select:
-    """The lines of loans, and those without a loan."""
+    """All journal lines. Lines without a loan have no loan_id."""
     line = t.acc_gl_journal_entry
     is_debit, amount = line.c.type_enum == DEBIT, line.c.amount
     return sa.select(
@@ -87,7 +87,7 @@ _ROWS: dict[str, Callable[[StoredTables], sa.Select]] = {
 }
 
 _OF_EVERY_LOAN = ("installments", "transactions", "accruals")
-"""The tables whose rows here are of every loan, also of those that are not lent."""
+"""The tables whose SELECTs here have the rows of all loans in m_loan, also of loans that were not lent."""
 
 
 def loan_totals(t: StoredTables, table: Table) -> sa.Select | None:
@@ -101,8 +101,8 @@ def loan_totals(t: StoredTables, table: Table) -> sa.Select | None:
 class SomeTables(StoredTables):
     """Fineract's tables with only the rows of some loans, so that each SELECT of a servicing table reads only these.
 
-    For journal_lines, only the journal is limited, because its lines also refer to other rows: to the entries with a
-    line of the parts or, without `entries`, to the lines of the parts.
+    For journal_lines, only the table of the journal is limited, because its lines can refer to rows outside the parts.
+    With `entries`, it has all lines of the entries that have a line of the parts, else only the lines of the parts.
     """
 
     def __init__(self, of: StoredTables, table: Table, parts: Parts, entries: bool = True):
@@ -142,4 +142,5 @@ class SomeTables(StoredTables):
 
 
 def _of_loan(line: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a journal line belongs to a loan."""
     return (line.c.entity_type_enum == LOAN) & line.c.entity_id.is_not(None)

@@ -1,4 +1,4 @@
-"""The SELECT for fees: the charges of loans, what was waived of them, and what was paid."""
+"""The SELECT for fees: the charges of loans, with the amounts waived and paid."""
 
 import sqlalchemy as sa
 

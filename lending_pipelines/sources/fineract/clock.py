@@ -12,12 +12,12 @@ _AT_A_TIME = 5_000
 
 
 def business_date(connection: sa.Connection, t: StoredTables) -> date | None:
-    """Fineract's business date. Where it keeps none, the day of the last change of a loan; None without loans."""
+    """Fineract's business date. If it stores none, the day of the last change of a loan; None without loans."""
     return connection.scalar(sa.select(business_date_of(t)))
 
 
 def business_date_of(t: StoredTables) -> sa.ColumnElement[date]:
-    """The same in a SELECT."""
+    """`business_date` as an expression for a SELECT."""
     kept = sa.select(sa.func.max(t.m_business_date.c.date)).where(t.m_business_date.c.type == "BUSINESS_DATE")
     changed = sa.select(sa.cast(sa.func.max(t.m_loan.c.last_modified_on_utc), sa.Date))
     return sa.func.coalesce(kept.scalar_subquery(), changed.scalar_subquery(), type_=sa.Date)

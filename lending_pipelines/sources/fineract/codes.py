@@ -22,9 +22,9 @@ class TransactionType:
     becomes: str
     """The type in the table transactions."""
     remainder: Remainder = "principal"
-    """The component that has what the other portions leave of the amount."""
+    """The component that gets the amount less the other portions."""
     cash: bool = True
-    """Whether money changes hands. The channel of the others is the name."""
+    """Whether money changes hands. If not, the transaction's channel is `name`."""
 
 
 DISBURSEMENT, CREDIT_BALANCE_REFUND, CHARGEBACK, CHARGE_OFF, CAPITALIZED_INCOME = 1, 20, 25, 27, 35
@@ -59,6 +59,7 @@ MONEY: Mapping[int, TransactionType] = {
 """The transaction types that become rows of transactions."""
 
 PAYMENTS = tuple(code for code, type_ in MONEY.items() if type_.becomes == "repayment")
+"""The transaction types that become repayments."""
 
 ACCRUAL, ACCRUAL_ADJUSTMENT = 10, 34
 
@@ -81,7 +82,7 @@ NO_MONEY: Mapping[int, str] = {
     42: "buy_down_fee_amortization",
     43: "buy_down_fee_amortization_adjustment",
 }
-"""The transaction types that leave what the borrower owes as it is, whatever portions they have."""
+"""The transaction types that do not change what the borrower owes, whatever portions they have."""
 
 SCHEDULE_CHANGES = (
     DISBURSEMENT,
@@ -111,7 +112,7 @@ LOAN_STATUSES = {
     602: "closed_rescheduled",
     700: "overpaid",
 }
-"""The statuses of a loan that is approved. Others were not lent."""
+"""The statuses of an approved loan. Loans with other statuses were not lent."""
 
 NOT_LENT = {0: "invalid", 100: "submitted", 400: "withdrawn", 500: "rejected"}
 
@@ -132,10 +133,10 @@ FREQUENCIES = {
     (MONTHS, 12): "annual",
     (YEARS, 1): "annual",
 }
-"""The payment frequency by unit and number of units. Another one is bullet with one repayment, and else irregular."""
+"""The payment frequency by unit and number of units. Other pairs are bullet with one repayment, else irregular."""
 
 PERIODS_A_YEAR = {DAYS: 365, WEEKS: 52, MONTHS: 12, YEARS: 1}
-"""The number of periods by which a rate per period becomes a yearly rate."""
+"""The number of periods in a year, which converts a rate per period to a yearly rate."""
 
 DAY_COUNTS = {(30, 360): "30/360", (1, 1): "actual/actual", (1, 365): "actual/365", (1, 360): "actual/360"}
 """The day count by days in month and days in year (1: actual)."""
@@ -173,7 +174,7 @@ CONTROLS = {
 """The total that an account controls, by the purpose for which loan products use it."""
 
 FEE_TYPES = {1: "origination", 8: "servicing", 9: "late", 12: "origination"}
-"""The fee type by the time of a charge. Others are other."""
+"""The fee type by charge_time_enum, the event at which a charge is due. Any other event gives the type `other`."""
 
 APPROVED = 200
 """The status of an approved reschedule request."""
@@ -181,6 +182,7 @@ APPROVED = 200
 INTEREST_PAUSE = 11
 
 RATE_CHANGES = (2, 10)
+"""The types of term variations that change the rate."""
 
 MODIFICATIONS = {
     1: "forbearance",

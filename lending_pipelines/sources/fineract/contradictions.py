@@ -1,4 +1,4 @@
-"""Contradictions in a Fineract database. Amounts that differ by less than a cent are equal."""
+"""Contradictions in a Fineract database. Amounts that differ by less than half a cent are equal."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from lending_pipelines.sources.fineract.transactions import in_cents
 from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
-_CENT = sa.literal(0.005, sa.Numeric(19, 6))
+_HALF_A_CENT = sa.literal(0.005, sa.Numeric(19, 6))
 
 
 def _sums(name: str, row: sa.FromClause, where: sa.ColumnElement[bool], *columns: str) -> sa.Subquery:
@@ -21,7 +21,7 @@ def _sums(name: str, row: sa.FromClause, where: sa.ColumnElement[bool], *columns
 
 
 def _paid(t: StoredTables) -> sa.Subquery:
-    """What payments settled of each loan. Fineract counts an interest payment waiver among them."""
+    """The amounts that payments settled, per loan. Fineract counts interest payment waivers as payments."""
     row = t.m_loan_transaction
     return _sums(
         "paid",
@@ -36,13 +36,15 @@ def _paid(t: StoredTables) -> sa.Subquery:
 
 
 def _plan(t: StoredTables) -> sa.Subquery:
+    """The scheduled and the paid amounts of each loan's schedule."""
     columns = [column.name for column in t.m_loan_repayment_schedule.c if "_amount" in column.name]
     columns += [column.name for column in t.m_loan_repayment_schedule.c if "_completed_" in column.name]
     return _sums("plan", t.m_loan_repayment_schedule, sa.true(), *columns)
 
 
 def _apart(one: sa.ColumnElement, other: sa.ColumnElement) -> sa.ColumnElement[bool]:
-    return sa.func.abs(or_zero(one) - or_zero(other)) >= _CENT
+    """Whether two amounts differ by half a cent or more. NULL counts as 0."""
+    return sa.func.abs(or_zero(one) - or_zero(other)) >= _HALF_A_CENT
 
 
 def _of_loan(t: StoredTables, where: Callable[[sa.FromClause, sa.Subquery, sa.Subquery], sa.ColumnElement[bool]]):
@@ -68,7 +70,10 @@ def _active_without_debt(t: StoredTables) -> sa.Select:
     scheduled = sa.exists().where(row.c.loan_id == loan.c.id)
     unmet = scheduled.where(row.c.completed_derived.is_not(sa.true()))
     return sa.select(loan.c.id).where(
-        loan.c.loan_status_id == codes.ACTIVE, or_zero(loan.c.total_outstanding_derived) < _CENT, scheduled, ~unmet
+        loan.c.loan_status_id == codes.ACTIVE,
+        or_zero(loan.c.total_outstanding_derived) < _HALF_A_CENT,
+        scheduled,
+        ~unmet,
     )
 
 
@@ -94,7 +99,7 @@ def _more_repaid_than_lent(t: StoredTables) -> sa.Select:
     return (
         sa.select(paid.c.loan_id)
         .join_from(paid, lent, lent.c.loan_id == paid.c.loan_id)
-        .where(paid.c.principal_portion_derived - lent.c.amount >= _CENT)
+        .where(paid.c.principal_portion_derived - lent.c.amount >= _HALF_A_CENT)
     )
 
 
@@ -117,7 +122,7 @@ def _does_not_tie(t: StoredTables) -> sa.Select:
     row = in_cents(t).subquery("rounded")
     off = sa.or_(
         *(
-            sa.func.abs(sa.func.sum(row.c[part]) - sa.func.sum(row.c[f"exact_{part}"])) > _CENT
+            sa.func.abs(sa.func.sum(row.c[part]) - sa.func.sum(row.c[f"exact_{part}"])) > _HALF_A_CENT
             for part in ("principal", "interest", "fees")
         )
     )
@@ -220,11 +225,11 @@ CONTRADICTIONS = (
         "rows",
     ),
 )
-"""The contradictions that are looked for."""
+"""The kinds of contradictions that each sync reports."""
 
 
 def delinquency_tags(connection: sa.Connection, t: StoredTables) -> Iterator[str]:
-    """Loans whose delinquency tag is not that of their oldest unpaid installment on the business date."""
+    """Messages about loans whose delinquency tag contradicts their oldest unpaid installment on the business date."""
     tag, bounds, row = t.m_loan_delinquency_tag_history, t.m_delinquency_range, t.m_loan_repayment_schedule
     loan, product = t.m_loan, t.m_product_loan
     on = business_date(connection, t)

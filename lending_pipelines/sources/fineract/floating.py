@@ -1,4 +1,4 @@
-"""The rates of loans with a floating rate, as Fineract computes them when it makes their schedule.
+"""The rates of loans with a floating rate, computed as Fineract does when it makes a schedule.
 
 A product can be linked to a floating rate, which has periods with a rate from a day on. The rate of a loan is that of
 the period + the differential of the product + the differential of the loan. The rate of a relative period is added to
@@ -18,7 +18,7 @@ TABLES = ("m_floating_rates", "m_floating_rates_periods", "m_product_loan_floati
 
 
 def initial_rates(t: StoredTables) -> sa.Select:
-    """The percent a year at disbursement of each loan of a linked product; NULL without a base lending rate."""
+    """The yearly rate in percent at disbursement, per loan of a linked product; NULL without a base lending rate."""
     row = _periods_of_loans(t).subquery("periods_of_loans")
     return sa.select(row.c.loan_id, row.c.percent).where(row.c.from_date == row.c.first_on)
 
@@ -66,8 +66,8 @@ def loans_without_rate(connection: sa.Connection, t: StoredTables) -> list[Findi
 def _periods_of_loans(t: StoredTables) -> sa.Select:
     """Each loan of a linked product with each period of its rate.
 
-    `first_on` is the begin of the period in force at disbursement: the last one until then, else the first one.
-    `before` is the percent of the period before.
+    `first_on` is the first day of the period in force at disbursement: the last period begun by then, else the first
+    one. `percent` is the yearly rate, `before` that of the previous period.
     """
     loan, period = t.m_loan, _periods(t)
     lent_on = sa.func.coalesce(loan.c.disbursedon_date, loan.c.expected_disbursedon_date, loan.c.submittedon_date)
@@ -94,7 +94,7 @@ def _periods_of_loans(t: StoredTables) -> sa.Select:
 
 
 def _periods(t: StoredTables) -> sa.Subquery:
-    """The active periods of the rate of each linked product. Of several that begin on one day, the last one counts."""
+    """The active periods of each linked product's rate. Of periods that begin on one day, the highest id counts."""
     product, link, period = t.m_product_loan, t.m_product_loan_floating_rates, t.m_floating_rates_periods
     from_date = sa.cast(period.c.from_date, sa.Date)
     last_of_day = (

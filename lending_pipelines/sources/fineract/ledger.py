@@ -40,8 +40,9 @@ def gl_accounts(t: StoredTables) -> sa.Select:
 def journal_lines(t: StoredTables) -> sa.Select:
     """Every line, of loans and of everything else in the ledger.
 
-    The lines of an undone transaction stay, and their mirror images follow under the same id; Fineract's own flag
-    `reversed` is for manual entries. Accruals are not in the table transactions, so their lines name no transaction.
+    The lines of an undone transaction stay, and lines with debit and credit exchanged follow under the same id.
+    Fineract's own flag `reversed` is for manual entries. Accruals are not in the table transactions, so their lines
+    name no transaction.
     """
     line, account, row = t.acc_gl_journal_entry, t.acc_gl_account, t.m_loan_transaction
     order = (line.c.id,)

@@ -76,7 +76,7 @@ def loans(t: StoredTables) -> sa.Select:
 
 
 def officer_assignments(t: StoredTables) -> sa.Select:
-    """The officers of each loan by Fineract's history. Of several on one day, the last one counts."""
+    """The officers of each loan, from Fineract's history. Of several assignments on one day, the last one counts."""
     row, loan = t.m_loan_officer_assignment_history, t.m_loan
     last_of_day = (
         sa.select(sa.func.max(row.c.id))
@@ -96,7 +96,7 @@ def officer_assignments(t: StoredTables) -> sa.Select:
 
 
 def delinquency_pauses(t: StoredTables) -> sa.Select:
-    """Pauses of delinquency. One that is resumed early ends on the day on which it is resumed."""
+    """Pauses of delinquency. A pause that is resumed early ends on the day of its RESUME action."""
     pause, resume, loan = t.m_loan_delinquency_action, t.m_loan_delinquency_action.alias("resume"), t.m_loan
     resumed_on = (
         sa.select(sa.func.min(resume.c.start_date))
@@ -123,9 +123,9 @@ def delinquency_pauses(t: StoredTables) -> sa.Select:
 
 
 def loan_owners(t: StoredTables) -> sa.Select:
-    """The external owners of loans by the transfers that took effect.
+    """The external owners of loans, from the transfers that took effect.
 
-    The price is the ratio of the sale × everything outstanding at the transfer, where Fineract recorded that.
+    The price is purchase_price_ratio × everything outstanding at the transfer; NULL if Fineract did not record that.
     """
     transfer, owner, loan = t.m_external_asset_owner_transfer, t.m_external_asset_owner, t.m_loan
     details, ends_on = t.m_external_asset_owner_transfer_details, transfer.c.effective_date_to
@@ -155,9 +155,9 @@ def loan_owners(t: StoredTables) -> sa.Select:
 
 
 def _annual_rate(loan: sa.FromClause, product: sa.FromClause, floating: sa.FromClause) -> sa.ColumnElement:
-    """The yearly rate as a fraction, from Fineract's percent. Without a yearly rate, from the rate per period.
+    """The yearly rate as a fraction, from Fineract's yearly rate in percent, or else from its rate per period.
 
-    If the product has a floating rate, the rate at disbursement.
+    If the product has a floating rate, it is the rate at disbursement.
     """
     periods = sa.case(
         *((loan.c.interest_period_frequency_enum == unit, number) for unit, number in PERIODS_A_YEAR.items())

@@ -18,12 +18,12 @@ from lending_pipelines.sources.stored import StoredTables
 
 
 def modifications(t: StoredTables) -> sa.Select:
-    """Modifications in force. Fineract stores the terms after them, and few of the terms before them."""
+    """Modifications in force. Fineract stores the terms after a modification, and few of those before it."""
     return sa.select(*_by_transaction(t).union_all(_by_variation(t), _by_floating_rate(t)).subquery().c)
 
 
 def _by_transaction(t: StoredTables) -> sa.Select:
-    """Re-ages and re-amortizations: what was past due is spread over later installments."""
+    """Re-ages and re-amortizations, which spread past due amounts over later installments."""
     row, loan, parameter = t.m_loan_transaction, t.m_loan, t.m_loan_reage_parameter
     return (
         sa.select(
@@ -107,7 +107,7 @@ def _terms(
     payment: sa.ColumnElement | None = None,
     before_rate: sa.ColumnElement | None = None,
 ) -> list[sa.ColumnElement]:
-    """The columns of the terms before and after. Of those before, only a floating rate is known."""
+    """The columns of the terms before and after. Of the terms before, only a floating rate is known."""
     terms: list[tuple[str, sa.types.TypeEngine, sa.ColumnElement | None, sa.ColumnElement | None]] = [
         ("rate", sa.Numeric(12, 8), before_rate, rate),
         ("term", sa.BigInteger(), None, term),

@@ -20,7 +20,7 @@ def group_borrower(group_id: sa.ColumnElement) -> sa.ColumnElement[str]:
 
 
 def branches(t: StoredTables) -> sa.Select:
-    """Offices. The region of an office is the office above it, of the head office its own name."""
+    """Offices. The region of an office is the name of its parent office; of the head office, its own name."""
     office, above = t.m_office, t.m_office.alias("above")
     return sa.select(
         text(office.c.id).label("branch_id"),

@@ -1,9 +1,9 @@
-"""The SELECT for installments: the plans that Fineract kept, and the plan as it is now.
+"""The SELECT for installments: the earlier plans (schedules) that Fineract kept, and the current plan.
 
 Fineract changes a schedule in place and keeps an old version of it only at some events, in
 m_loan_repayment_schedule_history, with two meanings: rows without a reschedule request are the plan *made at* a
 disbursement, rows with one are the plan *replaced by* a reschedule. Both are in force from when they were created.
-The plan as it is now is the highest version. sources/history.py keeps the plans that a later sync finds changed.
+The current plan is the highest version. sources/history.py keeps the plans that a later sync finds changed.
 """
 
 import sqlalchemy as sa
@@ -24,12 +24,13 @@ from lending_pipelines.sources.stored import StoredTables
 def installments(t: StoredTables) -> sa.Select:
     """Every version of every schedule, in cents.
 
-    A chargeback adds what it takes back to the installment in whose period it falls. In the table transactions it is a
-    refund, after which the oldest installments would be due again. So the same amount is taken off the oldest ones.
+    Fineract adds the amount of a chargeback to the installment in whose period the chargeback falls. In the table
+    transactions, a chargeback is a refund, after which the oldest installments would be due again. So the same amount
+    is subtracted from the oldest installments.
     """
     rows = _current(t).union_all(_kept(t)).subquery("plans")
     group, order = (rows.c.loan_id, rows.c.version), (rows.c.number,)
-    # Nothing is known of a schedule before its first version, so that is in force from the disbursement on.
+    # Nothing is known of a schedule before its first version, so the first version is in force from disbursement on.
     is_first = rows.c.version == sa.func.min(rows.c.version).over(partition_by=rows.c.loan_id)
     begins_on = sa.func.least(rows.c.effective_on, rows.c.disbursed_on, rows.c.created_on, type_=sa.Date)
     return sa.select(
@@ -46,11 +47,12 @@ def installments(t: StoredTables) -> sa.Select:
 
 
 def _scheduled(amount: sa.ColumnElement, returned: sa.ColumnElement, group: tuple, order: tuple) -> sa.ColumnElement:
+    """The scheduled amounts in cents, after `returned` is subtracted from the oldest installments."""
     return cents(amount, group, order, lambda total: sa.func.greatest(total - returned, 0, type_=amount.type))
 
 
 def _current(t: StoredTables) -> sa.Select:
-    """The plan as it is now. It is in force since the last event that changed it."""
+    """The current plan. It is in force from the last event that changed it."""
     row, loan = t.m_loan_repayment_schedule, t.m_loan
     kept, changed, returned = _last_kept(t), _last_change(t), _returned(t)
     created_at = sa.func.min(row.c.created_on_utc).over(partition_by=row.c.loan_id)
@@ -86,7 +88,7 @@ def _current(t: StoredTables) -> sa.Select:
 
 
 def _kept(t: StoredTables) -> sa.Select:
-    """The plans that Fineract kept."""
+    """The earlier plans that Fineract kept, each in force from the day on which it was created."""
     row, loan = t.m_loan_repayment_schedule_history, t.m_loan
     created_at = sa.func.min(row.c.created_on_utc).over(partition_by=(row.c.loan_id, row.c.version))
     created_on = sa.cast(created_at, sa.Date)
@@ -114,7 +116,7 @@ def _kept(t: StoredTables) -> sa.Select:
 
 
 def _last_kept(t: StoredTables) -> sa.Subquery:
-    """The number of the last plan that Fineract kept of a loan, and when the last of them was created."""
+    """The highest version that Fineract kept of each loan's plan, and the latest time at which one was created."""
     row = t.m_loan_repayment_schedule_history
     return (
         sa.select(
@@ -128,7 +130,7 @@ def _last_kept(t: StoredTables) -> sa.Subquery:
 
 
 def _last_change(t: StoredTables) -> sa.Subquery:
-    """The last event that changed the schedule of a loan in place: its day, and when it was recorded."""
+    """The last day of an event that changed the schedule of each loan in place, and when the last one was recorded."""
     row, request = t.m_loan_transaction, t.m_loan_reschedule_request
     by_transaction = sa.select(
         row.c.loan_id, row.c.transaction_date.label("changed_on"), row.c.created_on_utc.label("changed_at")
@@ -151,8 +153,8 @@ def _last_change(t: StoredTables) -> sa.Subquery:
 def _returned(t: StoredTables) -> sa.Subquery:
     """What chargebacks and refunds of a credit balance added to the schedule of a loan: principal, interest and fees.
 
-    Fineract may book the interest that a chargeback takes back as principal. What exceeds the principal paid is then
-    interest, so that it is taken off where it was paid.
+    Fineract may book interest that a chargeback takes back as principal. The amount above the principal paid is then
+    counted as interest, so that it is subtracted from the interest that was paid.
     """
     row = t.m_loan_transaction
     code = row.c.transaction_type_enum

@@ -131,6 +131,7 @@ _COLUMNS = {
     ),
 }
 
+# Columns that earlier versions of Fineract lack.
 _ADDED_LATER = {
     "m_loan": {"is_charged_off", "charged_off_on_date"},
     "m_loan_repayment_schedule": {"is_additional", "is_down_payment", "is_re_aged"},
@@ -162,7 +163,7 @@ def _next_day_of_mysql(element: NextDay, compiler: Any, **options: Any) -> str:
 
 
 class Among(sa.sql.functions.FunctionElement):
-    """Whether a value is among those of a SELECT, which are few. PostgreSQL then looks them up by an index."""
+    """Whether a value is in the result of a SELECT with few rows. PostgreSQL then looks these up by an index."""
 
     type = sa.Boolean()
     inherit_cache = True

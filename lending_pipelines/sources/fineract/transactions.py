@@ -16,7 +16,7 @@ from lending_pipelines.sources.rounding import cents, or_zero, remainder
 from lending_pipelines.sources.stored import StoredTables
 
 PARTS = ("principal", "interest", "fees")
-"""What a transaction moves."""
+"""The amounts of a transaction."""
 
 
 def transactions(t: StoredTables) -> sa.Select:
@@ -49,9 +49,9 @@ def transactions(t: StoredTables) -> sa.Select:
 
 
 def in_cents(t: StoredTables) -> sa.Select:
-    """The rows that move money, with principal, interest and fees in cents, and as they were exactly.
+    """The rows that move money, with PARTS in cents, and as exact_principal, exact_interest and exact_fees.
 
-    What is in force and what is undone are rounded apart, so that what is in force ties whatever is undone.
+    Rows in force and undone rows are rounded separately, so that the rows in force tie, whatever is undone.
     """
     row, loan = portions(t, t.m_loan_transaction.c.transaction_type_enum.in_(MONEY)).subquery("portions"), t.m_loan
     group, order = (row.c.loan_id, row.c.becomes, row.c.is_reversed), (row.c.transaction_date, row.c.id)
@@ -94,13 +94,12 @@ def undone_on(row: sa.FromClause) -> sa.ColumnElement:
 def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
     """The rows of m_loan_transaction that meet a condition, with exact portions.
 
-    One of the portions has what the others leave of the amount.
-
-    Fineract keeps overpayments, unrecognized income and the amount of a disbursement out of the portions.
+    Fineract's portions do not include overpayments, unrecognized income and the amount of a disbursement. So one of the
+    portions here is the amount less the other portions.
     """
     row, detail, payment_type = t.m_loan_transaction, t.m_payment_detail, t.m_payment_type
     code = row.c.transaction_type_enum
-    # Fineract keeps capitalized income as principal; the table transactions keeps it as what was capitalized.
+    # Fineract books capitalized income as principal. In the table transactions it is fees that were capitalized.
     principal = sa.case((code == CAPITALIZED_INCOME, 0), else_=or_zero(row.c.principal_portion_derived))
     stored = {
         "principal": principal,
@@ -134,7 +133,7 @@ def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
 
 
 def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClause) -> sa.ColumnElement:
-    """A portion: as stored, or what the other portions leave of the amount."""
+    """A portion: as stored, or the amount less the other portions."""
     with_remainder = [number for number, type_ in MONEY.items() if type_.remainder == part]
     is_remainder = row.c.transaction_type_enum.in_(with_remainder)
     return sa.case((is_remainder, remainder(row.c.amount, stored, part)), else_=stored[part])

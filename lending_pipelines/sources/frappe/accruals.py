@@ -1,4 +1,4 @@
-"""The SELECT for accruals: the interest and penalties that Frappe accrued, and what it cancelled of them."""
+"""The SELECT for accruals: the interest and penalties that Frappe accrued, and reversals of cancelled accruals."""
 
 import sqlalchemy as sa
 
@@ -33,7 +33,7 @@ def accruals(t: StoredTables) -> sa.Select:
 
 
 def _in_cents(t: StoredTables) -> sa.Select:
-    """The accruals in cents. What is in force and what is cancelled are rounded apart, as in the table transactions."""
+    """The accruals in cents. Those in force and cancelled ones are rounded separately, as in the table transactions."""
     row, loan = t.loan_interest_accrual, t.loan
     is_penal = row.c.interest_type == PENAL_INTEREST
     effective_on = sa.cast(sa.func.coalesce(row.c.accrual_date, row.c.posting_date), sa.Date)

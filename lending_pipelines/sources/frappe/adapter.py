@@ -32,7 +32,7 @@ _UTC = "UTC"
 
 
 def _code(column: str, table: str, code: str, *known: str, drafts: str | None = "docstatus") -> Code:
-    """The values of a Select field. Drafts may have any; Frappe stores an empty value as NULL too."""
+    """The known values of a Select field. Drafts may have any value. Frappe stores an empty value as NULL too."""
     return Code(column, table, code, known, "" not in known, drafts)
 
 
@@ -107,7 +107,7 @@ class FrappeSnapshot(SelectedSnapshot):
         self._zone = site_zone(database.connection, self.stored)
 
     def converted(self, table: Table, groups: Iterable[list[Values]]) -> Iterable[list[Values]]:
-        """The columns with the times of the site as UTC."""
+        """The columns with their timestamps converted from the site's time zone to UTC."""
         return in_utc(table, groups, self._zone or _UTC)
 
     def schedules_changed_on(self, loan_ids: Sequence[str], timezone: str) -> Mapping[str, date]:
@@ -115,7 +115,7 @@ class FrappeSnapshot(SelectedSnapshot):
         return schedules.schedules_changed_on(self._database.connection, self.stored, loan_ids)
 
     def differences(self, connection: sa.Connection, stored: StoredTables, table: Table) -> list[str]:
-        """The contradictions about the table, and whether the time zone of the site is not known."""
+        """The contradictions about the table; for transactions, also that the time zone of the site is not known."""
         found = super().differences(connection, stored, table)
         if table.name == "transactions" and self._zone is None:
             found.append("transactions: tabSingles does not say the time zone of the site, so times are read as UTC")
@@ -130,6 +130,6 @@ class Frappe(SelectedSource):
 
 
 def _collate_as_stored(connection: sa.Connection) -> None:
-    """Give the constants of SELECTs the collation of Frappe's columns. MariaDB refuses to unite different ones."""
+    """Give the constants of SELECTs the collation of Frappe's columns. MariaDB rejects a UNION of different ones."""
     if connection.dialect.name in MYSQL and (collation := collations(connection, "tabLoan").get("name")):
         connection.execute(sa.text("SET SESSION collation_connection = :collation"), {"collation": collation})

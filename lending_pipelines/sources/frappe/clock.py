@@ -1,4 +1,4 @@
-"""Frappe's times, which are in the time zone of the site, as UTC. Its dates are business dates and stay as they are."""
+"""Converts Frappe's timestamps from the time zone of the site to UTC. Its dates are business dates and stay as is."""
 
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,7 +17,7 @@ _NAIVE = pa.timestamp("us")
 
 
 def site_zone(connection: sa.Connection, t: StoredTables) -> str | None:
-    """The IANA time zone of the System Settings; None if the database does not say it.
+    """The IANA time zone of the System Settings; None if the database does not have it.
 
     Raises:
         SourceError: The zone does not exist.
@@ -38,9 +38,9 @@ def site_zone(connection: sa.Connection, t: StoredTables) -> str | None:
 
 
 def in_utc(table: Table, groups: Iterable[list[Values]], zone: str) -> Iterable[list[Values]]:
-    """The columns of a table with the timestamps of a zone as UTC.
+    """The columns of a table, with the timestamps converted from a zone to UTC.
 
-    The hour that occurs twice at the end of daylight saving time is its first occurrence.
+    A time that occurs twice, at the end of daylight saving time, counts as its first occurrence.
     """
     timed = [column.type == _INSTANT for column in table.columns]
     for group in groups:

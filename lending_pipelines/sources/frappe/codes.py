@@ -23,9 +23,9 @@ class RepaymentType:
     becomes: str
     """The type in the table transactions."""
     remainder: Part = "principal"
-    """The component that has what the other portions leave of the amount."""
+    """The component that gets the amount less the other portions."""
     channel: str | None = None
-    """The channel of a document without cash. With cash, it is the mode of payment."""
+    """The channel of a type without cash. None for a type with cash: the channel is then the mode of payment."""
 
 
 MONEY: Mapping[str, RepaymentType] = {
@@ -52,9 +52,10 @@ MONEY: Mapping[str, RepaymentType] = {
 """The repayment types that become rows of transactions."""
 
 NO_MONEY = ("Interest Carry Forward", "Principal Capitalization")
-"""The repayment types that move an overdue amount into the new schedule and leave what the borrower owes as it is."""
+"""The repayment types that move an overdue amount into the new schedule and do not change what the borrower owes."""
 
 CAPITALIZATIONS = tuple(name for name, type_ in MONEY.items() if type_.becomes == "capitalization")
+"""The repayment types that become capitalizations."""
 
 CREDIT_ADJUSTMENT = "Credit Adjustment"
 ADJUSTMENTS = {CREDIT_ADJUSTMENT: "waiver", "Debit Adjustment": "capitalization"}
@@ -84,7 +85,7 @@ FREQUENCIES = {
     "Daily": "irregular",
     "": "irregular",
 }
-"""The payment frequency. Daily has no name in the table loans, and a demand loan has no frequency."""
+"""The payment frequency by repayment_frequency. Daily, and a demand loan without a frequency, are irregular."""
 
 DAY_COUNTS = {
     "Actual/365": "actual/365",
@@ -94,7 +95,7 @@ DAY_COUNTS = {
     "30/365": "30/360",
     "": "actual/365",
 }
-"""The day count by the company's convention. 30/365 has no name in the table loans; without one, it is actual/365."""
+"""The day count by the company's convention. 30/365 becomes 30/360, and no convention becomes actual/365."""
 
 IN_FORCE = ("Active", "Restructured", "Rescheduled", "Outdated", "Closed")
 """The statuses of a schedule that is in force, or was until another one followed it."""
@@ -102,7 +103,7 @@ IN_FORCE = ("Active", "Restructured", "Rescheduled", "Outdated", "Closed")
 NEVER_IN_FORCE = ("Draft", "Initiated", "Rejected", "Cancelled")
 
 LINE_OF_CREDIT = "Line of Credit"
-"""The schedule type of loans whose disbursements have a schedule each, in force at the same time."""
+"""The schedule type of loans in which each disbursement has its own schedule. These are in force at the same time."""
 
 NORMAL_RESTRUCTURE, PREPAYMENTS = "Normal Restructure", ("Pre Payment", "Advance Payment")
 """The restructure types: new terms, and a new schedule after a prepayment."""
@@ -155,10 +156,10 @@ LOAN_CONTROLS = {
         "penalty_income_account",
     )
 }
-"""The same by the field of Loan."""
+"""The total that an account controls, by the field of Loan that names it."""
 
 
 def named(column: sa.ColumnElement, names: Mapping[str, str], else_: str | None = None) -> sa.ColumnElement[str]:
-    """The name of a value, with NULL as an empty one. NULL, or `else_`, for a value without a name."""
+    """The name of a value; NULL counts as an empty text. NULL, or `else_`, for a value without a name."""
     value = sa.func.coalesce(column, "")
     return sa.case(*((value == known, sa.literal(name, sa.String)) for known, name in names.items()), else_=else_)

@@ -1,4 +1,4 @@
-"""Contradictions in a Frappe database. Amounts that differ by less than a cent are equal."""
+"""Contradictions in a Frappe database. Amounts that differ by less than half a cent are equal."""
 
 import sqlalchemy as sa
 
@@ -9,7 +9,7 @@ from lending_pipelines.sources.frappe.schedules import in_force
 from lending_pipelines.sources.rounding import or_zero
 from lending_pipelines.sources.stored import StoredTables
 
-_CENT = sa.literal(0.005, sa.Numeric(19, 6))
+_HALF_A_CENT = sa.literal(0.005, sa.Numeric(19, 6))
 
 
 def _sums(name: str, row: sa.FromClause, loan: str, column: str) -> sa.Subquery:
@@ -32,12 +32,15 @@ def _other_disbursed(t: StoredTables) -> sa.Select:
     return (
         sa.select(loan.c.name)
         .select_from(loan.outerjoin(lent, lent.c.loan == loan.c.name))
-        .where(_submitted(t), sa.func.abs(or_zero(loan.c.disbursed_amount) - or_zero(lent.c.amount)) >= _CENT)
+        .where(_submitted(t), sa.func.abs(or_zero(loan.c.disbursed_amount) - or_zero(lent.c.amount)) >= _HALF_A_CENT)
     )
 
 
 def _other_principal_paid(t: StoredTables) -> sa.Select:
-    """Loans with another total than their repayments. A restructure sets the total to 0."""
+    """Loans whose total_principal_paid differs from their repayments.
+
+    Restructured loans are left out, because a restructure sets the total to 0.
+    """
     loan, restructure = t.loan, t.loan_restructure
     of_restructure = sa.select(restructure.c.loan).where(restructures(restructure))
     paid = _sums("paid", t.loan_repayment, "against_loan", "principal_amount_paid")
@@ -47,7 +50,7 @@ def _other_principal_paid(t: StoredTables) -> sa.Select:
         .where(
             _submitted(t),
             loan.c.name.not_in(of_restructure),
-            sa.func.abs(or_zero(loan.c.total_principal_paid) - or_zero(paid.c.amount)) >= _CENT,
+            sa.func.abs(or_zero(loan.c.total_principal_paid) - or_zero(paid.c.amount)) >= _HALF_A_CENT,
         )
     )
 
@@ -63,9 +66,9 @@ def _without_schedule(t: StoredTables) -> sa.Select:
 
 
 def _loans_without(t: StoredTables, row: sa.FromClause, counts: sa.ColumnElement[bool]) -> sa.Select:
-    """Submitted loans without a document that counts.
+    """Submitted loans that have no document for which `counts` is true.
 
-    It is a join, because MariaDB compares each loan with every document for NOT EXISTS.
+    The SELECT uses a join, because MariaDB compares each loan with every document for NOT EXISTS.
     """
     loan = t.loan
     having = sa.select(row.c.loan).where(counts).group_by(row.c.loan).subquery("having_documents")
@@ -73,7 +76,8 @@ def _loans_without(t: StoredTables, row: sa.FromClause, counts: sa.ColumnElement
     return sa.select(loan.c.name).select_from(joined).where(_submitted(t), having.c.loan.is_(None))
 
 
-def _parts(row: sa.FromClause) -> sa.ColumnElement:
+def _sum_of_portions(row: sa.FromClause) -> sa.ColumnElement:
+    """The sum of a repayment's portions and its excess."""
     columns = ("principal_amount_paid", "total_interest_paid", "total_penalty_paid", "total_charges_paid")
     total = or_zero(row.c.excess_amount)
     for column in columns:
@@ -86,7 +90,7 @@ def _not_the_sum(t: StoredTables) -> sa.Select:
     return sa.select(row.c.name).where(
         row.c.docstatus != codes.DRAFT,
         row.c.repayment_type.in_(list(codes.MONEY)),
-        sa.func.abs(or_zero(row.c.amount_paid) - _parts(row)) >= _CENT,
+        sa.func.abs(or_zero(row.c.amount_paid) - _sum_of_portions(row)) >= _HALF_A_CENT,
     )
 
 
@@ -108,7 +112,7 @@ def _not_in_cents(t: StoredTables) -> sa.Select:
 
 
 def _other_principal_scheduled(t: StoredTables) -> sa.Select:
-    """Active schedules of a disbursement whose principal is not the one that they were made for."""
+    """Active schedules, not of a restructure, whose installments do not add up to current_principal_amount."""
     schedule, row = t.loan_repayment_schedule, t.repayment_schedule
     return (
         sa.select(schedule.c.name)
@@ -122,7 +126,7 @@ def _other_principal_scheduled(t: StoredTables) -> sa.Select:
         .group_by(schedule.c.name)
         .having(
             sa.func.abs(sa.func.sum(or_zero(row.c.principal_amount)) - sa.func.min(schedule.c.current_principal_amount))
-            >= _CENT
+            >= _HALF_A_CENT
         )
     )
 
@@ -159,4 +163,4 @@ CONTRADICTIONS = (
         "schedules",
     ),
 )
-"""The contradictions that are looked for."""
+"""The kinds of contradictions that each sync reports."""

@@ -1,4 +1,4 @@
-"""The SELECT for fees: demands for charges and penalties, what was waived of them, and what was paid."""
+"""The SELECT for fees: demands for charges and penalties, with the amounts waived and paid."""
 
 import sqlalchemy as sa
 

@@ -38,10 +38,10 @@ def gl_accounts(t: StoredTables) -> sa.Select:
 
 
 def journal_lines(t: StoredTables) -> sa.Select:
-    """Every line in the currency of its company. A cancelled voucher keeps its lines, with their mirror images.
+    """Every line in the currency of its company. A cancelled voucher keeps its lines and has lines that reverse them.
 
-    An entry is a voucher. Frappe renames the lines of the ledger after a while, so that they are numbered by what they
-    say.
+    An entry is a voucher. Frappe renames the lines of the ledger after a while, so lines are numbered in the order of
+    their content.
     """
     line, company, loan = t.gl_entry, t.company, t.loan
     voucher = (line.c.voucher_type, line.c.voucher_no)

@@ -17,12 +17,12 @@ from lending_pipelines.sources.stored import StoredTables
 
 
 def lent(loan: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a row of Loan is a loan: submitted. A loan that is cancelled later stays one, without any money."""
+    """Whether a row of Loan is a loan: submitted. A loan that is cancelled later stays a loan, without any money."""
     return loan.c.docstatus != DRAFT
 
 
 def restructures(row: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a Loan Restructure gave the loan new terms. Those of prepayments only recompute the schedule."""
+    """Whether a Loan Restructure gave the loan new terms. Restructures of prepayments only recompute the schedule."""
     return (row.c.docstatus == SUBMITTED) & (row.c.status == APPROVED) & (row.c.restructure_type == NORMAL_RESTRUCTURE)
 
 
@@ -84,7 +84,7 @@ def _first_terms(t: StoredTables) -> sa.Subquery:
 
 
 def _disbursed(t: StoredTables) -> sa.Subquery:
-    """The day of the first disbursement of each loan; of the first cancelled one, if all are cancelled."""
+    """The day of each loan's first disbursement. Cancelled disbursements count only if all are cancelled."""
     row = t.loan_disbursement
     in_force = sa.case((row.c.docstatus == SUBMITTED, row.c.disbursement_date), else_=None)
     return (

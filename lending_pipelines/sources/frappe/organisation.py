@@ -15,12 +15,12 @@ def text(value: str) -> sa.ColumnElement[str]:
 
 
 def filled(column: sa.ColumnElement) -> sa.ColumnElement:
-    """The value of a text column, NULL if it is empty. Frappe stores both."""
+    """The value of a text column, with NULL for an empty text. Frappe stores both NULL and empty texts."""
     return sa.func.nullif(column, "")
 
 
 def branches(t: StoredTables) -> sa.Select:
-    """Companies and branches. The region of a company is its country, of a branch its own name."""
+    """Companies and branches. The region of a company is its country; of a branch, its own name."""
     company, branch = t.company, t.branch
     companies = sa.select(
         company.c.name.label("branch_id"),
@@ -34,14 +34,14 @@ def branches(t: StoredTables) -> sa.Select:
 
 
 def borrower(loan: sa.FromClause) -> sa.ColumnElement[str]:
-    """The borrower_id: the name of a customer, and of others the kind before it, because names repeat across kinds."""
+    """The borrower_id: a customer's name, or another applicant's kind and name, because names repeat across kinds."""
     return sa.case(
         (loan.c.applicant_type == "Customer", loan.c.applicant), else_=loan.c.applicant_type + " " + loan.c.applicant
     )
 
 
 def borrowers(t: StoredTables) -> sa.Select:
-    """The applicants of loans. The segment is the kind of applicant; the first loan's date is the day of joining."""
+    """The applicants of loans. The segment is the kind of applicant; joined_on is the date of the first loan."""
     loan = t.loan
     return (
         sa.select(

@@ -1,10 +1,10 @@
 """The SELECT for installments: a version for each Loan Repayment Schedule that is or was in force.
 
 Frappe makes a new document when a schedule changes: at a disbursement, a prepayment or a restructure. Each is a version
-from its date on. The disbursements of a line of credit have a schedule each; a version has all those in force at the
-time. The schedule of a restructure begins with what is owed then, so what was settled before comes first, as
-installments due on the days on which it was settled. sources/history.py keeps the schedules that a later sync finds
-changed.
+from its date on. Each disbursement of a line of credit has its own schedule; a version has all schedules that are in
+force at the time. The schedule of a restructure begins with the amount owed then. So its version begins with the
+amounts settled before, as installments due on the days on which they were settled. sources/history.py keeps the
+schedules that a later sync finds changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ from lending_pipelines.sources.stored import StoredTables
 _AT_A_TIME = 5_000
 
 _PARENT = "Loan Repayment Schedule"
-"""The doctype of the parent of an installment."""
+"""The doctype to which the installments of a schedule belong."""
 
 _SIGNS = {"repayment": 1, "waiver": 1, "refund": -1}
-"""How an event changes what is settled, by its type. A capitalization settles its interest."""
+"""The sign with which an event changes the settled amount, by its type. A capitalization settles its interest only."""
 
 _CAPITALIZATION = "capitalization"
 
@@ -70,7 +70,7 @@ def in_force(schedule: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def last_due(t: StoredTables) -> sa.Subquery:
-    """The first due date of each loan's schedules, and the last one of those that no other one followed."""
+    """Each loan's first_due_on, from all its schedules, and matures_on, from schedules that no later one replaced."""
     plan = _plans(t).subquery("plans_of_loans")
     row = t.repayment_schedule
     last = sa.case((plan.c.until_version.is_(None), row.c.payment_date), else_=None)
@@ -89,8 +89,9 @@ def last_due(t: StoredTables) -> sa.Subquery:
 def _plans(t: StoredTables) -> sa.Select:
     """The schedules that are or were in force, with their version.
 
-    `line` is the disbursement in a line of credit, where `until_version` ends the schedule. In other loans every
-    schedule ends the one before, and `settled_until` is the date of the last restructure up to the schedule.
+    `line` is the disbursement of a schedule in a line of credit, NULL in other loans. `until_version` is the version
+    that ends the schedule: the next one of the same disbursement, or of the loan. `settled_until` is the date of the
+    last restructure up to the schedule.
     """
     schedule, restructure, loan, disbursement = (
         t.loan_repayment_schedule, t.loan_restructure, t.loan, t.loan_disbursement,
@@ -125,7 +126,7 @@ def _plans(t: StoredTables) -> sa.Select:
         .subquery("placed")
     )
     line, version = (placed.c.loan, placed.c.line), (placed.c.version,)
-    # Nothing is known of a schedule before its first version, so that is in force from the disbursement on.
+    # Nothing is known of a schedule before its first version, so the first version is in force from disbursement on.
     begins_on = sa.func.least(placed.c.starts_on, placed.c.disbursed_on, type_=sa.Date)
     return sa.select(
         placed.c.name,
@@ -181,7 +182,7 @@ def _rows(row: sa.FromClause, plan: sa.FromClause, version: sa.FromClause) -> sa
 
 
 def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
-    """What each restructured loan had settled by its last restructure, per day."""
+    """The amounts that each restructured loan had settled by its last restructure, per day, as installments."""
     event, restructure = in_cents(t).subquery("settling"), t.loan_restructure
     restructured = sa.select(restructure.c.loan).where(restructure.c.docstatus == SUBMITTED)
     sign = sa.case(*((event.c.becomes == type_, sa.literal(sign)) for type_, sign in _SIGNS.items()), else_=0)

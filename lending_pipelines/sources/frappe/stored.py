@@ -83,6 +83,7 @@ _COLUMNS = {
     "singles": columns(texts="doctype field value"),
 }
 
+# Columns that earlier versions of Frappe, or other settings, lack.
 _ADDED_LATER = {
     # Branch is a column only where the accounting dimension Branch is used.
     "loan": {"repayment_frequency", "repayment_schedule_type", "branch", "disbursement_account"},

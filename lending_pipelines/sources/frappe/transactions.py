@@ -1,7 +1,8 @@
 """The SELECT for transactions: an event for each document that moves money, and one for each cancellation.
 
-A cancelled document keeps its row, and Frappe's ledger leaves it out from its own date on. Here it stays as an event,
-and a reversal follows on the same date, known from the cancellation. The amended document is a row of its own.
+Frappe keeps the row of a cancelled document, and its ledger leaves the document out from the document's own date on.
+Here the document stays as an event, and a reversal follows on the same date, posted at the time of the cancellation. An
+amended document is another row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ from lending_pipelines.sources.stored import StoredTables
 _PARTS = ("principal", "interest", "fees")
 
 _WAIVED = "/waived"
-"""The end of the id of what a repayment waives, after the document's name."""
+"""The end of the id of the waiver that a repayment includes. The repayment's name precedes it."""
 
 
 def transactions(t: StoredTables) -> sa.Select:
@@ -64,7 +65,7 @@ def transactions(t: StoredTables) -> sa.Select:
 def in_cents(t: StoredTables) -> sa.Select:
     """The documents that move money, with principal, interest and fees in cents.
 
-    What is in force and what is cancelled are rounded apart, so that what is in force ties whatever is cancelled.
+    Documents in force and cancelled ones are rounded separately, so that those in force tie, whatever is cancelled.
     """
     row = _documents(t).subquery("documents")
     loan = t.loan
@@ -80,7 +81,7 @@ def in_cents(t: StoredTables) -> sa.Select:
 
 
 def _entered(row: sa.FromClause) -> sa.ColumnElement:
-    """When a document was entered: its posting date, or its creation where that is later."""
+    """When a document was entered: the later of its posting date and its creation."""
     return sa.func.greatest(row.c.creation, sa.func.coalesce(sa.cast(row.c.posting_date, sa.DateTime), row.c.creation))
 
 
@@ -130,9 +131,9 @@ def _disbursements(t: StoredTables) -> sa.Select:
 
 
 def _repayments(t: StoredTables) -> sa.Select:
-    """Loan Repayments. One of the portions has what the others leave of the amount.
+    """Loan Repayments. One of the portions is the amount less the other portions.
 
-    So what was received above everything owed is principal, and the principal lacks what the document waives of it.
+    So an amount received above everything owed is principal, and principal that the document waives is not included.
     """
     row = t.loan_repayment
     stored = {
@@ -153,14 +154,14 @@ def _repayments(t: StoredTables) -> sa.Select:
 
 
 def _portion(part: str, stored: Mapping[str, sa.ColumnElement], row: sa.FromClause) -> sa.ColumnElement:
-    """A portion: as stored, or what the other portions leave of the amount."""
+    """A portion: as stored, or the amount less the other portions."""
     with_remainder = [name for name, type_ in MONEY.items() if type_.remainder == part]
     is_remainder = row.c.repayment_type.in_(with_remainder)
     return sa.case((is_remainder, remainder(row.c.amount_paid, stored, part)), else_=stored[part])
 
 
 def _shortfalls(t: StoredTables) -> sa.Select:
-    """What repayments waive: the part of the principal that a product's tolerance lets the last payment lack."""
+    """The waivers that repayments include: principal that the last payment may lack within the product's tolerance."""
     row = t.loan_repayment
     return _document(
         row,
@@ -175,7 +176,10 @@ def _shortfalls(t: StoredTables) -> sa.Select:
 
 
 def _write_offs(t: StoredTables) -> sa.Select:
-    """Loan Write Offs. One without an amount is of everything that is owed, as Frappe computes it."""
+    """Loan Write Offs. A write-off without an amount, except in a settlement, has the disbursed amount.
+
+    It stands for everything owed: a write-off counts up to the principal outstanding.
+    """
     row, loan = t.loan_write_off, t.loan
     is_whole = (or_zero(row.c.write_off_amount) == 0) & (sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0)
     amount = sa.case((is_whole, loan.c.disbursed_amount), else_=row.c.write_off_amount)
@@ -217,7 +221,7 @@ def _adjustments(t: StoredTables) -> sa.Select:
 
 
 def _capitalized(t: StoredTables) -> sa.Select:
-    """What restructures add to the principal: overdue interest and penalties."""
+    """The overdue interest and penalties that restructures add to the principal."""
     row = t.loan_restructure
     interest = _capitalized_part(row.c.treatment_of_normal_interest, row.c.balance_interest_amount)
     unaccrued = _capitalized_part(row.c.unaccrued_interest_treatment, row.c.balance_unaccrued_interest)
@@ -242,7 +246,7 @@ def _capitalized_part(treatment: sa.ColumnElement, amount: sa.ColumnElement) -> 
 
 
 def _value_date(row: sa.FromClause) -> sa.ColumnElement:
-    """The day on which a document counts. Versions without value dates count it on its posting date."""
+    """The day on which a document counts: its value date, or its posting date in versions without value dates."""
     return sa.func.coalesce(row.c.value_date, row.c.posting_date)
 
 
@@ -272,11 +276,11 @@ def kinds(t: StoredTables) -> Sequence[Voucher]:
 
 
 def _pays(repayment: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a Loan Repayment is an event. A capitalization of a restructure is read from the restructure."""
+    """Whether a Loan Repayment is an event. Capitalizations of a restructure are not: `_capitalized` reads those."""
     of_restructure = repayment.c.repayment_type.in_(CAPITALIZATIONS) & filled(repayment.c.loan_restructure).is_not(None)
     return repayment.c.repayment_type.in_(list(MONEY)) & ~of_restructure
 
 
 def _of_loan(refund: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a Loan Refund is money of the loan. A security deposit is not."""
+    """Whether a Loan Refund pays back money of the loan. A refund of a security deposit does not."""
     return sa.func.coalesce(refund.c.is_security_amount_refund, 0) == 0

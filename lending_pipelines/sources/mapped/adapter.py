@@ -59,7 +59,10 @@ class MappedSource:
             yield MappedSnapshot(mapping, LenderDatabase(database))
 
     def _url(self, origin: str) -> str:
-        """The database's URL, filled from the environment. The path of a SQLite file counts from the mapping file."""
+        """The database's URL, with variables of the environment filled in.
+
+        The path of a SQLite file is relative to the mapping file.
+        """
         try:
             origin = filled(origin, os.environ)
             require_encoded(origin)
@@ -70,7 +73,7 @@ class MappedSource:
 
 
 class MappedSnapshot:
-    """The servicing tables that a mapping gives."""
+    """The servicing tables that a mapping defines."""
 
     name = MappedSource.name
 
@@ -118,7 +121,7 @@ class MappedSnapshot:
         return {"rows left out by where": left_out} if left_out else {}
 
     def _check_columns(self, table: Table, rules: Sequence[TableRule]) -> None:
-        """Raise SourceError that names every column of the mapping that the lender's tables do not have."""
+        """Raise SourceError if the lender's tables lack columns of the mapping. The message names every such column."""
         faults = []
         for rule in rules:
             try:
@@ -163,11 +166,13 @@ def _counted(rule: TableRule, group: Mapping[str, Values]) -> tuple[dict[str, Va
 
 
 def _texts(values: Values) -> list[str]:
+    """The values as codes; an empty text for a missing value."""
     listed = values.to_pylist() if isinstance(values, pa.Array) else values
     return ["" if is_empty(value) else code_of(value) for value in listed]
 
 
 def _holds(wanted: bool | list[str], text: str) -> bool:
+    """Whether a value meets a condition of `where`."""
     return text in wanted if isinstance(wanted, list) else bool(text) is wanted
 
 

@@ -1,4 +1,4 @@
-"""What a mapping covers, and its faults, as `lending source check` shows it."""
+"""The servicing tables and columns that a mapping covers, and its faults, as `lending source check` shows them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from lending_pipelines.tables import Table
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A mapping whose tables are open already."""
+    """A source whose snapshot is already open."""
 
     reader: MappedSnapshot
     name = MappedSnapshot.name
@@ -30,7 +30,7 @@ class OpenSource:
 
 @dataclass
 class LenderTable:
-    """A table of the lender: its name, the columns that nothing reads, and its first rows as they are."""
+    """A table of the lender: its name, the columns that the mapping does not use, and its unconverted first rows."""
 
     name: str
     unused: list[str]
@@ -39,11 +39,11 @@ class LenderTable:
 
 @dataclass
 class Coverage:
-    """What a mapping gives of a servicing table."""
+    """How a mapping covers a servicing table."""
 
     table: Table
     without: list[str]
-    """The servicing columns that the mapping does not give."""
+    """The servicing columns that the mapping does not cover."""
     notes: Mapping[str, int | str]
     """Remarks, such as the number of rows left out."""
     rows: int = 0
@@ -54,11 +54,11 @@ class Coverage:
 
 
 def coverage(snapshot: MappedSnapshot, previews: Iterable[Preview], shown: int) -> Iterator[Coverage]:
-    """What a mapping gives of each servicing table, with the first `shown` rows.
+    """How a mapping covers each servicing table, with the first `shown` rows.
 
     Args:
         snapshot: The lender's tables.
-        previews: What a sync would make of them, with their errors.
+        previews: What a reload of each servicing table would do, with its errors.
         shown: The number of rows.
     """
     for preview in previews:
@@ -75,7 +75,7 @@ def coverage(snapshot: MappedSnapshot, previews: Iterable[Preview], shown: int) 
 
 
 def _faults(preview: Preview) -> list[str]:
-    """Why the table would be rejected, and the rows that would be."""
+    """Why the table would be rejected, and which of its rows would be rejected."""
     refused = [f"{preview.table.name}.{finding}" for finding in preview.refused_rows]
     if preview.error is None:
         return refused

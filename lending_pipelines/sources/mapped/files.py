@@ -38,7 +38,7 @@ class Folder:
     def columns(self, rule: TableRule) -> list[str]:
         """The columns of a file, in order. Raises Unreadable."""
         file = self._file(rule)
-        with _told(file):
+        with _as_unreadable(file):
             match file.suffix.lower():
                 case ".xlsx":
                     with closing(_sheet_rows(file, rule.sheet)) as cells:
@@ -52,7 +52,7 @@ class Folder:
     def groups(self, rule: TableRule, columns: Sequence[str]) -> Iterator[dict[str, Values]]:
         """The named columns of a file, in groups of rows. Raises Unreadable."""
         file = self._file(rule)
-        with _told(file):
+        with _as_unreadable(file):
             match file.suffix.lower():
                 case ".xlsx":
                     yield from _xlsx_groups(file, rule.sheet, columns)
@@ -77,12 +77,12 @@ class Folder:
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """Raise Unreadable for the errors of the libraries that read files."""
+def _as_unreadable(file: Path) -> Iterator[None]:
+    """Raise Unreadable, which names the file, for errors of the libraries that read files."""
     try:
         yield
     except (OSError, ValueError, KeyError, duckdb.Error, pa.ArrowException) as error:
-        # DuckDB adds options that a mapping does not have.
+        # DuckDB's message proposes options that a mapping does not have.
         message = str(error).partition("Possible fixes:")[0]
         raise Unreadable(f"{file}: {' '.join(message.split())[:300]}") from error
 
@@ -91,7 +91,7 @@ def _told(file: Path) -> Iterator[None]:
 def _csv(file: Path, rule: TableRule) -> Iterator[duckdb.DuckDBPyRelation]:
     """A CSV file as text. An empty field is null.
 
-    DuckDB guesses nothing: its guesses leave out lines that begin with #, and lines before the header.
+    DuckDB does not detect the format: its detection leaves out lines that begin with #, and lines before the header.
     """
     with TemporaryDirectory(prefix="lending_mapped_") as folder, duckdb.connect() as connection:
         utf8 = file
@@ -113,7 +113,7 @@ def _csv(file: Path, rule: TableRule) -> Iterator[duckdb.DuckDBPyRelation]:
 
 
 def _csv_header(file: Path, rule: TableRule) -> tuple[str, list[str]]:
-    """The separator and the columns: of the separators, the one that finds the most columns of the mapping."""
+    """The separator and the columns. The separator is the one that finds the most columns of the mapping."""
     with file.open(encoding="utf-8-sig", newline="") as text:
         line = next(text, "")
     headers = {each: next(csv.reader([line], delimiter=each), []) for each in _SEPARATORS}
@@ -122,7 +122,7 @@ def _csv_header(file: Path, rule: TableRule) -> tuple[str, list[str]]:
 
 
 def _distinct(header: list[str]) -> list[str]:
-    """The names of the columns. Raises ValueError if there are none, or if two are equal."""
+    """The names of the columns, as given. Raises ValueError if there are none, or if two are equal."""
     if not any(header):
         raise ValueError("the first row must have the names of the columns, also in a file without rows")
     # DuckDB compares names without case.
@@ -143,6 +143,7 @@ def _sheet_rows(file: Path, sheet: str) -> Generator[tuple[Any, ...], None, None
 
 @contextmanager
 def _worksheet(file: Path, sheet: str, data_only: bool) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The rows of a worksheet: with `data_only`, the stored values of formulas, else the formulas."""
     from openpyxl import load_workbook
 
     with closing(load_workbook(file, read_only=True, data_only=data_only)) as workbook:
@@ -155,6 +156,7 @@ def _worksheet(file: Path, sheet: str, data_only: bool) -> Iterator[Iterator[tup
 
 
 def _header(row: Sequence[Any]) -> list[str]:
+    """The names of the columns in the first row of a worksheet."""
     return _distinct(["" if cell is None else str(cell).strip() for cell in row])
 
 

@@ -1,4 +1,4 @@
-"""The line of a setting in a TOML file, for error messages. tomllib does not say it."""
+"""The line of a setting in a TOML file, for error messages. tomllib does not return it."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ _PART = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int:
-    """The number of the line of a setting: its first one, or that of the nearest setting around it.
+    """The number of the first line of a setting; if the file lacks it, of the nearest table or setting around it.
 
     Args:
         text: The TOML file.
@@ -38,6 +38,7 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
 
 
 def _names(dotted: str) -> list[str]:
+    """The parts of a dotted key."""
     return [double or single or bare for double, single, bare in _PART.findall(dotted)]
 
 
@@ -55,6 +56,7 @@ def _numbered(names: Sequence[str], arrays: dict[tuple[str, ...], int]) -> list[
 
 
 def _common(found: Sequence[str | int], wanted: Sequence[str | int]) -> int:
+    """The number of equal parts at the beginning of two places."""
     depth = 0
     for left, right in zip(found, wanted, strict=False):
         if left != right:

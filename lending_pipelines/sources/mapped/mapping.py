@@ -1,7 +1,7 @@
 """The mapping file: which tables and columns of a lender are which servicing tables and columns.
 
-A mapping is checked completely when it is read: names against the servicing tables, settings against their types. What
-only the lender's data can show, such as a column that does not exist, is checked in adapter.py.
+A mapping is checked completely when it is read: names against the servicing tables, settings against their types.
+Faults that only the lender's data can show, such as a column that does not exist, are found in adapter.py.
 """
 
 import codecs
@@ -40,7 +40,7 @@ class ColumnRule(BaseModel):
     coalesce: list[str] = Field(default=[], max_length=20)
     """Columns of the lender, of which the first with a value counts."""
     summed: list[str] = Field(default=[], max_length=20, alias="sum")
-    """Columns with numbers, which are added. One without a value counts as 0, unless all have none."""
+    """Columns with numbers, which are added. A missing value counts as 0; if all values are missing, so is the sum."""
     constant: Constant | None = None
     """A value for every row."""
     split: str = Field(default="", max_length=20)
@@ -50,11 +50,11 @@ class ColumnRule(BaseModel):
     codes: dict[str, Constant] = {}
     """The value of each code. A code that is not listed is an error."""
     scale: Decimal = Decimal(1)
-    """What a number is multiplied by: 0.01 for a rate in percent."""
+    """The factor by which a number is multiplied: 0.01 for a rate in percent."""
     formats: list[str] = Field(default=[], max_length=20, alias="date")
     """How dates or timestamps are written, as in Python's strptime, such as %d.%m.%Y."""
     zone: str = ""
-    """The IANA time zone of timestamps without one. They are read as UTC without it."""
+    """The IANA time zone of timestamps that have none. Without this setting, they are read as UTC."""
     prefix: str = Field(default="", max_length=50)
     """Text in front of a value."""
     default: Constant | None = None
@@ -63,6 +63,7 @@ class ColumnRule(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _spelled_out(cls, given: Any) -> Any:
+        """Convert the short forms of `date` and `scale`: one format instead of a list, a number as text."""
         if isinstance(given, dict):
             given = dict(given)
             if isinstance(given.get("date"), str):
@@ -85,13 +86,13 @@ class TableRule(BaseModel):
     origin: str = Field(alias="from", min_length=1)
     """The table, view or file."""
     sheet: str = ""
-    """The worksheet of an XLSX file. The first one without it."""
+    """The worksheet of an XLSX file. By default, the first one."""
     decimal_comma: bool = False
     """Whether numbers in text are written as 1.234,56."""
     encoding: str = "utf-8"
     """The encoding of a CSV file."""
     where: dict[str, bool | list[str]] = {}
-    """The rows that count: true where the column has a value, false where it has none, or the values that it has."""
+    """The rows that count, by column: true for rows with a value, false for rows without, or the accepted values."""
     columns: dict[str, ColumnRule]
 
     @property
@@ -164,6 +165,7 @@ def _decimal(value: str | int | float) -> Any:
 
 
 def _words(error: Any) -> str:
+    """The message for an error of pydantic."""
     match error["type"]:
         case "extra_forbidden":
             known = {"from", *Mapping.model_fields, *TableRule.model_fields} - {"origin"}
@@ -177,7 +179,10 @@ def _words(error: Any) -> str:
 
 
 def _name_faults(content: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The servicing tables and columns that do not exist or are lacking, also if other settings are wrong."""
+    """Servicing tables and columns that do not exist, and required columns that the mapping lacks.
+
+    These faults are also found if other settings have the wrong type.
+    """
     tables = content.get("tables")
     for name, rules in tables.items() if isinstance(tables, dict) else ():
         if name not in SERVICING:
@@ -260,6 +265,7 @@ def _value_faults(
 
 
 def _fits(column: Column, value: Constant) -> bool:
+    """Whether a constant converts to the type of the column."""
     try:
         to_arrow([value], ibis.dtype(column.type).to_pyarrow())
     except REFUSED:
@@ -289,4 +295,5 @@ def _is_timed(column: Column) -> bool:
 
 
 def _name(place: tuple[str | int, ...]) -> str:
+    """The name of a place in messages: without the numbers of tables."""
     return ".".join(str(part) for part in place if not isinstance(part, int))

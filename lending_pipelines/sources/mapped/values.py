@@ -1,7 +1,7 @@
-"""The values of a servicing column from a lender's values: the expressions of a mapping.
+"""Computes the values of a servicing column from a lender's values, by the expressions of a mapping.
 
-A value that an expression cannot read stays as it is, so that convert.py refuses it by its row. Codes that are not
-listed are collected here.
+A value that an expression cannot read stays as it is. convert.py then rejects it, and batches.py names its row. Codes
+that are not listed are collected here.
 """
 
 import math
@@ -28,7 +28,7 @@ _NEVER_READ = (bytes, list, dict)
 
 
 class ColumnValues:
-    """Makes the values of one servicing column, group by group, and counts the codes that are not listed."""
+    """Computes the values of one servicing column, group by group, and counts the codes that are not listed."""
 
     def __init__(self, column: Column, rule: ColumnRule, decimal_comma: bool):
         self._column = column
@@ -60,6 +60,7 @@ class ColumnValues:
         return Finding(self._column.name, "have a code that the mapping does not list", rows, examples)
 
     def _value(self, value: Any) -> Any:
+        """Apply the rule to one value."""
         if is_empty(value):
             return self._rule.default
         if isinstance(value, _NEVER_READ) or (isinstance(value, float) and not math.isfinite(value)):
@@ -77,7 +78,7 @@ class ColumnValues:
         return self._known[key]
 
     def _sum(self, values: Sequence[Any]) -> Any:
-        """The sum of the numbers; the first value that is not a number, so that convert.py rejects it."""
+        """The sum of the numbers. If a value is not a number, that value, so that convert.py rejects it."""
         given = [value for value in values if not is_empty(value)]
         if self._decimal_comma:
             given = [_with_point(value) for value in given]
@@ -86,11 +87,12 @@ class ColumnValues:
         return wrong[0] if wrong else sum(numbers) if numbers else None
 
     def _code(self, value: Any) -> str:
+        """The code in a value: its part if the rule splits values."""
         return _part(value, self._rule) if self._rule.split else code_of(value)
 
 
 def _steps(column: Column, rule: ColumnRule, decimal_comma: bool) -> list[Callable[[Any], Any]]:
-    """What is done with a value, in order."""
+    """The functions that convert a value, in order."""
     steps: list[Callable[[Any], Any]] = []
     if rule.split:
         steps.append(lambda value: _part(value, rule))
@@ -110,7 +112,7 @@ def _steps(column: Column, rule: ColumnRule, decimal_comma: bool) -> list[Callab
 
 
 def _without_blanks(values: Values) -> Values:
-    """The values, with null for text of blanks."""
+    """The values, with null for a text that is empty or only blanks."""
     if not isinstance(values, pa.Array):
         return [None if is_empty(value) else value for value in values]
     if not pa.types.is_string(values.type):
@@ -119,7 +121,7 @@ def _without_blanks(values: Values) -> Values:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a value counts as missing: null, or text of blanks."""
+    """Whether a value counts as missing: null, or a text that is empty or only blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -141,13 +143,16 @@ def code_of(value: Any) -> str:
 
 
 def _part(value: Any, rule: ColumnRule) -> str:
-    """A part of a text; the whole text where it has fewer parts, so that convert.py rejects it."""
+    """A part of a text. If the text has fewer parts, all of it, so that convert.py rejects it."""
     parts = code_of(value).split(rule.split)
     return parts[rule.part - 1] if len(parts) >= rule.part else code_of(value)
 
 
 def _with_point(value: Any) -> Any:
-    """The number with a decimal point. Other text is refused: 1.5 would be accepted as it is, and 1.500 is 1500."""
+    """A number with a decimal comma as text with a decimal point. Other text is changed so that convert.py rejects it.
+
+    Otherwise convert.py would accept 1.5 as it is, although a point separates thousands here: 1.500 is 1500.
+    """
     if not isinstance(value, str):
         return value
     if _WITH_COMMA.match(value.strip()):
@@ -156,6 +161,7 @@ def _with_point(value: Any) -> Any:
 
 
 def _scaled(value: Any, scale: Decimal) -> Any:
+    """The number × scale. A value that is not a finite number stays as it is."""
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:
@@ -164,6 +170,7 @@ def _scaled(value: Any, scale: Decimal) -> Any:
 
 
 def _parsed(value: Any, formats: Sequence[str], is_date: bool) -> Any:
+    """The date or timestamp in a text. Text that has none, or several by the formats, becomes text that is rejected."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -171,7 +178,7 @@ def _parsed(value: Any, formats: Sequence[str], is_date: bool) -> Any:
     found = {read for wanted in formats if (read := _read_as(value.strip(), wanted)) is not None}
     if len(found) == 1:
         return found.pop().date() if is_date else found.pop()
-    # Text that another format reads would be accepted as it is: 01/02/2025 and 2025-01-02 are both dates.
+    # Change the text: convert.py accepts ISO dates, although the mapping does not list that format.
     problem = "can be read in several ways by" if found else "is not written as"
     return f"{value!r}, which {problem} {' or '.join(formats)}"
 
