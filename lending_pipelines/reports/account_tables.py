@@ -72,7 +72,7 @@ def transactions(accounts: Sequence[Account], period: Period) -> ReportTable:
 
 
 def fees(source: ReportSource, loans: ir.Table, accounts: Sequence[Account], period: Period) -> ReportTable:
-    """The fees of the period with the unpaid fees after each."""
+    """The fees of the period, with the unpaid total after each entry."""
     of_loan = _of_loan(source, "fees", loans)
     rows, sections = [], []
     for account in accounts:
@@ -99,7 +99,7 @@ def fees(source: ReportSource, loans: ir.Table, accounts: Sequence[Account], per
 
 
 def terms(source: ReportSource, loans: ir.Table, accounts: Sequence[Account], period: Period) -> list[ReportTable]:
-    """The changes of terms up to the end of the period; nothing if there are none."""
+    """The table of changes of terms up to the end of the period; an empty list if there are none."""
     of_loan = _of_loan(source, "modifications", loans)
     rows = [
         row | _key(account) | {"type": row["type"].replace("_", " ")}
@@ -111,7 +111,7 @@ def terms(source: ReportSource, loans: ir.Table, accounts: Sequence[Account], pe
 
 
 def schedule(source: ReportSource, loans: ir.Table, accounts: Sequence[Account], day: date) -> ReportTable:
-    """The schedule in force on the day, with what is paid of each installment."""
+    """The schedule in force on the day, with the amount paid of each installment."""
     of_loan = _of_loan(source, "installments", loans)
     rows: list[dict[str, Any]] = []
     sections = []
@@ -133,7 +133,7 @@ def schedule(source: ReportSource, loans: ir.Table, accounts: Sequence[Account],
 
 
 def _of_loan(source: ReportSource, name: str, loans: ir.Table) -> dict[str, list[dict[str, Any]]]:
-    """The rows of a table for the loans, by loan."""
+    """The rows of a lake table for the loans, by loan_id."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in source.table(name).semi_join(loans, "loan_id").to_pyarrow().to_pylist():
         found.setdefault(row["loan_id"], []).append(row)
@@ -156,6 +156,7 @@ def table(
 
 
 def _key(account: Account) -> dict[str, Any]:
+    """The values of the columns LOAN."""
     return {column.name: account[column.name] for column in LOAN}
 
 

@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import Any
 
 _NAMED = 20
+"""The maximum number of accounts that a note names."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """A ledger account of gl_accounts. An account that is in journal lines alone has no name and no type."""
+    """A ledger account of gl_accounts. An account that only journal lines use has no name and no type."""
 
     code: str
     name: str | None = None
@@ -40,7 +41,7 @@ class AccountTree:
 
     @classmethod
     def of(cls, rows: Collection[Mapping[str, Any]]) -> "AccountTree":
-        """The tree of the rows of gl_accounts."""
+        """Build the tree from the rows of gl_accounts."""
         accounts = {
             row["account_code"]: Account(row["account_code"], row["name"], row["account_type"], row["parent_code"])
             for row in sorted(rows, key=lambda row: row["account_code"])
@@ -54,7 +55,7 @@ class AccountTree:
         return cls(accounts, parents, orphans, cycles)
 
     def within_types(self) -> "AccountTree":
-        """The same tree without the parents of another account type."""
+        """The same tree, without parents whose account type differs from that of the account."""
         types = {code: account.account_type for code, account in self.accounts.items()}
         parents = {code: parent for code, parent in self.parents.items() if types[code] == types[parent]}
         return AccountTree(self.accounts, parents, self.orphans, self.cycles)
@@ -70,7 +71,7 @@ class AccountTree:
             code = parent
 
     def summed(self, own: Mapping[str, Sequence[Decimal]]) -> dict[str, list[Decimal]]:
-        """The amounts of each account with those of all accounts below it; accounts without either are left out.
+        """The amounts of each account plus those of all accounts below it. Accounts without any amounts are left out.
 
         Args:
             own: The amounts of each account itself.
@@ -83,7 +84,7 @@ class AccountTree:
         return sums
 
     def ordered(self, codes: Collection[str]) -> list[tuple[str, int]]:
-        """The accounts in the order of print with their level: 0 at the top, each account before those below it."""
+        """The accounts in order of printing with their level: 0 at the top, each account before those below it."""
         chosen, below = set(codes), self._below
         found: list[tuple[str, int]] = []
         rest = [(code, 0) for code in sorted(chosen, reverse=True) if code not in self.parents]
@@ -111,6 +112,7 @@ class AccountTree:
 
     @cached_property
     def _below(self) -> dict[str, list[str]]:
+        """The accounts directly below each account."""
         below: dict[str, list[str]] = {}
         for code, parent in self.parents.items():
             below.setdefault(parent, []).append(code)

@@ -62,7 +62,7 @@ def by_lateness(source: ReportSource, day: date, scope: tuple[str, str]) -> Repo
 
 
 def by_bucket(loans: ir.Table, conventions: Conventions, no_data: str) -> ReportTable:
-    """The active ones of some loans of loan_positions on a day, by bucket, with totals per currency."""
+    """The active loans among `loans` (rows of loan_positions on one day) by bucket, with totals per currency."""
     active = loans.filter(loans.status == "active")
     rows = active.group_by("currency", "bucket").agg(
         loan_count=as_count(active.count()),
@@ -82,7 +82,7 @@ def _aging(rows: ir.Table, totals: tuple[dict[str, Any], ...], conventions: Conv
 
 
 def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: ReportTable) -> list[str]:
-    """A note per currency if the total principal of `by_lateness` differs from the scope's balance."""
+    """A note for each currency in which the total principal of `by_lateness` differs from the scope's balance."""
     snapshots = source.table("portfolio_snapshots")
     rows = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope).order_by("currency")
     balances = {row["currency"]: row["total_balance"] for row in rows.to_pyarrow().to_pylist()}
@@ -99,7 +99,8 @@ def off_balance(source: ReportSource, day: date, scope: tuple[str, str], aging: 
 def by_portfolio(source: ReportSource, day: date, scope: tuple[str, str]) -> ReportTable:
     """The buckets of each portfolio within a scope on a day. Loans without a portfolio come last.
 
-    The totals are those of `by_lateness`. A share is the part of the portfolio's active principal in the currency.
+    The totals are those of `by_lateness`. A share is the bucket's part of the portfolio's active principal in the
+    currency.
     """
     positions = source.table("loan_positions")
     loans = scopes.loans_of(positions.filter(positions.business_date == day), scope)

@@ -37,7 +37,7 @@ def in_period(alerts: ir.Table, period: Period) -> ir.Table:
 
 
 def numbers(alerts: ir.Table, *by: str) -> ir.Table:
-    """NUMBERS of alerts from `in_period`, by the columns `by`; without them one row."""
+    """The columns NUMBERS for alerts of `in_period`: a row per value of the columns `by`, one row without `by`."""
 
     def number(holds: ir.BooleanValue) -> ir.IntegerScalar:
         return holds.cast("int64").sum().fill_null(0).cast("int64")

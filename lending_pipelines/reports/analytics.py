@@ -1,6 +1,6 @@
 """Shared by the analytics reports: months and trends with growth, the previous period, and the JSON blocks.
 
-Numbers are passed as `values`: a row per period (number) and currency; null if a period is unknown.
+Values are passed as a table with a row per period (its `number`) and currency. They are null if a period is unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +68,7 @@ class AnalyticsParameters(UnderConventions, KnownAt, Trend, in_period.LoansInPer
 
 
 Over = Callable[[Sequence[Period]], ir.Table]
-"""A function that returns the values of periods: a row per period (number) and currency."""
+"""A function that returns the values of periods: a row per period (its `number`) and currency."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,7 @@ class _Values:
 def _by_currency(
     title: str, months: ir.Table, measures: Sequence[ReportColumn], selection: PeriodSelection
 ) -> dict[str, ReportTable]:
+    """A table of the months for each currency."""
     printed = (*_MONTH, *measures)
     return {
         currency: in_period.table(
@@ -229,7 +230,7 @@ def _by_currency(
 def _breakdown(
     months: ir.Table, measures: Sequence[ReportColumn], selection: PeriodSelection
 ) -> dict[str, ReportTable]:
-    """The period's months per currency; paper leaves out a single month, which is the summary again."""
+    """The period's months per currency. A single month is not printed, because it repeats the summary."""
     tables = _by_currency("Monthly breakdown", months, measures, selection)
     if len(selection.period.months) > 1:
         return tables

@@ -73,7 +73,7 @@ class ReportTable:
         sections: Consecutive parts of all rows, in order; empty for none.
         unprinted: Columns that print leaves out because titles or other columns contain the same. Other formats have
             them.
-        mailed: The columns that a mail with the report prints; empty: the mail does not have the table.
+        mailed: The columns of the table that the report's email shows; empty: the email does not show the table.
         for_readers: Whether only PDF and workbooks have the table, because it summarises rows of another table.
     """
 
@@ -116,6 +116,7 @@ class ReportTable:
         return pa.table({column.name: self._array(column) for column in self.columns})
 
     def _array(self, column: ReportColumn) -> pa.ChunkedArray:
+        """The values of a column in the Arrow type of its kind."""
         values = pa.table({column.name: pa.array(self.frame[column.name], from_pandas=True)})[column.name]
         wanted = _ARROW_TYPES.get(column.kind, values.type if pa.types.is_decimal(values.type) else pa.float64())
         if column.kind == "money" and pa.types.is_floating(values.type):
@@ -174,8 +175,8 @@ class ReportBook:
         headlines: The numbers of the first page: a row per currency, or one row without the column `currency`.
         previous: The headline numbers of the previous period; None if it has none.
         alerts: Lines at the top of the first page, such as the sale of the portfolio.
-        letter: What a letter to a customer is about by name, such as the loan and the period; empty for a report. A
-            letter is printed without contents, comparison and parameters.
+        letter: The subject of a letter to a customer by name, such as the loan and the period; empty for a report. A
+            letter is printed without table of contents, comparison and parameters.
     """
 
     report_type: str
@@ -247,5 +248,5 @@ class ReportBook:
 
 
 def _rows(table: ReportTable) -> str:
-    """`1 row`, `1,234 rows`."""
+    """The number of rows as printed: `1 row`, `1,234 rows`."""
     return f"{len(table.frame):,} row{'' if len(table.frame) == 1 else 's'}"

@@ -62,7 +62,7 @@ def frame(rows: ir.Table) -> pd.DataFrame:
 def totals_by_currency(
     rows: ir.Table, columns: Iterable[ReportColumn], only: Iterable[str] | None = None
 ) -> tuple[dict[str, Any], ...]:
-    """One row per currency with the sums of the money and count columns, or of `only` those, in currency order."""
+    """One row per currency with the sums of the money and count columns, or of the columns `only`, by currency."""
     wanted = [column.name for column in columns if column.kind in ("money", "count")] if only is None else list(only)
     if not wanted:
         return ()

@@ -1,4 +1,4 @@
-"""Charts of tables that hold several currencies: one per currency, because their amounts do not compare."""
+"""Charts of tables with several currencies: one per currency, because their amounts are not comparable."""
 
 from lending_pipelines.reports.book import Chart, ReportTable
 

@@ -56,7 +56,7 @@ def last_ended_day(timezone: str) -> date:
 
 
 def ledger_date(source: ReportSource, reads: Sequence[str], as_of: str) -> date:
-    """`business_date` for a report on the ledger. A closed day before the first entry is in no trial balance."""
+    """`business_date` for a report on the ledger. Before the first entry, only loan_positions needs to have the day."""
     first = source.table("journal_lines").entry_date.min().to_pyarrow().as_py()
     if first is None or (as_of != LATEST and calendar_day(source, as_of) < first):
         return business_date(source, ("loan_positions",), as_of)
@@ -69,18 +69,18 @@ def period(parameters: InPeriod, source: ReportSource) -> Period:
 
 
 def week(parameters: InWeek, source: ReportSource, reads: Sequence[str]) -> Period:
-    """The seven days that end on as_of. LendingError if the last one is missing in a daily table of `reads`."""
+    """The seven days that end on as_of. LendingError if as_of is missing in a daily table of `reads`."""
     last = business_date(source, reads, parameters.as_of)
     return Period("custom", last - timedelta(days=6), last)
 
 
 def closed(source: ReportSource, *wanted: date) -> list[date]:
-    """The closed days among `wanted`, in order and each once."""
+    """The closed days among `wanted`, in order and without duplicates."""
     return sorted(set(wanted).intersection(source.days("loan_positions")))
 
 
 def first_closed(source: ReportSource) -> date:
-    """The first closed day, of a book that has closed days; it may be thinned."""
+    """The first day that was ever closed; it may be thinned. At least one day must have been closed."""
     return min(each for days in (source.days("loan_positions"), source.thinned("loan_positions")) for each in days[:1])
 
 
@@ -104,6 +104,7 @@ def _is_thinned(source: ReportSource, day: date, table: str = "loan_positions") 
 
 
 def _require(wanted: date, table: str, source: ReportSource) -> None:
+    """Raise LendingError if the table does not have the day."""
     days = source.days(table)
     at = bisect_left(days, wanted)
     if at < len(days) and days[at] == wanted:

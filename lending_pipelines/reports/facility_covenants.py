@@ -18,6 +18,7 @@ from lending_pipelines.reports.periods import Period, months_before
 from lending_pipelines.reports.protocol import ReportSource
 
 _LOOKING_BACK = ("charge_off_rate", "net_charge_off_rate")
+"""The metrics that are computed over the last covenant_months, not from one day."""
 BREACHED = "breached"
 _COLUMNS = (
     ReportColumn("currency", "Currency", "text"),
@@ -51,8 +52,8 @@ def table(
 ) -> tuple[ReportTable, list[str]]:
     """Every covenant per currency, breached ones first, and notes on values that the daily tables do not have.
 
-    Delinquency and cumulative losses are from portfolio_snapshots. Charge-off rates are computed over the days up to
-    this one from `loans`, the scope's rows of loan_positions.
+    Delinquency and cumulative losses are from portfolio_snapshots. Charge-off rates are computed over the
+    covenant_months that end on the day, from `loans`: the scope's rows of loan_positions.
     """
     snapshots = source.table("portfolio_snapshots")
     book = scopes.rows_of(snapshots.filter(snapshots.business_date == day), scope)
@@ -142,10 +143,12 @@ def _measured(snapshots: ir.Table) -> ir.Table:
 
 
 def _looks_back(rules: FacilityRules) -> bool:
+    """Whether any covenant is on a charge-off rate."""
     return any(covenant.metric in _LOOKING_BACK for covenant in rules.covenants)
 
 
 def _period(day: date, rules: FacilityRules) -> Period:
+    """The covenant_months that end on the day."""
     return Period("custom", months_before(day, rules.covenant_months) + timedelta(days=1), day)
 
 

@@ -18,7 +18,7 @@ from lending_pipelines.metrics.facility import ConcentrationLimit, Covenant, Eli
 from lending_pipelines.reports.book import ReportColumn, ReportTable
 
 DEFAULT = "default"
-"""The word for the default rules."""
+"""The text that selects the default rules."""
 
 _PARTS: dict[str, type[BaseModel]] = {
     "eligibility": Eligibility,
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 def load(text: str) -> FacilityRules:
-    """Load the rules of a form: default, the path of a TOML or JSON file, or JSON text.
+    """Load the rules from the text of a form field: default, the path of a TOML or JSON file, or JSON text.
 
     Raises:
         LendingError: A rule is unknown (the message lists similar names) or has an invalid value.
@@ -91,6 +91,7 @@ def value(of: Any) -> str:
 
 
 def _lines(rules: FacilityRules) -> Iterator[tuple[str, str, str]]:
+    """The name, value and meaning of every rule, as printed."""
     for name, field in FacilityRules.model_fields.items():
         if name not in _PARTS:
             yield name, value(getattr(rules, name)), field.description or ""
@@ -105,6 +106,7 @@ def _lines(rules: FacilityRules) -> Iterator[tuple[str, str, str]]:
 
 
 def _file(text: str, outside: dict[Place, str]) -> Any:
+    """The content of a rules file. Values outside of the bounds are added to `outside`."""
     path = Path(text)
     if path.suffix not in (".toml", ".json"):
         raise LendingError(f"rules {text!r}: write {DEFAULT}, the path of a .toml or .json file, or a JSON object")

@@ -49,7 +49,7 @@ class Fees:
         return self.selection.each(values, self.selection.periods(periods, self.selection.begins_in_time), SUMS)
 
     def by(self, *keys: str) -> ir.Table:
-        """SUMS of the period per currency and keys that have fees."""
+        """SUMS of the period, per currency and keys. There is no row where there are no fees."""
         return revenue.fees(self.rows, self.selection.loans, self.spans([self.selection.period]), ("currency", *keys))
 
 
@@ -59,7 +59,7 @@ def summary(rows: ir.Table, printed: Sequence[ReportColumn], none: str) -> Repor
 
 
 def fees_of(selection: PeriodSelection, source: ReportSource, fee_type: str | None = None) -> Fees:
-    """The fees of the source, or those of one type. Without loans if the source has no fees."""
+    """The fees of the source, or those of one type. The selection has no loans if the source has no fees."""
     fees = source.table("fees")
     present = no_data.has_rows(source, "fees")
     rows = fees if fee_type is None else fees.filter(fees.fee_type == fee_type)

@@ -1,6 +1,6 @@
 """Tables of the balance sheet and the income statement: accounts by type and account group, and their totals.
 
-Each amount stands beside the same amount of an earlier day or period. This is not a report type.
+Each amount is printed beside the same amount of an earlier day or period. This is not a report type.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Statement:
-    """The balances of all accounts on their normal side, in a span and an earlier one.
+    """The balances of all accounts in a span and in an earlier one. A normal balance is positive.
 
     Attributes:
         tree: The accounts, each below accounts of the same type only.
@@ -97,7 +97,7 @@ def read(source: ReportSource, span: Span, earlier: Span) -> Statement:
 
 
 def by_group(title: str, statement: Statement, sections: Mapping[str, str], result_below: str = "") -> ReportTable:
-    """The accounts in the order of the tree, each with those below it, and the total of each section.
+    """The accounts in the order of the tree, each including the accounts below it, and the total of each section.
 
     Accounts whose amounts are all 0 are left out.
 
@@ -199,11 +199,13 @@ def minus(left: Amounts, right: Amounts) -> Amounts:
 
 
 def _compared(amounts: Amounts) -> dict[str, Decimal | None]:
+    """The amount, the earlier amount and the change, by column name."""
     now, before = amounts[0], amounts[1] if len(amounts) > 1 else None
     return {"amount": now, "before": before, "change": None if before is None else now - before}
 
 
 def _amounts(statement: Statement) -> tuple[ReportColumn, ...]:
+    """The columns of the values of `_compared`."""
     now, before = statement.names
     return (
         ReportColumn("amount", now, "money"),

@@ -46,7 +46,7 @@ class Spanning(Protocol):
 
 @runtime_checkable
 class Recorded(Protocol):
-    """A report on what is recorded from some day on. An earlier period has zeros that say nothing."""
+    """A report on data that is recorded only from some day on. Zeros of an earlier period only mean: not recorded."""
 
     def is_recorded(self, parameters: Any, source: ReportSource) -> bool:
         """Whether the whole period of the parameters is recorded."""
@@ -111,7 +111,7 @@ def of_snapshots(source: ReportSource, day: date, scope: tuple[str, str], *names
 def previous(
     generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: ReportSource
 ) -> Previous | None:
-    """The period to compare a report's headline numbers with; None if it has none, or is not closed or recorded.
+    """The period to compare a report's headline numbers with; None if there is none, or it is not closed or recorded.
 
     For a report on a period or week, this is the previous one. For a report on a day, it is the last closed day of an
     earlier month, or the closed day before it if the report's history has days.

@@ -23,7 +23,7 @@ RANK = ReportColumn("rank", "Rank", "count")
 HEALTH = columns.lake_columns("manager_snapshots", "health_score", "health_category")
 RATES = columns.lake_columns("manager_snapshots", *HEALTH_RATES)
 CRITICAL = ("health_category", "Critical")
-"""The rows that a ranking marks."""
+"""The column and value of the rows that a ranking highlights."""
 
 BLANK = (
     "A rate is blank if its divisor is 0: the amount due (collection), the loans active or charged off (default), the"
@@ -50,8 +50,8 @@ class Side:
     """Values to print beside the rows of a table.
 
     Attributes:
-        prefix: What precedes the name of a column: `branch_`.
-        label: What follows the label of a column: `, branch`.
+        prefix: The text added before the name of a column: `branch_`.
+        label: The text added after the label of a column: `, branch`.
         rows: Rows with `key`, currency and the values; None if they are not known.
         key: The column of `rows` that identifies a row.
         own_key: The column of the table that has this key.
@@ -69,7 +69,7 @@ class Listed:
     """The managers or branches of a report on its last day.
 
     Attributes:
-        rows: A row for each and currency.
+        rows: A row per manager or branch and currency.
         subject: The columns that name a row.
         order: The columns that give the order.
         none: Why there are no rows.
@@ -99,12 +99,12 @@ def parts(listed: Listed) -> ReportTable:
 
 
 def health_beside(listed: Listed, sides: Iterable[Side]) -> ReportTable:
-    """Health, PAR and collection of the rows, beside those of others."""
+    """Health, PAR and collection of the rows, beside those of the sides."""
     return _beside("Health compared", listed, _COMPARED, sides)
 
 
 def changes_beside(listed: Listed, sides: Iterable[Side]) -> ReportTable:
-    """Growth, acquisition and churn of the rows, beside those of others."""
+    """Growth, acquisition and churn of the rows, beside those of the sides."""
     return _beside("Growth, acquisition and churn", listed, _CHANGES, sides)
 
 
@@ -150,12 +150,13 @@ def trend_charts(tables: Iterable[ReportTable]) -> list[Chart]:
 
 
 def _beside(title: str, listed: Listed, values: Sequence[ReportColumn], sides: Iterable[Side]) -> ReportTable:
+    """A table of the values of all sides, joined by the key of each side."""
     rows, printed = listed.rows, list[ReportColumn]()
     for side in sides:
         named = {f"{side.prefix}{column.name}": column for column in values}
         printed += [ReportColumn(name, f"{column.label}{side.label}", column.kind) for name, column in named.items()]
         rows = _joined(rows, side, {name: column.name for name, column in named.items()})
-    # One number beside the same number of the others.
+    # Each number is followed by the same number of the other sides.
     grouped = [column for first in range(len(values)) for column in printed[first :: len(values)]]
     return listed.table(title, grouped, rows)
 

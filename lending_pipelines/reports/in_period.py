@@ -1,6 +1,7 @@
 """The selection of a report on a period: its loans, and the periods for which daily tables exist.
 
-metrics/ computes a report's numbers; its own module makes the tables; periods.py defines the days of a period.
+metrics/ computes a report's numbers, the report's own module makes the tables, and periods.py defines the days of a
+period.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,14 +108,14 @@ class PeriodSelection:
     def periods(self, periods: Sequence[Period], known: Callable[[Period], bool]) -> ir.Table:
         """The periods as the input of metrics/revenue.py, numbered in order.
 
-        Also has whether the period is `known`, and for months: month (2025-01), length in days, and whether it is a
-        full month (`full_month`).
+        Further columns: `known`, whether the values of the period are known; `month` (2025-01); `length` in days; and
+        `full_month`, whether the period is one complete month.
         """
         rows = [self._row(number, period, known(period)) for number, period in enumerate(periods)]
         return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
 
     def each(self, values: ir.Table, periods: ir.Table, added: Iterable[str]) -> ir.Table:
-        """`values` (number, currency, …) with one row for each of the `periods` and currency of the loans.
+        """`values` (number, currency, …) completed to one row for each of the `periods` and each currency of the loans.
 
         Without events the amounts and counts in `added` are 0; in a period that is not known all values are null.
         """
@@ -129,6 +130,7 @@ class PeriodSelection:
         )
 
     def _row(self, number: int, period: Period, known: bool) -> dict[str, Any]:
+        """The row of a period in `periods`."""
         begins, closed_days = self._start_and_closed_days(period)
         return {
             "number": number,
@@ -194,7 +196,7 @@ def table(
     none: str,
     totals: Sequence[Mapping[str, Any]] = (),
 ) -> ReportTable:
-    """A table of the printed columns; the rows must be in order. Totals of all rows include the sum of the shares."""
+    """A table of the printed columns; the rows must be in order. The sum of the shares is added to `totals`."""
     frame = columns.frame(rows.select(*(column.name for column in printed)))
     if totals and SHARE in printed:
         shares = {} if frame.empty else frame.groupby("currency")[SHARE.name].sum(min_count=1).to_dict()

@@ -143,6 +143,7 @@ class Interest:
 
 
 def _at_end(loans: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """The number of active loans and the weighted contractual rate, by keys."""
     loans = loans.mutate(rate_weight=rate_weight(loans))
     return loans.group_by(*keys).agg(
         active_loans=as_count((loans.status == "active").cast("int64").sum()),

@@ -1,4 +1,4 @@
-"""Balances of the general ledger for reports: journal lines summed over days, and notes on what does not fit.
+"""Balances of the general ledger for reports: journal lines summed over days, and notes on differences.
 
 The order of accounts and the sums of account groups are in account_tree.py; balance sheet and income statement are in
 financial_statements.py.
@@ -21,6 +21,7 @@ from lending_pipelines.reports.protocol import ReportSource
 ACCOUNT_KEY = ("account_code", "currency")
 
 _NAMED = 20
+"""The maximum number of accounts that a note names."""
 
 
 def tree(source: ReportSource) -> AccountTree:
@@ -54,7 +55,7 @@ def period_of(parameters: InPeriod, source: ReportSource, reads: Sequence[str]) 
 
 
 def covered(source: ReportSource, *wanted: date) -> list[date]:
-    """The days among `wanted` that are closed; their balances stay when their positions are thinned."""
+    """The closed days among `wanted`. Days with thinned positions count: their trial balances are kept."""
     return sorted(set(wanted) & {*source.days("trial_balance"), *source.days("loan_positions")})
 
 

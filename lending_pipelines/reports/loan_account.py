@@ -26,9 +26,10 @@ _NAMES = {
     "refund": "Refund",
 }
 _CHARGED = ("disbursement", "capitalization", "refund")
-"""The types that the borrower owes; all others are paid or credited."""
+"""The types that increase what the borrower owes; all others are paid or credited."""
 
 _COUNTED_AS_RECOVERY = "Counted as recovery or not charged off"
+"""The description of an entry for principal that the rules of charge-offs count differently."""
 
 _CHARGED_OFF = "charged off"
 _PAID, _PART, _LATE, _DUE = "paid", "partly paid", "past due", "not due yet"
@@ -39,7 +40,7 @@ PAST_DUE = _LATE
 
 @dataclass(frozen=True)
 class Entry:
-    """A transaction on a loan's account, either charged or paid. `change` is that of the principal.
+    """A transaction on a loan's account, either charged or paid. `change` is the change of the principal balance.
 
     A reversal has the opposite signs.
     """
@@ -121,6 +122,7 @@ def schedule(
 
 
 def _state(due_on: date, due: Decimal, paid: Decimal, day: date) -> str:
+    """The state of an installment on the day, such as PAST_DUE."""
     if paid >= due:
         return _PAID if due or due_on <= day else _DUE
     if due_on < day:
@@ -129,7 +131,7 @@ def _state(due_on: date, due: Decimal, paid: Decimal, day: date) -> str:
 
 
 def _root(row: Mapping[str, Any], by_id: Mapping[str, Mapping[str, Any]]) -> tuple[Mapping[str, Any] | None, int]:
-    """The transaction that a row makes or reverses, and the sign of the row; None if it does not exist."""
+    """The original transaction of a row and the row's sign. A reversal leads to what it reverses; None if not found."""
     root: Mapping[str, Any] | None = row
     sign = 1
     for _ in range(events.LONGEST_CHAIN + 1):
@@ -140,11 +142,12 @@ def _root(row: Mapping[str, Any], by_id: Mapping[str, Mapping[str, Any]]) -> tup
 
 
 def _order(row: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Any, ...]:
-    """By day; charge-offs come last on a day, as they count."""
+    """The sort key: by day, with charge-offs last on each day, as the definition of charge-offs says."""
     return row["effective_on"], int(root["type"] in events.CHARGE_OFFS), row["posted_at"], row["transaction_id"]
 
 
 def _entry(row: Mapping[str, Any], root: Mapping[str, Any], sign: int) -> Entry:
+    """The entry of a row whose original transaction is `root`."""
     description = _NAMES[root["type"]]
     if row is not root:
         undone = "Reversal" if sign < 0 else "Reversal undone"

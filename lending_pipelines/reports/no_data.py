@@ -9,12 +9,12 @@ from lending_pipelines.reports.protocol import ReportSource
 
 
 def has_rows(source: ReportSource, table: str) -> bool:
-    """Whether a servicing table has rows. Numbers from an empty table are unknown: the source does not keep it."""
+    """Whether a servicing table has rows. Numbers from an empty table are unknown: the source has no such data."""
     return bool(source.table(table).limit(1).count().to_pyarrow().as_py())
 
 
 def reason(source: ReportSource, tables: Iterable[str], otherwise: str) -> str:
-    """The `no_data` of a table made from these servicing tables: the source has none of them, or `otherwise`."""
+    """The `no_data` of a table made from these servicing tables: all of them are empty, or else `otherwise`."""
     *names, last = tables
     if any(has_rows(source, name) for name in (*names, last)):
         return otherwise

@@ -23,10 +23,10 @@ LATEST = "latest"
 """The word for the last closed business date."""
 
 YESTERDAY, LAST_MONTH_END, LAST_QUARTER_END = "yesterday", "last_month_end", "last_quarter_end"
-"""The words for days that have ended, by the calendar: whether they are closed or not."""
+"""The words for days that have ended by the calendar, closed or not."""
 
 AS_OF = (LATEST, YESTERDAY, LAST_MONTH_END, LAST_QUARTER_END)
-"""The words that as_of takes besides a date."""
+"""The words that as_of accepts besides a date."""
 
 NOW = "now"
 """The word for everything known when the report is made."""
@@ -258,7 +258,7 @@ _LAST_FIELDS = ("output_format", "allow_pii", "book", "known_at", "conventions",
 
 
 def form_order(model: type[ReportParameters]) -> list[str]:
-    """The fields of a report's form as a user fills them in: the date, which loans, the report's own, then the rest.
+    """The fields of a report's form in order: the date, the filters of loans, the report's own fields, then the rest.
 
     Includes the fields that assets/reports.py adds to every form.
     """
@@ -295,7 +295,7 @@ def parse_parameters(report_type: str, model: type[M], values: Mapping[str, Any]
 
 
 def parameter_faults(model: type[ReportParameters], values: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with the values of a form, by parameter; by the empty name what is wrong with several of them."""
+    """The faults in the values of a form, by parameter. A fault of several parameters together has the empty name."""
     try:
         model(**values)
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """Periods of reports: their days, their months, and the previous period.
 
-This module computes with dates only. days.py finds the closed ones. metrics/growth.py defines the period for growth.
+This module computes with dates only. days.py finds closed days. metrics/growth.py defines the period for growth.
 """
 
 from calendar import monthrange
@@ -23,7 +23,7 @@ _LENGTHS = {"current_month": 1, "previous_month": 1, "month": 1, "quarter": 3, "
 
 @dataclass(frozen=True)
 class Period:
-    """The days first..last, both inclusive. A calendar period can be incomplete on its last day."""
+    """The days first..last, both inclusive. `last` can be before the end of the month, quarter or year."""
 
     name: PeriodName
     first: date
@@ -81,7 +81,7 @@ class Period:
 
 
 def period_of(parameters: InPeriod, as_of: date) -> Period:
-    """The period of the parameters, as of the business date `as_of`. LendingError if it begins after that date."""
+    """The period of the parameters as of the business date. LendingError if a month, quarter or year begins later."""
     match parameters.period:
         case "current_month":
             first, last = as_of.replace(day=1), as_of

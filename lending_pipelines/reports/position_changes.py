@@ -46,11 +46,11 @@ class PositionChanges:
         return self.selection.each(values, spans, self.measured.sums)
 
     def by(self, *keys: str) -> ir.Table:
-        """A row per currency and keys of the period."""
+        """The amounts of the period: a row per currency and keys."""
         return self._of_period(self._by_day, ("currency", *keys))
 
     def by_loan(self, *keys: str) -> ir.Table:
-        """A row per loan of the period, with its currency and other columns."""
+        """The amounts of the period: a row per loan, with its currency and the columns `keys`."""
         every = ("currency", "loan_id", *keys)
         days = self.days(self.selection.period.opening)
         return self._of_period(revenue.loan_days(days, self.loans, every, self.measured.positions), every)

@@ -39,7 +39,7 @@ class ReportSource(Protocol):
         """The Delta version of every table read so far."""
 
     def as_reported(self, days: Sequence[date]) -> "ReportSource":
-        """The same source with the days of daily tables as they were first closed. LendingError if that is gone."""
+        """The same source with the days of daily tables as first closed. LendingError if these are no longer stored."""
 
 
 class ReportGeneratorProtocol(Protocol[P]):

@@ -12,6 +12,7 @@ from lending_pipelines.reports.protocol import ReportGeneratorProtocol
 
 @cache
 def _generators() -> dict[str, ReportGeneratorProtocol[Any]]:
+    """The generators by report type."""
     generators: dict[str, ReportGeneratorProtocol[Any]] = {}
     for info in sorted(pkgutil.iter_modules(types.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"{types.__name__}.{info.name}")

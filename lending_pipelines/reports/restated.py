@@ -1,4 +1,4 @@
-"""The tables of the report on restatements: what was reported, what is known now, and what went out.
+"""The tables of the report on restatements: what was reported, what is known now, and what was sent.
 
 The differences are found by the close (restatements/detect.py). Snapshots and the trial balance as known now are
 computed here for one day, by the expressions of the close.
@@ -84,7 +84,7 @@ def changed_values(source: ReportSource, first: date | None, last: date) -> ir.T
 
 
 def by_day(changed: ir.Table, locks: ir.Table) -> ir.Table:
-    """The loans and the difference of each changed day and currency, and whether it is open, closed again or locked."""
+    """The loans and the differences of each changed day and currency, and its state: due, closed again or locked."""
     last_locked = locks.period_end.max().as_scalar()
     rows = changed.filter(changed.loan_id != EVERY_LOAN)
     days = rows.group_by("business_date", "currency").agg(
@@ -153,7 +153,7 @@ def adjustments(changed: ir.Table, locks: ir.Table) -> ir.Table:
 def both_snapshots(source: ReportSource, day: date) -> tuple[ir.Table, ir.Table]:
     """The rows of portfolio_snapshots on a day: as first reported, and as known now."""
     known = positions.loan_positions(source.table, day, day, source.conventions)
-    # Computed once: one query may contain the expression only once, because its parts have names.
+    # Compute the rows first: a query can contain this expression only once, because its parts have fixed names.
     known = ibis.memtable(known.to_pyarrow())
     now = portfolios.portfolio_snapshots(known, source.table, day, day, source.conventions)
     then = source.as_reported([day]).table("portfolio_snapshots")
@@ -166,7 +166,7 @@ def changed_metrics(then: ir.Table, now: ir.Table) -> ir.Table:
 
 
 def balances_on(source: ReportSource, day: date) -> ir.Table:
-    """The balances of the trial balance on a day that differ: as first reported, as known now."""
+    """The balances of the trial balance on a day that differ between first reported and known now."""
     now = ledger.trial_balance(source.table("journal_lines"), source.table("gl_accounts"), day, day)
     then = source.as_reported([day]).table("trial_balance")
     keys = ("account_code", "currency")
@@ -195,7 +195,7 @@ def _side_by_side(then: ir.Table, now: ir.Table, keys: Sequence[str], names: Seq
 
 
 def sent(source: ReportSource, changed: ir.Table) -> ir.Table:
-    """The tapes and reports of changed days that went out before the difference was found, by recipient."""
+    """The tapes and reports of changed days that were sent before the difference was found, by recipient."""
     published = source.table("published")
     days = changed.filter(changed.loan_id != EVERY_LOAN)
     days = days.group_by("business_date", "portfolio_id").agg(

@@ -17,7 +17,7 @@ from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSo
 EVERYTHING = ("all", "*")
 
 Positions = Callable[[ir.Table], ir.BooleanValue]
-"""Whether a row of loan_positions is one of those that a report is about."""
+"""A condition on rows of loan_positions: true for the rows that a report is about."""
 
 
 @runtime_checkable
@@ -106,6 +106,7 @@ def names_of(source: ReportSource, day: date, scope: str) -> ir.Table:
 
 
 def _scope_id(source: ReportSource, day: date, scope: str, wanted: str) -> str:
+    """The id of a scope by id or name. LendingError if there is none, or the name is not unique."""
     names = _names(source, day, scope)
     if wanted in names:
         return wanted

@@ -16,7 +16,7 @@ _STAFF = ("manager", "officer")
 
 @dataclass(frozen=True)
 class WeekScope:
-    """What a weekly summary is about, on all days.
+    """The loans, managers and alerts of a weekly summary, on all days.
 
     Attributes:
         name: The team leader; empty for the lender.
@@ -81,6 +81,7 @@ def week_scope(source: ReportSource, leader: str, day: date, *, named: bool) -> 
 
 
 def _with_subject(alerts: ir.Table, names: ir.Table) -> ir.Table:
+    """The alerts with `subject`, its kind and id, and full_name if the subject is a member of staff."""
     rows = alerts.left_join(names, [alerts.subject_id == names.staff_id, alerts.subject_kind.isin(_STAFF)])
     subject = rows.subject_kind.replace("_", " ") + " " + rows.subject_id
     return rows.drop("staff_id").mutate(subject=(rows.subject_kind == "all").ifelse("all loans", subject))

@@ -61,11 +61,11 @@ class AlertLog:
         return []
 
     def is_recorded(self, parameters: AlertLogParameters, source: ReportSource) -> bool:
-        """Whether the first closed day is not after the period's first day: closes raise the alerts."""
+        """Whether the period begins on or after the first closed day. Only closes raise alerts."""
         return days.period(parameters, source).first >= days.first_closed(source)
 
     def generate(self, parameters: AlertLogParameters, source: ReportSource) -> ReportBook:
-        """The report. Raises LendingError when the business date is not closed."""
+        """The report. LendingError if the business date is not closed."""
         period = days.period(parameters, source)
         alerts = alert_tables.in_period(source.table(_LOG), period)
         if parameters.severity != ALL:

@@ -52,7 +52,7 @@ class BalanceSheet:
     parameters = BalanceSheetParameters
 
     def covers(self, parameters: BalanceSheetParameters, source: ReportSource) -> list[date]:
-        """The business date: its trial balance holds every line up to it."""
+        """The business date. Its trial balance includes every journal line up to that day."""
         return [days.ledger_date(source, self.reads, parameters.as_of)]
 
     def generate(self, parameters: BalanceSheetParameters, source: ReportSource) -> ReportBook:

@@ -54,7 +54,7 @@ class BorrowerStatementParameters(PersonalData, KnownAt, InPeriod):
 
     @model_validator(mode="after")
     def _complete(self) -> "BorrowerStatementParameters":
-        # The defaults of the form are incomplete: generate() says so.
+        # The defaults of the form choose no loan and must be accepted here: covers() rejects them.
         if bool(self.chosen) != self.allow_pii:
             raise ValueError(_INCOMPLETE)
         return self
@@ -67,7 +67,7 @@ class BorrowerStatementParameters(PersonalData, KnownAt, InPeriod):
 
 
 class BorrowerStatement:
-    """Prints transactions, fees, modifications and installments of the loans; amounts due are of loan_positions."""
+    """Prints transactions, fees, modifications and installments of the loans; amounts due come from loan_positions."""
 
     report_type = "borrower_statement"
     title = "Statement of account"
@@ -105,7 +105,7 @@ class BorrowerStatement:
             day,
             period.display,
             [
-                # The head of the letter has the same of a single loan.
+                # For a single loan, the head of the letter shows the same values.
                 replace(account_tables.table("Loans", _LOANS, accounts, "no loans"), printed_rows=0 if one else None),
                 account_tables.transactions(accounts, period),
                 account_tables.fees(source, loans, accounts, period),
@@ -166,7 +166,7 @@ def _accounts(source: ReportSource, loans: ir.Table, period: Period) -> list[dic
 
 
 def _facts(loan: Mapping[str, Any]) -> dict[str, str]:
-    """What the head of the letter says about a single loan."""
+    """The facts about a single loan in the head of the letter."""
     facts = {
         "Loan": loan["loan_id"],
         "Product": loan["product"],

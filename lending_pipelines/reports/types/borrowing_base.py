@@ -1,4 +1,4 @@
-"""borrowing_base: what a facility lends against the loans of a portfolio or investor, and how near its triggers are."""
+"""borrowing_base: what a facility lends against the loans of a portfolio or investor, and its covenants."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ class BorrowingBaseParameters(PersonalData, UnderConventions, KnownAt, OneScope,
 
 
 def amounts(text: str) -> dict[str, Decimal]:
-    """The amount by currency of a form's text; ValueError that says what to write."""
+    """The amounts by currency from the text of a form field. The ValueError says what to write."""
     by_currency: dict[str, Decimal] = {}
     for part in [] if text == UNSET else text.split(","):
         try:
@@ -131,7 +131,7 @@ def amounts(text: str) -> dict[str, Decimal]:
 
 
 class BorrowingBase:
-    """Holds the loans of a scope in loan_positions against the rules of a facility."""
+    """Compares the loans of a scope in loan_positions with the rules of a facility."""
 
     report_type = "borrowing_base"
     title = "Borrowing base"
@@ -140,12 +140,12 @@ class BorrowingBase:
     parameters = BorrowingBaseParameters
 
     def covers(self, parameters: BorrowingBaseParameters, source: ReportSource) -> list[date]:
-        """The business date and, where a covenant is on charge-offs, the closed days that it looks back on."""
+        """The business date and, if a covenant is on charge-offs, the earlier closed days that it needs."""
         day = days.business_date(source, self.reads, parameters.as_of)
         return facility_covenants.covered(source, day, facility_rules.load(parameters.rules))
 
     def generate(self, parameters: BorrowingBaseParameters, source: ReportSource) -> ReportBook:
-        """The report. Raises LendingError when the day or the scope does not exist, or a rule is not valid."""
+        """The report. LendingError if the day is not closed, the scope is unknown, or a rule is invalid."""
         day = days.business_date(source, self.reads, parameters.as_of)
         rules = facility_rules.load(parameters.rules)
         facility_rules.require_names(rules, KnownNames(source.table))
@@ -187,7 +187,7 @@ class BorrowingBase:
 
 
 def _facility(rules: FacilityRules, drawn: Mapping[str, Decimal]) -> ir.Table:
-    """Commitment and outstanding by currency; nothing drawn in a currency that has a commitment is known to be 0."""
+    """Commitment and outstanding by currency. If any amount is given, a currency without one has 0 outstanding."""
     rows = [
         {
             "currency": currency,
@@ -201,6 +201,7 @@ def _facility(rules: FacilityRules, drawn: Mapping[str, Decimal]) -> ir.Table:
 
 
 def _certificate(row: Mapping[str, Any], rules: FacilityRules) -> ReportTable:
+    """The calculation for one currency, from principal outstanding to availability."""
     lines = [
         ("Principal outstanding", "all loans", row["loan_count"], row["principal_outstanding"]),
         ("Less: ineligible", "loans that break a rule", row["ineligible_loans"], row["ineligible"]),
@@ -224,12 +225,12 @@ def _certificate(row: Mapping[str, Any], rules: FacilityRules) -> ReportTable:
 
 
 def _difference(row: Mapping[str, Any], larger: str, smaller: str) -> Decimal | None:
-    """One amount less another; None where one is not known."""
+    """One amount less another; None if either is unknown."""
     return None if row[larger] is None or row[smaller] is None else row[larger] - row[smaller]
 
 
 def _ineligible(collateral: ir.Table, rules: FacilityRules, day: date) -> ReportTable:
-    """In the order in which the rules apply."""
+    """The ineligible loans by rule, in the order in which the rules apply."""
     values = {borrowing_base.NOT_ACTIVE: "", **borrowing_base.limits_of(rules.eligibility)}
     order = {name: place for place, name in enumerate(values)}
     rows = borrowing_base.ineligibles(collateral).to_pyarrow().to_pylist()
@@ -244,7 +245,7 @@ def _ineligible(collateral: ir.Table, rules: FacilityRules, day: date) -> Report
 def _concentrations(
     collateral: ir.Table, rules: FacilityRules, parameters: BorrowingBaseParameters
 ) -> tuple[ReportTable, list[str]]:
-    """The largest groups per limit and currency, and a note when ids of persons are left out."""
+    """The largest groups per limit and currency, and a note if ids of persons are left out."""
     groups = borrowing_base.concentrations(collateral, rules, parameters.top_groups)
     if groups is None:
         return _table("Concentrations", _CONCENTRATIONS, [], "the rules have no concentration limit"), []
@@ -262,7 +263,7 @@ def _concentrations(
 
 
 def _cut(printed: Sequence[Mapping[str, Any]]) -> str:
-    """Which groups are listed, per limit and currency that has more."""
+    """How many groups are listed, for each limit and currency with more groups."""
     listed = Counter((row["by"], row["currency"], row["groups"]) for row in printed)
     return "; ".join(
         f"by {by}, {in_period.first_of(number, groups, currency)}"
@@ -272,7 +273,7 @@ def _cut(printed: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _missing(rules: FacilityRules, source: ReportSource, lent: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What could not be known, and why."""
+    """Notes on unknown values, with the reason."""
     if unknown := [row["currency"] for row in lent if row["outstanding"] is None]:
         yield f"No data: the outstanding amount in {', '.join(unknown)} was not given; availability is blank."
     if rules.eligibility.exclude_modified and not no_data.has_rows(source, "modifications"):

@@ -46,7 +46,7 @@ class BranchComparison:
     parameters = BranchComparisonParameters
 
     def covers(self, parameters: BranchComparisonParameters, source: ReportSource) -> list[date]:
-        """The closed days among the last day of the period and those that it is compared with."""
+        """The closed days among the last day of the period, the day before it, and those of the previous period."""
         period = in_period.period_of(parameters, source, self.reads)
         return health_tables.compared_days(source, period)
 
@@ -66,7 +66,7 @@ class BranchComparison:
         earlier = snapshots.filter(snapshots.business_date == before.last, snapshots.scope == "branch")
         everything = today.filter(today.scope == "all").mutate(scope_id="currency")
         positions = source.table("loan_positions")
-        whole = positions.mutate(scope_id="currency")
+        all_positions = positions.mutate(scope_id="currency")
         changes = health_tables.changes
         health = [
             Side("", "", branches, "scope_id", "scope_id"),
@@ -75,7 +75,7 @@ class BranchComparison:
         ]
         changed = [
             Side("", "", changes(source, positions, period, "branch_id"), "branch_id", "scope_id"),
-            Side("all_", ", all loans", changes(source, whole, period, "scope_id"), "scope_id", "currency"),
+            Side("all_", ", all loans", changes(source, all_positions, period, "scope_id"), "scope_id", "currency"),
             Side(
                 "previous_",
                 ", previous period",

@@ -73,13 +73,13 @@ class ChargeOffRecovery:
     parameters = ChargeOffRecoveryParameters
 
     def covers(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> list[date]:
-        """The closed days that the period and the growth of its months need, and the day recoveries are followed to."""
+        """The closed days that the period and the growth of its months need, and the last day of recoveries."""
         period = in_period.period_of(parameters, source)
         held = in_period.closed_between(source, _since(period), period.last)
         return sorted({*held, _observed(parameters, source, period)}) if held else []
 
     def generate(self, parameters: ChargeOffRecoveryParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         since, observed = _since(selection.period), _observed(parameters, source, selection.period)
         held = selection.positions.filter(selection.positions.business_date.between(since, observed))
@@ -114,7 +114,7 @@ class ChargeOffRecovery:
 
 
 class _Losses:
-    """Charge-offs and recoveries, with the recovery rate as it is dated."""
+    """Charge-offs and recoveries, with the recovery rate by the convention recovery_dating."""
 
     def __init__(self, changes: PositionChanges, observed: date, recovery_dating: str):
         self.changes = changes
@@ -127,7 +127,7 @@ class _Losses:
         return self._rated(self.changes.over(periods), spans.filter(spans.known), ("number", "currency"))
 
     def by(self, *keys: str) -> ir.Table:
-        """A row per currency and keys of the period."""
+        """The amounts of the period: a row per currency and keys."""
         spans = self.changes.selection.periods([self.changes.selection.period], self.changes.selection.changes_known)
         return self._rated(self.changes.by(*keys), spans.filter(spans.known), ("number", "currency", *keys))
 

@@ -63,12 +63,12 @@ class CollectionPerformance:
     parameters = CollectionPerformanceParameters
 
     def covers(self, parameters: CollectionPerformanceParameters, source: ReportSource) -> list[date]:
-        """The day before the period and its last day, where they are closed: cures are seen from one to the other."""
+        """The day before the period and its last day, if closed. Cures are measured between these two days."""
         period = days.period(parameters, source)
         return days.closed(source, period.opening, period.last)
 
     def generate(self, parameters: CollectionPerformanceParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the business date or a scope is not there."""
+        """The report. LendingError if the business date is not closed or a scope is unknown."""
         period = days.period(parameters, source)
         covered = self.covers(parameters, source)
         tables = {
@@ -105,7 +105,7 @@ class CollectionPerformance:
 def _work(
     tables: Mapping[str, ir.Table], source: ReportSource, period: Period, covered: Sequence[date]
 ) -> list[ir.Table]:
-    """What is counted, of the kinds of work that the source keeps and whose days are closed."""
+    """The rows to count: contacts, promises and cures that the source has. Cures need both days closed."""
     work = [source.table("collection_contacts").limit(0).select("collector_id", "queue")]
     if "collection_contacts" in tables:
         zone = source.conventions.timezone
@@ -127,7 +127,7 @@ def _performance(
     none: str,
     totals: Sequence[Mapping[str, Any]],
 ) -> ReportTable:
-    """What was done per collector, queue or both; `totals` is what all did together."""
+    """The measures per collector, queue or both. `totals` has the measures of all collectors together."""
     printed = (*who, *_MEASURES)
     keys = [column.name for column in who if column.name != "full_name"]
     rows = collections.performance(work, *keys)
@@ -155,7 +155,7 @@ def _charts(by_queue: ReportTable) -> list[Chart]:
 def _missing(
     tables: Mapping[str, ir.Table], covered: Sequence[date], period: Period, source: ReportSource
 ) -> Iterator[str]:
-    """What could not be counted, and why."""
+    """Notes on unknown measures, with the reason."""
     for name in _WORK:
         if name not in tables:
             yield f"No data: the source has no {name}; columns computed from it are blank."

@@ -51,7 +51,7 @@ class CombinedRevenue:
         return analytics.closed_days(parameters, source)
 
     def generate(self, parameters: analytics.AnalyticsParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         both = _Revenue(
             selection, analytics.first_opening(selection.period, parameters), fee_tables.fees_of(selection, source)
@@ -82,7 +82,7 @@ class CombinedRevenue:
 
 
 class _Revenue:
-    """Interest beside fees."""
+    """The interest and the fees of the selected loans, joined."""
 
     def __init__(self, selection: PeriodSelection, since: date, fees: fee_tables.Fees):
         keys = tuple(column.name for column in PRODUCT)
@@ -95,7 +95,7 @@ class _Revenue:
         return revenue.combined(self.interest.over(periods), self.fees.over(periods), keys, self.fees.present)
 
     def by(self, *keys: str) -> ir.Table:
-        """A row per currency and keys of the period."""
+        """The amounts of the period: a row per currency and keys."""
         every = ("currency", *keys)
         return revenue.combined(self.interest.by(*keys), self.fees.by(*keys), every, self.fees.present)
 

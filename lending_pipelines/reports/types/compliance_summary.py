@@ -49,12 +49,12 @@ class ComplianceSummary:
     parameters = ComplianceSummaryParameters
 
     def covers(self, parameters: ComplianceSummaryParameters, source: ReportSource) -> list[date]:
-        """The period's last day where some loans are asked for: it says which they are."""
+        """The period's last day, if it is closed and a scope is chosen: its positions decide which loans are in it."""
         last = days.period(parameters, source).last
         return days.closed(source, last) if parameters.chosen_scopes else []
 
     def generate(self, parameters: ComplianceSummaryParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the business date or a scope is not there."""
+        """The report. LendingError if the business date is not closed or a scope is unknown."""
         period = days.period(parameters, source)
         checks = scopes.among_chosen(source.table(_CHECKS), parameters, source, period.last)
         checks = checks.mutate(checked_month=checks.checked_on.strftime("%Y-%m"))
@@ -85,7 +85,7 @@ def _within(checks: ir.Table, periods: Sequence[Period]) -> ir.Table:
 def _rates(
     source: ReportSource, checks: ir.Table, title: str, by: tuple[ReportColumn, ...], periods: Sequence[Period]
 ) -> ReportTable:
-    """Pass rates per column of `by`, in its order, with all checks together in the totals."""
+    """Pass rates by the columns `by`, ordered by them, with the rate of all checks in the totals."""
     keys = [column.name for column in by]
     rates = pass_rates(checks, *keys).order_by(*keys)
     everything = pass_rates(checks).to_pyarrow().to_pylist()
@@ -106,7 +106,7 @@ def _failures(made: ir.Table, most: int, by_rule: ReportTable) -> ReportTable:
 
 
 def _charts(by_category: ReportTable, by_month: ReportTable) -> list[Chart]:
-    """Failed checks are drawn: pass rates near 100 % are bars of one height."""
+    """Charts of failed checks. Pass rates are not drawn: near 100 % all bars have the same height."""
     drawn = [Chart("Failed checks by category", by_category.title, "bar", "category", ("failed_checks",))]
     drawn.append(Chart("Failed checks by month", by_month.title, "bar", "checked_month", ("failed_checks",)))
     return [chart for chart, table in zip(drawn, (by_category, by_month), strict=True) if not table.frame.empty]

@@ -1,4 +1,4 @@
-"""delinquency_aging: who is how late on a day, how lateness moved, its history, and the largest overdue loans."""
+"""delinquency_aging: delinquency on a day, moves between buckets, history, and the largest overdue loans."""
 
 from datetime import date
 
@@ -50,12 +50,12 @@ class DelinquencyAging:
 
     def covers(self, parameters: DelinquencyAgingParameters, source: ReportSource) -> list[date]:
         """The business date and the days of the history."""
-        # A day without an opening day one step before has no transitions, and is closed all the same.
+        # Leave out aging_transitions: a closed day has no transitions if the day one step before is not closed.
         last = days.business_date(source, self.reads[:3], parameters.as_of)
         return days.history_days(source, self.reads[0], last, parameters.history, parameters.history_step)
 
     def generate(self, parameters: DelinquencyAgingParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or the scope is not there."""
+        """The report. LendingError if the business date is not closed or the scope is unknown."""
         covered = self.covers(parameters, source)
         day = covered[-1]
         scope = scopes.scope_of(parameters, source, day)
@@ -92,6 +92,7 @@ class DelinquencyAging:
 
 
 def _movements(source: ReportSource, day: date, scope: tuple[str, str]) -> list[ReportTable]:
+    """The tables of transitions, transition rates and cures."""
     conventions = source.conventions
     rows = aging_tables.transitions_of(source, day, scope)
     why_absent = days.why_absent(source, opening_day(day, conventions))

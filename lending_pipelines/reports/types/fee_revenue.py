@@ -36,11 +36,11 @@ class FeeRevenue:
     parameters = FeeRevenueParameters
 
     def covers(self, parameters: FeeRevenueParameters, source: ReportSource) -> list[date]:
-        """The last day, which says which loans count."""
+        """The last day, if it is closed: its positions decide which loans count."""
         return days.closed(source, in_period.period_of(parameters, source).last)
 
     def generate(self, parameters: FeeRevenueParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         fees = fee_tables.fees_of(selection, source)
         none = no_data.reason(source, ("fees",), selection.none("fee"))
@@ -74,7 +74,7 @@ class FeeRevenue:
 
 
 def _by(title: str, fees: fee_tables.Fees, summary: ReportTable, none: str, *keys: ReportColumn) -> ReportTable:
-    """The fees of the period by the keys, with each one's share of what is net."""
+    """The fees of the period by the keys, with the share of each in the net amount."""
     rows = with_share(fees.by(*(key.name for key in keys)), "net").order_by("currency", keys[0].name)
     totals = in_period.totals_from(summary, *fee_tables.SUMS)
     return in_period.table(title, (CURRENCY, *keys, *_MEASURES, SHARE), rows, none, totals)

@@ -52,7 +52,7 @@ class GeneralLedgerParameters(PersonalData, KnownAt):
         return iso_day(text, LATEST)
 
     def span(self, last: date) -> tuple[date, date]:
-        """The first and last day, where `last` is the last day that the report covers."""
+        """The first and last day, if `last` is the last day that the report covers."""
         return last.replace(day=1) if self.from_date == MONTH_START else date.fromisoformat(self.from_date), last
 
 
@@ -66,11 +66,11 @@ class GeneralLedger:
     parameters = GeneralLedgerParameters
 
     def covers(self, parameters: GeneralLedgerParameters, source: ReportSource) -> list[date]:
-        """The last day: its trial balance holds every line up to it."""
+        """The last day. Its trial balance includes every journal line up to that day."""
         return [days.ledger_date(source, self.reads, parameters.to_date)]
 
     def generate(self, parameters: GeneralLedgerParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or account is not there, or when there are more lines than allowed."""
+        """The report. LendingError if the day is not closed, the account is unknown, or there are too many lines."""
         first, last = parameters.span(self.covers(parameters, source)[0])
         if first > last:
             raise LendingError(f"report {self.report_type}: from_date {first} is after to_date {last}")
@@ -99,7 +99,7 @@ class GeneralLedger:
 
 
 def _headlines(accounts: ReportTable, lines: ReportTable, account: str) -> ReportTable | None:
-    """Per currency the lines, debits and credits; of all accounts whether they balance, of one its balances."""
+    """Lines, debits and credits per currency; for all accounts also the difference, for one account its balances."""
     counts = lines.frame.groupby("currency").size().to_dict()
     rows = [
         {**total, "lines": int(counts.get(total["currency"], 0)), "difference": total["debit"] - total["credit"]}
@@ -112,7 +112,7 @@ def _headlines(accounts: ReportTable, lines: ReportTable, account: str) -> Repor
 
 
 def _account(source: ReportSource, wanted: str) -> str | None:
-    """The code of the account asked for by code or name; None for all."""
+    """The code of the account with the wanted code or name; None for ALL."""
     if wanted.strip().upper() == ALL:
         return None
     accounts = source.table("gl_accounts").select("account_code", "name").to_pyarrow().to_pylist()
@@ -153,6 +153,7 @@ def _accounts(source: ReportSource, balances: ir.Table, last: date) -> ReportTab
 def _lines(
     source: ReportSource, journal: ir.Table, balances: ir.Table, period: tuple[date, date], most: int
 ) -> ReportTable:
+    """The journal lines of the period with running balances. LendingError if there are more than `most`."""
     first, last = period
     lines = journal.filter(journal.entry_date >= first)
     if (count := lines.count().to_pyarrow().as_py()) > most:

@@ -25,7 +25,7 @@ class IncomeStatement:
     parameters = IncomeStatementParameters
 
     def covers(self, parameters: IncomeStatementParameters, source: ReportSource) -> list[date]:
-        """The last day: its trial balance holds every line up to it."""
+        """The last day, if it is closed. Its trial balance includes every journal line up to that day."""
         return ledger_tables.covered(source, ledger_tables.period_of(parameters, source, self.reads).last)
 
     def generate(self, parameters: IncomeStatementParameters, source: ReportSource) -> ReportBook:

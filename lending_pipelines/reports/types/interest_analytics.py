@@ -27,7 +27,7 @@ class InterestAnalytics:
         return analytics.closed_days(parameters, source)
 
     def generate(self, parameters: InterestAnalyticsParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         since = analytics.first_opening(selection.period, parameters)
         interest = interest_tables.Interest(selection, since, parameters.rate_band)

@@ -27,7 +27,7 @@ class InterestIncome:
         return in_period.closed_between(source, period.opening, period.last)
 
     def generate(self, parameters: InterestIncomeParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         interest = interest_tables.Interest(selection, selection.period.opening, parameters.rate_band)
         products = interest.by_product()

@@ -1,4 +1,4 @@
-"""loan_profitability: what each loan has brought in and lost up to a day, and its rates of return."""
+"""loan_profitability: what each loan earned and lost up to a day, and its rates of return."""
 
 from datetime import date
 from typing import Literal
@@ -13,7 +13,7 @@ from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn, Repo
 from lending_pipelines.reports.parameters import AsOf, KnownAt, PersonalData, ScopeFilters, UnderConventions
 from lending_pipelines.reports.protocol import ReportSource, report_book
 
-_BROUGHT = (
+_AMOUNTS = (
     *columns.lake_columns("loan_positions", "principal_disbursed", "interest_earned"),
     ReportColumn("fees_earned", "Fees earned", "money"),
     *columns.lake_columns("loan_positions", "principal_charged_off"),
@@ -83,7 +83,7 @@ class LoanProfitability:
         return [days.business_date(source, self.reads, parameters.as_of)]
 
     def generate(self, parameters: LoanProfitabilityParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or a scope is not there."""
+        """The report. LendingError if the business date is not closed or a scope is unknown."""
         day = self.covers(parameters, source)[0]
         where = scopes.chosen_title(parameters, source, day)
         fees = source.table("fees") if no_data.has_rows(source, "fees") else None
@@ -111,13 +111,13 @@ class LoanProfitability:
 
 
 def _summary(profits: ir.Table, none: str) -> ReportTable:
-    printed = (*_CURRENCY, *_COUNTS, *_BROUGHT, *_RATIOS)
+    printed = (*_CURRENCY, *_COUNTS, *_AMOUNTS, *_RATIOS)
     rows = profitability.added_up(profits, "currency").order_by("currency")
     return ReportTable("Summary", printed, _frame(rows, printed), no_data=none)
 
 
 def _by_product(profits: ir.Table, source: ReportSource, currency: str, none: str) -> ReportTable:
-    printed = (*_PRODUCT, *_COUNTS, *_BROUGHT, *_RATIOS)
+    printed = (*_PRODUCT, *_COUNTS, *_AMOUNTS, *_RATIOS)
     rows = profitability.added_up(profits.filter(profits.currency == currency), "product_id")
     rows = rows.left_join(source.table("products").select("product_id", "name"), "product_id")
     rows = rows.mutate(name=ibis.coalesce(rows.name, rows.product_id))
@@ -127,7 +127,7 @@ def _by_product(profits: ir.Table, source: ReportSource, currency: str, none: st
 def _loans(
     profits: ir.Table, source: ReportSource, parameters: LoanProfitabilityParameters, none: str, day: date
 ) -> ReportTable:
-    """The loans in the order asked for; rates of return are found for those listed alone."""
+    """The loans in the chosen order. Rates of return are computed only for the listed loans."""
     first = {
         "loan_id": profits.loan_id,
         "least_profitable": profits.profit,
@@ -140,9 +140,9 @@ def _loans(
     transactions = source.table("transactions").semi_join(ranked, "loan_id")
     flows = returns.cash_flows(events.signed(transactions, day))
     found = returns.loan_returns(ranked, flows).select("loan_id", "moic", *(column.name for column in _RATES))
-    printed = (*_LOAN, *_BROUGHT, *_RATIOS, *_RATES)
+    printed = (*_LOAN, *_AMOUNTS, *_RATIOS, *_RATES)
     rows = ranked.inner_join(found, "loan_id").order_by("currency", "rank")
-    totals = columns.totals_by_currency(profits, _BROUGHT)
+    totals = columns.totals_by_currency(profits, _AMOUNTS)
     cut = in_period.cut(profits, parameters.top_loans) if parameters.top_loans else ""
     return ReportTable(
         "Loans",

@@ -98,7 +98,7 @@ class LoanTape:
         return days.closed(source, *{*wanted, day})
 
     def generate(self, parameters: LoanTapeParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or a scope is not there."""
+        """The report. LendingError if the business date is not closed or a scope is unknown."""
         day = days.business_date(source, self.reads, parameters.as_of)
         chosen = scopes.scopes_of(parameters, source, day)
         loans = scopes.chosen_loans(parameters, source, day)
@@ -153,7 +153,7 @@ def _headlines(loans: ir.Table, tape: ReportTable) -> ReportTable | None:
 
 
 def _months(loans: ir.Table, source: ReportSource, ends: Sequence[date], none: str) -> list[ReportTable]:
-    """The payment history and the delinquency history: a row a loan, a column a month, the latest month last."""
+    """The payment history and the delinquency history: a row per loan, a column per month, latest month last."""
     rows = payment_history.by_month(loans, source.table("loan_positions"), ends).order_by("loan_id")
     key = columns.lake_columns("loan_positions", "loan_id", "currency")
     months = list(reversed(ends[:-1]))

@@ -89,7 +89,7 @@ class ManagerPerformance:
         snapshots = _named(source)
         manager = _manager(parameters, source, snapshots, period.last)
         chosen = _chosen(parameters, manager, snapshots)
-        about = f"{parameters.manager}, {period.display}" if _one(parameters) else period.display
+        about = f"{parameters.manager}, {period.display}" if _names_one_manager(parameters) else period.display
         none = f"{manager} has no loans" if manager else "no such manager has loans"
         if parameters.contents == "days":
             tables: Sequence[ReportTable] = [_days(chosen, period, none)]
@@ -120,7 +120,7 @@ class ManagerPerformance:
             health_tables.trend_charts(trends),
             notes=[*_NOTES, *health_tables.not_closed(source, period)],
             headlines=headlines.of_table(managers, *_HEADLINES)
-            if _one(parameters)
+            if _names_one_manager(parameters)
             else headlines.of_totals(managers, *_ADDED),
             summary={row["currency"]: columns.headline(row, _ADDED) for row in managers.totals},
         )
@@ -146,12 +146,13 @@ def _named(source: ReportSource) -> ir.Table:
     return snapshots.left_join(staff, snapshots.manager_id == staff.staff_id).drop("staff_id")
 
 
-def _one(parameters: ManagerPerformanceParameters) -> bool:
+def _names_one_manager(parameters: ManagerPerformanceParameters) -> bool:
+    """Whether the report is about one manager."""
     return parameters.manager.strip().upper() != ALL
 
 
 def _chosen(parameters: ManagerPerformanceParameters, manager: str | None, rows: ir.Table) -> ir.Table:
-    """The rows of the manager, or of all managers with the role and branch of the parameters."""
+    """The rows of the manager (None: of all managers) that have the role and branch of the parameters."""
     if manager is not None:
         rows = rows.filter(rows.manager_id == manager)
     if parameters.role != ALL:
@@ -171,7 +172,7 @@ def _manager(
     Raises:
         LendingError: Nobody has that id or name, or several have that name.
     """
-    if not _one(parameters):
+    if not _names_one_manager(parameters):
         return None
     wanted = parameters.manager
     today = snapshots.filter(snapshots.business_date == day).select("manager_id", "full_name")
@@ -191,7 +192,7 @@ def _manager(
 
 
 def _loans(source: ReportSource) -> ir.Table:
-    """loan_positions by manager_id: a loan is there for its officer and for the officer's team leader."""
+    """loan_positions with manager_id: a row for the loan's officer and one for the officer's team leader."""
     positions = source.table("loan_positions")
     return with_leaders(positions.mutate(officer_id=positions.officer_id.fill_null(UNASSIGNED)), source.table("staff"))
 
@@ -250,8 +251,8 @@ def _categories(rows: ir.Table, none: str) -> ReportTable:
 def _trend(
     parameters: ManagerPerformanceParameters, source: ReportSource, chosen: ir.Table, period: Period
 ) -> ir.Table:
-    """The manager day by day, or of several the branch or the whole book."""
-    if _one(parameters):
+    """The days of the manager. Without a single manager, those of the chosen branch or of all loans."""
+    if _names_one_manager(parameters):
         rows = chosen
     else:
         of_branch = parameters.branch.strip().upper() != ALL

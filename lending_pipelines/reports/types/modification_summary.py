@@ -1,4 +1,4 @@
-"""modification_summary: loan terms changed in a period, before and after, and which modified loans went bad again."""
+"""modification_summary: loan terms changed in a period, before and after, and re-default of modified loans."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -85,11 +85,11 @@ class ModificationSummary:
     parameters = ModificationSummaryParameters
 
     def covers(self, parameters: ModificationSummaryParameters, source: ReportSource) -> list[date]:
-        """The period's last day, where it is closed: re-default is seen on it."""
+        """The period's last day, if it is closed: re-default is measured on it."""
         return days.closed(source, days.period(parameters, source).last)
 
     def generate(self, parameters: ModificationSummaryParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the business date or a scope is not there."""
+        """The report. LendingError if the business date is not closed or a scope is unknown."""
         period = days.period(parameters, source)
         chosen = scopes.among_chosen(source.table("modifications"), parameters, source, period.last)
         made = chosen.filter(chosen.effective_on.between(period.first, period.last))
@@ -114,6 +114,7 @@ class ModificationSummary:
 
 
 def _by_type(made: ir.Table, source: ReportSource, period: Period) -> ReportTable:
+    """The terms before and after by type of modification, with totals per currency."""
     terms = modifications.terms_by_type(made, source.table("loans"))
     added = ["modifications", *(column.name for column in _TYPES if column.kind == "money")]
     return in_period.table(
@@ -128,7 +129,7 @@ def _by_type(made: ir.Table, source: ReportSource, period: Period) -> ReportTabl
 def _redefaults(
     chosen: ir.Table, source: ReportSource, watched: Sequence[Period], redefault_days: int
 ) -> list[ReportTable]:
-    """Re-default by type, with totals per currency, and a table by month of each currency, for a chart of one."""
+    """Re-default by type with totals, and a table by month per currency, because a chart shows one currency."""
     first, last = watched[0].first, watched[-1].last
     within = chosen.filter(chosen.effective_on.between(first, last))
     outcomes = modifications.outcomes(within, source.table("loan_positions"), last, redefault_days)

@@ -1,4 +1,4 @@
-"""payment_activity: the repayments of a period by day, channel and component; refunds and reversals apart."""
+"""payment_activity: the repayments of a period by day, channel and component; refunds and reversals separately."""
 
 from dataclasses import replace
 from datetime import date
@@ -50,11 +50,11 @@ class PaymentActivity:
     parameters = PaymentActivityParameters
 
     def covers(self, parameters: PaymentActivityParameters, source: ReportSource) -> list[date]:
-        """The last day, which says which loans count."""
+        """The last day, if it is closed: its positions decide which loans count."""
         return days.closed(source, in_period.period_of(parameters, source).last)
 
     def generate(self, parameters: PaymentActivityParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         period = selection.period
         paid = payments.payments(source.table("transactions"), selection.loans, period.first, period.last)
@@ -84,7 +84,7 @@ class PaymentActivity:
 
 
 def _table(title: str, paid: ir.Table, none: str, *keys: ReportColumn, only: str | None = None) -> ReportTable:
-    """Payments per currency and keys, or of `only` one currency."""
+    """Payments per currency and keys; only those in the currency `only`, if it is given."""
     by = [column.name for column in (CURRENCY, *keys)]
     rows = payments.totals(paid if only is None else paid.filter(paid.currency == only), *by)
     printed = (CURRENCY, *keys, *_MEASURES)

@@ -62,7 +62,7 @@ class PlatformActivity:
         return days.history_days(source, self.reads[0], last, parameters.history, parameters.history_step)
 
     def generate(self, parameters: PlatformActivityParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day is not there."""
+        """The report. LendingError if the business date is not closed."""
         covered = self.covers(parameters, source)
         day = covered[-1]
         kept = {name: source.table(name) for name in platform.SOURCES if no_data.has_rows(source, name)}
@@ -85,7 +85,7 @@ class PlatformActivity:
 def _activity(
     kept: Mapping[str, ir.Table], source: ReportSource, covered: Sequence[date], new_user_days: int
 ) -> ReportTable:
-    """A row for every day covered; without any of the platform's tables, none."""
+    """A row per covered day; no rows if the source has none of the platform's tables."""
     on = instants.calendar(covered if kept else [], source.conventions.timezone)
     parts = [platform.active_loans(source.table("loan_positions"), on)]
     if "users" in kept:

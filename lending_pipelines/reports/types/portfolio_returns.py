@@ -51,7 +51,7 @@ class PortfolioReturnsParameters(UnderConventions, KnownAt, History, OneScope, A
 
 
 class PortfolioReturns:
-    """Prints the returns of portfolio_snapshots, and works out those of investors."""
+    """Prints the returns of portfolio_snapshots, and computes those of investors."""
 
     report_type = "portfolio_returns"
     title = "Portfolio returns"
@@ -65,7 +65,7 @@ class PortfolioReturns:
         return days.history_days(source, self.reads[0], last, parameters.history, parameters.history_step)
 
     def generate(self, parameters: PortfolioReturnsParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or the scope is not there."""
+        """The report. LendingError if the business date is not closed or the scope is unknown."""
         covered = self.covers(parameters, source)
         day = covered[-1]
         scope = scopes.scope_of(parameters, source, day)
@@ -115,10 +115,10 @@ class PortfolioReturns:
 
 
 def _breakdown(today: ir.Table, by: str, currency: str) -> ReportTable:
-    """One level in one currency; the sums of the loans that are in it, and no rate of them together."""
+    """The rows of one level in one currency. The totals have sums but no rates: rates cannot be added."""
     rows = today.filter(today.scope == by)
     word = by.capitalize()
-    # A vintage is its own name.
+    # The id of a vintage is also its name.
     labels = (word, "Name") if by == "vintage" else (f"{word} ID", word)
     names = zip(("scope_id", "name"), labels, strict=True)
     table = _table(
@@ -132,7 +132,7 @@ def _breakdown(today: ir.Table, by: str, currency: str) -> ReportTable:
 
 
 def _priced(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:
-    """What investors had earned by the day, of the one chosen or of all; computed once."""
+    """The returns up to the day of the chosen investor, or of all investors; computed once."""
     positions = source.table("loan_positions")
     rows = investors.investor_returns(positions.filter(positions.business_date == day), source.table, day, day)
     if scope != scopes.EVERYTHING:
@@ -141,7 +141,7 @@ def _priced(source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table
 
 
 def _by_investor(rows: ir.Table, currency: str) -> ReportTable:
-    """Investors in one currency; a column that one of them has no amount in has no total."""
+    """Investors in one currency. A column in which an investor has no amount has no total."""
     printed = (*_INVESTOR, *_PRICED)
     frame = columns.frame(rows.order_by("investor_id").select(*(column.name for column in printed)))
     known = [

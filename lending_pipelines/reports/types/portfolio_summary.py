@@ -72,7 +72,7 @@ class PortfolioSummary:
         return days.history_days(source, self.reads[0], last, parameters.history, parameters.history_step)
 
     def generate(self, parameters: PortfolioSummaryParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or the scope is not there."""
+        """The report. LendingError if the business date is not closed or the scope is unknown."""
         covered = self.covers(parameters, source)
         day = covered[-1]
         scope = scopes.scope_of(parameters, source, day)
@@ -130,7 +130,7 @@ def _breakdown(today: ir.Table, by: str, day: date) -> ReportTable:
 
 
 def _histories(snapshots: ir.Table, covered: Sequence[date], currencies: Sequence[str]) -> list[ReportTable]:
-    """A table per currency, because a chart of one is a chart of one currency."""
+    """A table per currency, because a chart shows one currency."""
     rows = snapshots.filter(snapshots.business_date.isin(covered)).order_by("business_date")
     names = [column.name for column in _HISTORY]
     return [

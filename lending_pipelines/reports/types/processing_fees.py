@@ -37,11 +37,11 @@ class ProcessingFees:
     parameters = analytics.AnalyticsParameters
 
     def covers(self, parameters: analytics.AnalyticsParameters, source: ReportSource) -> list[date]:
-        """The last day, which says which loans count."""
+        """The last day, if it is closed: its positions decide which loans count."""
         return days.closed(source, in_period.period_of(parameters, source).last)
 
     def generate(self, parameters: analytics.AnalyticsParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the last day or a scope is not there."""
+        """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         fees = fee_tables.fees_of(selection, source, "processing")
         none = no_data.reason(source, ("fees",), selection.none("processing fee"))
@@ -71,9 +71,9 @@ class ProcessingFees:
 def _with_sizes(
     rows: ir.Table, fees: fee_tables.Fees, contracts: ir.Table, periods: Sequence[Period], *keys: str
 ) -> ir.Table:
-    """The rows, of periods (number), currencies and keys, with how large the fees are and how many loans were charged.
+    """The rows per period (number), currency and keys, with the sizes of the fees and the number of loans charged.
 
-    A row with no fee assessed has 0 loans charged, and no sizes.
+    A row without assessed fees has 0 loans charged and no sizes.
     """
     by = ("number", "currency", *keys)
     sizes = revenue.fee_sizes(fees.rows, contracts, fees.selection.loans, fees.spans(periods), by[1:])

@@ -1,4 +1,4 @@
-"""restatement: closed days as reported and as known now, why they differ, and what went out with the old numbers."""
+"""restatement: closed days as reported and as known now, why they differ, and what was sent with the old numbers."""
 
 from datetime import date
 
@@ -116,7 +116,7 @@ class Restatement:
         return []
 
     def generate(self, parameters: RestatementParameters, source: ReportSource) -> ReportBook:
-        """The report. Raises LendingError when the business date is not closed."""
+        """The report. LendingError if the business date is not closed."""
         day = days.business_date(source, ("loan_positions",), parameters.as_of)
         first = None if parameters.from_date == UNSET else date.fromisoformat(parameters.from_date)
         changed = restated.changed_values(source, first, day)

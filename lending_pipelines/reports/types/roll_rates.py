@@ -38,7 +38,7 @@ class RollRatesParameters(UnderConventions, KnownAt, OneScope, AsOf):
 
 
 class RollRates:
-    """Prints and adds up aging_transitions; over more months than one, the same computed from loan_positions."""
+    """Prints and adds up aging_transitions; for more than one month, computes transitions from loan_positions."""
 
     report_type = "roll_rates"
     title = "Roll rates"
@@ -47,14 +47,14 @@ class RollRates:
     parameters = RollRatesParameters
 
     def covers(self, parameters: RollRatesParameters, source: ReportSource) -> list[date]:
-        """The opening day where it is closed, the days of the history, and the business date."""
-        # A day without an opening day one step before has no transitions, and is closed all the same.
+        """The opening day if it is closed, the days of the history, and the business date."""
+        # Leave out aging_transitions: a closed day has no transitions if the day one step before is not closed.
         day = days.business_date(source, self.reads[:3], parameters.as_of)
         opening = days.closed(source, delinquency.opening_day(day, source.conventions, parameters.months))
         return sorted({*opening, *_history_days(parameters, source, day), day})
 
     def generate(self, parameters: RollRatesParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or the scope is not there."""
+        """The report. LendingError if the business date is not closed or the scope is unknown."""
         day = self.covers(parameters, source)[-1]
         scope = scopes.scope_of(parameters, source, day)
         conventions = source.conventions
@@ -89,7 +89,7 @@ def _history_days(parameters: RollRatesParameters, source: ReportSource, day: da
 
 
 def _moved(parameters: RollRatesParameters, source: ReportSource, day: date, scope: tuple[str, str]) -> ir.Table:
-    """The transitions over the months asked for: the lake's, where it holds them."""
+    """The transitions over the chosen months; from aging_transitions if that table has them."""
     if parameters.months == 1 and source.conventions.transition_step == "month":
         return aging_tables.transitions_of(source, day, scope)
     positions = source.table("loan_positions")
@@ -99,6 +99,7 @@ def _moved(parameters: RollRatesParameters, source: ReportSource, day: date, sco
 
 
 def _matrices(moved: ir.Table, parameters: RollRatesParameters, source: ReportSource, day: date) -> list[ReportTable]:
+    """The matrices, directions and transitions from the opening day to the business date."""
     conventions = source.conventions
     opening = delinquency.opening_day(day, conventions, parameters.months)
     none = f"no loan was active on {opening}, or that day {days.why_absent(source, opening)}"
@@ -112,6 +113,7 @@ def _matrices(moved: ir.Table, parameters: RollRatesParameters, source: ReportSo
 
 
 def _directions(moved: ir.Table, by: str, conventions: Conventions, none: str) -> ReportTable:
+    """The rate of each direction, such as cured, from each opening bucket."""
     rates = roll_rates.direction_rates(moved, conventions, "currency")
     printed = (
         *columns.lake_columns("aging_transitions", "currency", "from_bucket"),
@@ -128,6 +130,7 @@ def _directions(moved: ir.Table, by: str, conventions: Conventions, none: str) -
 
 
 def _together(past: ir.Table, conventions: Conventions) -> list[ReportTable]:
+    """The matrices of all history days pooled, by count and by balance."""
     none = f"no closed day up to the business date has a closed day one {conventions.transition_step} before it"
     return [
         aging_tables.transition_matrix(
@@ -140,7 +143,7 @@ def _together(past: ir.Table, conventions: Conventions) -> list[ReportTable]:
 def _histories(
     past: ir.Table, source: ReportSource, past_days: Sequence[date], scope: tuple[str, str]
 ) -> list[ReportTable]:
-    """Per currency: roll-forward, cure and net flow rates by balance, a column a bucket."""
+    """Per currency: roll-forward, cure and net flow rates by balance, a column per bucket."""
     conventions = source.conventions
     aging = source.table("aging_buckets")
     aging = scopes.rows_of(aging.filter(aging.business_date.isin(past_days)), scope)
@@ -157,7 +160,7 @@ def _histories(
 
 
 def _history(title: str, rates: ir.Table, rate: str, buckets: Sequence[str], currency: str) -> ReportTable:
-    """One rate of a currency: a row a day, a column a bucket; blank where nothing was in the bucket."""
+    """One rate of a currency: a row per day, a column per bucket; blank if the bucket was empty."""
     rows = rates.filter(rates.currency == currency)
     each = {bucket: rows[rate].max(where=rows.from_bucket == bucket) for bucket in buckets}
     printed = (

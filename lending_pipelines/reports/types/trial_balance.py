@@ -79,7 +79,7 @@ class TrialBalance:
     parameters = TrialBalanceParameters
 
     def covers(self, parameters: TrialBalanceParameters, source: ReportSource) -> list[date]:
-        """The last day: its trial balance holds every line up to it."""
+        """The last day, if it is closed. Its trial balance includes every journal line up to that day."""
         return ledger_tables.covered(source, ledger_tables.period_of(parameters, source, self.reads).last)
 
     def generate(self, parameters: TrialBalanceParameters, source: ReportSource) -> ReportBook:
@@ -136,7 +136,7 @@ def _frame(rows: ir.Table, printed: Sequence[ReportColumn]) -> pd.DataFrame:
 
 
 def _groups(rows: ir.Table, tree: AccountTree) -> list[ReportTable]:
-    """The accounts in the order of the tree, each with those below it; nothing if no account is below another."""
+    """The accounts in the order of the tree, each including those below it; no table if no account is below another."""
     if not tree.parents:
         return []
     names = [column.name for column in _NET]
@@ -199,7 +199,7 @@ def _by_type(rows: ir.Table) -> list[dict[str, Any]]:
 
 
 def _branches(source: ReportSource, journal: ir.Table, period: Period) -> list[ReportTable]:
-    """The branches with their totals, and their accounts; nothing if no journal line has a branch."""
+    """The branches with their totals, and their accounts; no tables if no journal line has a branch."""
     if not journal.branch_id.notnull().any().to_pyarrow().as_py():
         return []
     keys = ("branch_id", *ledger_tables.ACCOUNT_KEY)
@@ -213,7 +213,7 @@ def _branches(source: ReportSource, journal: ir.Table, period: Period) -> list[R
     sums = rows.group_by(*(column.name for column in _BRANCH), "currency").agg(
         **{column.name: rows[column.name].sum() for column in _SIDES}, difference=rows.closing_balance.sum()
     )
-    # An entry between two branches makes both of them not balance.
+    # An entry between two branches leaves both of them unbalanced.
     moved = sums.debit != sums.credit
     sums = sums.mutate(
         state=((sums["difference"] != 0) | moved).ifelse(ibis.literal(_NOT_BALANCED), ibis.literal("balances"))
@@ -271,7 +271,7 @@ def _unbalanced_branches(branches: Sequence[ReportTable]) -> list[str]:
 
 
 def _locks(source: ReportSource) -> list[ReportTable]:
-    """The accounting periods that are closed: the locks in force, the latest first; nothing if there is none."""
+    """The closed accounting periods: the locks in force, the latest first; no table if there is none."""
     printed = (
         columns.lake_column("period_locks", "period_end", "Closed up to"),
         columns.lake_column("period_locks", "locked_at", "Closed at (UTC)"),
@@ -281,7 +281,7 @@ def _locks(source: ReportSource) -> list[ReportTable]:
 
 
 def _locked(source: ReportSource, period: Period) -> list[str]:
-    """Which days of the period are in a closed accounting period."""
+    """A note on which days of the period are in a closed accounting period."""
     last = source.table("period_locks").period_end.max().to_pyarrow().as_py()
     if last is None or last < period.first:
         return ["The accounting period is open: its days can change."]

@@ -80,12 +80,12 @@ class VintageAnalysis:
     parameters = VintageAnalysisParameters
 
     def covers(self, parameters: VintageAnalysisParameters, source: ReportSource) -> list[date]:
-        """The last closed day of each month since the first loan of the pools that are followed."""
+        """The last closed day of each month since the first loan of the pools that are shown by age."""
         day = days.business_date(source, self.reads, parameters.as_of)
         return _month_ends(source, day, _latest(_pools(parameters, source, day), parameters))
 
     def generate(self, parameters: VintageAnalysisParameters, source: ReportSource) -> ReportBook:
-        """The report; LendingError when the day or a scope is not there."""
+        """The report. LendingError if the business date is not closed or a scope is unknown."""
         day = days.business_date(source, self.reads, parameters.as_of)
         where = scopes.chosen_title(parameters, source, day)
         pools = _pools(parameters, source, day)
@@ -143,17 +143,18 @@ def _pools(parameters: VintageAnalysisParameters, source: ReportSource, day: dat
 
 
 def _latest(pools: ReportTable, parameters: VintageAnalysisParameters) -> pd.DataFrame:
-    """The pools that are followed."""
+    """The latest pools of each currency, which are shown by age."""
     return pools.frame.groupby("currency").tail(parameters.pools)
 
 
 def _month_ends(source: ReportSource, day: date, latest: pd.DataFrame) -> list[date]:
+    """The last closed day of each month from the first loan of the latest pools up to the day."""
     since = min(latest["first_disbursed_on"], default=day)
     return [end for end in days.history_days(source, "loan_positions", day, 400, "month") if end >= since or end == day]
 
 
 def _curves(parameters: VintageAnalysisParameters, source: ReportSource, day: date, pools: ReportTable) -> ReportTable:
-    """The pools that are followed, at every age."""
+    """The latest pools at every age."""
     printed = (
         *_POOL,
         _AGE,
@@ -182,7 +183,7 @@ def _curves(parameters: VintageAnalysisParameters, source: ReportSource, day: da
 
 
 def _cut(pools: ReportTable, parameters: VintageAnalysisParameters) -> str:
-    """Which pools are followed, and up to which age, where that is not all."""
+    """Which pools are shown by age, and up to which age, if not all are."""
     parts = [
         f"the latest {parameters.pools} of {number} pools in {currency}"
         for currency, number in pools.frame.groupby("currency").size().items()
@@ -196,7 +197,7 @@ def _cut(pools: ReportTable, parameters: VintageAnalysisParameters) -> str:
 
 
 def _matrix(curves: ReportTable, currency: str, measure: ReportColumn) -> ReportTable:
-    """One measure of a currency: a row an age, a column a pool; blank where the pool is not that old."""
+    """One measure of a currency: a row per age, a column per pool; blank if the pool is not that old."""
     frame = curves.frame
     wide = frame[frame["currency"] == currency].pivot(index=_AGE.name, columns="pool", values=measure.name)
     wide = wide.rename_axis(columns=None).dropna(how="all")

@@ -235,7 +235,7 @@ def _name(parameters: WeeklySummaryParameters) -> str:
 
 
 def _alerts(parameters: WeeklySummaryParameters, scope: WeekScope, week: Period) -> tuple[ReportTable, ReportTable]:
-    """How many alerts opened and were resolved in both weeks, and those of this week."""
+    """Two tables: the numbers of alerts in both weeks, and the alerts opened or resolved this week."""
     counted = [
         alert_tables.numbers(alert_tables.in_period(scope.alerts, each)).mutate(week=ibis.literal(each.display))
         for each in (week, week.previous)
@@ -254,7 +254,7 @@ def _alerts(parameters: WeeklySummaryParameters, scope: WeekScope, week: Period)
     order = [alerts.severity, alerts.opened_on.desc(), alerts.rule, alerts.subject_id, alerts.alert_id]
     none = f"no alert opened or was resolved from {week.first} to {week.last}"
     listed = in_period.first_table("Alerts opened and resolved", _LISTED, alerts, order, parameters.max_listed, none)
-    # A finding says what its rule is about.
+    # The finding already says what the rule is about, so the rule is not printed beside it.
     what, repeated = (("full_name", "finding"), ("rule",)) if parameters.allow_pii else (("subject", "rule"), ())
     mailed = ("severity", "happened", *what)
     return numbers, replace(listed, mailed=mailed, marked=("severity", "critical"), unprinted=repeated)
