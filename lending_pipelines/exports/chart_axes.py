@@ -1,4 +1,4 @@
-"""The axes of a chart: ticks by what a column holds, time to scale, and names that can be read.
+"""The axes of a chart: ticks by the kind of the column, a time scale for dates, and readable names.
 
 The marks are drawn in charts.py.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from lending_pipelines.reports.book import Chart, Kind, ReportTable
 
-# d3 writes G for a thousand millions.
+# d3 writes G for a billion.
 SHORT = "abs(datum.value) < 1 ? format(datum.value, '.2~f') : replace(format(datum.value, '.3~s'), 'G', 'B')"
 """A Vega expression: the number with k, M or B."""
 
@@ -20,15 +20,17 @@ TICKS: dict[Kind, Mapping[str, Any]] = {
     "rate": {"format": "~%"},
     "percent": {"labelExpr": "format(datum.value, '~g') + '%'"},
 }
-"""How the ticks of an axis of numbers are written."""
+"""The format of an axis' ticks, by the kind of its numbers."""
 
 _MOST_TICKS = 13
+"""The maximum number of days that are all drawn as ticks."""
 _SHORT_NAME = 8
+"""The maximum number of letters of names that fit below vertical bars."""
 _PERIOD = re.compile(r"\d{4}([-Q]\d+)*")
 
 
 def x_axis(alt: Any, chart: Chart, table: ReportTable, size: tuple[int, int]) -> Any:
-    """The axis along the bottom: time to scale under a line, otherwise the rows in their order."""
+    """The axis along the bottom: a time scale for a line over dates, otherwise the rows in their order."""
     column = next(column for column in table.columns if column.name == chart.x)
     kind, label = column.kind, column.label
     days = _days(chart, table)
@@ -55,7 +57,7 @@ def x_axis(alt: Any, chart: Chart, table: ReportTable, size: tuple[int, int]) ->
 
 
 def lies_flat(chart: Chart, table: ReportTable) -> bool:
-    """Whether the bars lie on their side: their names are too long to stand below them, and are no periods."""
+    """Whether the bars are horizontal: their names are too long to fit below vertical bars, and are not periods."""
     return chart.kind == "bar" and not _of_periods(chart, table) and max(map(len, _texts(chart, table))) > _SHORT_NAME
 
 
@@ -81,6 +83,6 @@ def _texts(chart: Chart, table: ReportTable) -> list[str]:
 
 
 def _fits(chart: Chart, table: ReportTable, size: tuple[int, int]) -> bool:
-    """Whether the names along the bottom stand beside one another."""
+    """Whether the names along the bottom fit side by side."""
     letters = 7 if is_monthly(chart, table) else None
     return sum(7 * len(text[:letters]) + 8 for text in _texts(chart, table)) <= size[0]

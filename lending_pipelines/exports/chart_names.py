@@ -8,6 +8,7 @@ HEIGHT = 14
 """The pixels between one name and the next."""
 
 _LONGEST = 34
+"""The maximum number of letters of a series' name."""
 
 
 def names(
@@ -23,10 +24,10 @@ def names(
     Args:
         alt: The module altair.
         ends: The last value of each series: series, value.
-        apart: The least distance between two names, in units of the values.
-        x: Where the ends are.
+        apart: The minimum distance between two names, in units of the values.
+        x: The horizontal position of the ends.
         colour: The encoding of the series' colours.
-        beside: The pixels between an end and its name, beside the usual ones.
+        beside: Pixels between an end and its name, in addition to the usual ones.
     """
     texts = [
         {**end, "value": value, "name": textwrap.shorten(end["series"], _LONGEST, placeholder="…")}

@@ -20,27 +20,27 @@ GREY = "#BFBFBF"
 """The colour of lines that are not among MOST_LINES."""
 
 MOST_LINES = 6
-"""The most lines of a chart that have a colour and a label."""
+"""The maximum number of lines of a chart that have a colour and a label."""
 
 TOTAL, DEDUCTION = "#0072B2", "#D55E00"
 """The colours of a waterfall."""
 
 WIDE, HALF, NARROW, FLAT, LOW = (560, 200), (400, 150), (270, 170), (560, 120), (400, 90)
-"""Width and height of a plot in pixels: alone; beside another, on a wide page or not; above another; above its table.
+"""Width and height of a plot in pixels: alone; beside another (landscape, portrait); above another; above its table.
 
 A chart is printed at a size that makes its letters 7 points or more.
 """
 
-# Lines differ in black and white, too.
+# Dashes, so that lines differ in black and white, too.
 _DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 1, 2, 1, 2])
-# The pixels of a bar on its side, so that each has its name.
+# The height of a horizontal bar in pixels, so that its name fits beside it.
 _BAR = 16
 # The first font is in vl-convert, the second in typst, so charts do not depend on the machine's fonts.
 _FONTS = "Liberation Sans, Libertinus Serif, sans-serif"
 
 
 def drawable(chart: Chart, table: ReportTable) -> bool:
-    """Whether the chart shows anything: the table has rows, and not all that it draws is zero or missing."""
+    """Whether the chart shows anything: at least one of its values is neither zero nor missing."""
     return not table.frame.empty and any(value for name in chart.y for value in _known(table, name))
 
 
@@ -122,7 +122,7 @@ def _line(
     def of_series(channel: Any, looks: Sequence[Any]) -> Any:
         return channel("series:O", scale=alt.Scale(domain=scale.domain, range=looks), legend=None)
 
-    # Greys are drawn below the others. Points show the values that have no neighbour.
+    # Grey lines are drawn below the others. Points make values without neighbours visible.
     greys = [row for row in values if row["series"] not in named]
     layers = [
         alt.Chart(alt.InlineData(values=rows))
@@ -140,7 +140,7 @@ def _line(
     ends = {row["series"]: row for row in values if row["value"] is not None and row["series"] in named}
     found = [row["value"] for row in values if row["value"] is not None]
     apart = HEIGHT * (max(found, default=0.0) - min([0.0, *found]) or 1.0) / size[1]
-    # All names stand at the right edge: lines of different lengths end in the middle of the others.
+    # Put all names at the right edge, because short lines end in the middle of the others.
     return alt.layer(*layers, names(alt, list(ends.values()), apart, alt.value("width"), colour))
 
 
@@ -170,7 +170,7 @@ def _bars(
 def _flat_bars(
     chart: Chart, table: ReportTable, kinds: Mapping[str, Kind], labels: Mapping[str, str], size: tuple[int, int]
 ) -> Any:
-    """Bars on their side, with their names before them."""
+    """Horizontal bars, with their names on the left."""
     import altair as alt
 
     return (
@@ -187,7 +187,7 @@ def _flat_bars(
 
 
 def _bar_colours(alt: Any, chart: Chart, table: ReportTable, labels: Mapping[str, str], *, legend: bool) -> Any:
-    """The colours of bars, with a legend above the plot where there are several series."""
+    """The colours of bars, with a legend above the plot if there are several series."""
     series = [labels[name] for name in chart.y]
     scale = alt.Scale(domain=series, range=list(coloured(chart, table).values()))
     above = alt.Legend(orient="top", title=None, columns=4, labelLimit=300, symbolType="square", direction="horizontal")
@@ -253,6 +253,7 @@ def _half_bar(values: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> flo
 
 
 def _values(chart: Chart, table: ReportTable, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The data of the chart: an object per row and drawn column."""
     rows = table.arrow().select([chart.x, *chart.y]).to_pylist()
     return [
         {

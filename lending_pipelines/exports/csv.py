@@ -1,6 +1,6 @@
 """CSV: UTF-8, a header of column names, ISO dates, plain decimals, text in quotes, an empty field for null.
 
-Totals are left out, so that the sum of a column is its total. A book of one table is one file; a book of several tables
+Totals are left out, so that summing a column gives its total. A book of one table is one file; a book of several tables
 is a zip with a file per table and cover.csv.
 """
 

@@ -14,7 +14,7 @@ from lending_pipelines.reports.book import Cover, ReportBook, ReportColumn
 
 
 def _write_xlsx_book(book: ReportBook, sink: Any, lender: Lender) -> int:
-    from lending_pipelines.exports import xlsx  # openpyxl takes a sixth of a second, which no other command needs.
+    from lending_pipelines.exports import xlsx  # Slow: openpyxl takes a sixth of a second to load.
 
     return xlsx.write_book(book, sink, lender)
 
@@ -35,12 +35,12 @@ _BOOK_WRITERS: dict[str, Callable[[ReportBook, Any, Lender], int]] = {
 WITH_FIRST_PAGE = ("xlsx", "pdf")
 """The formats with a first page: the lender, headline numbers with their change, and a chart."""
 
-# Formats that hold one table a file.
+# Formats that have one table per file.
 _ZIPPED = ("csv", "parquet")
 
 
 def export(book: ReportBook, output_format: str, url: str, lender: Lender = UNNAMED) -> PlacedFile:
-    """Write the book at `url`, to which the format adds its suffix unless it is there: .csv, .xlsx, .pdf, …
+    """Write the book to `url`. The format's suffix (.csv, .xlsx, .pdf, …) is added if the url does not end with it.
 
     A book of several tables is a zip in CSV and Parquet. Equal books give equal bytes.
 

@@ -13,12 +13,14 @@ from lending_pipelines.exports.printed import printed
 from lending_pipelines.reports.book import Chart, Kind, ReportBook, ReportTable
 
 _POINTS: tuple[Kind, ...] = ("rate", "percent")
+"""The kinds whose change is printed in percentage points."""
 _DIFFERENCES: tuple[Kind, ...] = ("ratio", "number")
+"""The kinds whose change is printed as a difference."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A headline number, now and in the previous period; None where it is not known."""
+    """A headline number, now and in the previous period; None if it is not known."""
 
     label: str
     kind: Kind
@@ -27,11 +29,11 @@ class Figure:
 
     @property
     def change(self) -> str:
-        """The change for people: `+3.2%` of an amount or count, `+0.42 pp` of a rate; empty when it is not known.
+        """The change as printed: `+3.2%` for an amount or count, `+0.42 pp` for a rate; empty if it is not known.
 
-        `unchanged` where both are printed alike. The change of a score, an average or a ratio is the difference, and so
-        is that of an amount that was negative before. Of an amount or count that was zero it would repeat the number,
-        and is empty.
+        It is `unchanged` if both numbers are printed alike. For a score, an average or a ratio, and for an amount that
+        was negative before, it is the difference. For an amount or count that was zero before, it is empty, because it
+        would repeat the number.
         """
         if not isinstance(self.now, int | float | Decimal) or self.before is None:
             return ""
@@ -50,25 +52,25 @@ class Figure:
 
     @property
     def beside_change(self) -> str:
-        """The previous number as printed after the change: `from 1,000`, or `before: 0` where there is no change."""
+        """The previous number as printed after the change: `from 1,000`, or `before: 0` if `change` is empty."""
         if not self.previous:
             return ""
         return f"from {self.previous}" if self.change else f"before: {self.previous}"
 
     @property
     def value(self) -> str:
-        """The number for people."""
+        """The number as printed."""
         return printed(self.now, self.kind)
 
     @property
     def previous(self) -> str:
-        """The number of the previous period for people; empty when it is not known."""
+        """The number of the previous period as printed; empty if it is not known."""
         return "" if self.before is None else printed(self.before, self.kind)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The headline numbers of a currency, or of the report where it has none."""
+    """The headline numbers of a currency, or of a report without currencies."""
 
     currency: str
     figures: Sequence[Figure]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 # Literal characters, because both re and Arrow's RE2 read the pattern.
 _BLANKS = "\\x00-\\x20\u00a0\u200b\ufeff"
 FORMULA = f"^(?:[\t\r\n]|[{_BLANKS}]*[=+@＝＋－＠-])"
-"""The pattern of such text, for re and for Arrow."""
+"""The pattern of text that a spreadsheet could run as a formula, for re and for Arrow."""
 
 _COMPILED = re.compile(FORMULA)
 

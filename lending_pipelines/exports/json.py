@@ -1,4 +1,4 @@
-"""JSON: a book as one object whose structure does not change, one row a line, described in docs/report-formats.md.
+"""JSON: a book as one object whose structure does not change, one row per line, described in docs/report-formats.md.
 
 The JSON type depends only on a column's kind: amounts are decimal text, exact in every language; other numbers are
 numbers, dates and timestamps ISO text, flags true or false, and missing values null.
@@ -52,6 +52,7 @@ def _about(book: ReportBook) -> dict[str, Any]:
 
 
 def _write_table(sheet: Sheet, sink: Any) -> int:
+    """Write a table row by row. Returns the number of rows."""
     about = {
         "title": sheet.title,
         "columns": [asdict(column) for column in sheet.columns],
@@ -77,6 +78,7 @@ def _row(columns: Sequence[ReportColumn], values: Sequence[Any]) -> Mapping[str,
 
 
 def _value(value: Any, kind: Kind) -> Any:
+    """The JSON value of a value, by the kind of its column."""
     if kind == "money" and value is not None:
         return f"{Decimal(value):.2f}"
     match value:

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from lending_pipelines.reports.book import ReportTable
 
 _MADE = "^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+"""The pattern of a generated key: 32 hexadecimal digits, or a UUID with hyphens."""
 
 
 def named_keys(table: ReportTable, rows: pa.Table) -> frozenset[str]:

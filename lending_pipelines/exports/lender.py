@@ -10,14 +10,14 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Lender:
-    """Whose report it is. An empty name and no logo: nothing is printed."""
+    """The lender's name and logo. An empty name or a missing logo is not printed."""
 
     name: str = ""
     logo: bytes | None = None
 
     @classmethod
     def of(cls, name: str, logo_file: str | None) -> "Lender":
-        """The lender of the settings; ExportError when the logo's file cannot be read or is no picture."""
+        """The lender of the settings. ExportError if the logo's file cannot be read or is neither PNG nor SVG."""
         if logo_file is None:
             return cls(name)
         try:
@@ -46,4 +46,4 @@ class Lender:
 
 
 UNNAMED = Lender()
-"""The lender where nothing is set: no name, no logo."""
+"""The lender if nothing is set: no name, no logo."""

@@ -13,12 +13,13 @@ from lending_pipelines.places import PlacedFile
 from lending_pipelines.reports.book import ReportBook, ReportTable
 
 MAILED_ROWS = 12
-"""The most rows of a table in a mail."""
+"""The maximum number of rows of a table in a mail."""
 
 _CHART = (520, 150)
 """Width and height of a chart in pixels."""
 
 _LEFT = ("text", "date", "instant", "flag")
+"""The kinds of columns that are aligned left."""
 
 
 def mail_content(book: ReportBook, file: PlacedFile) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def mail_text(content: dict[str, Any]) -> str:
 
 
 def _table(table: ReportTable) -> dict[str, Any]:
+    """The first rows and the mailed columns of a table."""
     rows = table.arrow().slice(0, MAILED_ROWS).to_pylist()
     columns = [column for column in table.columns if column.name in table.mailed]
     columns = [column for column in columns if not rows or any(row[column.name] is not None for row in rows)]

@@ -35,6 +35,7 @@ def _shorten(name: str, room: int) -> str:
 
 
 def _unique(names: Iterable[str], shorten: Callable[[str, int], str]) -> list[str]:
+    """The names, shortened, with a number at the end of those that would repeat an earlier one."""
     taken: set[str] = set()
     result = []
     for name in names:

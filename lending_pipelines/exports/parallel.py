@@ -15,8 +15,8 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """Apply `work` to each item with `workers` threads, by default one per processor; results in the items' order.
 
-    The caller's thread reads the items, at most one more than there are workers, so memory use is constant. One worker
-    processes the items one after the other.
+    The caller's thread reads the items. At most workers + 1 items are in work at a time, so memory use is constant. One
+    worker processes the items one after the other.
     """
     workers = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:

@@ -15,6 +15,7 @@ from lending_pipelines.exports.zipped import write_tables
 from lending_pipelines.reports.book import Cover, ReportBook
 
 _GROUP_ROWS = 122_880
+"""The rows of a row group, as in DuckDB."""
 
 
 def write_book(book: ReportBook, sink: Any) -> int:

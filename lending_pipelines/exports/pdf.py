@@ -23,27 +23,29 @@ from lending_pipelines.reports.book import Chart, ReportBook, ReportTable
 
 _TEMPLATE = resources.files("lending_pipelines.exports").joinpath("report.typ")
 _APPENDIX = (("Conventions",), ("Data versions", "Report"))
-"""The sections of the cover that stand at the end beside the parameters, by column."""
+"""The sections of the cover that are printed at the end, beside the parameters, by column."""
 
 _LONG_LIST = 12
-"""The most bars of a chart that is half a page wide."""
+"""The maximum number of bars of a chart that is half a page wide."""
 
 _BESIDE = 170.0
-"""The points that a chart beside a table needs."""
+"""The width in points that a chart beside a table needs."""
 
 _HEADER_LETTERS = 90
+"""The maximum number of letters of the title at the top of every page."""
 _NAMED = 12
+"""The maximum number of characters without a font that are named."""
 _NO_FONT = re.compile(r'the text `"(.+?)"` could not be displayed')
 
 
 def write_book(book: ReportBook, sink: Any, lender: Lender = UNNAMED) -> int:
-    """Write a book; the number of rows printed. ExportError when Typst refuses the document."""
+    """Write a book. Returns the number of rows printed. ExportError if Typst rejects the document."""
     sink.write(_typeset(document_of(book, lender)))
     return sum(rows_printed(table) for table in book.tables)
 
 
 def document_of(book: ReportBook, lender: Lender = UNNAMED) -> dict[str, Any]:
-    """What the template draws, ready for JSON: every number printed as text, every table in parts that fit."""
+    """The data of the template, ready for JSON: numbers as text, tables in parts that fit on a page."""
     tables = [table for table in book.tables if table.printed_rows != 0 or table.frame.empty]
     grids = [grid(table) for table in tables]
     upright_grids = [upright(found) for found, _ in grids]
@@ -87,13 +89,14 @@ def _headlines(found: Figures) -> dict[str, Any]:
 
 
 def _notes(book: ReportBook) -> list[str]:
-    """The notes that are no alerts, and which tables are not printed."""
+    """The notes that are not alerts, and a note on the tables that are not printed."""
     elsewhere = [table.title for table in book.tables if table.printed_rows == 0 and not table.frame.empty]
     note = f"Not printed, and in the same report as CSV, XLSX, JSON or Parquet: {', '.join(elsewhere)}."
     return [note for note in book.notes if note not in book.alerts] + [note] * bool(elsewhere and not book.letter)
 
 
 def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, landscape: bool) -> dict[str, Any]:
+    """The data of a table: its parts, its charts, and what is left out of it."""
     first = [chart for chart, _ in first_charts(book)]
     drawn = [(chart, book.charted(chart)) for chart in book.charts if chart.table == table.title]
     others = [
@@ -115,7 +118,7 @@ def _table(table: ReportTable, found: Grid, empty: list[str], book: ReportBook, 
 
 
 def _first_charts(book: ReportBook, landscape: bool) -> dict[str, Any]:
-    """The charts of the first page, and whether they stand beside one another: waterfalls and long lists need room."""
+    """The charts of the first page, and whether they are side by side; waterfalls and long lists are not."""
     drawn = first_charts(book)
     if len(drawn) < 2:
         return {"charts": _charts(drawn, charts.WIDE), "beside": False}
@@ -128,7 +131,7 @@ def _first_charts(book: ReportBook, landscape: bool) -> dict[str, Any]:
 
 
 def _charts(drawn: Sequence[tuple[Chart, ReportTable]], size: tuple[int, int], below: str = "") -> list[dict[str, str]]:
-    """The charts as pictures, without their title where the heading above them says the same."""
+    """The charts as pictures, without their title if it repeats the heading `below`."""
     return [
         {"svg": charts.svg(chart, table, size, titled=chart.title != below), "alt": clean(chart.title)}
         for chart, table in drawn
@@ -140,7 +143,7 @@ def _lines(values: Mapping[str, str]) -> list[list[str]]:
 
 
 def _typeset(document: Mapping[str, Any]) -> bytes:
-    """The PDF with the fonts of the typst package; if they lack a character, with the machine's fonts or not PDF/A."""
+    """The PDF with the fonts of the typst package; if it fails, with the machine's fonts; then without PDF/A."""
     lacking: list[str] = []
     for system_fonts in (False, True):
         try:

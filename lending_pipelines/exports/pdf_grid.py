@@ -1,4 +1,4 @@
-"""A table as paper shows it: the rows and columns that are printed, as text, and how they stand out.
+"""A table as printed: its rows and columns as text, and which of them are highlighted.
 
 How the columns fit on a page belongs in pdf_layout.py.
 """
@@ -14,11 +14,13 @@ from lending_pipelines.exports.printed import clean, printed, total_row
 from lending_pipelines.reports.book import Kind, ReportColumn, ReportTable
 
 PRINTED_ROWS = 2000
-"""The rows of a table that are printed; how many are left out is said above them."""
+"""The maximum number of printed rows of a table. A line above them says how many are left out."""
 
 _NUMBERS: tuple[Kind, ...] = ("money", "rate", "ratio", "percent", "number", "count")
 _HUNDREDTH = Decimal("0.0001")
+"""A hundredth of a per cent."""
 _STILL_ONE = 1e-6
+"""The difference up to which shares count as adding up to their total."""
 
 
 def grid(table: ReportTable) -> tuple[Grid, list[str]]:
@@ -50,7 +52,7 @@ def grid(table: ReportTable) -> tuple[Grid, list[str]]:
 
 
 def rows_printed(table: ReportTable) -> int:
-    """How many rows of a table are printed."""
+    """The number of rows of a table that are printed."""
     most = PRINTED_ROWS if table.printed_rows is None else table.printed_rows
     return min(len(table.frame), most)
 
@@ -58,7 +60,7 @@ def rows_printed(table: ReportTable) -> int:
 def _columns(
     table: ReportTable, values: Mapping[str, list[Any]], unprinted: Collection[str]
 ) -> tuple[list[ReportColumn], list[str]]:
-    """The columns that are printed, and the labels of those that hold nothing."""
+    """The columns that are printed, and the labels of the empty columns."""
     totals = {name for total in table.totals for name, value in total.items() if value is not None}
     kept: list[ReportColumn] = []
     empty: list[str] = []
@@ -74,7 +76,7 @@ def _columns(
 
 
 def _shares(table: ReportTable, column: ReportColumn, values: Mapping[str, list[Any]]) -> list[str]:
-    """The column's values rounded so that they add up to its printed totals; empty when it is not a share."""
+    """The column's values rounded so that they add up to its printed totals; empty if it is not a share."""
     totals = [total for total in table.totals if total.get(column.name) is not None]
     found = values[column.name]
     if column.kind != "rate" or not totals or any(isinstance(value, Decimal) for value in found):
@@ -101,7 +103,7 @@ def _rounded(parts: Sequence[float], total: float) -> list[Decimal]:
 def _lines(
     table: ReportTable, columns: Sequence[ReportColumn], rows: Sequence[list[str]]
 ) -> Iterator[tuple[list[str], Line]]:
-    """The rows with what kind of line each is, those of sections between their heading and their end."""
+    """The rows with the kind of each line. A section has its heading before its rows and its closing row after them."""
     kinds: list[Line] = ["row"] * len(rows)
     if table.marked:
         name, value = table.marked
@@ -145,7 +147,7 @@ def _fills(
 
 
 def left_out(table: ReportTable) -> str:
-    """What is said of rows that are not printed; nothing when all are."""
+    """The note on rows that are not printed; empty if all are printed."""
     rows, shown = len(table.frame), rows_printed(table)
     if shown == rows:
         return ""

@@ -14,10 +14,10 @@ from itertools import accumulate
 from typing import Literal
 
 Line = Literal["row", "marked", "heading", "bound"]
-"""What a line of a table is: a row, a row that stands out, a section's heading, or its opening or closing."""
+"""The kind of a line of a table: a row, a highlighted row, a section's heading, or its opening or closing row."""
 
 PORTRAIT, LANDSCAPE = 493.0, 740.0
-"""Points between the margins of a page."""
+"""The width between the margins of a page, in points."""
 
 INSET = 4.0
 """Points left and right of a cell's text."""
@@ -25,9 +25,13 @@ INSET = 4.0
 # Font size in points and the widest column of text in ems, from comfortable to tight.
 _LOOKS = ((8.5, 36.0), (8.5, 20.0), (7.5, 20.0), (7.0, 13.0))
 _FEW_ROWS = 3
+"""A table of at most this many rows, with totals, is transposed if it is too wide."""
 _FEW_COLUMNS = 3
+"""A table with at most this many columns is never transposed."""
 _HEADER_LINES = 2
+"""The lines into which a label is wrapped, unless a word is longer."""
 _BOLD = 1.1
+"""The width of bold text as a multiple of the normal width."""
 _ZERO_WIDTH_SPACE = "\u200b"
 _EMS = (
     dict.fromkeys("0123456789€£$_#?", 0.47)
@@ -36,6 +40,7 @@ _EMS = (
     | dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&%", 0.68)
     | dict.fromkeys("mwMW@—…", 0.9)
 )
+"""The approximate width of letters in ems."""
 _ROUNDING = 1e-6
 
 
@@ -44,10 +49,10 @@ class Grid:
     """A table as text, totals below its rows.
 
     Attributes:
-        right: Columns that stand on the right.
+        right: Columns that are aligned right.
         whole: Columns that are never wrapped.
-        lines: What each of the rows is; empty where all are rows.
-        fills: How dark each cell is, from 0 to 1; empty where none is shaded.
+        lines: The kind of each row; empty if all are plain rows.
+        fills: How dark each cell is, from 0 to 1; empty if none is shaded.
     """
 
     labels: list[str]
@@ -72,7 +77,7 @@ class Grid:
 
     @property
     def plain(self) -> list[list[str]]:
-        """The rows that are no headings."""
+        """The rows that are not headings."""
         if not self.lines:
             return self.rows
         return [row for row, line in zip(self.rows, self.lines, strict=True) if line != "heading"]
@@ -102,7 +107,7 @@ class Part:
 
 
 def upright(grid: Grid) -> Grid:
-    """The grid, turned when it has few rows and is too wide for a page in portrait."""
+    """The grid, transposed if it has few rows and is too wide for a page in portrait."""
     few = len(grid.rows) + len(grid.totals) <= _FEW_ROWS and len(grid.labels) > _FEW_COLUMNS
     return grid.turned() if few and fitting(grid, PORTRAIT) is None else grid
 
@@ -158,7 +163,7 @@ def _looks(grid: Grid) -> Iterator[Look]:
 
 
 def _ems_of_column(grid: Grid, n: int, widest: float) -> float:
-    """The width of a column: numbers whole, text and headers no wider than `widest` and wrapped."""
+    """The width of a column in ems. Numbers are never wrapped; text and headers are wrapped at `widest`."""
     cells = max((ems(text) for text in _longest(row[n] for row in grid.plain)), default=0.0)
     natural = max(cells, *(_BOLD * ems(row[n]) for row in grid.totals), 1.0)
     words = max(map(ems, grid.labels[n].split()), default=0.0)
@@ -167,6 +172,7 @@ def _ems_of_column(grid: Grid, n: int, widest: float) -> float:
 
 
 def _longest(texts: Iterable[str]) -> list[str]:
+    """The five texts with the most letters, so that not every cell is measured."""
     return heapq.nlargest(5, set(texts), key=len)
 
 

@@ -44,7 +44,7 @@ def _number(pattern: str) -> Callable[[Any], str]:
 
 
 def _rate(value: Any) -> str:
-    """A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double and rounded."""
+    """A contractual rate such as 6.875 % is a decimal, printed exactly; a computed one is a double, printed rounded."""
     if isinstance(value, Decimal):
         whole, _, decimals = f"{100 * value:z,.4f}".partition(".")
         return f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}%".replace("-", "−")

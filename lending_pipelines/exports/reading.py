@@ -25,7 +25,7 @@ _BATCH_ROWS = 10_000
 def read_batches(path: str, output_format: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The rows of a local file that `export_rows` wrote with columns of these names, in order.
 
-    ExportError when the format is unknown or the file cannot be read.
+    ExportError if the format is unknown or the file cannot be read.
     """
     if output_format not in _READERS:
         raise ExportError(f"{path}: rows cannot be read from {output_format!r}")
@@ -59,7 +59,7 @@ def _parquet(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:
 
 
 def _in_columns(read: Callable[[str, Sequence[str]], Iterator[Sequence[Any]]]) -> Reader:
-    """A reader of rows of Python's values as one of columns."""
+    """Convert a reader of rows of Python values to a reader of columns."""
 
     def columns(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:
         rows = read(path, names)
@@ -73,7 +73,7 @@ def _in_columns(read: Callable[[str, Sequence[str]], Iterator[Sequence[Any]]]) -
 def _xlsx(path: str, names: Sequence[str]) -> Iterator[tuple]:
     import openpyxl
 
-    # Opened here: openpyxl refuses a path without the suffix .xlsx, whatever the file holds.
+    # Open the file here: openpyxl refuses a path without the suffix .xlsx, whatever its content.
     with open(path, "rb") as file:
         workbook = openpyxl.load_workbook(file, read_only=True)
         # The first worksheet is the cover, the first row of the others the header.

@@ -13,23 +13,24 @@ from lending_pipelines.exports.keys import named_keys
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
 
 SLICE_ROWS = 16_384
-"""Rows that text formats work on at once: few enough to stay near the processor, so that memory stays flat."""
+"""The rows that text formats process at once: few enough for the processor's cache and for constant memory use."""
 
 _STILL_ONE = 1e-9
+"""The difference up to which shares count as adding up to their total."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table on its way to a file. `batches` can be read once; their columns are named as `columns`, in order.
+    """One table to be written to a file. `batches` can be read once; they have the names and order of `columns`.
 
     Attributes:
         totals: Rows of values by column name.
-        no_data: Written in the place of the rows when there are none.
+        no_data: The reason that is written if there are no rows.
         banner: Lines above the header of a worksheet: the title, as-of and units. Without them the header is first.
-        widths: How many letters wide the largest value of a column is, by column name, where that is known.
+        widths: The width in letters of the largest value of a column, by column name, if known.
         sums: Per total, the columns whose total is the sum of the rows of its currency.
         marked, heatmap: As in ReportTable.
-        folded: Columns that a worksheet folds away, because other columns or the title say the same.
+        folded: Columns that a worksheet hides in a collapsed group, because other columns or the title say the same.
     """
 
     title: str
@@ -47,16 +48,16 @@ class Sheet:
 
     @property
     def folded_first(self) -> int:
-        """How many columns at the left are folded away; what names a row or the sheet stands right of them."""
+        """The number of folded columns at the left. The banner and labels of totals are to the right of them."""
         return next((n for n, column in enumerate(self.columns) if column.name not in self.folded), 0)
 
     @property
     def header_row(self) -> int:
-        """The row of a worksheet that holds the labels; a blank one parts it from the banner."""
+        """The row of a worksheet that has the labels. A blank row separates it from the banner."""
         return len(self.banner) + 2 if self.banner else 1
 
     def slices(self, rows: int = SLICE_ROWS) -> Iterator[pa.RecordBatch]:
-        """The rows, so many at once and the rest at the end: equal rows are cut alike, whatever the batches are."""
+        """The rows in slices of `rows` rows, the last one shorter. The slices do not depend on the batches."""
         kept: list[pa.RecordBatch] = []
         wanted = rows
         for batch in self.batches:
@@ -72,7 +73,7 @@ class Sheet:
 
 
 class Unwritten:
-    """Rows that are not written yet: handed out ahead of the writing, and again when they did not fit."""
+    """The rows that are not written yet. Slices are handed out before writing, and again if they did not fit."""
 
     def __init__(self, slices: Iterator[pa.RecordBatch]) -> None:
         self._unread = slices
@@ -80,11 +81,11 @@ class Unwritten:
         self._given = 0
 
     def first(self) -> pa.RecordBatch | None:
-        """The first rows that are not written; None when all are."""
+        """The first slice that is not written; None if all are written."""
         return self._at(0)
 
     def ahead(self, most: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The unwritten rows, `most` at most, each slice with the number of rows before it."""
+        """At most `most` unwritten rows, each slice with the number of rows before it."""
         before = self._given = 0
         while before < most and (rows := self._at(self._given)):
             if rows.num_rows > most - before:
@@ -95,11 +96,12 @@ class Unwritten:
             before += rows.num_rows
 
     def written(self) -> None:
-        """The first slice that was handed out is written."""
+        """Record that the first unwritten slice was written."""
         del self._read[0]
         self._given -= 1
 
     def _at(self, number: int) -> pa.RecordBatch | None:
+        """The unwritten slice with this number, read if necessary; None after the last."""
         if number == len(self._read) and (rows := next(self._unread, None)):
             self._read.append(rows)
         return self._read[number] if number < len(self._read) else None
@@ -121,13 +123,13 @@ def sheets_of(book: ReportBook) -> Iterator[Sheet]:
             tuple(frozenset(_summed(table, rows, total)) for total in table.totals),
             table.marked,
             table.heatmap,
-            # Sections name their account on paper; a worksheet has no sections.
+            # In print, the titles of sections replace these columns; a worksheet has no sections, so it shows them.
             named_keys(table, rows) | (frozenset() if table.sections else frozenset(table.unprinted)),
         )
 
 
 def units(table: ReportTable, rows: pa.Table) -> str:
-    """What the numbers of a table are in: `Amounts in EUR. Rates in per cent.`"""
+    """The units of a table's numbers: `Amounts in EUR, to the cent. Rates in per cent.`"""
     kinds = {column.kind for column in table.columns}
     found = []
     if "money" in kinds:
@@ -149,7 +151,7 @@ def units(table: ReportTable, rows: pa.Table) -> str:
 
 
 def _letters(column: ReportColumn, rows: pa.Table, totals: Sequence[Mapping[str, Any]]) -> int:
-    """How wide the longest amount is when it is written with separators; 0 for other values."""
+    """The width in letters of the column's longest amount or count with separators; 0 for other kinds."""
     if column.kind not in ("money", "count"):
         return 0
     pattern = "{:,.2f}" if column.kind == "money" else "{:,}"

@@ -40,12 +40,12 @@ from lending_pipelines.exports.xlsx_styles import (
 )
 from lending_pipelines.reports.book import Chart, Cover, ReportBook, ReportTable
 
-# What a formula compares with: anything else could be a pattern, or end its text.
+# The currencies that a formula may compare with: other text could be a wildcard, or end the formula's string.
 _CODE = re.compile("[A-Za-z0-9]*")
 _LAST_ROW = 1_048_576
 # Excel does not open the ZIP64 format that Python writes above 2 GiB; the rest of a worksheet fits in 1 MiB.
 _LARGEST_XML = 2**31 - 2**20
-# A million rows are two gigabytes of XML: three times as fast as zlib's own choice, for a quarter more bytes.
+# Three times as fast as zlib's default for a quarter more bytes: a million rows are two gigabytes of XML.
 _DEFLATE_LEVEL = 2
 # A workbook must have a time of creation; a fixed one keeps equal books equal.
 _CREATED = datetime(2000, 1, 1)
@@ -55,7 +55,7 @@ _COVER_CHARTS, _COVER_CHART_ROWS = 5, 16
 
 
 def write_book(book: ReportBook, sink: Any, lender: Lender = UNNAMED) -> int:
-    """Write a book; the number of rows written."""
+    """Write a book. Returns the number of rows written."""
     with _Archive(sink, _DEFLATE_LEVEL) as archive:
         workbook = _Workbook(book.cover, [table.title for table in book.tables], archive, lender)
         tables = {table.title: table for table in book.tables}
@@ -68,7 +68,7 @@ def write_book(book: ReportBook, sink: Any, lender: Lender = UNNAMED) -> int:
 
 
 def write_workbook(cover: Cover, sheet: Sheet, sink: Any) -> int:
-    """Write a cover and a sheet, in as many worksheets as it needs; the number of rows written."""
+    """Write a cover and a sheet, in as many worksheets as it needs. Returns the number of rows written."""
     with _Archive(sink, _DEFLATE_LEVEL) as archive:
         workbook = _Workbook(cover, [sheet.title], archive)
         total = workbook.add(sheet)
@@ -77,16 +77,16 @@ def write_workbook(cover: Cover, sheet: Sheet, sink: Any) -> int:
 
 
 class _Archive(StableZip):
-    """The workbook's archive. Writing a worksheet again, without its rows, does not replace it."""
+    """The workbook's archive. openpyxl writes worksheets again, without rows; this does not replace the members."""
 
     def write(self, filename: Any, arcname: Any = None, *args: Any, **kwargs: Any) -> None:
-        """As StableZip.write, unless the member is there."""
+        """Like StableZip.write, unless the archive already has the member."""
         if arcname not in self.NameToInfo:
             super().write(filename, arcname, *args, **kwargs)
 
 
 class _Workbook:
-    """A workbook on its way into an archive: `add` the sheets in the order of `titles`, then `finish`."""
+    """A workbook that is written to an archive: `add` the sheets in the order of `titles`, then `finish`."""
 
     def __init__(self, cover: Cover, titles: Sequence[str], archive: _Archive, lender: Lender = UNNAMED) -> None:
         self._workbook = Workbook(write_only=True)
@@ -107,7 +107,7 @@ class _Workbook:
         head_and_foot(self._cover, *self._margins)
 
     def add(self, sheet: Sheet, table: ReportTable | None = None, charts: Sequence[Chart] = ()) -> int:
-        """Write the sheet; the number of its rows. The charts are drawn from the rows of its first worksheet."""
+        """Write the sheet. Returns the number of its rows. The charts show the rows of its first worksheet."""
         unwritten = Unwritten(sheet.slices())
         sample = unwritten.first()
         parts: dict[str, int] = {}
@@ -126,7 +126,7 @@ class _Workbook:
         return sum(parts.values())
 
     def finish(self, cover: Cover, book: ReportBook | None = None) -> None:
-        """Write the cover and all that a workbook has beside its worksheets."""
+        """Write the cover and the parts of the workbook that are not worksheets."""
         if self._split:
             why = f"A worksheet holds {_LAST_ROW - 1:,} rows at most, fewer when they are long."
             cover = Cover(cover.title, {**cover.sections, "Worksheets": {"Split": why, **self._split}})
@@ -149,7 +149,7 @@ class _Workbook:
     def _write(
         self, worksheet: Any, sheet: Sheet, unwritten: Unwritten, table: ReportTable | None, charts: Sequence[Chart]
     ) -> int:
-        """Write one worksheet with as many of the rows as it holds; their number."""
+        """Write one worksheet with as many of the rows as fit. Returns their number."""
         worksheet._id = len(self._workbook.worksheets)
         styles = TableStyles.of(worksheet, sheet.columns, sheet.schema)
         header = sheet.header_row
@@ -161,7 +161,7 @@ class _Workbook:
             member.write(row_xml(labels, styles.header, header, height=header_height(worksheet, sheet)))
             rows = _write_rows(member, unwritten, styles, header + 1, _LAST_ROW - header - len(sheet.totals))
             if unwritten.first() is None:
-                # A total of several worksheets is no sum of the cells of one.
+                # A total over several worksheets is not the sum of the cells of one, so it has no formula.
                 sums = sheet.sums if table is not None else ()
                 member.write(_below(worksheet, sheet, styles, rows, sums))
             worksheet.auto_filter.ref = f"A{header}:{end}{header + rows}"
@@ -170,7 +170,7 @@ class _Workbook:
                 self._charted[sheet.title] = ChartedTable(worksheet, table, header, rows)
                 covered = add_charts(self._charted[sheet.title], charts)
                 if covered:
-                    # The charts beside a long table are a page of their own.
+                    # Print the charts beside a long table on a page of their own.
                     worksheet.print_area = f"A1:{end}{header + max(rows, 1) + len(sheet.totals)},{covered}"
             if sheet.banner:
                 place = f"{get_column_letter(sheet.folded_first + 1)}2"
@@ -180,7 +180,7 @@ class _Workbook:
 
 
 def _around_rows(worksheet: Any) -> tuple[bytes, bytes]:
-    """The content of the worksheet's file before its rows and after them, as openpyxl has it now."""
+    """The content of the worksheet's file before its rows and after them, as openpyxl writes it at this moment."""
     writer = WorksheetWriter(worksheet, BytesIO())
     writer.write()
     before, after = re.split(rb"<sheetData ?/>|<sheetData></sheetData>", writer.read())
@@ -202,7 +202,7 @@ def _banner(sheet: Sheet, styles: TableStyles) -> bytes:
 
 
 def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, first: int, most: int) -> int:
-    """Write at most so many rows from row `first` of the worksheet on, fewer when they are long; their number."""
+    """Write at most `most` rows from row `first` of the worksheet on, fewer if they are long. Returns their number."""
 
     def made(given: tuple[int, pa.RecordBatch]) -> tuple[int, pa.Buffer]:
         before, rows = given
@@ -221,7 +221,7 @@ def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, first: i
 
 
 def _below(worksheet: Any, sheet: Sheet, styles: TableStyles, rows: int, sums: Sequence[frozenset[str]]) -> bytes:
-    """The totals, and before them why there are no rows when there are none."""
+    """The totals; before them the reason, if there are no rows."""
     xml = b""
     first = sheet.header_row + 1
     if not rows and sheet.no_data:
@@ -242,7 +242,7 @@ def _below(worksheet: Any, sheet: Sheet, styles: TableStyles, rows: int, sums: S
 
 
 def _sum(sheet: Sheet, place: int, currency: str | None, first: int, rows: int) -> str:
-    """The formula of a total: the sum of a column's rows, those of a currency where it has one."""
+    """The formula of a total: the sum of a column's rows, only those of `currency` if the total has one."""
     names = [column.name for column in sheet.columns]
 
     def cells(at: int) -> str:

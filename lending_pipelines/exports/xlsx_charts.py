@@ -24,11 +24,14 @@ BESIDE, ON_COVER = (22.0, 9.5), (15.0, 7.8)
 """Width and height of a chart in centimetres: beside its table, and on the cover."""
 
 _ROWS_EACH = 20
+"""The rows from the top of one chart beside a table to the next."""
 # Rows that the lines of a header take in addition to its own.
 _HEADER_ROWS = 2
 _NARROWEST, _LOW = 13.0, 6.2
 _ROWS_A_CENTIMETRE = 1.9
+"""The rows of a worksheet in a centimetre."""
 _COLUMNS = 13
+"""The columns that a chart beside a table covers."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class ChartedTable:
 
 
 def add_charts(charted: ChartedTable, charts: Sequence[Chart]) -> str:
-    """Put the charts below a table that leaves them room on its page, or right of it; the cells that they cover there.
+    """Put the charts below the table if its page has room, otherwise to its right. Returns the cells covered there.
 
     Charts below are no wider than the table, so that it prints at its size.
     """
@@ -67,7 +70,7 @@ def add_charts(charted: ChartedTable, charts: Sequence[Chart]) -> str:
 
 
 def _add_below(charted: ChartedTable, charts: Sequence[Chart]) -> bool:
-    """Put the charts below the table if its page has room: two beside one another where it is wide enough."""
+    """Put the charts below the table if its page has room: two side by side if it is wide enough."""
     top = charted.header + charted.rows + len(charted.table.totals) + 2
     room = page_rows(charted.worksheet) - top - _HEADER_ROWS
     widths = [
@@ -99,14 +102,14 @@ def draw(charted: ChartedTable, chart: Chart, size: tuple[float, float] = BESIDE
     kinds = {column.name: column.kind for column in columns}
     drawn = _chart(chart, dated=kinds[chart.x] == "date", monthly=is_monthly(chart, charted.table))
     if lies_flat(chart, charted.table):
-        # The first row stands at the top, and the amounts at the bottom.
+        # The first row is at the top, and the axis of the amounts at the bottom.
         drawn.type, drawn.x_axis.scaling.orientation, drawn.y_axis.crosses = "bar", "maxMin", "max"
     drawn.title = chart.title
     drawn.width, drawn.height = size
     drawn.y_axis.number_format = _AXIS_FORMATS.get(kinds[chart.y[0]], "General")
-    # openpyxl leaves it to Excel whether axes are shown, and Excel hides them.
+    # Without this, openpyxl does not say whether axes are shown, and Excel hides them.
     drawn.x_axis.delete = drawn.y_axis.delete = False
-    # Names stand at the edge of the plot, below or left of negative bars.
+    # Put names at the edge of the plot, below or left of negative bars.
     drawn.x_axis.tickLblPos = "low"
     drawn.y_axis.majorGridlines.spPr = GraphicalProperties(ln=LineProperties(solidFill="D9D9D9"))
     if chart.kind == "waterfall":
@@ -138,7 +141,7 @@ def _add_series(drawn: Any, chart: Chart, charted: ChartedTable, columns: Sequen
 
 
 def _add_steps(drawn: Any, chart: Chart, table: ReportTable) -> None:
-    """The bars of a waterfall: an invisible part, then the amount or the deduction, as numbers of the chart's own."""
+    """The bars of a waterfall: an invisible part, then the amount or deduction. The chart stores the numbers."""
     bars = steps(chart, table)
     names = StrData(ptCount=len(bars), pt=[StrVal(idx=n, v=name) for n, (name, _, _) in enumerate(bars)])
     down = [name in chart.deductions for name, _, _ in bars]

@@ -24,6 +24,7 @@ from lending_pipelines.reports.book import Cover
 
 _WIDTHS = {"A": 34, "B": 20, "C": 26, "D": 20, "E": 12}
 _LINE = 15.0
+"""The height of a line in points."""
 _TITLE_HEIGHT = 24.0
 _FIRST = ("Tables", "Notes", "Worksheets")
 _PAGE_ROWS = 44
@@ -46,7 +47,7 @@ def write_cover(
     lender: Lender = UNNAMED,
     charts_end: int = 0,
 ) -> None:
-    """Write the cover: numbers, tables and notes first, then the small print, on a page of its own if it needs one.
+    """Write the cover: numbers, tables and notes first, then the small print, on a separate page if it needs one.
 
     Args:
         worksheet: A write-only worksheet without rows.
@@ -55,7 +56,7 @@ def write_cover(
         figures: Headline numbers by currency.
         previous: The name of the period that they are compared with; empty without one.
         alerts: What a reader must know before the numbers.
-        lender: Whose report it is.
+        lender: The name and logo to print.
         charts_end: The row below the charts beside these rows; 0 without charts.
     """
     lines = _Lines(worksheet)
@@ -85,7 +86,7 @@ def write_cover(
 
 
 class _Picture(Image):
-    """A PNG. openpyxl needs Pillow to find the size of an image, which is read from the file here."""
+    """A PNG image. Its size is read from the file, because openpyxl would need Pillow to find it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -105,7 +106,7 @@ class _Lines:
         self.rows = self.height = 0
 
     def add(self, *cells: Any, height: int = 1) -> None:
-        """Write a row that is so many lines high."""
+        """Write a row that is `height` lines high."""
         self._worksheet.append(list(cells))
         self.rows += 1
         self.height += height
@@ -121,7 +122,7 @@ class _Lines:
         while self.rows < charts_end:
             self.add()
         self._worksheet.row_breaks.append(Break(id=self.rows))
-        # No section breaks the second page.
+        # Further sections add no page break: on_one_page is false from now on.
         self.height = max(self.height, _PAGE_ROWS + 1)
 
     def text(self, text: str, font: Font | None = None) -> Any:
@@ -164,7 +165,7 @@ class _Lines:
                 )
 
     def section(self, title: str, values: Mapping[str, str], links: Mapping[str, str]) -> None:
-        """Write a titled list of names and values, the names as links where there are some; nothing without values."""
+        """Write a titled list of names and values, the names as links if `links` has them; nothing without values."""
         if not values:
             return
         self.add()
@@ -193,15 +194,16 @@ class _Lines:
 
 
 def _letters(first: str) -> float:
-    """How many letters a text from this column to the last holds on a line: a letter is narrower than a digit."""
+    """The letters that fit on a line from this column to the last. A letter is narrower than a digit."""
     return 1.1 * sum(_WIDTHS[column] for column in "ABCDE"["ABCDE".index(first) :])
 
 
 def _lines(text: str, letters: float) -> int:
+    """The number of lines of the text, wrapped after so many letters."""
     return sum(math.ceil((len(line) or 1) / letters) for line in text.split("\n"))
 
 
 def _inside(worksheet: str) -> str:
-    """A place in the workbook."""
+    """The location of a worksheet's first cell, for a link within the workbook."""
     quoted = worksheet.replace("'", "''")
     return f"'{quoted}'!A1"

@@ -19,15 +19,19 @@ from lending_pipelines.exports.injection import FORMULA, is_formula
 from lending_pipelines.exports.xlsx_styles import CellStyle
 
 _LONGEST_TEXT = 32_767
+"""The maximum length of a cell's text in UTF-16 units."""
 _DIGITS = 15
+"""The digits that Excel's numbers can represent."""
 # Days from Excel's day 0 to 1970-01-01; its 1900 has a 29 February, so that days before March are off by one.
 _EPOCH = 25_569
 _FIRST_DAY, _END = 61 - _EPOCH, 2_958_466 - _EPOCH
 _DAY = 86_400_000_000
 # Literal characters and no look-ahead, because the same patterns are read by re and by Arrow's RE2.
 _ILLEGAL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\ufffe\uffff]"
+"""The characters that a worksheet's XML cannot contain."""
 _ESCAPE = "_x([0-9A-Fa-f]{4}_)"
 _SPECIAL = f"{FORMULA}|{_ILLEGAL}|{_ESCAPE}|[&<>\r]|^[ \t\n]|[ \t\n]$"
+"""The texts that cannot be written to the XML unchanged."""
 
 
 def rows_xml(arrays: Sequence[pa.Array], styles: Sequence[CellStyle], first: int) -> pa.Buffer:
@@ -59,7 +63,7 @@ def row_xml(
         styles: The style of each.
         row: The number of the row.
         formulas: The formulas of numbers, by place, written beside their values.
-        height: In points; 0: as Excel has it.
+        height: The height in points; 0 for Excel's default.
     """
     cells = []
     for place, (values, style) in enumerate(zip(arrays, styles, strict=True)):
@@ -74,7 +78,7 @@ def row_xml(
 
 
 def clean(text: str) -> str:
-    """The text as XML and Excel can hold it: control characters shown as �, and … at the end of what is too long."""
+    """The text as XML and Excel allow it: control characters become �, and text that is too long ends with …."""
     text = re.sub(_ILLEGAL, "\ufffd", text)
     # Excel counts UTF-16 units.
     units = text.encode("utf-16-le")
@@ -84,7 +88,7 @@ def clean(text: str) -> str:
 
 
 def _cells(values: pa.Array, style: CellStyle) -> pa.Array:
-    """A column's cells from their style on."""
+    """The XML of a column's cells after the cell reference: style, type and value."""
     if pa.types.is_null(values.type):
         return pa.repeat(f' s="{style.plain}"/>', len(values))
     if pa.types.is_string(values.type):
@@ -99,7 +103,7 @@ def _cells(values: pa.Array, style: CellStyle) -> pa.Array:
 
 
 def _number(values: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """The numbers that Excel has for the values, and which of them it can hold; None when it holds all of the type."""
+    """Excel's numbers for the values, and which of them it can represent; None if it can represent all of the type."""
     kind = values.type
     if pa.types.is_floating(kind):
         return values, pc.is_finite(values)

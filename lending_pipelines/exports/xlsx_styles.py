@@ -1,4 +1,4 @@
-"""How a worksheet looks: number formats, alignment, widths and the header by what a column holds.
+"""How a worksheet looks: number formats, alignment, widths and the header, by the kind of each column.
 
 The same styles apply to the tables of a report and to a tape of a million loans. xlsx_rows.py writes the cells.
 """
@@ -31,7 +31,7 @@ FORMATS: dict[Kind, str] = {
     "instant": "yyyy-mm-dd hh:mm:ss",
     "flag": "General",
 }
-# A contractual rate such as 6.875 % is a decimal and shown whole; a computed one is a double.
+# A contractual rate such as 6.875 % is a decimal and shown exactly; a computed one is a double and rounded.
 _EXACT_RATE = "0.00####%"
 _EXACT_RATE_WIDTH = 11
 _WIDTHS: dict[Kind, int] = {
@@ -58,7 +58,7 @@ CENTIMETRES = _UNIT / 28.35
 # Text of 11 points is printed at 7 points at least.
 _SMALLEST_SCALE = 0.64
 _COMFORTABLE_SCALE = 0.8
-# More rows than a landscape page holds.
+# A table with more rows does not fit on one landscape page.
 _LANDSCAPE_ROWS = 24
 _RIGHT, _CENTER, _LEFT = (
     Alignment(horizontal="right"),
@@ -67,9 +67,11 @@ _RIGHT, _CENTER, _LEFT = (
 )
 _ALIGNED: dict[Kind, Alignment] = {"text": _LEFT, "date": _CENTER, "instant": _CENTER, "flag": _CENTER}
 _WIDEST = 60
+"""The maximum width of a column of text."""
 _HEADER_LINES = 3
 _LINE = 15.0
 _HEADER_LETTERS = 120
+"""The maximum number of letters of a text at the top of printed pages."""
 HEADER_FILL = PatternFill("solid", fgColor="1F3864")
 HEADER_FONT = Font(name="Calibri", bold=True, color="FFFFFF")
 BOLD = Font(name="Calibri", bold=True)
@@ -84,7 +86,7 @@ _ABOVE = Border(top=Side(style="thin"))
 
 @dataclass(frozen=True)
 class CellStyle:
-    """The numbers of a cell's style in its workbook: as it is, and marked as text that is no formula."""
+    """The ids of a cell's style in its workbook: the style as it is, and with the mark for text that is no formula."""
 
     plain: int
     quoted: int
@@ -101,7 +103,7 @@ class TableStyles:
 
     @classmethod
     def of(cls, worksheet: Any, columns: Sequence[ReportColumn], schema: pa.Schema) -> "TableStyles":
-        """The styles of a table's cells, made known to the worksheet's workbook."""
+        """The styles of a table's cells, registered in the worksheet's workbook."""
         return cls(
             [_style(worksheet, font=HEADER_FONT, fill=HEADER_FILL, alignment=_wrapped(c.kind)) for c in columns],
             [
@@ -120,7 +122,7 @@ def total_style(worksheet: Any, kind: Kind, value: Any) -> CellStyle:
 
 
 def lay_out(worksheet: Any, sheet: Sheet, sample: pa.RecordBatch | None) -> None:
-    """Widths, what is frozen, and how it prints: a size that can be read, the keys and the header on every page."""
+    """Set widths, frozen panes and printing: a readable size, with the keys and the header on every page."""
     widths = [
         _width(column, sheet, None if sample is None else sample.column(number), sheet.schema.field(number).type)
         for number, column in enumerate(sheet.columns)
@@ -129,7 +131,7 @@ def lay_out(worksheet: Any, sheet: Sheet, sample: pa.RecordBatch | None) -> None
         dimension = worksheet.column_dimensions[get_column_letter(number)]
         dimension.width = width
         if column.name in sheet.folded:
-            # A group that a click on its + opens.
+            # A collapsed group, which a click on its + opens.
             dimension.outlineLevel, dimension.hidden = 1, True
     shown = [0.0 if column.name in sheet.folded else width for column, width in zip(sheet.columns, widths, strict=True)]
     keys = _keys(sheet, widths)
@@ -166,7 +168,7 @@ def fit(worksheet: Any, orientation: str) -> None:
 
 
 def page_rows(worksheet: Any) -> int:
-    """How many rows a printed page holds, at the size that the worksheet's width leads to."""
+    """The number of rows on a printed page, at the scale that fits the worksheet's width."""
     orientation = worksheet.page_setup.orientation
     wide = sum(column.width for column in worksheet.column_dimensions.values() if not column.hidden) * _UNIT
     scale = max(min(1.0, _ROOM[orientation] / wide), _SMALLEST_SCALE)
@@ -174,7 +176,7 @@ def page_rows(worksheet: Any) -> int:
 
 
 def head_and_foot(worksheet: Any, lender: str, title: str, right: str) -> None:
-    """What stands above and below every printed page; below are the worksheet's name and the page's number."""
+    """Set the header and footer of printed pages. The footer has the worksheet's name and the page number."""
     header, footer = worksheet.oddHeader, worksheet.oddFooter
     header.left.text = _plain(" · ".join(text for text in (lender, title) if text))
     header.right.text = _plain(right)
@@ -182,7 +184,7 @@ def head_and_foot(worksheet: Any, lender: str, title: str, right: str) -> None:
 
 
 def stand_out(worksheet: Any, sheet: Sheet, last: int) -> None:
-    """Colour the rows that stand out, and the cells of a heat map by their size; `last` is the last row."""
+    """Colour the marked rows, and the cells of a heat map by their value. `last` is the last row."""
     first, end = sheet.header_row + 1, get_column_letter(len(sheet.columns))
     names = [column.name for column in sheet.columns]
     if sheet.marked and last >= first:
@@ -204,7 +206,7 @@ def _paper(worksheet: Any, orientation: str) -> None:
 
 
 def _width(column: ReportColumn, sheet: Sheet, sample: pa.Array | None, arrow_type: pa.DataType) -> float:
-    """As wide as the words of the label, the largest number, or the first texts need."""
+    """The width that the words of the label, the largest number, or the first texts need."""
     # Three more than a word: the filter's arrow covers its end.
     label = max((len(word) for word in column.label.split()), default=0) + 3
     label = max(label, math.ceil(len(column.label) / _HEADER_LINES) + 3)
@@ -243,8 +245,10 @@ def _format(kind: Kind, arrow_type: pa.DataType) -> str:
 
 
 def _style(worksheet: Any, **looks: Any) -> CellStyle:
+    """The ids of a style with these properties of a cell."""
+
     def number(quoted: bool) -> int:
-        # A cell for each: the workbook keeps the style itself, not a copy.
+        # Use a new cell each time: the workbook stores the style object itself, not a copy.
         cell = WriteOnlyCell(worksheet)
         for name, look in looks.items():
             setattr(cell, name, look)

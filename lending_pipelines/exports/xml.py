@@ -1,4 +1,4 @@
-"""XML: rows as elements in a namespace, a child element a column, in the columns' order; nothing for null.
+"""XML: rows as elements in a namespace, a child element per column, in the columns' order; no element for null.
 
 The caller chooses the standard's elements and formats its values: every column is text. Rows are formatted a column at
 a time in Arrow and written batch by batch, so memory use is constant. Equal rows make equal bytes.
@@ -14,14 +14,14 @@ from lending_pipelines.exports.error import ExportError
 from lending_pipelines.exports.parallel import in_order
 from lending_pipelines.exports.sheet import Sheet
 
-# What XML 1.0 has no way to write.
+# Characters that XML 1.0 cannot represent.
 _ILLEGAL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\ufffe\uffff]"
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 
 @dataclass(frozen=True)
 class XmlShape:
-    """The root element with its namespace, and the element that each row is."""
+    """The root element with its namespace, and the element of each row."""
 
     namespace: str
     root: str
@@ -29,7 +29,7 @@ class XmlShape:
 
 
 def write_sheet(sheet: Sheet, shape: XmlShape, sink: Any) -> int:
-    """Write one table; the number of rows written. ExportError when a column is not text."""
+    """Write one table. Returns the number of rows written. ExportError if a column is not text."""
     if wrong := [field.name for field in sheet.schema if not pa.types.is_string(field.type)]:
         raise ExportError(f"{sheet.title}: column {wrong[0]} is not text; XML files have text columns only")
     sink.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<{shape.root} xmlns="{shape.namespace}">\n'.encode())
