@@ -61,8 +61,8 @@ def save_tape_config(session: Session, name: str, portfolio_id: str, **settings:
 def edit_tape_config(session: Session, name: str, path: str | Path) -> LoanTapeConfig:
     """Replace a tape's settings with those of a TOML file, read as in `load_tape_config`.
 
-    A setting that is not in the file gets its default, except the name, which is also the tape's folder, and
-    deliver_from.
+    A setting that is not in the file gets its default. Exceptions: the name cannot change, because it is also the
+    tape's folder, and deliver_from keeps its value.
 
     Raises:
         TapeError: As in load_tape_config, or the file has another name.
@@ -77,9 +77,9 @@ def edit_tape_config(session: Session, name: str, path: str | Path) -> LoanTapeC
 
 
 def change_tape_config(session: Session, name: str, portfolio_id: str, settings: Mapping[str, Any]) -> LoanTapeConfig:
-    """Replace a tape's settings with these, those of TapeConfigs.create, once they are checked.
+    """Check the settings, which are those of TapeConfigs.create, and replace a tape's settings with them.
 
-    A setting that is left out gets its default, except deliver_from.
+    A setting that is left out gets its default, except deliver_from, which keeps its value.
 
     Raises:
         TapeError: As in save_tape_config.
@@ -119,7 +119,7 @@ def _require_sound(session: Session, config: LoanTapeConfig) -> None:
 
 
 class _Delivery(BaseModel):
-    """The bounds and types of the settings about due dates and delivery, as they are saved."""
+    """The types and limits of the settings about due dates and delivery, as they are saved."""
 
     model_config = ConfigDict(strict=True)
 
@@ -145,9 +145,11 @@ _WRITE = {
     "allow_empty": "true or false, without quotes",
     "approve_corrections": "true or false, without quotes",
 }
+"""What to write for a setting, for error messages."""
 
 
 def _check_delivery(config: LoanTapeConfig) -> None:
+    """Raise TapeError if a setting about due dates or delivery is not valid."""
     given = {name: getattr(config, name) for name in _Delivery.model_fields}
     try:
         _Delivery.model_validate(given)

@@ -14,6 +14,7 @@ from lending_pipelines.errors import LendingError
 
 _HUNDRED = 100
 _MINUS = "-?"
+"""The beginning of the pattern of every number."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ _SUMS = ("scheduled_principal", "scheduled_interest", "scheduled_fees", "schedul
 
 
 def _installments(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the fields of the schedule in force on the day."""
     loans_on_day = context.positions.select("loan_id", "oldest_due_on")
     every = context.read("installments")
     every = every.filter(every.effective_on <= context.day).semi_join(loans_on_day, "loan_id")

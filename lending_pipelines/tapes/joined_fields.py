@@ -44,6 +44,7 @@ def original_term_months(loans: ir.Table) -> ir.IntegerColumn:
 
 
 def _terms(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the terms in months and the loan-to-value ratios."""
     today = ibis.literal(context.day)
     value = loans.collateral_value.nullif(0).cast("float64")
     return loans.mutate(

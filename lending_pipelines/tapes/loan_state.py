@@ -20,6 +20,7 @@ DEFAULT_DAYS = 90
 
 
 def _modifications(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the fields on modifications."""
     every = context.read("modifications")
     has_rows = every.count().as_scalar() > 0
     rows = every.filter(every.effective_on <= context.day).semi_join(context.positions, "loan_id")
@@ -49,6 +50,7 @@ def _modifications(loans: ir.Table, context: TapeContext) -> ir.Table:
 
 
 def _losses(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the fields on charge-off and recovery."""
     lost = context.positions.filter(context.positions.status == "charged_off")
     transactions = context.read("transactions").semi_join(lost, "loan_id")
     effects = charge_offs.effects(transactions, context.day)
@@ -61,6 +63,7 @@ def _losses(loans: ir.Table, context: TapeContext) -> ir.Table:
 
 
 def _account_state(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the fields on the loan's state, default and loss."""
     charged_off, closed = loans.status == "charged_off", loans.status == "closed"
     late, modified = delinquent(loans.days_past_due), loans.modified.fill_null(False)
     defaulted = loans.days_past_due >= DEFAULT_DAYS
@@ -91,6 +94,7 @@ def _account_state(loans: ir.Table, context: TapeContext) -> ir.Table:
 
 
 def _fees(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the unpaid fees."""
     fees = context.read("fees")
     has_rows = fees.count().as_scalar() > 0
     fees = fees.filter(fees.assessed_on <= context.day).semi_join(context.positions, "loan_id")

@@ -172,7 +172,7 @@ def manifests_in(folder: str) -> list[TapeManifest]:
 
 
 def control_totals(totals: pa.Table) -> tuple[ControlTotal, ...]:
-    """The executed `tape_totals` as the manifest has them."""
+    """The control totals of the manifest, from the executed `tape_totals`."""
     return tuple(
         ControlTotal(currency=row.pop("currency"), row_count=row.pop("row_count"), amounts=row)
         for row in totals.to_pylist()
@@ -180,6 +180,7 @@ def control_totals(totals: pa.Table) -> tuple[ControlTotal, ...]:
 
 
 def _column(output: TapeField | TemplateField) -> TapeColumn:
+    """A column of the tape as the manifest describes it."""
     field = output.catalogued
     return TapeColumn(
         name=output.column.name,

@@ -28,6 +28,7 @@ _MOVED = {
 
 
 def _period(loans: ir.Table, context: TapeContext) -> ir.Table:
+    """Add the opening balance and the movements of the reporting period."""
     first = context.day.replace(day=1)
     opening_on = first - timedelta(days=1)
     before = context.read(POSITIONS)

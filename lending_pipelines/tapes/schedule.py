@@ -35,7 +35,7 @@ def due_days(config: LoanTapeConfig, first: date, last: date) -> list[date]:
     return list(_due_days(config.tape_schedule, config.business_day_convention, config.holiday_calendar, first, last))
 
 
-# The sensor asks for the days of every tape every 30 seconds. The answer changes once a day.
+# Cached, because the sensor needs the days of every tape every 30 seconds and they change once a day.
 @lru_cache(maxsize=1000)
 def _due_days(
     schedule: str, convention: BusinessDayConvention, holiday_calendar: str | None, first: date, last: date
@@ -47,6 +47,7 @@ def _due_days(
 
 
 def _moved(day: date, convention: BusinessDayConvention, holiday_calendar: str | None) -> date:
+    """The day, adjusted by the convention if it is not a business day."""
     years = range(day.year - 1, day.year + 2) if holiday_calendar else ()
     free = [each for year in years for each in _holidays(str(holiday_calendar), year)]
     roll = convention.replace("_", "")
@@ -74,6 +75,7 @@ def _scheduled(schedule: str, first: date, last: date) -> list[date]:
 
 
 def _named(schedule: str, day: date) -> bool:
+    """Whether the day is a scheduled date."""
     match schedule:
         case "daily":
             return True
@@ -88,6 +90,7 @@ def _named(schedule: str, day: date) -> bool:
 
 
 def _fires(cron: str, day: date) -> bool:
+    """Whether the cron expression fires on the day."""
     midnight = datetime.combine(day, time.min)
     try:
         return next(CronSim(cron, midnight - timedelta(minutes=1))).date() == day

@@ -100,6 +100,7 @@ class TemplateField(BaseModel):
         return ibis.coalesce(text, self.missing) if self.missing else text
 
     def _written(self, value: ir.Value) -> ir.StringValue:
+        """The values as text in the standard's format or codes."""
         if not self.codes:
             return format_of(self.format).text(value)
         named = {code: answer for code, answer in self.codes.items() if code != "else"}
@@ -155,6 +156,7 @@ def coverage(fields: Iterable[TemplateField]) -> dict[Filling, int]:
 
 
 def _given(field: TemplateField, value: str | Mapping[str, str] | None) -> TemplateField:
+    """The field with the constant or the codes that a configuration sets; None sets nothing."""
     if value is None:
         return field
     if not isinstance(value, str):
@@ -176,14 +178,15 @@ def _check_format(field: TemplateField, value: str) -> None:
 
 
 def _usable(field: TemplateField, allow_pii: bool) -> TemplateField:
-    """The field, without its source if that is not allowed to be shown or has no codes."""
+    """The field, without its source if that is personal data and not allowed, or if its codes are not set."""
     personal = field.catalogued is not None and field.catalogued.pii and not allow_pii
     return field.model_copy(update={"field": None, "codes": None}) if personal or field.codes == {} else field
 
 
-def _read(code: str, said: dict[str, Any], prefix: str) -> dict[str, Any]:
-    allowed = [f"{prefix}{option}" for option in _NO_DATA[said.pop("no_data", "")]]
-    return {"code": code, "no_data": allowed, "missing": next(iter(allowed), None), **said}
+def _read(code: str, settings: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The values of a TemplateField from its settings in the template's file."""
+    allowed = [f"{prefix}{option}" for option in _NO_DATA[settings.pop("no_data", "")]]
+    return {"code": code, "no_data": allowed, "missing": next(iter(allowed), None), **settings}
 
 
 def template_names() -> list[str]:
@@ -198,7 +201,7 @@ def template(name: str) -> TapeTemplate:
         raise LendingError(f"unknown tape template {name!r}: {did_you_mean(name, template_names())}")
     content: dict[str, Any] = tomllib.loads((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
     prefix = content.pop("no_data_prefix", "")
-    fields = [_read(code, said, prefix) for code, said in content.pop("fields").items()]
+    fields = [_read(code, settings, prefix) for code, settings in content.pop("fields").items()]
     try:
         return TapeTemplate(name=name, fields=fields, **content)
     except ValidationError as error:
