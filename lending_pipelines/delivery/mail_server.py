@@ -62,6 +62,7 @@ class MailServer:
 
     @contextmanager
     def _connected(self) -> "Iterator[_Server | _SecureServer]":
+        """A connection, signed in if the URL has a user. A password is sent only with TLS or to this machine."""
         parts = urlsplit(self.url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise DeliveryError(f"LENDING_SMTP_URL is not a valid mail server URL: {WRITE}")
@@ -116,6 +117,7 @@ class _SecureServer(_UncertainAfterData, smtplib.SMTP_SSL):
 
 
 def _words(error: Exception) -> str:
+    """The server's reply, or the error, as text."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return "; ".join(f"{code} {reply.decode(errors='replace')}" for code, reply in error.recipients.values())
     if isinstance(error, smtplib.SMTPResponseException):

@@ -35,6 +35,7 @@ class PlaceChannel:
             raise DeliveryError(f"{parcel.tape} of {parcel.business_date} to {self._url}: {error}") from error
 
     def _put(self, fs: Any, folder: str, file: ParcelFile) -> None:
+        """Copy a file to the folder, unless the same file exists. Raises DeliveryError for a different file."""
         path, url = f"{folder.rstrip('/')}/{file.name}", f"{self._url.rstrip('/')}/{file.name}"
         existing = hash_in(fs, path, url)
         if existing == file.sha256:
