@@ -38,7 +38,7 @@ class RoleGiven:
     """A role and its scope, checked.
 
     The scope has lists of ids (`branches`, `officers`, `portfolios`, `investors`) or one id: `manager` (the staff_id of
-    a team leader: the own loans and those of the team as the lake has it), `officer` (a staff_id), `borrower`. A key
+    a team leader, for the leader's loans and those of the team in the lake), `officer` (a staff_id), `borrower`. A key
     that is absent does not restrict.
     """
 
@@ -83,7 +83,7 @@ class Accounts:
         subject: str | None = None,
         password_hash: str | None = None,
     ) -> Account:
-        """Add an account. Raises RegisterError when the username exists or is empty, or it has no role."""
+        """Add an account. Raises RegisterError when the username exists or is empty, or no role is given."""
         username = username.strip().casefold()
         if not username:
             raise RegisterError("the username is empty: write one")

@@ -22,7 +22,7 @@ AlertStep = Literal["opened", "escalated", "eased", "resolved", "reopened", "ack
 
 
 class AlertRuleRow(Base):
-    """A rule as it was saved. `settings` are all its fields that differ from their defaults, from which it is read.
+    """A rule as it was saved. It is read from `settings`: all its fields that differ from their defaults.
 
     The other columns repeat some of them for people who query the register.
     """
@@ -46,7 +46,7 @@ class AlertRuleRow(Base):
 
 
 class AlertFinding(Base):
-    """What a rule found about a subject on a business date; without a severity it is not known whether it holds."""
+    """What a rule found about a subject on a business date. Without a severity, the result is unknown."""
 
     __tablename__ = "alert_findings"
     __table_args__ = (
@@ -82,8 +82,8 @@ class Alert(Base):
     `rule_id` is the rule of the latest finding; `value`, `threshold` and `text` are of that finding, and `last_on` is
     its business date. `acknowledged_by`, `reason` and `snoozed_until` are those of the latest step by a person, and
     null when that step reopened the alert.
-    `details` has what a notification shows as of the last judged day: history, loans and recipients. One that
-    `is_settled` is resolved, and nobody has to be notified of it any more.
+    `details` has what a notification shows as of the last judged day: history, loans and recipients. An alert
+    that `is_settled` is resolved, and nobody has to be notified of it any more.
     """
 
     __tablename__ = "alerts"

@@ -33,7 +33,7 @@ class AlertRules:
         """Save valid rules; one whose name exists is replaced. Returns how many were added and how many changed.
 
         Args:
-            rules: Of each rule its columns, and its settings as JSON values.
+            rules: The columns of each rule, and its settings as JSON values.
         """
         existing = {rule.name: rule for rule in self.all()}
         added = changed = 0

@@ -18,7 +18,7 @@ def state_by_people(events: Iterable[AlertEvent], last: date | None) -> dict[str
 
     Args:
         events: The steps of the alert.
-        last: The last judged business date, after which a snooze is over.
+        last: The last judged business date. A snooze is over when this is after its end.
     """
     by_people = [event for event in events if event.by]
     latest = max(by_people, key=lambda event: event.at or utc_now(), default=None)
@@ -98,7 +98,7 @@ class Alerts:
     def acknowledge(self, alert_id: str, by: str, reason: str, event_id: str | None = None) -> Alert:
         """Record that somebody works on an alert. Raises RegisterError when it is resolved or a text is missing.
 
-        With an `event_id` whose step is taken already, nothing is added: a request that is repeated takes one step.
+        If a step with the `event_id` exists, nothing is added, so that a repeated request takes only one step.
         """
         return self._take_step(alert_id, "acknowledged", by, reason, None, event_id)
 
@@ -115,7 +115,7 @@ class Alerts:
         return self._take_step(alert_id, "snoozed", by, reason, until, event_id)
 
     def reopen(self, alert_id: str, by: str, reason: str, event_id: str | None = None) -> Alert:
-        """Undo the acknowledgement or the snooze of an alert. The steps before stay in its record.
+        """Undo the acknowledgement or the snooze of an alert. The earlier steps stay in its history.
 
         Raises RegisterError when the alert is open or resolved, or a text is missing.
         """
@@ -124,6 +124,7 @@ class Alerts:
     def _take_step(
         self, alert_id: str, step: AlertStep, by: str, reason: str, until: date | None, event_id: str | None
     ) -> Alert:
+        """Add a step of a person, and set the state of the alert that follows from its steps."""
         alert = self.get(alert_id)
         if event_id and (taken := self._session.get(AlertEvent, event_id)):
             if (taken.alert_id, taken.step) != (alert.alert_id, step):

@@ -22,6 +22,7 @@ PREFIX = "lending_"
 """How every token of an integration begins, so that a token in a log or a repository is recognised."""
 
 LONGEST_DAYS = 366
+"""The maximum number of days for which a token is valid."""
 
 LIMITED = ("branches", "officers", "portfolios", "investors")
 """The dimensions in which a token can be limited."""
@@ -51,7 +52,7 @@ class TokenScope:
         return cls(tuple(sorted(set(actions))), limits)
 
     def as_json(self) -> dict[str, Any]:
-        """As the register stores it."""
+        """The scope as the register stores it."""
         limits = {name: sorted(ids) for name, ids in (self.limits or {}).items()}
         return ({"actions": list(self.actions)} if self.actions else {}) | limits
 
@@ -65,10 +66,10 @@ class ApiTokens:
     def create(
         self, account_id: str, name: str, scope: TokenScope, days: int, token_id: str | None = None
     ) -> tuple[ApiToken, str]:
-        """Add a token that is valid for so many days. Returns it and its secret, which is not stored.
+        """Add a token that is valid for `days` days. Returns the token and its secret, which is not stored.
 
-        With a `token_id` that exists, the token of that id gets a new secret: a client that repeats a request because
-        the answer was lost gets a token that works, and there is one. Raises RegisterError.
+        If a token with the `token_id` exists, it gets a new secret and no token is added. So a client that repeats a
+        request because the answer was lost gets a secret that works. Raises RegisterError.
         """
         if not name.strip():
             raise RegisterError("the name of the token is empty: write what it is for")
@@ -94,7 +95,7 @@ class ApiTokens:
         return token, value
 
     def all(self, account_id: str | None = None) -> list[tuple[ApiToken, str]]:
-        """The tokens, of one account or of all, and the username of each, the latest first."""
+        """The tokens of one account or of all accounts, each with the username, the latest first."""
         query = sa.select(ApiToken, Account.username).join(Account, Account.account_id == ApiToken.account_id)
         if account_id is not None:
             query = query.where(ApiToken.account_id == account_id)
@@ -111,7 +112,7 @@ class ApiTokens:
         return found[0]
 
     def revoke(self, token_id: str) -> ApiToken:
-        """End a token, if it is not over. Access tokens that were made with it stop working too."""
+        """Revoke a token. Access tokens that were made with it stop working too."""
         token = self.get(token_id)
         token.revoked_at = token.revoked_at or utc_now()
         return token
@@ -127,7 +128,7 @@ def usable(now: datetime) -> sa.ColumnElement[bool]:
 
 
 def account_of_token(connection: sa.Connection, value: str, now: datetime) -> SignedIn | None:
-    """Whose token it is, if it is usable and the account is active."""
+    """The account of the token, if the token is usable and the account is active."""
     seen = sa.func.coalesce(ApiToken.used_at, ApiToken.created_at)
     query = (
         sa.select(seen.label("seen_at"), ApiToken.scope.label("token_scope"), ApiToken.token_id.label("credential"))

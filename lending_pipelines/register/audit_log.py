@@ -54,7 +54,7 @@ class AuditLog:
         since: datetime | None = None,
         limit: int = 100,
     ) -> list[AuditEntry]:
-        """The latest entries first; `before` is the entry_id of the last entry of the page before."""
+        """The latest entries first; `before` is the entry_id of the previous page's last entry."""
         query = sa.select(AuditEntry).order_by(AuditEntry.entry_id.desc()).limit(limit)
         if account is not None:
             query = query.where(AuditEntry.account == account)

@@ -1,4 +1,4 @@
-"""The verdict and findings of each close, as the close made them, for pages that do not ask Dagster."""
+"""The verdict and findings of each close, as the close made them, for pages that do not read them from Dagster."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -32,7 +32,7 @@ class CloseSummaries:
         self._session = session
 
     def save(self, day: date, verdict: CloseVerdict, findings: Sequence[dict[str, str]], run_id: str) -> None:
-        """Save the summary of a day in the place of an earlier one."""
+        """Save the summary of a day. It replaces an earlier summary of that day."""
         row = CloseSummaryRow(
             business_date=day, made_at=utc_now(), verdict=verdict, findings=list(findings), run_id=run_id
         )

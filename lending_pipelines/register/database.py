@@ -51,6 +51,7 @@ class Register:
         return engine
 
     def _created(self) -> sa.Engine:
+        """A new engine, with the settings of its kind of database."""
         if self._url.get_backend_name() != "sqlite":
             waits = {} if "connect_timeout" in self._url.query else {"connect_timeout": self._patience}
             return sa.create_engine(self._url, pool_pre_ping=True, connect_args=waits)
@@ -131,6 +132,7 @@ class Register:
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
+        """A connection. Raises RegisterError when it cannot be opened, or the machine fails, as with a full disk."""
         try:
             connection = self.engine.connect()
         except (sa.exc.DBAPIError, OSError) as error:

@@ -73,7 +73,7 @@ class Investors:
         return list(self._session.scalars(sa.select(Investor).order_by(Investor.name, Investor.investor_id)))
 
     def encrypt(self) -> int:
-        """Store the personal data of every investor with the first key again; returns the number of investors."""
+        """Encrypt the personal data of every investor again, with the first key. Returns the number of investors."""
         investors = self.all()
         for investor in investors:
             for name in PERSONAL:
@@ -126,6 +126,7 @@ class Investors:
         return len(new)
 
     def _assigned(self, loan_ids: Iterable[str], assignment_date: date) -> list[sa.Row]:
+        """The assignments of these loans on the day."""
         query = sa.select(LoanAssignment.loan_id, LoanAssignment.investor_id, LoanAssignment.purchase_price)
         on_the_day = LoanAssignment.assignment_date == assignment_date
         return [

@@ -133,6 +133,7 @@ class _Reader:
         self._faults: list[str] = []
 
     def read(self, rows: "csv._reader") -> LoanList:  # type: ignore[name-defined]
+        """The loans of the rows. Raises RegisterError with all faults."""
         header: list[str] | None = None
         id_column, price_column = 0, None
         for row in rows:
@@ -161,6 +162,7 @@ class _Reader:
         return ids, _one_column(self._path, header, "purchase_price", prices) if any(prices) else None
 
     def _row(self, line: int, cells: list[str], width: int, id_column: int, price_column: int | None) -> None:
+        """Add the loan of a row, or its fault."""
         loan_id = cells[id_column] if id_column < len(cells) else ""
         if any(cells[width:]):
             fault = f"{len(cells)} values, but the first line has {width}: quote values that contain the separator"

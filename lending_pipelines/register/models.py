@@ -226,9 +226,8 @@ class TapeDelivery(Base):
     """The delivery of one tape to one destination: an fsspec URL or an email address.
 
     `correction` is 0 for the day's tape and n for its nth correction; `supersedes_id` is the delivery that a correction
-    replaces. A correction that `needs_approval` is not delivered before `approved_at`. `sha256` and `rows` describe
-    the file sent. `delayed_at` is when the tape's owner was notified that it is
-    late.
+    replaces. A correction that `needs_approval` is not delivered before it is approved (`approved_at`). `sha256` and
+    `rows` describe the file sent. `delayed_at` is when the tape's owner was notified that the tape is late.
     """
 
     __tablename__ = "tape_deliveries"
@@ -288,12 +287,12 @@ class Notification(Base):
 
     One with an `alert_id` is about an alert; `snapshot` names the row of the table that it is about. `message_id` and
     `sending_at` are recorded immediately before the message is handed over, `emailed_at` when the server or the webhook
-    has accepted it. One with `sending_at` alone may or may not have arrived, and is not sent again.
+    has accepted it. With `sending_at` alone, the message may or may not have arrived; it is not sent again.
     """
 
     __tablename__ = "notifications"
     __table_args__ = (
-        # What is not sent yet, without the messages.
+        # For finding unsent notifications without reading their texts.
         sa.Index("ix_notifications_unsent", "emailed_at", "sending_at", "read_at", "channel", "recipient", "priority"),
     )
 

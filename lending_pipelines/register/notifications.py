@@ -27,9 +27,10 @@ LONGEST_WAIT = timedelta(hours=1)
 
 _STAYS = sa.or_(
     sa.and_(Notification.action_required, Notification.read_at.is_(None), Notification.acted_at.is_(None)),
-    # It is what the alert's recipients were told.
+    # Notifications about alerts are the record of what their recipients know.
     sa.func.coalesce(Notification.alert_id, "").in_(sa.select(Alert.alert_id)),
 )
+"""The notifications that are never deleted."""
 
 
 class Notifications:
@@ -82,9 +83,10 @@ class Notifications:
         return True
 
     def to_send(self, channel: NotificationChannel) -> list[Notification]:
-        """What is to be sent now, oldest first, without low priority and, by email, team recipients.
+        """The notifications to send now, oldest first; none of low priority, and no emails to teams.
 
-        Failed attempts wait for their next one. Notifications that are not about an alert are sent within a week.
+        After a failed attempt, a notification waits for its next attempt. Notifications that are not about an alert are
+        sent only within EMAILED_WITHIN.
         """
         now = utc_now()
         query = sa.select(Notification).where(
@@ -101,7 +103,7 @@ class Notifications:
         return list(self._session.scalars(query.order_by(Notification.created_at, Notification.notification_id)))
 
     def report_unanswered(self) -> None:
-        """Notify the recipients of emails that were handed over some time ago without an answer.
+        """Notify the recipients of emails that were handed over more than HANDED_OVER_WITHIN ago without an answer.
 
         It is not known whether they arrived: the sender's process was ended before the answer was recorded.
         """
@@ -124,7 +126,7 @@ class Notifications:
         return self._session.scalar(sa.select(sa.exists().where(here))) or False
 
     def hand_over(self, notification_ids: Sequence[str], message_id: str) -> bool:
-        """Record that a message with these notifications is handed over now. False if one of them was before."""
+        """Record that a message with these notifications is handed over now. False if any of them already was."""
         change = (
             sa.update(Notification)
             .where(
@@ -143,7 +145,7 @@ class Notifications:
         self._session.execute(sa.update(Notification).where(here).values(emailed_at=utc_now(), error_message=None))
 
     def failed(self, notification_ids: Sequence[str], reason: str) -> None:
-        """Record a failed attempt, and when the next one is."""
+        """Record a failed attempt, and the time of the next attempt."""
         for notification_id in notification_ids:
             notification = self._session.get_one(Notification, notification_id)
             notification.attempts += 1
@@ -225,7 +227,7 @@ class Notifications:
         return list(self._session.scalars(query.limit(limit)))
 
     def older_than(self, before: datetime) -> tuple[int, int]:
-        """How many notifications created before that instant `delete_older_than` deletes, and how many it leaves."""
+        """How many notifications created before that instant `delete_older_than` deletes, and how many it keeps."""
         older = sa.select(sa.func.count()).where(Notification.created_at < before)
         gone = self._session.scalar(older.where(~_STAYS)) or 0
         return gone, (self._session.scalar(older) or 0) - gone

@@ -6,6 +6,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from lending_pipelines.errors import LendingError
 
 SHORTEST, LONGEST = 12, 200
+"""The minimum and maximum number of characters of a password."""
 
 _HASHER = PasswordHasher()
 _OF_NOBODY = _HASHER.hash("the hash that is compared when there is no account, so that it takes the same time")
@@ -25,7 +26,7 @@ def hash_password(password: str, username: str = "") -> str:
 
 
 def matches(password: str, password_hash: str | None) -> bool:
-    """Whether a password matches a hash. Without a hash it never does, and takes the same time."""
+    """Whether a password matches a hash. Without a hash the answer is no, after the same time."""
     try:
         correct = _HASHER.verify(password_hash or _OF_NOBODY, password[: LONGEST + 1])
     except (Argon2Error, InvalidHashError):

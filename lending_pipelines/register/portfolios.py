@@ -196,7 +196,8 @@ class Portfolios:
             The number of loans removed.
 
         Raises:
-            RegisterError: A loan is not in the portfolio on that day; names every such loan.
+            RegisterError: A loan is not in the portfolio on that day, or already has a removal date; names every such
+                loan.
         """
         portfolio = self.get(portfolio_id)
         removed, faults = 0, []

@@ -13,7 +13,7 @@ from lending_pipelines.register.report_requests import ReportRequests
 from lending_pipelines.tables import RECORDS
 
 _DAY_OF_FILE = re.compile(r"/(\d{4}-\d{2}-\d{2})/[^/]+$")
-"""The folder of a report's file is its business date."""
+"""Finds the business date of a report's file: the name of its folder."""
 
 
 def published(register: Register) -> pa.Table:
@@ -52,6 +52,7 @@ def locks_in_force(register: Register) -> pa.Table:
 
 
 def _of_report(report: Report) -> list[dict]:
+    """The rows of a report, one per recipient; none if it has no file."""
     day = _DAY_OF_FILE.search(report.file_url or "")
     if day is None:
         return []
@@ -67,5 +68,5 @@ def _of_report(report: Report) -> list[dict]:
 
 
 def _utc(at: datetime | None) -> datetime | None:
-    """Without its zone, as the lake has it."""
+    """The UTC time without its time zone, as lake tables store times."""
     return None if at is None else at.replace(tzinfo=None)

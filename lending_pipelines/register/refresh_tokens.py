@@ -1,7 +1,7 @@
-"""Refresh tokens: each makes one new access token and one new refresh token of the same family, and is then used up.
+"""Refresh tokens: each makes one new access token and one new refresh token of the same family, and works once.
 
-A refresh token that comes a second time was stolen, or its thief was first: the family is revoked, with all its access
-tokens. Only hashes are stored.
+If a refresh token is used twice, one of the two users has stolen it: the family is revoked, with all its access tokens.
+Only hashes are stored.
 """
 
 from dataclasses import dataclass
@@ -42,16 +42,16 @@ class RefreshTokens:
         self._session = session
 
     def begin(self, account_id: str, scope: dict[str, Any], token_id: str | None = None) -> Refreshed:
-        """Begin a family for an account, by the token of an integration or by a sign-in."""
+        """Begin a family for an account, after a sign-in or, with a `token_id`, for the token of an integration."""
         family = TokenFamily(account_id=account_id, token_id=token_id, scope=scope, expires_at=utc_now() + FAMILY_VALID)
         self._session.add(family)
         self._session.flush()
         return Refreshed(family, self._next(family))
 
     def use(self, value: str) -> Refreshed:
-        """Use a refresh token up. Of two uses at the same time one gets the next token, and the other revokes it.
+        """Use a refresh token. Of two uses at the same time, one gets the next token and the other revokes the family.
 
-        Raises RefreshRefused; the caller commits in any case.
+        Raises RefreshRefused. The caller commits also then, so that the revocation is stored.
         """
         now = utc_now()
         here = RefreshToken.token_hash == hashed(value)
@@ -81,6 +81,7 @@ class RefreshTokens:
         return self._session.get_one(TokenFamily, token.family_id).account_id
 
     def _refuse_used(self, here: sa.ColumnElement[bool]) -> None:
+        """Raise RefreshRefused for a token that is unknown or used. The family of a used token is revoked."""
         used = self._session.scalars(sa.select(RefreshToken).where(here)).one_or_none()
         if used is None:
             raise RefreshRefused("there is no such refresh token")
@@ -100,7 +101,7 @@ class RefreshTokens:
 
 
 def account_of_family(connection: sa.Connection, family_id: str, now: datetime) -> SignedIn | None:
-    """Whose access tokens these are, if the family is not over and the account is active."""
+    """The account of a family's access tokens, if the family is valid and the account is active."""
     query = (
         sa.select(
             sa.null().label("seen_at"),

@@ -45,7 +45,7 @@ class ReportRequests:
     ) -> str:
         """Add a pending request and return its report_id. `parameters` holds plain JSON values.
 
-        With a `report_id` that exists, nothing is added: a form that is sent twice makes one request.
+        If a request with the `report_id` exists, nothing is added, so that a form that is sent twice adds one request.
         """
         if report_id and self._session.get(Report, report_id):
             return report_id
@@ -94,7 +94,7 @@ class ReportRequests:
         return list(self._session.scalars(sa.select(Report).where(open_ones).order_by(Report.requested_at)))
 
     def start(self, report_id: str, run_id: str, parameters: dict[str, Any]) -> None:
-        """Record that a run makes a pending request, with all parameters. Raises RegisterError if it is not pending."""
+        """Record that a run starts on a pending request, with all parameters. RegisterError if it is not pending."""
         self._move(report_id, ("pending",), "generating", run_id=run_id, parameters=parameters)
 
     def requested(self, report_type: str, requested_by: str) -> list[Report]:
@@ -140,7 +140,7 @@ class ReportRequests:
     def fail(self, report_id: str, error_message: str, run_id: str | None = None) -> None:
         """Record that the run failed or could not start, and notify the recipients once.
 
-        `run_id` is needed only when it could not start.
+        `run_id` is needed only when the run could not start.
         """
         run = {"run_id": run_id} if run_id else {}
         self._move(report_id, ("pending", "generating"), "failed", error_message=error_message, **run)

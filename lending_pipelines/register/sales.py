@@ -20,7 +20,7 @@ from lending_pipelines.register.portfolios import Portfolios
 from lending_pipelines.register.types import utc_now
 
 UNDO_WITHIN = timedelta(hours=24)
-"""How long after it was recorded a sale can be undone."""
+"""The time after its recording within which a sale can be undone."""
 
 
 class Sales:
@@ -160,6 +160,7 @@ class Sales:
         return portfolio
 
     def _require_loans(self, portfolio: Portfolio, prices: Mapping[str, Decimal], sale_date: date) -> None:
+        """Raise RegisterError unless `prices` has the portfolio's loans on the day, and none belongs to an investor."""
         query = sa.select(PortfolioLoan.loan_id, PortfolioLoan.assigned_on).where(
             PortfolioLoan.portfolio_id == portfolio.portfolio_id,
             sa.or_(PortfolioLoan.removed_on.is_(None), PortfolioLoan.removed_on > sale_date),

@@ -20,12 +20,15 @@ from lending_pipelines.register.account_models import (
 from lending_pipelines.register.types import utc_now
 
 IDLE, LONGEST = timedelta(hours=1), timedelta(hours=12)
-"""A session ends after this long without a request, and this long after the sign-in in any case."""
+"""A session ends IDLE after its last request, and at the latest LONGEST after the sign-in."""
 
 LINK_VALID = timedelta(hours=48)
+"""The time for which a one-time link works."""
 
 _SEEN_EVERY = timedelta(minutes=1)
+"""The use of a session or token is recorded at most once in this time."""
 _KEPT = timedelta(days=30)
+"""The time after which expired sessions are deleted."""
 
 
 def secret() -> str:
@@ -42,7 +45,8 @@ def hashed(value: str) -> str:
 class SignedIn:
     """Who a session or a token belongs to, with the current roles and the scope of each.
 
-    `token_scope` is what a token is limited to (api_tokens.py), and `credential` its id; a session has neither.
+    `token_scope` is what a token is limited to (api_tokens.py), and `credential` the id of the token or of its family;
+    a session has neither.
     """
 
     account_id: str
@@ -56,7 +60,7 @@ class SignedIn:
 
 
 def signed_in(connection: sa.Connection, cookie: str, now: datetime) -> SignedIn | None:
-    """Who a cookie's session belongs to, if it is valid and the account is active. One read, for every request."""
+    """Who a cookie's session belongs to, if it is valid and the account is active. A single query per request."""
     query = (
         sa.select(WebSession.seen_at)
         .join(Account, Account.account_id == WebSession.account_id)
@@ -100,7 +104,7 @@ class Sessions:
         self._session = session
 
     def start(self, account_id: str, address: str, browser: str) -> str:
-        """Start a session and return the value of its cookie. The account's sessions that are long over are deleted."""
+        """Start a session and return the value of its cookie. Old expired sessions of the account are deleted."""
         value = secret()
         now = utc_now()
         long_over = sa.and_(WebSession.account_id == account_id, WebSession.expires_at < now - _KEPT)
@@ -125,7 +129,7 @@ class Sessions:
         self._session.execute(sa.update(WebSession).where(here).values(seen_at=utc_now()))
 
     def end(self, cookie: str) -> None:
-        """End a session, if it is not over."""
+        """End a session, if it is not revoked yet."""
         here = sa.and_(WebSession.session_hash == hashed(cookie), WebSession.revoked_at.is_(None))
         self._session.execute(sa.update(WebSession).where(here).values(revoked_at=utc_now()))
 
@@ -140,7 +144,7 @@ class Sessions:
         return len(self._session.execute(change).all())
 
     def open(self, account_id: str) -> list[WebSession]:
-        """The sessions of an account that are not over, the latest first."""
+        """The valid sessions of an account, the latest used first."""
         now = utc_now()
         here = (
             WebSession.account_id == account_id,
@@ -176,7 +180,7 @@ class OneTimeLinks:
         return link if link and link.used_at is None and link.expires_at > utc_now() else None
 
     def use(self, value: str) -> OneTimeLink | None:
-        """Use a link up. None if it does not work; of two uses at the same time one gets the link."""
+        """Use a link. None if it does not work. Of two uses at the same time, only one gets the link."""
         here = (
             OneTimeLink.link_hash == hashed(value),
             OneTimeLink.used_at.is_(None),

@@ -129,9 +129,9 @@ class TapeConfigs:
         config.active, config.retired_on = False, on
 
     def replace(self, name: str, portfolio_id: str, settings: Mapping[str, Any]) -> LoanTapeConfig:
-        """Give a tape other settings, those of `create`; RegisterError if it is retired.
+        """Replace a tape's settings, which are those of `create`. RegisterError if the tape is retired.
 
-        Settings left out get their defaults, except deliver_from, which stays.
+        A setting that is left out gets its default, except deliver_from, which keeps its value.
         """
         config = self.by_name(name)
         self._require_in_use(config)

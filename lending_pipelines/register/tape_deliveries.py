@@ -27,7 +27,7 @@ OWNER = "team:capital-markets"
 """The recipient of notifications on a tape whose configuration has no owner_email."""
 
 ATTEMPTS = 24
-"""The number of automatic attempts. With the waits between them they take 19 hours."""
+"""The number of automatic attempts. With the waits between them they take 18 hours."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 """The wait after the first attempt, which doubles with each attempt up to the longest wait."""
@@ -41,7 +41,7 @@ def destinations(config: LoanTapeConfig) -> list[tuple[DeliveryChannel, str]]:
 
 
 _MAY_BE_SENT = sa.or_(sa.not_(TapeDelivery.needs_approval), TapeDelivery.approved_at.is_not(None))
-"""A correction that needs approval is sent only after it."""
+"""The deliveries that may be sent: a correction that needs approval only after its approval."""
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -59,7 +59,7 @@ class TapeDeliveries:
         """The deliveries of a tape's day; adds a pending one for each destination that has none.
 
         Unfinished deliveries follow the configuration: those to removed destinations are deleted, new destinations are
-        added. Days whose tape is delivered everywhere do not change.
+        added. A day that has deliveries, none of them pending or failed, does not change.
         """
         latest = self._latest(config.config_id, business_date)
         if not latest or any(delivery.status in ("pending", "failed") for delivery in latest.values()):
@@ -250,6 +250,7 @@ class TapeDeliveries:
         what: str,
         body: str,
     ) -> None:
+        """Notify the tape's owner."""
         first = deliveries[0]
         config = self._session.get_one(LoanTapeConfig, first.config_id)
         Notifications(self._session).create(
@@ -275,6 +276,7 @@ class TapeDeliveries:
         destination: str,
         before: TapeDelivery | None = None,
     ) -> None:
+        """Add a pending delivery; with `before`, a correction of that delivery."""
         self._session.add(
             TapeDelivery(
                 config_id=config_id,
@@ -298,6 +300,7 @@ class TapeDeliveries:
 
 
 def _is_left(delivery: TapeDelivery, run_id: str) -> bool:
+    """Whether an ended run left the delivery unfinished: delivering by this run, or pending and not tried by it."""
     if delivery.status == "delivering":
         return delivery.run_id == run_id
     return delivery.status == "pending" and delivery.run_id != run_id

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 ENCRYPTED = "fernet:"
-"""The beginning of a text that is stored encrypted."""
+"""The prefix of a text that is stored encrypted."""
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -60,7 +60,7 @@ class Money(sa.TypeDecorator[Decimal]):
 
 
 class Encrypted(sa.TypeDecorator[str]):
-    """A text that is stored encrypted with the first key of LENDING_REGISTER_KEYS; in clear when there is no key.
+    """A text that is stored encrypted with the first key of LENDING_REGISTER_KEYS; unencrypted if there is no key.
 
     Every key of the setting decrypts. A text that was stored unencrypted stays readable.
     """
@@ -94,7 +94,7 @@ class Encrypted(sa.TypeDecorator[str]):
 
 
 def register_keys() -> "MultiFernet | None":
-    """The keys of LENDING_REGISTER_KEYS; None when it is not set. Raises LendingError for a text that is no key."""
+    """The keys of LENDING_REGISTER_KEYS; None when it is not set. Raises LendingError for a text that is not a key."""
     from cryptography.fernet import Fernet, MultiFernet
 
     texts = [text.strip() for text in Settings.from_environment().register_keys.split(",") if text.strip()]

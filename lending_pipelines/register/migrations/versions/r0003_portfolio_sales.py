@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["investor_id"], ["investors.investor_id"]),
     )
     op.create_index("ix_portfolio_sales_portfolio_id", "portfolio_sales", ["portfolio_id"])
-    # SQLite adds no constraint to a table that is there: Alembic copies it.
+    # SQLite cannot add a constraint to an existing table, so Alembic copies the table.
     with op.batch_alter_table("loan_assignments") as table:
         table.add_column(sa.Column("sale_id", sa.Text(), nullable=True))
         table.create_foreign_key("fk_loan_assignments_sale_id", "portfolio_sales", ["sale_id"], ["sale_id"])

@@ -1,4 +1,4 @@
-"""Deliveries of tapes; on which days a tape falls, from when it is delivered, and who is told when it is late."""
+"""Deliveries of tapes; on which days a tape is due, from when it is delivered, and who is notified if it is late."""
 
 from datetime import date
 
@@ -25,7 +25,7 @@ NOTIFICATIONS = (
 
 
 def upgrade() -> None:
-    """Create tape_deliveries, and say of the tapes that are configured what they need for it."""
+    """Create tape_deliveries, and add the settings of deliveries to the tape configurations."""
     op.create_table(
         "tape_deliveries",
         sa.Column("delivery_id", sa.Text(), nullable=False),
@@ -52,7 +52,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_tape_deliveries_status", "tape_deliveries", ["status"])
-    # Nothing was delivered before: what a tape's past days hold is not sent now.
+    # Nothing was delivered before, and tapes of past days are not sent now.
     today = date.today().isoformat()
     with op.batch_alter_table("loan_tape_configs") as table:
         convention = _one_of("business_day_convention", *CONVENTIONS)

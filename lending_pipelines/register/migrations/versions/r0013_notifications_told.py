@@ -1,4 +1,4 @@
-"""Indexes on the time of a notification, and on who was told of an alert and when."""
+"""Indexes on the time of a notification, and on who was notified of an alert and when."""
 
 from alembic import op
 

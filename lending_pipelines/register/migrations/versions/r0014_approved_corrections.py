@@ -8,7 +8,7 @@ down_revision = "0013"
 
 
 def upgrade() -> None:
-    """Add the columns. Deliveries of before need no approval."""
+    """Add the columns. Existing deliveries need no approval."""
     with op.batch_alter_table("loan_tape_configs") as table:
         table.add_column(sa.Column("approve_corrections", sa.Boolean(), nullable=False, server_default=sa.false()))
     with op.batch_alter_table("tape_deliveries") as table:

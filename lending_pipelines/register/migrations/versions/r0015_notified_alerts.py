@@ -8,8 +8,8 @@ down_revision = "0014"
 
 
 def upgrade() -> None:
-    """Add the column and the indexes. The index on who was told of an alert is not needed any more."""
-    # SQLite would drop and make the table again for more than this column; its rows have references.
+    """Add the column and the indexes. The index on who was notified of an alert is not needed any more."""
+    # Only add the column: for other changes SQLite would drop and recreate the table, and other rows refer to its rows.
     op.add_column("alerts", sa.Column("is_settled", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index("ix_alerts_is_settled", "alerts", ["is_settled"])
     op.create_index("ix_alerts_subject", "alerts", ["topic", "subject_kind", "subject_id", "currency"])
