@@ -1,11 +1,11 @@
-"""The one dependency by which a route names its action: who asks, whether it is allowed, and the lake as they see it.
+"""The dependency by which a route names its action. It gives the route the person, if allowed, and their lake.
 
     Reader = Annotated[Access, Depends(require("loans.read"))]
 
     @router.get("/loans")
     def loans(request: Request, access: Reader) -> HTMLResponse: ...
 
-A route without it is refused when the app is created.
+create_app fails if a route does not have it.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Access:
 
     @property
     def lender_wide(self) -> bool:
-        """Whether a grant has no limits. Texts about the whole lender are for it alone, such as reasons of failures."""
+        """Whether any grant has no limits. Only then are texts about the complete lender shown, such as failures."""
         return any(not grant.scope.restricted for grant in self.grants)
 
     def check(self, resource: Resource) -> None:
@@ -80,7 +80,7 @@ class Access:
             raise Denied(decision.reason)
 
     def acting(self, action: Action) -> "Access | None":
-        """The same for another action, for a page with parts of several; None if the person may not do it."""
+        """The access for another action, for a page with parts that need several; None if the person may not do it."""
         grants = decide(self.person, action).grants
         if not grants:
             return None
@@ -91,7 +91,7 @@ class Access:
     def lake_with_borrowers(self) -> ScopedLake:
         """The lake with the personal data of borrowers. Its use is recorded. Raises Denied when the role forbids it."""
         decision = decide(self.person, "personal.show")
-        # Rows of a role that may not see them stay masked, so every grant has to allow it.
+        # The columns are shown in the rows of all grants, so every grant has to allow it.
         if not set(self.grants) <= set(decision.grants):
             self.audit("denied", action="personal.show", reason=decision.reason)
             raise Denied(f"personal data of borrowers: {decision.reason}")
@@ -100,7 +100,7 @@ class Access:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that only reads the register, and waits for nobody. Its rows are not scoped: filter by `grants`."""
+        """A session that only reads the register, without locks. Its rows are not scoped: filter by `grants`."""
         with self.portal.register.reading_session() as session:
             yield session
 
@@ -129,7 +129,7 @@ class Access:
     ) -> None:
         """Add an entry to the audit log, with the scope by which the action is allowed.
 
-        With the `session` of a change, the change and the entry are in one transaction: both are there, or neither.
+        With the `session` of a change, the change and the entry are in one transaction: both are saved, or neither.
         """
         with nullcontext(session) if session else self.register() as writing:
             AuditLog(writing).add(
@@ -178,7 +178,7 @@ def _scopes(grants: tuple[Grant, ...]) -> tuple[Scope, ...]:
 
 
 def _shown(grants: tuple[Grant, ...]) -> Shown:
-    """The personal columns that all of the grants show. A customer sees their own data only."""
+    """The personal columns that all grants show. The role user sees borrowers' data, because it is only their own."""
     return Shown(
         staff=bool(grants) and all(grant.role in SEES_STAFF for grant in grants),
         borrowers=bool(grants) and all(grant.role == "user" for grant in grants),
@@ -186,22 +186,22 @@ def _shown(grants: tuple[Grant, ...]) -> Shown:
 
 
 def require(action: Action) -> Require:
-    """The dependency that allows a route only to who may do the action."""
+    """The dependency that allows a route only to people who may do the action."""
     return Require(action)
 
 
 def cookie_name(request: Request) -> str:
-    """The name of the session's cookie. The prefix makes browsers refuse one that another host has set."""
+    """The name of the session's cookie. With the prefix __Host-, browsers reject a cookie that another host sets."""
     return "__Host-lending" if is_secure(request) else "lending"
 
 
 def is_secure(request: Request) -> bool:
-    """Whether cookies are sent by https only: always, except by plain http on this machine."""
+    """Whether cookies are sent by https only: always, except for plain http on this machine."""
     return request.url.scheme == "https" or request.url.hostname not in LOOPBACK
 
 
 def _person(request: Request, portal: "Portal", snapshot: Snapshot) -> Person:
-    """Who asks: the owner of the token, or of the session's cookie, with their current roles and scopes."""
+    """The person who sends the request: the owner of the token or session, with their current roles and scopes."""
     if is_api(request) and (token := bearer_token(request)):
         return person_of(account_of(portal, token), portal, snapshot)
     cookie = request.cookies.get(cookie_name(request))
@@ -218,7 +218,7 @@ def _person(request: Request, portal: "Portal", snapshot: Snapshot) -> Person:
 
 
 def person_of(found: SignedIn, portal: "Portal", snapshot: Snapshot) -> Person:
-    """The person of an account, with the team of a manager as the lake has it today."""
+    """The person of an account. A manager has the team that the lake has now."""
     limits = found.token_scope or {}
     grants = tuple(
         Grant(role, resolved(role, scope, lambda manager: _team(portal, snapshot, manager)).narrowed(limits))

@@ -24,7 +24,7 @@ def create_app(settings: Settings, *, check_every: float = 1.0, root_path: str =
 
     Args:
         settings: The settings of the home.
-        check_every: How often, in seconds, the lake is asked whether it has changed.
+        check_every: The seconds between two checks whether the lake has changed.
         root_path: The path under which a proxy serves the portal.
 
     Raises:
@@ -47,7 +47,7 @@ def create_app(settings: Settings, *, check_every: float = 1.0, root_path: str =
     for router in ROUTERS:
         app.include_router(router)
     add_error_handlers(app)
-    # The last added is the outermost.
+    # The middleware that is added last is the outermost.
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(SameOriginOnly)
     app.add_middleware(SecurityHeaders)

@@ -51,7 +51,7 @@ SEES_STAFF = _STAFF
 
 @dataclass(frozen=True)
 class Resource:
-    """What an action is about, where its rows do not decide: the kind, its id, and the ids of its owner."""
+    """What an action is about, if no rows of a table decide it: the kind, its id, and the ids of its owners."""
 
     kind: str
     resource_id: str

@@ -1,4 +1,4 @@
-"""What a process of the portal holds: its settings, the register, the lake's snapshots, results and limits."""
+"""The state of a portal process: its settings, the register, the lake's snapshots, results and limits."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -23,8 +23,8 @@ from lending_pipelines.settings import Settings
 class Portal:
     """The state of a process.
 
-    `check_every` is how often, in seconds, the lake is asked whether it has changed. `root_path` is the path under
-    which a proxy serves the portal, without a slash at the end.
+    `check_every` are the seconds between two checks whether the lake has changed. `root_path` is the path under which a
+    proxy serves the portal, without a slash at the end.
     """
 
     settings: Settings

@@ -14,7 +14,7 @@ Ids = frozenset[str] | Literal["all"]
 class Scope:
     """The part of the lender that a role covers: a loan is in it if each dimension covers the loan's id.
 
-    `officers` are staff_ids of loan officers and team leaders. `borrower` is that of a customer.
+    `officers` are staff_ids of loan officers and team leaders. `borrower` is the borrower_id of a customer.
     """
 
     branches: Ids = "all"
@@ -83,13 +83,13 @@ class Person:
 
 
 NOBODY = Person("", "", "", ())
-"""Who is not signed in."""
+"""The person of a request without a sign-in."""
 
 
 def resolved(role: Role, scope: dict[str, Any], team: Callable[[str], frozenset[str]]) -> Scope:
-    """The scope of a role as it is stored (register/accounts.py), with the manager's team of today from `team`.
+    """The scope of a role as it is stored (register/accounts.py), with the manager's current team from `team`.
 
-    A role that must be restricted and is not stored so covers nothing.
+    If a role must be restricted and the stored scope lacks the restriction, it covers nothing.
     """
     lists: dict[str, Ids] = {
         name: frozenset(scope[name]) for name in ("branches", "officers", "portfolios", "investors") if name in scope

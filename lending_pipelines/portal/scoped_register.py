@@ -1,6 +1,6 @@
 """The register as one person sees it: which of its rows the grants of a person cover.
 
-As table_rules.py for the lake: a kind of row without a rule here is for roles without restrictions only.
+Like table_rules.py for the lake: a kind of row without a rule here is for roles without restrictions only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,6 +47,7 @@ def unresolved_of_managers(
 
 
 def _is_covered(kind: str, subject_id: str, grants: Sequence[Grant]) -> bool:
+    """Whether a grant is unrestricted, or is restricted in the subject's dimension only and covers its id."""
     dimension = _SUBJECTS.get(kind)
     return any(
         not grant.scope.restricted

@@ -36,7 +36,7 @@ def serve(host: str, port: int) -> None:
         listener = config.bind_socket()
     except SystemExit:
         raise LendingError(f"port {port} on {host} cannot be used: choose another with --port") from None
-    # The first request would wait for the lake otherwise.
+    # Open the lake now, so that the first request does not wait for it.
     with app.state.portal.snapshots.current():
         print(f"Portal: {address}", flush=True)
     if link := first_admin_link(app.state.portal.register):

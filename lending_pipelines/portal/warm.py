@@ -1,4 +1,4 @@
-"""What a server makes at its start, before the first person asks: the lake's copies, the chart library, and the SQL of
+"""What a server prepares at its start, before the first request: the lake's copies, the chart library, and the SQL of
 queries that take long to compile.
 """
 
@@ -17,7 +17,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def start(portal: Portal) -> threading.Thread:
-    """Warm the portal in a thread. What fails is made when somebody asks for it."""
+    """Prepare the portal in a thread. What fails is made by the first request that needs it."""
     thread = threading.Thread(target=_warm, args=(portal,), name="warm", daemon=True)
     thread.start()
     return thread
@@ -32,6 +32,7 @@ def _warm(portal: Portal) -> None:
 
 
 def _lake(portal: Portal) -> None:
+    """Copy the lake's tables, and compile the queries of losses by age."""
     with portal.snapshots.current():
         pass
     # The first snapshot leaves large tables as they are; this one copies them.

@@ -1,4 +1,4 @@
-"""Authentication: sign-in, sessions, tokens, keys, rate limits, and the headers and checks that keep other sites out.
+"""Authentication: sign-in, sessions, tokens, keys, rate limits, and protection against requests from other sites.
 
 What a person may do is decided in policy.py, and which rows they see in lake/.
 """

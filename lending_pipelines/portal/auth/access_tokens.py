@@ -1,6 +1,6 @@
-"""Access tokens: JWTs of the API, valid for minutes. Who they are for is read from the register at each request.
+"""Access tokens: JWTs of the API, valid for minutes. Their account is read from the register at each request.
 
-Only EdDSA is taken, whatever a token's header says. The kid names the key; issuer, audience and expiry are required.
+Only EdDSA is accepted, whatever a token's header says. The kid names the key; issuer, audience and expiry are required.
 """
 
 from datetime import datetime, timedelta
@@ -17,10 +17,11 @@ _TYPE = "at+jwt"
 _CLOCK_SKEW = timedelta(seconds=30)
 _REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "sub", "fam", "jti"]
 _LONGEST = 4096
+"""The maximum number of letters of a token."""
 
 
 class TokenRefused(Exception):
-    """A token is not taken. The message says why, for the client."""
+    """A token is not accepted. The message says why, for the client."""
 
 
 def access_token(keys: SigningKeys, issuer: str, account_id: str, family_id: str, jti: str, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Who a bearer token belongs to: a token of an integration, or an access token. Taken by the API only."""
+"""Finds the account of a bearer token: a token of an integration, or an access token. Only the API accepts them."""
 
 from typing import TYPE_CHECKING
 

@@ -22,10 +22,11 @@ from lending_pipelines.register.sessions import secret
 from lending_pipelines.settings import Settings
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
-"""The signatures of ID tokens that are accepted: no shared secrets, and never none."""
+"""The accepted signature algorithms of ID tokens: neither those with a shared secret, nor `none`."""
 
 _SCOPE = "openid profile email"
 _KEPT_SECONDS = 3600
+"""The seconds for which the provider's documents are cached."""
 _TIMEOUT = 10.0
 _CLAIMS = ["iss", "sub", "aud", "exp", "iat"]
 
@@ -36,7 +37,7 @@ class OidcRefused(Exception):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A sign-in that was sent to the provider, kept in a cookie of the browser until it comes back."""
+    """A sign-in that was sent to the provider. A cookie keeps it until the provider sends the browser back."""
 
     state: str
     nonce: str
@@ -45,7 +46,7 @@ class Attempt:
 
     @classmethod
     def new(cls, after: str) -> "Attempt":
-        """A new attempt; `after` is the path to go to then."""
+        """A new attempt; `after` is the path to open after the sign-in."""
         return cls(secret(), secret(), secret(), after)
 
     def as_text(self) -> str:
@@ -65,7 +66,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the provider says it is. `email` is None unless the provider has verified it."""
+    """The person as the provider identifies them. `email` is None unless the provider has verified it."""
 
     subject: str
     username: str
@@ -147,7 +148,7 @@ class Provider:
         self._kept: dict[str, tuple[float, Any]] = {}
 
     def address(self, attempt: Attempt, redirect_uri: str) -> str:
-        """The address of the provider's sign-in page. Raises OidcRefused when the provider cannot be asked."""
+        """The address of the provider's sign-in page. Raises OidcRefused when the provider cannot be reached."""
         with self._client(redirect_uri) as client:
             address, _ = client.create_authorization_url(
                 self._endpoint("authorization_endpoint"),
@@ -158,7 +159,7 @@ class Provider:
         return str(address)
 
     def identity(self, attempt: Attempt, code: str, redirect_uri: str) -> Identity:
-        """Who has signed in, for the code that came back. Raises OidcRefused."""
+        """The person who signed in, by the code that the provider returned. Raises OidcRefused."""
         try:
             with self._client(redirect_uri) as client:
                 token = client.fetch_token(
@@ -191,7 +192,7 @@ class Provider:
         )
 
     def _claims(self, id_token: str) -> dict[str, Any]:
-        """The claims of an ID token: signed by the provider, for this client, and in force."""
+        """The claims of an ID token: signed by the provider, for this client, and valid now."""
         try:
             header = jwt.get_unverified_header(id_token)
             return jwt.decode(
@@ -207,7 +208,7 @@ class Provider:
             raise OidcRefused(f"the ID token is not accepted: {error}") from error
 
     def _key(self, kid: str | None) -> jwt.PyJWK:
-        """The provider's key of that id. An unknown id asks the provider once more: it may have a new key."""
+        """The provider's key of that id. For an unknown id, the keys are read again: there may be a new one."""
         for again in (False, True):
             keys = jwt.PyJWKSet.from_dict(self._read(self._endpoint("jwks_uri"), again)).keys
             found = [key for key in keys if key.key_id == kid] if kid is not None else keys
@@ -216,6 +217,7 @@ class Provider:
         raise OidcRefused(f"the provider has no key {kid!r}")
 
     def _endpoint(self, name: str) -> str:
+        """An address in the provider's configuration. Raises OidcRefused when the configuration lacks it."""
         address = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
         configuration = self._read(address)
         if configuration.get("issuer") != self._issuer:

@@ -12,7 +12,7 @@ EXPORTS = parse("30/minute")
 
 
 class TooOften(Exception):
-    """A limit is exceeded. `seconds` is when to try again."""
+    """A limit is exceeded. `seconds` is the time to wait before the next try."""
 
     def __init__(self, what: str, seconds: int) -> None:
         super().__init__(f"Too many {what}. Try again in {seconds} s.")
@@ -32,5 +32,5 @@ class RateLimits:
             raise TooOften(what, max(1, round(reset - time.time())))
 
     def reset(self) -> None:
-        """Forget what was counted."""
+        """Reset all counts."""
         self._limiter.storage.reset()

@@ -1,4 +1,4 @@
-"""What protects every request: headers, and the refusal of changes that another site's page sends (CSRF)."""
+"""Protection of every request: security headers, and refusal of changes that another site's page sends (CSRF)."""
 
 from urllib.parse import urlsplit
 
@@ -65,8 +65,8 @@ class SecurityHeaders:
 class SameOriginOnly:
     """Refuses requests that change something and come from a page of another origin.
 
-    Browsers say where a request comes from: in Sec-Fetch-Site, or, older ones, in Origin. A request with neither is not
-    a browser's, so it carries no cookie that it was not given.
+    Browsers say where a request comes from: in Sec-Fetch-Site, or, older ones, in Origin. A request with neither does
+    not come from a browser, so it has no cookie that its sender did not set.
     """
 
     def __init__(self, app: ASGIApp) -> None:

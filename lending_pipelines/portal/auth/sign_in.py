@@ -23,7 +23,8 @@ class SignInRefused(Exception):
 def password_account(session: Session, name: str, password: str, now: datetime) -> Account:
     """The account that the username, or email, and password belong to. Raises SignInRefused.
 
-    A wrong password is counted; the caller commits in any case. An account that is locked is not told apart.
+    A wrong password is counted, so the caller commits in any case. All refusals are the same exception, so that the
+    page does not show that an account is locked.
     """
     accounts = Accounts(session)
     account = accounts.find(name) or accounts.by_email(name)
@@ -42,10 +43,10 @@ def password_account(session: Session, name: str, password: str, now: datetime) 
 
 
 def oidc_account(session: Session, identity: Identity, rules: RoleRules | None) -> Account:
-    """The account of who signed in by OIDC, with the roles that the rules give. Raises SignInRefused.
+    """The account of the person who signed in by OIDC, with the roles that the rules give. Raises SignInRefused.
 
-    The first sign-in takes an account that was added with the person's verified email address and has no password yet.
-    With rules, it adds one, and every sign-in sets the roles.
+    The first sign-in uses an account that was added with the person's verified email address and has no password yet.
+    With rules, it adds an account if there is none, and every sign-in sets the roles.
     """
     accounts = Accounts(session)
     account = accounts.by_subject(identity.subject) or _invited(accounts, identity)
@@ -70,6 +71,7 @@ def oidc_account(session: Session, identity: Identity, rules: RoleRules | None) 
 
 
 def _invited(accounts: Accounts, identity: Identity) -> Account | None:
+    """The account with the person's verified email address, if nobody has signed in to it yet."""
     account = accounts.by_email(identity.email) if identity.email else None
     return account if account and account.subject is None and account.password_hash is None else None
 
@@ -81,7 +83,7 @@ def link_account(session: Session, link: OneTimeLink) -> str:
 
 
 def choose_password(session: Session, value: str, password: str) -> Account | None:
-    """Use a link up and set the account's password. None when the link does not work.
+    """Use a link and set the account's password. None when the link does not work.
 
     Raises PasswordRefused, before the link is used.
     """
@@ -107,7 +109,7 @@ def first_admin_link(register: Register) -> str | None:
 
 
 def _first_admin(accounts: Accounts) -> Account | None:
-    """The account that the first link is for; None when somebody is admin by now."""
+    """The account that the first link is for; None if there is an admin already."""
     if accounts.has_admin():
         return None
     account = accounts.find(ADMIN)

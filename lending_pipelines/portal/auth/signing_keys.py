@@ -25,7 +25,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.settings import Settings
 
 _KEPT = 2
-"""A rotation keeps the key before: tokens that it signed are valid for minutes only."""
+"""The number of keys after a rotation: the new key, and the previous one for the tokens that it has signed."""
 
 _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----\s*", re.DOTALL)
 
@@ -54,7 +54,7 @@ class SigningKeys:
         return key.public_key() if key else None
 
     def rotate(self) -> str:
-        """Sign with a new key from now on, and return its id. Raises KeysUnusable when the file is a setting's."""
+        """Sign with a new key from now on, and return its id. Raises KeysUnusable when a setting names the file."""
         if not self._own:
             raise KeysUnusable(f"{self._file} is set by LENDING_PORTAL_KEYS: write a new key at its beginning")
         kept = list(self._read().values())[: _KEPT - 1]
@@ -62,6 +62,7 @@ class SigningKeys:
         return self.signing()[0]
 
     def _read(self) -> dict[str, Ed25519PrivateKey]:
+        """The keys by id, read again if the file has changed. Raises KeysUnusable."""
         with self._lock:
             if self._own and not self._file.exists():
                 self._create()
@@ -100,6 +101,7 @@ class SigningKeys:
 
 
 def _keys(file: Path) -> dict[str, Ed25519PrivateKey]:
+    """The keys of a file by id. Raises KeysUnusable."""
     found: dict[str, Ed25519PrivateKey] = {}
     for number, text in enumerate(_PEM.findall(file.read_bytes()), start=1):
         try:

@@ -1,4 +1,4 @@
-"""Charts of invented numbers for the gallery, made as the pages make theirs."""
+"""Charts of invented numbers for the gallery, made in the same way as those of the pages."""
 
 from datetime import date
 from decimal import Decimal
@@ -13,7 +13,7 @@ _MONTHS = [date(2026, month, 1) for month in range(1, 12)]
 
 
 def charts() -> dict[str, Any]:
-    """A line, a stack, bars, a waterfall, and a heat map of a page's own."""
+    """A line, a stack, bars, a waterfall, and a heat map that is not a report's chart."""
     return {"line": _line(), "stack": _stack(), "bars": _bars(), "waterfall": _waterfall(), "heat": _heat()}
 
 

@@ -1,4 +1,4 @@
-"""Invented data for the gallery: a lender's day, and values that break careless pages.
+"""Invented data for the gallery: a lender's day, with values that are difficult to display.
 
 Names are hostile (markup), very long, right to left, Chinese; amounts are huge, negative, zero and missing.
 """
@@ -105,9 +105,9 @@ RESULTS = [
 
 
 def loans(query: Mapping[str, str]) -> dict[str, Any]:
-    """A page of loans by search, status, sort and place; the real pages use keyset cursors."""
-    asked, status, sort = query.get("q", "").lower(), query.get("status"), query.get("sort", "-balance")
-    rows = [row for row in LOANS if asked in f"{row['loan_id']} {row['borrower']}".lower()]
+    """A page of loans by search, status, sort and row number; the real pages use keyset cursors."""
+    searched, status, sort = query.get("q", "").lower(), query.get("status"), query.get("sort", "-balance")
+    rows = [row for row in LOANS if searched in f"{row['loan_id']} {row['borrower']}".lower()]
     counts = {name: sum(row["status"] == name for row in rows) for name in sorted(set(STATUSES))}
     rows = [row for row in rows if not status or row["status"] == status]
     key = sort.lstrip("-") if sort.lstrip("-") in LOANS[0] else "balance"

@@ -1,6 +1,6 @@
 """Compiles a query once: an Ibis expression over named tables with parameters becomes DuckDB's SQL.
 
-Compilation takes Ibis 10 ms and more, a prepared value nothing. DuckDB gets the values when the SQL runs.
+Ibis takes 10 ms or more to compile a query. DuckDB gets the values when the SQL runs, so new values cost nothing.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
 """Pages of a table by keyset: each page begins after the last row of the one before, so page 10,000 costs what page 1
 costs, and rows that are added in between neither repeat nor hide others.
 
-A cursor names the sort order, the direction and the values of the row to go on from. It is opaque, not secret: it only
-filters what the person may see anyway.
+A cursor names the sort order, the direction and the values of the row to continue from. It is opaque, not secret: it
+only filters what the person may see anyway.
 """
 
 import json
@@ -24,7 +24,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.lake.compiled import Bound
 
 MOST_ROWS = 1000
-"""The longest page."""
+"""The maximum number of rows of a page."""
 
 _COMPILED_ROWS = (50, 200, MOST_ROWS)
 """Queries are compiled for pages of these numbers of rows; a page with fewer rows is the beginning of one."""
@@ -46,7 +46,7 @@ class Sort:
 
     @property
     def text(self) -> str:
-        """The order as an address has it: the column, after `-` for the descending one."""
+        """The order as written in a URL: the column, after `-` if descending."""
         return f"-{self.column}" if self.descending else self.column
 
     @property
@@ -66,7 +66,7 @@ class Seek:
 
     @property
     def compiled(self) -> "Seek":
-        """The same for a page of at least as many rows: few different sizes are compiled."""
+        """The same with the size rounded up to one of _COMPILED_ROWS, so that few sizes are compiled."""
         return replace(self, size=next(rows for rows in _COMPILED_ROWS if rows >= self.size))
 
 
@@ -74,7 +74,7 @@ class Seek:
 class Page:
     """The rows of a page, and the cursors of the next and the previous page, if there is one.
 
-    `schema` has the types of the columns. `made` keeps what was made of the rows, as long as they are kept.
+    `schema` has the types of the columns. `made` caches what was made of the rows, as long as these are cached.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -85,7 +85,7 @@ class Page:
 
 
 def sought(rows: ir.Table, seek: Seek) -> ir.Table:
-    """The rows of the page and at least one more, which tells whether there is another; backward in reverse order."""
+    """The rows of the page and one more, which shows whether a page follows. A page backward is in reverse order."""
     if missing := [name for name in seek.sort.columns if name not in rows.columns]:
         raise BadCursor(f"rows cannot be sorted by {', '.join(missing)}")
     if seek.nulls:
@@ -152,6 +152,7 @@ def listed(
 
 
 def _place(row: Mapping[str, Any], sort: Sort) -> list[Any]:
+    """The values of a row that decide its place in the order."""
     return [row[name] for name in sort.columns]
 
 
@@ -174,7 +175,7 @@ def _beyond(rows: ir.Table, seek: Seek) -> ir.BooleanValue:
         column = rows[name]
         descending = (seek.sort.descending if number == 0 else False) != seek.backward
         if null:
-            # Nulls are last: nothing comes after them, and everything before.
+            # Nulls are last: no value comes after them, and all values come before them.
             after = column.notnull() if seek.backward else ibis.literal(False)
             equal = column.isnull()
         else:
@@ -204,6 +205,7 @@ def _encoded(sort: Sort, row: Mapping[str, Any], *, backward: bool) -> str:
 
 
 def _decoded(cursor: str, sort: Sort) -> tuple[bool, list[str | None]]:
+    """The direction and the values of a cursor. Raises BadCursor."""
     try:
         if len(cursor) > _LONGEST_CURSOR:
             raise ValueError

@@ -38,10 +38,13 @@ from lending_pipelines.tables import SERVICING
 
 _BATCH_ROWS = 16_384
 _MOST_COMPILED = 4_000
+"""The maximum number of compiled queries that are kept."""
 _MOST_RESULT_BYTES = 8_000_000
+"""A larger result is not kept."""
 _MOST_RESULTS_BYTES = 128_000_000
+"""The maximum size of all results that are kept."""
 _RESULT_BYTES = 4_000
-"""What a result takes beside its rows. Without it, results without rows would be kept without limit."""
+"""The bytes counted for a result in addition to its rows, so that the number of results without rows is limited too."""
 
 
 class NoRule(LendingError):
@@ -63,7 +66,7 @@ class Tables(Protocol):
 
 
 Query = Callable[..., ir.Table]
-"""A function of Tables, what shapes it, and its values by name."""
+"""A function of Tables, of positional arguments that shape the query, and of values by name."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class _PageOf:
 
 @dataclass
 class Result:
-    """The rows of a query. `made` keeps what was made of them, such as an answer in JSON."""
+    """The rows of a query. `made` caches what was made of them, such as a JSON response."""
 
     table: pa.Table
     etag: str
@@ -220,6 +223,7 @@ class ScopedLake:
         return self._found(query, shape, values)
 
     def _found(self, query: Query, shape: tuple[Hashable, ...], values: Mapping[str, Any]) -> Result:
+        """The result of a query, from the cache if its tables have not changed."""
         compiled, given = self._prepared(query, shape, values)
         key = (compiled.sql, self._snapshot.identity(compiled.tables), _frozen(given))
         result = self._results.result(key)
@@ -238,7 +242,7 @@ class ScopedLake:
 
         Args:
             query: The query.
-            *shape: What shapes it.
+            *shape: The positional arguments that shape the query.
             sort: The order of the rows; its columns are columns of the query.
             cursor: Where the page begins, from an earlier page; None for the first.
             size: The number of rows.
@@ -275,6 +279,7 @@ class ScopedLake:
         return compiled, {name: _plain(value) for name, value in given.items() if name in compiled.parameters}
 
     def _compiled(self, query: Query, shape: tuple[Hashable, ...], values: Mapping[str, Any]) -> Compiled:
+        """The compiled query for its shape, the types of its values, and the form of the scope."""
         types = {name: type_of(value) for name, value in values.items()}
         tables = _Tables(self._filter, self.shown, frozenset(self._snapshot.tables))
         key = (query, shape, tuple(sorted(types.items())), tables)
@@ -288,11 +293,12 @@ class ScopedLake:
 
 
 def _plain(value: Any) -> Any:
-    """A value as DuckDB takes it."""
+    """A value as DuckDB accepts it."""
     return list(value) if isinstance(value, tuple | frozenset) else value
 
 
 def _frozen(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The values in a hashable form, for a key of results."""
     return tuple(
         (name, tuple(value) if isinstance(value, list | frozenset) else value) for name, value in sorted(values.items())
     )

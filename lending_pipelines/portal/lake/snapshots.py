@@ -1,4 +1,4 @@
-"""The lake as the portal reads it: one DuckDB database per process over the lake's current files, followed as they
+"""The lake as the portal reads it: one DuckDB database per process over the lake's current files, updated when they
 change.
 
 A snapshot is the lake at one moment: every table at one version, for the whole of a request. Rows are not filtered
@@ -45,7 +45,7 @@ class Snapshot:
         return f"snapshot_{self.number}"
 
     def identity(self, names: tuple[str, ...]) -> str:
-        """What identifies the rows of these tables."""
+        """A text that identifies the rows of these tables."""
         return " ".join(self.tables[name].identity for name in names)
 
 
@@ -65,7 +65,8 @@ class Snapshots:
     def current(self) -> Iterator[Snapshot]:
         """The current snapshot, which stays readable within the block.
 
-        At most every `check_every` seconds, a thread looks whether the lake has changed; nobody waits for it.
+        At most every `check_every` seconds, a thread checks whether the lake has changed. The caller does not wait for
+        it.
         """
         if self._snapshot is None:
             self.follow(quick=True)
@@ -84,7 +85,8 @@ class Snapshots:
     def follow(self, quick: bool = False) -> None:
         """Make a new snapshot if the lake has changed. Raises LakeError when it cannot be read.
 
-        `quick`: large tables are not copied, for the first snapshot, which somebody waits for. The next one has them.
+        With `quick`, large tables are not copied, because a request waits for the first snapshot. The next one copies
+        them.
         """
         with self._following:
             if quick and self._snapshot is not None:
@@ -97,7 +99,7 @@ class Snapshots:
 
     @contextmanager
     def cursor(self, snapshot: Snapshot) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own whose tables are those of the snapshot."""
+        """A separate connection whose tables are those of the snapshot."""
         with self._lock:
             cursor = self._stored.connection.cursor()
         try:
@@ -107,7 +109,7 @@ class Snapshots:
             cursor.close()
 
     def add_functions(self, rows: ir.Table) -> None:
-        """Make the Python functions of an expression, such as those of charge-offs, known to the database."""
+        """Register the Python functions of an expression, such as those of charge-offs, in the database."""
         with self._lock:
             self._stored.add_functions(rows)
 
@@ -117,7 +119,7 @@ class Snapshots:
             self._stored.close()
 
     def _follow_and_log(self) -> None:
-        """Follow the lake; an error leaves the snapshot as it is until the next check."""
+        """Follow the lake. On an error, the current snapshot stays until the next check."""
         try:
             self.follow()
         except Exception:
@@ -142,7 +144,7 @@ class Snapshots:
 
     def _replace(self, tables: Mapping[str, Stored]) -> None:
         """Make a snapshot of the tables the current one."""
-        # A table that a new release has added has no day before the next close.
+        # Ignore tables without days: a table that a new release adds has none until the next close.
         made = [set(tables[name].days) for name in DAILY if name in tables and tables[name].days]
         days = sorted(set.intersection(*made)) if "loan_positions" in tables else []
         before, last = [None, None, *days][-2:]

@@ -1,7 +1,7 @@
 """The tables of the lake in the portal's DuckDB database: copies of small tables and recent days, views of the rest.
 
-Copies lie in a temporary file, compressed, so that memory is bounded. They are sorted by loan, so that what belongs to
-one loan is found without reading the others. Which copies make a snapshot is decided in snapshots.py.
+Copies are in a temporary file, compressed, so that memory is bounded. They are sorted by loan, so that the rows of one
+loan are found without reading the others. Which copies make a snapshot is decided in snapshots.py.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,14 +24,13 @@ from lending_pipelines.tables import DERIVED, RECORDS, TABLES
 from lending_pipelines.tables.schema import Table, day, money, text
 
 SMALL_ROWS, COPIED_ROWS = 300_000, 10_000_000
-"""A table of at most this many rows is copied: at the first start a small one, later a large one too."""
+"""The maximum number of rows of a table that is copied at the first start, and of one that is copied later."""
 
 RECENT_DAYS = 2
-"""Of a table with a folder per day that is not small, the last days are copied: the last closed day and the one before.
-"""
+"""The number of last days that are copied of a table with a folder per day that is not small."""
 
 HISTORY_DAYS = 62
-"""LOAN_HISTORY has so many last days, and the last day of every month."""
+"""LOAN_HISTORY has this number of last days, and the last day of every month."""
 
 DAILY = tuple(name for name, table in DERIVED.items() if table.daily)
 
@@ -83,7 +82,7 @@ LOAN_LOSSES = Table(
     ("loan_id", "on"),
     (text("loan_id"), day("on"), money("charged_off"), money("recovered")),
 )
-"""metrics/vintages.py defines it. All transactions take a second to put in order, which no request is to wait for."""
+"""metrics/vintages.py defines it. It is computed in advance, because sorting all transactions takes a second."""
 
 OWN_TABLES: dict[str, Table] = TABLES | {table.name: table for table in (LOAN_SPANS, LOAN_HISTORY, LOAN_LOSSES)}
 """Every table of a snapshot by its name: those of the lake, and those that are derived here."""
@@ -95,9 +94,10 @@ _SPANS_READ = ("loans", "products", "officer_assignments", "portfolio_membership
 class Stored:
     """A table at one version, as it is in the database.
 
-    `objects` are its views and copies there, the one to read first. `identity` identifies its rows. `stamp` tells
+    `objects` are its views and copies there, the one to read first. `identity` identifies its rows. `stamp` shows
     whether it is still the last version. `days` are the days of a daily table, `files` the files of each.
-    `quick`: it is a view of files where a copy would be read faster. `written_at` is the time of the version's commit.
+    `quick`: it is a view of files, and a copy, which is read faster, is made later. `written_at` is the time of the
+    version's commit.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Stored:
 
 
 class StoredTables:
-    """The database. One thread at a time changes it; others read it by cursors."""
+    """The database. One thread at a time changes it; others read it with cursors."""
 
     def __init__(self, lake_url: str, memory_limit: str) -> None:
         self._engine = DuckDBEngine(memory_limit)
@@ -128,7 +128,7 @@ class StoredTables:
         self._known_functions: set[str] = set()
 
     def add_functions(self, rows: ir.Table) -> None:
-        """Make the Python functions of an expression known to the database, each once. One thread at a time."""
+        """Register the Python functions of an expression in the database, each once. One thread at a time."""
         new = {type(function).__name__ for function in rows.op().find(ops.ScalarUDF)} - self._known_functions
         if new:
             self._functions._register_udfs(rows)
@@ -142,7 +142,7 @@ class StoredTables:
         self._folder.cleanup()
 
     def is_current(self, stored: Stored, quick: bool) -> bool:
-        """Whether the table has no later version, and is copied as far as it is to be."""
+        """Whether the table has no later version, and no copy is left to make (unless `quick`)."""
         return (quick or not stored.quick) and self._stamp(stored.name, stored.stamp[0]) == stored.stamp
 
     def store(self, name: str, quick: bool) -> Stored | None:
@@ -215,7 +215,7 @@ class StoredTables:
         """Drop schemas, and views and copies that no other schema reads."""
         for schema in schemas:
             self.run(f"DROP SCHEMA memory.{schema} CASCADE")
-        # Views first: some read a copy that goes too.
+        # Drop views first: some read a copy that is dropped too.
         for each in sorted(objects, key=_is_copy):
             self.run(f"DROP {'TABLE' if _is_copy(each) else 'VIEW'} {each}")
 
@@ -258,6 +258,8 @@ class StoredTables:
         return {day: frozenset(paths) for day, paths in found.items()}
 
     def _spans(self, tables: Mapping[str, Stored], last: date) -> ir.Table:
+        """LOAN_SPANS computed from the stored tables."""
+
         def table(name: str) -> ir.Table:
             if name in tables:
                 return self._table(tables[name].objects[0])
@@ -268,10 +270,12 @@ class StoredTables:
         return spans.rename(starts_on="on", ends_on="until")
 
     def _copy(self, table: Table, rows: ir.Table) -> str:
+        """Copy the rows, sorted by loan. Returns the name of the copy."""
         order = sorted(table.key, key=lambda name: name != "loan_id")
         return self._create("TABLE", _COPIES, table, table.shape(rows).order_by(order))
 
     def _view(self, table: Table, rows: ir.Table) -> str:
+        """Create a view of the rows. Returns its name."""
         return self._create("VIEW", _VIEWS, table, table.shape(rows))
 
     def _create(self, kind: str, schema: str, table: Table, rows: ir.Table) -> str:

@@ -19,7 +19,7 @@ from lending_pipelines.portal.lake.stored_tables import LOAN_SPANS, OWN_TABLES
 from lending_pipelines.portal.scope import DIMENSIONS, Scope
 
 Columns = Mapping[str, str]
-"""The column with the id of each dimension of a scope. A dimension without one covers no row when it is restricted."""
+"""The column with the id of each dimension of a scope. If a restricted dimension has no column, it covers no row."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Filter:
 
     @classmethod
     def of(cls, scopes: tuple[Scope, ...]) -> "Filter":
-        """The filter of these scopes; one that covers everything makes the others needless."""
+        """The filter of these scopes. If one of them covers everything, the others are left out."""
         shape = tuple(scope.restricted for scope in scopes)
         return cls(((),) if () in shape else shape)
 
@@ -48,9 +48,9 @@ class Filter:
         return reduce(or_, found, ibis.literal(False))
 
     def aggregates(self, rows: ir.Table) -> ir.BooleanValue:
-        """Whether a sum per scope and scope_id is of covered loans only.
+        """Whether a row with sums per scope and scope_id has sums of covered loans only.
 
-        A sum is, if the scope is restricted in one dimension and the sum is of one of its ids.
+        This is so if a grant's scope is restricted in a single dimension, and the row has the sums of one of its ids.
         """
         found = [
             (rows.scope == _AGGREGATED[restricted[0]]) & parameter(number, restricted[0]).contains(rows.scope_id)
@@ -82,6 +82,7 @@ def scope_values(scopes: tuple[Scope, ...], shape: tuple[tuple[str, ...], ...]) 
 
 
 _AGGREGATED = {"branches": "branch", "portfolios": "portfolio", "investors": "investor"}
+"""The value of the column `scope` in tables of sums, for each dimension of a grant's scope that has sums."""
 _LOAN: Columns = {
     "branches": "branch_id",
     "officers": "officer_id",
@@ -97,7 +98,7 @@ Read = Callable[[str], ir.Table]
 
 
 class Rule(Protocol):
-    """How the rows of a table are filtered by the scopes of a person that is not unrestricted."""
+    """How the rows of a table are filtered by the scopes of a person with restricted scopes only."""
 
     def rows(self, rows: ir.Table, scopes: Filter, read: Read) -> ir.Table:
         """The covered rows."""
@@ -114,7 +115,7 @@ class Everyone:
 
 @dataclass(frozen=True)
 class ByColumns:
-    """Rows with the ids in their own columns. Without columns: rows about the whole lender."""
+    """Rows with the ids in columns. Without columns: rows about the complete lender, for unrestricted scopes only."""
 
     columns: Columns = field(default_factory=dict)
 
@@ -136,7 +137,7 @@ class BySum:
 class ByManager:
     """Sums of the loans of a loan officer, or of a team leader and the team, on a day.
 
-    A row is seen if the loans that it sums are there, and all of them are covered on the row's day.
+    A row is shown if it sums at least one loan, and all loans that it sums are covered on the row's day.
     """
 
     def rows(self, rows: ir.Table, scopes: Filter, read: Read) -> ir.Table:
@@ -199,7 +200,7 @@ class Through:
     column: str
 
     def rows(self, rows: ir.Table, scopes: Filter, read: Read) -> ir.Table:
-        """The rows whose other row is covered."""
+        """The rows whose row in the other table is covered."""
         return rows.semi_join(RULES[self.table].rows(read(self.table), scopes, read), self.column)
 
 
@@ -265,7 +266,7 @@ STAFF_COLUMNS = frozenset(
         ("period_locks", "locked_by"),
     )
 )
-"""The personal columns about the lender's staff. Colleagues see them; all others are about borrowers."""
+"""The personal columns about the lender's staff. All other personal columns are about borrowers."""
 
 
 @dataclass(frozen=True)

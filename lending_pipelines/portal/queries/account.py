@@ -1,4 +1,4 @@
-"""What a customer sees of their own: wallets, tickets, loans and activity. The scope leaves only their rows."""
+"""A customer's own wallets, tickets, loans and activity. The person's scope limits all tables to their rows."""
 
 import ibis
 import ibis.expr.types as ir
@@ -41,7 +41,7 @@ def movements(lake: Tables) -> ir.Table:
 
 
 def trends(lake: Tables, most: int) -> ir.Table:
-    """wallet_id and balance after each of the last movements, at most so many of a wallet, the earliest first."""
+    """wallet_id and balance after each of the last movements, at most `most` per wallet, the earliest first."""
     rows = movements(lake)
     latest = [ibis.desc("occurred_at"), ibis.desc("wallet_transaction_id")]
     rows = rows.mutate(place=ibis.row_number().over(group_by="wallet_id", order_by=latest))
@@ -111,6 +111,7 @@ def _part(
     currency: ir.Value,
     about: ir.Value,
 ) -> ir.Table:
+    """The rows with the columns of `activity`."""
     return rows.select(
         on=on.cast("date"),
         kind=ibis.literal(kind),

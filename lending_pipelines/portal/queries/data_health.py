@@ -6,7 +6,7 @@ from lending_pipelines.portal.lake.scoped_lake import Tables
 
 
 def last_days(lake: Tables) -> ir.Table:
-    """Per daily table the last day that was made and when, the number of days, and of those that were thinned."""
+    """Per daily table: the last closed day and when it was closed, and the numbers of closed and of thinned days."""
     rows = lake.table("closed_days")
     return (
         rows.group_by("table_name")

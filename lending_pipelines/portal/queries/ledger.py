@@ -31,7 +31,7 @@ def trial_balance(lake: Tables, day: ir.DateValue, before: ir.DateValue) -> ir.T
 
 
 def totals(lake: Tables, day: ir.DateValue) -> ir.Table:
-    """Debits and credits of all accounts on a day, per currency."""
+    """Debits and credits of all accounts on a day, per currency, with `out`: debits less credits."""
     rows = lake.table("trial_balance")
     rows = rows.filter(rows.business_date == day)
     names = ("debit_total", "credit_total", "debit_balance", "credit_balance")

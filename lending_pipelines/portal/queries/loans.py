@@ -57,7 +57,7 @@ def counted(lake: Tables, filters: tuple[str, ...], day: ir.DateValue, **wanted:
 
 
 def position(lake: Tables, loan_id: ir.StringValue, day: ir.DateValue) -> ir.Table:
-    """The loan's row of loan_positions on the day, with the currency and terms of the loan."""
+    """The loan's row of loan_positions on the day."""
     rows = lake.table("loan_positions")
     return rows.filter(rows.business_date == day, rows.loan_id == loan_id)
 
@@ -172,6 +172,7 @@ def _fees(lake: Tables) -> ir.Table:
 
 
 def _schedules(lake: Tables) -> ir.Table:
+    """The versions of the schedules as events."""
     rows = lake.table("installments")
     rows = rows.group_by("loan_id", "version").agg(
         effective_on=rows.effective_on.min(), posted_at=rows.posted_at.min(), amount=money(rows.principal.sum())
@@ -199,6 +200,7 @@ KINDS = tuple(_EVENTS)
 
 
 def _matching(lake: Tables, filters: tuple[str, ...], day: ir.DateValue, wanted: dict[str, ir.StringValue]) -> ir.Table:
+    """The rows of loan_positions that have the wanted values."""
     rows = lake.table("loan_positions")
     rows = rows.filter(rows.business_date == day)
     for name in filters:

@@ -1,4 +1,4 @@
-"""What the pages Managers show of the lake: loan officers and team leaders, their health, and whom it is beside."""
+"""What the pages Managers show of the lake: loan officers and team leaders, their health, and comparisons of it."""
 
 import ibis
 import ibis.expr.types as ir
@@ -148,6 +148,7 @@ def _named(lake: Tables) -> ir.Table:
 
 
 def _matching(lake: Tables, filters: tuple[str, ...], day: ir.DateValue, wanted: dict[str, ir.StringValue]) -> ir.Table:
+    """The rows of manager_snapshots, with names, that have the wanted values."""
     rows = _named(lake)
     rows = rows.filter(rows.business_date == day)
     for name in filters:

@@ -93,7 +93,7 @@ def daily(lake: Tables, of: str, before: ir.DateValue, last: ir.DateValue, **seg
     rows = days.filter(days.business_date > before).left_join(
         events, ["business_date", "currency"], rname="{name}_of_events"
     )
-    # Without the table of fees they are unknown, not zero.
+    # Without the table fees, the fees are unknown, not zero.
     fees = rows.fees.fill_null(0).cast(MONEY) if lake.has("fees") else ibis.null(MONEY)
     return rows.select(
         "business_date",
@@ -129,7 +129,7 @@ def _users(lake: Tables, segment: ir.StringValue) -> ir.Table:
 
 
 def _calendar(lake: Tables, day: ir.DateValue, ends_at: ir.TimestampValue) -> ir.Table:
-    """One row: a closed day and its end, as metrics.platform takes it."""
+    """One row, the input of metrics/platform.py: a closed day and its end."""
     closed = lake.table("closed_days")
     closed = closed.filter(closed.table_name == "loan_positions", closed.business_date == day)
     return closed.select("business_date", ends_at=ends_at)

@@ -29,7 +29,7 @@ def of_level(lake: Tables, level: str, day: ir.DateValue, before: ir.DateValue) 
 
 
 def one(lake: Tables, level: str, scope_id: ir.StringValue, day: ir.DateValue, before: ir.DateValue) -> ir.Table:
-    """The same of one scope: a row per currency, the largest balance first."""
+    """Like `of_level` for one scope: a row per currency, the largest balance first."""
     return _compared(_of_scope(lake, "portfolio_snapshots", level, scope_id), day, before).order_by(
         ibis.desc("total_balance"), "currency"
     )
@@ -81,7 +81,7 @@ def losses_by_age(
     day: ir.DateValue,
     scope_id: ir.StringValue | None = None,
 ) -> ir.Table:
-    """Cumulative net loss of each quarterly pool of a scope by months on book, as the report vintage_analysis has it.
+    """Cumulative net loss of each quarterly pool of a scope by months on book, as in the report vintage_analysis.
 
     The level `all` has no scope_id.
 
@@ -91,7 +91,7 @@ def losses_by_age(
     positions = lake.table("loan_positions")
     positions = positions.filter(positions.business_date == day)
     loans = positions if level == "all" else positions.filter(positions[DIMENSIONS[level]] == scope_id)
-    # What is late at an age is not shown, so no positions are read for it.
+    # Past due principal by age is not shown, so it is computed from no positions.
     rows = vintages.curves(
         vintages.pooled(loans, "quarter"), lake.table("loan_losses"), positions.limit(0), day, months, conventions
     )

@@ -1,4 +1,4 @@
-"""The names that the forms of reports take."""
+"""The names that can be entered in the forms of reports."""
 
 import ibis
 import ibis.expr.types as ir

@@ -43,7 +43,7 @@ class TableResource:
         description: The meaning of its numbers.
         filters: Columns that can be filtered by one or several values.
         ranges: Columns of numbers that can be filtered by a smallest and a largest value.
-        sorts: Columns by which rows can be ordered, beside the day.
+        sorts: Columns by which rows can be ordered, in addition to the first key column.
         columns: The columns that are shown; empty: all.
         json: Columns with JSON text, which JSON answers contain as JSON values.
         computed: The additional columns, with their meaning.
@@ -76,7 +76,7 @@ class TableResource:
 
     @property
     def daily(self) -> bool:
-        """Whether its rows are of a business date each."""
+        """Whether each row belongs to a business date."""
         return self.lake_table.daily
 
     @property
@@ -86,7 +86,7 @@ class TableResource:
         return (first, *(name for name in self.sorts if name != first))
 
     def sort(self, order: str) -> Sort:
-        """The order that a name stands for; a minus before it is the descending order."""
+        """The order by a column; with a minus before the name, descending."""
         return Sort(order.removeprefix("-"), self.lake_table.key, order.startswith("-"))
 
 
@@ -104,7 +104,7 @@ def conditioned(
 def ordered(
     lake: Tables, resource: TableResource, conditions: tuple[Condition, ...], order: str, **values: ir.Value
 ) -> ir.Table:
-    """The same in an order, as pages have it: nulls last."""
+    """The rows of `conditioned` in an order, nulls last as in pages."""
     rows, sort = conditioned(lake, resource, conditions, **values), resource.sort(order)
     first = (ibis.desc if sort.descending else ibis.asc)(sort.column)
     return rows.order_by(rows[sort.column].isnull(), first, *sort.columns[1:])

@@ -10,11 +10,11 @@ import ibis.expr.types as ir
 from lending_pipelines.portal.lake.scoped_lake import Tables
 
 MOST = 6
-"""The most results of a kind."""
+"""The maximum number of results of a kind."""
 
 
 def loans(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
-    """loan_id, status, currency and principal_outstanding of the loans on the day whose id has the text."""
+    """loan_id, status, currency and principal_outstanding of the loans on the day whose id contains the text."""
     rows = lake.table("loan_positions")
     rows = rows.filter(rows.business_date == day).select("loan_id", "status", "currency", "principal_outstanding")
     return _best(rows, _rank(rows.loan_id, text), "loan_id")
@@ -25,7 +25,7 @@ def portfolios(lake: Tables, levels: tuple[str, ...], text: ir.StringValue, day:
     rows = lake.table("portfolio_snapshots")
     rows = rows.filter(rows.business_date == day, rows.scope.isin(levels))
     rows = rows.select("scope", "scope_id", name=rows.name.fill_null(rows.scope_id)).distinct()
-    # Ids of portfolios and investors are random: a part of one says nothing.
+    # Ids of portfolios and investors are random, so only a complete id matches.
     identity = ibis.cases((rows.scope_id.lower() == text, 3), else_=0)
     return _best(rows, ibis.greatest(_rank(rows.name, text), identity), "name", "scope_id", "scope")
 
@@ -47,7 +47,7 @@ def _best(rows: ir.Table, rank: ir.IntegerValue, *order: str) -> ir.Table:
 
 
 def _rank(column: ir.StringColumn, text: ir.StringValue) -> ir.IntegerValue:
-    """3 for the text itself, 2 for what begins with it or has a word that does, 1 for what has it, else 0."""
+    """3 if the value is the text, 2 if it or one of its words begins with the text, 1 if it contains it, else 0."""
     lower = column.lower()
     begins = lower.startswith(text) | lower.contains(ibis.literal(" ") + text)
     return ibis.cases((lower == text, 3), (begins, 2), (lower.contains(text), 1), else_=0)

@@ -13,8 +13,8 @@ def changes_of_scopes(lake: Tables, scope: str, day: ir.DateValue, before: ir.Da
     """The numbers of every id of a scope (`all`, `portfolio`, …) on the day, with those of the day before.
 
     Returns:
-        scope_id, name, currency, and for each of balance, loans, past_due, par_30 and health_score its value and
-        `<name>_before`, which is null if the day before has no such row. The largest balances first.
+        subject (the scope_id), name, currency, and for each of balance, loans, past_due, par_30 and health_score its
+        value and `<name>_before`, which is null if the day before has no such row. The largest balances first.
     """
     rows = lake.table("portfolio_snapshots")
     rows = rows.filter(rows.scope == scope).select(
@@ -32,7 +32,7 @@ def changes_of_scopes(lake: Tables, scope: str, day: ir.DateValue, before: ir.Da
 
 
 def changes_of_managers(lake: Tables, day: ir.DateValue, before: ir.DateValue) -> ir.Table:
-    """The same for loan officers and team leaders. Past due is not known of them."""
+    """The same for loan officers and team leaders. past_due is null, because their snapshots do not have it."""
     rows = lake.table("manager_snapshots")
     rows = rows.select(
         "business_date",

@@ -46,6 +46,7 @@ _MARKS = {"read": "read", "act": "acted"}
 
 _SHOWN = 100
 _AGAIN_AFTER = 15_000
+"""The milliseconds after which the browser asks for new alerts again."""
 
 
 @router.get("/alerts")
@@ -83,9 +84,9 @@ def alerts(
 def events(
     access: Reader, request: Request, last_event_id: Annotated[str | None, Header(max_length=100)] = None
 ) -> Response:
-    """New alerts as server-sent events. An answer has what is new, and the browser asks again after a while.
+    """New alerts as server-sent events. A response has the new alerts and ends; the browser asks again after a while.
 
-    No answer stays open: it would keep a snapshot of the lake and the scope of the person as they were.
+    A response that stays open would keep an old snapshot of the lake and an old scope of the person.
     """
     since = _instant(last_event_id)
     lines = [f"retry: {_AGAIN_AFTER}", f"id: {utc_now().isoformat()}"]
@@ -104,7 +105,7 @@ def messages(
     unread: filters.Text = None,
     done: filters.Text = None,
 ) -> Response:
-    """The notifications to the person; without restrictions, those to everybody."""
+    """The notifications to the person; for a person with an unrestricted scope, those to everybody."""
     wanted = filters.one_of("priority", priority, ("", *get_args(Priority)), "") or None
     kind = filters.one_of("type", type, ("", *TYPES), "") or None
     found = alert_views.messages(access, priority=wanted, kind=kind, unread=bool(unread))
@@ -228,7 +229,7 @@ def _listed(each: alert_views.ListedAlert, known: dict[str, dict[str, str]]) -> 
 
 
 def _instant(text: str | None) -> datetime | None:
-    """The time of the id of an event; None for an id that no answer had."""
+    """The time in the id of an event; None for an id that is not from a response."""
     try:
         found = instant_from(text or "")
     except ValueError:

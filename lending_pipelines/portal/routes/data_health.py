@@ -26,7 +26,7 @@ _RESTATED = "restatements.restatement_due"
 
 @router.get("/data-health")
 def data_health(request: Request, access: Reader) -> Response:
-    """The page; the part with the runs is asked for after it."""
+    """The page. The browser loads the part with the runs afterwards."""
     state = close_state(access, lender_wide=access.lender_wide)
     restated = [each for each in state.findings if each.subject == _RESTATED]
     checks = [each for each in state.findings if each.subject != _RESTATED]

@@ -66,7 +66,7 @@ def start(request: Request, access: Runner, sent: Posted) -> Response:
 
 @router.get("/generate/{close_id}")
 def follow(request: Request, access: Runner, close_id: str) -> Response:
-    """A close that was started here; the part that changes follows it until it has ended."""
+    """A close that was started here. The part of the page that changes is updated until the close has ended."""
     return render(request, "generate_close.html", close=_found(access, close_id))
 
 

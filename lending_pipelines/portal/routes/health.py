@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/health")
 def health(access: Annotated[Access, Depends(require("public"))]) -> PlainTextResponse:
-    """`ok` if the register and the lake answer; they are opened before this is called."""
+    """`ok` if the register answers. `require` has opened the lake before this is called."""
     with access.portal.register.reading() as connection:
         connection.execute(sa.select(1))
     return PlainTextResponse("ok")

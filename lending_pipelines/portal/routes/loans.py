@@ -1,4 +1,4 @@
-"""Loans: search, filters, sorting and pages of the loans on the last closed day, and one loan with all about it."""
+"""Loans: search, filters, sorting and pages of the loans on the last closed day, and the details of one loan."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -179,7 +179,7 @@ def _balance(history: Any, currency: str) -> WebChart:
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], position: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The installments, those that are not paid first, by the oldest unpaid due date of the position."""
+    """The installments with their status by the position's oldest unpaid due date; those that are not paid first."""
     day, oldest, open_ = position["business_date"], position["oldest_due_on"], position["status"] == "active"
 
     def status(due_on: date) -> str:

@@ -39,7 +39,7 @@ RATES = {
     "growth": "growth_rate",
     "yield": "portfolio_yield",
 }
-"""The rate that each part is made from."""
+"""The rate from which each part is computed."""
 
 _CHARTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "score": ("Health score and its parts", "Points of 100", ("health_score", *(f"{part}_score" for part in PARTS))),
@@ -54,7 +54,7 @@ _RANGE = "30"
 SORTED = ("name", "health_score", "active_loans", "active_clients", "total_outstanding", "par_30", "par_90")
 
 PAGE_ROWS = 50
-"""The managers of a page."""
+"""The number of managers on a page."""
 
 _TREND_DAYS = 30
 

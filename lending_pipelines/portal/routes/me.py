@@ -1,4 +1,4 @@
-"""The own password and sessions, for everybody who is signed in."""
+"""The password and the sessions of the person who is signed in."""
 
 from typing import Annotated
 

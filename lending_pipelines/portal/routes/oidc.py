@@ -46,7 +46,7 @@ def to_provider(request: Request, access: Public, next: str | None = None) -> Re
 
 @router.get("/sign-in/oidc/callback")
 def from_provider(request: Request, access: Public, state: str = "", code: str = "", error: str = "") -> Response:
-    """Check who has come back, and start a session."""
+    """Identify the person whom the provider sends back, and start a session."""
     provider = _provider(access)
     attempt = Attempt.of(request.cookies.get(_cookie(request), ""))
     if attempt is None or not state or attempt.state != state:

@@ -275,6 +275,8 @@ def _form(
 
 
 def _roles(access: Access, sent: Mapping[str, str]) -> tuple[list[RoleGiven], dict[str, str]]:
+    """The roles of a posted form, and its faults by field."""
+
     def has_borrower(borrower: str) -> bool:
         try:
             return bool(access.lake_with_borrowers.rows(queries.borrower, borrower_id=borrower))
@@ -285,7 +287,7 @@ def _roles(access: Access, sent: Mapping[str, str]) -> tuple[list[RoleGiven], di
 
 
 def _known(access: Access) -> Known:
-    """The ids that scopes take, with their names."""
+    """The ids that can be in scopes, with their names."""
     lake = access.lake
     known = {
         key: {row["id"]: row["name"] for row in lake.rows(query)} if lake.has(table) else {}

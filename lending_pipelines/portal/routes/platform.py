@@ -65,7 +65,7 @@ def platform(
 
 
 def _closed(closed: tuple[date, ...], text: str) -> date:
-    """The last closed day that is not after the text's day; the last one if the text is not a date."""
+    """The last closed day up to the date in the text, or the first closed day; the last one if it is not a date."""
     try:
         wanted = day_from(text)
     except ValueError:

@@ -29,7 +29,7 @@ SECTION = Section("Portfolios", "/portfolios", "portfolios.read")
 Reader = Annotated[Access, Depends(require(SECTION.action))]
 
 LEVELS = ("portfolio", "program", "product", "branch", "investor", "vintage")
-"""What portfolios can be grouped by, beside all loans."""
+"""The levels by which loans can be grouped, besides all loans."""
 
 RANGES = {"30": 30, "90": 90, "365": 365}
 """The ranges of trends in days."""
@@ -152,7 +152,7 @@ def losses(request: Request, access: Reader, level: str, scope_id: str, currency
     shape = level, MONTHS, access.portal.conventions
     found = lake.rows(queries.losses_by_age, *shape, day=lake.last_day, **_own(level, scope_id))
     rows = [row for row in found if currency in (None, row["currency"])]
-    # Made only if the part is not kept.
+    # Computed only if the fragment is not cached.
     triangle = partial(_triangle, rows)
     return render(request, "portfolio_vintages.html", key=key_of(request, lake), triangle=triangle, day=lake.last_day)
 
@@ -166,7 +166,7 @@ def _levels(access: Access) -> list[str]:
 
 
 def _sees_all_losses(access: Access) -> bool:
-    """Whether the person sees the losses of loans from before the time at which they are in the scope."""
+    """Whether loans are in the scope for their complete life, with all losses: only the branch never changes."""
     return any(set(grant.scope.restricted) <= {"branches"} for grant in access.grants)
 
 
@@ -236,7 +236,7 @@ def _stacked(rows: Sequence[Mapping[str, Any]], buckets: Sequence[str]) -> list[
         day = by_day.setdefault(row["business_date"], dict.fromkeys(buckets, 0))
         day[row["bucket"]] = row["principal_outstanding"]
     days = sorted(by_day)
-    # More columns than a screen has room for are thinned; the last day stays.
+    # Leave out days if there are more than a screen has room for, but never the last day.
     step = max(1, len(days) // 30)
     return [{"business_date": day, **by_day[day]} for day in sorted(days[::-1][::step])]
 

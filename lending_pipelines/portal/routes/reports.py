@@ -160,7 +160,7 @@ def posted(request: Request, access: Requester, sent: Posted, report_type: str) 
 
 @router.get("/reports/requests/{report_id}")
 def status(request: Request, access: Reader, report_id: str) -> Response:
-    """The status of a request; the part that changes follows it until it has ended."""
+    """The status of a request. The part of the page that changes is updated until the request has ended."""
     report = _report(access, report_id)
     parameters = [(name, value) for name, value in report.parameters.items() if name != "once"]
     return render(
@@ -234,6 +234,7 @@ def _form(
 
 
 def _known(report_type: str) -> None:
+    """Raise NotFound if there is no such report type."""
     try:
         get(report_type)
     except LendingError as error:
@@ -259,6 +260,7 @@ def _listed(access: Access, status: Any = None, report_type: str | None = None) 
 
 
 def _as_listed(report: Report, access: Access) -> Listed:
+    """A request as the pages list it."""
     known = report.report_type in report_types()
     model = get(report.report_type).parameters if known else None
     defaults = {name: field.default for name, field in model.model_fields.items()} if model else {}
@@ -286,7 +288,7 @@ def _as_listed(report: Report, access: Access) -> Listed:
 
 
 def parameter_names(access: Access) -> Names:
-    """The names that the parameters of reports take, of the last closed day and all days before."""
+    """The names that the parameters of reports accept, of the last closed day and all days before."""
     lake = access.lake
     names: dict[str, dict[str, str]] = {}
     if lake.has("portfolio_snapshots"):
@@ -312,7 +314,7 @@ def _summary(report: Report) -> Sequence[tuple[str, Any]]:
 
 
 def _once(text: str) -> str:
-    """The id that the form brings, so that a form that is sent twice makes one request."""
+    """The id that the form sends, so that a form that is sent twice adds one request; a new id for other text."""
     try:
         return UUID(hex=text).hex
     except ValueError:

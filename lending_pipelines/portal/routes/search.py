@@ -1,4 +1,4 @@
-"""The search of all pages, a fragment for the command palette: each part finds what its own action shows the person."""
+"""The search of all pages, a fragment for the command palette. Each part finds what its action lets the person see."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
@@ -25,11 +25,12 @@ Found = tuple[str, str, str, str]
 """The kind, title, subtitle and path of a result."""
 
 Part = Callable[[Access, str], Iterator[Found]]
+"""Finds the results of one kind for a text in lower case."""
 
 
 @router.get("/search")
 def search(request: Request, access: Searcher, q: filters.Text = None) -> Response:
-    """What has the text in its id, name or title, and the person may open. Nothing without a text."""
+    """The results with the text in their id, name or title that the person may open; none without a text."""
     text = (q or "").lower()
     parts = (_loans, _managers, _pages, _portfolios, _reports)
     found = [each for part in parts for each in _made(part, access, text)] if text else []
@@ -91,6 +92,6 @@ def _pages(access: Access, text: str) -> Iterator[Found]:
 
 
 def _having(text: str, titles: dict[str, str]) -> Iterable[str]:
-    """The keys of the titles that have the text, those that begin with it first."""
+    """The keys whose title or key contains the text, titles that begin with it first."""
     found = [key for key, title in titles.items() if text in title.lower() or text in key.lower()]
     return sorted(found, key=lambda key: (not titles[key].lower().startswith(text), titles[key]))[: queries.MOST]

@@ -69,7 +69,7 @@ def sign_out(request: Request, access: Public) -> Response:
 
 @router.get("/welcome/{link}")
 def welcome(request: Request, access: Public, link: str) -> Response:
-    """The form of a one-time link. Opening it does not use it up, because mail programs open links too."""
+    """The form of a one-time link. Opening the link does not use it, because mail programs open links too."""
     with access.reading() as session:
         found = OneTimeLinks(session).find(link)
         name = link_account(session, found) if found else None
@@ -80,7 +80,7 @@ def welcome(request: Request, access: Public, link: str) -> Response:
 
 @router.post("/welcome/{link}")
 def set_password(request: Request, access: Public, link: str, password: Password) -> Response:
-    """Use the link up, set the password and sign in."""
+    """Use the link, set the password and sign in."""
     access.portal.limits.hit(SIGN_INS_OF_AN_ADDRESS, "sign-ins", address(request))
     try:
         with access.register() as session:
@@ -96,12 +96,12 @@ def set_password(request: Request, access: Public, link: str, password: Password
     return _used(request)
 
 
-def sign_in_form(request: Request, access: Access, after: str, status_code: int = 200, **said: str) -> Response:
+def sign_in_form(request: Request, access: Access, after: str, status_code: int = 200, **shown: str) -> Response:
     """The page with the form."""
     settings = access.portal.settings
     after_oidc = f"{url(request, '/sign-in/oidc')}?next={quote(after, safe='')}"
     providers = ((settings.oidc_name, after_oidc),) if settings.oidc_issuer else ()
-    context = {"name": "", "error": None, "providers": providers, **said}
+    context = {"name": "", "error": None, "providers": providers, **shown}
     return render(request, "sign_in.html", status_code, next=after, **context)
 
 
@@ -112,7 +112,7 @@ def _used(request: Request) -> Response:
 
 
 def signed_in(request: Request, session: Session, account: Account, path: str) -> Response:
-    """Start a session of the account, and go on to the path."""
+    """Start a session of the account, and redirect to the path."""
     sessions = Sessions(session)
     if before := request.cookies.get(cookie_name(request)):
         sessions.end(before)

@@ -1,4 +1,4 @@
-"""The files of static/, at addresses with their hash, which browsers keep for good."""
+"""The files of static/, at URLs with a hash of their content, which browsers cache for good."""
 
 from typing import Annotated
 

@@ -134,7 +134,7 @@ def edit(request: Request, access: Editor, config_id: str) -> Response:
 
 @router.post("/tapes/{config_id}/edit")
 def save(request: Request, access: Editor, config_id: str, sent: Posted) -> Response:
-    """Give the tape the settings, or show the form with its errors."""
+    """Save the tape's settings, or show the form with its errors."""
     portfolio_id, settings, faults = tape_views.settings_from(sent)
     with access.reading() as session:
         config = own_tapes.covered_tape(session, access, config_id)

@@ -50,7 +50,7 @@ def today(request: Request, access: Annotated[Access, Depends(require(SECTION.ac
 
 
 def _changes(access: Access, days: Mapping[str, Any]) -> tuple[str, Sequence[Mapping[str, Any]]]:
-    """What is compared with the day before, and the numbers: of the level that the person's scope is made of."""
+    """The level of the person's scope, and the numbers of that level beside those of the day before."""
     level = _level(access.grants)
     if access.lake.last_day is None:
         return level, ()

@@ -105,16 +105,16 @@ def alert_detail(access: Access, alert_id: str) -> AlertDetail:
                 .order_by(AlertFinding.business_date.desc())
             )
         )
-        said = content("opened", alert, rule, Channels(()))
+        shown = content("opened", alert, rule, Channels(()))
         return AlertDetail(
             alert,
             notification_type(alert, rule),
             rule,
-            said,
+            shown,
             Alerts(session).events(alert.alert_id),
             findings,
             _notifications(access, session, alert_id=alert.alert_id),
-            _chart(said, findings),
+            _chart(shown, findings),
         )
 
 
@@ -169,7 +169,7 @@ def mark(access: Access, session: Session, alert_id: str, step: str) -> int:
     """Mark the notifications of an alert that the person may see: `read`, or `act` that the action was taken.
 
     Returns:
-        How many.
+        The number of notifications.
     """
     notifications = Notifications(session)
     found = _notifications(access, session, alert_id=covered_alert(access, session, alert_id).alert_id)
@@ -226,18 +226,18 @@ def _notifications(
     return [each for each in found if alert_id in (None, each.alert_id)]
 
 
-def _chart(said: dict[str, Any], findings: Sequence[AlertFinding]) -> WebChart | None:
+def _chart(shown: dict[str, Any], findings: Sequence[AlertFinding]) -> WebChart | None:
     """The alert's number by day: from the close's history, or of a resolved alert from its findings."""
     by_day: dict[str, Any] = {each.business_date.isoformat(): each.value for each in findings if each.value is not None}
-    by_day |= dict(said["history"])
+    by_day |= dict(shown["history"])
     history = [[day, by_day[day]] for day in sorted(by_day)]
     if len(history) < FEWEST_DAYS:
         return None
-    kind = {"fraction": "rate", "money": "money", "count": "count", "percent": "percent"}.get(said["kind"], "number")
-    columns = (ReportColumn("day", "Day", "date"), ReportColumn("value", said["number"], kind))  # type: ignore[arg-type]
+    kind = {"fraction": "rate", "money": "money", "count": "count", "percent": "percent"}.get(shown["kind"], "number")
+    columns = (ReportColumn("day", "Day", "date"), ReportColumn("value", shown["number"], kind))  # type: ignore[arg-type]
     rows = [{"day": date.fromisoformat(day), "value": value} for day, value in history]
-    spec = web_spec(altair_chart({**said, "history": history})) | {"height": _HEIGHT}
-    return WebChart(said["number"], spec, columns, rows)
+    spec = web_spec(altair_chart({**shown, "history": history})) | {"height": _HEIGHT}
+    return WebChart(shown["number"], spec, columns, rows)
 
 
 def by_kind(alerts: Sequence[ListedAlert]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Whether the last close is good: what the close recorded of itself, and what has become late since."""
+"""Whether the last close is good: what the close recorded about itself, and what has become late since."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Closes that are started in the portal: `lending close` in a process of its own, which outlives the portal.
+"""Closes that are started in the portal: `lending close` in a separate process, which continues if the portal ends.
 
-Each has a folder in LENDING_HOME: request.json says what was asked for, output has what the command printed, and exit
+Each has a folder in LENDING_HOME: request.json has the request, output has what the command printed, and exit
 has its exit status.
 """
 
@@ -22,6 +22,7 @@ from lending_pipelines.settings import Settings
 
 _LENDING = "from lending_pipelines.cli import main; main()"
 _OUTPUT_BYTES = 60_000
+"""The number of last bytes of the output that are shown."""
 
 
 class CloseRefused(LendingError):
@@ -50,7 +51,7 @@ def start(
     """Start a close. With an id that was used before, nothing is started, and that close is returned.
 
     Raises:
-        CloseRefused: Another close that was started here is running.
+        CloseRefused: Another close that was started here is running, or this one is being started.
     """
     if found := find(settings, close_id):
         return found
@@ -110,6 +111,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _read(folder: Path) -> StartedClose:
+    """The close of a folder, with its status."""
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     output = (folder / "output").read_bytes()[-_OUTPUT_BYTES:].decode(errors="replace")
     ended = folder / "exit"
@@ -134,7 +136,7 @@ def _read(folder: Path) -> StartedClose:
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file at once: a reader sees all of it or none."""
+    """Write a file atomically: a reader sees all of it or none."""
     part = file.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)

@@ -84,7 +84,7 @@ def _lists(manifest: TapeManifest, memberships: Sequence[Span], owners: Sequence
 
 
 def _was_in(spans: Sequence[Span], column: str, identity: str, day: date) -> bool:
-    """Whether one of the spans is of that id and has the day."""
+    """Whether one of the spans has that id and covers the day."""
     return any(
         span[column] == identity
         and span["assigned_on"] <= day
@@ -104,5 +104,5 @@ def _manifests(exports_url: str, slug: str) -> list[TapeManifest]:
 
 @lru_cache(maxsize=5000)
 def _manifest(filesystem: Any, path: str) -> TapeManifest:
-    """A manifest, which never changes. File systems are one object per place, and hashable."""
+    """A manifest, which never changes. fsspec has one hashable object per file system, so it can be a cache key."""
     return TapeManifest.from_json(filesystem.cat_file(path), path)

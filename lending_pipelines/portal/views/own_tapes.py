@@ -24,17 +24,17 @@ def covered_tape(session: Session, access: Access, config_id: str) -> LoanTapeCo
 
 
 def is_staff(access: Access) -> bool:
-    """Whether a grant is of the lender's own people, not of an investor's."""
+    """Whether the person belongs to the lender's staff: has a grant with another role than investor."""
     return any(grant.role != "investor" for grant in access.grants)
 
 
 def today(access: Access) -> date:
-    """The business day that has not ended."""
+    """The current business date, which has not ended yet."""
     return access.portal.last_ended() + timedelta(days=1)
 
 
 def calendar_of(session: Session, access: Access, config: LoanTapeConfig, month: date) -> list[list[CalendarDay]]:
-    """The weeks of a month, which its first day names, with what is due and what was delivered."""
+    """The weeks of the month whose first day is `month`, with what is due and what was delivered."""
     return calendar(
         config,
         month,

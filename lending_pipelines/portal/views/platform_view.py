@@ -20,6 +20,7 @@ from lending_pipelines.reports.book import Chart, ReportColumn, ReportTable
 
 Rows = Sequence[Mapping[str, Any]]
 Values = tuple[tuple[Any, ...], ...]
+"""Rows as tuples of values, which can be a key of a cache."""
 
 MEASURES = ("interest", "fees", "revenue", "collected", "transactions")
 
@@ -100,7 +101,7 @@ def charts(rows: Rows, activity: Rows, segment: str) -> Sequence[WebChart]:
 
 @lru_cache(maxsize=64)
 def _charts(rows: Values, users: Values) -> tuple[WebChart, ...]:
-    """The charts of these values. Altair takes 50 ms for each, so they are kept."""
+    """The charts of these values. Altair takes 50 ms for each, so they are cached."""
     made = []
     for currency in sorted({row[1] for row in rows}):
         table = _table(f"Days in {currency}", _COLUMNS, tuple(row for row in rows if row[1] == currency))
@@ -139,6 +140,7 @@ def _of_day(rows: Rows, day: date, asset: str) -> dict[str, Any]:
 
 
 def _of_segment(access: Access, day: date, segment: str, asset: str) -> dict[str, Any]:
+    """The numbers of a segment's users on the day."""
     lake = access.lake
     at = {"day": day, "ends_at": instants.ends_at(day, access.portal.settings.timezone), "segment": segment}
     users = dict(lake.row(queries.users_of, **at) or {"total_users": 0, "new_users": 0})

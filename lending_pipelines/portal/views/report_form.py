@@ -22,13 +22,13 @@ FORMATS: Mapping[str, str] = {
 """The formats of a report with their titles."""
 
 Names = Mapping[str, Mapping[str, str]]
-"""By parameter, the names of the ids that it takes."""
+"""By parameter, the names by id that it accepts."""
 
 _ADVANCED = ("known_at", "conventions")
 _LABELS = {"allow_pii": "Personal data"}
 
 _TEXT_OR_FILE = {"rules", "facility"}
-"""Parameters with a text, or the path of a file on the server. The portal takes no paths."""
+"""Parameters with a text, or the path of a file on the server. The portal does not accept paths."""
 
 _OWN = ("output_format", "once")
 """The fields of the form that are not parameters of the report."""
@@ -50,7 +50,7 @@ class FormField:
 
     @property
     def advanced(self) -> bool:
-        """Whether the form shows it only when asked to."""
+        """Whether the form hides the field until the person opens the advanced fields."""
         return self.name in _ADVANCED
 
 
@@ -114,6 +114,7 @@ def form_fields(
 def _field(
     name: str, info: FieldInfo, value: Any, error: str | None, offer: Offer, known: Mapping[str, str]
 ) -> FormField:
+    """The field of a parameter, by the type of its values."""
     label, text = _LABELS.get(name, words(name)), info.description or ""
     if name in offer.limits:
         options = [(key, f"{known[key]} ({key})" if known.get(key) else key) for key in offer.limits[name]]

@@ -1,6 +1,6 @@
 """Which reports a person with a limited scope may have: those that a parameter limits to the scope.
 
-A report that is not in LIMITS prints numbers of the whole lender, so only a scope without limits has it. The branch of
+A report that is not in LIMITS prints numbers of the complete lender, so it is for scopes without limits. The branch of
 a loan is the same on all days. Its portfolio and investor change, so a report that reads earlier days cannot be limited
 to them.
 """
@@ -19,7 +19,7 @@ from lending_pipelines.reports.registry import get, report_types
 
 @dataclass(frozen=True)
 class Limit:
-    """How a report is limited: the parameter of each dimension of a scope, and values that other parameters keep."""
+    """How a report is limited: the parameter for each dimension of a scope, and required values of other parameters."""
 
     parameters: Mapping[str, str]
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -97,7 +97,7 @@ assert set(LIMITS) <= set(report_types())
 
 
 NEEDED: Mapping[str, Action] = {"platform_activity": "platform.read"}
-"""Actions that a role must allow, beside reports.read, for a report."""
+"""Actions that a role must allow for a report, in addition to reports.read."""
 
 
 def offer(report_type: str, access: Access) -> Offer:
@@ -119,11 +119,12 @@ def visible(report_type: str, parameters: Mapping[str, Any], access: Access) -> 
 
 
 def error_shown(report: Report, access: Access) -> str | None:
-    """Why a request has no file. The reason of a failure can name loans of others: with limits it is left out."""
+    """Why a request has no file. The reason of a failure can name other loans, so a limited scope does not see it."""
     return report.error_message if access.lender_wide or report.status != "failed" else _HIDDEN_REASON
 
 
 def _offer(report_type: str, grant: Grant) -> Offer:
+    """Whether a grant allows the report, and the limits that it sets."""
     restricted = grant.scope.restricted
     if not restricted:
         return Offer(True)

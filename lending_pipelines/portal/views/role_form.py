@@ -72,7 +72,7 @@ def sent_of(roles: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
 
 
 def boxes(sent: Mapping[str, str], known: Known, faults: Mapping[str, str]) -> list[RoleBox]:
-    """The roles with what was sent."""
+    """The boxes of all roles, with the values that were sent."""
     found = []
     for role in ROLES:
         required, optional = SCOPE_KEYS[role]

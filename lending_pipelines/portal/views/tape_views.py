@@ -20,6 +20,7 @@ from lending_pipelines.tapes.schedule import ScheduleError, due_days
 from lending_pipelines.url_secrets import hide_secrets
 
 _AHEAD = timedelta(days=400)
+"""The time in which the next due date of a tape is searched."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def settings_from(sent: dict[str, str]) -> tuple[str, dict[str, Any], dict[str, 
 
 
 def faults_by_field(error: Exception) -> dict[str, str]:
-    """The faults of a refused configuration at the fields that they name; by the empty name those that name none."""
+    """The faults of a refused configuration by field. Faults that name no field have the empty name."""
     faults: dict[str, str] = {}
     for text in str(error).split("; "):
         name = next((each for each in _NAMED if each in text), "")
@@ -249,6 +250,7 @@ def _field_of(line: str) -> Any:
 
 
 def _row(session: Session, config: LoanTapeConfig, faults: Sequence[TapeFault], today: date) -> TapeRow:
+    """A configuration with its next due date, last delivery and problems."""
     deliveries = TapeDeliveries(session).of_tape(config.config_id)
     delivered = [each.business_date for each in deliveries if each.status == "delivered"]
     wrong = {each.business_date for each in deliveries if each.status == "failed" or _is_late(each)}

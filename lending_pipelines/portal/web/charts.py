@@ -1,7 +1,7 @@
 """Charts for a browser: the Altair specs of the PDF charts, with the colours and the width of the page.
 
-Colours become the tokens of the style sheet, written as `var(--chart-1)`; static/portal.js puts in the colours of the
-theme and draws the chart with Vega-Embed. What a chart shows is in exports/charts.py.
+Colours become the tokens of the style sheet, written as `var(--chart-1)`; static/portal.js replaces them with the
+colours of the theme and draws the chart with Vega-Embed. What a chart shows is in exports/charts.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _TOOLTIPS: dict[Kind, str] = {"money": ",.2f", "count": ",d", "rate": ".2%", "pe
 
 @dataclass(frozen=True)
 class WebChart:
-    """A chart and the table that says the same: a Vega-Lite spec (None with nothing to draw), columns and rows."""
+    """A chart and a table with its values: a Vega-Lite spec (None if there is nothing to draw), columns and rows."""
 
     title: str
     spec: Mapping[str, Any] | None
@@ -34,7 +34,7 @@ def web_chart(chart: Chart, table: ReportTable) -> WebChart:
     shown = [column for column in table.columns if column.name in (chart.x, *chart.y)]
     spec = None
     if drawable(chart, table):
-        # Altair's own checks of a chart take longer than the rest; the tests of exports/charts.py make them.
+        # Skip Altair's validation, which takes longer than the rest. The tests of exports/charts.py validate charts.
         with debug_mode(False):
             drawn = web_spec(altair_chart(chart, table, WIDE, titled=False))
         spec = _with_tooltips(_with_names(drawn), chart, table)
@@ -43,7 +43,7 @@ def web_chart(chart: Chart, table: ReportTable) -> WebChart:
 
 
 def web_spec(chart: Any) -> dict[str, Any]:
-    """The Vega-Lite spec of an Altair chart as wide as its place on the page, without fonts and colours of its own."""
+    """The Vega-Lite spec of an Altair chart as wide as its place on the page, without its own fonts and colours."""
     spec: dict[str, Any] = chart.to_dict(validate=False)
     for name in ("config", "background", "title", "$schema"):
         spec.pop(name, None)
@@ -52,7 +52,7 @@ def web_spec(chart: Any) -> dict[str, Any]:
 
 
 def _with_tooltips(spec: dict[str, Any], chart: Chart, table: ReportTable) -> dict[str, Any]:
-    """With what the pointer shows at a mark: its place, its series and its exact value."""
+    """The spec with tooltips: the place, the series and the exact value of a mark."""
     columns = {column.name: column for column in table.columns}
     number_format = _TOOLTIPS.get(columns[chart.y[0]].kind, ",.4~f")
     place = {"field": "x", "type": "nominal", "title": columns[chart.x].label}
@@ -68,7 +68,7 @@ def _with_tooltips(spec: dict[str, Any], chart: Chart, table: ReportTable) -> di
 
 
 def _with_names(spec: dict[str, Any]) -> dict[str, Any]:
-    """With colours for letters in the names of series."""
+    """The spec with the colours for text in the names of series."""
     for unit in spec.get("layer", ()):
         scale = unit["encoding"].get("color", {}).get("scale") if "text" in unit["encoding"] else None
         if scale:
@@ -78,7 +78,7 @@ def _with_names(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _adapted(value: Any) -> Any:
-    """With the tokens of colours. Labels of axes are level: on a page, those without room are left out."""
+    """A part of the spec with tokens for colours and horizontal labels: a page leaves out labels without room."""
     if isinstance(value, dict):
         return {name: 0 if name == "labelAngle" else _adapted(part) for name, part in value.items()}
     if isinstance(value, list):

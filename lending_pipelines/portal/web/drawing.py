@@ -11,7 +11,7 @@ from itertools import groupby
 Number = int | float | Decimal
 
 SHADES = 5
-"""The number of shades of a heat map beside none."""
+"""The number of shades of a heat map, without the blank one."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ MEDIA_TYPES: Mapping[Format, str] = {
 }
 
 _EXPONENT_FROM = 6
-"""Python and Arrow print decimals with more digits after the point with an exponent: 0E-8."""
+"""The number of decimals from which Python and Arrow can print an exponent, such as 0E-8."""
 
 
 def json_rows(rows: Sequence[Mapping[str, Any]], embedded: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -39,7 +39,7 @@ def json_rows(rows: Sequence[Mapping[str, Any]], embedded: tuple[str, ...] = ())
 
 
 def json_value(value: Any) -> Any:
-    """A value as JSON has it."""
+    """A value for JSON: a decimal as text, a time in UTC with a Z, other values unchanged."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):

@@ -68,7 +68,7 @@ def _not_signed_in(request: Request, error: Exception) -> Response:
 
 
 def _page_of(request: Request) -> str:
-    """The page to come back to after the sign-in: the one that was asked for, or that of the form that was sent."""
+    """The page to come back to after the sign-in: the requested one, or that of the form that was sent."""
     if request.method == "GET":
         return path_of(request) + (f"?{request.url.query}" if request.url.query else "")
     sent_from = urlsplit(request.headers.get("referer", ""))

@@ -14,7 +14,7 @@ from lending_pipelines.portal.web.errors import NotFound
 
 
 class BadFilter(LendingError):
-    """A parameter of a page has a value that it does not know."""
+    """A parameter of a page has a value that it does not allow."""
 
 
 Text = Annotated[str | None, Query(max_length=200), AfterValidator(lambda value: (value or "").strip() or None)]
@@ -28,7 +28,7 @@ Day = Annotated[
 """A day as YYYY-MM-DD, within the bounds of days."""
 
 Cursor = Annotated[str | None, Query(max_length=4000)]
-"""Where a page of rows begins."""
+"""The cursor of a page of rows."""
 
 
 def one_of(name: str, value: str | None, choices: Collection[str], default: str) -> str:
@@ -41,7 +41,7 @@ def one_of(name: str, value: str | None, choices: Collection[str], default: str)
 
 
 def found(name: str, value: str, choices: Collection[str]) -> str:
-    """The value of a part of the address. Raises NotFound when it is not one of the choices."""
+    """The value of a part of the URL's path. Raises NotFound when it is not one of the choices."""
     if value not in choices:
         raise NotFound(f"There is no such {name}.")
     return value

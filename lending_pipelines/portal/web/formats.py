@@ -68,7 +68,7 @@ class Formats:
         }
 
     def for_charts(self) -> dict[str, Any]:
-        """The locale of numbers as d3-format, which draws the charts, takes it."""
+        """The locale of numbers for d3-format, which formats the numbers of charts."""
         return {
             "decimal": self._locale.point,
             "thousands": self._locale.group,
@@ -99,7 +99,7 @@ class Formats:
         return f"{self.number(Decimal(str(value)) * 100, decimals, signed=signed)}{self._locale.percent}"
 
     def day(self, value: date | str | None) -> str:
-        """A date."""
+        """A date in the lender's locale."""
         if not value:
             return MISSING
         value = date.fromisoformat(value) if isinstance(value, str) else value

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 MOST_FIELDS = 200
-"""A form with more fields is refused."""
+"""The maximum number of fields of a form. A form with more is refused."""
 
 
 async def _posted(request: Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Parts of pages that follow something while it runs, as server-sent events.
+"""Parts of pages that are updated while something runs, as server-sent events.
 
     <div sse-connect="…/events" sse-close="done"><div sse-swap="status">…</div></div>
 
@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 OPEN_SECONDS, LOOK_EVERY, AGAIN_AFTER_MS = 10, 0.5, 500
+"""The seconds that an answer stays open, the seconds between two looks, and the time until the browser reconnects."""
 
 Look = Callable[[], tuple[str, bool]]
 """Returns the part as HTML, and whether it has ended."""
@@ -26,10 +27,11 @@ def live(look: Look) -> StreamingResponse:
 
 
 async def _events(look: Look) -> AsyncIterator[str]:
+    """The events of one answer, until it has been open for OPEN_SECONDS or the part has ended."""
     yield f"retry: {AGAIN_AFTER_MS}\n\n"
     shown, until = "", time.monotonic() + OPEN_SECONDS
     while time.monotonic() < until:
-        # Not in the event loop: it reads files and databases.
+        # Run it outside the event loop, because it reads files and databases.
         html, ended = await run_in_threadpool(look)
         if html != shown:
             yield _event("status", html)

@@ -1,4 +1,4 @@
-"""Pages: the Jinja environment, what every template gets, and answers that a browser may keep.
+"""Pages: the Jinja environment, what every template gets, and answers that a browser may cache.
 
     return render(request, "loans.html", rows=rows)
 
@@ -32,7 +32,7 @@ THEME_COOKIE = "theme"
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the navigation: shown to who may do its action."""
+    """A section of the navigation. It is shown to people who may do its action."""
 
     title: str
     path: str
@@ -62,29 +62,29 @@ def json_script(value: Any) -> Markup:
 
 
 def not_modified(request: Request, etag: str) -> Response | None:
-    """The answer 304 if the browser has what the ETag names; None if the page is to be made."""
+    """The answer 304 if the browser has cached what the ETag identifies; None if the page must be made."""
     known = {each.strip().removeprefix("W/").strip('"') for each in request.headers.get("if-none-match", "").split(",")}
     return Response(status_code=304, headers=cached(etag)) if etag in known else None
 
 
 def cached(etag: str) -> dict[str, str]:
-    """The headers of an answer that the person's own browser may keep, and asks about before it uses it."""
+    """The headers of an answer that only the person's browser may cache, and must revalidate before each use."""
     return {"ETag": f'W/"{etag}"', "Cache-Control": "private, no-cache"}
 
 
 def url(request: Request, path: str) -> str:
-    """The path as seen by the browser, behind a proxy that serves the portal under a path of its own."""
+    """The path as seen by the browser, behind a proxy that serves the portal under another path."""
     portal: Portal = request.app.state.portal
     return f"{portal.root_path}{path}"
 
 
 def path_of(request: Request) -> str:
-    """The request's path within the portal, without that of a proxy."""
+    """The request's path within the portal, without the proxy's path."""
     return within_portal(request, request.url.path)
 
 
 def within_portal(request: Request, path: str) -> str:
-    """The path of an address of the portal, without that of a proxy."""
+    """The path of a URL of the portal, without the proxy's path."""
     portal: Portal = request.app.state.portal
     return path.removeprefix(portal.root_path) or "/"
 
@@ -96,7 +96,7 @@ def is_api(request: Request) -> bool:
 
 
 def environment_of(formats: Formats, root_path: str = "", loader: BaseLoader | None = None) -> Environment:
-    """The environment of the templates: escaped, strict about names, with the lender's formats and the look."""
+    """The environment of the templates: escaped, strict about names, with the lender's formats and the functions."""
     environment = Environment(
         loader=loader or PackageLoader("lending_pipelines.portal"),
         autoescape=True,

@@ -15,10 +15,11 @@ from lending_pipelines.errors import LendingError, did_you_mean
 MEDIA_TYPE = "application/problem+json"
 
 _LONGEST_FOUND = 200
+"""The maximum number of letters of a value in an error."""
 
 
 class Problem(LendingError):
-    """An error with a status of its own, and the faults of fields if there are any."""
+    """An error with its HTTP status, and the faults of fields if there are any."""
 
     def __init__(self, status: int, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(detail)
@@ -27,7 +28,7 @@ class Problem(LendingError):
 
 
 def problem(status: int, detail: str = "", errors: Sequence[Mapping[str, Any]] = (), **more: Any) -> JSONResponse:
-    """The answer."""
+    """The error as an answer."""
     content: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     content |= {"detail": detail} if detail else {}
     content |= {"errors": list(errors)} if errors else {}
@@ -41,7 +42,7 @@ def fault(field: str, found: Any, message: str, where: str = "body") -> dict[str
 
 
 def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    """The answer to a request that does not have the form that its endpoint takes."""
+    """The answer to a request whose parameters or body the endpoint does not accept."""
     errors = [_fault(request, each) for each in error.errors()]
     return problem(422, "; ".join(f"{each['field']}: {each['message']}" for each in errors), errors)
 
@@ -55,6 +56,7 @@ def _fault(request: Request, error: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message(request: Request, error: Mapping[str, Any], name: str) -> str:
+    """What is wrong with a field and what to write."""
     match error["type"]:
         case "extra_forbidden":
             return f"there is no such field; {did_you_mean(name, _fields(request))}"
@@ -74,14 +76,14 @@ def _expected(text: str) -> Iterable[str]:
 
 
 def _fields(request: Request) -> list[str]:
-    """The fields of the models that the endpoint of a request takes."""
+    """The fields of the models that the endpoint of a request accepts."""
     hints = get_type_hints(request.scope["endpoint"])
     models = [each for each in hints.values() if isinstance(each, type) and issubclass(each, BaseModel)]
     return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 
 def _shown(value: Any) -> Any:
-    """What was found, as JSON has it, shortened."""
+    """What was found, as a JSON value, shortened."""
     if value is None or isinstance(value, bool | int | float):
         return value
     text = value if isinstance(value, str) else repr(value)

@@ -1,6 +1,6 @@
 """The files that a browser loads once: styles, scripts, icons, and the chart library.
 
-Each has a URL with a hash of its content, so browsers keep it for good. The parts of the style sheet are joined into
+Each has a URL with a hash of its content, so browsers cache it for good. The parts of the style sheet are joined into
 one file here; there is no build step. The chart library is Vega-Embed with Vega and Vega-Lite as vl-convert bundles
 them. What pages show is in templates/.
 """
@@ -64,7 +64,7 @@ def static_files() -> dict[str, StaticFile]:
     """All files by name."""
     names = ["portal.css", *(path.name for path in FOLDER.iterdir() if path.suffix in _MEDIA_TYPES)]
     files = {name: StaticFile(name, hashlib.sha256(_read(name)).hexdigest()[:12]) for name in names}
-    # A hash of what the bundle is made from saves building it before a chart is shown.
+    # Hash what the bundle is made from, because building the bundle takes seconds.
     of_library = hashlib.sha256((installed("vl-convert-python") + _SNIPPET).encode()).hexdigest()[:12]
     return files | {CHARTS: StaticFile(CHARTS, of_library)}
 
@@ -77,7 +77,7 @@ def static_path(name: str) -> str:
 def static_response(version: str, name: str, accept_encoding: str) -> Response | None:
     """A file, compressed if the browser accepts it; None for an unknown name.
 
-    Another version's URL, from a page made before an upgrade, gets the current file, which the browser does not keep.
+    Another version's URL, from a page made before an upgrade, gets the current file, which the browser revalidates.
     """
     found = static_files().get(name)
     if found is None:

@@ -1,6 +1,6 @@
 """Downloads of rows as CSV or an Excel workbook, with the scope of the person in the file, recorded in the audit log.
 
-A workbook has a cover. A CSV file has none: its last column names the scope, so that its rows keep it.
+A workbook has a cover. A CSV file has none: its last column names the scope, so that the scope stays with the rows.
 """
 
 import tempfile

@@ -1,6 +1,6 @@
 """Functions of the templates: URLs, drawings, tones of badges, and the icon and key of each section.
 
-`install` adds it to a Jinja environment. The macros are in templates/components. Formats are in formats.py.
+`install` adds them to a Jinja environment. The macros are in templates/components. Formats are in formats.py.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ TONES: dict[str, str] = {
 
 
 def install(environment: Environment, root: str = "") -> None:
-    """Add the look's functions and filters to an environment.
+    """Add the functions and filters to an environment.
 
     Args:
         environment: The environment of the templates, with autoescape on.

@@ -30,6 +30,8 @@ _REFUSED = "The credentials are wrong, revoked or expired."
 
 
 class _Grant(BaseModel):
+    """The base of the request bodies: unknown fields are rejected."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -138,6 +140,7 @@ def _begun(access: Access, session: Session, grant: ByToken | ByPassword | ByRef
 
 
 def _tokens(request: Request, access: Access, session: Session, found: Refreshed, how: str) -> Response:
+    """The response with a new access token and the next refresh token. It is recorded in the audit log."""
     account = Accounts(session).by_id(found.family.account_id)
     assert account is not None
     now, jti = utc_now(), new_id()

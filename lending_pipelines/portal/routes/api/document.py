@@ -37,6 +37,7 @@ def document(request: Request, access: Annotated[Access, Depends(require("public
 
 
 def _document(app: Any) -> dict[str, Any]:
+    """The OpenAPI document of the endpoints under /api/v1."""
     routes = [each for each in iter_route_contexts(app.routes) if str(each.path).startswith("/api/v1/")]
     made = get_openapi(title=f"{app.title} API", version="1", description=_ABOUT.strip(), routes=routes)
     made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API: what every answer has. The endpoints add their own summaries and parameters."""
+"""The OpenAPI document of the API: schemas and errors of the answers. The endpoints add summaries and parameters."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -81,7 +81,7 @@ FILE_ANSWER: dict[str, Any] = {
 
 
 def answers(answer: dict[str, Any], *errors: int, status: int = 200, unchanged: bool = False) -> Responses:
-    """The documentation of an endpoint's answers: the one that is meant, and errors."""
+    """The documentation of an endpoint's answers: the successful one, and errors."""
     not_modified: Responses = {304: {"description": "The rows are those of the ETag in the request."}}
     return {status: answer, **(not_modified if unchanged else {}), **{each: _problem(each) for each in errors}}
 

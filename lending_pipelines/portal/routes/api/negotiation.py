@@ -6,10 +6,10 @@ from lending_pipelines.portal.web.encoded import MEDIA_TYPES, Format
 from lending_pipelines.portal.web.problems import Problem
 
 
-def format_of(request: Request, asked: Format | None) -> Format:
-    """The format of the answer; JSON where the client takes anything. Raises Problem (406)."""
-    if asked is not None:
-        return asked
+def format_of(request: Request, parameter: Format | None) -> Format:
+    """The format of the answer; JSON if the client accepts any. Raises Problem (406)."""
+    if parameter is not None:
+        return parameter
     accepted = _by_preference(request.headers.get("accept", ""))
     if not accepted:
         return "json"
@@ -23,7 +23,7 @@ def format_of(request: Request, asked: Format | None) -> Format:
 
 
 def _by_preference(header: str) -> list[str]:
-    """The media types that a client takes, the most wanted first."""
+    """The media types that a client accepts, the most preferred first."""
     wanted: list[tuple[float, str]] = []
     for part in header.split(","):
         kind, *settings = (each.strip() for each in part.split(";"))

@@ -1,4 +1,4 @@
-"""The query parameters of table resources, as a pydantic model per resource: documented, checked, and no others."""
+"""The query parameters of table resources, as a pydantic model per resource. Other parameters are rejected."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ PAGE_ROWS = 50
 
 
 def _iso(value: Any) -> Any:
-    """Only ISO dates: pydantic takes numbers of seconds and times too."""
+    """Accept ISO dates only: pydantic would also accept times and numbers of seconds."""
     if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         raise ValueError("write a date like 2025-01-31")
     return value
@@ -38,7 +38,7 @@ _NUMBERS: Mapping[str, Any] = {
 
 
 class PageParameters(BaseModel):
-    """What every list takes."""
+    """The parameters of every list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,30 +90,31 @@ def has_borrowers(resource: TableResource) -> bool:
 def conditions_of(
     resource: TableResource, given: PageParameters, lake: ScopedLake
 ) -> tuple[tuple[Condition, ...], dict[str, Any]]:
-    """The conditions that the parameters ask for, and their values. Without a date: the last closed day."""
+    """The conditions of the parameters, and their values. Without a date: the last closed day."""
     found = dict(_conditions(resource, given, lake))
     return tuple(found), {label(condition): value for condition, value in found.items()}
 
 
 def _conditions(resource: TableResource, given: PageParameters, lake: ScopedLake) -> Iterator[tuple[Condition, Any]]:
-    asked = given.model_dump(exclude_none=True)
+    """The conditions with their values."""
+    wanted = given.model_dump(exclude_none=True)
     if resource.daily:
-        on = asked.get("date", "latest")
-        if "date" in asked or not asked.keys() & {"from", "to"}:
+        on = wanted.get("date", "latest")
+        if "date" in wanted or not wanted.keys() & {"from", "to"}:
             yield (DAY, "is"), lake.last_day or date.min if on == "latest" else on
         for bound in ("from", "to"):
-            if bound in asked:
-                yield (DAY, bound), asked[bound]
+            if bound in wanted:
+                yield (DAY, bound), wanted[bound]
     for name in resource.filters:
-        values = asked.get(name)
+        values = wanted.get(name)
         if isinstance(values, list) and len(values) == 1:
             yield (name, "is"), values[0]
         elif values is not None:
             yield (name, "in" if isinstance(values, list) else "is"), values
     for name in resource.ranges:
         for bound, ending in (("from", "_min"), ("to", "_max")):
-            if name + ending in asked:
-                yield (name, bound), asked[name + ending]
+            if name + ending in wanted:
+                yield (name, bound), wanted[name + ending]
 
 
 def _filter(column: Column) -> tuple[Any, Any]:

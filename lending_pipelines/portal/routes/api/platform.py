@@ -103,11 +103,12 @@ def overview(
 
 
 def _overview(rows: Any) -> dict[str, Any]:
+    """The overview from the day's rows, one per currency."""
     first = rows[0]
     wallets = first["wallet_balances"]
     return {
         DAY: first[DAY],
-        # Of the lender, and the same in every currency.
+        # These numbers are of the complete lender, and the same in the row of every currency.
         "total_users": first["total_users"],
         "new_users": first["new_users"],
         "active_loans": sum(row["active_loans"] for row in rows),

@@ -183,7 +183,7 @@ def request_report(request: Request, access: Requester, sent: NewReport, key: Ke
             sent.report_type, plain, sent.output_format, access.person.username, report_id=id_of(access, key)
         )
         report = requests.get(report_id)
-        # A request that has started has its parameters complete, with the same values.
+        # A request that has started has all parameters: compare only those that were sent.
         same = {name: report.parameters.get(name) for name in plain} == plain
         if (report.report_type, report.output_format, same) != (sent.report_type, sent.output_format, True):
             raise Problem(409, "the Idempotency-Key was used for another report: write a new one")

@@ -29,7 +29,7 @@ def page_answer(
     request: Request, page: Page, rows_etag: str, format_: Format, embedded: tuple[str, ...] = ()
 ) -> Response:
     """The answer with a page, or 304. `rows_etag` identifies its rows; `embedded` are columns with JSON text."""
-    # Pages of other sizes begin with the same rows, and share what is kept.
+    # Pages of other sizes share `made`, because they begin with the same rows: the key has the number of rows.
     kept = f"{format_} {len(page.rows)}"
     etag = f"{rows_etag}-{format_}-{len(page.rows)}"
     if unchanged := not_modified(request, etag):
@@ -48,7 +48,7 @@ def list_answer(
     given: PageParameters,
     key: str,
 ) -> Response:
-    """The answer with a page of rows that are all in memory, in the order that `given.sort` asks for."""
+    """The answer with a page of rows that are all in memory, in the order `given.sort`."""
     order: str = given.sort  # type: ignore[attr-defined]
     sort = Sort(order.removeprefix("-"), (key,), order.startswith("-"))
     schema = ibis.schema({column.name: column.type for column in columns})
@@ -65,7 +65,7 @@ def list_answer(
 
 
 def register_values(found: Any, columns: Sequence[Column]) -> dict[str, Any]:
-    """The columns of a row of the register; times as the lake has them, in UTC without a zone."""
+    """The columns of a row of the register; times as in the lake, in UTC without a time zone."""
     values = {column.name: getattr(found, column.name) for column in columns}
     return {name: value.replace(tzinfo=None) if hasattr(value, "tzinfo") else value for name, value in values.items()}
 
@@ -79,10 +79,10 @@ def _content(page: Page, embedded: tuple[str, ...], format_: Format) -> bytes:
 
 def _links(request: Request, page: Page) -> dict[str, str]:
     """The header with the addresses of the pages beside this one."""
-    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     here = url(request, f"/api/v1{request.scope['path'].partition('/api/v1')[2]}")
     links = [
-        f'<{here}?{urlencode([*asked, ("cursor", cursor)])}>; rel="{name}"'
+        f'<{here}?{urlencode([*others, ("cursor", cursor)])}>; rel="{name}"'
         for name, cursor in (("next", page.next), ("prev", page.previous))
         if cursor
     ]

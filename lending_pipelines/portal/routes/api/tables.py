@@ -1,4 +1,4 @@
-"""The table resources: one endpoint serves all of RESOURCES, in pages; in CSV and Arrow also whole."""
+"""The table resources: one endpoint serves all of RESOURCES, in pages; in CSV and Arrow also all rows at once."""
 
 import hashlib
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def _answer(request: Request, access: Access, resource: TableResource, given: Pa
 def _download(
     access: Access, resource: TableResource, given: PageParameters, lake: ScopedLake, format_: Format
 ) -> Response:
-    """All rows, sent while they are read. It is limited in number, and recorded when it ends."""
+    """All rows, sent while they are read. The number of downloads is limited, and each is recorded when it ends."""
     access.count_export()
     conditions, values = conditions_of(resource, given, lake)
     order: str = given.sort  # type: ignore[attr-defined]
