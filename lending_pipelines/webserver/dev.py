@@ -22,7 +22,7 @@ def _start_own(parts: Sequence[str], **kwargs: Any) -> Popen[Any]:
 
 @contextmanager
 def _portal(port: str) -> Iterator[None]:
-    """The portal, a process of its own that ends with the block."""
+    """Run the portal in a separate process, which ends with the block."""
     process = Popen([sys.executable, "-m", "lending_pipelines.portal", "--port", port])
     try:
         yield

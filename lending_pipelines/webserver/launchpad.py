@@ -6,7 +6,7 @@ from typing import Any
 from dagster_shared.yaml_utils import dump_run_config_yaml
 
 _REPORT = "reports__"
-"""How the name of a report's op begins."""
+"""The prefix of the name of a report's op."""
 
 
 def run_config_yaml(run_config: Mapping[str, Any], sort_keys: bool = True) -> str:
@@ -24,7 +24,8 @@ def run_config_yaml(run_config: Mapping[str, Any], sort_keys: bool = True) -> st
 
 
 def _ordered(report_type: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    # Imported here: the web server starts without it.
+    """The settings of a report's op, with the fields of its config in the order of the form."""
+    # Import here, so that the web server starts without the reports.
     from lending_pipelines.reports.parameters import form_order
     from lending_pipelines.reports.registry import get, report_types
 

@@ -27,7 +27,7 @@ body {{ padding-top: {_BAR_PIXELS}px; }}
 #root {{ height: calc(100vh - {_BAR_PIXELS}px) !important; }}
 </style>"""
 
-# Pages of Data Docs hold values of the servicing database: they may run their scripts, but not act as the UI's pages.
+# Data Docs pages have values of the servicing database. They may run scripts, but not with the origin of the UI.
 _SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads"}
 
 
@@ -35,7 +35,7 @@ class LendingWebserver(DagsterWebserver):
     """Dagster's web server for one home."""
 
     def index_html_endpoint(self, request: Request) -> HTMLResponse:
-        """The page of Dagster's UI, with a bar that says whose home it shows."""
+        """The page of Dagster's UI, with a bar that names the lender and the home."""
         page = super().index_html_endpoint(request)
         content = bytes(page.body).decode().replace("<body>", f"<body>{_bar(Settings.from_environment())}", 1)
         headers = {name: value for name, value in page.headers.items() if name != "content-length"}
