@@ -34,7 +34,10 @@ _EARNED, _UNEARNED, _LOST, _POSTED = range(4)
 
 @dataclass(frozen=True)
 class _Chunk:
-    """The loans of a chunk and the inputs of their interest. `version` is a loan's row in the changes, or -1."""
+    """The loans of a chunk and the inputs of their interest.
+
+    `version` is a loan's row in the changes, or -1. `frozen` is the interest that a charged-off loan has earned.
+    """
 
     loans: Loans
     schedule: Schedule
@@ -141,7 +144,7 @@ class Accruals:
 
 
 def _earned_before(schedule: Schedule, changes: Modifications, version: Ints, charged_off_on: Ints) -> Ints:
-    """The interest earned by charged-off loans the day before, under the schedule then in force; 0 for others."""
+    """The interest earned by the day before the charge-off, under the schedule in force then; 0 for other loans."""
     frozen = np.zeros(len(version), dtype=np.int64)
     rows = np.flatnonzero(charged_off_on < NO_DAY)
     frozen[rows] = schedule.earned(rows, charged_off_on[rows] - 1)

@@ -13,12 +13,14 @@ from lending_pipelines.sample.loans import Loans
 _QUEUES = ("early", "late", "recovery")
 _EARLY, _LATE, _RECOVERY = range(len(_QUEUES))
 _LATE_AFTER_DAYS = 45
+"""The days after which a loan moves from the early to the late queue."""
 _CHANNELS = ("call", "sms", "email", "visit")
 _OUTCOMES = ("right_party", "wrong_party", "no_answer", "left_message")
 _RIGHT_PARTY = _OUTCOMES.index("right_party")
 _DAYS_BETWEEN_CONTACTS = 9
 _MOST_CONTACTS = 6
 _PROMISED_SHARE = 0.45
+"""The share of right-party contacts with a promise to pay."""
 
 
 def collections_tables(
@@ -31,7 +33,7 @@ def collections_tables(
         loans: The loans of a chunk.
         late: The spells of delinquency.
         events: The events of the loans.
-        payment: Each loan's first installment.
+        payment: The amount of each loan's first installment.
         first_numbers: The number in the id of the first contact and of the first promise.
     """
     spec = lender.spec

@@ -51,6 +51,7 @@ def fill_database(
 
 
 def _fill_sqlite(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
+    """Build the sample in a temporary file, and move it to its place."""
     if not target.database or target.database == ":memory:":
         raise SampleError("a SQLite sample needs a file: write the URL as sqlite:///sample.db")
     path = Path(target.database)
@@ -89,6 +90,7 @@ def _check_sqlite(target: sa.URL, path: Path, overwrite: bool) -> None:
 
 
 def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> dict[str, int]:
+    """Write the sample to a new SQLite file."""
     engine = sa.create_engine(f"sqlite:///{path}")
     try:
         with engine.connect() as connection:
@@ -111,6 +113,7 @@ def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> di
 
 
 def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None, overwrite: bool) -> dict[str, int]:
+    """Replace the servicing tables in one transaction."""
     # COPY needs this driver's own cursor. For postgresql:// without a driver, SQLAlchemy uses another one.
     engine = sa.create_engine(target.set(drivername="postgresql+psycopg2"))
     try:
@@ -148,6 +151,7 @@ def _tables_then_indexes(connection: sa.Connection) -> Iterator[None]:
 
 
 def _refuse_to_lose(connection: sa.Connection, overwrite: bool) -> None:
+    """Raise SampleError if a servicing table has rows, unless they may be overwritten."""
     if overwrite:
         return
     present = set(sa.inspect(connection).get_table_names())
@@ -165,6 +169,7 @@ def _sqlite_rows(rows: pa.Table) -> list[tuple]:
 
 
 def _sqlite_column(column: pa.Array) -> list:
+    """The values of a column as SQLite stores them."""
     if pa.types.is_decimal(column.type):
         column = pc.cast(column, pa.float64())
     elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):

@@ -28,6 +28,7 @@ from lending_pipelines.tables.servicing import TRANSACTION_TYPES
 _CHANNELS = ("bank_transfer", "card", "mobile_money", "cash", "direct_debit")
 _CHANNEL_SHARES = (0.35, 0.15, 0.25, 0.1, 0.15)
 _BACKDATED_SHARE = 0.012
+"""The share of repayments that are posted days after they took effect."""
 
 
 class EventLog:

@@ -22,17 +22,18 @@ _PROCESSING_RATE = np.array([p.processing_fee for p in PRODUCTS])
 _ORIGINATION_RATE = np.array([p.origination_fee for p in PRODUCTS])
 _YEARLY_FEE = np.array([p.servicing_fee * 100 for p in PRODUCTS])
 _YEARS = 5
+"""The maximum number of yearly servicing fees of a loan."""
 _LATE_FEE, _NSF_FEE, _OTHER_FEE = 1_500, 2_500, 1_000
 _LATE_FEE_SHARE = 0.5
 _OTHER_SHARE = 0.02
-# By fee type, the probability of a waiver and of payment with the next repayment. Other fees stay unpaid.
+# By fee type, the probability of a waiver and of payment with the next repayment. The remaining fees stay unpaid.
 _WAIVED = np.array([0.01, 0.0, 0.18, 0.1, 0.03, 0.05])
 _PAID = np.array([0.98, 1.0, 0.62, 0.75, 0.95, 0.8])
 
 
 @dataclass(frozen=True)
 class Fees:
-    """Fees as arrays. waived_on and paid_on are NO_DAY if it did not happen."""
+    """Fees as arrays. waived_on is NO_DAY for a fee that is not waived, paid_on for one that is not paid."""
 
     loan: Ints
     kind: Ints

@@ -19,7 +19,8 @@ _WEAK_SCORE_DEFAULTS = {"mixed": 0.15, "healthy": 0.002}
 """The share of steady borrowers with a low score who default."""
 
 _UNPAID, _DEFAULTED = (0.35, 35, 95), (0.13, 100, 200)
-"""Of a loan officer in trouble: the share of borrowers who stop paying, and the days before the last day since when."""
+"""For each loan officer in trouble: the share of borrowers who stop paying, and the latest and the earliest day of it,
+in days before the last day."""
 
 MISS, PART, FULL, AHEAD = range(4)
 """The actions of a borrower at a due date."""
@@ -37,7 +38,7 @@ _CHANCES = np.array([
 ])  # fmt: skip
 _MISSED = {"mixed": 1.0, "healthy": 0.1}
 """The chance of missing a payment when current, as a multiple of the one above, by the book of the sample."""
-# By profile, the probability of paying: early, on the day, a few days late; otherwise up to most of a period late.
+# By profile, the cumulative probabilities of paying early, on the day, and a few days late. Others pay later still.
 _PUNCTUALITY = np.array([
     [0.12, 0.84, 0.97],
     [0.04, 0.42, 0.74],
@@ -46,6 +47,7 @@ _PUNCTUALITY = np.array([
     [0.25, 0.93, 0.99],
 ])  # fmt: skip
 _CATCH_UP = np.array([0.85, 0.55, 0.40, 0.50, 0.90])
+"""The probability by profile that a full payment also settles the arrears."""
 
 MODIFICATIONS = (
     "rate_reduction",
@@ -58,6 +60,7 @@ MODIFICATIONS = (
 )
 (RATE_REDUCTION, TERM_EXTENSION, DEFERRAL, FORBEARANCE, CAPITALIZATION, FORGIVENESS, REAGE) = range(len(MODIFICATIONS))
 _CURES_ARREARS = np.array([False, False, False, False, True, True, True])
+"""Whether a modification cures arrears. Its borrower misses the two payments before it."""
 
 
 @dataclass(frozen=True)

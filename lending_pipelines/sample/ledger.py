@@ -84,6 +84,7 @@ _MOST_LINES = 4
 
 
 def _posting_arrays() -> tuple[Ints, Ints]:
+    """_POSTINGS as arrays: by type and line, the account and the multiples."""
     accounts = np.zeros((len(TRANSACTION_TYPES), _MOST_LINES), dtype=np.int64)
     factors = np.zeros((len(TRANSACTION_TYPES), _MOST_LINES, 3), dtype=np.int64)
     for name, lines in _POSTINGS.items():
@@ -98,7 +99,7 @@ _LINE_ACCOUNTS, _LINE_FACTORS = _posting_arrays()
 
 @dataclass(frozen=True)
 class Entries:
-    """Entries that are not of one loan, as arrays: a line an element; `debit` is signed, negative for a credit."""
+    """Entries that are not of one loan, as arrays with one element per line. `debit` is negative for a credit."""
 
     entry: Ints
     account: Ints
@@ -108,7 +109,7 @@ class Entries:
     currency: Ints
 
     def table(self, prefix: str, memo: str) -> pa.Table:
-        """The journal lines; lines of 0 are left out. Lines of an entry stand together."""
+        """The journal lines; lines of 0 are left out. The lines of an entry must be consecutive in the arrays."""
         kept = self.debit != 0
         entry, debit = self.entry[kept], self.debit[kept]
         nothing = np.full(len(entry), -1)
@@ -137,7 +138,7 @@ def accounts_table() -> pa.Table:
 
 
 def transaction_entries(events: Events, posted: Ints, numbers: Ints, loan_ids: pa.Array, currency: Ints) -> pa.Table:
-    """One entry a transaction, dated its effective day; currency is by loan. A waiver of fees has no entry."""
+    """One entry per transaction, dated its effective day; `currency` is by loan. A waiver of fees has no entry."""
     kind = events.effective_kind
     parts = np.stack([events.principal, events.interest, events.fees], axis=1) * events.sign[:, None]
     debit = np.einsum("nlc,nc->nl", _LINE_FACTORS[kind], parts)

@@ -125,7 +125,7 @@ class Lender:
         on = random.integers(spec.first_day - 700, spec.last_day + 1, (count, self.seats))
         self.unpaid_seat = self.defaulted_seat = (-1, -1)
         if spec.book == "healthy":
-            # Of different teams, and with one officer all the time.
+            # The seats are in different branches, and each has one officer all the time.
             largest, second = np.argsort(-weights)[:2]
             self.unpaid_seat, self.defaulted_seat = (int(largest), 0), (int(second), 1)
             moved[self.unpaid_seat] = moved[self.defaulted_seat] = False
@@ -156,6 +156,7 @@ class Lender:
         )
 
     def _hire(self, branch: int) -> None:
+        """Add the staff of a branch: an admin, collectors, team leaders, and the officers of each seat."""
         since = self.spec.history_day - 60
         self._hired(ADMIN, branch, -1, since, NO_DAY)
         for collector in range(self.collectors_each):
@@ -170,6 +171,7 @@ class Lender:
                 self.officers[branch, seat, 1] = self._hired(OFFICER, branch, leader, handover - 14, NO_DAY)
 
     def _hired(self, role: int, branch: int, leader: int, active_from: int, active_to: int) -> int:
+        """Add a member of staff. Returns their number."""
         self._staff.append((role, branch, leader, active_from, active_to))
         return len(self._staff)
 
@@ -194,7 +196,7 @@ class Lender:
 
 
 def officers_in_trouble(spec: SampleSpec) -> tuple[str, str]:
-    """The staff ids of the two loan officers of a healthy book whose borrowers stop paying: lately, and before that."""
+    """The staff ids of the two loan officers of a healthy book whose borrowers stop paying: recently, and earlier."""
     lender = Lender(spec)
     numbers = np.array([lender.officers[seat][0] for seat in (lender.unpaid_seat, lender.defaulted_seat)])
     unpaid, defaulted = staff_ids(numbers).to_pylist()

@@ -89,7 +89,7 @@ class Life:
         self.log.add(np.arange(size), DISBURSEMENT, disbursed, principal)
 
     def live(self, schedule: Schedule, first: Ints, stop: Ints) -> None:
-        """Process the periods [first, stop) of each loan, and the time after maturity if `stop` is beyond the end."""
+        """Process the periods [first, stop) of each loan, up to its last period. `finish` processes what follows."""
         stop = np.minimum(stop, schedule.count)
         for period in range(schedule.width):
             rows = np.flatnonzero(self.state.open & (first <= period) & (period < stop))
@@ -133,6 +133,7 @@ class Life:
         return left
 
     def _meet_due_date(self, schedule: Schedule, rows: Ints, period: int) -> None:
+        """Process a due date of the loans: prepayments, waivers, payments, and the start or end of delinquency."""
         state, habits = self.state, self.habits
         prepays = habits.prepay_period[rows] == period
         self._prepay(schedule, rows[prepays], schedule.due[rows[prepays], period])
@@ -152,6 +153,7 @@ class Life:
         self._note_arrears(rows, due, schedule.cumulative[rows, period] <= state.settled[rows], paid_on)
 
     def _amount(self, schedule: Schedule, rows: Ints, period: int, action: Ints) -> Ints:
+        """The amount that each borrower pays, by action; 0 for MISS."""
         settled = self.state.settled[rows]
         owed = schedule.cumulative[rows, period] - settled
         scheduled = schedule.total[rows, period]
@@ -203,7 +205,7 @@ class Life:
         return amount - interest, interest
 
     def _prepay(self, schedule: Schedule, rows: Ints, due: Ints) -> None:
-        """Pay the whole principal outstanding with the interest earned by that day."""
+        """Pay all principal outstanding, with the interest earned by that day."""
         state = self.state
         day = np.maximum(due - self._random.integers(0, 15, len(rows)), state.last_event[rows] + 1)
         interest = np.maximum(schedule.earned(rows, day) - state.interest[rows], 0)
@@ -216,6 +218,7 @@ class Life:
         self._note_arrears(rows, due, np.ones(len(rows), dtype=bool), day)
 
     def _settle_all(self, schedule: Schedule, rows: Ints, day: Ints) -> None:
+        """Pay everything that is owed after maturity, and end the delinquency."""
         owed = schedule.cumulative[rows, -1] - self.state.settled[rows]
         paid = self._pay(schedule, rows, day, owed)
         since = self.state.behind_since[rows]
@@ -238,6 +241,7 @@ class Life:
         return excess
 
     def _note_arrears(self, rows: Ints, due: Ints, settled: np.ndarray, paid_on: Ints) -> None:
+        """Record the start of delinquency of loans that are not settled, and the spells that a payment ends."""
         state = self.state
         since = state.behind_since[rows]
         begin = due + self._grace[rows]

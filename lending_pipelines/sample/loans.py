@@ -226,6 +226,7 @@ def officer_assignments_table(lender: Lender, loans: Loans, settled_on: Ints) ->
 
 
 def _frequency_and_term(product: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """A random payment frequency and term of each loan, from those of its product."""
     frequency, term = np.zeros_like(product), np.zeros_like(product)
     for code, kind in enumerate(PRODUCTS):
         rows = np.flatnonzero(product == code)
@@ -236,6 +237,7 @@ def _frequency_and_term(product: Ints, random: np.random.Generator) -> tuple[Int
 
 
 def _dates(spec: SampleSpec, size: int, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """The days of approval and disbursement. The last loans are approved and not yet disbursed."""
     seasoned = random.permutation(size) < round(SEASONED_SHARE * size)
     disbursed = np.where(
         seasoned,

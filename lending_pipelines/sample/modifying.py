@@ -1,7 +1,7 @@
-"""Changes of loan terms: each creates a complete new schedule version, and some move money.
+"""Changes of loan terms: each creates a complete new schedule version, and some capitalize or forgive amounts.
 
-A changed schedule has the principal disbursed and capitalized, so a borrower who pays all of it owes nothing. habits.py
-decides which loans are changed, and how.
+A changed schedule includes all principal disbursed and capitalized: a borrower who pays all of it owes nothing.
+habits.py decides which loans are changed, and how.
 """
 
 from dataclasses import dataclass, fields
@@ -69,7 +69,7 @@ class _Cases:
     late_principal: Ints
 
     def where(self, chosen: np.ndarray) -> "_Cases":
-        """Some of the cases."""
+        """The chosen cases."""
         return _Cases(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
@@ -105,6 +105,7 @@ def modify(loans: Loans, schedule: Schedule, life: Life, random: np.random.Gener
 
 
 def _cases(schedule: Schedule, life: Life, random: np.random.Generator) -> _Cases:
+    """The changes of open loans by their habits, without those that do not suit the state of the loan."""
     habits, state = life.habits, life.state
     loan = np.flatnonzero((habits.modified_after < schedule.count) & state.open)
     past = habits.modified_after[loan]

@@ -18,7 +18,7 @@ def fill_parquet(spec: SampleSpec, directory: str | Path, *, progress: Progress 
     The files are written next to the directory and moved together.
 
     Raises:
-        SampleError: The directory is not empty.
+        SampleError: The directory is not empty, or cannot be written.
     """
     root = Path(directory).absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -65,6 +65,7 @@ def platform_tables(spec: SampleSpec, loans: Loans) -> Iterator[tuple[str, pa.Ta
 
 
 def _wallets(user: Ints, joined: Ints, spec: SampleSpec, random: np.random.Generator) -> Iterator[tuple[str, pa.Table]]:
+    """The wallets of the users, one or two each, and their movements."""
     asset = pick(random, len(user), (0.85, 0.05, 0.1))
     second = np.flatnonzero(random.random(len(user)) < _SECOND_WALLET_SHARE)
     owner = np.append(np.arange(len(user)), second)
@@ -122,7 +123,7 @@ def _gateway_payments(user: Ints, joined: Ints, spec: SampleSpec, random: np.ran
     number = user[row] * _MOST_PAYMENTS + order
     day = _spread(joined[row], order, _MOST_PAYMENTS, spec)
     status = pick(random, len(row), (0.02, 0.92, 0.06))
-    # A payment waits hours, not days, for verification.
+    # Verification takes hours, not days: pending payments are of the last day.
     day = np.where(status == _PENDING, spec.last_day, day)
     return table(
         "gateway_payments",

@@ -1,4 +1,4 @@
-"""What sample to make: its size, its dates and its seed. How a lender behaves is not here."""
+"""The specification of a sample: its size, its dates and its seed. How a lender behaves is not here."""
 
 import zlib
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ EARLIEST = date(1980, 1, 1)
 MOST_LOANS = 10_000_000
 MOST_YEARS = 30
 SEASONING_DAYS = 1278
-"""How long before the first day the oldest loans were disbursed: three and a half years."""
+"""The days from the oldest disbursement to the first day: three and a half years."""
 
 Book = Literal["mixed", "healthy"]
 
 
 class SampleError(LendingError):
-    """A sample that cannot be made as asked."""
+    """A sample cannot be made as specified."""
 
 
 @dataclass(frozen=True)
 class SampleSpec:
     """A sample of `loans` loans whose ledger ties out on every day of [first, last]; the same spec gives the same rows.
 
-    The data is as it stood when `last` ended, in UTC. SampleError says which value cannot be used. `book` is `mixed`:
-    borrowers of every kind, with many defaults; or `healthy`: most borrowers pay, but those of two loan officers.
+    The data is as of the end of `last`, in UTC. SampleError says which value cannot be used. `book` is `mixed`:
+    borrowers of every kind, with many defaults; or `healthy`: most borrowers pay, except those of two loan officers.
     """
 
     loans: int
@@ -71,5 +71,5 @@ class SampleSpec:
         return self.first_day - SEASONING_DAYS
 
     def random(self, purpose: str, chunk: int = 0) -> np.random.Generator:
-        """A generator of its own for each purpose and chunk, so that a change of one leaves the others as they were."""
+        """A separate generator for each purpose and chunk, so that a change in one does not change the others."""
         return np.random.default_rng([self.seed, zlib.crc32(purpose.encode()), chunk])

@@ -1,4 +1,4 @@
-"""The whole sample as a stream of tables, one chunk of loans at a time. This module only calls the others in order."""
+"""The complete sample as a stream of tables, by chunks of loans. This module only calls the others in order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
 
 
 def pour(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
-    """Write the whole sample, chunk by chunk. Returns the rows per table."""
+    """Write the complete sample, chunk by chunk. Returns the rows per table."""
     counts = dict.fromkeys(SERVICING, 0)
     for name, rows in generate(spec):
         write(name, rows)
@@ -83,6 +83,7 @@ def pour(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Pro
 def _chunk_tables(
     lender: Lender, chunk: int, accruals: Accruals, counters: _Counters
 ) -> Iterator[tuple[str, pa.Table]]:
+    """The tables of a chunk of loans."""
     spec = lender.spec
     approved = draw_loans(lender, chunk)
     loans = approved.disbursed_only()
