@@ -17,13 +17,13 @@ from pydantic import AfterValidator, Field
 from lending_pipelines.errors import CONTROL, LendingError, first_of
 
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
-"""Days before and after these are mistakes. Every sum of a day and a number of days within bounds is a date."""
+"""Days outside this range are mistakes. A day in the range plus at most MOST_DAYS is always a valid date."""
 
 MOST_DAYS = 36_525
 MOST_HOURS = 24 * 366
 MOST_BYTES = 10_000_000
 MOST_LISTED = 10_000
-"""The rows that a list prints, at most."""
+"""The maximum number of rows that a list prints."""
 
 LONGEST_TEXT = 2_000
 LONGEST_NAME = 200
@@ -44,7 +44,7 @@ def day_from(text: str) -> date:
 
 
 def within_days(day: date) -> date:
-    """The day, or datetime. Raises ValueError when it is before 1900 or after 2199."""
+    """The day or datetime itself. Raises ValueError when it is before 1900 or after 2199."""
     if not FIRST_DAY.year <= day.year <= LAST_DAY.year:
         raise ValueError(f"write a day from {FIRST_DAY} to {LAST_DAY}")
     return day
@@ -61,14 +61,14 @@ def instant_from(text: str) -> datetime:
 
 
 def plain_text(text: str) -> str:
-    """The text. Raises ValueError when it has control characters or characters that UTF-8 cannot have."""
+    """The text itself. Raises ValueError when it has control characters or characters that UTF-8 cannot encode."""
     if odd := CONTROL.search(text.replace("\r\n", "\n")):
         raise ValueError(f"remove the character {odd[0]!a}")
     return text
 
 
 def required_text(text: str | None, what: str, longest: int = LONGEST_NAME) -> str | None:
-    """The text, or None. Raises LendingError when it is blank, too long, or has control characters."""
+    """The text itself, or None for None. Raises LendingError if it is blank, too long, or has control characters."""
     if text is None:
         return None
     try:
@@ -143,11 +143,11 @@ def parse_toml(
 
     Args:
         text: The text.
-        where: Begins the message of an error.
+        where: Where the text is from; error messages begin with it.
         error: The class of the error.
         decimals: Read numbers with a decimal point as Decimal.
-        outside: Gets the place of each value out of bounds, and what to write, so that the caller raises them with the
-            other faults of the content. Without it, they are an error.
+        outside: This dictionary receives the place of each value out of bounds and what to write instead, so that the
+            caller can report them with the other faults of the content. Without it, such values are an error.
 
     Raises:
         LendingError: The text is not TOML, or has values out of bounds.
@@ -178,7 +178,7 @@ def parse_json(
 
 
 def beside(outside: Mapping[Place, str], reported: Collection[Place]) -> dict[Place, str]:
-    """The values out of bounds that the model's own errors do not cover."""
+    """The values out of bounds for which the model has not reported an error at the same place or below it."""
     return {
         place: fault
         for place, fault in outside.items()
@@ -191,6 +191,7 @@ def _reason(error: Exception) -> str:
 
 
 def _require_within(given: Any, where: str, error: type[LendingError], outside: dict[Place, str] | None) -> None:
+    """Raise an error for values out of bounds, or add them to `outside` if it is given."""
     found = dict(_out_of_bounds(given, ()))
     if outside is not None:
         outside.update(found)
@@ -199,18 +200,18 @@ def _require_within(given: Any, where: str, error: type[LendingError], outside: 
 
 
 def listed(outside: Mapping[Place, str]) -> list[str]:
-    """The places of values out of bounds as paths, and what to write."""
+    """One line for each value out of bounds: its place as a path, and what to write instead."""
     return [f"{path_of(place)}: {fault}" for place, fault in outside.items()]
 
 
 def path_of(place: Place) -> str:
-    """A place as it is written in messages: `rules[0].threshold`."""
+    """A place in the form of messages: `rules[0].threshold`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return "".join(parts).removeprefix(".")[:LONGEST_NAME]
 
 
 def _out_of_bounds(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """The places of values that are too large, too long or too deep, and what to write."""
+    """The place of each value that is too large, too long or nested too deeply, and what to write instead."""
     if len(place) > MOST_LEVELS:
         yield place, f"write at most {MOST_LEVELS} levels"
     elif isinstance(value, Mapping):
@@ -227,6 +228,7 @@ def _out_of_bounds(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _fault(value: Any) -> str | None:
+    """What to write instead of a value that is out of bounds; None for other values."""
     match value:
         case str() if len(value) > LONGEST_TEXT:
             return f"a text has at most {LONGEST_TEXT:,} characters, not {len(value):,}"

@@ -129,7 +129,7 @@ class Conventions(BaseModel):
     def recorded(cls, stamp: Mapping[str, str]) -> dict[str, str]:
         """A stamp of an earlier version, completed with the defaults of settings that the version did not have.
 
-        The default of a new setting keeps the earlier results.
+        The default of a new setting gives the same results as before the setting existed.
         """
         return {**cls().stamp(), **stamp}
 

@@ -34,6 +34,7 @@ _RULED: dict[str, tuple[str, ...]] = {
     "borrowers": ("segment",),
     "products": ("program_id", "product_type"),
 }
+"""The columns of each servicing table that a rule can use."""
 FIELDS: dict[str, Column] = {name: SERVICING[table].column(name) for table, names in _RULED.items() for name in names}
 """The fields that a rule can use: the loan's terms, its borrower's segment, its product's program and type."""
 
@@ -52,7 +53,9 @@ class _TooLarge(CriteriaError):
 
 @dataclass(frozen=True)
 class Condition:
-    """A comparison of one field: with `values[0]`, between the two `values` (inclusive), or with a list of `values`."""
+    """A comparison of one field. The operator decides how many `values` there are: one, the two ends of a range
+    (inclusive), or a list.
+    """
 
     field: str
     op: Operator
@@ -215,6 +218,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], Value]]] = {
     MONEY: ("money", _decimal(18, 2)),
     RATE: ("a rate", _decimal(12, 8)),
 }
+"""For each column type: its name in messages, and the function that reads a value from JSON."""
 _WRITE = {
     "text": f"printable text of at most {MAX_TEXT} characters",
     "a date": 'a date like "2025-01-31"',
@@ -222,6 +226,7 @@ _WRITE = {
     "money": "an amount with at most two decimals like 1000.50",
     "a rate": "an annual fraction with at most 8 decimals like 0.125",
 }
+"""For each name in _KINDS: what a valid value looks like."""
 
 
 def _only(rule: dict, allowed: tuple[str, ...], path: str) -> None:

@@ -1,6 +1,6 @@
 """Runs that Dagster records as under way although their process has ended, such as after a kill.
 
-What their rows in the register become is decided in settling.py.
+settling.py updates the rows of the register that belong to these runs.
 """
 
 import dagster as dg
@@ -22,5 +22,5 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 
 def is_alive(run: dg.DagsterRun) -> bool:
-    """Whether a run is under way. One whose process is not known counts as alive until Dagster ends it."""
+    """Whether a run is under way. A run whose process is unknown counts as alive until Dagster ends it."""
     return run.status in UNDER_WAY and not is_gone(run.tags.get(PROCESS_TAG, ""))

@@ -56,7 +56,7 @@ class Diagnosis:
     subject: str
     text: str
     faults: tuple[str, ...] = ()
-    """Each error in the subject, with its rows."""
+    """Each fault of the subject, with its rows."""
 
 
 def diagnose(settings: Settings) -> Iterator[Diagnosis]:
@@ -111,7 +111,7 @@ def _register(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def _personal_data(settings: Settings, clear: int) -> Diagnosis:
-    """Whether the bank accounts and addresses of investors are encrypted."""
+    """Whether the bank accounts, phones, emails and addresses of investors are encrypted."""
     what = "investors' bank accounts, phones, emails and addresses"
     if not settings.register_keys:
         verdict: Literal["ok", "warning"] = "warning" if clear else "ok"
@@ -124,7 +124,7 @@ def _personal_data(settings: Settings, clear: int) -> Diagnosis:
 
 
 def _file_access(settings: Settings) -> Iterator[Diagnosis]:
-    """Whether files of the home can be read by more users than LENDING_FILE_ACCESS allows."""
+    """A warning for each of the folders home, lake and exports that permits more access than LENDING_FILE_ACCESS."""
     folders = [settings.home, *(Path(url) for url in (settings.lake_url, settings.exports_url) if "://" not in url)]
     open_ones = [
         folder for folder in folders if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & settings.umask
@@ -205,7 +205,7 @@ def _tables(settings: Settings) -> Iterator[Diagnosis]:
                 for preview in previews:
                     yield _table(preview, [each for each in failed if each.table == preview.table.name])
                     if preview.table.name == "staff" and preview.rows is not None:
-                        yield from _addresses(preview.rows, yesterday)
+                        yield from _staff_without_email(preview.rows, yesterday)
         except LendingError as error:
             yield Diagnosis("FAILED", "servicing database", str(error))
         finally:
@@ -241,8 +241,8 @@ def _table(preview: Preview, failed: Sequence[Outcome]) -> Diagnosis:
     return Diagnosis("warning" if faults else "ok", name, text, tuple(faults))
 
 
-def _addresses(staff: ir.Table, day: date) -> Iterator[Diagnosis]:
-    """The members of staff on a day who cannot get email."""
+def _staff_without_email(staff: ir.Table, day: date) -> Iterator[Diagnosis]:
+    """A warning that lists the members of staff on a day who have no email address."""
     works = (staff.active_from <= day) & (staff.active_to.isnull() | (staff.active_to >= day))
     missing = staff.filter(works, ~staff.email.contains("@")).order_by("staff_id")
     if ids := missing.staff_id.to_pyarrow().to_pylist():

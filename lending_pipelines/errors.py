@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from lending_pipelines.url_secrets import hide_secrets
 
 LONGEST_QUOTED = 200
-"""The characters of a value that a message quotes, at most."""
+"""The maximum number of characters of a value that a message quotes."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, and characters that UTF-8 cannot have."""
+"""Control characters, and characters that UTF-8 cannot encode."""
 
 _QUOTED = re.compile(r"(?<!\w)'((?:[^'\\]|\\.)*)'(?!\w)|(?<!\w)\"((?:[^\"\\]|\\.)*)\"(?!\w)", re.DOTALL)
 _WORD = re.compile(rf"[^\s'\"]{{{LONGEST_QUOTED + 1},}}")
@@ -43,12 +43,12 @@ def _cut(quoted: str) -> str:
 
 
 def _printable(message: str) -> str:
-    """The message with control characters, and characters that UTF-8 cannot have, written as escapes."""
+    """The message with control characters, and characters that UTF-8 cannot encode, written as escapes."""
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], message)
 
 
 def first_of(faults: Sequence[str], shown: int = 10) -> str:
-    """The first faults as one line, and how many more there are."""
+    """The first faults on one line, and the number of the others."""
     more = f"; and {len(faults) - shown:,} more" if len(faults) > shown else ""
     return f"{'; '.join(faults[:shown])}{more}"
 

@@ -28,7 +28,7 @@ from lending_pipelines.machine_errors import explanation
 from lending_pipelines.run_origin import CommandInstance
 
 _FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
-"""Dagster's SQLite files in DAGSTER_HOME, besides one for each run."""
+"""Dagster's SQLite files in DAGSTER_HOME. Each run also has its own file, which is not listed here."""
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
@@ -47,8 +47,8 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         ref = ref._replace(storage_data=None, event_storage_data=pooled)
     logs = ref.compute_logs_data
     if logs is not None and logs.class_name == LocalComputeLogManager.__name__:
-        # It copies what each step prints, by two processes for each of two streams, which Ctrl-C ends with traces.
-        # A command prints to its terminal.
+        # It copies the output of each step, with two processes for each of two streams. Ctrl-C ends these processes
+        # with tracebacks. A command prints to its terminal anyway.
         none = ConfigurableClassData(NoOpComputeLogManager.__module__, NoOpComputeLogManager.__name__, "{}")
         ref = ref._replace(compute_logs_data=none)
     with _one_at_a_time(home):
@@ -78,7 +78,7 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
 
 
 class PooledEventLog(SqliteEventLogStorage):
-    """The event log in SQLite: one connection pool for each database, one transaction for events stored together."""
+    """The event log in SQLite. Each database has one connection pool. Events stored together share one transaction."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
         self._engines: dict[str, sa.Engine] = {}
@@ -128,7 +128,7 @@ class PooledEventLog(SqliteEventLogStorage):
                 self._begun = None
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has the table. A table that it has is looked up once, not for each event."""
+        """Whether the index has the table. A table that exists is looked up once, not for each event."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -167,9 +167,10 @@ class PooledEventLog(SqliteEventLogStorage):
 
 
 def _sync_at_checkpoints(connection: Any, record: Any) -> None:
-    """Have SQLite wait for the disk at checkpoints only, not at each of a close's 1,000 commits.
+    """Make SQLite wait for the disk at checkpoints only, not at each of the 1,000 commits of a close.
 
-    Dagster writes its SQLite files with a write-ahead log, which stays whole either way. When the machine crashes, the
-    last events can be lost: the run's days then count as not closed. When the process crashes, no event is lost.
+    Dagster writes its SQLite files with a write-ahead log, so they are not damaged either way. When the machine
+    crashes, the last events can be lost: the days of the run then count as not closed. When only the process crashes,
+    no event is lost.
     """
     connection.execute("PRAGMA synchronous = NORMAL")

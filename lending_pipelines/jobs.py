@@ -1,4 +1,4 @@
-"""Dagster jobs: sync, daily close, assignment of loans, reports, sale of a portfolio, delivery of a tape."""
+"""Dagster jobs: sync, daily close, assignment of loans, reports, sale of a portfolio, tape delivery, housekeeping."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -26,10 +26,10 @@ from lending_pipelines.reports.parameters import parse_parameters
 from lending_pipelines.reports.registry import get, report_types
 
 REPORT_HOURS = 6
-"""The maximum seconds of a report run. After that it is stopped and the request fails; it can be retried."""
+"""The maximum hours of a report run. After that it is stopped and the request fails; it can be retried."""
 
 DELIVERY_HOURS = 6
-"""The maximum seconds of a delivery run. After that it is stopped and retried."""
+"""The maximum hours of a delivery run. After that it is stopped and retried."""
 
 sync = dg.define_asset_job(
     "sync",
@@ -66,7 +66,7 @@ housekeep = dg.define_asset_job(
     " hours.",
 )
 def sell_portfolio() -> None:
-    """A single op, so that a sale happens completely or not at all."""
+    """The job has a single op, so that a sale happens completely or not at all."""
     sell()
 
 
@@ -77,12 +77,12 @@ def sell_portfolio() -> None:
     tags={"dagster/max_runtime": str(DELIVERY_HOURS * 3600)},
 )
 def deliver_tape() -> None:
-    """A single op; each delivery is recorded in the register separately."""
+    """The job has a single op. It records each delivery in the register separately."""
     deliver()
 
 
 def housekeeping_run_config(wait_minutes: int) -> dict[str, Any]:
-    """The run config of housekeeping that waits so many minutes for runs that may be writing."""
+    """The run config of housekeeping. The run waits up to this number of minutes for runs that may be writing."""
     return {"ops": {HOUSEKEEPING_KEY.to_python_identifier(): {"config": {"wait_minutes": wait_minutes}}}}
 
 
@@ -93,7 +93,7 @@ def report_job_name(report_type: str) -> str:
 
 @cache
 def report_jobs() -> tuple:
-    """A job for every report type, so that the launchpad has its form."""
+    """One job for each report type, so that the launchpad shows a form with the report's parameters."""
     return tuple(
         dg.define_asset_job(
             report_job_name(report_type),

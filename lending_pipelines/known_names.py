@@ -1,7 +1,7 @@
 """Checks names that a user writes: loans, programs, products, branches, staff, borrowers and accounts.
 
-They are those of the servicing tables as of the last sync. Portfolios, investors and tapes are looked up in register/;
-names of fields, settings and report types are checked where they are read.
+They are compared with the servicing tables as of the last sync. Portfolios, investors and tapes are looked up in
+register/; names of fields, settings and report types are checked where they are read.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,6 +17,7 @@ SHOWN = 20
 """The number of unknown names that get suggestions."""
 
 _CANDIDATES = 100
+"""The maximum number of known names from which suggestions are chosen."""
 
 _SOURCES: dict[str, tuple[str, tuple[tuple[str, str, str | None], ...]]] = {
     "loan_id": ("loan", (("loans", "loan_id", None),)),
@@ -53,7 +54,7 @@ class KnownNames:
         self._read = read
 
     def has(self, field: str) -> bool:
-        """Whether any names of this kind are known."""
+        """Whether the servicing tables have any ids for this field."""
         known = self._known(field)
         return known is not None and bool(known.limit(1).count().to_pyarrow().as_py())
 
@@ -82,7 +83,9 @@ class KnownNames:
             raise CriteriaError(*faults)
 
     def faults(self, named: Iterable[tuple[str, str, Collection[str]]]) -> list[str]:
-        """A message for each unknown name; `named` has where names are written, their field and the names."""
+        """A message for each unknown name. Each item of `named` is the path at which names are written, their field,
+        and the names.
+        """
         return [
             f"{path}: {message}" for path, field, values in named for message in self.unknown(field, values).values()
         ]
@@ -111,7 +114,7 @@ class KnownNames:
         return ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0] if parts else None
 
     def _near(self, known: ir.Table, value: str) -> str:
-        """The end of a message about an unknown value."""
+        """The end of the message about an unknown value: similar names or ids, if there are any."""
         folded = value.lower()
         furthest = max(2, len(value) // 3)
         ids, names = known.id.lower(), known.name.lower()
@@ -129,7 +132,7 @@ class KnownNames:
 
 
 def _named(rule: Any, path: str) -> Iterator[tuple[str, str, list[str]]]:
-    """The path, field and values of each condition on a field of names."""
+    """The path, field and values of each condition on a field of _SOURCES."""
     for kind in ("all", "any"):
         for number, part in enumerate(rule.get(kind, ())):
             yield from _named(part, f"{path}.{kind}[{number}]")

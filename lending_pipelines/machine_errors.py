@@ -35,7 +35,7 @@ _BY_TEXT = {
 
 
 def explanation(error: BaseException) -> str | None:
-    """One line that says what happened and what to do; None when the error is not one of the machine."""
+    """One line that says what happened and what to do; None when the machine did not cause the error."""
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno in _BY_NUMBER:
             named = f"{each.filename}: " if each.filename else ""

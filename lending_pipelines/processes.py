@@ -15,20 +15,20 @@ from functools import cache
 from pathlib import Path
 
 PROCESS_TAG = "lending/process"
-"""The tag of a run without a run launcher: the process that executes it."""
+"""The run tag with the id of the process that executes the run, for runs without a run launcher."""
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""How many new objects start a garbage collection."""
+"""The number of new objects after which a garbage collection starts."""
 
 _STANDARD_ERROR = 2
 
 
 @cache
 def collect_rarely() -> None:
-    """Collect garbage less often than Python does, which starts a collection with every 700 new objects, and not at the
-    end of the process.
+    """Collect garbage less often than Python does by default, and not at the end of the process.
 
-    With Python's default a close collects 2,000 times, a tenth of its CPU time, and frees little.
+    By default Python starts a collection with every 700 new objects. A close then has 2,000 collections, which take a
+    tenth of its CPU time and free little memory.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     atexit.register(_end_without_collection)
@@ -37,15 +37,15 @@ def collect_rarely() -> None:
 def _end_without_collection() -> None:
     """Leave all objects to the operating system when the process ends.
 
-    Python would collect them several times, which takes 1.7 CPU seconds after a close. DuckDB's bindings would write
-    pages to standard error about the objects that are left.
+    Python would collect them several times, which takes 1.7 CPU seconds after a close. DuckDB's bindings would print
+    pages about the remaining objects, so standard error is redirected to the null device.
     """
     gc.freeze()
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_ERROR)
 
 
 def restrict_files(mask: int) -> None:
-    """Create files and folders of this process and its children without the permissions in the mask."""
+    """Set the umask of this process and its children: new files and folders lack the permissions in the mask."""
     os.umask(mask)
 
 
@@ -60,7 +60,7 @@ def process_id(pid: int) -> str:
 
 
 def temporary_folder(use: str) -> tempfile.TemporaryDirectory[str]:
-    """A temporary folder whose name has its use and the id of this process, so that `left_behind` finds it.
+    """A temporary folder whose name contains its use and the id of this process, so that `left_behind` finds it.
 
     It is deleted when the process ends, unless the process is killed.
     """
@@ -68,7 +68,7 @@ def temporary_folder(use: str) -> tempfile.TemporaryDirectory[str]:
 
 
 def left_behind() -> Iterator[Path]:
-    """The temporary folders of this machine whose process has ended."""
+    """The temporary folders of this user on this machine whose process has ended."""
     for folder in sorted(Path(tempfile.gettempdir()).glob("lending-*")):
         named = re.fullmatch(r"lending-[a-z-]+-(\d+)-\w+", folder.name)
         ours = folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.getuid()

@@ -1,7 +1,7 @@
 """The retention policy: how long each kind of data is kept before housekeeping removes or thins it.
 
-The policy is the TOML file that LENDING_RETENTION names, or the defaults. What no policy removes is decided in
-housekeeping/references.py.
+The policy is the TOML file that LENDING_RETENTION names, or the defaults. housekeeping/references.py lists what is kept
+whatever the policy says.
 """
 
 from datetime import datetime, timedelta
@@ -55,7 +55,7 @@ class Retention(BaseModel):
         try:
             policy = cls(**{name: value for name, value in given.items() if name in cls.model_fields})
         except ValidationError as error:
-            # A union reports a fault for each of its members; one a setting is enough.
+            # Pydantic reports one fault for each member of a union. One fault per setting is enough.
             wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
             faults += [f"{name} is {given[name]!r}: write {_allowed(name)}" for name in wrong]
         if faults:

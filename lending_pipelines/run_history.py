@@ -1,9 +1,9 @@
-"""Prunes Dagster's records: old runs with their events, and old ticks. What is materialized stays materialized.
+"""Prunes Dagster's records: old runs with their events, and old ticks. The state of assets does not change.
 
 `DagsterInstance.delete_run` deletes a run's materializations too, and with them the state of its partitions. Here the
-latest materialization of each partition and the latest result of each check stay, with their ids, times and metadata;
-all other events of the run go, then the run itself. Works on every event log that Dagster keeps in SQL: SQLite,
-PostgreSQL and MySQL. What is removed from the lake and the exports is in housekeeping/.
+latest materialization of each partition and the latest result of each check are kept, with their ids, times and
+metadata. All other events of the run are deleted, then the run itself. This works with every event log that Dagster
+keeps in SQL: SQLite, PostgreSQL and MySQL. What is removed from the lake and the exports is in housekeeping/.
 """
 
 import logging
@@ -35,10 +35,11 @@ from lending_pipelines.tables import DERIVED
 from lending_pipelines.unchecked_days import unchecked_runs
 
 _BATCH = 200
-"""How many runs one statement deletes."""
+"""The number of runs that one statement deletes."""
 _POLL_SECONDS = 15.0
 _LOCK_SECONDS = 60.0
-_OVER = [TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE]
+_ENDED_TICKS = [TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE]
+"""The statuses of ticks that have ended."""
 _LOGGER = logging.getLogger(__name__)
 
 _events = SqlEventLogStorageTable.c
@@ -46,11 +47,11 @@ _checks = AssetCheckExecutionsTable.c
 
 
 class RunsUnderWay(LendingError):
-    """Other runs did not end in time."""
+    """Other runs did not end within the waiting time, or one of them is the same job."""
 
 
 def history_chores(instance: dg.DagsterInstance, policy: Retention, now: datetime) -> list[Chore]:
-    """The chores that prune runs and ticks older than the policy keeps them."""
+    """The chores that remove the runs and ticks that are older than the policy allows."""
     return [*_runs(instance, before(policy.runs_days, now)), *_ticks(instance, before(policy.ticks_days, now))]
 
 
@@ -100,10 +101,13 @@ def _runs(instance: dg.DagsterInstance, ended_before: datetime | None) -> Iterat
 
 
 def _old_runs(instance: dg.DagsterInstance, ended_before: datetime) -> tuple[list[str], int]:
-    """The finished runs that ended before that instant, and how many of them stay as the latest of their job."""
+    """The ids of the runs to delete, and the number of old runs that are kept as the latest of their job.
+
+    Runs are old when they ended before that instant. Runs that left days unchecked are kept too.
+    """
     jobs: set[str] = set()
     old, newest = [], 0
-    # Without its records, a run that did not check its days would seem to have closed them.
+    # The days of a run that did not check them count as not closed. Without its records, they would seem to be closed.
     unchecked = unchecked_runs(instance, [name for name, table in DERIVED.items() if table.daily])
     for record in instance.get_run_records(dg.RunsFilter(statuses=FINISHED_STATUSES)):
         run = record.dagster_run
@@ -121,8 +125,8 @@ def _batches(run_ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (run_ids[start : start + _BATCH] for start in range(0, len(run_ids), _BATCH))
 
 
-def _doomed(run_ids: Sequence[str]) -> sa.ColumnElement[bool]:
-    """The events of the runs, except the latest materialization of each partition and what kept checks refer to."""
+def _deletable_events(run_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    """The condition for the events to delete: those of the runs, except the events that are kept (see the module)."""
     asset_events = (dg.DagsterEventType.ASSET_MATERIALIZATION.value, dg.DagsterEventType.ASSET_OBSERVATION.value)
     latest = (
         sa.select(sa.func.max(_events.id))
@@ -136,24 +140,24 @@ def _doomed(run_ids: Sequence[str]) -> sa.ColumnElement[bool]:
 
 
 def _latest_checks() -> sa.Select[Any]:
-    """The ids of the latest execution of each check with each status, planned, succeeded and failed."""
+    """The ids of the latest execution of each check with each status: planned, succeeded and failed."""
     return sa.select(sa.func.max(_checks.id)).group_by(_checks.asset_key, _checks.check_name, _checks.execution_status)
 
 
 def _measured(storage: SqlEventLogStorage, run_ids: Sequence[str]) -> tuple[int, int]:
-    """The rows and bytes of the doomed events in the database of asset events."""
+    """The number and bytes of the events to delete in the database of asset events."""
     rows = size = 0
     counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_events.event)), 0))
     for batch in _batches(run_ids):
         with storage.index_connection() as connection:
-            found = connection.execute(counted.where(_doomed(batch))).one()
+            found = connection.execute(counted.where(_deletable_events(batch))).one()
         rows, size = rows + found[0], size + found[1]
     return rows, size
 
 
 def _prune(instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_ids: Sequence[str]) -> None:
     for batch in _batches(run_ids):
-        doomed = _doomed(batch)
+        doomed = _deletable_events(batch)
         with storage.index_connection() as connection:
             ids = sa.select(_events.id).where(doomed)
             connection.execute(sa.delete(AssetEventTagsTable).where(AssetEventTagsTable.c.event_id.in_(ids)))
@@ -165,7 +169,7 @@ def _prune(instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_ids: S
             )
         for file in _files_of(instance, batch):
             file.unlink(missing_ok=True)
-        # The run goes last: when this process is killed, the next time removes the rest of it.
+        # Delete the run last: if this process is killed, the next housekeeping deletes the rest of it.
         for run_id in batch:
             shutil.rmtree(Path(instance.storage_directory()) / run_id, ignore_errors=True)
             instance.run_storage.delete_run(run_id)
@@ -174,7 +178,7 @@ def _prune(instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_ids: S
 
 
 def _files_of(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> list[Path]:
-    """The files with the events of the runs, where each run has its own, and what the runs printed."""
+    """The files that hold the events of the runs, if each run has its own, and the files with what the runs printed."""
     storage = instance.event_log_storage
     files: list[Path] = []
     for run_id in run_ids:
@@ -211,12 +215,12 @@ def _ticks(instance: dg.DagsterInstance, older_than: datetime | None) -> Iterato
     at = older_than.timestamp()
     states = instance.all_instigator_state()
     number = sum(
-        len(instance.get_ticks(state.instigator_origin_id, state.selector_id, before=at, statuses=_OVER))
+        len(instance.get_ticks(state.instigator_origin_id, state.selector_id, before=at, statuses=_ENDED_TICKS))
         for state in states
     )
 
     def do() -> None:
         for state in states:
-            instance.purge_ticks(state.instigator_origin_id, state.selector_id, at, _OVER)
+            instance.purge_ticks(state.instigator_origin_id, state.selector_id, at, _ENDED_TICKS)
 
     yield Chore("Dagster's schedule and sensor ticks", do, rows=number)

@@ -1,6 +1,7 @@
-"""Which code location runs of the command line belong to: the one that `lending ui` loads.
+"""Makes runs of the command line belong to the code location that `lending ui` loads.
 
-The UI's timeline and its lists by job show only runs with an origin, which Dagster sets on runs that the UI starts.
+The UI's timeline and its lists by job show only runs with an origin. Dagster sets the origin only on runs that the UI
+starts.
 """
 
 import sys

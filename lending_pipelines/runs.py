@@ -33,8 +33,8 @@ from lending_pipelines.resources import ConventionsResource
 from lending_pipelines.settings import Settings
 from lending_pipelines.settling import settle
 
-# Run monitoring stops runs that exceed their maximum time, such as report runs. Dagster prints every event of a run in
-# the terminal of `lending ui` at the level DEBUG; the run's page in the UI has them all.
+# Run monitoring stops runs that exceed their maximum time, such as report runs. At the level DEBUG, Dagster would print
+# every event of a run in the terminal of `lending ui`. The run's page in the UI shows all of them anyway.
 INSTANCE_CONFIG = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
@@ -63,7 +63,7 @@ class RunFailed(LendingError):
 
 @dataclass(frozen=True)
 class Finished:
-    """A successful run: its id, the seconds of each step, and the metadata of each materialized asset."""
+    """A successful run: its id, the seconds of each step, the metadata of each materialized asset, and its warnings."""
 
     run_id: str
     seconds: dict[str, float]
@@ -82,7 +82,7 @@ def instance_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         config = home / "dagster.yaml"
         if not config.exists():
-            # Another process may start at the same time: the file appears with its content, and only once.
+            # Another process may start at the same time: write the content elsewhere and link the complete file, once.
             written = home / f".{uuid4().hex}.yaml"
             written.write_text(INSTANCE_CONFIG, encoding="utf-8")
             with suppress(FileExistsError):
@@ -149,7 +149,7 @@ def run_job(
 
 
 def settle_home() -> Path:
-    """Settle what killed processes left in this home; returns the folder DAGSTER_HOME.
+    """Clean up after killed processes of this home (see settling.py). Returns the folder DAGSTER_HOME.
 
     Raises:
         LendingError: The register or Dagster's storage cannot be used.
@@ -179,7 +179,7 @@ def open_days(first: date, last: date) -> list[date]:
 
 
 def days_missing(last: date) -> list[date]:
-    """The days up to `last` that should be closed and are not; `last` itself if no day is closed."""
+    """The days up to `last` that should be closed and are not. `last` itself is included whenever it is not closed."""
     with open_instance(instance_home(Settings.from_environment())) as instance:
         closed = closed_days(instance)
     return sorted({*not_closed(closed, last), *({last} - closed)})
@@ -192,7 +192,7 @@ def thinned_days(first: date, last: date) -> list[date]:
 
 
 def status_of_closes() -> CloseSummary:
-    """The current summary of the last closed day."""
+    """The summary of the last closed day, as of now."""
     with _opened(Settings.from_environment()) as (instance, places):
         return summarize(instance, places.lake, places.register, closed_days(instance), last_ended_day())
 
@@ -205,7 +205,7 @@ def housekeeping_plan() -> list[Chore]:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[dg.DagsterInstance, Places]]:
-    """The home's Dagster instance and its data, for a command that reads them without a run."""
+    """The Dagster instance and the data of the home, for a command that reads them without a run."""
     settle_home()
     register = Register(settings.register_url, COMMAND_PATIENCE)
     engine = open_engine(settings, settings.lake_url, _STATUS_MEMORY)
@@ -230,6 +230,7 @@ _executing: list[tuple[dg.DagsterInstance, str]] = []
 
 @contextmanager
 def _cancelable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Register the run while the block executes it, so that Ctrl-C can mark it as canceled."""
     _executing.append((instance, run_id))
     try:
         yield
@@ -239,7 +240,7 @@ def _cancelable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 @contextmanager
 def _reported(instance: dg.DagsterInstance, run_id: str, progress: Progress) -> Iterator[None]:
-    """Report every step that ends while the block runs."""
+    """Report each step that ends while the block is executed."""
     ended = threading.Event()
     reported: set[str] = set()
 

@@ -23,7 +23,11 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class RunSeen:
-    """A run. `status` is queued, running, succeeded or failed; times are UTC; the days are those that it is to make."""
+    """A run as pages show it.
+
+    `status` is queued, running, succeeded or failed. `started_at` is UTC. `seconds` counts until now while the run is
+    active. `first` and `last` are the run's business dates; empty if it has none.
+    """
 
     run_id: str
     job: str

@@ -58,27 +58,27 @@ VARIABLES = (
     "LENDING_FILE_ACCESS",
     "LENDING_SIGNING_KEY",
 )
-"""Every setting as an environment variable."""
+"""The environment variables of all settings."""
 
 FILE_NAMES = {variable.removeprefix("LENDING_").lower(): variable for variable in VARIABLES}
 """The variable of each setting by its name in the settings file: LENDING_START_DATE is `start_date` there."""
 
 MOST_MEGABYTES = 1_000
-"""The largest limit of the size of a mail, in MB."""
+"""The largest value of LENDING_MAIL_LIMIT_MB."""
 
 ENGINES = ("duckdb", "spark")
 """The compute engines: DuckDB in this process, or Spark on this machine or a cluster."""
 
 
 UMASKS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
-"""Who may read new files and folders: the permissions that are taken away."""
+"""The umask for each value of LENDING_FILE_ACCESS, which says who may read new files and folders."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings of one environment. Locations are fsspec URLs or local paths; databases are SQLAlchemy URLs.
 
-    `lender_name` is empty when it is not set. A secret, and a URL that can contain one, prints without it.
+    `lender_name` is empty when it is not set. Secrets, and the passwords and tokens in URLs, are not printed.
     """
 
     home: Path
@@ -119,10 +119,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Settings from the settings file, if there is one, and LENDING_* variables, which win. Empty is not set.
+        """Settings from the settings file, if there is one, and from LENDING_* variables.
+
+        A variable takes precedence over the file. An empty variable counts as not set.
 
         Raises:
-            LendingError: The file cannot be read, or settings cannot be understood; names all of them.
+            LendingError: The file cannot be read, or settings are not valid. The message names all of them.
         """
         file = find_settings_file(environment)
         filed = read_settings_file(file, FILE_NAMES) if file else {}
@@ -172,21 +174,21 @@ class Settings:
 
 
 class _Reader:
-    """Reads settings by their variable, and collects the faults of all."""
+    """Reads settings by their variable, and collects the faults of all settings."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self._given = given
         self._faults: list[str] = []
 
     def __call__(self, variable: str, parse: Callable[[str], T], default: str = "", *, secret: bool = False) -> T:
-        """The value of a setting, or of its default. The value of a secret is not part of its fault."""
+        """The value of a setting, or of its default. The fault of a secret does not contain its value."""
         text = self._given.get(variable, default)
         try:
             return parse(text)
         except ValueError as error:
             found = "not valid" if secret else repr(text)
             self._faults.append(f"{variable} is {found}: {error}")
-            # Nobody sees it: require_all raises.
+            # The value is never used, because require_all raises.
             return parse(default)
 
     def optional(self, variable: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
@@ -227,7 +229,7 @@ def _file_url(file: Path) -> SecretUrl:
 
 
 def _secret_url(environment: Mapping[str, str], text: str) -> SecretUrl:
-    """A URL that can contain a password, which is never printed."""
+    """A URL that can contain a password. The password is never printed."""
     url = filled(_text(text), environment)
     require_encoded(url)
     _require_port(url)
@@ -235,7 +237,7 @@ def _secret_url(environment: Mapping[str, str], text: str) -> SecretUrl:
 
 
 def _place(environment: Mapping[str, str], text: str) -> str:
-    """A folder or URL that is printed and stored, so it has no secret."""
+    """A folder or URL. It is printed and stored, so it must not contain a secret."""
     url = filled(_text(text), environment)
     if has_secret(url):
         raise ValueError("remove the password or token, because this location is stored with every file")
@@ -244,7 +246,7 @@ def _place(environment: Mapping[str, str], text: str) -> str:
 
 
 def _require_port(url: str) -> None:
-    """Raise ValueError when the port of the URL is not a valid port."""
+    """Raise ValueError when the URL has a port that is not valid."""
     parts = urlsplit(url)
     try:
         _ = parts.port

@@ -18,7 +18,7 @@ VARIABLE = "LENDING_SETTINGS"
 """The environment variable that names the file."""
 
 _PATHS = ("home", "conventions", "report_schedules", "retention", "logo", "oidc_roles", "portal_keys")
-"""Settings that are local paths. A relative path starts at the file's folder."""
+"""Settings that are local paths. A relative path is relative to the folder of the settings file."""
 
 _PATHS_OR = {"lake": "://", "exports": "://", "signing_key": "-----BEGIN"}
 """Settings that are a path unless the value contains this: a URL, or the text of a key."""

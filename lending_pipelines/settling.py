@@ -1,6 +1,6 @@
-"""Settles what killed processes left: their runs, and report requests and deliveries that wait for these runs.
+"""Cleans up after killed processes: their runs, and the report requests and deliveries that wait for these runs.
 
-The sensors do the same while the daemon runs; commands do it before they read or write.
+The sensors do the same while the daemon runs. Commands do it before they read or write.
 """
 
 from contextlib import suppress
@@ -13,7 +13,7 @@ from lending_pipelines.sensors.runs_ended import end_of
 
 
 def settle(instance: dg.DagsterInstance, register: Register) -> None:
-    """End the runs whose process is gone, fail their report requests, and let their deliveries be tried again."""
+    """Mark runs whose process has ended as failed, fail their report requests, and make their deliveries due again."""
     end_dead_runs(instance)
     with register.reading_session() as session:
         generating = [each for each in ReportRequests(session).unfinished() if each.status == "generating"]

@@ -1,7 +1,7 @@
-"""Days whose tables were made by a run that ended before it came to its checks: they are not closed.
+"""Days that are not closed because the run that made their tables ended before it evaluated its checks.
 
 A materialization is recorded before the checks of its table run. When the run is killed in between, the tables look
-complete and nothing has checked them.
+complete, but nothing has checked them.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ _MADE = dg.DagsterEventType.ASSET_MATERIALIZATION
 def unchecked_days(instance: dg.DagsterInstance, tables: Sequence[str]) -> set[date]:
     """The days whose latest rows of a table were written by a run that ended before it evaluated its planned checks.
 
-    A run that is under way will come to its checks, so its days do not count.
+    A run that is under way will still evaluate its checks, so its days are not included.
     """
     return set().union(*unchecked_runs(instance, tables).values())
 
@@ -44,6 +44,7 @@ def unchecked_runs(instance: dg.DagsterInstance, tables: Sequence[str]) -> dict[
 
 
 def _is_of_days(run: dg.DagsterRun) -> bool:
+    """Whether the run has business dates."""
     return any(tag in run.tags for tag in _DAY_TAGS)
 
 
@@ -57,7 +58,7 @@ def _unchecked_tables(instance: dg.DagsterInstance, run_id: str) -> set[str]:
 
 
 def _made_by(instance: dg.DagsterInstance, name: str) -> dict[date, str]:
-    """The run of the latest materialization of each day of a table."""
+    """For each day of a table: the id of the run that made its latest materialization."""
     key = dg.AssetKey(name)
     latest = list(instance.event_log_storage.get_latest_storage_id_by_partition(key, _MADE).values())
     made: dict[date, str] = {}

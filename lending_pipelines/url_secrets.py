@@ -1,6 +1,6 @@
 """Passwords and tokens in URLs: filled in from the environment, and hidden wherever a URL is printed.
 
-It does not know the settings. LendingError hides secrets in every message.
+This module does not read the settings. LendingError hides secrets in every message.
 """
 
 import re
@@ -16,11 +16,11 @@ _VALUE = r"(\"[^\"]*\"|'[^']*'|[^\s&;,'\")}\]]+)"
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@'\"]*:)([^\s'\"]*)(?=@)")
 _PARAMETER = re.compile(rf"((?:[?&;](?:{_LONG}|{_SHORT})|\b{_LONG})\s?=\s?){_VALUE}", re.IGNORECASE)
 _NO_SECRET = re.compile(r"password|\*+|…|\$\{\w+\}|\$\w+", re.IGNORECASE)
-"""What stands in the place of a password in a message that says how to write one."""
+"""Placeholders for a password, as in a message that says how to write a URL. They are not hidden."""
 
 _NAMED = re.compile(r"\$\{(\w+)\}")
 _ENCODED = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*")
-"""What a user and password may be in a URL."""
+"""The characters that are valid in the user and password of a URL."""
 
 
 class Secret(str):
@@ -64,12 +64,14 @@ def hide_secrets(text: str) -> str:
 
 
 def has_secret(url: str) -> bool:
-    """Whether the URL contains a password or token itself, and not ${NAME} in its place."""
+    """Whether the URL itself contains a password or token, not only a placeholder such as ${NAME}."""
     return hide_secrets(url) != url
 
 
 def filled(url: str, environment: Mapping[str, str]) -> str:
-    """The URL with each ${NAME} replaced by the environment variable; percent-encoded in a user or password.
+    """The URL with each ${NAME} replaced by the environment variable.
+
+    In a user or password, the value is percent-encoded, unless it has only characters that are valid there.
 
     Raises:
         ValueError: A variable is not set.
