@@ -13,7 +13,10 @@ from lending_pipelines.sensors.runs_ended import end_of
 
 
 def settle(instance: dg.DagsterInstance, register: Register) -> None:
-    """Mark runs whose process has ended as failed, fail their report requests, and make their deliveries due again."""
+    """Mark runs whose process has ended as failed, fail their report requests, and reschedule their deliveries.
+
+    Emails that may have been sent are marked failed, not resent.
+    """
     end_dead_runs(instance)
     with register.reading_session() as session:
         generating = [each for each in ReportRequests(session).unfinished() if each.status == "generating"]

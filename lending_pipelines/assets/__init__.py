@@ -1,4 +1,4 @@
-"""The Dagster assets and their dependencies. Each body is a line or two that calls metrics, reports or tapes.
+"""The Dagster assets and their dependencies. Their functions call metrics, reports or tapes.
 
 Numbers are defined in metrics/, locations in resources/. Assets do no arithmetic.
 """

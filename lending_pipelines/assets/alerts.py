@@ -1,4 +1,4 @@
-"""alerts: the alert rules evaluated on the days of a close. What an alert is is in the package alerts/."""
+"""alerts: the alert rules evaluated on the days of a close. The package alerts/ defines what an alert is."""
 
 import dagster as dg
 
@@ -18,7 +18,7 @@ from lending_pipelines.resources import (
 from lending_pipelines.settings import Settings
 
 STEPS_SHOWN = 200
-"""The most steps that a materialization lists; the register has all."""
+"""The maximum number of steps that a materialization lists. The register has all of them."""
 
 
 @dg.asset(

@@ -38,8 +38,8 @@ def portfolio_assignments(
     with register.register.session() as session:
         ruled = Portfolios(session).ruled()
     if ruled:
-        held = ibis.memtable(membership(register.register))
-        rows = assignments.assignments(lake.lake.table, ruled, held, *days)
+        members = ibis.memtable(membership(register.register))
+        rows = assignments.assignments(lake.lake.table, ruled, members, *days)
         chosen = lake.lake.engine.batches(rows).read_all().to_pydict()
         with register.register.session() as session:
             added = Portfolios(session).assign_by_rule(zip(*chosen.values(), strict=True))
@@ -52,7 +52,7 @@ def portfolio_membership(register: RegisterResource) -> ir.Table:
     return ibis.memtable(membership(register.register))
 
 
-# Its checks read the loans: without a sync of them it is not made.
+# The checks of this table read the table loans. It depends on loans, so that it is not made without a sync of them.
 @dg.asset(**_assignment("loan_ownership"), deps=["loans", "loan_owners"])
 @message_first
 def loan_ownership(lake: LakeResource, register: RegisterResource) -> ir.Table:

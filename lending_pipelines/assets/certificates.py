@@ -28,7 +28,7 @@ from lending_pipelines.settings import Settings
 from lending_pipelines.tables import RECORDS
 
 _WRITERS = ("servicing_tables", "portfolio_membership")
-"""The last steps that write the lake in jobs with the hook. Their other steps are checks."""
+"""The last step that writes the lake in each job with the hook. All later steps of these jobs are checks."""
 
 
 @dg.asset(
@@ -41,7 +41,7 @@ _WRITERS = ("servicing_tables", "portfolio_membership")
     owners=OWNERS,
     kinds={"deltalake"},
     metadata=table_metadata(CERTIFICATES),
-    # After the checks of the run, whose results it states.
+    # This asset runs after the checks of the run, because the certificate contains their results.
     op_tags={"dagster/priority": "-7"},
 )
 @message_first
@@ -70,7 +70,7 @@ def close_certificates(
         inventory = append(places, lambda inventory: close_statements(places, facts, inventory), key)
     except Exception as error:
         context.log.exception("the close has no certificate")
-        return dg.MaterializeResult(metadata={"fault": _told(error, days)})
+        return dg.MaterializeResult(metadata={"fault": _fault_line(error, days)})
     return dg.MaterializeResult(
         metadata={
             "certificates": len(days),
@@ -83,7 +83,7 @@ def close_certificates(
 
 @dg.success_hook(required_resource_keys={"lake", "register", "exports"})
 def certify_run(context: dg.HookContext) -> None:
-    """Add a statement with the files that a run wrote besides a close; none if it wrote none."""
+    """Add a statement about the files that a run other than a close wrote. A run that wrote none has no statement."""
     if context.op.name not in _WRITERS:
         return
     resources = context.resources
@@ -111,7 +111,7 @@ def _checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, object]:
     }
 
 
-def _told(error: Exception, days: Sequence[date]) -> str:
+def _fault_line(error: Exception, days: Sequence[date]) -> str:
     """The fault in one line, with the days that have no certificate."""
     what = str(error) if isinstance(error, LendingError) else f"{type(error).__name__}: {error}"
     return f"{days[0]} to {days[-1]}: {' '.join(what.split())}"

@@ -30,7 +30,7 @@ from lending_pipelines.resources import (
 from lending_pipelines.tables import DERIVED, SERVICING
 
 DAYS_LISTED = 31
-"""The number of failing days in a check's metadata."""
+"""The maximum number of failing days in a check's metadata."""
 
 _LAST = {"dagster/priority": "-1"}
 
@@ -90,9 +90,9 @@ def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = No
 
 
 def _begun(checks: Sequence[Check], source: LakeReportSource, days: Days) -> list[tuple[Check, Callable[[], Outcome]]]:
-    """The checks, the suites last, each with the function that returns its outcome.
+    """For each check, the function that returns its outcome. Suites come last.
 
-    All suites are begun at once: Great Expectations validates them while the engine evaluates the other checks.
+    All suites start at once: Great Expectations validates them while the engine evaluates the other checks.
     """
     suites: list[tuple[Check, Callable[[], Outcome]]] = []
     others: list[tuple[Check, Callable[[], Outcome]]] = []
@@ -105,10 +105,11 @@ def _begun(checks: Sequence[Check], source: LakeReportSource, days: Days) -> lis
 
 
 def _begin(check: SuiteCheck, source: LakeReportSource, days: Days) -> Callable[[], Outcome]:
+    """Start a suite. An error is raised only by the function that this returns."""
     try:
         return check.begin(source.table, days)
     except Exception as error:
-        # Raised when the outcome is asked for, after the results of the other checks.
+        # The error is raised when the outcome is read, after the results of the other checks.
         failed: Future[Outcome] = Future()
         failed.set_exception(error)
         return failed.result
@@ -119,6 +120,7 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
 
 
 def _days(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Days:
+    """The days of the run; the latest closed day if the run has none."""
     if context.has_partition_key or context.run.tags.get("dagster/asset_partition_range_start"):
         return Days.between(*first_and_last(context.partition_key_range))
     latest = max(lake.lake.days("loan_positions"), default=date.today())

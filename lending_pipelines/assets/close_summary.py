@@ -72,7 +72,7 @@ _RUN_STATUSES: dict[dg.DagsterRunStatus, RunStatus] = {
     group_name="close",
     owners=OWNERS,
     kinds={"markdown"},
-    # After the checks of the run, whose results it shows.
+    # This asset runs after the checks of the run, because the summary shows their results.
     op_tags={"dagster/priority": "-10"},
 )
 @message_first
@@ -112,7 +112,7 @@ def _raise_alerts(register: Register, summary: CloseSummary, day: date) -> None:
 
 
 def _changes(context: dg.AssetExecutionContext, lake: Lake, first: date, last: date) -> str:
-    """What the run changed in the snapshots of days that were closed before; empty if none of its days was."""
+    """What the run changed in the snapshots of days that were closed before; empty if no such day was closed again."""
     versions = {}
     for name in COMPARED:
         made = context.instance.get_latest_materialization_event(dg.AssetKey(name))
@@ -125,12 +125,12 @@ def _changes(context: dg.AssetExecutionContext, lake: Lake, first: date, last: d
 
 
 def closed_days(instance: dg.DagsterInstance) -> set[date]:
-    """The days for which every daily table and the tapes are made, by runs that came to their checks."""
+    """The days for which every daily table and the tapes were made, by runs that evaluated their checks."""
     return set.intersection(*_made(instance).values()) - unchecked_days(instance, DAILY)
 
 
 def _made(instance: dg.DagsterInstance) -> dict[str, set[date]]:
-    """The days for which each daily asset is made."""
+    """The days for which each daily asset was made."""
     return {
         name: {date.fromisoformat(key) for key in instance.get_materialized_partitions(dg.AssetKey(name))}
         for name in (*DAILY, "loan_tapes")
@@ -138,7 +138,7 @@ def _made(instance: dg.DagsterInstance) -> dict[str, set[date]]:
 
 
 def _new_tables(instance: dg.DagsterInstance) -> list[Finding]:
-    """An error when days are closed but for tables that an earlier release did not make."""
+    """An error when closed days lack only tables that an earlier release did not have."""
     made = _made(instance)
     new = [name for name, days in made.items() if not days]
     days = set.intersection(*(days for days in made.values() if days)) if len(new) < len(made) else set()
@@ -168,9 +168,9 @@ def summarize(
         day: The day; None for the last closed one.
     """
     day = day or max(closed, default=None)
-    # A thinned day is closed, but there is nothing to compare with.
-    held = set(closed).difference(lake.thinned(_POSITIONS.path[-1]))
-    before = max((each for each in held if day and each < day), default=None)
+    # A thinned day is closed, but its positions were removed, so it cannot be compared.
+    comparable = set(closed).difference(lake.thinned(_POSITIONS.path[-1]))
+    before = max((each for each in comparable if day and each < day), default=None)
     run = last_run(instance)
     failed = _failed_checks(instance)
     tapes, delivered = tape_summary(register, day)
@@ -203,7 +203,7 @@ def _not_certified(lake: Lake, day: date | None) -> list[Finding]:
 
 
 def last_run(instance: dg.DagsterInstance) -> LastRun | None:
-    """The latest run that was to close a day; None before the first."""
+    """The latest run that closes days; None before the first such run."""
     for record in instance.get_run_records(limit=_RUNS_SEARCHED):
         if _closes(record.dagster_run):
             return _described(instance, record)
@@ -214,17 +214,20 @@ def _failed_checks(instance: dg.DagsterInstance) -> list[AssetCheckEvaluation]:
     """The checks whose latest evaluation failed."""
     keys = [*check_keys(), *(dg.AssetCheckKey(dg.AssetKey(name), SYNCED) for name in SERVICING)]
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    # A check that a run planned and did not reach has no result.
+    # A check that a run planned but did not evaluate has no result.
     results = [each.evaluation for each in latest.values() if each.status is AssetCheckExecutionRecordStatus.FAILED]
     return [found for found in results if found is not None]
 
 
 def _finding(found: AssetCheckEvaluation) -> Finding:
-    """A failed check: an error where its severity is ERROR. A table that the sync refused is a warning."""
+    """A failed check. It is an error if its severity is ERROR.
+
+    The sync's check of a table is always a warning: it fails for rejected tables and rows.
+    """
     severity: Severity = "warning"
     number = "checks_warned"
     if found.severity is dg.AssetCheckSeverity.ERROR:
-        # Without a refused table that it needs, a close fails: that is its own finding.
+        # A close fails without a table that it needs. That failure has a finding of its own.
         if found.check_name != SYNCED:
             severity, number = "error", "checks_failed"
         else:
@@ -234,7 +237,10 @@ def _finding(found: AssetCheckEvaluation) -> Finding:
 
 
 def _rows_rejected(failed: Iterable[AssetCheckEvaluation]) -> int | None:
-    """The rows that the last sync of each table rejected; None if a release that did not count them synced one."""
+    """The number of rows that the last sync of each table rejected.
+
+    None if an earlier release, which did not count them, made the last sync of a table with rejected rows.
+    """
     counts = [_metadata(found, ROWS_REJECTED) for found in failed if found.check_name == SYNCED]
     return None if None in counts else sum(counts)
 
@@ -244,7 +250,7 @@ def _metadata(found: AssetCheckEvaluation, name: str) -> Any:
 
 
 def _closes(run: dg.DagsterRun) -> bool:
-    """Whether the run makes positions of some days."""
+    """Whether the run closes days: it makes positions of business dates."""
     days = any(tag in run.tags for tag in ("dagster/partition", "dagster/asset_partition_range_start"))
     return days and (run.job_name == "daily_close" or _POSITIONS in (run.asset_selection or ()))
 

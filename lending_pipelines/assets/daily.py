@@ -26,7 +26,8 @@ def _inputs(tables: Sequence[str]) -> dict[str, dg.AssetIn]:
     return {name: dg.AssetIn() for name in tables}
 
 
-# A table that only some conventions use is no input, because a rejected one must not stop the close under the others.
+# A table that only some conventions use is not an input: if it is rejected, the close must still run under other
+# conventions.
 @dg.asset(**daily("loan_positions", "positions", "team:finance"), ins=_inputs(positions.SOURCES))
 def loan_positions(
     context: dg.AssetExecutionContext,
@@ -95,8 +96,8 @@ def ledger_tieouts(
     return ledger.ledger_tieouts(loan_positions, trial_balance, journal_lines, gl_accounts, *days)
 
 
-# The platform's tables are no inputs, because a rejected one keeps its rows and must not stop the close of the loans.
-# Without them as inputs, this asset reads and writes by one engine itself.
+# The platform's tables are not inputs, because a rejected one keeps its rows and must not stop the close of the loans.
+# This asset therefore reads and writes its tables itself, with one engine.
 @dg.asset(**daily("platform_activity", "platform", "team:finance"), deps=[loan_positions])
 @message_first
 def platform_activity(

@@ -104,14 +104,14 @@ def _claim(
 
 
 def _nothing_to_deliver(deliveries: Sequence[TapeDelivery]) -> str:
-    """Why none of a day's deliveries can be sent now: the latest one to each destination."""
+    """Why none of a day's deliveries can be sent now: the status of the latest delivery to each destination."""
     if not deliveries:
         return "no destination is configured: set delivery_url or recipient_email with `lending tapes edit`"
     latest = {delivery.destination: delivery for delivery in deliveries}
-    return "; ".join(f"{destination}: {_standing(delivery)}" for destination, delivery in latest.items())
+    return "; ".join(f"{destination}: {_status_text(delivery)}" for destination, delivery in latest.items())
 
 
-def _standing(delivery: TapeDelivery) -> str:
+def _status_text(delivery: TapeDelivery) -> str:
     match delivery.status:
         case "delivered":
             return f"delivered at {delivery.delivered_at:%Y-%m-%d %H:%M} UTC"
@@ -124,6 +124,7 @@ def _standing(delivery: TapeDelivery) -> str:
 def _checked_tape(
     tape: LoanTapeConfig, day: date, source: LakeReportSource, exports: ExportsResource, register: Register
 ) -> TapeManifest:
+    """The manifest of the tape, which is made if needed. Raises if the day or the tape must not be delivered."""
     if day not in source.days(POSITIONS):
         raise DeliveryError(source.absent(POSITIONS, day))
     require_checks(source, (POSITIONS,), [day], f"tape {tape.name!r} of {day}")
@@ -167,7 +168,7 @@ def _channel(delivery: TapeDelivery, mail: MailResource) -> Channel:
 
 
 def _hold_back(register: Register, deliveries: list[TapeDelivery], error: BaseException) -> None:
-    """Put off all deliveries, and notify the tape's owner if the day's data is the reason."""
+    """Record the error for all deliveries, and notify the tape's owner if the day's data is the reason."""
     for delivery in deliveries:
         _record_failure(register, delivery, error)
     of_the_day = isinstance(error, ChecksFailed | OutdatedDay | EmptyTape)

@@ -13,7 +13,7 @@ from lending_pipelines.tables import TABLES, Column
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 NO_RESOURCES: dict[str, dict] = {"resources": {}}
-"""In a job's run config: the launchpad does not list the settings of resources, which may still be given."""
+"""Part of a job's run config: the launchpad then does not list the settings of resources. They can still be set."""
 
 OWNERS = ["team:data"]
 

@@ -1,6 +1,6 @@
 """housekeeping: removes old data by the retention policy, and reports what it removed.
 
-What is removed is decided in housekeeping/ and run_history.py. `plan` is also what `lending housekeeping` prints.
+housekeeping/ and run_history.py decide what is removed. `lending housekeeping` prints the result of `plan`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ HOUSEKEEPING = "housekeeping"
 """The name of the job."""
 
 HOUSEKEEPING_KEY = dg.AssetKey(["operations", HOUSEKEEPING])
-"""The key of the asset. Its op has another name than the job, as Dagster requires."""
+"""The key of the asset. Dagster requires that the op has another name than the job."""
 
 
 class HousekeepingConfig(dg.Config):
@@ -97,6 +97,6 @@ def policy(file: str = "") -> Retention:
 
 
 def plan(instance: dg.DagsterInstance, places: Places, policy: Retention, conventions: Conventions) -> list[Chore]:
-    """Every chore at this time: of the lake, exports, register, leftovers and Dagster's records."""
+    """All chores, as of now: those of the lake, the exports, the register, leftovers and Dagster's records."""
     now = datetime.now(UTC)
     return [*all_chores(places, policy, conventions, now), *history_chores(instance, policy, now)]

@@ -67,7 +67,9 @@ _FROM_REGISTER: Mapping[str, Callable[[Register], pa.Table]] = {
     "published": published,
     "period_locks": locks_in_force,
 }
-"""The tables that are copied from the register for each report that reads them, because they change at any time."""
+"""Tables that are copied from the register for each report that reads them, because the register can change at any
+time.
+"""
 
 NEW = "new"
 """The report_id of a request that has no row in the register yet."""
@@ -196,7 +198,7 @@ def _generating(
 
 
 def _mail(register: Register, report_id: str, book: ReportBook, file: PlacedFile) -> ReportMail | None:
-    """What the recipients of the request get; None without recipients."""
+    """The email to the recipients of the request; None without recipients."""
     with register.session() as session:
         if not ReportRequests(session).get(report_id).notify:
             return None
@@ -215,7 +217,11 @@ def _form(generator: ReportGeneratorProtocol[Any]) -> type[dg.Config]:
 
 @contextmanager
 def _source_for(parameters: ReportParameters, covered: list[date], source: LakeReportSource) -> Iterator[ReportSource]:
-    """The source that the report reads: the lake, or its daily tables recomputed if the parameters require it."""
+    """The source that the report reads.
+
+    It is the lake as closed, the lake as first reported, or the lake with recomputed daily tables, as the parameters
+    require.
+    """
     known_by = parameters.known_by if isinstance(parameters, KnownAt) else None
     settings = parameters.conventions if isinstance(parameters, UnderConventions) else DEFAULT
     conventions = source.conventions if settings == DEFAULT else source.conventions.overridden(settings)
@@ -232,7 +238,7 @@ def _source_for(parameters: ReportParameters, covered: list[date], source: LakeR
 def _previous(
     generator: ReportGeneratorProtocol[Any], parameters: ReportParameters, source: LakeReportSource
 ) -> headlines.Previous | None:
-    """The period to compare with; None where a blocking check fails on it."""
+    """The period to compare with; None if there is none or a blocking check fails on it."""
     before = headlines.previous(generator, parameters, source)
     if before is None or not before.covered:
         return before
@@ -244,7 +250,9 @@ def _previous(
 
 
 def require_checks(source: LakeReportSource, tables: tuple[str, ...], covered: list[date], what: str) -> None:
-    """Raise ChecksFailed, with checks, days and first offending rows, if a blocking check fails on a covered day."""
+    """Raise ChecksFailed if a blocking check fails on a covered day. The message has the checks, days and first
+    offending rows.
+    """
     with passed_checks(source) as memory:
         outcomes = verify(source.table, tables, Days(tuple(covered)), source.conventions, memory)
     broken = [outcome.message for outcome in outcomes if not outcome.passed]

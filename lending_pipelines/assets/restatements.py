@@ -1,4 +1,4 @@
-"""restatements: what a close finds about closed days that differ from what is known now.
+"""restatements: closed days that differ from what is known now, as found by each close.
 
 A fault here never stops the close of the loans: it is logged, and the check `detected` fails as a warning.
 """
@@ -22,7 +22,7 @@ DUE = "restatement_due"
 """The check that fails while closed days that are not locked differ from what is known now."""
 
 SUBJECT = 200
-"""The length of a notification's subject."""
+"""The maximum length of a notification's subject."""
 
 
 @dg.asset(
@@ -48,7 +48,7 @@ SUBJECT = 200
 def restatements(
     context: dg.AssetExecutionContext, lake: LakeResource, register: RegisterResource, conventions: ConventionsResource
 ) -> dg.MaterializeResult:
-    """Find the differences since the detection before, and add them."""
+    """Find the differences since the previous detection, and add them to the table."""
     try:
         with register.register.session() as session:
             locked = [lock.period_end for lock in PeriodLocks(session).in_force()]
@@ -68,7 +68,7 @@ def restatements(
 
 
 def _notify(lake: LakeResource, register: RegisterResource, found: Detected) -> str:
-    """Notify the admins of what the detection added. Returns the line."""
+    """Notify the admins of what the detection added. Returns the effect as one line; empty if no day changed."""
     changed = effect(lake.lake, register.register, since=found.at)
     if not changed.days:
         return ""

@@ -1,4 +1,4 @@
-"""What the events of a run say of it: why it failed, and which checks failed."""
+"""Reads from the events of a run why it failed and which checks failed."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,9 @@ NO_REASON = "see the run's log"
 def failure_reason(events: Sequence[dg.DagsterEvent]) -> str:
     """Why a run failed.
 
-    Of the first step that failed: the blocking check that stopped it, or the message of its error. Where no step
-    failed, such as when a setting of a resource is wrong: the message of the run's error.
+    If a step failed, the reason is that of the first failed step: the blocking check that stopped it, or the message of
+    its error. If no step failed, for example because a resource has a wrong setting, it is the message of the run's
+    error.
     """
     failed = [event for event in events if event.is_step_failure]
     if failed:
@@ -46,7 +47,7 @@ def _reason(failure: dg.DagsterEvent, events: Sequence[dg.DagsterEvent]) -> str:
 
 
 def _message(error: SerializableErrorInfo) -> str:
-    """The message of the error that caused another one, without the name of this package's class."""
+    """The message of the error's first cause, without the class name of an error of this package."""
     while error.cause:
         error = error.cause
     message = " ".join(error.message.split())

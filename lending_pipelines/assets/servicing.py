@@ -17,10 +17,10 @@ SYNCED = "synced"
 """The check of each servicing table that reports the result of its last sync."""
 
 ROWS_REJECTED = "rows_rejected"
-"""The metadata of that check with the number of rows that the sync rejected."""
+"""The key in the metadata of that check for the number of rows that the sync rejected."""
 
 SUMMED = frozenset({"transactions", "journal_lines"})
-"""Tables whose amounts are added up: without a rejected row their sums are not complete."""
+"""Tables whose amounts are added up. If one of their rows is rejected, the sums are not complete."""
 
 
 class TablesRefused(LendingError):
@@ -55,7 +55,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         check_specs=[_check_spec(name) for name in SERVICING],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        # The lender's live database: deploy/ allows one run at a time to read it.
+        # This is the lender's live database. In deploy/, only one run at a time may read it.
         pool="servicing_database",
     )
     @message_first
@@ -69,8 +69,8 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         """Sync each table in one commit. A rejected table keeps its rows and is not materialized.
 
         Raises:
-            TablesRefused: A table that the close needs is rejected, or a row of a table that is added up; names every
-                fault of every table.
+            TablesRefused: A table that the close needs is rejected, or a row of a table whose amounts are added up. The
+                message names every fault of every table.
         """
         wanted = [SERVICING[key.path[-1]] for key in context.selected_asset_keys]
         if unknown := set(config.reload) - set(SERVICING):
@@ -143,7 +143,7 @@ def _refused_rows(table: Table, result: SyncResult) -> list[str]:
 
 
 def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetCheckResult:
-    """A rejected table or row fails with severity ERROR; notes on other rows fail with WARN."""
+    """The check fails with severity ERROR for a rejected table or row, and with WARN for other warnings of the sync."""
     if isinstance(outcome, LendingError):
         refused, told, rows = True, [str(outcome)], 0
     else:

@@ -2,7 +2,7 @@
 
 A change of portfolio membership, ownership, conventions or servicing data after the close makes the day outdated for
 tapes with the loans concerned. If anything that the day was made from has changed, the tape's loans are recomputed and
-compared with the stored ones. Numbers are defined in metrics/.
+compared with the stored ones. metrics/ defines the numbers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
     """Raise OutdatedDay when a loan of the tape would differ if the day were closed again now.
 
     The compared loans are those in the tape and those that would be in it now, with the register's current membership
-    and ownership and the lake's current servicing data. A locked day cannot be closed again: it is current.
+    and ownership and the lake's current servicing data. A locked day cannot be closed again, so it counts as current.
     """
     with register.session() as session:
         locked_until = PeriodLocks(session).locked_until()
@@ -68,7 +68,7 @@ def require_current(config: LoanTapeConfig, day: date, source: LakeReportSource,
 
 
 def _is_as_closed(day: date, source: LakeReportSource, assigned: Mapping[str, ir.Table]) -> bool:
-    """Whether the day would be made again from the same versions of tables, assignments, conventions and program."""
+    """Whether closing the day now would use the same versions of tables, assignments, conventions and program."""
     closed = next((each for each in closed_days(source.lake) if each.day == day), None)
     if closed is None or closed.made_from is None or closed.program != __version__:
         return False
@@ -92,7 +92,7 @@ def _same_rows(source: LakeReportSource, these: ir.Table, those: ir.Table) -> bo
 def _loan_ids(
     config: LoanTapeConfig, day: date, stored: ir.Table, members: ir.Table, source: LakeReportSource
 ) -> pa.ChunkedArray:
-    """The loans that were in the tape's portfolio when the day was closed, or are in it by the register now."""
+    """The loans that were in the tape's portfolio when the day was closed, or that the register has in it now."""
     until = members.removed_on.isnull() | (members.removed_on > day)
     now = members.filter(members.portfolio_id == config.portfolio_id, members.assigned_on <= day, until)
     then = stored.filter(stored.portfolio_id == config.portfolio_id)
@@ -106,7 +106,7 @@ def _changes(config: LoanTapeConfig, stored: ir.Table, anew: ir.Table, source: L
     both = stored.outer_join(anew.select(*stored.columns), "loan_id", rname="{name}_anew")
     both = both.filter(_in_tape(config, both, "") | _in_tape(config, both, "_anew"))
     differs = {name: ~both[name].identical_to(both[f"{name}_anew"]) for name in columns}
-    counted = _added(differs[name] for name in columns if name not in _ASSIGNMENTS)
+    counted = _count_true(differs[name] for name in columns if name not in _ASSIGNMENTS)
     totals = both.agg(
         **{what: differs[column].cast("int64").sum() for column, what in _ASSIGNMENTS.items()},
         **{_DATA: (counted > 0).cast("int64").sum()},
@@ -122,7 +122,8 @@ def _in_tape(config: LoanTapeConfig, both: ir.Table, suffix: str) -> ir.BooleanV
     return here & both[f"investor_id{suffix}"].identical_to(ibis.literal(config.investor_id))
 
 
-def _added(conditions: Iterable[ir.BooleanValue]) -> ir.IntegerValue:
+def _count_true(conditions: Iterable[ir.BooleanValue]) -> ir.IntegerValue:
+    """The number of conditions that hold, per row."""
     return sum((condition.cast("int64") for condition in conditions), ibis.literal(0, "int64"))
 
 

@@ -54,8 +54,8 @@ def make_tape(
 ) -> TapeManifest:
     """Write one tape and its manifest, unless the latest version has the same content.
 
-    If the tape was delivered with other content, a correction is scheduled for delivery. A recorded fault of the tape's
-    day is cleared.
+    If the tape was delivered with other content, a correction is scheduled for delivery. If the register has a fault of
+    this tape and day, it is cleared.
 
     Returns:
         The manifest of the latest version.
@@ -136,7 +136,9 @@ def write_tape(
 
 
 def _column(output: TapeField | TemplateField) -> ReportColumn:
-    """The column for the exports: a standard's number stays a number although its no-data codes are text."""
+    """The column for the export. A number of a standard stays a number, although the standard's no-data
+    codes are text.
+    """
     column = report_column(output.column)
     return replace(column, kind="ratio") if isinstance(output, TemplateField) and output.is_number else column
 

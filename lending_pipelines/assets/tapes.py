@@ -112,7 +112,7 @@ class _Run:
         self._configs: dict[str, LoanTapeConfig] = {}
         self._faults: dict[str, dict[date, str]] = defaultdict(dict)
         self._waiting: set[tuple[str, date]] = set()
-        # A run that made the positions used current data, so they need no check.
+        # A run that makes the positions uses current data, so the days need not be checked.
         self._is_close = dg.AssetKey(POSITIONS) in context.job_def.asset_layer.selected_asset_keys
 
     def due(self, wanted: list[str], first: date, last: date) -> list[Due]:
@@ -148,7 +148,7 @@ class _Run:
             active = {config.config_id: config for config in TapeConfigs(session).active()}
             faults = TapeFaults(session).all()
         for fault in faults:
-            # A run that closes the day again makes the tapes that wait for it.
+            # Tapes that wait for their day to be closed again are made by the run that closes it.
             if fault.waits_for_close or days[0] <= fault.business_date <= days[1]:
                 continue
             config = active.get(fault.config_id)
@@ -159,7 +159,7 @@ class _Run:
                 self._make_again(fault.business_date, config)
 
     def record(self) -> list[str]:
-        """Record the faults in the register and notify the owners. Returns one line per tape."""
+        """Record the faults in the register and notify the owners. Returns one line for each tape with faults."""
         lines = []
         for config_id, reasons in self._faults.items():
             config = self._configs[config_id]
