@@ -26,20 +26,20 @@ def charge_off_checks() -> tuple[Check, ...]:
 
 
 def booked_otherwise(tables: Tables) -> ir.Table:
-    """Loans and days with an amount that counts differently from its booked type; `problem` says which and how.
+    """Loans and days with an amount that counts differently from its booked type; `problem` says which amount and how.
 
-    An amount that counts as booked again, because a charge-off or a payment was reversed, is left out.
+    If a charge-off or payment was reversed and the amount therefore counts as booked again, it is left out.
     """
     effects = charge_offs.effects(tables["transactions"], MAX_DATE)
     received = money(wide(effects.principal) + effects.interest + effects.fees)
     rows = ibis.union(
-        _as_booked(effects, received, "received after a charge-off, but not booked as a recovery"),
-        _as_booked(effects, effects.not_taken, "charged off more than the principal outstanding"),
+        _problem_rows(effects, received, "received after a charge-off, but not booked as a recovery"),
+        _problem_rows(effects, effects.not_taken, "charged off more than the principal outstanding"),
     )
     return rows.filter(rows.amount > ZERO, rows.in_all > ZERO).drop("in_all")
 
 
-def _as_booked(effects: ir.Table, amount: ir.DecimalColumn, what: str) -> ir.Table:
+def _problem_rows(effects: ir.Table, amount: ir.DecimalColumn, what: str) -> ir.Table:
     """loan_id, effective_on, amount, problem, and in_all, the loan's amount after all reversals."""
     problem = amount.cast("string") + " of " + effects.on.cast("string") + f" {what}"
     in_all = money(amount.sum().over(group_by="loan_id"))

@@ -1,6 +1,6 @@
 """Expressions that several checks share: comparing two tables row by row, and summing positions by scope.
 
-They do not use metrics/ on purpose: a check that reuses the code that it checks always agrees with it.
+They do not use metrics/: a check that reuses the code that it checks would always agree with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 
 
 def each_day(spells: ir.Table, days: Days) -> ir.Table:
-    """One row per day (business_date) for each of the days within each spell from `since` to `until`."""
+    """One row per spell and day: each of the days from the spell's `since` to its `until`, as business_date."""
     if days.consecutive:
         return _dated(spells.mutate(day=_range(spells.since, spells.until).unnest()).drop("since", "until"))
     rows = spells.cross_join(days.table)
@@ -32,7 +32,7 @@ def each_day(spells: ir.Table, days: Days) -> ir.Table:
 
 
 def calendar(first: date, last: date) -> ir.Table:
-    """One row per day, as business_date."""
+    """One row for each day from the first to the last, as business_date."""
     return _dated(_range(ibis.literal(first), ibis.literal(last)).unnest().name("day").as_table())
 
 
@@ -53,7 +53,7 @@ def breaking(rows: ir.Table, table: str, *columns: str, negative_journal_lines: 
 
 
 def differs(left: ir.Value, right: ir.Value) -> ir.BooleanValue:
-    """Whether two values differ; ratios only by more than TOLERANCE."""
+    """Whether two values differ. Ratios differ only if the difference is more than TOLERANCE."""
     if left.type().is_floating() or right.type().is_floating():
         return (left - right).abs() > TOLERANCE
     return left != right
@@ -83,7 +83,7 @@ def differences(expected: ir.Table, stored: ir.Table, keys: Sequence[str], measu
 
 
 def together(*tables: ir.Table) -> list[pa.Table]:
-    """The rows of each table, in no order, by one query: what the tables share is compiled and computed once."""
+    """The rows of each table, in any order, read by one query. What the tables share is then computed only once."""
     types = [
         {f"{number}_{name}": type_ for name, type_ in table.schema().items()} for number, table in enumerate(tables)
     ]

@@ -1,6 +1,6 @@
 """Contradictions between tables, by loan. All are warnings, except payments on loans that were never disbursed.
 
-Rules on positions use the last day of the range only, because a contradiction usually lasts for many days.
+The warnings on positions use only the last day of the range, because a contradiction usually lasts for many days.
 """
 
 from datetime import date
@@ -14,10 +14,10 @@ from lending_pipelines.checks.servicing import HIGHEST_RATE
 
 _CENT = ibis.literal("0.01").cast("decimal(38, 2)")
 _DAYS_TO_POST = 2
-"""A schedule posted up to this number of days after the loan's disbursement or posting is its first schedule."""
+"""The maximum days from a loan's disbursement or posting, the later one, to the posting of an original schedule."""
 
 _SHARE = 0.05
-"""The allowed difference between scheduled interest and rate × balances × days; day counts differ by less."""
+"""The allowed difference of scheduled interest, as a share of rate × balances × days. Day counts differ by less."""
 
 
 def contradiction_checks() -> tuple[Check, ...]:
@@ -85,7 +85,7 @@ def contradiction_checks() -> tuple[Check, ...]:
 
 
 def paid_without_disbursement(tables: Tables, days: Days) -> ir.Table:
-    """Positions with a negative balance of loans that have no disbursement by the day, reversed or not."""
+    """Positions with a negative balance of loans without any disbursement, reversed or not, by the last day."""
     rows = days.rows(tables["loan_positions"])
     rows = rows.filter(
         rows.principal_disbursed <= 0,

@@ -109,7 +109,7 @@ def balances_not_adding_up(tables: Tables, days: Days) -> ir.Table:
 
 
 def trial_balance_unlike_journal(tables: Tables, days: Days) -> ir.Table:
-    """Accounts and days whose totals differ from the journal lines up to the day."""
+    """Accounts and days whose totals differ from the sums of the journal lines up to the day."""
     lines = tables["journal_lines"]
     lines = lines.filter(lines.entry_date <= ibis.literal(days.last))
     lines = lines.mutate(business_date=ibis.greatest(lines.entry_date, ibis.literal(days.first)))

@@ -13,7 +13,7 @@ from lending_pipelines.conventions import Conventions
 _UNASSIGNED = "unassigned"
 _PAR_DAYS = (30, 60, 90)
 _KEYS = ("business_date", "manager_id", "currency")
-_WHOLE = ("total_loans", "total_disbursed", "total_outstanding", "total_collected")
+_TOTALS = ("total_loans", "total_disbursed", "total_outstanding", "total_collected")
 _SUMS = ("active_loans", "total_loans", "defaulted_loans", "total_disbursed", "total_outstanding", "total_collected")
 
 
@@ -57,18 +57,21 @@ def managers_unlike_positions(tables: Tables, days: Days, *, conventions: Conven
 
 
 def managers_unlike_whole(tables: Tables, days: Days) -> ir.Table:
-    """Days whose managers other than team leaders, with the team leaders' own loans, are not all positions."""
+    """Days and currencies on which the managers do not add up to all positions.
+
+    The sum is over loan officers, unassigned loans and the own loans of team leaders.
+    """
     stored = days.rows(tables["manager_snapshots"])
     leaders = stored.filter(stored.role == "team_leader").select("business_date", officer_id="manager_id").distinct()
     positions = days.rows(tables["loan_positions"])
     led = positions.semi_join(leaders, ["business_date", "officer_id"])
-    others = stored.filter(stored.role != "team_leader").select("business_date", "currency", *_WHOLE)
+    others = stored.filter(stored.role != "team_leader").select("business_date", "currency", *_TOTALS)
     return differences(
-        _whole(positions), others.union(_whole(led).select(others.columns)), ["business_date", "currency"], _WHOLE
+        _totals(positions), others.union(_totals(led).select(others.columns)), ["business_date", "currency"], _TOTALS
     )
 
 
-def _whole(positions: ir.Table) -> ir.Table:
+def _totals(positions: ir.Table) -> ir.Table:
     """The sums of the positions of each day and currency."""
     return positions.group_by("business_date", "currency").agg(
         total_loans=positions.count(),
@@ -79,7 +82,7 @@ def _whole(positions: ir.Table) -> ir.Table:
 
 
 def _loans(positions: ir.Table, conventions: Conventions) -> ir.Table:
-    """Each position with its manager and what is summed of it."""
+    """Each position with its manager and the values to sum."""
     nothing = ibis.literal(0).cast("decimal(18, 2)")
     charged_off, active = positions.status == "charged_off", positions.status == "active"
 

@@ -8,7 +8,7 @@ from lending_pipelines.checks.days import Days
 from lending_pipelines.checks.protocol import Check, DailyCheck, Tables
 
 _KEYS = ("business_date", "currency")
-_ENDS = ("open_tickets", "completed_tickets", "cancelled_tickets")
+_TICKETS = ("open_tickets", "completed_tickets", "cancelled_tickets")
 
 
 def platform_checks() -> tuple[Check, ...]:
@@ -31,6 +31,6 @@ def platform_unlike_positions(tables: Tables, days: Days) -> ir.Table:
     active = (positions.status == "active").cast("int64")
     loans = positions.group_by(*_KEYS).agg(active_loans=active.sum(), total_tickets=ibis.literal(0, "int64"))
     tickets = stored.select(
-        *_KEYS, active_loans=ibis.literal(0, "int64"), total_tickets=sum(stored[name].fill_null(0) for name in _ENDS)
+        *_KEYS, active_loans=ibis.literal(0, "int64"), total_tickets=sum(stored[name].fill_null(0) for name in _TICKETS)
     )
     return differences(loans.union(tickets), stored, _KEYS, ["active_loans", "total_tickets"])

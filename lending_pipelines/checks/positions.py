@@ -125,7 +125,7 @@ def unlike_transactions(tables: Tables, days: Days, *, timezone: str) -> ir.Tabl
     transactions = transactions.filter(transactions.effective_on <= ibis.literal(days.last))
     spells = _spells(transactions, _disbursed(tables["loans"], days), days.last)
     if days.consecutive:
-        suspects = _spent_otherwise(spells, positions, days.first)
+        suspects = _suspect_loans(spells, positions, days.first)
         spells, positions = spells.semi_join(suspects, "loan_id"), positions.semi_join(suspects, "loan_id")
     wrong = differences(each_day(spells, days), positions, ["business_date", "loan_id"], list(_MEASURES))
     posted = transactions.select("loan_id", "effective_on", "posted_at")
@@ -141,10 +141,11 @@ def unlike_transactions(tables: Tables, days: Days, *, timezone: str) -> ir.Tabl
     return unexcused.drop("closes_at")
 
 
-def _spent_otherwise(spells: ir.Table, positions: ir.Table, first: date) -> ir.Table:
-    """The loans whose number of days, or days, in a state differ from their spells.
+def _suspect_loans(spells: ir.Table, positions: ir.Table, first: date) -> ir.Table:
+    """The loans whose positions have other amounts, or the same amounts on other days, than their spells.
 
-    Only these few loans are then compared day by day.
+    For each loan and set of amounts, the number of days and twice the sum of the day numbers are compared. This is
+    faster than comparing every day; only the loans found here are then compared day by day.
     """
     which = ["loan_id", *_MEASURES]
     days = _days_between(spells.since, spells.until) + 1
@@ -201,7 +202,7 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
     if conventions.delinquency_method == "MBA":
         wrong = rows.days_past_due != age if conventions.dpd_method == "rolling" else rows.days_past_due < age
         if conventions.paused_days == "stand_still":
-            # A pause only takes days away.
+            # A pause only reduces the days past due.
             wrong = rows.paused.ifelse(rows.days_past_due > age, wrong)
         rules["wrong days past due"] = active & wrong
     names = sum((broken(rule).ifelse(f"{name}; ", "") for name, rule in rules.items()), ibis.literal(""))
@@ -225,7 +226,7 @@ def inconsistent(tables: Tables, days: Days, *, conventions: Conventions) -> ir.
 
 
 def _disbursed(loans: ir.Table, days: Days) -> ir.Table:
-    """The loans disbursed by the last of the days, with the first of the days on which each needs a row."""
+    """The loans disbursed by the last of the days, and the first of the days on which each loan needs a row."""
     loans = loans.filter(loans.disbursed_on <= ibis.literal(days.last))
     return loans.select("loan_id", since=ibis.greatest(loans.disbursed_on, ibis.literal(days.first)))
 
@@ -315,9 +316,9 @@ def _days_between(start: ir.Value, end: ir.Value | date) -> ir.Value:
 
 
 def _closes(closed_days: ir.Table, days: Days, timezone: str) -> ir.Table:
-    """business_date, and closes_at: rows posted later need not be in the day's positions.
+    """business_date and closes_at: rows posted later than closes_at need not be in the day's positions.
 
-    closes_at is the end of the day in the lender's time zone, or what was known at the close if that is earlier.
+    closes_at is the end of the day in the lender's time zone, or the latest time known at the close if that is earlier.
     """
     ends = instants.calendar(days.dates, timezone)
     known = closed_days.filter(closed_days.table_name == "loan_positions")

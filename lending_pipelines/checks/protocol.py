@@ -92,7 +92,7 @@ class Memory(Protocol):
     """Stores which checks passed, so that a check runs once on the same data."""
 
     def unchecked(self, check: Check, days: Days) -> Days | None:
-        """The days for which the check has no stored pass; None if it passed on all."""
+        """The days without a stored pass of the check; None if it passed on all of them."""
 
     def remember(self, check: Check, days: Days, outcome: Outcome) -> None:
         """Store the days on which the check passed."""

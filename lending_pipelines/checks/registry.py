@@ -71,9 +71,9 @@ def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Ch
 def restatements_due(
     read: Read, tables: Iterable[str], days: Sequence[date], conventions: Conventions, among: Among = all_rows
 ) -> tuple[str, ...]:
-    """The days that differ from what is known now, as sentences; empty for tables without positions.
+    """Sentences about the days that differ from what is known now; empty for tables without positions.
 
-    Only rows of loan_positions that are `among` the wanted ones are compared.
+    Only the rows of loan_positions for which `among` is true are compared.
     """
     if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
         return ()
@@ -83,19 +83,23 @@ def restatements_due(
 def verify(
     read: Read, tables: Iterable[str], days: Days, conventions: Conventions, memory: Memory
 ) -> tuple[Outcome, ...]:
-    """The outcomes of the tables' blocking checks, except those that `memory` has as passed on the days."""
+    """The outcomes of the tables' blocking checks on the days.
+
+    Checks that `memory` has as passed are not repeated. A check leaves out the days that housekeeping thinned in one of
+    the tables that it reads.
+    """
     outcomes = []
     thinned = _thinned(read, days)
     for check in blocking_checks(tables, conventions):
-        held = [day for day in days.dates if not any((name, day) in thinned for name in check.reads)]
-        if held and (unchecked := memory.unchecked(check, Days(tuple(held)))):
+        kept_days = [day for day in days.dates if not any((name, day) in thinned for name in check.reads)]
+        if kept_days and (unchecked := memory.unchecked(check, Days(tuple(kept_days)))):
             outcomes.append(check.evaluate(read, unchecked))
             memory.remember(check, unchecked, outcomes[-1])
     return tuple(outcomes)
 
 
 def _thinned(read: Read, days: Days) -> set[tuple[str, date]]:
-    """Table and day of the rows that housekeeping removed: a check of them has nothing to compare."""
+    """The table and day of rows that housekeeping removed. Checks leave them out."""
     rows = days.rows(read("closed_days"))
     found = rows.filter(rows.thinned_at.notnull()).select("table_name", "business_date").to_pyarrow().to_pylist()
     return {(row["table_name"], row["business_date"]) for row in found}

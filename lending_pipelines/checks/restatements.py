@@ -1,4 +1,4 @@
-"""What a report says of its closed days that differ from what is known now.
+"""The sentences of a report about its closed days that differ from what is known now.
 
 Three things can change after a day is closed: transactions, schedules and modifications; the assignments of loans to
 portfolios, investors and officers; and the conventions. Sums per loan find the loans that can differ, in one pass over
@@ -34,18 +34,18 @@ _SHOWN = ("principal_outstanding", "past_due_amount")
 _KEY = ("business_date", "loan_id")
 
 Among = Callable[[ir.Table], ir.BooleanValue]
-"""Whether a row of loan_positions is among those that the statements cover."""
+"""Selects the rows of loan_positions that the sentences are about."""
 
 
 def all_rows(rows: ir.Table) -> ir.BooleanValue:
-    """Every row."""
+    """Select every row."""
     return ibis.literal(True)
 
 
 def statements_due(read: Read, days: Sequence[date], conventions: Conventions, among: Among = all_rows) -> list[str]:
-    """Sentences on closed days that differ from what is known now: days, loans, and the effect on balances.
+    """Sentences about closed days that differ from what is known now: days, loans, and the effect on balances.
 
-    Only rows of loan_positions that are `among` the wanted ones, as closed or as they are now, count and are added up.
+    A row of loan_positions counts if `among` is true for it as closed or as it is now. Only such rows are added up.
     """
     if not days:
         return []
@@ -94,11 +94,15 @@ def loans_that_can_differ(read: Read, days: Sequence[date], conventions: Convent
 
 
 def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
-    """A row for each date from the first day to the one after the last.
+    """A row for each date from the first day to the one after the last: the weights of an amount that counts from it
+    on.
 
     Returns:
-        on; place, the number of the day; days, the number of days from then on; places, the sum of their places; and
-        known, the earliest time from which a row was unknown to one of these days.
+        on: the date.
+        place: its number, 1 for the first day.
+        days: how many of the given days are on or after it.
+        places: the sum of the places of these days.
+        known: the earliest time up to which one of their closes knew rows. It did not know rows posted later.
     """
     closed = read("closed_days")
     closed = closed.filter(closed.table_name == "loan_positions").select("business_date", "known_until")
@@ -128,7 +132,7 @@ def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
 
 
 def _unlike_money(read: Read, days: Sequence[date], stored: ir.Table, weights: ir.Table) -> ir.Table:
-    """The loans whose amounts, summed over the days, differ from their transactions."""
+    """The loans whose amounts or number of rows, summed over the days, differ from their transactions."""
     loans = read("loans").select("loan_id", "disbursed_on")
     loans = loans.filter(loans.disbursed_on <= days[-1])
     moves = movements(read("transactions")).join(loans, "loan_id")
@@ -177,7 +181,7 @@ def _changed(
 ) -> ir.Table:
     """The positions of the loans that differ from a recomputation, or exist on one side only.
 
-    A side that is not `among` the wanted rows has no values; a row with no such side is left out.
+    A side for which `among` is false has null balances. If it is false on both sides, the row is left out.
     """
     loans = ibis.memtable(pa.table({"loan_id": list(loan_ids)}))
 
@@ -214,6 +218,7 @@ def _changed(
 
 
 _SIDES = (("stored_", ""), ("now_", "now_"))
+"""The prefixes of the positions as closed and as they are now: in the result, and in the joined table."""
 _KINDS = {
     "transactions": "the transactions",
     "schedules": "the schedules and modifications",

@@ -115,7 +115,10 @@ def amounts_not_split(tables: Tables) -> ir.Table:
 
 
 def reversals_not_mirroring(tables: Tables) -> ir.Table:
-    """Reversals that do not reverse exactly one transaction exactly once; `problem` says why."""
+    """Reversals that do not reverse exactly one transaction exactly once; `problem` says why.
+
+    Other transactions with a reverses_id are included.
+    """
     return _not_mirroring(tables["transactions"])
 
 

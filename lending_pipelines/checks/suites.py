@@ -1,8 +1,9 @@
 """Great Expectations suites, one per table: the rules on its columns (tables/rules.py), and its unique key.
 
-Great Expectations validates all rows of a small table, and of a large one the representatives that decide its rules
-(representatives.py), in a separate process. If an expectation fails, the engine counts the offending rows of the
-complete table and fetches the first ones. Rules between columns and tables are in the other modules of this package.
+Great Expectations runs in a separate process. It validates all rows of a small table. Of a large table it validates
+only the representatives that decide its rules (representatives.py). If an expectation fails, the engine counts the
+offending rows of the complete table and fetches the first ones. Rules between columns and tables are in the other
+modules of this package.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ SUITE = "great_expectations"
 """The name of the check of every table's suite."""
 
 Validate = Callable[[Suite], Future[Verdict]]
-"""Begins to validate a suite with Great Expectations."""
+"""Starts the validation of a suite with Great Expectations. The future has the result."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,10 @@ class SuiteCheck:
         return self.begin(read, days)()
 
     def begin(self, read: Read, days: Days) -> Callable[[], Outcome]:
-        """Begin to evaluate the check. Great Expectations validates while this process does other work.
+        """Start the evaluation. Great Expectations validates while this process does other work.
 
         Returns:
-            Waits for the result, and returns the outcome.
+            A function that waits for the result and returns the outcome.
         """
         table = read(self.table)
         rows = days.rows(table) if self.schema.daily else table
@@ -170,6 +171,6 @@ def suite_checks(conventions: Conventions, validate: Validate) -> tuple[SuiteChe
 
 
 def _as_floats(rows: pa.Table) -> pa.Table:
-    """Decimals as floats: Great Expectations checks signs only, not exact amounts."""
+    """The rows with decimals as floats. Great Expectations checks only signs, not exact amounts."""
     fields = [field.with_type(pa.float64()) if pa.types.is_decimal(field.type) else field for field in rows.schema]
     return rows.cast(pa.schema(fields))
