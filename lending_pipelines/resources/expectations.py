@@ -38,7 +38,7 @@ class ExpectationsResource(dg.ConfigurableResource):
                 replace_folder(site, self.exports.place(DATA_DOCS))
 
     def verdict(self, suite: Suite) -> Future[Verdict]:
-        """Begin to validate a suite's rows; see Expectations.validate."""
+        """Start the validation of a suite's rows; see Expectations.validate."""
         self._validated = True
         return self._opened.validate(suite)
 
@@ -48,7 +48,7 @@ class ExpectationsResource(dg.ConfigurableResource):
 
 
 def name_lender(site: str, name: str) -> None:
-    """Put the lender's name at the top of every page of the Data Docs; nothing where it is not set."""
+    """Put the lender's name at the top of every page of the Data Docs. Without a name, nothing changes."""
     if not name:
         return
     bar = (

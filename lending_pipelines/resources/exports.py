@@ -10,7 +10,7 @@ from lending_pipelines.places import signed_link
 from lending_pipelines.settings import Settings
 
 EXPORTS_PATH = "/exports"
-"""Where the web server has the files of local exports."""
+"""The path at which the web server serves the files of local exports."""
 
 
 class ExportsResource(dg.ConfigurableResource):
@@ -29,8 +29,8 @@ class ExportsResource(dg.ConfigurableResource):
             place: The file's URL, as from `place`.
 
         Returns:
-            A path of the web server of `lending ui` where the exports are a folder, a signed URL that is valid for
-            seven days in an object store, and the place itself where it cannot be signed.
+            For a local folder, a path of the web server of `lending ui`. For an object store, a signed URL that is
+            valid for seven days. If neither is possible, the place itself.
         """
         if "://" not in place:
             shared = Settings.from_environment().exports_url.rstrip("/") + "/"
@@ -38,6 +38,6 @@ class ExportsResource(dg.ConfigurableResource):
         return signed_link(place) or place
 
     def lender(self) -> Lender:
-        """The lender that reports name. ExportError when its logo cannot be read."""
+        """The lender that reports name. Raises ExportError when its logo cannot be read."""
         settings = Settings.from_environment()
         return Lender.of(settings.lender_name, settings.logo_file)

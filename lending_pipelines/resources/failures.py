@@ -1,4 +1,4 @@
-"""How an error of this package fails a step: with its message first.
+"""Makes an error of this package fail a step with its message first.
 
 Dagster wraps other exceptions in an error of its own, whose trace comes before the message in the UI.
 """
@@ -19,7 +19,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def message_first(function: F) -> F:
-    """Decorate the function or generator of a step: a LendingError becomes a dagster.Failure with its message."""
+    """Decorate the function or generator of a step: its errors become a dagster.Failure with their message.
+
+    These are LendingErrors, and errors of the machine with an explanation. Other errors only lose their secrets.
+    """
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -49,7 +52,7 @@ def _as_failure() -> Iterator[None]:
 
 
 def _without_secrets(error: BaseException) -> BaseException:
-    """The error, for Dagster to record; where it or a cause prints a password, a copy that does not."""
+    """The error that Dagster records: the error itself, or a copy with hidden secrets if it or a cause contains any."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     hidden = _without_secrets(cause) if cause else None
     if hide_secrets(str(error)) == str(error) and hidden is cause:

@@ -21,7 +21,7 @@ from lending_pipelines.settings import Settings
 from lending_pipelines.tables import TABLES
 
 DAYS_BEFORE = "days_before"
-"""Metadata of an asset's input: how many days before the run's first day it includes."""
+"""The metadata key of an asset's input for the number of days before the run's first day that it includes."""
 
 
 _DAY = "dagster/partition"
@@ -110,7 +110,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
     locks: dg.ResourceDependency[RegisterResource]
 
     _latest: dict[str, datetime | None] = PrivateAttr(default_factory=dict)
+    """For each table that was read, the latest posted_at that is not in the future; None without one."""
     _versions: dict[str, int] = PrivateAttr(default_factory=dict)
+    """For each table that was read, its Delta version."""
 
     @message_first
     def handle_output(self, context: dg.OutputContext, obj: ir.Table) -> None:
@@ -127,7 +129,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     @message_first
     def load_input(self, context: dg.InputContext) -> ir.Table:
-        """The upstream table, limited to the run's days and the earlier days that the input asks for."""
+        """The upstream table on the run's days, and on the earlier days that the input's metadata requests."""
         name = context.asset_key.path[-1]
         if not context.has_asset_partitions:
             return self.read(name)
@@ -157,7 +159,10 @@ def require_open(register: RegisterResource, first: date, last: date) -> None:
 
 
 def _tag_days(context: dg.InitResourceContext) -> None:
-    """Tag the run with its business dates, if it has any. Whoever starts a run, it opens the lake."""
+    """Tag the run with its business dates, if it has any.
+
+    This is done when the run opens the lake, because that happens however the run was started.
+    """
     run, instance = context.run, context.instance
     if run is None or instance is None:
         return

@@ -38,7 +38,7 @@ def passed_checks(source: LakeReportSource) -> Iterator["PassedChecks"]:
 
 
 class PassedChecks:
-    """See `passed_checks`. `kept` is the content of the file, by check."""
+    """The stored results of `passed_checks`. `kept` is the content of the file, by check."""
 
     def __init__(self, source: LakeReportSource, kept: Mapping[str, Any]):
         self._source = source
@@ -62,19 +62,19 @@ class PassedChecks:
             return
         passed = [day.isoformat() for day in days.dates if day not in outcome.failing_days]
         kept = sorted({*(self._days(check) or ()), *passed}) if TABLES[check.table].daily else []
-        self.added[_name(check)] = {"on": self._on(check), "days": kept}
+        self.added[_name(check)] = {"on": self._inputs(check), "days": kept}
 
     def _days(self, check: Check) -> list[str] | None:
         """The days on which the check passed on the same inputs; None without a stored result."""
         stored = self.added.get(_name(check)) or self._kept.get(_name(check))
-        return stored["days"] if stored and stored["on"] == self._on(check) else None
+        return stored["days"] if stored and stored["on"] == self._inputs(check) else None
 
-    def _on(self, check: Check) -> dict[str, Any]:
-        """The inputs of the check."""
-        # A record table also changes when other tables change, not only the one that it describes.
+    def _inputs(self, check: Check) -> dict[str, Any]:
+        """The inputs of the check, as they are stored with its result."""
+        # Record tables, such as closed_days, are left out: they change whenever any table is written.
         read = {name: self._source.identity(name) for name in sorted(check.reads) if name not in RECORDS}
         return {
-            # Not the version: upkeep of a table makes versions with the same files.
+            # The version is not used, because upkeep of a table can add a version with the same files.
             "tables": {name: table.files for name, table in read.items()},
             "conventions": self._source.conventions.stamp(),
             "code": _code(),
@@ -87,7 +87,7 @@ def _name(check: Check) -> str:
 
 @cache
 def _code() -> str:
-    """A hash of the checks' code, which changes with a release and during development."""
+    """A hash of the checks' code. It changes with each release and during development."""
     hashed = hashlib.sha256(__version__.encode())
     for module in sorted(resources.files("lending_pipelines.checks").iterdir(), key=lambda file: file.name):
         if module.name.endswith(".py"):

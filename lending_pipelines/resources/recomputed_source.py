@@ -33,7 +33,7 @@ def recomputed(
 
 
 class RecomputedSource:
-    """See `recomputed`. Computed tables are kept until `stage` closes."""
+    """The source of `recomputed`. Computed tables are kept until `stage` closes."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class RecomputedSource:
                 return None
 
     def _positions(self, days: Sequence[date] | set[date]) -> ir.Table:
-        # One expression over all days. Compiling it per day costs more than computing the days in between.
+        # One expression covers all days, because compiling one per day takes longer than computing the days in between.
         rows = positions.loan_positions(self.table, min(days), max(days), self._conventions)
         return rows.filter(rows.business_date.isin(sorted(days)))
 

@@ -34,13 +34,13 @@ class LakeReportSource:
         return self._conventions
 
     def identity(self, name: str) -> TableVersion:
-        """The version at which the table is read. TableNotMade if it was never written."""
+        """The version at which the table is read. Raises TableNotMade if it was never written."""
         if name not in self._versions:
             self._versions[name] = self.lake.identity(name)
         return self._versions[name]
 
     def table(self, name: str) -> ir.Table:
-        """The table's rows. TableNotMade if it was never written."""
+        """The table's rows. Raises TableNotMade if it was never written."""
         if name not in self._tables:
             self._tables[name] = self.lake.table(name, version=self.identity(name).version)
         return self._tables[name]
@@ -48,8 +48,8 @@ class LakeReportSource:
     def as_known(self, name: str, known_at: datetime, corrected_after: datetime | None = None) -> ir.Table:
         """A servicing table with `posted_at`, as it was known at a past time (UTC).
 
-        Rows posted later are left out. Rows that were deleted or changed in the source after `corrected_after`, by
-        default the same time, have their earlier values.
+        Rows posted later are left out. Rows that the source deleted or changed after `corrected_after` have their
+        earlier values; by default, `corrected_after` is `known_at`.
         """
         rows = self.table(name)
         superseded = self.lake.superseded(name, corrected_after or known_at, self.identity(name).version)
@@ -88,7 +88,10 @@ class LakeReportSource:
         return {name: read.version for name, read in self._versions.items()}
 
     def as_reported(self, days: Sequence[date]) -> ReportSource:
-        """The same source with the days of daily tables as they were first closed. LendingError if that is gone."""
+        """The same source with the days of daily tables as they were first closed.
+
+        Raises LendingError if their reported rows are gone or the days were first closed under different conventions.
+        """
         from lending_pipelines.resources.reported_source import ReportedSource
 
         return ReportedSource(self, days)

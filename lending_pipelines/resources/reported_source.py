@@ -29,7 +29,10 @@ class ReportedSource:
     """
 
     def __init__(self, source: LakeReportSource, days: Sequence[date]):
-        """Raises LendingError if a day was closed under conventions that differ from another's, or was thinned."""
+        """Raises LendingError if the days were first closed under different conventions.
+
+        It is also raised if a day was thinned before it was closed again, because its reported rows are then gone.
+        """
         self._source = source
         rows = source.table("reported_days").to_pyarrow().to_pylist()
         self._replaced: dict[str, dict[date, int | None]] = defaultdict(dict)
@@ -55,7 +58,9 @@ class ReportedSource:
         return self._conventions
 
     def table(self, name: str) -> ir.Table:
-        """A daily table as reported, a servicing table as known then, or another table as it is."""
+        """A daily table as reported, a servicing table as known when the last day was first closed, or
+        another table.
+        """
         if name in DERIVED and DERIVED[name].daily:
             return self._reported(name)
         if self._close is not None and self._close["known_until"] is not None and "posted_at" in TABLES[name].names:
@@ -72,14 +77,18 @@ class ReportedSource:
         return self._source.thinned(name)
 
     def versions(self) -> dict[str, int]:
-        """The Delta version of every table read so far. Days closed again are read from those in reported_days."""
+        """The Delta version of every table read so far.
+
+        The reported rows of days that were closed again come from other versions, which reported_days names.
+        """
         return self._source.versions()
 
     def as_reported(self, days: Sequence[date]) -> ReportSource:
-        """The same for other days."""
+        """The same source for other days."""
         return ReportedSource(self._source, days)
 
     def _reported(self, name: str) -> ir.Table:
+        """A daily table: days that were closed again from the version of their first close, other days as they are."""
         rows = self._source.table(name)
         replaced = self._replaced[name]
         if not replaced:

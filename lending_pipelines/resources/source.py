@@ -15,6 +15,6 @@ class SourceResource(dg.ConfigurableResource):
     url: str = Field(default="", description="SQLAlchemy URL or folder to read. Empty: LENDING_SERVICING_URL.")
 
     def open(self) -> Source:
-        """Open the adapter for the URL. SourceError if no adapter has that name."""
+        """Open the adapter for the URL. Raises SourceError if no adapter has that name."""
         settings = Settings.from_environment()
         return open_source(self.adapter or settings.source, self.url or settings.servicing_url)
