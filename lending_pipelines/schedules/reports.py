@@ -1,7 +1,7 @@
 """The schedules of reports, from a TOML file (reports/scheduled.py).
 
-Unless its parameters name a day, a report is for the day before its schedule's tick. It never uses an earlier day,
-even if that day is not closed.
+Unless its parameters name a day, a report is for the day before the tick of its schedule. If that day is not closed,
+the report does not use an earlier day instead.
 """
 
 from datetime import timedelta
@@ -19,8 +19,8 @@ from lending_pipelines.reports.scheduled import ScheduledReport, scheduled_repor
 
 
 def report_schedules(file: str | Path, timezone: str) -> list[dg.ScheduleDefinition]:
-    """The schedules of the file. LendingError that names the file, the entry and the correction."""
-    # Reject errors now instead of at the first tick.
+    """The schedules of the file. Raises LendingError, which names the file, the entry and the correction."""
+    # Find errors now and not at the first tick.
     scheduled = scheduled_reports(
         file,
         lambda report: report_run_config(report.report_type, report.parameters, output_format=report.output_format),

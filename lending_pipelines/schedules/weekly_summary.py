@@ -1,7 +1,7 @@
 """The weekly summary: requested on Mondays for each team leader and for the admins, who get it by email.
 
-A request is a run of the report weekly_summary. How a finished report is mailed is in register/report_requests.py and
-alerts/outbox.py.
+A request is a run of the report weekly_summary. register/report_requests.py and alerts/outbox.py send the finished
+report by email.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _DAILY = ("manager_snapshots", "portfolio_snapshots", "loan_positions")
 
 @dataclass(frozen=True)
 class Audience:
-    """Who gets the summary of a team leader, or of all loans."""
+    """Who gets the summary of a team leader's loans, or of all loans."""
 
     leader: str
     recipients: tuple[str, ...]
@@ -44,7 +44,10 @@ class Audience:
 def weekly_summary_schedule(
     context: dg.ScheduleEvaluationContext, lake: LakeResource, register: RegisterResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Request the summaries that are not requested yet. While the last day is not closed, notify of that."""
+    """Request the summaries that have not been requested yet.
+
+    If the last day of the week is not closed, notify the recipients that the summary waits.
+    """
     settings = Settings.from_environment()
     tick = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date()
     last = tick - timedelta(days=tick.isoweekday())
@@ -84,7 +87,7 @@ def audiences(source: LakeReportSource, day: date, admins: tuple[str, ...]) -> l
 
 
 def _request(audience: Audience, last: date) -> dg.RunRequest:
-    # Leaders and admins know their staff: names are printed.
+    # Names are printed, because leaders and admins know their staff.
     parameters = {"as_of": last.isoformat(), "leader": audience.leader, "allow_pii": True}
     return dg.RunRequest(
         run_key=f"{REPORT}:{last}:{audience.leader}",
@@ -102,7 +105,7 @@ def _not_requested(register: Register, wanted: list[Audience], last: date) -> li
 
 
 def _notify(register: Register, wanted: list[Audience], last: date, absent: str) -> None:
-    """Notify everyone once that the summary waits, and for what."""
+    """Notify each recipient once that the summary waits, and what it waits for."""
     with register.session() as session:
         for recipient in dict.fromkeys(each for audience in wanted for each in audience.recipients):
             Notifications(session).create_once(

@@ -1,4 +1,6 @@
-"""Dagster sensors: one file per sensor. A sensor fetches, decides by a pure function, and requests runs."""
+"""Dagster sensors: one file per sensor. A sensor reads the register and Dagster's records, and requests runs or
+notifies.
+"""
 
 from lending_pipelines.sensors.alert_watch import alert_watch
 from lending_pipelines.sensors.notifications import email_notifications

@@ -1,4 +1,4 @@
-"""Watches by the clock what a close cannot: closes that are late or failed, and tapes that are late."""
+"""Evaluates the alert rules that a close cannot evaluate: closes that are late or failed, and tapes that are late."""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -19,7 +19,7 @@ from lending_pipelines.resources import RegisterResource
 from lending_pipelines.settings import Settings
 
 RECENT = 500
-"""How many of the latest failed deliveries are looked at."""
+"""The number of latest failed deliveries that are examined."""
 
 _CLOSES = pa.schema(
     {
@@ -30,6 +30,7 @@ _CLOSES = pa.schema(
         "failure": pa.string(),
     }
 )
+"""The columns of close_late.TABLE."""
 _TAPES = pa.schema(
     {
         "business_date": pa.date32(),
@@ -41,6 +42,7 @@ _TAPES = pa.schema(
         "reason": pa.string(),
     }
 )
+"""The columns of tape_late.TABLE."""
 
 
 @dg.sensor(
@@ -67,7 +69,11 @@ def watch_now(instance: dg.DagsterInstance, register: Register, settings: Settin
 
 
 def late_closes(instance: dg.DagsterInstance, day: date, now: datetime, timezone: str) -> Iterator[dict]:
-    """The row of close_late.TABLE, if days are not closed or the last close failed; none before the first close."""
+    """The row of close_late.TABLE.
+
+    There is no row before the first close, or if no day is missing after the last closed day and the last close did not
+    fail.
+    """
     closed = closed_days(instance)
     if not closed:
         return
@@ -86,7 +92,7 @@ def late_closes(instance: dg.DagsterInstance, day: date, now: datetime, timezone
 
 
 def late_tapes(register: Register, day: date, now: datetime, timezone: str) -> Iterator[dict]:
-    """The rows of tape_late.TABLE: deliveries that wait or failed."""
+    """The rows of tape_late.TABLE: deliveries of active tapes that are not finished, or failed."""
     with register.session() as session:
         configs = {config.config_id: config for config in TapeConfigs(session).active()}
         deliveries = TapeDeliveries(session)

@@ -22,7 +22,10 @@ REPORT_TAG = "lending/report_id"
     description="Starts a run for every pending report request, and marks requests of ended runs as failed.",
 )
 def report_requests(context: dg.SensorEvaluationContext, register: RegisterResource) -> Iterator[dg.RunRequest]:
-    """One run per pending request (run key: its report_id). Invalid requests and those of ended runs fail."""
+    """Request one run per pending request; the run key is its report_id.
+
+    Requests that are not valid are marked failed, and so are requests whose run ended without a report.
+    """
     with register.register.session() as session:
         unfinished = ReportRequests(session).unfinished()
     # Close the session before Dagster is called, because an open session can block other writers.

@@ -1,4 +1,4 @@
-"""Notifies the admins of each run that failed: why, in the message of this package, and where its log is."""
+"""Notifies the admins of each run that failed, with the reason and a link to its log."""
 
 import dagster as dg
 
@@ -17,7 +17,7 @@ _SHOWN_IN_SUBJECT = 120
     description="Notifies the admins (LENDING_ALERT_ADMINS) of each run that failed, once.",
 )
 def run_failures(context: dg.RunFailureSensorContext, register: RegisterResource) -> None:
-    """Create a notification per admin. A run of which they were notified is not repeated."""
+    """Create one notification per admin. A run that already has notifications is skipped."""
     run, settings = context.dagster_run, Settings.from_environment()
     events = [entry.dagster_event for entry in context.instance.all_logs(run.run_id) if entry.dagster_event]
     reason = failure_reason(events)

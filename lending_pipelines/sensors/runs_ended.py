@@ -17,10 +17,10 @@ def end_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
         return f"run {run_id} died: its process {run.tags[PROCESS_TAG]} has ended"
     if not run.is_finished:
         return None
-    return f"run {run_id} ended as {run.status.value.lower()}: {_last_words(instance, run_id)}"
+    return f"run {run_id} ended as {run.status.value.lower()}: {_final_message(instance, run_id)}"
 
 
-def _last_words(instance: dg.DagsterInstance, run_id: str) -> str:
+def _final_message(instance: dg.DagsterInstance, run_id: str) -> str:
     """The message of the event that ended a run."""
     ends = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED, dg.DagsterEventType.RUN_SUCCESS}
     records: Any = instance.get_records_for_run(run_id, of_type=ends, ascending=False, limit=1).records

@@ -56,7 +56,9 @@ def tape_deliveries(context: dg.SensorEvaluationContext, register: RegisterResou
 def _to_deliver(
     register: Register, now: datetime, log: logging.Logger
 ) -> list[tuple[LoanTapeConfig, list[TapeDelivery]]]:
-    """The open deliveries of each tape and day, including those that became due, oldest day first."""
+    """The unfinished deliveries of each tape and day, oldest day first. Deliveries that became due are
+    created first.
+    """
     today = now.astimezone(_timezone()).date()
     start = Settings.from_environment().start_date
     with register.session() as session:
@@ -94,11 +96,14 @@ def _is_ready(
 
 
 def _is_under_way(instance: dg.DagsterInstance, register: Register, deliveries: list[TapeDelivery]) -> bool:
-    """Whether a run is working on them. Deliveries left by an ended run are rescheduled, which also counts."""
-    at_them = {each.run_id for each in deliveries if each.status == "delivering"}
+    """Whether the deliveries must not be started now, because a run is working on them.
+
+    Deliveries that an ended run left unfinished are rescheduled. They count as under way until the next evaluation.
+    """
+    run_ids = {each.run_id for each in deliveries if each.status == "delivering"}
     requested = instance.get_runs(dg.RunsFilter(tags={DELIVERY_TAG: _name(deliveries)}), limit=1)
-    at_them |= {run.run_id for run in requested if not run.is_success}
-    for run_id in filter(None, at_them):
+    run_ids |= {run.run_id for run in requested if not run.is_success}
+    for run_id in filter(None, run_ids):
         if (ended := end_of(instance, run_id)) is None:
             return True
         with register.session() as session:
@@ -110,7 +115,8 @@ def _is_under_way(instance: dg.DagsterInstance, register: Register, deliveries: 
 def _unready(instance: dg.DagsterInstance, day: date) -> tuple[str | None, bool]:
     """The reason why tapes of the day must wait, and whether it is a failure; None if the day is ready.
 
-    A check that the run of the positions did not evaluate is evaluated before the delivery, like all others.
+    Checks that the run of the positions did not evaluate do not matter here: all checks are evaluated before the
+    delivery.
     """
     positions = dg.AssetKey(POSITIONS)
     wanted = dg.AssetRecordsFilter(asset_key=positions, asset_partitions=[day.isoformat()])
@@ -134,7 +140,10 @@ def _failed_checks(instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey
 
 
 def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:
-    """How the last run that should close the day, or earlier days, ended; None if there was none or it is active."""
+    """How the latest close of the day ended; None if there was none or it is still active.
+
+    This is a run of the day alone, or else a run of a range that ends on the day.
+    """
     for tag in ("dagster/partition", "dagster/asset_partition_range_end"):
         closes = dg.RunsFilter(job_name=daily_close.name, tags={tag: day.isoformat()})
         for run in instance.get_runs(closes, limit=1):
@@ -145,7 +154,7 @@ def _failed_close(instance: dg.DagsterInstance, day: date) -> str | None:
 def _notify_waiting(
     register: Register, deliveries: list[TapeDelivery], waits_for: str | None, *, at_once: bool
 ) -> None:
-    """Store what the deliveries wait for. Notify the tape's owner once if the tape is late or cannot be made."""
+    """Store what the deliveries wait for. Notify the tape's owner once if the tape is late or the day failed."""
     reason = waits_for or next((each.error_message for each in deliveries if each.attempts), None)
     to_notify = at_once and reason and not any(each.delayed_at or each.correction for each in deliveries)
     news = waits_for and any(each.error_message != waits_for for each in deliveries)
@@ -165,7 +174,7 @@ def _is_late(config: LoanTapeConfig, day: date, now: datetime) -> bool:
 
 
 def _run_request(config: LoanTapeConfig, deliveries: list[TapeDelivery]) -> dg.RunRequest:
-    # Only an attempt changes the key, so two requests for the same attempt start one run.
+    # The key changes only with the number of attempts, so two requests for the same attempt start one run.
     attempts = ",".join(f"{each.delivery_id}.{each.attempts}" for each in deliveries)
     return dg.RunRequest(
         run_key=f"{_name(deliveries)}:{attempts}",
