@@ -2,8 +2,8 @@
 
 detect.py finds the differences and adds them to the lake's table `restatements`: the closed days are in closes.py, the
 changed events in changes.py, days of other program versions in programs.py, and the comparison in compare.py. note.py
-is what one detection leaves for the next. effect.py sums up what is in force. Positions are computed in metrics/; a
-person decides what is closed again.
+stores what the next detection needs to know. effect.py sums up the restatements in force. metrics/ computes positions.
+A person decides what is closed again.
 """
 
 from lending_pipelines.restatements.detect import Detected, detect, is_outdated

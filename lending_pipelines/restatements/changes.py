@@ -13,9 +13,10 @@ from lending_pipelines.metrics.timeline import MAX_DATE, MIN_DATE
 
 @dataclass(frozen=True)
 class _Events:
-    """A table of events: how an event is named, and the first day that it can change (None: any day).
+    """A table of events.
 
-    `columns` are those that positions use; None for all.
+    `kind` and the column `id` name an event. `begins` is the column with the first day that it can change (None: any
+    day). `columns` are those that positions use; None for all.
     """
 
     kind: str
@@ -60,6 +61,7 @@ _OF_LOANS = {
         "assignment to investor", "investor_id", "assigned_on", ("loan_id", "investor_id", "assigned_on", "removed_on")
     ),
 }
+"""The tables whose rows are events of loans."""
 
 
 def changed_events(lake: Lake, since: Mapping[str, int], until: Mapping[str, int]) -> ir.Table:
@@ -92,7 +94,7 @@ def events_posted_later(
     Args:
         read: Returns the tables by name.
         names: The tables that positions depend on.
-        loans: loan_id.
+        loans: The loans to look at: loan_id.
         closes: The closed days: business_date, and known_until, the latest posted_at that the close included.
     """
     parts = []
@@ -107,6 +109,7 @@ def events_posted_later(
 
 
 def _exchanged(lake: Lake, name: str, since: Mapping[str, int], until: Mapping[str, int]) -> Iterator[ir.Table]:
+    """The events of the rows that were removed between the two versions, and of the rows that were added."""
     columns = _OF_LOANS[name].columns
     for rows, gone in zip(lake.changed_rows(name, since[name], until[name], columns), (True, False), strict=True):
         events = _events(name, rows, gone=gone)
@@ -120,7 +123,7 @@ def _events(name: str, rows: ir.Table, *, gone: bool) -> ir.Table:
     return rows.select(
         "loan_id",
         event=ibis.literal(f"{events.kind} ") + rows[events.id].cast("string"),
-        # A loan that is not disbursed has no positions.
+        # A row without a first day changes nothing: a loan that is not disbursed has no positions.
         from_on=ibis.coalesce(begins, ibis.literal(MAX_DATE)),
         posted_at=posted_at,
         gone=ibis.literal(gone),
@@ -128,7 +131,10 @@ def _events(name: str, rows: ir.Table, *, gone: bool) -> ir.Table:
 
 
 def _from_their_reversals(lake: Lake, rows: ir.Table, events: ir.Table, until: Mapping[str, int]) -> ir.Table:
-    """The events of transactions, from the day of an earlier reversal on: it counts once its transaction exists."""
+    """The events of transactions, each from the earliest day that it or a reversal of it changes.
+
+    A reversal counts from its own day once its transaction exists, and that day can be before the transaction's.
+    """
     reversals = lake.table("transactions", version=until["transactions"])
     reversals = reversals.filter(reversals.type == "reversal")
     links = reversals.select(root="reverses_id", via="transaction_id", on="effective_on")
@@ -165,7 +171,9 @@ def _of_products(lake: Lake, since: Mapping[str, int], until: Mapping[str, int])
 
 
 def _named(parts: list[ir.Table]) -> ir.Table:
-    """One row per event, which is named as removed or changed if an earlier row of it is gone."""
+    """One row per event. If a removed row has the event, its name says `changed` or, without an added row,
+    `removed`.
+    """
     if not parts:
         schema = {"loan_id": "string", "event": "string", "from_on": "date", "posted_at": "timestamp(6)"}
         return ibis.memtable([], schema=ibis.schema(schema))

@@ -26,7 +26,7 @@ CLOSES = "closed_days"
 
 @dataclass(frozen=True)
 class Closed:
-    """A closed day: when it was last closed, from which table versions, and under what."""
+    """A closed day: when it was last closed, from which table versions, under which conventions and program."""
 
     day: date
     closed_at: datetime
@@ -54,7 +54,7 @@ def closed_days(lake: Lake, at: int | None = None) -> list[Closed]:
 
 
 def instants(closed: Sequence[Closed], name: str) -> ir.Table:
-    """The closed days with one of their times: business_date, and the time under its name."""
+    """The closed days as a table: business_date, and in a column `name` the field of Closed with that name, a time."""
     days = pa.array([each.day for each in closed], pa.date32())
     times = pa.array([getattr(each, name) for each in closed], pa.timestamp("us"))
     return ibis.memtable(pa.table({"business_date": days, name: times}))

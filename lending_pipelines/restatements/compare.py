@@ -1,4 +1,4 @@
-"""Positions as reported beside positions as known now: a row for each value that differs."""
+"""Compares positions as reported with positions as known now: a row for each value that differs."""
 
 from functools import reduce
 from operator import or_
@@ -92,8 +92,12 @@ def restated(found: ir.Table, in_force: ir.Table) -> ir.Table:
 
 
 def _difference(rows: ir.Table) -> ir.DecimalColumn:
-    """restated − reported of numbers. A position that exists on one side only counts as 0 on the other side."""
-    # Engines widen the difference of two decimals, and Ibis does not know: subtract in the widest type.
+    """restated − reported, for numbers; null for other columns.
+
+    A position that exists on one side only counts as 0 on the other side. For a column that can be null, the difference
+    is then null.
+    """
+    # Engines return a wider type for the difference of two decimals than Ibis expects, so subtract in the widest type.
     before, after = (rows[name].try_cast(_WIDE) for name in ("reported", "restated"))
     zero = ibis.literal(0).cast(_WIDE)
     exact = ibis.coalesce(after, zero) - ibis.coalesce(before, zero)

@@ -1,12 +1,14 @@
 """Finds closed days that differ from what is known now, and adds them to the table restatements.
 
-History is not computed again. Each detection examines the events that changed since the one before: the note of its
-commit has the Delta versions of the tables that it compared. Only the loans and days of these events are compared. The
-reported positions of days that the detection before compared are computed from the versions that it compared: a few
-loans are computed faster than all days are read, and the result is equal. Those of other days are read from
-loan_positions.
+A detection does not compute the full history again. It examines only the events that changed since the previous
+detection: the note of that commit has the Delta versions of the tables that it compared. Only the loans and days of
+these events are compared.
 
-Days that another version of the program closed are compared in programs.py.
+Reported positions come from one of two places. If the previous detection compared the day, they are computed from the
+versions that it compared, because computing a few loans is faster than reading all days, and the result is equal. For
+other days, they are read from loan_positions.
+
+programs.py compares days that another version of the program closed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +44,7 @@ from lending_pipelines.tables import TABLES
 class Detected:
     """One detection: when, how many values were added, and how many days of other program versions are left.
 
-    The days that are left are compared by the next detections.
+    Later detections compare the days that are left.
     """
 
     at: datetime
@@ -62,8 +64,9 @@ class Detected:
 class _Scope:
     """The closed days to compare, by where their reported positions come from.
 
-    `computed`: the detection before compared them at `before`; computed from those versions. `stored`: read from
-    loan_positions. `since` are the earliest versions that any of these days was made from, None if unknown.
+    `computed` are days that the previous detection compared. Their positions are computed from its versions, `before`.
+    `stored` are the other days. Their positions are read from loan_positions. `since` are the earliest versions that
+    any of these days was made from, None if unknown.
     """
 
     computed: list[date]
@@ -76,12 +79,12 @@ class _Scope:
         return sorted([*self.computed, *self.stored])
 
     def from_the_lake(self) -> "_Scope":
-        """The same days, all read from loan_positions; what changed is unknown."""
+        """The same days, all read from loan_positions. The earliest versions are unknown."""
         return _Scope([], self.days, {}, None)
 
 
 def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) -> Detected:
-    """Compare what changed since the detection before, and add the differences to restatements in one commit.
+    """Compare what changed since the previous detection, and add the differences to restatements in one commit.
 
     Args:
         lake: The lake.
@@ -165,7 +168,7 @@ def _scope(
 
 
 def _closes_at(lake: Lake, before: Mapping[str, int]) -> dict[date, datetime]:
-    """When each day was closed, as the detection before saw it; empty if that is no longer readable."""
+    """When each day was closed, as the previous detection read it; empty if that is no longer readable."""
     if before.get(CLOSES, -1) < 0:
         return {}
     try:
@@ -197,7 +200,8 @@ def _of_loans(
         if scope.computed:
             _read_at(lake, scope.before, conventions)
     except LakeError:
-        # Of an earlier release, or removed by housekeeping: sums over the stored positions find the loans.
+        # The days are of an earlier release, or housekeeping removed files of their versions. Sums over the stored
+        # positions find the loans.
         scope = scope.from_the_lake()
         loan_ids = loans_that_can_differ(read, scope.days, conventions)
         loans = ibis.memtable(pa.table({"loan_id": pa.array(loan_ids, pa.string())}))
@@ -246,9 +250,9 @@ def _positions(
     conventions: Conventions,
     stack: ExitStack,
 ) -> ir.Table:
-    """The positions of some loans on the days from their first change on, computed. Large tables are read once.
+    """The recomputed positions of some loans on the days from their first change on.
 
-    `loans` has loan_id and from_on, the first day that can differ.
+    Large tables are read once. `loans` has loan_id and from_on, the first day that can differ.
     """
     tables = {}
     for name in positions.sources(conventions):
@@ -264,14 +268,18 @@ def _positions(
 
 
 def _from_the_change(rows: ir.Table, loans: ir.Table) -> ir.Table:
-    """The positions of the loans from their from_on on."""
+    """The positions of the loans on the days from `from_on` on."""
     changed = loans.rename(of_loan="loan_id")
     rows = rows.join(changed, [rows.loan_id == changed.of_loan, rows.business_date >= changed.from_on])
     return rows.select(*TABLES[POSITIONS].names)
 
 
 def _with_causes(rows: ir.Table, events: ir.Table, closed: Sequence[Closed], conventions: Conventions) -> ir.Table:
-    """Add caused_by and posted_at. Without a changed event, the cause is what else differs between the closes."""
+    """Add caused_by and posted_at.
+
+    Without a changed event, the cause is what else differs from the close: the conventions, the program version, or
+    something unknown.
+    """
     spans = changes.causes(events)
     spans = spans.rename(of_loan="loan_id")
     rows = rows.left_join(

@@ -1,4 +1,4 @@
-"""What the restatements in force change: days, loans, principal, and the tapes and reports that went out before."""
+"""The effect of the restatements in force: days, loans, principal, and the tapes and reports that were sent before."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,8 +20,8 @@ _OWN = "restatement"
 class Effect:
     """The effect of restatements.
 
-    `principal` is the difference in principal outstanding on the last changed day, by currency. `sent` are the tapes
-    and reports of changed days: kind, name, day, recipient.
+    `principal` is, by currency, the difference in principal outstanding on the last changed day of the currency. `sent`
+    are the tapes and reports of changed days: kind, name, day, recipient.
     """
 
     days: list[date]
@@ -30,7 +30,11 @@ class Effect:
     sent: list[tuple[str, str, date, str]]
 
     def as_text(self) -> str:
-        """One line, such as `closed days from 2026-10-28 changed: 3 loans, -412.00 USD; tape X was delivered`."""
+        """One line about the days and `loans_as_text`.
+
+        For example: `closed days from 2026-10-28 changed: 3 loans, principal outstanding -412.00 USD; tape X was
+        delivered`.
+        """
         if not self.days:
             return "no closed day differs from what is known now"
         which = f"closed day {self.days[0]}" if len(self.days) == 1 else f"closed days from {self.days[0]}"
@@ -48,15 +52,15 @@ class Effect:
         return f"{which} with what is known now: {self.loans_as_text()}. To close again what changed: `{command}`"
 
     def loans_as_text(self) -> str:
-        """The loans, the difference in principal, and what went out, such as `3 loans; tape X was delivered`."""
+        """The loans, the difference in principal, and what was sent, such as `3 loans; tape X was delivered`."""
         loans = f"{self.loans:,} loan{'' if self.loans == 1 else 's'}" if self.loans else "other conventions"
         amounts = ", ".join(f"{amount:+,.2f} {currency}" for currency, amount in sorted(self.principal.items()))
-        told = [
+        sentences = [
             f"{kind}{'' if len(names) == 1 else 's'} {_listed(names)} {'was' if len(names) == 1 else 'were'} {verb}"
             for kind, verb in (("tape", "delivered"), ("report", "made"))
             if (names := sorted({name for each, name, _, _ in self.sent if each == kind}))
         ]
-        return "; ".join([f"{loans}{f', principal outstanding {amounts}' if amounts else ''}", *told])
+        return "; ".join([f"{loans}{f', principal outstanding {amounts}' if amounts else ''}", *sentences])
 
 
 def effect(
@@ -102,9 +106,9 @@ def _sent(lake: Lake, register: Register, loans: ir.Table, days: list[date]) -> 
     out = [row for row in published(register).to_pylist() if row["business_date"] in of_days and row["name"] != _OWN]
     if not out:
         return []
-    held = lake.table(POSITIONS, days[0], days[-1]).select("business_date", "loan_id", "portfolio_id")
+    positions = lake.table(POSITIONS, days[0], days[-1]).select("business_date", "loan_id", "portfolio_id")
     keys = loans.select("business_date", "loan_id").distinct()
-    touched = held.semi_join(keys, ["business_date", "loan_id"]).select("business_date", "portfolio_id").distinct()
+    touched = positions.semi_join(keys, ["business_date", "loan_id"]).select("business_date", "portfolio_id").distinct()
     portfolios = {(row["business_date"], row["portfolio_id"]) for row in touched.to_pyarrow().to_pylist()}
     return sorted(
         {

@@ -22,13 +22,13 @@ from lending_pipelines.restatements.note import Note
 from lending_pipelines.tables import TABLES
 
 POSITIONS_OF_A_DETECTION = 10_000_000
-"""How many positions of other versions one detection computes. The number decides how much longer a close takes."""
+"""The number of positions of other versions that one detection computes. It decides how much longer a close takes."""
 
 
 def days_not_compared(closed: Sequence[Closed], before: Note, conventions: Conventions) -> list[date]:
-    """The days of other versions that the detections before did not compare, latest first.
+    """The days of other versions that earlier detections did not compare, latest first.
 
-    Days closed under other conventions are not among them: each has a restatement that says so.
+    Days closed under other conventions are not included: each of them has a restatement that says so.
     """
     until = before.compared_by_this_version(conventions)
     return [
@@ -41,7 +41,7 @@ def days_not_compared(closed: Sequence[Closed], before: Note, conventions: Conve
 
 
 def first_ones(days: Sequence[date], read: Callable[[str], ir.Table]) -> list[date]:
-    """As many of the days as one detection compares, at least one if there are any."""
+    """The first of these days, as many as one detection compares; at least one if there are any."""
     loans = int(read("loans").count().to_pyarrow().as_py()) if days else 0
     return list(days[: max(1, POSITIONS_OF_A_DETECTION // max(1, loans))])
 
@@ -55,7 +55,7 @@ def restated(
     in_force: ir.Table,
     stack: ExitStack,
 ) -> ir.Table:
-    """The values of all loans on the days that this version computes otherwise, as rows of restatements."""
+    """The values of all loans on the days that this version computes differently, as rows of restatements."""
     first, last = min(days), max(days)
     now = positions.loan_positions(read, first, last, conventions)
     sides = compare.sides(
