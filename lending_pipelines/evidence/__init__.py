@@ -1,9 +1,9 @@
 """Close certificates: what is certified about a close, the chain of statements, and its verification.
 
-A certificate is a row of the lake's table close_certificates. inventory.py knows the files that are certified,
-register_rows.py the rows of the register, statement.py the content of a close's certificate, chain.py how statements
-are linked, signed and stored. verify.py reads everything again, pack.py and page.py hand it to an auditor. Nothing here
-computes a number that the close reports.
+A certificate is a row of the lake's table close_certificates. inventory.py lists the files that are certified,
+register_rows.py the rows of the register. statement.py defines the content of a close's certificate. chain.py links,
+signs and stores statements. verify.py reads everything again. pack.py and page.py write files for an auditor. Nothing
+here computes a number that the close reports.
 """
 
 from lending_pipelines.evidence.chain import CERTIFICATES, Certificate, append, certificates

@@ -23,13 +23,15 @@ from lending_pipelines.tables import TABLES
 
 CERTIFICATES = "close_certificates"
 SEAL = "_certificates.json"
+"""The name of that file."""
 
 _SEALINGS = 20
+"""How often the seal is written again, at most, while other runs extend the chain."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What is to be certified: of a close with its day, or of another kind without one."""
+    """The content to certify. A statement about a close has its business date; other kinds have none."""
 
     kind: str
     business_date: date | None
@@ -75,10 +77,10 @@ def append(
         places: The home.
         make: Makes the statements from the inventory before them. Called again if another run appends in between.
         key: Signs the statements; None for a chain without signatures.
-        forget_own: Hash the files of close_certificates anew, after upkeep of the table.
+        forget_own: Hash all files of close_certificates again, because upkeep of the table has replaced them.
 
     Returns:
-        The inventory after them.
+        The inventory after the new statements.
     """
     before = _inventory(places.lake.table(CERTIFICATES), _kept(places.lake))
     statements = make(before)
@@ -111,7 +113,7 @@ def folded(chain: Sequence[Certificate]) -> Inventory:
 def seal(places: Places, inventory: Inventory, forget_own: bool = False) -> None:
     """Write the seal after the chain was extended, or with `forget_own` after upkeep of its table.
 
-    Whoever extends the chain at the same time finds that the seal is behind, and writes it again.
+    If another run extends the chain at the same time, the seal is behind, and is written again.
     """
     kept = _kept(places.lake)
     own = {} if kept is None or forget_own else dict(kept.own)
@@ -180,7 +182,7 @@ def _inventory(stored: ir.Table, kept: Seal | None) -> Inventory:
 
 
 def _link(inventory: Inventory, statement: Statement, key: SigningKey | None) -> Certificate:
-    """The next certificate of the chain; the inventory moves on to it."""
+    """The next certificate of the chain. It is also applied to the inventory."""
     content = {
         **statement.content,
         "kind": statement.kind,

@@ -9,7 +9,7 @@ from lending_pipelines.evidence.keys import is_signed
 from lending_pipelines.places import canonical
 
 _REPEATED = ("sequence", "kind", "previous_sha256")
-"""Columns whose values the statement repeats."""
+"""The columns of a certificate that its statement contains too."""
 
 
 def link_faults(chain: Sequence[Certificate], trusted: Collection[str] = ()) -> list[str]:
@@ -17,7 +17,7 @@ def link_faults(chain: Sequence[Certificate], trusted: Collection[str] = ()) -> 
 
     Args:
         chain: The certificates in order.
-        trusted: The public keys that may have signed; without any, each signature is checked with the key beside it.
+        trusted: The public keys that may have signed. Without any, the key stored with each signature is used.
     """
     faults = [f"{_name(each)}: {fault}" for each in chain for fault in _faults(each, trusted)]
     if chain and (chain[0].sequence != 1 or chain[0].previous_sha256 is not None):

@@ -23,9 +23,9 @@ _COPIES: dict[str, Callable[[Register], pa.Table]] = {
 
 
 def assignment_differences(places: Places, chain: Sequence[Certificate]) -> Iterator[str]:
-    """A sentence for each assignment of a certified day that is another now; the first 20 of each table.
+    """A sentence for each assignment on a certified day that differs now; the first 20 of each table.
 
-    Assignments from a later day on, and removals on a later day, are no difference.
+    Assignments that begin after the last certified day, and removals after it, are not differences.
     """
     closes = [each for each in chain if each.kind == "close" and each.business_date]
     if not closes:
@@ -52,7 +52,7 @@ def assignment_differences(places: Places, chain: Sequence[Certificate]) -> Iter
 
 
 def _as_of(rows: ir.Table, day: date) -> ir.Table:
-    """The intervals as they were known to begin and end up to a day, and those of a sale on it."""
+    """The assignments as of the end of a day: those that began by then, without an end if they end later."""
     next_day = ibis.literal(day + timedelta(days=1))
     ended = ibis.ifelse(rows.removed_on > ibis.literal(day), ibis.null("date"), rows.removed_on)
     return rows.mutate(removed_on=ended).filter(rows.assigned_on < next_day)

@@ -1,6 +1,6 @@
 """The files of tapes and reports, with the SHA-256 that was recorded when they were written.
 
-A tape's manifest has the hashes of its files, and is itself certified. The register has those of reports.
+A tape's manifest has the hashes of its files and is itself certified. The register has the hashes of reports.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class ExportedFile:
     sha256: str
 
     def fault(self) -> str | None:
-        """What is wrong with it; None if it is as it was written."""
+        """What is wrong with the file; None if it is unchanged."""
         if not self.filesystem.exists(self.path):
             return f"{self.name} is missing."
         with self.filesystem.open(self.path, "rb") as file:
@@ -52,7 +52,7 @@ def _tapes(places: Places) -> Iterator[ExportedFile]:
         try:
             manifest = TapeManifest.from_json(filesystem.cat_file(file), path)
         except (TapeError, ValueError):
-            # The manifest's own hash tells that it was changed.
+            # The manifest was changed; the comparison with its certified hash reports that.
             continue
         hashes = {manifest.file_name: manifest.sha256}
         if manifest.changes:

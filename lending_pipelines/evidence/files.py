@@ -1,4 +1,4 @@
-"""Files of the lake and manifests compared with the chain: changed, missing, not certified, or not known at all."""
+"""Files of the lake and manifests compared with the chain: changed, missing, not certified yet, or extra."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,15 +23,16 @@ from lending_pipelines.places import unsealed
 from lending_pipelines.tables import TABLES
 
 PASSED_CHECKS = f"{LAKE}_passed_checks.json"
-"""Results of checks, written at any time: the file has its own checksum."""
+"""The results of checks. The file is not certified, because it is written at any time; it has its own checksum."""
 
 _NO_VERSION = frozenset({f"{LAKE}_certificates.json", PASSED_CHECKS})
+"""Files of the lake that belong to no version of a table and are not certified."""
 _SCRATCH = f"{LAKE}_scratch/"
 _PARTITION = re.compile(r"/business_(?:date|month)=(\d{4}-\d{2}(?:-\d{2})?)/")
 
 
 def of_other_days(path: str, first: date | None, last: date | None) -> bool:
-    """Whether a path is of a partition that has no day of first..last."""
+    """Whether a path belongs to a partition without any day of first..last."""
     found = _PARTITION.search(path)
     if found is None:
         return False
@@ -52,15 +53,21 @@ def changed_files(places: Places, certified: Mapping[str, HashedFile]) -> Iterat
 
 
 def _moved_on(places: Places, pointer: str, certified: Mapping[str, HashedFile]) -> bool:
-    """Whether a table has checkpoints that are not certified yet: its pointer has been written again since."""
+    """Whether a table has checkpoints that are not certified yet.
+
+    Its pointer was then written again after the last certificate.
+    """
     folder = pointer.removesuffix(POINTER.rpartition("/")[2])
     name = pointer.split("/")[1]
     return any(CHECKPOINT.fullmatch(file) and folder + file not in certified for file in log_files(places, name))
 
 
 def not_certified(places: Places, certified: Mapping[str, HashedFile]) -> tuple[list[str], list[str]]:
-    """The files that are not certified: a sentence for each unexplained one of the lake, and notes on tables and
-    tapes that were written after the last certificate.
+    """The files that are not certified.
+
+    Returns:
+        A sentence for each extra file of the lake, and notes about tables and tapes that were written after the last
+        certificate.
     """
     filesystem, root = places.opened(LAKE)
     left = {LAKE + path.removeprefix(root) for path in filesystem.find(root)}.difference(certified, _NO_VERSION)

@@ -2,7 +2,7 @@
 
 A path begins with `lake/` or `exports/`. Three kinds of files are certified: every commit of every lake table with the
 Parquet files that it adds, Delta's checkpoints, and the manifests of tapes, which have the hashes of their files. A
-file is hashed once, because files do not change, except Delta's pointer `_last_checkpoint`.
+file is hashed once, because files do not change. The only exception is Delta's pointer `_last_checkpoint`.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ LAKE, EXPORTS = "lake/", "exports/"
 
 LOG = "_delta_log"
 POINTER = f"{LOG}/_last_checkpoint"
-"""Delta's pointer to the latest checkpoint: the only file of a table that is written again."""
+"""Delta's pointer to the latest checkpoint: the only file of a table that is overwritten."""
 
 COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(\.\d+\.\d+)?\.parquet")
@@ -50,7 +50,7 @@ class Places:
     exports_url: str
 
     def opened(self, path: str) -> tuple[Any, str]:
-        """The file system of a path of the inventory, and the path in it."""
+        """The file system for a path of the inventory, and the file's path in that file system."""
         url = self.lake.url if path.startswith(LAKE) else self.exports_url
         filesystem, root = fsspec.url_to_fs(url, use_listings_cache=False)
         return filesystem, f"{root.rstrip('/')}/{path.partition('/')[2]}"
@@ -88,7 +88,7 @@ class Inventory:
         return Inventory(self.sequence, self.sha256, dict(self.files), rows)
 
     def apply(self, sequence: int, sha256: str, statement: Mapping[str, Any]) -> None:
-        """Add what a statement adds, and take away the files that it says were removed."""
+        """Add the files and rows that a statement adds, and remove the files that it says were removed."""
         self.sequence, self.sha256 = sequence, sha256
         changes = statement.get("files", {})
         self.files |= {path: HashedFile(*seen) for path, seen in changes.get("added", {}).items()}
@@ -99,7 +99,7 @@ class Inventory:
 
 
 def new_files(places: Places, known: Mapping[str, HashedFile], tables: Iterable[str]) -> dict[str, HashedFile]:
-    """The files of the tables that are not known, and changed pointers, hashed.
+    """The hashes of the files of the tables that are not known yet, and of pointers that changed.
 
     Args:
         places: The home.
@@ -119,7 +119,7 @@ def other_new_files(places: Places, known: Mapping[str, HashedFile]) -> dict[str
 
 
 def hashed(places: Places, paths: Iterable[str]) -> dict[str, HashedFile]:
-    """The files, hashed; without those that are gone."""
+    """The hashes of the files; files that are gone are left out."""
     paths = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(lambda path: _hash(places, path), paths)
@@ -178,7 +178,7 @@ def _watermark(path: str, file: Any) -> str | None:
     try:
         metadata = pq.read_metadata(file)
     except (OSError, pa.ArrowException):
-        # A damaged file. Its hash says so.
+        # The file is damaged. The comparison of its hash reports that.
         return None
     column = metadata.schema.to_arrow_schema().get_field_index(table.watermark)
     found = [metadata.row_group(group).column(column).statistics for group in range(metadata.num_row_groups)]

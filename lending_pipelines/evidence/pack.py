@@ -1,6 +1,6 @@
 """The evidence of a closed day in one archive, to be checked on another machine without this package.
 
-It holds the certificate as JSON and PDF, the chain up to its end, the Parquet files with the day's rows, the
+The archive has the certificate as JSON and PDF, the complete chain, the Parquet files with the day's rows, the
 definitions, the public key, and check.py, which checks all of it.
 """
 
@@ -75,7 +75,7 @@ def _documents(places: Places, certificate: Certificate) -> dict[str, bytes]:
 
 
 def _add(archive: ZipFile, places: Places, path: str) -> int:
-    """Add a certified file under `data/`; its size."""
+    """Add a certified file under `data/`. Returns its size."""
     filesystem, file = places.opened(path)
     if not filesystem.exists(file):
         raise EvidenceError(

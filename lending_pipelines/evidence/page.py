@@ -1,6 +1,6 @@
 """The certificate of a day as files for people: JSON as it was signed, and a PDF of one page.
 
-This module decides what is printed, certificate.typ how it looks. Texts reach the template as JSON, never as markup.
+This module defines the content, certificate.typ the layout. Texts are passed to the template as JSON, never as markup.
 """
 
 import json
@@ -52,7 +52,7 @@ def write_certificate(places: Places, day: date, folder: Path) -> list[Path]:
 
 
 def as_json(certificate: Certificate) -> bytes:
-    """The statement with its hash and signature. The text in `statement` is what was hashed and signed."""
+    """The statement with its hash and signature. The text in `statement` is exactly what was hashed and signed."""
     return canonical(
         {
             "statement": certificate.statement,
@@ -64,7 +64,7 @@ def as_json(certificate: Certificate) -> bytes:
 
 
 def as_pdf(certificate: Certificate) -> bytes:
-    """One page with what an auditor looks at first."""
+    """One page with what an auditor needs first."""
     import typst
 
     said = {"document": json.dumps(_document(certificate), ensure_ascii=False)}
@@ -72,7 +72,8 @@ def as_pdf(certificate: Certificate) -> bytes:
     try:
         return typst.compile(template, format="pdf", sys_inputs=said, pdf_standards="a-2a", ignore_system_fonts=True)
     except typst.TypstError:
-        # PDF/A needs a font for every character: the machine may have one for those of a name or message.
+        # PDF/A needs a font for every character. If the embedded fonts lack one, use the fonts of this machine, without
+        # PDF/A.
         return typst.compile(template, format="pdf", sys_inputs=said)
 
 

@@ -1,8 +1,7 @@
 """The rows of the register that are certified: facts that the program never changes once they are written.
 
 Portfolios, investors, sales, delivered tapes, completed reports and locked periods are certified here, by the columns
-listed below. Assignments of loans need no hashes: the lake has a certified copy of them
-(comparison.py).
+listed below. Assignments of loans need no hashes, because the lake has a certified copy of them (comparison.py).
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class CertifiedRows:
-    """The certified columns of a table, and which of its rows are final."""
+    """The certified columns of a table, and the condition for its final rows."""
 
     model: type[Base]
     columns: tuple[str, ...]
@@ -86,7 +85,7 @@ def new_rows(register: Register, known: Rows) -> dict[str, dict[str, str]]:
 
 
 def changed_rows(register: Register, known: Rows) -> dict[str, list[str]]:
-    """The keys of known rows that are gone, and of those that are not as they were, by table."""
+    """The keys of known rows that were changed or are gone, by table."""
     changed = {}
     with register.reading() as connection:
         for rows in CERTIFIED:
@@ -112,7 +111,7 @@ def _hash(row: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it, in one form on every database."""
+    """The value as JSON, in the same form for every database."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else value

@@ -1,7 +1,7 @@
 """Upkeep in the chain: files that were replaced by others with the same rows, and files that were removed.
 
-Compaction, vacuum, thinning and upgrades change files of the lake without changing a number. A signed statement says
-what was replaced, and whether the rows are equal.
+Compaction, vacuum, thinning and upgrades change files of the lake without changing a number. A statement in the
+chain says what was replaced, and whether the rows are equal.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ def upkeep_certified(
         places: The home.
         kind: The kind of the statement: `housekeeping` or `upgrade`.
         key: Signs the statement.
-        about: What else the statement says, asked after the block.
+        about: What else the statement says; called after the block.
     """
     if not places.lake.has(CERTIFICATES):
         yield
@@ -55,7 +55,7 @@ def files_there(places: Places) -> set[str]:
 
 
 def unequal_rewrites(statement: Mapping[str, Any]) -> list[str]:
-    """A sentence for each rewrite of a statement whose rows differ, or that read a changed file."""
+    """A sentence for each rewrite in a statement that changed rows, or replaced files that were not as certified."""
     return [
         f"{each['table']}: version {each['version']} replaced files, and {fault}."
         for each in statement.get("rewritten", [])

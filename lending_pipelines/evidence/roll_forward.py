@@ -16,8 +16,8 @@ _ZERO = Decimal("0.00")
 def roll_forward(before: DayTotals | None, day: DayTotals | None) -> dict[str, dict[str, str]]:
     """Per currency: opening, each flow with the sign of its effect, closing, and the difference that is not explained.
 
-    Totals of flows are cumulative, and no loan leaves loan_positions: their change is the flow. Before the first closed
-    day all is 0.00.
+    Totals of flows are cumulative, and no loan leaves loan_positions, so the change of a total is the flow. Before the
+    first closed day all totals are 0.00.
     """
     found = {}
     for currency, closes in sorted((day.sums if day else {}).items()):
@@ -26,6 +26,6 @@ def roll_forward(before: DayTotals | None, day: DayTotals | None) -> dict[str, d
         opening, closing = opens.get(BALANCE, _ZERO), closes[BALANCE]
         moved = {"opening": opening, **flows, "closing": closing}
         moved["unexplained"] = closing - opening - sum(flows.values(), _ZERO)
-        # The sum with 0 has no negative zeros.
+        # Adding 0 turns a negative zero into 0.
         found[currency] = {name: str(value + _ZERO) for name, value in moved.items()}
     return found

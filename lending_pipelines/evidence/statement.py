@@ -1,6 +1,6 @@
 """The statements of the chain: a close's certificate for each of its days, and the steps between closes.
 
-Everything is read from what the close wrote: control totals are sums over the day's Parquet files.
+Everything is read from what the close wrote. Control totals are sums over the day's Parquet files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ FORMAT = 1
 POSITIONS = "loan_positions"
 
 CERTIFIED_TABLES = tuple(name for name in TABLES if name != CERTIFICATES)
-"""The tables whose files statements list: all but that of the statements themselves."""
+"""The tables whose files are listed in statements: all but the table of the statements themselves."""
 
 
 @dataclass(frozen=True)
 class CloseFacts:
-    """What a close knows besides its data: who ran it, from what, by which conventions, and its checks' results.
+    """What the statement of a close needs besides its data: source, run, conventions, and results of checks.
 
     `days` are those of the run, in order; `before` is the closed day before them, None for the first. `checks` has the
     names of those that passed, and the message of each that failed.
@@ -45,7 +45,8 @@ class CloseFacts:
 def close_statements(places: Places, facts: CloseFacts, inventory: Inventory) -> list[Statement]:
     """The statement of each day of a close.
 
-    A file with the rows of one day is listed in the statement of that day, every other new file in the last one.
+    A file with the rows of one day is listed in the statement of that day. Every other new file is listed in the last
+    one.
     """
     added = _added(places, inventory)
     rows = new_rows(places.register, inventory.rows)
@@ -68,7 +69,7 @@ def close_statements(places: Places, facts: CloseFacts, inventory: Inventory) ->
         is_last = day == facts.days[-1]
         content = common | {
             "tables": {name: each.as_json() for name, each in totals[day].items()},
-            "roll_forward": roll_forward(_of(totals, before), _of(totals, day)),
+            "roll_forward": roll_forward(_position_totals(totals, before), _position_totals(totals, day)),
             "previous_day": before.isoformat() if before else None,
             "tieouts": balanced[day],
             "files": _listed(mine | added if is_last else mine),
@@ -82,7 +83,7 @@ def close_statements(places: Places, facts: CloseFacts, inventory: Inventory) ->
 def step_statement(
     places: Places, kind: str, about: Mapping[str, Any], inventory: Inventory, removed: Sequence[str] = ()
 ) -> list[Statement]:
-    """The statement of a run besides a close, with the files that it added and removed; none if there are none.
+    """The statement of a run other than a close, with the files that it added and removed; none without a change.
 
     Args:
         places: The home.
@@ -99,7 +100,8 @@ def step_statement(
     return [Statement(kind, None, content)]
 
 
-def _of(totals: Mapping[date, Mapping[str, DayTotals]], day: date | None) -> DayTotals | None:
+def _position_totals(totals: Mapping[date, Mapping[str, DayTotals]], day: date | None) -> DayTotals | None:
+    """The totals of loan_positions on a day; None without a day."""
     return totals[day].get(POSITIONS) if day else None
 
 

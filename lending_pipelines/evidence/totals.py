@@ -23,7 +23,7 @@ _TIEOUT = ("control_for", "currency", "ledger_balance", "subledger_balance", "di
 class DayTotals:
     """A daily table on a day: its Delta version, the files with its rows, and per currency its rows and sums.
 
-    The sums are those of every money column.
+    There is a sum for every money column.
     """
 
     version: int
@@ -125,7 +125,7 @@ def tieouts(lake: Lake, days: Sequence[date]) -> dict[date, list[dict[str, Any]]
 
 
 def table_states(lake: Lake, known: Mapping[str, HashedFile]) -> dict[str, dict[str, Any]]:
-    """For each table that is not daily: its Delta version and its time, its rows, and the latest watermark."""
+    """For each table that is not daily: its Delta version and commit time, its rows, and the latest watermark."""
     states = {}
     for name, table in TABLES.items():
         if table.daily or name in RECORDS or not lake.has(name):

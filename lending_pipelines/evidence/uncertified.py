@@ -21,7 +21,7 @@ def has_certificate(lake: Lake, day: date) -> bool:
 def closes_without(lake: Lake, chain: Sequence[Certificate], first: date | None, last: date | None) -> Iterator[str]:
     """A sentence for each close of a day of first..last that should have a certificate, and has none.
 
-    These are closes after the chain began, and days of runs that certified other days.
+    A close should have one if the chain began before it, or if its day is in a run that certified other days.
     """
     said = [each.content for each in chain]
     closes = [each for each in said if each["kind"] == "close"]
@@ -36,7 +36,7 @@ def closes_without(lake: Lake, chain: Sequence[Certificate], first: date | None,
 
 
 def _closed_at(lake: Lake, first: date | None, last: date | None) -> dict[date, str]:
-    """When the positions of each day were made, as statements have times; without thinned days."""
+    """When the positions of each day were made, in the format of made_at in statements; without thinned days."""
     closed = lake.table("closed_days")
     closed = closed.filter(closed.table_name == _POSITIONS, closed.thinned_at.isnull())
     if first is not None:

@@ -1,6 +1,6 @@
-"""Bringing a home of an earlier version up to this one: the register's schema, and the lake's tables.
+"""Upgrades a home of an earlier version to this version: the register's schema and the lake's tables.
 
-`plan` reads only. `upgrade_home` rewrites tables with the same rows, and certifies that the rows are the same.
+`plan` only reads. `upgrade_home` rewrites tables with the same rows, and certifies that the rows are the same.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class TableUpgrade:
     changes: tuple[SchemaChange, ...]
 
     def lines(self) -> list[str]:
-        """What is done, a line for each column, with what the earlier rows have in it."""
+        """What is done: a line for each column, with its value in earlier rows."""
         return [self._line(change) for change in self.changes]
 
     def _line(self, change: SchemaChange) -> str:
@@ -78,7 +78,7 @@ def plan(places: Places) -> Upgrade:
 
 
 def upgrade_home(places: Places, upgrade: Upgrade, key: SigningKey | None) -> None:
-    """Do the upgrade. Each table is rewritten in one commit; a second call does the rest of an interrupted one.
+    """Do the upgrade. Each table is rewritten in one commit. A second call completes an interrupted upgrade.
 
     A home without certificates gets its first statement, so that the next close need not hash all its files.
 
@@ -107,7 +107,7 @@ def upgrade_home(places: Places, upgrade: Upgrade, key: SigningKey | None) -> No
 
 
 def _forget_passed_checks(places: Places) -> None:
-    """Remove the results of checks of a lake before formats, which have no checksum: the checks run again."""
+    """Remove the results of checks of a lake without a recorded format: they have no checksum. All checks run again."""
     filesystem, path = places.opened(PASSED_CHECKS)
     if filesystem.exists(path):
         filesystem.rm_file(path)

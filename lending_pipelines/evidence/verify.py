@@ -1,6 +1,6 @@
-"""Verification: everything that is certified is read again, and compared with the chain.
+"""Verification: everything that is certified is read again and compared with the chain.
 
-Every difference is found in one pass: a fault in one part does not hide those in the others.
+All differences are found in one pass: a fault in one part does not hide faults in other parts.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -52,7 +52,7 @@ def verify(
         places: The home.
         first: The first closed day to verify; None for all from the beginning. Files of other days are not read.
         last: The last closed day to verify, inclusive.
-        trusted: The public keys that may have signed; without any, each signature is checked with the key beside it.
+        trusted: The public keys that may have signed. Without any, the key stored with each signature is used.
 
     Returns:
         What was compared, and every difference.
@@ -96,7 +96,7 @@ def verify(
 
 
 def _read(read: Callable[[], _T], fault: str, found: list[str]) -> _T | None:
-    """The result of `read`; None and a finding if it fails. Changed bytes make readers fail in many ways."""
+    """The result of `read`. If it raises any error, as changed bytes can cause, None, and a finding is added."""
     try:
         return read()
     except Exception as error:
@@ -111,7 +111,7 @@ def _listed(faults: Callable[[], Iterable[str]]) -> list[str]:
 def _inventory(chain: list[Certificate] | None, seal: Seal | None, found: list[str]) -> Inventory | None:
     """What is certified: by the chain, or by the seal if the chain cannot be read."""
     by_seal = seal.inventory if seal and seal.inventory.sequence else None
-    # A statement that is not JSON any more is named by link_faults.
+    # link_faults reports a statement that is no longer JSON.
     by_chain = _read(lambda: folded(chain), "The chain cannot be followed", found) if chain else None
     if by_chain is None:
         if by_seal and chain == []:
@@ -135,7 +135,7 @@ def _difference(by_seal: Inventory, by_chain: Inventory) -> str:
 
 
 def _rewrites(chain: Iterable[Certificate]) -> Iterator[str]:
-    """Upkeep that did not keep the rows."""
+    """A sentence for each fault of an upkeep step that the chain records."""
     return (f"Certificate {each.sequence}: {fault}" for each in chain for fault in unequal_rewrites(each.content))
 
 
