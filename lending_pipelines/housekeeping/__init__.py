@@ -1,8 +1,8 @@
 """Housekeeping: data that the retention policy no longer keeps, found first and removed on request.
 
-A chore names what it would remove and how much, and removes it when asked: a dry run prints the chores that an applied
-run does. One module per place: the lake, the exports, the register, and leftovers of killed runs. What must never be
-removed is collected in references.py. Dagster's own records are pruned by run_history.py, outside this package.
+A chore says what it would remove and how much, and can remove it: a dry run prints the same chores that an applied run
+does. There is one module per place: the lake, the exports, the register, and leftovers of killed runs. references.py
+collects what must never be removed. run_history.py, outside this package, prunes Dagster's own records.
 """
 
 from lending_pipelines.housekeeping.chore import Chore, ChoreFailed, do_all

@@ -1,4 +1,4 @@
-"""A chore: what can be removed from one place, how much it is, and why the rest stays."""
+"""A chore: what can be removed from one place, how much that is, and why the rest is kept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from lending_pipelines.errors import LendingError
 class Chore:
     """Something that housekeeping removes.
 
-    `rows`, `files` and `bytes` count what is removed. `detail` says which things these are, and `kept` why others of
-    the kind stay. `do` removes them; a second call does no harm.
+    `rows`, `files` and `bytes` count what is removed. `detail` describes it, and `kept` says why other things of the
+    same kind are kept. `do` removes it; a second call does no harm.
     """
 
     subject: str
@@ -33,7 +33,7 @@ class ChoreFailed(LendingError):
 
 
 def do_all(chores: Sequence[Chore]) -> None:
-    """Do the chores that are due, one after the other. Raises ChoreFailed at the end that names those that failed."""
+    """Do the chores that are due, one after the other. Raises ChoreFailed at the end, which names those that failed."""
     failed = []
     for chore in chores:
         if chore.is_due:

@@ -26,7 +26,7 @@ class Places:
 
 
 def all_chores(places: Places, policy: Retention, conventions: Conventions, now: datetime) -> list[Chore]:
-    """Every chore except those of Dagster's records. Nothing is removed before a chore is done.
+    """Every chore except those of Dagster's records. Making this list removes nothing.
 
     Args:
         places: The home's data.

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def is_older(filesystem: Any, path: str, than: datetime) -> bool:
-    """Whether a file was last written before that instant. A file that is gone by now is not."""
+    """Whether a file was last written before that instant; false if the file is gone."""
     try:
         written = filesystem.modified(path)
     except FileNotFoundError:
@@ -15,7 +15,7 @@ def is_older(filesystem: Any, path: str, than: datetime) -> bool:
 
 
 def size_of(filesystem: Any, paths: Iterable[str]) -> int:
-    """The bytes of the files together; 0 for those that are gone."""
+    """The total bytes of the files; files that are gone count as 0."""
     return sum(filesystem.info(path)["size"] or 0 for path in paths if filesystem.exists(path))
 
 

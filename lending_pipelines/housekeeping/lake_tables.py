@@ -15,7 +15,7 @@ from lending_pipelines.tables import TABLES
 _POSITIONS = "loan_positions"
 
 RECENT = "recent"
-"""Why a version stays that was current in the last `versions_days`."""
+"""The reason why versions are kept that were current in the last `versions_days`."""
 
 
 def lake_chores(
@@ -26,8 +26,8 @@ def lake_chores(
     Args:
         lake: The lake.
         policy: The retention policy.
-        references: The days and versions that stay whatever their age.
-        conventions: Those by which transitions start on earlier days.
+        references: The days and versions that are kept whatever their age.
+        conventions: They define on which earlier day a transition starts.
         now: The time of the run, UTC.
         today: The business date of the run.
     """
@@ -43,7 +43,7 @@ def lake_chores(
 def days_to_thin(
     days: Iterable[date], first_kept: date, references: References, conventions: Conventions
 ) -> tuple[list[date], dict[str, int]]:
-    """The days before `first_kept` that are thinned, and how many of the others stay for which reason."""
+    """The days before `first_kept` that are thinned, and for each reason the number of days before it that are kept."""
     days = sorted(days)
     ends = {day for day in days if (day + timedelta(days=1)).day == 1}
     openings = {opening_day(day, conventions) for day in days if day in ends or day >= first_kept}
@@ -66,8 +66,8 @@ def _thinnings(
     lake: Lake, daily: Iterable[str], policy: Retention, references: References, conventions: Conventions, today: date
 ) -> Iterator[Chore]:
     ages = {name: policy.positions_days if name == _POSITIONS else policy.snapshots_days for name in daily}
-    if whole := [name for name, age in ages.items() if isinstance(age, str)]:
-        yield Chore(f"{', '.join(whole)}: days", lambda: None, kept="every day: the policy keeps all")
+    if kept_forever := [name for name, age in ages.items() if isinstance(age, str)]:
+        yield Chore(f"{', '.join(kept_forever)}: days", lambda: None, kept="every day: the policy keeps all")
     for name, age in ages.items():
         if not isinstance(age, str):
             yield _thinning(lake, name, today - timedelta(days=age), references, conventions)
@@ -89,7 +89,7 @@ def _thinning(lake: Lake, name: str, first_kept: date, references: References, c
 
 
 def _compaction(lake: Lake, name: str) -> Chore:
-    # Nothing is removed yet: the small files are removed with the last version that uses them.
+    # Compaction removes nothing yet: the small files are removed with the last version that uses them.
     files = upkeep.small_files(lake, name)
     return Chore(f"{name}: small files compacted", lambda: upkeep.compact(lake, name), files=files)
 
@@ -101,13 +101,13 @@ def _versions(lake: Lake, name: str, policy: Retention, references: References, 
     older_than = timedelta(hours=policy.leftovers_hours)
     files = upkeep.unneeded(lake, name, versions, older_than)
     # Every table has recent versions. They are mentioned only if files are removed.
-    told = {why: len(numbers) for why, numbers in kept.items() if files.files or why != RECENT}
+    counts = {why: len(numbers) for why, numbers in kept.items() if files.files or why != RECENT}
     return Chore(
         f"{name}: files that no kept version has",
         lambda: upkeep.vacuum(lake, name, versions, older_than),
         files=len(files.files),
         bytes=files.bytes,
-        kept=counted(told, "version"),
+        kept=counted(counts, "version"),
     )
 
 
@@ -126,10 +126,10 @@ def kept_versions(
     policy: Retention,
     now: datetime,
 ) -> dict[str, set[int]]:
-    """The versions that stay readable, by the reason.
+    """The versions that stay readable, by reason.
 
-    A version stays if it was current at some time in the last `versions_days`, if something refers to it, or if it is
-    on either side of a correction: reports with `known_at` read the rows that a correction removed.
+    A version is kept if it was current at some time in the last `versions_days`, if something refers to it, or if it
+    is the version before or after a correction: reports with `known_at` read the rows that a correction removed.
     """
     commits = list(commits)
     since = before(policy.versions_days, now)

@@ -1,4 +1,4 @@
-"""What killed runs leave: temporary folders, partial files, and uncommitted entries of Delta's log."""
+"""What killed runs leave behind: temporary folders, partial files, and uncommitted entries of Delta's log."""
 
 import re
 import shutil
@@ -16,7 +16,9 @@ _PARTIAL = re.compile(r"/\.[0-9a-f]{32}\.part$")
 
 
 def leftover_chores(lake_url: str, exports_url: str, older: datetime) -> list[Chore]:
-    """Chores that remove the leftovers in the lake and the exports from before `older`, and on this machine."""
+    """Chores that remove leftovers in the lake and exports from before `older`, and this machine's
+    temporary folders.
+    """
     in_lake = ["*.part", "_scratch/*/*", "_scratch/*/*/*", "*/_temporary/**", "*/_delta_log/_commit_*.tmp"]
     return [
         _found("Partial files of killed runs in the exports", exports_url, ["**/*.part"], older),

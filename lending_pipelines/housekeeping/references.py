@@ -1,6 +1,6 @@
-"""What must stay: the business dates and table versions that sales, tapes, reports and open alerts refer to.
+"""What must be kept: the business dates and table versions that sales, tapes, reports and open alerts refer to.
 
-The policy decides the age of everything else (retention.py).
+The policy decides how long everything else is kept (retention.py).
 """
 
 from collections import defaultdict
@@ -18,9 +18,10 @@ from lending_pipelines.register.models import Report
 
 @dataclass
 class References:
-    """`days` are business dates, each with why it stays; `versions` are Delta versions by table.
+    """The days and versions that must be kept.
 
-    `read_at` are the times at which reports were made that do not name the versions that they read.
+    `days` are business dates, each with the reason; `versions` are Delta versions by table. Some reports do not name
+    the versions that they read: `read_at` are the times at which these reports were made.
     """
 
     days: dict[date, str] = field(default_factory=dict)
@@ -38,8 +39,8 @@ def references(register: Register, tapes: Iterable[KeptTape], reports: Sequence[
 
     Args:
         register: The register.
-        tapes: The tapes that stay.
-        reports: The completed requests whose files stay.
+        tapes: The tapes that are kept.
+        reports: The completed requests whose files are kept.
     """
     found = References()
     with register.session() as session:

@@ -1,4 +1,4 @@
-"""Rows of the register that only inform: old notifications, and alerts that were resolved long ago."""
+"""Rows of the register that nothing depends on: old notifications, and alerts that were resolved long ago."""
 
 from datetime import date, datetime
 
@@ -15,7 +15,10 @@ _SUBJECT = ("topic", "subject_kind", "subject_id", "currency")
 def register_chores(
     register: Register, notified_before: datetime | None, resolved_before: datetime | None
 ) -> list[Chore]:
-    """Chores that remove notifications and resolved alerts from before these instants; none where that is None."""
+    """Chores that remove notifications and resolved alerts from before these instants.
+
+    None as an instant: they are kept forever, and there is no chore.
+    """
     chores = []
     if resolved_before is not None:
         chores += [_alerts(register, resolved_before.date()), _unknown_findings(register, resolved_before.date())]
@@ -50,7 +53,7 @@ def _alerts(register: Register, before: date) -> Chore:
 
 
 def _unknown_findings(register: Register, before: date) -> Chore:
-    """Findings that say that a number is not known. They belong to no alert that is deleted."""
+    """Old findings that say that a number is not known. No alert contains them, so they are not deleted with one."""
     old = sa.and_(AlertFinding.severity.is_(None), AlertFinding.business_date < before)
     with register.session() as session:
         rows = session.scalar(sa.select(sa.func.count()).select_from(AlertFinding).where(old)) or 0
@@ -68,7 +71,10 @@ def _resolved(session: Session, before: date) -> list[Alert]:
 
 
 def _delete(session: Session, alert: Alert) -> None:
-    """Delete an alert with its steps and findings: alerts are computed from all findings that are there."""
+    """Delete an alert with its steps and findings.
+
+    The findings must be deleted too, because alerts are computed from all findings in the register.
+    """
     of_alert = [getattr(AlertFinding, name) == getattr(alert, name) for name in _SUBJECT]
     within = AlertFinding.business_date.between(alert.opened_on, alert.resolved_on)
     session.execute(sa.delete(AlertFinding).where(*of_alert, within))

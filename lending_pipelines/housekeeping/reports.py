@@ -1,4 +1,4 @@
-"""Report files under the exports URL: those that are too old, and those that killed runs left."""
+"""Report files under the exports URL: old files, and files of failed requests."""
 
 import re
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ _ID = re.compile(r"_([0-9a-f]{8})\.\w+$")
 
 
 def split(reports: Sequence[Report], before: datetime | None) -> tuple[list[Report], list[Report]]:
-    """The requests whose files stay, and those whose files go: generated before that instant."""
-    goes = [each for each in reports if before and each.generated_at and each.generated_at < before]
-    gone = {each.report_id for each in goes}
-    return [each for each in reports if each.report_id not in gone], goes
+    """The requests whose files are kept, and those whose files are removed: generated before that instant."""
+    expired = [each for each in reports if before and each.generated_at and each.generated_at < before]
+    gone = {each.report_id for each in expired}
+    return [each for each in reports if each.report_id not in gone], expired
 
 
-def report_chores(exports_url: str, register: Register, goes: Sequence[Report], older: datetime) -> list[Chore]:
+def report_chores(exports_url: str, register: Register, expired: Sequence[Report], older: datetime) -> list[Chore]:
     """Chores that remove old report files, and files of failed requests written before `older`."""
     with register.session() as session:
         requests = ReportRequests(session).all()
@@ -42,7 +42,9 @@ def report_chores(exports_url: str, register: Register, goes: Sequence[Report], 
             remove(filesystem, left)
 
     return [
-        Chore("Old reports", lambda: _remove_files(register, goes), files=len(goes), bytes=sum(map(_size, goes))),
+        Chore(
+            "Old reports", lambda: _remove_files(register, expired), files=len(expired), bytes=sum(map(_size, expired))
+        ),
         Chore("Files of reports that failed", remove_left, files=len(left), bytes=sizes),
     ]
 

@@ -1,7 +1,7 @@
-"""Tapes under the exports URL, with whether they were delivered, and the chores that remove old ones.
+"""Tapes under the exports URL, whether they were delivered, and the chores that remove old ones.
 
-A tape and day has one folder with all versions. It stays as long as one of them was delivered or is to be delivered:
-a correction is compared with the file before it.
+Each tape has one folder per day with all versions. The folder is kept if one of them was delivered or will be
+delivered, because a correction is compared with the earlier file.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from lending_pipelines.tapes import TapeManifest
 
 @dataclass(frozen=True)
 class KeptTape:
-    """One version of a tape: its folder's path, its manifest, and whether its day was or will be delivered."""
+    """One version of a tape: its folder's path, its manifest, and whether it or its day was or will be delivered."""
 
     folder: str
     manifest: TapeManifest
@@ -48,17 +48,19 @@ def tapes_under(exports_url: str, register: Register) -> list[KeptTape]:
 
 
 def split(tapes: Sequence[KeptTape], before: date | None) -> tuple[list[KeptTape], list[KeptTape]]:
-    """The tapes that stay, and those that go: of days before that date, with no version delivered."""
+    """The tapes that are kept, and those that are removed: of days before that date, with no version delivered."""
     sent = {tape.folder for tape in tapes if tape.is_sent}
-    goes = [t for t in tapes if before and t.manifest.business_date < before and t.folder not in sent]
-    gone = {tape.folder for tape in goes}
-    return [tape for tape in tapes if tape.folder not in gone], goes
+    expired = [t for t in tapes if before and t.manifest.business_date < before and t.folder not in sent]
+    gone = {tape.folder for tape in expired}
+    return [tape for tape in tapes if tape.folder not in gone], expired
 
 
-def tape_chores(exports_url: str, tapes: Sequence[KeptTape], goes: Sequence[KeptTape], older: datetime) -> list[Chore]:
-    """Chores that remove old tapes, and files that killed runs left without a manifest before `older`."""
+def tape_chores(
+    exports_url: str, tapes: Sequence[KeptTape], expired: Sequence[KeptTape], older: datetime
+) -> list[Chore]:
+    """Chores that remove old tapes, and files without a manifest that killed runs left before `older`."""
     with opened(f"{exports_url}/tapes") as (filesystem, root):
-        old = [f"{tape.folder}/{name}" for tape in goes for name in tape.names]
+        old = [f"{tape.folder}/{name}" for tape in expired for name in tape.names]
         named: dict[str, set[str]] = defaultdict(set)
         for tape in tapes:
             named[tape.folder].update(tape.names)
