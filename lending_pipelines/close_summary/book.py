@@ -16,8 +16,8 @@ class BookSummary:
     """A closed day compared with the previous closed day.
 
     `before` is None for the first closed day. `movements` are the rows of metrics/movements.py, by currency. `rows` are
-    the numbers of rows of each daily table on both days, None for the previous day of the first. `breaks` are the rows
-    of ledger_tieouts with a difference, largest first; `tieouts` is the number of compared controls.
+    the numbers of rows of each daily table on the previous day (None for the first closed day) and on the day. `breaks`
+    are the rows of ledger_tieouts with a difference, largest first; `tieouts` is the number of compared controls.
     """
 
     day: date

@@ -1,6 +1,6 @@
-"""What closing days again changed, metric by metric: the snapshots after it beside those before it.
+"""What changed when days were closed again, metric by metric: the snapshots after it compared with those before it.
 
-How it is printed is in printed.py. Why closed days are due again is a check (checks/restatements.py).
+printed.py prints the changes. checks/restatements.py says why closed days must be closed again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,8 +21,8 @@ _NOT_COMPARED = ("bucket_breakdown", "name")
 class MetricChange:
     """A metric of a scope or manager that differs on some of the days.
 
-    `before` and `after` are its values on `last`, the last of the `days` days on which it differs. None: it had no
-    value.
+    `days` is the number of days on which it differs, and `last` is the last of them. `before` and `after` are the
+    values on `last`; None if the metric had no value.
     """
 
     table: str
@@ -52,7 +52,8 @@ def changed_metrics(
         manager: Compare only this manager.
 
     Returns:
-        The changes: all loans first, then managers and scopes by name. A row that is new or gone has every metric.
+        The changes: all loans first, then managers and scopes by name. A row that is new or gone has a change for every
+        metric with a value.
     """
     found: dict[tuple[str, str, str], MetricChange] = {}
     tables = COMPARED if manager is None else ("manager_snapshots",)
@@ -68,14 +69,14 @@ def changed_metrics(
 def _changes(
     lake: Lake, name: str, version: int, first: date, last: date, manager: str | None
 ) -> Iterator[MetricChange]:
-    """The changes of a table, a day each, in order of days."""
+    """The changes of a table: one for each day and metric, in order of days."""
     table = TABLES[name]
     metrics = [each for each in table.names if each not in (*table.key, *_NOT_COMPARED)]
     columns = [*table.key, *metrics]
     before, after = (lake.table(name, first, last, version=each).select(columns) for each in (version, None))
     if manager is not None:
         before, after = (rows.filter(rows.manager_id == manager) for rows in (before, after))
-    # Rows that are in both versions are equal: only the others are fetched.
+    # Rows that are the same in both versions have no change, so only the others are fetched.
     sides = [
         _by_key(rows.to_pyarrow().to_pylist(), table.key)
         for rows in (before.difference(after), after.difference(before))

@@ -10,7 +10,7 @@ from lending_pipelines.tables.close_numbers import CLOSE_SUMMARY
 
 @dataclass(frozen=True)
 class CloseNumber:
-    """A number, None if it is not known, and what it counts, in words."""
+    """A number, None if it is not known, and in words the things that it counts."""
 
     value: int | None
     behind: tuple[str, ...] = ()

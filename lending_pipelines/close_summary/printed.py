@@ -13,7 +13,7 @@ from lending_pipelines.markdown import escaped
 from lending_pipelines.metrics.movements import FLOWS
 
 CHANGES_SHOWN = 40
-"""How many changed metrics are listed, unless all are asked for."""
+"""The number of changed metrics that are listed, unless all are requested."""
 
 Rows = list[list[str]]
 Heading = Callable[[str], str]
@@ -34,7 +34,7 @@ def as_markdown(summary: CloseSummary) -> str:
 
 
 def changes_as_text(changes: Sequence[MetricChange], every: bool = False) -> str:
-    """The changed metrics as a table, the first CHANGES_SHOWN or `every` one."""
+    """The changed metrics as a table: the first CHANGES_SHOWN, or with `every` all of them."""
     if not changes:
         return "Closing again changed no metric of portfolio_snapshots and manager_snapshots."
     shown = changes if every else changes[:CHANGES_SHOWN]
@@ -52,7 +52,10 @@ def changes_as_text(changes: Sequence[MetricChange], every: bool = False) -> str
 
 
 def value_as_text(value: Any, sign: str = "") -> str:
-    """A metric's value: amounts to the cent, ratios to eight decimals, a dash for none. `sign` is that of a format."""
+    """A metric's value: amounts to the cent, ratios to eight decimals, a dash for none.
+
+    `sign` is the sign option of a format specification, such as `+`.
+    """
     match value:
         case None:
             return "-"

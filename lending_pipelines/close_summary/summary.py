@@ -1,4 +1,4 @@
-"""The content of a close summary, and its verdict. Nothing is read here."""
+"""The content of a close summary, and its verdict. This module reads no data."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ RunStatus = Literal["running", "succeeded", "failed"]
 class Finding:
     """A problem. An error means that numbers are missing or must not be used.
 
-    `number` is the number of the summary, besides errors and warnings, that counts it; empty if none does.
+    `number` is the name of the close number that counts the finding, other than `errors` and `warnings`; empty if none
+    does.
     """
 
     severity: Severity
@@ -27,7 +28,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class LastRun:
-    """The last run that closes days.
+    """The latest run that closes days.
 
     `started_at` is UTC. `seconds` counts until now while the run is active. Both are None before it starts.
     """
@@ -43,8 +44,8 @@ class LastRun:
 class CloseSummary:
     """The state of the closes: `day` is the last closed day, None before the first close.
 
-    `days_missing` are the days that should be closed and are not. `rows_rejected` are the servicing rows that the last
-    sync rejected; None if that is not known.
+    `days_missing` is the number of days that should be closed and are not. `rows_rejected` is the number of servicing
+    rows that the last sync rejected; None if that is not known.
     """
 
     lender: str
@@ -80,7 +81,10 @@ def not_closed(closed: Collection[date], last: date) -> list[date]:
 
 
 def missing_days(closed: Collection[date], last: date) -> list[Finding]:
-    """A warning for days between closed days that are not closed, and an error for those after the last closed day."""
+    """A warning for days between closed days that are not closed, and an error for those after the last closed day.
+
+    Before the first close, an error that says so.
+    """
     if not closed:
         return [Finding("error", "closed days", "no day is closed yet: run `lending close`")]
     missing = not_closed(closed, last)

@@ -14,11 +14,11 @@ RECENT = 200
 
 
 def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], int]:
-    """The problems of tapes, and the number of delivered tapes of a day.
+    """The problems of tapes, and the number of completed deliveries of a day.
 
     Returns:
         A warning for each tape and day that is not made, waits after a failed attempt, is late, or did not arrive; and
-        the number of deliveries of `day`.
+        the number of delivered tapes and corrections of `day`.
     """
     with register.reading_session() as session:
         return list(_findings(session)), TapeDeliveries(session).delivered_on(day) if day else 0
