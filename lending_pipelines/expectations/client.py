@@ -34,7 +34,7 @@ class Expectations:
         self._send("start", None)
 
     def validate(self, suite: Suite) -> Future[Verdict]:
-        """Begin to validate the suite's rows. The result is a ValidationError if this fails."""
+        """Start the validation of the suite's rows. The future raises ValidationError if it fails."""
         return self._thread.submit(self._ask, "validate", suite)
 
     def site(self) -> str:
@@ -82,12 +82,12 @@ def expectations() -> Iterator[Expectations]:
         try:
             yield Expectations(start(), thread)
         finally:
-            # A run that failed does not wait for suites that it has begun.
+            # A failed run does not wait for suites that are queued.
             thread.shutdown(cancel_futures=True)
 
 
 def validate_alone(suite: Suite) -> Future[Verdict]:
-    """Validate one suite in a separate run, which ends before this returns."""
+    """Validate one suite in a run of its own, which ends before this function returns."""
     with expectations() as opened:
         begun = opened.validate(suite)
         wait([begun])
@@ -95,14 +95,14 @@ def validate_alone(suite: Suite) -> Future[Verdict]:
 
 
 def start() -> subprocess.Popen[bytes]:
-    """The validating process. It is started if it does not run.
+    """The validating process. It is started if it is not running.
 
-    Returns at once, while the process still imports Great Expectations. The process ends when this one ends, because
-    its input then closes.
+    Returns at once, while the process still imports Great Expectations. The process ends when this Python process ends,
+    because its input is then closed.
     """
     if not _processes or _processes[-1].poll() is not None:
         command = [sys.executable, "-m", "lending_pipelines.expectations.worker"]
-        # In a separate process group, it does not receive Ctrl-C from the terminal.
+        # In a separate process group, the process does not receive Ctrl-C from the terminal.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         _processes[:] = [process]
     return _processes[-1]

@@ -1,8 +1,8 @@
 """Faster versions of private functions of Great Expectations, with the same results.
 
 Two of the originals build the complete configuration again for each argument of an expectation, 93 times in a
-validation and a fifth of its time. A third one examines each argument of a metric for its identity, 100,000 times in a
-run. With another release nothing is replaced, and validation is only slower.
+validation and a fifth of its time. A third one converts each argument of a metric to compute the metric's identity,
+100,000 times in a run. With another release nothing is replaced, and validation is only slower.
 """
 
 from functools import cache
@@ -10,19 +10,19 @@ from importlib.metadata import version
 from typing import Any
 
 RELEASE = "1.24"
-"""The release whose functions are replaced."""
+"""The release of Great Expectations whose functions are replaced."""
 
 _JSON = {str, int, bool, type(None)}
-"""The types of values that are JSON as they are."""
+"""The types of values that need no conversion to JSON."""
 
 
 def is_known() -> bool:
-    """Whether the installed release is the known one."""
+    """Whether the installed release is RELEASE."""
     return f"{version('great-expectations')}.".startswith(f"{RELEASE}.")
 
 
 def install() -> None:
-    """Replace the functions in this process, if the release is the known one."""
+    """Replace the functions in this process, if the installed release is RELEASE."""
     if not is_known():
         return
     from great_expectations.core import id_dict
@@ -35,7 +35,7 @@ def install() -> None:
     replaced: Any = expectation.Expectation
     replaced._get_domain_kwargs = lambda self: values(self, self.domain_keys)
     replaced._get_success_kwargs = lambda self: values(self, (*self.success_keys, *self.domain_keys))
-    # The name of the class in the configuration.
+    # Cache the conversion of class names to their names in the configuration.
     expectation.camel_to_snake = cache(expectation.camel_to_snake)
 
     identities: Any = id_dict

@@ -19,7 +19,7 @@ from lending_pipelines.expectations.messages import Failure, Suite, Verdict
 from lending_pipelines.processes import collect_rarely, temporary_folder
 
 OBSERVED = 5
-"""The number of failed values in an answer."""
+"""The number of failed values that an answer contains."""
 
 _SITE = "data_docs"
 
@@ -51,7 +51,7 @@ class Validator:
         self._unpublished: list[Any] = []
 
     def validate(self, suite: Suite) -> Verdict:
-        """Validate the suite's rows. RuntimeError if an expectation could not be evaluated."""
+        """Validate the suite's rows. Raises RuntimeError if an expectation could not be evaluated."""
         result = self._batch(suite).validate(self._expectations(suite), result_format=_shown(suite))
         for item in result.results:
             if raised := _raised(item.exception_info):
@@ -78,7 +78,7 @@ class Validator:
         return str(Path(self._folder.name) / str(self._runs))
 
     def _batch(self, suite: Suite) -> Any:
-        """The rows as a batch of the table's asset; the asset of an earlier validation of the table is replaced."""
+        """The rows as a batch of the table's asset. It replaces the asset of an earlier validation of the table."""
         if suite.table in self._tables.get_asset_names():
             self._tables.delete_asset(suite.table)
         return self._tables.read_dataframe(suite.rows.to_pandas(), asset_name=suite.table)
@@ -120,7 +120,7 @@ class Validator:
 
 
 def _shown(suite: Suite) -> dict[str, Any]:
-    """How much of a failed expectation a result has."""
+    """The result format: how many failed values a result contains, and by which columns a row is identified."""
     return {
         "result_format": "BASIC",
         "partial_unexpected_count": OBSERVED,
@@ -176,11 +176,12 @@ def main() -> None:
 
 
 def _leave_out_unused() -> None:
-    """Save this process the import of packages that it does not use, which takes a third of its start."""
+    """Prevent the import of packages that this process does not use, which takes a third of its start."""
     # Great Expectations imports these if they are installed.
     for name in ("pyspark", "boto3"):
         sys.modules[name] = None  # type: ignore[assignment]
-    # It imports these always, for its expectations about distributions. No rule uses those: see checks/suites.py.
+    # It always imports these, for its expectations about distributions. No rule uses such expectations: see
+    # checks/suites.py.
     for name in ("altair", "scipy", "scipy.stats"):
         sys.modules[name] = ModuleType(name)
     sys.modules["scipy"].stats = sys.modules["scipy.stats"]  # type: ignore[attr-defined]
