@@ -242,6 +242,7 @@ def apply_rules(file: Annotated[str, typer.Argument(help="A TOML file with [[rul
 
 
 def _checked(file: str) -> "list[AlertRule]":
+    """The rules of a file. Raises AlertRuleError if a rule is not valid or names something that does not exist."""
     from lending_pipelines.alerts.rule_files import load_rules
     from lending_pipelines.alerts.saved_rules import named_fields, require_names
     from lending_pipelines.conventions import Conventions
@@ -260,7 +261,7 @@ def _echo_saved(added: int, changed: int) -> None:
 
 
 def _watched(rule: "AlertRule") -> str:
-    """The condition of a rule in short, and for whom it is watched."""
+    """The condition of a rule in short, and the subjects that it watches."""
     from lending_pipelines.alerts.words import condition
 
     named = ", ".join((*rule.subjects, *rule.tables))

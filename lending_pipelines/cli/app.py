@@ -198,7 +198,7 @@ def _umask() -> int:
 
 
 def _line(error: Exception) -> str:
-    """The error as one line that says what to do."""
+    """The error as one line, with what to do if that is known."""
     if isinstance(error, LendingError):
         return str(error)
     if told := explanation(error):

@@ -1,4 +1,4 @@
-"""The bounds of what is written after `lending`: the types of days and numbers, and the characters of every argument.
+"""Bounds of the arguments of `lending`: types of days and numbers, and the characters that an argument can have.
 
 What an argument means is documented by its command.
 """
@@ -13,13 +13,13 @@ from lending_pipelines.bounds import MOST_LISTED, day_from, plain_text
 from lending_pipelines.errors import LendingError
 
 LONGEST_ARGUMENT = 100_000
-"""The characters of an argument, at most. Only the JSON of facility rules is as long."""
+"""The maximum number of characters of an argument. Only the JSON of facility rules can be that long."""
 
 DAY = "YYYY-MM-DD"
-"""How the help shows a day."""
+"""The form of a day in the help."""
 
 MOST_LOANS = 10_000_000
-"""The loans of a sample, at most."""
+"""The maximum number of loans of a sample."""
 
 Rows = Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="Maximum number of rows listed, the latest first.")]
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="The port.")]

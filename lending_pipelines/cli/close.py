@@ -43,7 +43,8 @@ def close(
 
     VERBOSE.chosen = VERBOSE.chosen or verbose
     days = _days(first, last, day)
-    # Start its process now: it imports Great Expectations for seconds, while this process does other imports.
+    # Start the validating process now: it imports Great Expectations, which takes seconds, while this process imports
+    # other modules.
     client.start()
     from lending_pipelines.close_summary import as_text, snapshot_versions
     from lending_pipelines.partitions import contiguous
@@ -85,7 +86,7 @@ def require_open(ranges: Sequence[tuple[date, date]]) -> None:
 
 
 def _days(first: datetime | None, last: datetime | None, day: datetime | None) -> tuple[date, date]:
-    """The first and last day of the options."""
+    """The first and last day that the options name."""
     if day and not first and not last:
         return day.date(), day.date()
     if first and last and not day:
@@ -94,9 +95,9 @@ def _days(first: datetime | None, last: datetime | None, day: datetime | None) -
 
 
 def _tell_manager(lake: "Lake", manager: str, day: date) -> None:
-    """Print the manager's metrics on a day, a column per currency, or that a member of staff has no loans then.
+    """Print the manager's metrics on a day, with a column per currency, or that the manager has no loans on the day.
 
-    Raises LendingError if nobody has that id.
+    Raises LendingError if the id is neither a manager with loans nor in staff.
     """
     from tabulate import tabulate
 

@@ -1,14 +1,13 @@
-"""What a shell offers when Tab is pressed: report types, and the names in the register.
+"""Completion of arguments in a shell when Tab is pressed: report types, and the names in the register.
 
-Nothing here fails or prints; without a register there is nothing to offer. It is turned on by
-`lending --install-completion`.
+Nothing here fails or prints. Without a register there are no names. `lending --install-completion` turns completion on.
 """
 
 from pathlib import Path
 
 
 def report_types(incomplete: str) -> list[str]:
-    """The report types, from the names of their modules: importing them takes seconds."""
+    """The report types, from the names of their modules, because importing the modules takes seconds."""
     from lending_pipelines import reports
 
     modules = Path(reports.__path__[0], "types").glob("*.py")
@@ -31,7 +30,7 @@ def tapes(incomplete: str) -> list[str]:
 
 
 def _names(table: str, incomplete: str) -> list[str]:
-    """The values of the column `name` that begin so; SQLAlchemy alone is imported, which is quick."""
+    """The values of the column `name` that begin with the text. Only SQLAlchemy is imported, because that is quick."""
     import sqlalchemy as sa
 
     from lending_pipelines.errors import LendingError

@@ -1,7 +1,7 @@
 """The demonstration: an invented lender in its own home, closed over its full history, with reports and tapes.
 
-It calls the same functions as the commands. Its folder and days are in demo_home.py, what is wrong on purpose in
-demo_faults.py, and who can sign in to the portal in demo_people.py.
+It calls the same functions as the commands. demo_home.py defines its folder and days, demo_faults.py the deliberate
+faults, and demo_people.py who can sign in to the portal.
 """
 
 import sys
@@ -49,8 +49,9 @@ REPORTS = {
     "loan_tape": "csv",
     "weekly_summary": "pdf",
 }
+"""The reports of the demonstration, with their formats."""
 _SOLD_AT = Decimal("0.98")
-"""The price of the portfolio that is sold, as a share of its balance."""
+"""The price at which a portfolio is sold, as a share of its balance."""
 
 Say = Callable[[str], None]
 
@@ -78,7 +79,7 @@ class _Plan:
         }
 
     def parameters(self, report_type: str) -> dict[str, str]:
-        """The parameters of a report: the weekly summary is of the last week that ends on a Sunday, with names."""
+        """The parameters of a report. The weekly summary is for the last full week up to a Sunday, and prints names."""
         if report_type != "weekly_summary":
             return {}
         sunday = self.last - timedelta(days=self.last.isoweekday() % 7)
@@ -126,7 +127,7 @@ def run_demo(settings: Settings, spec: SampleSpec, say: Say, progress: Progress)
     for tape in on_time:
         run_job("deliver_tape", deliver_run_config(tape, plan.tapes[tape], failed=True), progress=progress)
     with _servicing(settings) as connection:
-        loan_id = _repaying(portfolios.harvest, plan.tapes[late])
+        loan_id = _loan_to_repay(portfolios.harvest, plan.tapes[late])
         wrong.append(backdate_payment(connection, loan_id, plan.tapes[late]))
     run_job("sync", progress=progress, assets=["transactions"])
     wrong.append(_deliver_late(late, plan.tapes[late], progress))
@@ -220,8 +221,8 @@ def _watch(settings: Settings) -> int:
     return len(found)
 
 
-def _repaying(portfolio_id: str, day: date) -> str:
-    """The first loan of a portfolio that no investor has bought and that owed at least 1,000.00 on a day."""
+def _loan_to_repay(portfolio_id: str, day: date) -> str:
+    """The first loan of a portfolio that on a day is active, owes at least 1,000.00 and has no investor."""
     with opened_lake() as lake:
         rows = lake.table("loan_positions", day, day)
         rows = rows.filter(rows.portfolio_id == portfolio_id, rows.investor_id.isnull(), rows.status == "active")
@@ -229,7 +230,7 @@ def _repaying(portfolio_id: str, day: date) -> str:
 
 
 def _deliver_late(tape: str, day: date, progress: Progress) -> str:
-    """Try to deliver a tape that is out of date. Returns what was done."""
+    """Try to deliver a tape of a day that is out of date. Returns a line about it. Raises if it is delivered."""
     try:
         run_job("deliver_tape", deliver_run_config(tape, day, failed=True), progress=progress)
     except RunFailed:
@@ -248,6 +249,7 @@ def _sale(portfolio_id: str, plan: _Plan) -> dict[str, str]:
 
 
 def _summarise(say: Say, settings: Settings, plan: _Plan, closed: Finished, files: dict[str, str]) -> None:
+    """Print the rows and seconds of the close, and where the lake, tapes and reports are."""
     say(f"\n{'table':<24}{'rows':>12}{'seconds':>10}")
     for table, metadata in closed.metadata.items():
         if "seconds" in metadata:

@@ -1,4 +1,4 @@
-"""What is wrong on purpose in the demonstration, so that a newcomer sees what faults look like.
+"""Deliberate faults of the demonstration, so that a newcomer sees what faults look like.
 
 Each function writes rows into the servicing database as a servicing system would, and returns a line that says what it
 did. All other rows come from sample/.
@@ -38,7 +38,7 @@ def backdate_payment(connection: sa.Connection, loan_id: str, tape_day: date) ->
         What was done.
     """
     transaction_id, day = "T-BACKDATED", tape_day - _BACKDATED_BY
-    # The close must not know of the payment, so it is posted after the close.
+    # The payment is posted after the close, so that the close does not include it.
     posted_at = datetime.now(UTC).replace(tzinfo=None)
     _receive(connection, transaction_id, loan_id, "repayment", posted_at, day, _PAID)
     entry = {"transaction_id": transaction_id, "memo": "repayment"}
@@ -79,7 +79,7 @@ def stop_gateway(connection: sa.Connection, last: date) -> str:
 
 
 def managers_in_trouble(spec: SampleSpec) -> str:
-    """Say whose borrowers stop paying in the sample."""
+    """A line about the loan officers whose borrowers stop paying in the sample."""
     unpaid, defaulted = officers_in_trouble(spec)
     return (
         f"Managers: a third of the borrowers of {unpaid} stopped paying in the last three months, and some of those of"

@@ -19,6 +19,7 @@ from lending_pipelines.settings_file import NAME, write_settings_file
 LENDER = "Lakeside Lending (demonstration)"
 REQUESTED_BY = "demo"
 MARKER = "made-by-lending-demo"
+"""The name of an empty file that shows that the demonstration made a folder."""
 _LOANS, _SEED, _MONTHS = 3000, 1, 18
 _OWN = (
     "DAGSTER_HOME",
@@ -29,6 +30,7 @@ _OWN = (
     "LENDING_SOURCE",
     "LENDING_SETTINGS",
 )
+"""Variables that would make the demonstration use data outside its home."""
 
 
 class DemoError(LendingError):
@@ -82,7 +84,7 @@ def new_home(spec: SampleSpec, *, yes: bool) -> Settings:
 
 
 def _yesterday() -> date:
-    """The last day that has ended both in UTC, in which the sample's times are, and in LENDING_TIMEZONE."""
+    """The last day that has ended both in UTC, the time zone of the sample's times, and in LENDING_TIMEZONE."""
     zones = (UTC, ZoneInfo(Settings.from_environment().timezone))
     return min(datetime.now(zone).date() for zone in zones) - timedelta(days=1)
 

@@ -103,7 +103,7 @@ COMMANDS = (verify, certificate, export_evidence, signing_key)
 
 @contextmanager
 def opened_home(upgrade: bool = True) -> "Iterator[Places]":
-    """The home's data; with `upgrade`, the register is migrated to this version first."""
+    """The data of the home. With `upgrade`, the register is first migrated to this version."""
     from lending_pipelines.evidence import Places
     from lending_pipelines.register import COMMAND_PATIENCE, Register
 

@@ -64,7 +64,7 @@ def _answer(given: str | None, question: str, default: str | None = None) -> str
 
 
 def _absolute(url: str, source: str) -> str:
-    """The URL, with the path of a SQLite file, or of a mapping file, from the root on."""
+    """The URL, with an absolute path if it is a SQLite file or a mapping file."""
     if source == "mapped" and "://" not in url:
         return str(Path(url).absolute())
     path = url.removeprefix("sqlite:///")
@@ -72,7 +72,7 @@ def _absolute(url: str, source: str) -> str:
 
 
 def _tables(settings: Settings) -> tuple[list[str], list[str]]:
-    """The servicing tables that the source has, and those that it does not have; SourceError if it cannot be read."""
+    """The servicing tables that the source has, and those that it lacks. Raises SourceError if it cannot be read."""
     from lending_pipelines.sources import open_source
     from lending_pipelines.tables import SERVICING
 

@@ -1,4 +1,4 @@
-"""`lending notifications`: what someone should know, as the register has it."""
+"""`lending notifications`: lists and shows the notifications of the register, and marks them as read or done."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 

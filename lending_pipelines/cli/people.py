@@ -130,6 +130,7 @@ def _set_active(username: str, active: bool) -> None:
 
 
 def _link(session: "Session", account: "Account") -> str:
+    """A new one-time link by which the person of an account chooses a password."""
     from lending_pipelines.register import OneTimeLinks
 
     purpose: Any = "password_reset" if account.password_hash else "invitation"
@@ -138,7 +139,7 @@ def _link(session: "Session", account: "Account") -> str:
 
 
 def _roles(roles: list[str], limits: list[str] | None) -> "list[RoleGiven]":
-    """The roles as they are written."""
+    """The roles of the options, each checked with its scope and the limits."""
     from lending_pipelines.register import RoleGiven
 
     limited = ids_by_dimension(limits or ())
@@ -146,6 +147,7 @@ def _roles(roles: list[str], limits: list[str] | None) -> "list[RoleGiven]":
 
 
 def _role(text: str, limited: dict[str, list[str]]) -> tuple[str, dict[str, Any]]:
+    """The role and scope of an option such as `manager:S01`; the scope includes the limits."""
     role, _, ids = text.partition(":")
     keys = {"manager": "manager", "loan_officer": "officer", "user": "borrower"}
     scope: dict[str, Any] = dict(limited)

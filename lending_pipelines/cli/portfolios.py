@@ -298,6 +298,7 @@ def list_investors() -> None:
 
 
 def _criteria(path: Path) -> dict:
+    """The rule in a file. Raises CriteriaError if it is not valid or names something that does not exist."""
     from lending_pipelines.bounds import read_text
     from lending_pipelines.criteria import read_criteria
 
@@ -308,7 +309,7 @@ def _criteria(path: Path) -> dict:
 
 
 def _require_loans(listed: "LoanList", program_id: str | None = None) -> None:
-    """Raise RegisterError that names every line whose id is not a loan, or is a loan of another program."""
+    """Raise RegisterError, which names every line whose id is not a loan, or is a loan of another program."""
     with known_names("loan_id") as names:
         listed.refuse(names.unknown("loan_id", listed.prices.keys()))
         if program_id is not None:

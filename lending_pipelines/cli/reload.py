@@ -8,10 +8,11 @@ from lending_pipelines.settings import Settings
 from lending_pipelines.tables import SERVICING
 
 EVERY = "all"
+"""The name that stands for all tables."""
 
 
 def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
-    """The tables to reload, once the user has seen what would change and agreed.
+    """The tables to reload. Shows the user what would change, and asks for confirmation.
 
     Raises:
         LendingError: There is no such table, one of them would be rejected, or the answer is no.

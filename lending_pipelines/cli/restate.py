@@ -1,6 +1,6 @@
 """The command `lending restate`: closes the days again that differ from what is known now, and corrects their tapes.
 
-What differs is found by each close (restatements/detect.py), and here when a sync or a new program version came since.
+Each close finds the differences (restatements/detect.py). This command looks for more after a sync or an upgrade.
 """
 
 from datetime import date, datetime
@@ -63,7 +63,7 @@ def restate(
 
 
 def _compare(lake: "Lake", register: "Register", settings: "Settings") -> None:
-    """Compare the closed days with what a sync or a new program version brought since the last close."""
+    """Find the differences that a sync or a new program version caused since the last detection."""
     from lending_pipelines.conventions import Conventions
     from lending_pipelines.register import PeriodLocks
     from lending_pipelines.restatements import detect, is_outdated
@@ -87,7 +87,7 @@ def _close_again(ranges: list[tuple[date, date]]) -> None:
 
 
 def _deliver_corrections(ranges: list[tuple[date, date]]) -> None:
-    """Deliver the corrections of the days' tapes that need no approval, and name those that wait for it."""
+    """Deliver the tape corrections of the days that need no approval, and list those that wait for approval."""
     from lending_pipelines.jobs import deliver_run_config
     from lending_pipelines.register import TapeConfigs, TapeDeliveries
     from lending_pipelines.runs import run_job

@@ -1,4 +1,6 @@
-"""`lending source`: what a servicing database must offer, and what a mapping file makes of a lender's own tables."""
+"""`lending source`: the tables that a servicing database must have, and the check of a mapping file for other
+databases.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -101,7 +103,7 @@ def _covered(found: "Coverage") -> str:
 
 
 def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The first rows, without columns that have no value in them."""
+    """The first rows as text, without columns that are empty in all of them."""
     from tabulate import tabulate
 
     filled = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]

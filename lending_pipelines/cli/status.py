@@ -3,7 +3,7 @@
 import typer
 
 EXIT_STATUS = {"good": 0, "warnings": 3, "failed": 1}
-"""Typer uses exit status 2 for wrong usage."""
+"""The exit status of each verdict. Typer uses 2 for wrong usage."""
 
 
 def status() -> None:

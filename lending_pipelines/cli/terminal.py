@@ -1,4 +1,4 @@
-"""Shared by the commands: access to the register and the lake, confirmations, and the progress of a run."""
+"""Functions that commands share: access to the register and the lake, confirmations, and the progress of a run."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ On = Annotated[
 
 
 class Verbose:
-    """Whether --verbose was given, before the command or as an option of it: errors are printed with tracebacks."""
+    """Whether --verbose was given, before or after the command's name. Errors are then printed with tracebacks."""
 
     chosen = False
 
@@ -51,14 +51,14 @@ def register_session() -> "Iterator[Session]":
 
 
 def settle_rows(status: str) -> None:
-    """Settle the report requests or deliveries that a killed process left in this status, if there are any."""
+    """Clean up after killed processes if the register has an unfinished request or delivery with this status."""
     from lending_pipelines.register import ReportRequests, TapeDeliveries
 
     with register_session() as session:
         statuses: set[str] = {each.status for each in ReportRequests(session).unfinished()}
         statuses |= {each.status for each in TapeDeliveries(session).unfinished()}
     if status in statuses:
-        # Imported only then: it takes seconds.
+        # This is imported only if needed, because the import takes seconds.
         from lending_pipelines.runs import settle_home
 
         settle_home()
@@ -100,7 +100,7 @@ def describe_loans(
     prices: Mapping[str, Decimal | None] | None = None,
     price: Decimal | None = None,
 ) -> list[str]:
-    """Lines with the number of loans, their balance, and the price as a share of it.
+    """Lines with the number of loans, their balance, and the price as a share of the balance.
 
     Args:
         loan_ids: The loans.
@@ -139,7 +139,7 @@ def confirm(what: str, lines: list[str], *, yes: bool) -> None:
 
 
 def record(session: "Session", action: str, resource: str, reason: str) -> None:
-    """Add a change of accounts or tokens to the audit log, by the user of this machine."""
+    """Add a change made by a command to the audit log, by the user of this machine."""
     import getpass
 
     from lending_pipelines.register import AuditLog
@@ -160,9 +160,9 @@ def ids_by_dimension(limits: Iterable[str]) -> dict[str, list[str]]:
 
 
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Collection[str] = ()) -> None:
-    """Print rows under their headers; the columns named in `numbers` are aligned to the right.
+    """Print rows under their headers. The columns named in `numbers` are aligned to the right.
 
-    Without rows, only standard error says so: a script reads an empty list.
+    If there are no rows, a message goes to standard error only, so that a script reads an empty list.
     """
     from tabulate import tabulate
 
@@ -175,7 +175,7 @@ def echo_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], numbers: C
 
 
 def balances_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
-    """The last closed day, and the loans and balances on it by portfolio_id or investor_id, as they are printed."""
+    """The last closed day, and for each portfolio_id or investor_id its loans on it and their balances as text."""
     with opened_lake() as lake:
         day = max(lake.days("loan_positions"), default=None)
         if day is None:
@@ -193,7 +193,7 @@ def balances_by(column: str) -> tuple[date | None, dict[str, tuple[int, str]]]:
 
 
 def echo_as_of(day: date | None) -> None:
-    """Say of which day the loans and balances of a list are."""
+    """Print which day the loans and balances of a list are from."""
     typer.echo(f"\nLoans and balances are those of {day}." if day else "\nNo day is closed yet: no loans are counted.")
 
 

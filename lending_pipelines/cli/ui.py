@@ -13,6 +13,7 @@ from lending_pipelines.settings_file import VARIABLE, find_settings_file
 
 HOST = "127.0.0.1"
 _PORTS_TRIED = 100
+"""The number of ports that are tried to suggest a free one."""
 
 _MESSAGE = "Function `dev_command` is superseded"
 """The beginning of Dagster's warning that another command replaces `dagster dev`."""
@@ -44,7 +45,7 @@ def ui(
 
 
 def _require_free(port: int, option: str) -> None:
-    """LendingError, with a port that is free for the option, when the port is taken."""
+    """Raise LendingError when the port is in use. The message suggests a free port for the option."""
     if _is_free(port):
         return
     free = next((each for each in range(port + 1, min(port + _PORTS_TRIED, 65536)) if _is_free(each)), None)

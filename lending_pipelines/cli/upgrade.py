@@ -1,4 +1,4 @@
-"""The command `lending upgrade`: brings a home of an earlier version up to this one."""
+"""The command `lending upgrade`: upgrades a home of an earlier version to this version."""
 
 from typing import Annotated
 
