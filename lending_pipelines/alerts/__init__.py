@@ -5,6 +5,6 @@ of a range of days: tables and rules in, findings out. life.py turns the finding
 only place that opens, escalates and resolves them. record.py saves both. notices.py decides who is notified of what;
 mail.py and outbox.py write and send it.
 
-Dagster is not known here: assets/alerts.py and sensors/ call this package. Numbers are computed in metrics/; alerts
-only compare them. The mail with a report is in report_mail.py, because the outbox sends it too.
+This package does not use Dagster: assets/alerts.py and sensors/ call it. metrics/ computes numbers; alerts only
+compare them. The mail with a report is in report_mail.py, because the outbox sends it too.
 """

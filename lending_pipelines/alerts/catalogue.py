@@ -12,15 +12,16 @@ Kind = Literal["money", "count", "fraction", "percent", "score"]
 
 _SUBJECT_KEYS = ("business_date", "scope", "scope_id", "manager_id", "currency")
 _SIZES = ("total_balance", "total_outstanding", "principal_outstanding", "opening_principal")
+"""Columns with a subject's principal outstanding. The first one that a table has is used."""
 
 
 @dataclass(frozen=True)
 class Metric:
     """A numeric column of a daily table, or a number of close_summary.
 
-    `keys` are the table's other keys, to which a rule gives a value. `scopes` are the subjects for which the table has
-    rows. `size` is the column with the subject's principal outstanding. A fraction of 0.15 is 15 %, a
-    percent of 15 too; a score has no unit. A number with `most` is between 0 and it.
+    `keys` are the table's other keys, for which a rule gives a value. `scopes` are the subjects for which the table has
+    rows. `size` is the column with the subject's principal outstanding. 15 % is 0.15 as a fraction and 15 as a percent;
+    a score has no unit. With `most`, the number is between 0 and `most`.
     """
 
     table: str
@@ -58,6 +59,7 @@ def _metrics(table: Table) -> list[Metric]:
 
 
 def _most(column: Column) -> int | None:
+    """The largest value that the column can have; None if there is no limit."""
     return 1 if column.name.startswith("par_") else column.most
 
 
@@ -79,6 +81,7 @@ _OF_THE_CLOSE = [
     Metric(CLOSE_SUMMARY.name, column.name, column.type, "count", (), ("all",), None, description=column.description)
     for column in CLOSE_SUMMARY.columns
 ]
+"""The numbers of the close summary."""
 
 METRICS: dict[str, Metric] = {
     f"{metric.table}.{metric.column}": metric

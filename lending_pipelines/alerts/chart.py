@@ -6,10 +6,10 @@ LINE, LIMIT = "#0072B2", "#D55E00"
 """The colours of the number and of the threshold, which colour-blind readers can distinguish."""
 
 WIDTH, HEIGHT, SCALE = 520, 110, 2
-"""The plot in pixels, and how many times finer the picture is, for screens of high resolution."""
+"""The plot in pixels, and the factor by which the picture is larger, for screens of high resolution."""
 
 FEWEST_DAYS = 2
-"""A shorter history is not drawn."""
+"""The minimum number of days of a history that is drawn."""
 
 
 def png(data: dict[str, Any]) -> bytes | None:

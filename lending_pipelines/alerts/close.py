@@ -1,4 +1,4 @@
-"""Alerts of a range of days, from the rules of the register to notifications: what the close and the watch call."""
+"""Alerts of a range of days, from the rules of the register to notifications. The close and the sensors call this."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _SAVE_DETAILS = (
     .where(_ALERTS.c.alert_id == sa.bindparam("of_alert"), _ALERTS.c.last_on == sa.bindparam("of_day"))
     .values(details=sa.bindparam("computed"))
 )
-"""Saves the details of an alert, unless it has a later finding by now."""
+"""Saves the details of an alert, unless the alert has got a later finding in the meantime."""
 
 
 class TooManyUnjudged(LendingError):
@@ -38,10 +38,10 @@ class TooManyUnjudged(LendingError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an evaluation did.
+    """The result of an evaluation.
 
-    `changed` are the alerts with a step on the evaluated days. `unjudged` says why rules were not judged; `failed` has
-    those of them that should have been.
+    `changed` are the alerts with a step on the evaluated days. `unjudged` has the reason for each rule that was not
+    judged; `failed` has those of them that should have been judged.
     """
 
     changed: tuple[tuple[AlertEvent, Alert], ...]
@@ -72,7 +72,7 @@ def alerts_of_days(source: Source, register: Register, first: date, last: date, 
 def watch(source: Source, register: Register, day: date, settings: Settings) -> None:
     """Evaluate the rules on what is late, as of the last day that has ended; save and notify.
 
-    A finding that no longer holds stays recorded, as ended on its day.
+    A finding of the day that no longer holds is kept, marked as ended.
     """
     with register.session() as session:
         rules = saved_rules(session)
@@ -102,8 +102,9 @@ def refresh(
 ) -> None:
     """Save the history and the loans of the open alerts of these kinds, and make the due notifications.
 
-    History and loans are computed of alerts whose latest finding is of one of the days, and of those that have none
-    yet. Nothing is computed while the register is locked.
+    History and loans are computed for alerts whose latest finding is on one of the days, and for alerts that have no
+    current details yet. No transaction of the register is open during the computation, so that other writers need not
+    wait.
     """
     with register.session() as session:
         alerts = [alert for alert in open_alerts(session) if rules[alert.rule_id].detector in detectors]
@@ -116,7 +117,7 @@ def refresh(
             if rules[alert.rule_id].metric is None or rules[alert.rule_id].detector in SUMMARIZED
         }
     for alert in due:
-        # The rows are not in a session any more: this does not change the register.
+        # The rows no longer belong to a session, so this does not change the register.
         alert.details = found.get(alert.alert_id, {})
     staff = Staff(source)
     history = histories(source, due, rules)
@@ -138,19 +139,19 @@ def refresh(
 
 
 def notify(register: Register, settings: Settings) -> None:
-    """Make the notifications that are due, in case that a run was ended before it could."""
+    """Make the notifications that are due, in case a run ended before it made them."""
     with register.session() as session:
         if session.scalar(sa.select(sa.exists(sa.select(Alert.alert_id)))):
             reconcile(session, saved_rules(session), channels(settings))
 
 
 def channels(settings: Settings) -> Channels:
-    """To whom and how notifications go."""
+    """Who is notified, and how."""
     return Channels(settings.alert_admins, bool(settings.alert_webhook_url), settings.ui_url)
 
 
 def _kept(session: Session, days: Collection[date]) -> dict[str, dict[str, Any]]:
-    """The details of open alerts whose latest finding is of another day, and for which they were computed."""
+    """The details of open alerts that are current and whose latest finding is on another day."""
     older = sa.select(Alert).where(Alert.state != "resolved", Alert.last_on.not_in(days))
     return {alert.alert_id: dict(alert.details or {}) for alert in session.scalars(older) if is_current(alert)}
 
@@ -168,7 +169,7 @@ def _found(session: Session) -> dict[str, dict[str, Any]]:
 
 
 def _recorded_history(session: Session, alert: Alert) -> list[list[Any]]:
-    """The values that were found by day, for numbers that are in no table."""
+    """The values of findings by day, for numbers that no table has."""
     since = alert.last_on - timedelta(days=HISTORY_DAYS)
     query = (
         sa.select(AlertFinding.business_date, sa.func.max(AlertFinding.value))

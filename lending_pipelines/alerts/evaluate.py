@@ -35,19 +35,19 @@ LOOKING_BACK: tuple[DetectorName, ...] = ("change", "anomaly", "covenant")
 """The detectors whose findings of a day depend on earlier days."""
 
 WATCHING: dict[DetectorName, Detector] = {"close_late": close_late.detect, "tape_late": tape_late.detect}
-"""The detectors of what does not happen in time: they are evaluated by the clock, not by the close."""
+"""The detectors of events that did not happen in time. A sensor evaluates them regularly, not the close."""
 
 SUMMARIZED: dict[DetectorName, Detector] = {"close_summary": close_summary.detect}
-"""The detectors of the numbers of a close summary: they are evaluated when it is made, after those of the close."""
+"""The detectors of the numbers of a close summary. They are evaluated when the summary is made, after the close."""
 
 MOST_UNJUDGED = 0.1
-"""The share of rules that may be left unjudged. A run with more of them fails."""
+"""The maximum share of rules that may fail to be judged. With more of them, the run fails."""
 
 
 def evaluate(
     source: Source, rules: Sequence[AlertRule], days: Sequence[date], detectors: dict[DetectorName, Detector] = DAILY
 ) -> Evaluation:
-    """What the active rules of these detectors find on the days; a rule that cannot be judged says why."""
+    """The verdicts of the active rules of these detectors on the days. A rule that cannot be judged has the reason."""
     verdicts: dict[str, Verdict] = {}
     for kind, detect in detectors.items():
         active = [rule for rule in rules if rule.active and rule.detector == kind]
@@ -77,10 +77,10 @@ def evaluate_range(
     """
     own = [day for day in closed if first <= day <= last]
     later = affected(rules, first, last, closed)
-    at_once = {kind: detect for kind, detect in DAILY.items() if kind not in LOOKING_BACK}
+    without_history = {kind: detect for kind, detect in DAILY.items() if kind not in LOOKING_BACK}
     looking_back = {kind: DAILY[kind] for kind in LOOKING_BACK}
     verdicts = {
-        **evaluate(source, rules, own, at_once).verdicts,
+        **evaluate(source, rules, own, without_history).verdicts,
         **evaluate(source, rules, later, looking_back).verdicts,
     }
     return Evaluation(verdicts), later
@@ -89,7 +89,8 @@ def evaluate_range(
 def affected(rules: Sequence[AlertRule], first: date, last: date, closed: Sequence[date]) -> list[date]:
     """The closed days whose findings depend on the days first..last.
 
-    Changes and anomalies look back, so that a day that is closed again changes what is found on later days.
+    Changes, anomalies and charge-off rates look back, so a day that is closed again can change the findings of later
+    days.
     """
     windows = [rule.window_days or 0 for rule in rules if rule.active and rule.detector == "change"]
     months = any(rule.active and rule.detector == "covenant" and covenant.looks_back(rule) for rule in rules)

@@ -1,6 +1,6 @@
 """What detectors return: findings of days, the days that could be judged, and rules that could not be judged.
 
-A finding is what a rule says of one subject on one day. How findings of several days become alerts is in life.py.
+A finding is the result of a rule for one subject on one day. life.py turns the findings of several days into alerts.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,8 @@ class Finding:
 
     `kind` and `subject` name the subject: a scope and its id, a servicing table, a tape. `currency` is empty where the
     number has none. `value` and `threshold` are in the metric's unit. `text` says in one sentence what is found.
-    `details` are JSON values: loans, names and the earlier value. `ended`: it held on the day and ended on it.
+    `details` are JSON values: loans, names and the earlier value. `ended`: the rule held on the day, but not until its
+    end.
     """
 
     rule: str
@@ -59,7 +60,7 @@ class Finding:
         return (self.topic, self.kind, self.subject, self.currency)
 
     def over(self) -> "Finding":
-        """The same finding, ended on its day."""
+        """The same finding, marked as ended on its day."""
         return replace(self, ended=True)
 
 
@@ -89,7 +90,7 @@ class Detector(Protocol):
     """One kind of rule, for a range of days at once."""
 
     def __call__(self, source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
-        """What each rule, by its name, finds on the days. LendingError when no rule of the kind can be judged."""
+        """The verdict of each rule by its name. Raises LendingError when no rule of the kind can be judged."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,6 @@ class Evaluation:
 
     @property
     def failed(self) -> dict[str, str]:
-        """Why rules could not be judged that should have been."""
+        """Why rules could not be judged although they should have been."""
         expected = {name for name, each in self.verdicts.items() if isinstance(each, Unjudged) and each.is_expected}
         return {name: reason for name, reason in self.unjudged.items() if name not in expected}

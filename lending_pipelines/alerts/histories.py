@@ -14,7 +14,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.register.alert_models import Alert
 
 HISTORY_DAYS = 60
-"""The days of a history, up to the last day of the alert."""
+"""The number of days of a history before the last day of the alert."""
 
 History = list[list[Any]]
 

@@ -1,6 +1,6 @@
-"""The findings of the register and the days on which rules were judged: what alerts are computed from.
+"""The findings of the register and the days on which rules were judged. Alerts are computed from these.
 
-How alerts follow from them is in life.py; record.py saves both.
+life.py computes alerts from them; record.py saves both.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from lending_pipelines.alerts.rules import DetectorName
 from lending_pipelines.register.alert_models import Alert, AlertDay, AlertFinding, AlertRuleRow
 
 Key = tuple[str, str, str, str]
-"""Topic, kind of subject, subject and currency: what Finding.key is."""
+"""Topic, kind of subject, subject and currency, as in Finding.key."""
 
 _SUBJECT = (AlertFinding.topic, AlertFinding.subject_kind, AlertFinding.subject_id, AlertFinding.currency)
 _COLUMNS = (
@@ -40,7 +40,7 @@ class Judgements:
         self._detectors = detectors
 
     def of_these(self, topic: Any) -> sa.ColumnElement[bool]:
-        """Whether a topic is of one of these kinds: a topic begins with its kind."""
+        """The condition that a topic is of one of these kinds: a topic begins with its kind."""
         return sa.or_(*(topic.startswith(detector, autoescape=True) for detector in sorted(self._detectors)))
 
     def replace(
@@ -58,7 +58,7 @@ class Judgements:
             keep_ended: Keep findings that are no longer found, marked as ended, instead of deleting them.
 
         Returns:
-            The topics and subjects that had a finding there, or have one now.
+            The keys that had a finding of these rules and days before, or have one now.
         """
         concerned = {finding.key for _, finding in found}
         for days, rule_ids in _grouped(judged).items():
@@ -98,13 +98,13 @@ class Judgements:
         return {row.business_date: set(row.rule_ids) for row in self._session.scalars(days)}
 
     def last_day(self) -> date:
-        """The last day on which any rule was judged."""
+        """The last day on which any rule was judged; the earliest possible date if there is none."""
         return self._session.scalar(sa.select(sa.func.max(AlertDay.business_date))) or date.min
 
     def findings_since(self, first: date, keys: Collection[Key]) -> dict[Key, list[Finding]]:
         """The findings of these topics and subjects from `first`."""
         found: dict[Key, list[Finding]] = defaultdict(list)
-        # The primary key begins with the rule and the day.
+        # The condition on rules lets the database use the primary key, which begins with the rule and the day.
         every_rule = AlertFinding.rule_id.in_(sa.select(AlertRuleRow.rule_id))
         here = sa.and_(every_rule, AlertFinding.business_date >= first, self.of_these(AlertFinding.topic))
         for row in self._session.execute(sa.select(*_COLUMNS).where(here)):
@@ -136,7 +136,7 @@ class Judgements:
 
 
 def _grouped(judged: Mapping[str, Sequence[date]]) -> dict[tuple[date, ...], list[str]]:
-    """The rules by the days on which they were judged: most of them on the same."""
+    """The rules grouped by their judged days. Most rules have the same days, so there are few groups."""
     groups: dict[tuple[date, ...], list[str]] = defaultdict(list)
     for rule_id, days in judged.items():
         groups[tuple(days)].append(rule_id)

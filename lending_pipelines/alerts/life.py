@@ -1,7 +1,7 @@
-"""The life of an alert: opens, escalates, eases, resolves and returns. The only place that decides it.
+"""The life of an alert: when it opens, escalates, eases, is resolved and is reopened. Only this module decides that.
 
 The alerts of a topic and subject are a pure function of the findings of all its days: the days may have been judged in
-any order, several times, or as one backfill. Steps that people take are kept beside, in the register.
+any order, several times, or as one backfill. Steps that people take are stored separately, in the register.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -113,12 +113,13 @@ def _is_over(current: Episode, day: date, cool_down_days: Mapping[str, int]) -> 
 
 
 def worst_of(findings: Sequence[Finding]) -> Finding | None:
-    """The most severe finding of a day; of equal ones, one that has not ended, and then the first by name."""
+    """The most severe finding of a day. Among equal ones, one that has not ended, and then the first rule by name."""
     known = [found for found in findings if found.severity is not None]
     return min(known, key=lambda found: (-rank(str(found.severity)), found.ended, found.rule), default=None)
 
 
 def _continue(current: Episode, day: date, worst: Finding) -> None:
+    """Make the finding the latest one of the alert, and add a step if the alert is reopened or its severity changes."""
     before = current.rank
     current.last = worst
     if current.resolved_on is not None:

@@ -1,6 +1,6 @@
-"""Notifications of alerts as email: HTML beside plain text, with charts inline. Sending is in outbox.py.
+"""Notifications of alerts as email: HTML and plain text, with inline charts. outbox.py sends them.
 
-The HTML uses tables and inline styles, because mail clients know little else.
+The HTML uses tables and inline styles, because mail clients support little else.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _COLOURS = {"critical": "#B3261E", "warning": "#B26A00", "resolved": "#1B7F4B", 
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _FOOTER = "This mail is sent by lending_pipelines. Who gets it is set in the alert rules."
 GREY = "#5F6368"
-"""The colour of what is less important."""
+"""The colour of less important text."""
 
 
 def alert_message(data: dict[str, Any], lender: str) -> EmailMessage:
@@ -24,7 +24,7 @@ def alert_message(data: dict[str, Any], lender: str) -> EmailMessage:
 
 
 def digest_message(entries: Sequence[dict[str, Any]], day: date, lender: str) -> EmailMessage:
-    """The daily mail of everything that is not urgent."""
+    """The daily mail with the notifications that are not urgent."""
     title = f"Alerts of {day}: {_counted(entries)}"
     parts = [f"{data['title']}\n{'-' * len(data['title'])}\n{printed.as_text(data)}" for data in entries]
     cards = [_card(data, number) for number, data in enumerate(entries)]
@@ -58,7 +58,7 @@ def _counted(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def page(lender: str, rows: Sequence[str], footer: str = _FOOTER) -> str:
-    """The HTML of a mail of some rows."""
+    """The HTML of a mail with these rows."""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>
 <body style="margin:0;padding:0;background:#F1F3F4;{_FONT};font-size:14px;line-height:1.45;color:#202124">
@@ -72,7 +72,7 @@ def page(lender: str, rows: Sequence[str], footer: str = _FOOTER) -> str:
 
 
 def row(content: str, colour: str = "#FFFFFF") -> str:
-    """A white box of a mail, with a line of that colour at its top."""
+    """A white box of a mail, with a line of this colour at the top."""
     return (
         f'<tr><td style="background:#FFFFFF;border-top:4px solid {colour};padding:20px 24px">{content}</td></tr>'
         '<tr><td style="height:16px;line-height:16px">&nbsp;</td></tr>\n'

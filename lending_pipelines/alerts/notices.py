@@ -1,7 +1,7 @@
-"""Who is to be notified of what, as rows of notifications.
+"""Decides who must be notified of what, and writes notifications.
 
-What is due follows from the alerts as they are now and from what each recipient was notified of before. A notification
-that is not sent yet follows the alert; one that was handed over or read stays.
+What is due depends on the alerts as they are now and on what each recipient was notified of before. A notification that
+is not sent yet is updated with the alert. One that was handed over or read is not changed.
 """
 
 import shlex
@@ -27,11 +27,12 @@ WEBHOOK = "webhook"
 """The recipient of notifications by webhook."""
 
 SETTLED_AFTER = timedelta(minutes=10)
-"""An alert whose details are not computed within this time is notified without them."""
+"""An alert whose details are not computed within this time is notified without details."""
 
 Change = Literal["opened", "escalated", "eased", "resolved"]
 _OPEN_CHANGES = ("opened", "escalated", "eased")
-_TOLD = ("sending_at", "emailed_at", "read_at", "acted_at")
+_NOTIFIED = ("sending_at", "emailed_at", "read_at", "acted_at")
+"""Columns with a time that show that the recipient was, or may have been, notified."""
 _PRIORITIES: dict[str, Priority] = {"critical": "critical", "warning": "high"}
 _TYPES: dict[str, NotificationType] = {
     "default_rate": "high_default_rate",
@@ -49,11 +50,12 @@ _SETTLE = (
     .where(_ALERTS.c.alert_id == sa.bindparam("of_alert"), _ALERTS.c.state == "resolved")
     .values(is_settled=True)
 )
+"""Marks resolved alerts as settled: nobody has to be notified of them any more."""
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The admins' addresses, whether a webhook is configured, and the URL of Dagster's UI, empty when not known."""
+    """The admins' addresses, whether a webhook is configured, and the URL of Dagster's UI (empty if not known)."""
 
     admins: tuple[str, ...]
     webhook: bool = False
@@ -88,8 +90,11 @@ def reconcile(session: Session, rules: dict[str, AlertRule], channels: Channels)
 
 
 def _possibly_due(session: Session) -> tuple[list[Alert], list[Notification]]:
-    """The alerts and notifications of the subjects with an alert that is not settled, the alerts in order."""
-    # Details of open alerts are needed: with these loaded, the next query leaves them as they are.
+    """The alerts and notifications of each subject with an open or unsettled alert; alerts in order.
+
+    An alert is settled when nobody has to be notified of it any more.
+    """
+    # Details are needed of open alerts only. They are loaded here, and the next query does not replace them.
     is_open = Alert.state.in_(OPEN_STATES)
     still_open = session.scalars(sa.select(Alert).where(is_open)).all()
     subject = (Alert.topic, Alert.subject_kind, Alert.subject_id, Alert.currency)
@@ -103,12 +108,13 @@ def _possibly_due(session: Session) -> tuple[list[Alert], list[Notification]]:
 
 
 def _settle(session: Session, alerts: Sequence[Alert]) -> None:
-    """Record that nobody has to be notified of these alerts any more, unless one was opened again meanwhile."""
+    """Record that nobody has to be notified of these alerts any more, unless one was reopened in the meantime."""
     if rows := [{"of_alert": alert.alert_id} for alert in alerts if not alert.is_settled]:
         session.execute(_SETTLE, rows)
 
 
 def _has_details(alert: Alert) -> bool:
+    """Whether the details are current, or the time to wait for them is over."""
     return is_current(alert) or utc_now() - alert.changed_at > SETTLED_AFTER
 
 
@@ -145,7 +151,7 @@ def _reconcile(
     for notification in existing:
         rows[notification.recipient, notification.channel].append(notification)
     for key in {**wanted, **rows}:
-        told = sorted((each for each in rows[key] if was_notified(each)), key=_told_at)
+        told = sorted((each for each in rows[key] if was_notified(each)), key=_notified_at)
         pending = [each for each in rows[key] if not was_notified(each)]
         change = _change(alert, told, snoozed_at)
         if change not in (None, "resolved") and key not in wanted:
@@ -163,27 +169,28 @@ def _reconcile(
 
 def was_notified(notification: Notification) -> bool:
     """Whether the recipient knows of it, or may know: it was handed over, read or acted on."""
-    return _told_at(notification) is not None
+    return _notified_at(notification) is not None
 
 
-def _told_at(notification: Notification) -> Any:
-    return next((at for name in _TOLD if (at := getattr(notification, name))), None)
+def _notified_at(notification: Notification) -> Any:
+    """When the recipient was, or may have been, notified; None if not yet."""
+    return next((at for name in _NOTIFIED if (at := getattr(notification, name))), None)
 
 
 def _change(alert: Alert, told: Sequence[Notification], snoozed_at: str | None) -> Change | None:
     """What a recipient is to be notified of, given what they were notified of before."""
     last = told[-1] if told else None
-    last_open = last is not None and _said(last, "change") in _OPEN_CHANGES
+    last_open = last is not None and _recorded(last, "change") in _OPEN_CHANGES
     if alert.state == "resolved":
         return "resolved" if last_open else None
     if alert.state == "snoozed" and snoozed_at is not None and rank(alert.severity) <= rank(snoozed_at):
         return None
     if last is not None and last_open:
-        before = rank(_said(last, "severity"))
+        before = rank(_recorded(last, "severity"))
     else:
-        # Reopened: only notifications of this alert count.
-        of_this = [each for each in told if _said(each, "opened_on") >= alert.opened_on.isoformat()]
-        opened = [rank(_said(each, "severity")) for each in of_this if _said(each, "change") in _OPEN_CHANGES]
+        # The alert is new or was reopened. Only notifications of this alert count.
+        of_this = [each for each in told if _recorded(each, "opened_on") >= alert.opened_on.isoformat()]
+        opened = [rank(_recorded(each, "severity")) for each in of_this if _recorded(each, "change") in _OPEN_CHANGES]
         if not opened:
             return "opened"
         before = max(opened)
@@ -193,7 +200,7 @@ def _change(alert: Alert, told: Sequence[Notification], snoozed_at: str | None) 
     return "eased" if now < before and last_open else None
 
 
-def _said(notification: Notification, name: str) -> Any:
+def _recorded(notification: Notification, name: str) -> Any:
     return (notification.alert_data or {}).get(name, "")
 
 
@@ -208,7 +215,7 @@ def _new(session: Session, key: tuple[str, NotificationChannel]) -> Notification
 
 
 def _write(notification: Notification, change: Change, alert: Alert, rule: AlertRule, channels: Channels) -> None:
-    """Say what changed; a notification that already says it stays as it is."""
+    """Write what changed into the notification. Values that are already there are not written again."""
     data = content(change, alert, rule, channels)
     is_open = change in ("opened", "escalated")
     values = {

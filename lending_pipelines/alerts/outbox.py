@@ -23,12 +23,12 @@ from lending_pipelines.register.types import utc_now
 
 
 class _HandedOver(Exception):
-    """Another process hands the message over."""
+    """Another process has recorded the message as handed over."""
 
 
 @dataclass
 class Sent:
-    """How many messages were sent, and why others were not."""
+    """The number of messages that were sent, and why others were not sent."""
 
     messages: int = 0
     problems: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Outbox:
-    """The channels by which notifications leave; None where one is not configured.
+    """Sends notifications. `mail` and `webhook` are None if they are not configured.
 
     `digest_hour` is the hour of the day, in the lender's time zone, from which the daily mail is sent.
     """
@@ -52,7 +52,7 @@ class Outbox:
     digest_hour: int = 0
 
     def send(self, now: Callable[[], datetime] = utc_now) -> Sent:
-        """Send everything that is due. A message that fails holds up no other."""
+        """Send everything that is due. A message that fails does not stop the others."""
         sent = Sent()
         if self.mail is not None:
             with self.register.session() as session:
@@ -83,7 +83,7 @@ class Outbox:
         return message
 
     def _send_digests(self, later: Sequence[Notification], now: datetime, sent: Sent) -> None:
-        """One mail a day for each recipient."""
+        """Send one mail a day to each recipient."""
         if now.hour < self.digest_hour:
             return
         by_recipient: dict[str, list[Notification]] = defaultdict(list)
@@ -100,7 +100,7 @@ class Outbox:
     def _mail(
         self, notifications: Sequence[Notification], write: Callable[[], EmailMessage], name: str, sent: Sent
     ) -> None:
-        """Send one message about notifications to the same recipient; `write` makes it."""
+        """Send one message about notifications to the same recipient. `write` makes the message."""
         assert self.mail is not None
         ids = [each.notification_id for each in notifications]
 
@@ -132,12 +132,15 @@ class Outbox:
         sent.messages += 1
 
     def _message_id(self, name: str) -> str:
-        """The same for every attempt, so that a receiver can recognize a repetition."""
+        """The id of the message. It is the same for every attempt, so that a receiver can recognize a repetition."""
         domain = self.mail.sender.rpartition("@")[2].rstrip(">") if self.mail else ""
         return f"<{name}@{domain}>"
 
     def _post(self, webhook: Webhook, notification: Notification, sent: Sent) -> None:
-        """Send by webhook. The receiver recognizes a repetition by its key, so that a lost answer is repeated."""
+        """Send by webhook.
+
+        The receiver recognizes a repetition by its key, so a message is sent again if the answer was lost.
+        """
         payload = {
             "notification_id": notification.notification_id,
             "type": notification.notification_type,

@@ -18,7 +18,7 @@ def change(data: dict[str, Any]) -> str:
 
 
 def finding(data: dict[str, Any]) -> str:
-    """What was found; of a resolved alert, what was found last."""
+    """What was found. For a resolved alert, this is the last finding."""
     return f"Last finding, on {data['last_on']}: {data['text']}" if data["change"] == "resolved" else data["text"]
 
 
@@ -38,7 +38,7 @@ def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def more(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """Where more is found: a name, and a command or a URL."""
+    """Where to find more: names, each with a command or URL."""
     names = {"alert": "Alert", "report": "Report", "snapshot": "Snapshot"}
     return [(names[name], target) for name, target in data["links"].items()]
 

@@ -32,7 +32,7 @@ class Staff:
         self._rows: dict[str, dict[str, Any]] = {row["staff_id"]: row for row in rows}
 
     def team(self, manager_id: str) -> list[str]:
-        """The manager and, of a team leader, the officers of the team."""
+        """The manager, and the officers of the team if the manager is a team leader."""
         return [manager_id, *(key for key, row in self._rows.items() if row["team_leader_id"] == manager_id)]
 
     def recipients(self, alert: Alert, rule: AlertRule, admins: Sequence[str]) -> list[str]:
@@ -58,7 +58,7 @@ class Staff:
         return [each for each in wanted if each is not None and self.works(each, alert.last_on)]
 
     def works(self, staff_id: str, day: date) -> bool:
-        """Whether somebody with this id works for the lender on a day."""
+        """Whether a member of staff has this id and works for the lender on the day."""
         row = self._rows.get(staff_id)
         return row is not None and row["active_from"] <= day and (row["active_to"] is None or row["active_to"] >= day)
 

@@ -2,7 +2,7 @@
 
 life.py decides which alerts exist. The result depends only on the findings, not on the order in which days are judged
 or on repetitions. The alerts of a subject are therefore recomputed from their state before the first judged day.
-Subjects without a change in these days are not read.
+Subjects without a change on these days are not read.
 """
 
 from collections import defaultdict
@@ -59,7 +59,7 @@ def record(
 
 
 class _Book:
-    """The alerts of the register that some days concern, and those that follow from the findings."""
+    """The stored alerts that some days can change, and their update from the findings."""
 
     def __init__(
         self, session: Session, rules: Mapping[str, AlertRule], judgements: Judgements, days: Sequence[date]
@@ -86,7 +86,7 @@ class _Book:
             self._events[event.alert_id].append(event)
 
     def update(self, concerned: Collection[Key]) -> None:
-        """Make the alerts of these subjects, and of those with an alert on the days, what follows from the findings."""
+        """Update the alerts of these keys, and all alerts that are open or were open on the days, from the findings."""
         keys = {*concerned, *(key for key, alerts in self._existing.items() if any(map(self._is_concerned, alerts)))}
         findings = self._judgements.findings_since(self._first, keys)
         judged = self._judgements.judged_since(self._first)
@@ -99,6 +99,7 @@ class _Book:
             self._reconcile(key, [alert for alert in alerts if alert.opened_on >= since], wanted)
 
     def _is_concerned(self, alert: Alert) -> bool:
+        """Whether the alert is open, or was open on one of the days."""
         if alert.resolved_on is None:
             return True
         return alert.resolved_on >= self._first and alert.opened_on <= self._until
@@ -162,7 +163,11 @@ class _Book:
         return alert
 
     def _replace(self, alert: Alert, wanted: Iterable[Episode]) -> None:
-        """Move steps and notifications of a restated alert to the alert that replaces it; withdraw it if none does."""
+        """Remove an alert that no longer follows from the findings.
+
+        Steps of people and notifications move to the alert that replaces it. If no alert replaces it, and somebody was
+        notified of it or worked on it, it is withdrawn instead of removed.
+        """
         successor = next((episode for episode in wanted if _overlap(alert, episode)), None)
         own = self._events.pop(alert.alert_id, [])
         by_people = [event for event in own if event.by]
@@ -183,11 +188,14 @@ class _Book:
         self._session.delete(alert)
 
     def _withdraw(self, alert: Alert, events: Sequence[AlertEvent]) -> None:
-        """Keep an alert that never was, as history is now, because somebody was notified of it or worked on it."""
+        """Mark an alert as withdrawn: by the current findings it never opened.
+
+        It is not deleted, because somebody was notified of it or worked on it.
+        """
         if any(event.step == "withdrawn" for event in events):
             return
         alert.state, alert.resolved_on = "resolved", alert.last_on
-        _has_changed(alert)
+        _mark_changed(alert)
         reason = "the history was restated: the rule did not hold"
         self._add_event(alert, alert.last_on, len(events), "withdrawn", alert.severity, None, reason)
 
@@ -216,15 +224,16 @@ class _Book:
         for name, value in changed.items():
             setattr(alert, name, value)
         if changed:
-            _has_changed(alert)
+            _mark_changed(alert)
 
     def _update_events(self, alert: Alert, episode: Episode) -> None:
+        """Replace the steps that the program recorded, if they differ. The steps of people are kept."""
         events = self._events[alert.alert_id]
-        ours = [event for event in events if not event.by]
+        by_program = [event for event in events if not event.by]
         steps = [(step.business_date, step.step, step.severity, step.value) for step in episode.steps]
-        if [(event.business_date, event.step, event.severity, event.value) for event in ours] == steps:
+        if [(event.business_date, event.step, event.severity, event.value) for event in by_program] == steps:
             return
-        for event in ours:
+        for event in by_program:
             self._session.delete(event)
         self._events[alert.alert_id] = [event for event in events if event.by]
         for number, (day, step, severity, value) in enumerate(steps):
@@ -251,11 +260,13 @@ def _key(alert: Alert) -> Key:
     return alert.topic, alert.subject_kind, alert.subject_id, alert.currency
 
 
-def _has_changed(alert: Alert) -> None:
+def _mark_changed(alert: Alert) -> None:
+    """Record the time of the change, and that notifications may be due."""
     alert.changed_at, alert.is_settled = utc_now(), False
 
 
 def _overlap(alert: Alert, episode: Episode) -> bool:
+    """Whether the alert and the episode were open at the same time."""
     ends, others_end = alert.resolved_on or date.max, episode.resolved_on or date.max
     return alert.opened_on <= others_end and episode.opened_on <= ends
 

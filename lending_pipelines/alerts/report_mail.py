@@ -1,6 +1,6 @@
 """The mail with a report: headline numbers, charts and the first rows of tables, with the file attached.
 
-What it shows is saved with the notification (exports/mail.py). Sending is in outbox.py.
+exports/mail.py saves the content with the notification. outbox.py sends the mail.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from lending_pipelines.delivery import DeliveryError
 from lending_pipelines.places import LINK_DAYS, PlaceError, opened, signed_link
 
 _FIGURES_A_ROW = 4
+"""The number of headline numbers in a row."""
 _FOOTER = "This mail is sent by lending_pipelines, because the report was requested for this address."
 _SCALE = 2
 _KEPT = {"left": "text-align:left;", "right": "text-align:right;white-space:nowrap;"}
@@ -27,7 +28,7 @@ def report_message(content: Mapping[str, Any], text: str, lender: str, limit: in
         content: What exports/mail.py saved with the notification.
         text: The same as plain text.
         lender: The lender's name.
-        limit: The most bytes of an attachment. A larger file is linked, or its location is named.
+        limit: The maximum bytes of an attachment. For a larger file, the mail has a link or the location.
 
     Raises:
         DeliveryError: The file cannot be read, or is not the one that was made.
@@ -60,6 +61,7 @@ def _read(file: Mapping[str, Any]) -> bytes:
 
 
 def _where(file: Mapping[str, Any]) -> str:
+    """Where the file is that is too large to attach: a link, or its location."""
     if link := signed_link(file["url"]):
         return f"The file is too large to attach. The link is valid for {LINK_DAYS} days: {link}"
     return f"The file is too large to attach. It is {file['url']}"
@@ -92,7 +94,7 @@ def _rows(content: Mapping[str, Any], where: str) -> list[str]:
 
 
 def _figures(found: Mapping[str, Any]) -> str:
-    """The headline numbers of a currency, some beside one another."""
+    """The headline numbers of a currency, in rows of _FIGURES_A_ROW."""
     figures = found["figures"]
     lines = [figures[first : first + _FIGURES_A_ROW] for first in range(0, len(figures), _FIGURES_A_ROW)]
     cells = "".join(f"<tr>{''.join(map(_figure, line))}</tr>" for line in lines)

@@ -23,13 +23,13 @@ _INSTANT = "timestamp(6)"
 
 
 def _time_of_rows(table: Table) -> str | None:
-    """The column with the time of each row: posted_at, or else the only one but for updated_at."""
+    """The column with the time of each row: posted_at, or else the only timestamp column other than updated_at."""
     times = [column.name for column in table.columns if column.type == _INSTANT and column.name != "updated_at"]
     return "posted_at" if "posted_at" in times else times[0] if len(times) == 1 else None
 
 
 NEWS = {name: time for name, table in SERVICING.items() if (time := _time_of_rows(table))}
-"""The servicing tables whose rows have a time, and its column: a table without later rows had no news."""
+"""The servicing tables whose rows have a time, and the column with it. The detector data_received reads these."""
 
 
 # The fields that a detector needs, and those that it may use besides the fields of every rule.
@@ -66,7 +66,7 @@ _SUBJECT_FIELDS = {
     "scope_id": 'subjects = ["…"] as a field of the rule',
     "manager_id": 'subjects = ["…"] as a field of the rule',
 }
-"""Keys of tables that are fields of a rule, and what to write."""
+"""Keys of tables that are not written in `where`, and what to write instead."""
 
 _VINTAGE = re.compile("[0-9]{4}Q[1-4]")
 
@@ -80,7 +80,7 @@ class AlertRuleError(LendingError):
 
 
 def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:
-    """What is wrong with a rule whose fields have the right types; `given` are the fields that were written."""
+    """The faults of a rule whose fields have the right types. `given` are the fields that were written."""
     faults = [
         f"{name} is missing: a rule with detector {rule.detector!r} needs it"
         for name in _NEEDED[rule.detector]
@@ -196,7 +196,7 @@ def _message_faults(message: str) -> list[str]:
 
 
 def problem_of(problem: Any) -> str:
-    """What is wrong with one field, and what to write instead."""
+    """The message for one error of pydantic: what is wrong with a field, and what to write instead."""
     names = [str(part) for part in problem["loc"] if part not in ("decimal", "str")]
     field = ".".join(names)
     match problem["type"]:

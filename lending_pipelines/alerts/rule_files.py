@@ -22,7 +22,7 @@ def parse_rules(given: Iterable[Any], where: str, outside: Mapping[Place, str] =
     Args:
         given: The fields of each rule.
         where: The file's name.
-        outside: What is wrong with values that are out of bounds: by the rule's number and the place in the rule.
+        outside: The faults of values that are out of bounds, by the number of the rule and the place in it.
     """
     rules: list[AlertRule] = []
     names: list[str] = []
@@ -51,7 +51,10 @@ def parse_rules(given: Iterable[Any], where: str, outside: Mapping[Place, str] =
 
 
 def _other_faults(values: Any, places: Iterable[Place]) -> list[str]:
-    """The faults of a rule in fields without a wrong place. Without a valid detector, they are not known."""
+    """The faults of a rule in the fields that have no fault at `places`.
+
+    There are none without a valid detector, because the other fields depend on it.
+    """
     wrong = {str(name) for place in places for name in place[:1]}
     if not isinstance(values, Mapping) or "detector" in wrong:
         return []
@@ -62,12 +65,12 @@ def _other_faults(values: Any, places: Iterable[Place]) -> list[str]:
 
 
 def load_rules(file: str | Path) -> list[AlertRule]:
-    """The rules of a TOML file with a [[rules]] table per rule. Raises AlertRuleError."""
+    """The rules of a TOML file with a [[rules]] table per rule. Raises AlertRuleError if a rule is not valid."""
     return read_rules(read_text(file, "rules file", AlertRuleError), str(file))
 
 
 def read_rules(content: str, where: str) -> list[AlertRule]:
-    """The rules of a TOML text. Raises AlertRuleError."""
+    """The rules of a TOML text. Raises AlertRuleError if a rule is not valid."""
     outside: dict[Place, str] = {}
     given = parse_toml(content, where, AlertRuleError, decimals=True, outside=outside)
     faults = [f"{where}: unknown {name!r}; write [[rules]]" for name in given if name != "rules"]

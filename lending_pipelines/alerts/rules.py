@@ -1,7 +1,7 @@
 """Alert rules as data: the model of a rule. rule_faults.py validates rules, rule_files.py reads files of them.
 
-A rule names a number that a table already has, for whom it is watched, and the threshold. What a rule makes of the
-tables is in detectors/; where rules are stored is register/alert_rules.py.
+A rule names a number that a table already has, the subjects for which it is watched, and the threshold. detectors/
+evaluates rules; register/alert_rules.py stores them.
 """
 
 import re
@@ -34,7 +34,7 @@ Role = Literal["manager", "leader", "admins"]
 Grouping = Literal["borrower", "product", "program", "branch", "officer", "vintage"]
 
 ANOMALY_Z = Decimal(4)
-"""The threshold of an anomaly rule that has none: how many z the value is from what is expected."""
+"""The default threshold of an anomaly rule: how many z the change is from the expected change."""
 
 _LIMIT = Decimal(10) ** 15
 
@@ -43,6 +43,7 @@ _PERCENT = re.compile(r"\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*%\s*")
 
 
 def _symbol(given: Any) -> Any:
+    """The operator of a name such as `gt`; other values as they are."""
     return _SYMBOLS.get(given, given) if isinstance(given, str) else given
 
 
@@ -104,7 +105,7 @@ class AlertRule(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_the_close(cls, given: Any) -> Any:
-        """A threshold of a number of close_summary has a detector of its own, which nobody has to write."""
+        """Set the detector close_summary for a threshold on a number of close_summary; nobody has to write it."""
         if not isinstance(given, Mapping) or given.get("detector", "threshold") != "threshold":
             return given
         of_the_close = str(given.get("metric")).startswith(f"{CLOSE_SUMMARY.name}.")
@@ -138,7 +139,7 @@ class AlertRule(BaseModel):
 
     @property
     def topic(self) -> str:
-        """What alerts of this rule are about. Rules with the same topic raise one alert, of the worst severity."""
+        """What the alerts of this rule are about. Rules with the same topic raise one alert of the worst severity."""
         direction = {"<": "below", "<=": "below", ">": "above", ">=": "above"}.get(self.operator or "", "")
         where = ",".join(f"{name}={value}" for name, value in sorted(self.where.items()))
         window = f"{self.window_days}d {self.unit}" if self.detector == "change" else ""

@@ -19,7 +19,7 @@ NAMED_FIELDS = {
     "program": "program_id",
     "product": "product_id",
 }
-"""Scope → the field of the servicing tables whose ids are its subjects."""
+"""For each of these scopes, the field of the servicing tables that has the ids of its subjects."""
 
 
 def save_rules(session: Session, rules: Iterable[AlertRule]) -> tuple[int, int]:
@@ -41,7 +41,7 @@ def named_fields(rules: Iterable[AlertRule]) -> list[str]:
 
 
 def require_names(session: Session, rules: Sequence[AlertRule], names: KnownNames, conventions: Conventions) -> None:
-    """Raise AlertRuleError for the subjects and values that rules name and that do not exist, all of them at once.
+    """Raise AlertRuleError that lists all subjects and values that rules name and that do not exist.
 
     Args:
         session: A session of the register, which has the portfolios, investors and tapes.
@@ -58,7 +58,7 @@ def require_names(session: Session, rules: Sequence[AlertRule], names: KnownName
     for rule in rules:
         path = f"rule {rule.name!r}: subjects"
         if rule.scope in NAMED_FIELDS:
-            # The loans without an officer are a manager too, whom no table of the source has.
+            # Loans without an officer belong to the manager `unassigned`, who is in no servicing table.
             written = [each for each in rule.subjects if rule.scope != "manager" or each != UNASSIGNED]
             faults += names.faults([(path, NAMED_FIELDS[rule.scope], written)])
         faults += [f"rule {rule.name!r}: {fault}" for fault in where_faults(rule, conventions)]
@@ -78,7 +78,7 @@ def require_names(session: Session, rules: Sequence[AlertRule], names: KnownName
 
 
 def _near(given: str, known: dict[str, str]) -> str:
-    """The end of a message about an id that does not exist; names of things are accepted as hints."""
+    """The end of a message about an unknown id: the id of the thing with this name, or similar ids."""
     by_name = {name: identity for identity, name in known.items()}
     if given in by_name:
         return f": that is the name of {by_name[given]!r}, write the id"

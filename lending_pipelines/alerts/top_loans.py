@@ -19,14 +19,14 @@ from lending_pipelines.metrics.watched import SCOPE_COLUMNS, loan_changes
 from lending_pipelines.register.alert_models import Alert
 
 LOANS_SHOWN = 5
-"""The number of loans that an alert names."""
+"""The maximum number of loans that an alert names."""
 
 _LOAN_COLUMNS = ("loan_id", "currency", "principal_outstanding", "past_due_amount", "days_past_due", "status")
 _GROUPS = tuple(dict.fromkeys(column for column in (*SCOPE_COLUMNS.values(), "borrower_id") if column))
 _WITHOUT_LOANS = ("data_received", "close_late", "tape_late", "close_summary")
 
 Team = Callable[[str], Sequence[str]]
-"""The officers whose loans a manager has."""
+"""Returns the officers whose loans a manager has."""
 
 
 def top_loans(
@@ -73,7 +73,7 @@ def _grouped(alerts: Iterable[Alert], rules: Mapping[str, AlertRule]) -> dict[tu
 
 
 def _due(positions: ir.Table, detectors: set[str]) -> pd.DataFrame:
-    """The active loans that are past due, or all of them where a concentration is asked for."""
+    """The active loans that are past due. If one of the detectors is concentration, all active loans."""
     due = positions.filter(positions.status == "active")
     if "concentration" not in detectors:
         due = due.filter(due.days_past_due > 0)

@@ -1,4 +1,4 @@
-"""What detectors read that no table of the lake has: what is late now, and the numbers of a close summary."""
+"""Tables for detectors that are not in the lake: what is late now, and the numbers of a close summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ from lending_pipelines.errors import LendingError
 
 @dataclass(frozen=True)
 class Watched:
-    """Tables in memory, as detectors read them."""
+    """A Source with tables in memory."""
 
     tables: Mapping[str, pa.Table]
     conventions: Conventions = field(default_factory=Conventions)
 
     def table(self, name: str) -> ir.Table:
-        """A table. Raises LendingError when it is not watched."""
+        """A table. Raises LendingError when there is no such table."""
         if name not in self.tables:
             raise LendingError(f"table {name} is not watched")
         return ibis.memtable(self.tables[name])
 
     def days(self, name: str) -> list[date]:
-        """No table here is made by a close."""
+        """Always empty, because no close makes these tables."""
         return []

@@ -1,4 +1,4 @@
-"""The daily change of a number is far from the change that is expected from its own past."""
+"""Finds daily changes of a number that are far from the change expected from its history."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from lending_pipelines.metrics.anomalies import (
 )
 
 REACH_DAYS = HISTORY_DAYS + TREND_DAYS + 1
-"""How many later days a day can change the expectation of."""
+"""The number of later days whose expected change a day can affect."""
 
 _ONE_DAY = timedelta(days=1)
 
@@ -53,11 +53,13 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
 
 
 def _with_history(made: Iterable[date], days: Sequence[date]) -> list[date]:
+    """The days on which the table was made, among the days and the earlier days that they depend on."""
     first, last = min(days) - timedelta(days=REACH_DAYS), max(days)
     return [day for day in made if first <= day <= last]
 
 
 def _too_early(day: date, changes: Collection[date]) -> Unjudged:
+    """Why none of the days can be judged."""
     if day not in changes:
         return Unjudged(f"{day - _ONE_DAY} is not closed, so the change of {day} is not known", is_expected=True)
     reason = f"fewer than {LEAST_DAYS} days before {day} have a change and a trend"
@@ -65,7 +67,7 @@ def _too_early(day: date, changes: Collection[date]) -> Unjudged:
 
 
 def _judged(rows: MetricRows, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
-    """What the rules of a table find: the series of all of them are judged at once."""
+    """The verdicts of the rules of a table. The series of all rules are judged together."""
     series: dict[tuple[int, str, str, str], dict[date, Row]] = defaultdict(dict)
     for number, rule in enumerate(rules):
         for row in rows.of(rule):
@@ -93,7 +95,7 @@ def _moved(by_day: Mapping[date, Row]) -> dict[date, float]:
 
 
 def _least(rule: AlertRule, row: Row) -> float:
-    """The least distance in the metric's unit; a percentage of an amount or count is one of the subject's size."""
+    """The least distance as a number. A percentage of an amount is one of the subject's principal outstanding."""
     assert rule.least_distance is not None
     if isinstance(rule.least_distance, Decimal):
         return float(rule.least_distance)

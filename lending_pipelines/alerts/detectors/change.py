@@ -1,4 +1,4 @@
-"""A number changed by more than a threshold within some days: PAR 30 up by 3 points in 7 days."""
+"""Finds numbers that changed by more than a threshold within some days, such as PAR 30 by 3 points in 7 days."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

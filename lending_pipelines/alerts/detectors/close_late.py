@@ -1,4 +1,4 @@
-"""The close of a day is late, or failed."""
+"""Finds a close that is late or failed."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,8 +9,12 @@ from lending_pipelines.alerts.findings import Finding, Judged, Source, Verdict
 from lending_pipelines.alerts.rules import AlertRule
 
 TABLE = "late_closes"
-"""A row while days are not closed: business_date (the last that has ended), first_open, days_open, hours since the end
-of first_open, and failure, why the last close failed (null: it did not)."""
+"""At most one row, while days are not closed or the last close failed.
+
+It has business_date (the last day that has ended), first_open (the first day that is not closed, or else the last
+closed day), days_open, hours since the end of first_open (0 if no day is open), and failure, why the last close failed
+(null: it did not).
+"""
 
 
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:

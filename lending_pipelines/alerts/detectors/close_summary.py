@@ -1,4 +1,4 @@
-"""A number of a close summary is beyond a threshold."""
+"""Finds numbers of a close summary that are beyond a threshold."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -19,10 +19,10 @@ TABLE = pa.schema(
         "behind": pa.list_(pa.string()),
     }
 )
-"""A row per number of a summary: its value, null if it is not known, and what it counts, in words."""
+"""A row per number of a summary: its value, null if it is not known, and in words the things that it counts."""
 
 NAMED = 3
-"""How many of the counted things a finding names."""
+"""The number of counted things that a finding names."""
 
 
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:

@@ -1,4 +1,4 @@
-"""One borrower, product, branch or other group has more than a share of a scope's active principal."""
+"""Finds borrowers, products, branches and other groups with more than a share of a scope's active principal."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -26,7 +26,7 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
         if key not in read:
             least = float(min(other.limit for other in rules if (other.scope, str(other.by)) == key))
             groups = watched.shares(positions, rule.scope, _column(rule), staff)
-            # A little below, because shares are compared to nine decimals.
+            # The limit is a little lower, because shares are compared to nine decimals below.
             read[key] = groups.filter(groups.share > least - 1e-6).to_pyarrow().to_pylist()
         found = [finding for row in read[key] if (finding := _finding(rule, row))]
         verdicts[rule.name] = Judged(tuple(judged), tuple(found))

@@ -1,4 +1,4 @@
-"""A covenant of a facility is near its limit, or breached."""
+"""Finds covenants of a facility that are near their limit, or breached."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -20,7 +20,7 @@ MONTHS = FacilityRules.model_fields["covenant_months"].default
 """The months over which charge-off rates are annualised."""
 
 LONGEST_DAYS = 31 * MONTHS
-"""The most days that a charge-off rate looks back."""
+"""The maximum number of days that a charge-off rate looks back."""
 
 _LOOKING_BACK = ("charge_off_rate", "net_charge_off_rate")
 
@@ -51,7 +51,7 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
 
 
 def _levels(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> list[dict[str, Any]]:
-    """The rows of portfolio_snapshots with the numbers that covenants are on."""
+    """The rows of portfolio_snapshots with the numbers that covenants limit."""
     rows = source.table("portfolio_snapshots")
     rows = rows.filter(rows.business_date.isin(days), rows.scope.isin(sorted({rule.scope for rule in rules})))
     return _with_losses(rows).to_pyarrow().to_pylist()
@@ -118,7 +118,7 @@ def _finding(rule: AlertRule, covenant: Covenant, row: dict[str, Any], actual: D
 
 
 def severity_of(covenant: Covenant, actual: Decimal, near: Decimal) -> Severity | None:
-    """critical beyond the limit, warning within `near` of it (the edge included), else None."""
+    """critical if the limit is breached, warning within `near` of the limit (the edge included), else None."""
     if covenant.max is not None:
         return "critical" if actual > covenant.max else "warning" if actual >= covenant.max * (1 - near) else None
     least = covenant.min or Decimal(0)

@@ -1,4 +1,4 @@
-"""A servicing table had no news for longer than its usual rhythm."""
+"""Finds servicing tables that have received no rows for longer than their usual gap."""
 
 import math
 from bisect import bisect_right
@@ -16,20 +16,23 @@ from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.errors import LendingError
 
 WINDOW_DAYS = 90
-"""The days before the last news whose gaps are the usual rhythm, when a rule does not say."""
+"""The default window: the days up to the last day with rows from which the usual gap is computed."""
 
 FEWEST_GAPS = 5
-"""A table with fewer gaps in the window has no rhythm yet."""
+"""The minimum number of gaps in the window. With fewer gaps, a table has no usual gap and is not judged."""
 
 _USUAL = 0.95
+"""The percentile of the gaps that is the usual gap."""
 _QUARTER = 900
+"""The seconds of a quarter of an hour."""
 
 
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
-    """A finding for each table and day whose last news is longer ago than its usual gap between days with news.
+    """A finding for each table and day if more days have passed since the last row than its usual gap.
 
-    The usual gap is the 95th percentile of the gaps, in days, within the window up to the last news. A table that was
-    never synced, or that has no rhythm yet, is left out; a table that a rule names must be there.
+    The usual gap is the 95th percentile of the gaps between days with rows, within the window up to the last day with
+    rows. A table without enough gaps is left out. A table that was never synced is left out too, unless a rule names
+    it: that rule cannot be judged.
     """
     news: dict[str, list[date]] = {}
     missing: dict[str, str] = {}
@@ -53,17 +56,17 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
 
 
 def _days_with_news(times: ir.TimestampColumn, zone: ZoneInfo) -> list[date]:
-    """The days of the zone on which there are rows, in order; `times` are the times of the rows."""
-    # Every time zone is some quarters of an hour from UTC.
+    """The days in the time zone on which there are rows, in order. `times` are the times of the rows."""
+    # The offset of every time zone from UTC is a multiple of a quarter of an hour.
     quarters = (times.epoch_seconds() // _QUARTER).name("quarter").as_table().distinct()
     found = quarters.filter(quarters.quarter.notnull()).to_pyarrow()["quarter"].to_pylist()
     return sorted({datetime.fromtimestamp(quarter * _QUARTER, zone).date() for quarter in found})
 
 
 def usual_gap(news: Sequence[date], window_days: int) -> int | None:
-    """The 95th percentile of the gaps between days with news, in days, in the window up to the last one.
+    """The 95th percentile of the gaps between days with rows, in days, within the window up to the last of them.
 
-    None when there are fewer than FEWEST_GAPS. `news` is in order and not empty.
+    None when there are fewer than FEWEST_GAPS. `news` are the days with rows, in order; there is at least one.
     """
     begins = news[-1] - timedelta(days=window_days)
     recent = [day for day in news if day >= begins]

@@ -1,4 +1,4 @@
-"""Loans missed a number of full installments."""
+"""Finds subjects with loans that missed a number of full installments."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

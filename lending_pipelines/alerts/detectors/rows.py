@@ -1,4 +1,4 @@
-"""The rows of a metric, as detectors of thresholds and changes compare them. Reading is here, comparing is not."""
+"""The rows of a metric, as the detectors of thresholds, changes and anomalies read them, and exact comparison."""
 
 import operator as operators
 from collections import defaultdict
@@ -60,7 +60,7 @@ class Row:
 
 
 def holds(value: Decimal, operator: Operator | None, limit: Decimal) -> bool:
-    """Whether the comparison holds. Ratios are compared to nine decimals: 0.1 + 0.2 is 0.3."""
+    """Whether the comparison holds. Ratios and limits have nine decimals, so 0.1 + 0.2 equals 0.3."""
     return _OPERATORS[operator or ">"](value, round(limit, _DECIMALS))
 
 
@@ -92,7 +92,7 @@ class MetricRows:
             self._by_scope[row.get("scope")].append(row)
 
     def of(self, rule: AlertRule) -> Iterator[Row]:
-        """The rows that a rule watches, small subjects left out."""
+        """The rows that a rule watches. Subjects smaller than its minimum are left out."""
         metric = rule.measured
         where, subjects = list(rule.where.items()), set(rule.subjects)
         for row in self._by_scope.get(rule.scope, []) or self._by_scope.get(None, []):
@@ -118,7 +118,7 @@ def _subject(metric: Metric, row: dict[str, Any]) -> tuple[str, str]:
 
 
 def exact(value: Any) -> Decimal | None:
-    """A number as a Decimal, doubles to nine decimals; None for null and NaN."""
+    """A number as a Decimal. A double is rounded to nine decimals; null and NaN give None."""
     if value is None or value != value:
         return None
     return value if isinstance(value, Decimal) else round(Decimal(value), _DECIMALS)

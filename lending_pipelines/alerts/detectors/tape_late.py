@@ -1,4 +1,4 @@
-"""A loan tape is late, or was not delivered."""
+"""Finds loan tapes that are late or were not delivered."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,14 +9,18 @@ from lending_pipelines.alerts.findings import Finding, Judged, Source, Verdict
 from lending_pipelines.alerts.rules import AlertRule
 
 TABLE = "late_tapes"
-"""A row per tape that is not delivered: business_date (the last that has ended), tape, tape_date, hours since the end
-of tape_date, late_after_hours of the tape, failed, and reason (null: it waits)."""
+"""A row per delivery that waits, is under way or failed.
+
+It has business_date (the last day that has ended), tape, tape_date, hours since the end of tape_date, late_after_hours
+of the tape, failed, and reason (null if none is known).
+"""
 
 
 def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> dict[str, Verdict]:
     """A finding for each tape that failed, or is more hours after the end of its day than allowed.
 
-    The allowed hours are the rule's threshold, or the tape's late_after_hours. The oldest late day of a tape counts.
+    The allowed hours are the rule's threshold, or the tape's late_after_hours. If several days of a tape are late, only
+    the oldest one has a finding.
     """
     rows = source.table(TABLE)
     found = rows.filter(rows.business_date.isin(days)).order_by("tape", "tape_date").to_pyarrow().to_pylist()

@@ -1,4 +1,4 @@
-"""A number is beyond a threshold."""
+"""Finds numbers that are beyond a threshold."""
 
 from collections.abc import Sequence
 from datetime import date
