@@ -73,7 +73,7 @@ def episodes(
             that it is not known whether the rule holds.
         judged: The rules that were judged on each day.
         cool_down_days: By rule: an alert whose latest finding is of the rule is reopened if the subject has a finding
-            within so many days after the alert was resolved.
+            within this number of days after the alert was resolved.
         before: The latest alert as it was at the end of an earlier day; findings and judged days are then those of
             later days. This function updates it.
 

@@ -168,7 +168,7 @@ def _reconcile(
 
 
 def was_notified(notification: Notification) -> bool:
-    """Whether the recipient knows of it, or may know: it was handed over, read or acted on."""
+    """Whether the recipient was, or may have been, notified: it was handed over, read or acted on."""
     return _notified_at(notification) is not None
 
 
@@ -178,7 +178,7 @@ def _notified_at(notification: Notification) -> Any:
 
 
 def _change(alert: Alert, told: Sequence[Notification], snoozed_at: str | None) -> Change | None:
-    """What a recipient is to be notified of, given what they were notified of before."""
+    """What a recipient must be notified of, given what they were notified of before; None if of nothing."""
     last = told[-1] if told else None
     last_open = last is not None and _recorded(last, "change") in _OPEN_CHANGES
     if alert.state == "resolved":

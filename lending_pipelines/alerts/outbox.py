@@ -1,4 +1,4 @@
-"""Sends notifications: critical ones and those that are not about alerts at once, the others in one mail a day.
+"""Sends notifications. Critical ones, and those not about alerts, are sent at once; the others in one mail a day.
 
 A message is recorded as handed over immediately before the mail server gets it, and as sent when the server has
 accepted it. A message that is recorded as handed over is never sent again, so that none arrives twice, even if the

@@ -18,7 +18,7 @@ _FIGURES_A_ROW = 4
 _FOOTER = "This mail is sent by lending_pipelines, because the report was requested for this address."
 _SCALE = 2
 _KEPT = {"left": "text-align:left;", "right": "text-align:right;white-space:nowrap;"}
-"""The style of a cell: a number stays on one line."""
+"""The style of a cell by its side. A number, on the right, is not wrapped."""
 
 
 def report_message(content: Mapping[str, Any], text: str, lender: str, limit: int) -> EmailMessage:

@@ -32,7 +32,7 @@ NEWS = {name: time for name, table in SERVICING.items() if (time := _time_of_row
 """The servicing tables whose rows have a time, and the column with it. The detector data_received reads these."""
 
 
-# The fields that a detector needs, and those that it may use besides the fields of every rule.
+# The fields that a detector needs, and those that it may use in addition to them and to the fields of every rule.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "threshold": ("metric", "operator", "threshold"),
     "change": ("metric", "operator", "threshold", "window_days"),

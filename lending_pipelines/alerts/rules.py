@@ -48,7 +48,9 @@ def _symbol(given: Any) -> Any:
 
 
 def _number(given: Any) -> Any:
-    """A threshold as a number; a text like "15 %" stays text until the metric is known."""
+    """A threshold as a number. A text such as "15 %" is returned as it is, because its meaning depends on
+    the metric.
+    """
     if given is None or (isinstance(given, str) and _PERCENT.fullmatch(given)):
         return given
     if isinstance(given, bool) or not isinstance(given, str | float | int | Decimal):

@@ -87,7 +87,10 @@ class _Loans:
         self._loans = loans.sort_values([size, "loan_id"], ascending=[False, True])
 
     def largest(self, currency: str, among: Mapping[str, Iterable[str]], least_days: int = 0) -> list[dict[Any, Any]]:
-        """The largest loans in the currency, at least so many days past due, that have one of the values by column."""
+        """The largest loans in the currency that are at least `least_days` days past due.
+
+        For each column in `among`, a loan must have one of the values.
+        """
         chosen = self._loans["days_past_due"] >= least_days
         for column, values in {"currency": [currency], **among}.items():
             chosen &= self._loans[column].isin(list(values))
