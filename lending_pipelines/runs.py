@@ -198,7 +198,7 @@ def status_of_closes() -> CloseSummary:
 
 
 def housekeeping_plan() -> list[Chore]:
-    """What housekeeping would remove now, and why the rest stays."""
+    """What housekeeping would remove now, and why the rest is kept."""
     with _opened(Settings.from_environment()) as (instance, places):
         return plan(instance, places, policy(), ConventionsResource().get())
 

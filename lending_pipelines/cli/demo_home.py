@@ -1,6 +1,6 @@
-"""The home of the demonstration: which days it has, and its folder, created anew with a settings file.
+"""The home of the demonstration: its days, and its folder, which is created again with a settings file.
 
-What happens in it is in demo.py. This module imports nothing that reads the first business date.
+demo.py fills the home. This module imports nothing that reads the first business date.
 """
 
 import os

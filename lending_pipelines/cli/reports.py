@@ -22,7 +22,7 @@ class ReportCommand(TyperCommand):
     """`lending report`, whose --help after a report type is about that type."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Print the help of a report type if it is asked for; parse the arguments otherwise."""
+        """Print the help of a report type if --help follows one; otherwise parse the arguments."""
         if "--help" in args and not args[0].startswith("-"):
             typer.echo(_help_of(args[0]))
             ctx.exit()

@@ -40,7 +40,7 @@ def summarize_book(lake: Lake, day: date, before: date | None) -> BookSummary:
         TableNotMade: loan_positions was never written.
     """
     positions = lake.table("loan_positions", before or day, day)
-    # The first closed day has no opening balance: the whole balance was added on that day.
+    # The first closed day has no opening balance: its complete balance is a movement of that day.
     moved = movements(positions, before or date.min, day).order_by("currency")
     tieouts = _tieouts(lake, day)
     broken = [row for row in tieouts if row["difference"] != 0]

@@ -59,7 +59,7 @@ def pack(places: Places, day: date, file: Path) -> Packed:
 
 
 def _documents(places: Places, certificate: Certificate) -> dict[str, bytes]:
-    """The archive's files besides the data, by name."""
+    """The archive's files other than the data, by name."""
     chain = b"".join(as_json(each) + b"\n" for each in certificates(places.lake))
     documents = {
         "certificate.json": as_json(certificate),
