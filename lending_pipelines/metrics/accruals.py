@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.metrics import events, pauses
-from lending_pipelines.metrics.money import ZERO, cents, from_cents, half_even, money, whole, wide
+from lending_pipelines.metrics.money import ZERO, cents, from_cents, half_even, money, wide, without_fraction
 from lending_pipelines.metrics.timeline import MIN_DATE, as_date
 from lending_pipelines.tables.accruals import as_transactions
 
@@ -28,7 +28,7 @@ _STEPS_A_YEAR = {"30/360": 360, "actual/360": 360, "actual/365": 365, "actual/ac
 _UNITS_OF_RATE = 10**8
 """A rate of 1, in units of 1e-8."""
 
-_NO_UNITS = whole(ibis.literal(0))
+_NO_UNITS = without_fraction(ibis.literal(0))
 
 _SHOWN = 5
 """The number of loans that a message lists."""
@@ -101,10 +101,10 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
         spans = _split(spans, delinquency_pauses, last, conventions)
     of_drawing = {"group_by": ["loan_id", "drawn_on"], "order_by": "on"}
     accrues = ~spans.stopped & (spans.status != "charged_off")
-    rate = whole(spans.annual_rate.cast("decimal(20, 8)") * _UNITS_OF_RATE)
+    rate = without_fraction(spans.annual_rate.cast("decimal(20, 8)") * _UNITS_OF_RATE)
     # In several mutates, so that no expression is repeated within others.
     rows = spans.mutate(
-        owed=whole(cents(ibis.greatest(spans.principal_outstanding, ZERO))),
+        owed=without_fraction(cents(ibis.greatest(spans.principal_outstanding, ZERO))),
         rate=accrues.ifelse(rate, _NO_UNITS),
         step=_steps(spans.on, spans.day_count),
         step_before=_steps(_day_before(spans.on), spans.day_count),
@@ -112,16 +112,20 @@ def with_daily(spans: ir.Table, delinquency_pauses: ir.Table, last: date, conven
     )
     rows = rows.mutate(opening=ibis.coalesce(rows.owed.lag().over(ibis.window(**of_drawing)), _NO_UNITS))
     rows = rows.mutate(
-        on_first_day=rows.opening * rows.rate * whole(rows.step - rows.step_before),
+        on_first_day=rows.opening * rows.rate * without_fraction(rows.step - rows.step_before),
         units_per_step=rows.owed * rows.rate,
     )
-    rows = rows.mutate(in_span=whole(rows.on_first_day + rows.units_per_step * whole(rows.step_at_end - rows.step)))
+    rows = rows.mutate(
+        in_span=without_fraction(
+            rows.on_first_day + rows.units_per_step * without_fraction(rows.step_at_end - rows.step)
+        )
+    )
     earlier = rows.in_span.sum().over(ibis.window(**of_drawing, rows=(None, -1)))
     rows = rows.select(
         *spans.columns,
         "units_per_step",
         accrued_on="on",
-        accrued_units=whole(ibis.coalesce(whole(earlier), _NO_UNITS) + rows.on_first_day),
+        accrued_units=without_fraction(ibis.coalesce(without_fraction(earlier), _NO_UNITS) + rows.on_first_day),
     )
     return _with_cash_interest(rows) if conventions.non_accrual_interest == "cash" else rows
 
@@ -148,7 +152,7 @@ def daily_interest(rows: ir.Table, conventions: Conventions) -> ir.DecimalColumn
     `rows` are days of the spans of `with_daily`.
     """
     steps = _steps(rows.business_date, rows.day_count) - _steps(rows.accrued_on, rows.day_count)
-    units = whole(rows.accrued_units + rows.units_per_step * whole(steps))
+    units = without_fraction(rows.accrued_units + rows.units_per_step * without_fraction(steps))
     before = wide(ibis.coalesce(rows.settled_before_drawing, ZERO))
     earned = before + _in_money(units, rows.day_count)
     if conventions.non_accrual_interest != "cash":
@@ -160,7 +164,7 @@ def daily_interest(rows: ir.Table, conventions: Conventions) -> ir.DecimalColumn
 def _in_money(units: ir.DecimalColumn, day_count: ir.StringColumn) -> ir.DecimalColumn:
     """The units in money, to the cent, half to even."""
     a_year = ibis.cases(*((day_count == name, number) for name, number in _STEPS_A_YEAR.items()))
-    return from_cents(half_even(units, whole(whole(a_year) * _UNITS_OF_RATE)))
+    return from_cents(half_even(units, without_fraction(without_fraction(a_year) * _UNITS_OF_RATE)))
 
 
 def recorded(accruals: ir.Table, first: date, last: date) -> ir.Table:

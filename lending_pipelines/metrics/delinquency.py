@@ -77,7 +77,7 @@ def delinquent(days_past_due: ir.IntegerColumn) -> ir.BooleanColumn:
     return days_past_due >= 1
 
 
-def late(days_past_due: ir.IntegerColumn, days: int, conventions: Conventions) -> ir.BooleanColumn:
+def in_par(days_past_due: ir.IntegerColumn, days: int, conventions: Conventions) -> ir.BooleanColumn:
     """Whether PAR with this number of days includes the loan."""
     return days_past_due >= days if conventions.par_operator == ">=" else days_past_due > days
 

@@ -17,7 +17,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import charge_offs, events, schedules
 from lending_pipelines.metrics.growth import growth
 from lending_pipelines.metrics.money import money, wide
-from lending_pipelines.metrics.ratios import YEAR, ratio
+from lending_pipelines.metrics.ratios import DAYS_IN_YEAR, ratio
 from lending_pipelines.metrics.timeline import MAX_DATE, as_date
 from lending_pipelines.tables.derived import HEALTH_CATEGORIES, HEALTH_RATES, HEALTH_SCORES
 
@@ -51,7 +51,7 @@ def with_history(
     window = conventions.health_window_days
     transactions = read("transactions")
     signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
-    changes = _changes(signed, read("loans"), first - timedelta(days=max(window, YEAR)))
+    changes = _changes(signed, read("loans"), first - timedelta(days=max(window, DAYS_IN_YEAR)))
     due = _due(read("installments"), changes, first, last, window)
     level = _level(changes, due, first, last, window).rename(level_loan_id="loan_id")
     rows = positions.left_join(
@@ -92,7 +92,7 @@ def scored(sums: ir.Table, outstanding: str, conventions: Conventions) -> ir.Tab
         collection_rate=ratio(wide(sums.collected_in_window) * 100, sums.due_in_window),
         default_rate=ratio(sums.defaulted_loans * 100, sums.counted_loans),
         growth_rate=growth(wide(sums[outstanding]) * 100, wide(sums.opening_outstanding) * 100) * 100,
-        portfolio_yield=ratio(wide(sums.income_in_year) * 100 * YEAR, earning),
+        portfolio_yield=ratio(wide(sums.income_in_year) * 100 * DAYS_IN_YEAR, earning),
     )
     rows = rows.mutate(
         collection_score=_score(rows.collection_rate),
@@ -187,11 +187,11 @@ def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: in
 
     A change counts from its day on, and leaves the window or the year when that many days have passed. The sum of the
     principal outstanding over the year that ends n days after `first` is slope × n + base: a change `c` on the day `e`
-    adds c × (n − e + 1) until a year has passed, and c × YEAR from then on.
+    adds c × (n − e + 1) until a year has passed, and c × DAYS_IN_YEAR from then on.
     """
     place = changes.on.delta(ibis.literal(first), unit="day")
     collected = (changes.on > first - timedelta(days=window)).ifelse(changes.collected, _ZERO)
-    income = (changes.on > first - timedelta(days=YEAR)).ifelse(changes.income, _ZERO)
+    income = (changes.on > first - timedelta(days=DAYS_IN_YEAR)).ifelse(changes.income, _ZERO)
     steps = [
         _step(
             changes,
@@ -210,10 +210,10 @@ def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: in
         ),
         _step(
             changes,
-            _later(changes.on, YEAR),
+            _later(changes.on, DAYS_IN_YEAR),
             income=-income,
             slope=-changes.principal,
-            base=changes.principal * (place + YEAR - 1),
+            base=changes.principal * (place + DAYS_IN_YEAR - 1),
         ),
         _step(due, due.on, due=due.due),
         _step(due, due.until, due=-due.due),

@@ -76,7 +76,7 @@ def _totals(rows: ir.Table, staff: ir.Table, conventions: Conventions) -> ir.Tab
         total_disbursed=rows.principal_disbursed,
         total_outstanding=outstanding,
         **{
-            f"late_{days}": delinquency.late(rows.days_past_due, days, conventions).ifelse(outstanding, ZERO)
+            f"late_{days}": delinquency.in_par(rows.days_past_due, days, conventions).ifelse(outstanding, ZERO)
             for days in PAR_DAYS
         },
     )

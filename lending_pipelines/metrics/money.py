@@ -56,7 +56,7 @@ def quotient(number: ir.IntegerValue, divisor: ir.IntegerValue) -> ir.IntegerVal
     return near + ((dividend - near * divisor) / divisor).round().cast("int64")
 
 
-def whole(number: ir.NumericValue) -> ir.DecimalValue:
+def without_fraction(number: ir.NumericValue) -> ir.DecimalValue:
     """The number as a decimal without a fraction, for exact products and sums of up to 38 digits."""
     return number.cast("decimal(38, 1)").cast("decimal(38, 0)")
 
@@ -67,7 +67,7 @@ def half_even(number: ir.DecimalValue, divisor: ir.DecimalValue) -> ir.IntegerVa
     rest = size % divisor
     dividend = size - rest
     # Engines divide as floats. The first quotient is close; the second is small enough to be exact (as in `quotient`).
-    near = whole((dividend / divisor).cast("float64").round())
-    quotient = near + whole(((dividend - near * divisor) / divisor).cast("float64").round())
+    near = without_fraction((dividend / divisor).cast("float64").round())
+    quotient = near + without_fraction(((dividend - near * divisor) / divisor).cast("float64").round())
     up = (rest * 2 > divisor) | ((rest * 2 == divisor) & (quotient % 2 == 1))
-    return ((quotient + whole(up.cast("int64"))) * whole(number.sign())).cast("int64")
+    return ((quotient + without_fraction(up.cast("int64"))) * without_fraction(number.sign())).cast("int64")

@@ -16,7 +16,7 @@ from lending_pipelines.tables import Column
 from lending_pipelines.tables.schema import count, day, text
 from lending_pipelines.tables.schema import money as amount
 
-YEAR, MONTHS = 12, 24
+MONTHS_IN_YEAR, MONTHS_OF_HISTORY = 12, 24
 
 _CODES = "0123456EL"
 """The codes of month ends: by steps of 30 days past due, then closed, then charged off.
@@ -45,7 +45,7 @@ COLUMNS: tuple[Column, ...] = (
             nullable=True,
         )
         for days in (30, 60, 90)
-        for span in (YEAR, MONTHS)
+        for span in (MONTHS_IN_YEAR, MONTHS_OF_HISTORY)
     ),
     amount("paid_12m", "principal, interest and fees collected in the 12 months to the last month end", nullable=True),
     count("months_paid_12m", "of the last 12 whole months, those in which anything was collected", nullable=True),
@@ -75,10 +75,14 @@ def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
         positions: loan_positions with the closed month ends.
         day: The business date. The history starts at the last month end up to it.
     """
-    ends = month_ends(day, MONTHS + 1)
+    ends = month_ends(day, MONTHS_OF_HISTORY + 1)
     rows = _at_ends(loans, positions, ends)
-    statuses = {f"state {n}": rows.state.max(where=rows.business_date == end) for n, end in enumerate(ends[:MONTHS])}
-    paid = {f"paid {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends[: YEAR + 1])}
+    statuses = {
+        f"state {n}": rows.state.max(where=rows.business_date == end) for n, end in enumerate(ends[:MONTHS_OF_HISTORY])
+    }
+    paid = {
+        f"paid {n}": rows.paid.max(where=rows.business_date == end) for n, end in enumerate(ends[: MONTHS_IN_YEAR + 1])
+    }
     months = rows.group_by("loan_id").agg(**statuses, **paid, late_on=rows.business_date.max(where=rows.late))
     loans = _beside(loans, months)
     late_now = delinquent(loans.days_past_due).ifelse(ibis.literal(day), ibis.null("date"))
@@ -88,7 +92,7 @@ def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
         **{
             f"times_{days}_{span}m": _times(loans, ends[:span], days)
             for days in (30, 60, 90)
-            for span in (YEAR, MONTHS)
+            for span in (MONTHS_IN_YEAR, MONTHS_OF_HISTORY)
         },
         **_paid(loans, ends),
         last_late_on=ibis.coalesce(late_now, loans.late_on),
@@ -143,11 +147,11 @@ def _beside(loans: ir.Table, months: ir.Table) -> ir.Table:
 
 
 def _string(loans: ir.Table, ends: list[date]) -> ir.StringColumn:
-    """The codes of the last MONTHS month ends in one text, latest first."""
+    """The codes of the last MONTHS_OF_HISTORY month ends in one text, latest first."""
     codes = ibis.literal(_CODES)
     marks = [
         ibis.coalesce(codes.substr(loans[f"state {n}"], 1), (loans.disbursed_on > end).ifelse(_NOT_YET, _NO_DATA))
-        for n, end in enumerate(ends[:MONTHS])
+        for n, end in enumerate(ends[:MONTHS_OF_HISTORY])
     ]
     return marks[0].concat(*marks[1:])
 
@@ -164,9 +168,9 @@ def _times(loans: ir.Table, ends: list[date], days: int) -> ir.IntegerColumn:
 
 def _paid(loans: ir.Table, ends: list[date]) -> dict[str, ir.Value]:
     """The columns paid_12m and months_paid_12m."""
-    paid = [_level(loans, f"paid {n}", end) for n, end in enumerate(ends[: YEAR + 1])]
-    months = sum(((paid[n] > paid[n + 1]).cast("int64") for n in range(YEAR)), ibis.literal(0, "int64"))
-    return {"paid_12m": money(paid[0] - paid[YEAR]), "months_paid_12m": months.cast("int64")}
+    paid = [_level(loans, f"paid {n}", end) for n, end in enumerate(ends[: MONTHS_IN_YEAR + 1])]
+    months = sum(((paid[n] > paid[n + 1]).cast("int64") for n in range(MONTHS_IN_YEAR)), ibis.literal(0, "int64"))
+    return {"paid_12m": money(paid[0] - paid[MONTHS_IN_YEAR]), "months_paid_12m": months.cast("int64")}
 
 
 def _level(loans: ir.Table, name: str, end: date) -> ir.DecimalValue:

@@ -80,7 +80,7 @@ def _totals(positions: ir.Table, conventions: Conventions) -> ir.Table:
         "charged_off": positions.principal_charged_off,
     }
     for days in PAR_DAYS:
-        late = delinquency.late(positions.days_past_due, days, conventions)
+        late = delinquency.in_par(positions.days_past_due, days, conventions)
         sums[f"late_{days}"] = late.ifelse(outstanding, ZERO)
     for number, bucket in enumerate(conventions.buckets):
         inside = active & (positions.bucket == bucket)

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-YEAR = 365
+DAYS_IN_YEAR = 365
 """The number of days of a year in annualised rates."""
 
 
@@ -15,7 +15,7 @@ def ratio(part: ir.NumericValue, of: ir.NumericValue) -> ir.FloatingValue:
 
 def annualised(amount: ir.DecimalValue, balance: ir.DecimalValue, days: ir.IntegerValue) -> ir.FloatingValue:
     """The annual rate of an amount that accrued on the balance over a number of days."""
-    return ratio(amount, balance) * YEAR / days.cast("float64")
+    return ratio(amount, balance) * DAYS_IN_YEAR / days.cast("float64")
 
 
 def with_share(rows: ir.Table, amount: str) -> ir.Table:

@@ -176,6 +176,6 @@ def _seen(positions: ir.Table, members: ir.Table, conventions: Conventions) -> i
 def _late(rows: ir.Table, conventions: Conventions) -> dict[str, ir.DecimalScalar]:
     outstanding = rows.principal_outstanding
     return {
-        name: money(delinquency.late(rows.days_past_due, days, conventions).ifelse(outstanding, ZERO).sum())
+        name: money(delinquency.in_par(rows.days_past_due, days, conventions).ifelse(outstanding, ZERO).sum())
         for name, days in zip(LATE, PAR_DAYS, strict=True)
     }

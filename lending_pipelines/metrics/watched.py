@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import revenue, schedules
-from lending_pipelines.metrics.delinquency import late
+from lending_pipelines.metrics.delinquency import in_par
 from lending_pipelines.metrics.managers import with_leaders
 from lending_pipelines.metrics.money import ZERO, as_count, money
 from lending_pipelines.metrics.portfolios import PAR_DAYS
@@ -117,7 +117,7 @@ def loan_changes(positions: ir.Table, column: str, day: date, conventions: Conve
         "active_loans": active,
     }
     for days in PAR_DAYS:
-        amounts[f"par_{days}"] = late(positions.days_past_due, days, conventions).ifelse(outstanding, ZERO)
+        amounts[f"par_{days}"] = in_par(positions.days_past_due, days, conventions).ifelse(outstanding, ZERO)
     if column not in amounts:
         return None
     rows = positions.mutate(amount=amounts[column])

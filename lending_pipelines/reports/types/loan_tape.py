@@ -94,7 +94,7 @@ class LoanTape:
         day = days.business_date(source, self.reads, parameters.as_of)
         wanted = payment_history.month_ends(day, parameters.history_months + 1) if parameters.history_months else []
         if not _HISTORY.keys().isdisjoint(parameters.fields):
-            wanted += payment_history.month_ends(day, payment_history.MONTHS + 1)
+            wanted += payment_history.month_ends(day, payment_history.MONTHS_OF_HISTORY + 1)
         return days.closed(source, *{*wanted, day})
 
     def generate(self, parameters: LoanTapeParameters, source: ReportSource) -> ReportBook:
