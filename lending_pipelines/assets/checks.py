@@ -17,7 +17,7 @@ import dagster as dg
 from lending_pipelines.assets.restatements import restatements
 from lending_pipelines.checks import SUITE, Check, Days, Outcome, SuiteCheck, checks_for
 from lending_pipelines.conventions import Conventions
-from lending_pipelines.lake.limits import within
+from lending_pipelines.lake.limits import amounts_in_range
 from lending_pipelines.partitions import first_and_last
 from lending_pipelines.resources import (
     ConventionsResource,
@@ -80,7 +80,7 @@ def _checks(name: str, checks: Sequence[Check], tags: dict[str, str] | None = No
                 if dg.AssetCheckKey(dg.AssetKey(table), check.name) in context.selected_asset_check_keys
             ]
             for check, conclude in _begun(selected, source, days):
-                with within(f"check {check.table}.{check.name}"):
+                with amounts_in_range(f"check {check.table}.{check.name}"):
                     outcome = conclude()
                 if check.blocking:
                     memory.remember(check, days, outcome)

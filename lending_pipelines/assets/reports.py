@@ -20,7 +20,7 @@ from lending_pipelines.checks import Days, restatements_due, verify
 from lending_pipelines.errors import LendingError
 from lending_pipelines.exports.export import WITH_FIRST_PAGE, export
 from lending_pipelines.exports.mail import mail_content, mail_text
-from lending_pipelines.lake.limits import within
+from lending_pipelines.lake.limits import amounts_in_range
 from lending_pipelines.markdown import escaped
 from lending_pipelines.places import PlacedFile
 from lending_pipelines.register import (
@@ -146,7 +146,7 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
             before = _previous(generator, parameters, source) if request["output_format"] in WITH_FIRST_PAGE else None
             needed = sorted({*covered, *(before.covered if before else ())})
             with (
-                within(f"report {generator.report_type}"),
+                amounts_in_range(f"report {generator.report_type}"),
                 _source_for(parameters, needed, source) as report_source,
             ):
                 book = generator.generate(parameters, report_source)

@@ -39,7 +39,7 @@ class AmountTooLarge(LakeError):
 
 
 @contextmanager
-def within(what: str) -> Iterator[None]:
+def amounts_in_range(what: str) -> Iterator[None]:
     """Raise AmountTooLarge, which names the computed `what`, when an engine finds an amount out of range."""
     try:
         yield
@@ -50,10 +50,10 @@ def within(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def within_table(table: Table, rows: ir.Table, backend: BaseBackend) -> Iterator[None]:
-    """`within` for the rows of a table, computed by the backend: the error names column, key and amount."""
+def table_amounts_in_range(table: Table, rows: ir.Table, backend: BaseBackend) -> Iterator[None]:
+    """`amounts_in_range` for the rows of a table, computed by the backend: the error names column, key and amount."""
     try:
-        with within(table.name):
+        with amounts_in_range(table.name):
             yield
     except AmountTooLarge as error:
         raise AmountTooLarge(_described(table, rows, backend) or str(error)) from error.__cause__

@@ -34,7 +34,7 @@ from lending_pipelines.lake.files import (
     stored_schema,
 )
 from lending_pipelines.lake.format import require_known_format, stamp_format
-from lending_pipelines.lake.limits import within_table
+from lending_pipelines.lake.limits import table_amounts_in_range
 from lending_pipelines.lake.schema_changes import schema_changes
 from lending_pipelines.tables import Table
 
@@ -166,7 +166,7 @@ class DeltaStore:
         # Disable the listing cache: engines and other runs write files that fsspec does not know of.
         filesystem, root = fsspec.url_to_fs(self._uri(table.name), use_listings_cache=False)
         filesystem.makedirs(root, exist_ok=True)
-        with within_table(table, rows, self.engine.backend):
+        with table_amounts_in_range(table, rows, self.engine.backend):
             self.engine.write_parquet(rows, self._uri(table.name), stem, table.partition)
         actions = []
         for path in sorted(filesystem.glob(f"{root}/**/{stem}*.parquet")):
@@ -349,7 +349,7 @@ class DeltaStore:
     def _staged_for(self, table: Table, rows: ir.Table) -> Iterator[ir.Table]:
         """`staged` for rows of the table: the error for an amount that is too large names column and key."""
         with ExitStack() as stack:
-            with within_table(table, rows, self.engine.backend):
+            with table_amounts_in_range(table, rows, self.engine.backend):
                 staged = stack.enter_context(self.staged(rows))
             yield staged
 

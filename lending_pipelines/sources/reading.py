@@ -15,7 +15,7 @@ from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.orphans import Orphans
 from lending_pipelines.sources.protocol import Parts, Reader
 from lending_pipelines.sources.staging import stage
-from lending_pipelines.sources.totals import differing_months, lake_totals, month_of, within
+from lending_pipelines.sources.totals import differing_months, is_in_months, lake_totals, month_of
 from lending_pipelines.tables import Table
 
 
@@ -92,8 +92,8 @@ def read_new(
         return Reading(new, first.rows, None, first.unreadable)
     second = stage(reader, table, reader.read(table, months=months), again_file)
     again = read_staged(staged, again_file, table)
-    rows = ibis.union(new.filter(~within(month_of(table, new), months)), again)
-    covered = current.filter(within(month_of(table, current), months))
+    rows = ibis.union(new.filter(~is_in_months(month_of(table, new), months)), again)
+    covered = current.filter(is_in_months(month_of(table, current), months))
     names = tuple(month or "none" for month in months)
     stays = current.anti_join(covered, key).anti_join(rows, key)
     if differing_months(totals, lake_totals(table, ibis.union(stays, rows))):

@@ -59,7 +59,7 @@ def differing_months(source: pa.Table, lake: pa.Table) -> list[str | None]:
     return sorted(differing, key=lambda month: month or "")
 
 
-def within(month: ir.StringColumn, months: list[str | None]) -> ir.BooleanValue:
+def is_in_months(month: ir.StringColumn, months: list[str | None]) -> ir.BooleanValue:
     """Whether a month is in `months`. None in `months` stands for rows without a month."""
     named = month.isin([name for name in months if name is not None]).fill_null(False)
     return named | month.isnull() if None in months else named
