@@ -91,7 +91,7 @@ def loan_totals_table(table: Table) -> Table:
     return Table(table.name, f"Totals of {table.name} by loan.", ("loan_id", "day"), columns)
 
 
-def weighed(table: Table) -> Iterator[tuple[Column, int]]:
+def columns_with_factors(table: Table) -> Iterator[tuple[Column, int]]:
     """The compared columns of a table with their factors in the checksum."""
     names = COMPARED[table.name].columns
     for name, factor in zip(names, COLUMN_FACTORS[: len(names)], strict=True):
@@ -102,7 +102,9 @@ def lake_totals(table: Table, rows: ir.Table) -> ir.Table:
     """The totals of rows of the lake, as in `loan_totals_table`."""
     compared = COMPARED[table.name]
     wanted = loan_totals_table(table)
-    number = reduce(add, (_number(column, rows[column.name]) * factor for column, factor in weighed(table)))
+    number = reduce(
+        add, (_number(column, rows[column.name]) * factor for column, factor in columns_with_factors(table))
+    )
     by: dict[str, ir.Value] = {"loan_id": rows.loan_id.fill_null(NO_LOAN), "day": ibis.literal(NO_DAY)}
     if compared.day is not None:
         by["day"] = rows.loan_id.isnull().ifelse(rows[compared.day], NO_DAY)

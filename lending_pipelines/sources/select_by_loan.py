@@ -15,7 +15,7 @@ from lending_pipelines.sources.by_loan import (
     MODULUS,
     NO_DAY,
     NO_LOAN,
-    weighed,
+    columns_with_factors,
 )
 from lending_pipelines.tables import Column, Table
 from lending_pipelines.tables.sql import MYSQL
@@ -75,7 +75,9 @@ def select_loan_totals(table: Table, rows: sa.Select, of: sa.Select | None = Non
 
 def _checksum(table: Table, row: sa.FromClause) -> sa.ColumnElement:
     """The checksum of a row. PostgreSQL sums the type INTEGER fastest."""
-    number = reduce(add, (_number(column, row.c[column.name]) * factor for column, factor in weighed(table)))
+    number = reduce(
+        add, (_number(column, row.c[column.name]) * factor for column, factor in columns_with_factors(table))
+    )
     weight = COMPARED[table.name].weight
     weighted = _modulo(number, CHECKSUM_MODULUS) * _weight(table.column(weight), row.c[weight])
     return sa.cast(_modulo(weighted, CHECKSUM_MODULUS), sa.Integer)

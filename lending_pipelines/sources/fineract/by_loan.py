@@ -47,7 +47,7 @@ def _transactions(t: StoredTables) -> sa.Select:
     return sa.select(
         row.c.loan_id,
         row.c.id.label("transaction_id"),
-        sa.case((undone, sa.literal("reversal", sa.String)), else_=row.c.becomes).label("type"),
+        sa.case((undone, sa.literal("reversal", sa.String)), else_=row.c.servicing_type).label("type"),
         sa.case((undone, None), else_=row.c.transaction_date).label("effective_on"),
         *(sa.case((undone, 0), else_=row.c[part]).label(part) for part in PARTS),
     )

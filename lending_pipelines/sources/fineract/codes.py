@@ -19,7 +19,7 @@ class TransactionType:
 
     name: str
     """Fineract's name."""
-    becomes: str
+    servicing_type: str
     """The type in the table transactions."""
     remainder: Remainder = "principal"
     """The component that gets the amount less the other portions."""
@@ -58,7 +58,7 @@ MONEY: Mapping[int, TransactionType] = {
 }
 """The transaction types that become rows of transactions."""
 
-PAYMENTS = tuple(code for code, type_ in MONEY.items() if type_.becomes == "repayment")
+PAYMENTS = tuple(code for code, type_ in MONEY.items() if type_.servicing_type == "repayment")
 """The transaction types that become repayments."""
 
 ACCRUAL, ACCRUAL_ADJUSTMENT = 10, 34

@@ -126,7 +126,9 @@ def _does_not_tie(t: StoredTables) -> sa.Select:
             for part in ("principal", "interest", "fees")
         )
     )
-    return sa.select(row.c.loan_id).group_by(row.c.loan_id, row.c.becomes, row.c.is_reversed).having(off).distinct()
+    return (
+        sa.select(row.c.loan_id).group_by(row.c.loan_id, row.c.servicing_type, row.c.is_reversed).having(off).distinct()
+    )
 
 
 def _not_by_months(t: StoredTables) -> sa.Select:

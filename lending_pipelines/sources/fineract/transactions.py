@@ -26,7 +26,7 @@ def transactions(t: StoredTables) -> sa.Select:
     events = sa.select(
         text(row.c.id).label("transaction_id"),
         text(row.c.loan_id).label("loan_id"),
-        row.c.becomes.label("type"),
+        row.c.servicing_type.label("type"),
         row.c.transaction_date.label("effective_on"),
         row.c.created_on_utc.label("posted_at"),
         amount.label("amount"),
@@ -54,12 +54,12 @@ def in_cents(t: StoredTables) -> sa.Select:
     Rows in force and undone rows are rounded separately, so that the rows in force tie, whatever is undone.
     """
     row, loan = portions(t, t.m_loan_transaction.c.transaction_type_enum.in_(MONEY)).subquery("portions"), t.m_loan
-    group, order = (row.c.loan_id, row.c.becomes, row.c.is_reversed), (row.c.transaction_date, row.c.id)
+    group, order = (row.c.loan_id, row.c.servicing_type, row.c.is_reversed), (row.c.transaction_date, row.c.id)
     return (
         sa.select(
             row.c.id,
             row.c.loan_id,
-            row.c.becomes,
+            row.c.servicing_type,
             row.c.transaction_date,
             row.c.created_on_utc,
             row.c.last_modified_on_utc,
@@ -110,7 +110,7 @@ def portions(t: StoredTables, where: sa.ColumnElement[bool]) -> sa.Select:
         sa.select(
             row.c.id,
             row.c.loan_id,
-            named(code, {number: type_.becomes for number, type_ in MONEY.items()}).label("becomes"),
+            named(code, {number: type_.servicing_type for number, type_ in MONEY.items()}).label("servicing_type"),
             row.c.transaction_date,
             row.c.created_on_utc,
             row.c.last_modified_on_utc,

@@ -20,7 +20,7 @@ DRAFT, SUBMITTED, CANCELLED = 0, 1, 2
 class RepaymentType:
     """A repayment_type of Loan Repayment that moves a loan's money."""
 
-    becomes: str
+    servicing_type: str
     """The type in the table transactions."""
     remainder: Part = "principal"
     """The component that gets the amount less the other portions."""
@@ -54,7 +54,7 @@ MONEY: Mapping[str, RepaymentType] = {
 NO_MONEY = ("Interest Carry Forward", "Principal Capitalization")
 """The repayment types that move an overdue amount into the new schedule and do not change what the borrower owes."""
 
-CAPITALIZATIONS = tuple(name for name, type_ in MONEY.items() if type_.becomes == "capitalization")
+CAPITALIZATIONS = tuple(name for name, type_ in MONEY.items() if type_.servicing_type == "capitalization")
 """The repayment types that become capitalizations."""
 
 CREDIT_ADJUSTMENT = "Credit Adjustment"

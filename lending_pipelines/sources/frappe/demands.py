@@ -51,7 +51,7 @@ def fees(t: StoredTables) -> sa.Select:
 def _last_date(t: StoredTables, name: str, is_waiver: bool) -> sa.Subquery:
     """The day of the last submitted repayment, or waiver, that a demand is linked to."""
     link, row = t.loan_repayment_detail, t.loan_repayment
-    types = [type_ for type_, each in MONEY.items() if (each.becomes == "waiver") == is_waiver]
+    types = [type_ for type_, each in MONEY.items() if (each.servicing_type == "waiver") == is_waiver]
     on = sa.cast(sa.func.coalesce(row.c.value_date, row.c.posting_date), sa.Date)
     return (
         sa.select(link.c.loan_demand, sa.func.max(on).label("last_on"))

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.frappe.codes import DRAFT, LOAN_CONTROLS, PRODUCT_CONTROLS, ROOT_TYPES, named
 from lending_pipelines.sources.frappe.organisation import filled, text
-from lending_pipelines.sources.frappe.transactions import kinds
+from lending_pipelines.sources.frappe.transactions import ledger_vouchers
 from lending_pipelines.sources.rounding import cents, or_zero
 from lending_pipelines.sources.stored import StoredTables
 
@@ -47,7 +47,7 @@ def journal_lines(t: StoredTables) -> sa.Select:
     voucher = (line.c.voucher_type, line.c.voucher_no)
     order = (line.c.creation, line.c.account, line.c.debit, line.c.credit, line.c.name)
     loans, transactions, joined = [], [], line.outerjoin(company, company.c.name == line.c.company)
-    for kind in kinds(t):
+    for kind in ledger_vouchers(t):
         row = kind.table.alias(f"of_{kind.doctype.lower().replace(' ', '_')}")
         joined = joined.outerjoin(row, (line.c.voucher_type == kind.doctype) & (row.c.name == line.c.voucher_no))
         loans.append(row.c[kind.loan])

@@ -185,8 +185,8 @@ def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
     """The amounts that each restructured loan had settled by its last restructure, per day, as installments."""
     event, restructure = in_cents(t).subquery("settling"), t.loan_restructure
     restructured = sa.select(restructure.c.loan).where(restructure.c.docstatus == SUBMITTED)
-    sign = sa.case(*((event.c.becomes == type_, sa.literal(sign)) for type_, sign in _SIGNS.items()), else_=0)
-    is_capitalized = event.c.becomes == _CAPITALIZATION
+    sign = sa.case(*((event.c.servicing_type == type_, sa.literal(sign)) for type_, sign in _SIGNS.items()), else_=0)
+    is_capitalized = event.c.servicing_type == _CAPITALIZATION
     settled = (
         sa.select(
             event.c.loan,
@@ -197,7 +197,7 @@ def _settled_before(t: StoredTables, plan: sa.CTE) -> sa.Select:
         .where(
             event.c.loan.in_(restructured),
             event.c.docstatus == SUBMITTED,
-            event.c.becomes.in_((*_SIGNS, _CAPITALIZATION)),
+            event.c.servicing_type.in_((*_SIGNS, _CAPITALIZATION)),
         )
         .group_by(event.c.loan, event.c.effective_on)
         .subquery("settled")

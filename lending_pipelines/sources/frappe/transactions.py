@@ -40,7 +40,7 @@ def transactions(t: StoredTables) -> sa.Select:
     events = sa.select(
         row.c.id.label("transaction_id"),
         row.c.loan.label("loan_id"),
-        row.c.becomes.label("type"),
+        row.c.servicing_type.label("type"),
         row.c.effective_on,
         row.c.posted_at,
         amount.label("amount"),
@@ -69,7 +69,7 @@ def in_cents(t: StoredTables) -> sa.Select:
     """
     row = _documents(t).subquery("documents")
     loan = t.loan
-    group, order = (row.c.loan, row.c.becomes, row.c.docstatus), (row.c.effective_on, row.c.id)
+    group, order = (row.c.loan, row.c.servicing_type, row.c.docstatus), (row.c.effective_on, row.c.id)
     return (
         sa.select(
             *(column for column in row.c if column.name not in _PARTS),
@@ -96,7 +96,7 @@ def _documents(t: StoredTables) -> sa.CompoundSelect:
 def _document(
     row: sa.FromClause,
     loan: sa.ColumnElement,
-    becomes: sa.ColumnElement,
+    servicing_type: sa.ColumnElement,
     effective_on: sa.ColumnElement,
     posted_at: sa.ColumnElement,
     parts: Mapping[str, sa.ColumnElement],
@@ -107,7 +107,7 @@ def _document(
     return sa.select(
         (row.c.name if id_ is None else id_).label("id"),
         loan.label("loan"),
-        becomes.label("becomes"),
+        servicing_type.label("servicing_type"),
         sa.cast(effective_on, sa.Date).label("effective_on"),
         posted_at.label("posted_at"),
         row.c.modified.label("cancelled_at"),
@@ -145,7 +145,7 @@ def _repayments(t: StoredTables) -> sa.Select:
     return _document(
         row,
         row.c.against_loan,
-        named(row.c.repayment_type, {name: type_.becomes for name, type_ in MONEY.items()}),
+        named(row.c.repayment_type, {name: type_.servicing_type for name, type_ in MONEY.items()}),
         _value_date(row),
         _entered(row),
         {part: _portion(part, stored, row) for part in _PARTS},
@@ -262,7 +262,7 @@ class Voucher:
     """Whether a document is an event in the table transactions. None if no document is."""
 
 
-def kinds(t: StoredTables) -> Sequence[Voucher]:
+def ledger_vouchers(t: StoredTables) -> Sequence[Voucher]:
     """The doctypes of loans that post to the ledger."""
     return (
         Voucher("Loan Disbursement", t.loan_disbursement, "against_loan", lambda row: sa.true()),
