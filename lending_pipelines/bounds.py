@@ -177,7 +177,7 @@ def parse_json(
     return given
 
 
-def beside(outside: Mapping[Place, str], reported: Collection[Place]) -> dict[Place, str]:
+def without_reported(outside: Mapping[Place, str], reported: Collection[Place]) -> dict[Place, str]:
     """The values out of bounds for which the model has not reported an error at the same place or below it."""
     return {
         place: fault

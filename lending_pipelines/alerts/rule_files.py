@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from lending_pipelines.alerts.rule_faults import AlertRuleError, problem_of, rule_faults
 from lending_pipelines.alerts.rules import AlertRule
-from lending_pipelines.bounds import Place, beside, listed, parse_toml, read_text
+from lending_pipelines.bounds import Place, listed, parse_toml, read_text, without_reported
 from lending_pipelines.settings_file import toml_value
 
 _NO_FAULTS: Mapping[Place, str] = MappingProxyType({})
@@ -38,7 +38,7 @@ def parse_rules(given: Iterable[Any], where: str, outside: Mapping[Place, str] =
         except ValidationError as error:
             problems = error.errors()
             places = [problem["loc"] for problem in problems]
-            own = beside(own, places)
+            own = without_reported(own, places)
             found = [*map(problem_of, problems), *listed(own), *_other_faults(values, [*places, *own])]
         else:
             found = [*listed(own), *_other_faults(values, own)]

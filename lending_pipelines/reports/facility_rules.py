@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from lending_pipelines.bounds import Place, beside, listed, parse_json, parse_toml, read_text
+from lending_pipelines.bounds import Place, listed, parse_json, parse_toml, read_text, without_reported
 from lending_pipelines.errors import LendingError, did_you_mean, first_of
 from lending_pipelines.known_names import FIELDS_WITH_NAMES, KnownNames
 from lending_pipelines.metrics.facility import ConcentrationLimit, Covenant, Eligibility, FacilityRules
@@ -50,7 +50,10 @@ def load(text: str) -> FacilityRules:
         rules = FacilityRules.model_validate(values)
     except ValidationError as error:
         problems = error.errors()
-        faults = [*map(_problem, problems), *listed(beside(outside, [problem["loc"] for problem in problems]))]
+        faults = [
+            *map(_problem, problems),
+            *listed(without_reported(outside, [problem["loc"] for problem in problems])),
+        ]
         raise LendingError(f"{where}: {'; '.join(faults)}") from error
     if outside:
         raise LendingError(f"{where}: {'; '.join(listed(outside))}")

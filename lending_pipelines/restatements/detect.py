@@ -106,7 +106,7 @@ def detect(lake: Lake, conventions: Conventions, locked: Sequence[date] = ()) ->
         scope = _scope(lake, closed, versions, before.versions, conventions)
         if scope.days:
             rows += _of_loans(lake, scope, versions, closed, conventions, in_force, stack)
-        compared = programs.first_ones(not_compared, read)
+        compared = programs.days_of_one_detection(not_compared, read)
         if compared:
             of_programs = programs.restated(lake, compared, read, closed, conventions, in_force, stack)
             rows.append(of_programs.anti_join(ibis.union(*rows), list(compare.VALUE_KEY)))

@@ -40,7 +40,7 @@ def days_not_compared(closed: Sequence[Closed], before: Note, conventions: Conve
     ]
 
 
-def first_ones(days: Sequence[date], read: Callable[[str], ir.Table]) -> list[date]:
+def days_of_one_detection(days: Sequence[date], read: Callable[[str], ir.Table]) -> list[date]:
     """The first of these days, as many as one detection compares; at least one if there are any."""
     loans = int(read("loans").count().to_pyarrow().as_py()) if days else 0
     return list(days[: max(1, POSITIONS_OF_A_DETECTION // max(1, loans))])
