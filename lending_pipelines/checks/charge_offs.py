@@ -19,13 +19,13 @@ def charge_off_checks() -> tuple[Check, ...]:
             "booked as recoveries; amounts above the principal do not count, and payments after a charge-off count as "
             "recovered",
             ("transactions",),
-            booked_otherwise,
+            amounts_counted_differently,
             severity="warn",
         ),
     )
 
 
-def booked_otherwise(tables: Tables) -> ir.Table:
+def amounts_counted_differently(tables: Tables) -> ir.Table:
     """Loans and days with an amount that counts differently from its booked type; `problem` says which amount and how.
 
     If a charge-off or payment was reversed and the amount therefore counts as booked again, it is left out.

@@ -34,7 +34,7 @@ def manager_checks(conventions: Conventions) -> tuple[Check, ...]:
             "manager_snapshots",
             "the loan officers, the own loans of team leaders and the unassigned loans add up to all positions",
             ("manager_snapshots", "loan_positions"),
-            managers_unlike_whole,
+            managers_not_adding_up,
             blocking=True,
         ),
     )
@@ -56,7 +56,7 @@ def managers_unlike_positions(tables: Tables, days: Days, *, conventions: Conven
     return differences(expected, stored, _KEYS, [*_SUMS, *(f"par_{n}" for n in _PAR_DAYS)])
 
 
-def managers_unlike_whole(tables: Tables, days: Days) -> ir.Table:
+def managers_not_adding_up(tables: Tables, days: Days) -> ir.Table:
     """Days and currencies on which the managers do not add up to all positions.
 
     The sum is over loan officers, unassigned loans and the own loans of team leaders.
