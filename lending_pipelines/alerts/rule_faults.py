@@ -28,7 +28,7 @@ def _time_of_rows(table: Table) -> str | None:
     return "posted_at" if "posted_at" in times else times[0] if len(times) == 1 else None
 
 
-NEWS = {name: time for name, table in SERVICING.items() if (time := _time_of_rows(table))}
+TIME_COLUMNS = {name: time for name, table in SERVICING.items() if (time := _time_of_rows(table))}
 """The servicing tables whose rows have a time, and the column with it. The detector data_received reads these."""
 
 
@@ -97,9 +97,9 @@ def rule_faults(rule: AlertRule, given: frozenset[str]) -> list[str]:
     if rule.metric is not None:
         faults += _metric_faults(rule)
     faults += [
-        f"tables: there is no servicing table {name!r} whose rows have a time; {did_you_mean(name, NEWS)}"
+        f"tables: there is no servicing table {name!r} whose rows have a time; {did_you_mean(name, TIME_COLUMNS)}"
         for name in rule.tables
-        if name not in NEWS
+        if name not in TIME_COLUMNS
     ]
     if rule.scope == "vintage":
         faults += [

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.alerts import words
 from lending_pipelines.alerts.findings import Finding, Judged, Source, Unjudged, Verdict
-from lending_pipelines.alerts.rule_faults import NEWS
+from lending_pipelines.alerts.rule_faults import TIME_COLUMNS
 from lending_pipelines.alerts.rules import AlertRule
 from lending_pipelines.errors import LendingError
 
@@ -34,28 +34,30 @@ def detect(source: Source, rules: Sequence[AlertRule], days: Sequence[date]) -> 
     rows. A table without enough gaps is left out. A table that was never synced is left out too, unless a rule names
     it: that rule cannot be judged.
     """
-    news: dict[str, list[date]] = {}
+    row_days: dict[str, list[date]] = {}
     missing: dict[str, str] = {}
-    for table in dict.fromkeys(name for rule in rules for name in rule.tables or NEWS):
+    for table in dict.fromkeys(name for rule in rules for name in rule.tables or TIME_COLUMNS):
         try:
             rows = source.table(table)
         except LendingError as error:
             missing[table] = str(error)
             continue
-        news[table] = _days_with_news(rows[NEWS[table]], ZoneInfo(source.conventions.timezone))
+        row_days[table] = _days_with_rows(rows[TIME_COLUMNS[table]], ZoneInfo(source.conventions.timezone))
     verdicts: dict[str, Verdict] = {}
     for rule in rules:
         absent = [missing[table] for table in rule.tables if table in missing]
-        if absent or not news:
+        if absent or not row_days:
             verdicts[rule.name] = Unjudged("; ".join(absent) or "no servicing table is synced")
             continue
-        watched = [table for table in rule.tables or NEWS if table in news]
-        found = [finding for table in watched for day in days if (finding := _finding(rule, table, news[table], day))]
+        watched = [table for table in rule.tables or TIME_COLUMNS if table in row_days]
+        found = [
+            finding for table in watched for day in days if (finding := _finding(rule, table, row_days[table], day))
+        ]
         verdicts[rule.name] = Judged(tuple(days), tuple(found))
     return verdicts
 
 
-def _days_with_news(times: ir.TimestampColumn, zone: ZoneInfo) -> list[date]:
+def _days_with_rows(times: ir.TimestampColumn, zone: ZoneInfo) -> list[date]:
     """The days in the time zone on which there are rows, in order. `times` are the times of the rows."""
     # The offset of every time zone from UTC is a multiple of a quarter of an hour.
     quarters = (times.epoch_seconds() // _QUARTER).name("quarter").as_table().distinct()
@@ -63,13 +65,13 @@ def _days_with_news(times: ir.TimestampColumn, zone: ZoneInfo) -> list[date]:
     return sorted({datetime.fromtimestamp(quarter * _QUARTER, zone).date() for quarter in found})
 
 
-def usual_gap(news: Sequence[date], window_days: int) -> int | None:
+def usual_gap(row_days: Sequence[date], window_days: int) -> int | None:
     """The 95th percentile of the gaps between days with rows, in days, within the window up to the last of them.
 
-    None when there are fewer than FEWEST_GAPS. `news` are the days with rows, in order; there is at least one.
+    None when there are fewer than FEWEST_GAPS. `row_days` are the days with rows, in order; there is at least one.
     """
-    begins = news[-1] - timedelta(days=window_days)
-    recent = [day for day in news if day >= begins]
+    begins = row_days[-1] - timedelta(days=window_days)
+    recent = [day for day in row_days if day >= begins]
     gaps = sorted((after - before).days for before, after in pairwise(recent))
     if len(gaps) < FEWEST_GAPS:
         return None
@@ -77,8 +79,8 @@ def usual_gap(news: Sequence[date], window_days: int) -> int | None:
     return gaps[math.ceil(_USUAL * len(gaps)) - 1]
 
 
-def _finding(rule: AlertRule, table: str, news: Sequence[date], day: date) -> Finding | None:
-    until = news[: bisect_right(news, day)]
+def _finding(rule: AlertRule, table: str, row_days: Sequence[date], day: date) -> Finding | None:
+    until = row_days[: bisect_right(row_days, day)]
     if not until:
         return None
     usual = usual_gap(until, rule.window_days or WINDOW_DAYS)
