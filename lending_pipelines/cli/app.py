@@ -23,7 +23,7 @@ from lending_pipelines.cli.portal import portal
 from lending_pipelines.cli.restate import restate
 from lending_pipelines.cli.source import source
 from lending_pipelines.cli.status import status
-from lending_pipelines.cli.terminal import VERBOSE, Yes, tell_step, tell_warnings
+from lending_pipelines.cli.terminal import VERBOSE, Yes, echo_step, echo_warnings
 from lending_pipelines.cli.ui import ui
 from lending_pipelines.cli.upgrade import upgrade
 from lending_pipelines.errors import LendingError
@@ -125,12 +125,12 @@ def sync(
 
     anew = ask_to_reload(reload, yes=yes) if reload else []
     config = {"full": full, "reload": anew}
-    finished = run_job("sync", {"ops": {"servicing_tables": {"config": config}}}, progress=tell_step)
+    finished = run_job("sync", {"ops": {"servicing_tables": {"config": config}}}, progress=echo_step)
     for table, metadata in finished.metadata.items():
         typer.echo(f"{table:<24}{_synced(metadata)}")
         for subject, note in metadata.get("notes", {}).items():
             typer.echo(f"  {subject.replace('_', ' ')}: {note}")
-    tell_warnings(finished)
+    echo_warnings(finished)
     if refused := [table for table in SERVICING if table not in finished.metadata]:
         raise LendingError(
             f"sync: {len(refused)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
@@ -162,7 +162,7 @@ def demo(
     # Imported last: the modules of the runs read the first business date, which the new home sets.
     from lending_pipelines.cli.demo import run_demo
 
-    run_demo(settings, spec, typer.echo, tell_step)
+    run_demo(settings, spec, typer.echo, echo_step)
 
 
 def _synced(metadata: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lending_pipelines.cli import arguments
-from lending_pipelines.cli.terminal import VERBOSE, opened_lake, register_session, tell_step, tell_warnings
+from lending_pipelines.cli.terminal import VERBOSE, echo_step, echo_warnings, opened_lake, register_session
 from lending_pipelines.errors import LendingError, did_you_mean
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def close(
             versions = snapshot_versions(lake)
     for span in ranges:
         typer.echo(f"Closing {span[0]} to {span[1]}")
-        finished = run_job("daily_close", days=span, progress=tell_step)
+        finished = run_job("daily_close", days=span, progress=echo_step)
         if absent := [table for table, metadata in finished.metadata.items() if "absent" in metadata]:
             typer.echo(f"  no data: the source does not have {', '.join(absent)}", err=True)
-        tell_warnings(finished)
+        echo_warnings(finished)
     if ranges:
         typer.echo(as_text(status_of_closes()))
     if manager or versions:

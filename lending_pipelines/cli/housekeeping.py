@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lending_pipelines.cli.terminal import tell_step
+from lending_pipelines.cli.terminal import echo_step
 
 
 def housekeeping(
@@ -24,5 +24,5 @@ def housekeeping(
         typer.echo(as_text(housekeeping_plan(), applied=False))
         typer.echo("\nNothing was removed: run `lending housekeeping --apply`.")
         return
-    finished = run_job("housekeeping", housekeeping_run_config(wait_minutes), progress=tell_step)
+    finished = run_job("housekeeping", housekeeping_run_config(wait_minutes), progress=echo_step)
     typer.echo(finished.metadata["housekeeping"]["summary"])

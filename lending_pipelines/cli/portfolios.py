@@ -17,10 +17,10 @@ from lending_pipelines.cli.terminal import (
     confirm,
     describe_loans,
     echo_as_of,
+    echo_step,
     echo_table,
     known_names,
     register_session,
-    tell_step,
 )
 from lending_pipelines.errors import LendingError
 from lending_pipelines.register.models import InvestorType
@@ -159,7 +159,7 @@ def run_rules(
     """Apply the rules of open portfolios to a range of days, as every close does."""
     from lending_pipelines.runs import run_job
 
-    finished = run_job("assign_portfolios", days=(first.date(), last.date()), progress=tell_step)
+    finished = run_job("assign_portfolios", days=(first.date(), last.date()), progress=echo_step)
     typer.echo(f"{finished.metadata['portfolio_assignments']['dagster/row_count']:,} loans assigned")
 
 
@@ -190,7 +190,7 @@ def sell_portfolio(
     what = f"Sell portfolio {name!r} to {to!r} at the end of {on.date()} for {paid:,.2f}:"
     confirm(what, describe_loans(loan_ids, on.date(), price=paid), yes=yes)
     sale_config = {"portfolio": name, "investor": to, "date": str(on.date()), "price": price}
-    run_job("sell_portfolio", {"ops": {"sell": {"config": sale_config}}}, progress=tell_step)
+    run_job("sell_portfolio", {"ops": {"sell": {"config": sale_config}}}, progress=echo_step)
     with register_session() as session:
         typer.echo(Sales(session).of_portfolio(name).sale_id)
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from lending_pipelines.cli import arguments, completion
-from lending_pipelines.cli.terminal import echo_table, register_session, settle_rows, tell_step
+from lending_pipelines.cli.terminal import echo_step, echo_table, register_session, settle_rows
 from lending_pipelines.errors import LendingError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def report(
     """Make a report and print its location. `lending report TYPE --help` prints the parameters of a type."""
     from lending_pipelines.runs import run_report
 
-    made = run_report(report_type, _assignments(settings or []), output_format, notify=notify or (), progress=tell_step)
+    made = run_report(report_type, _assignments(settings or []), output_format, notify=notify or (), progress=echo_step)
     typer.echo(f"{made['file']}  ({made['dagster/row_count']:,} rows, sha256 {made['sha256']})")
 
 

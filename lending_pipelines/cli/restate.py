@@ -10,7 +10,7 @@ import typer
 
 from lending_pipelines.cli import arguments
 from lending_pipelines.cli.close import require_open
-from lending_pipelines.cli.terminal import echo_table, opened_lake, register_session, tell_step, tell_warnings
+from lending_pipelines.cli.terminal import echo_step, echo_table, echo_warnings, opened_lake, register_session
 from lending_pipelines.errors import LendingError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _close_again(ranges: list[tuple[date, date]]) -> None:
 
     for span in ranges:
         typer.echo(f"Closing {span[0]} to {span[1]} again")
-        tell_warnings(run_job("daily_close", days=span, progress=tell_step))
+        echo_warnings(run_job("daily_close", days=span, progress=echo_step))
 
 
 def _deliver_corrections(ranges: list[tuple[date, date]]) -> None:
@@ -115,6 +115,6 @@ def _deliver_corrections(ranges: list[tuple[date, date]]) -> None:
     for tape, day in corrections:
         typer.echo(f"Delivering the correction of tape {tape!r} of {day}")
         try:
-            run_job("deliver_tape", deliver_run_config(tape, day, failed=False), progress=tell_step)
+            run_job("deliver_tape", deliver_run_config(tape, day, failed=False), progress=echo_step)
         except LendingError as error:
             typer.echo(f"  warning: {error}", err=True)

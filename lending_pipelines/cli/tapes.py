@@ -15,11 +15,11 @@ from lending_pipelines.cli.terminal import (
     balances_by,
     confirm,
     echo_as_of,
+    echo_step,
     echo_table,
     record,
     register_session,
     settle_rows,
-    tell_step,
 )
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def deliver(
     from lending_pipelines.register import TapeConfigs, TapeDeliveries
     from lending_pipelines.runs import run_job
 
-    run_job("deliver_tape", deliver_run_config(tape, on.date(), failed=True), progress=tell_step)
+    run_job("deliver_tape", deliver_run_config(tape, on.date(), failed=True), progress=echo_step)
     with register_session() as session:
         deliveries = TapeDeliveries(session).of_day(TapeConfigs(session).by_name(tape).config_id, on.date())
         echo_table(_DELIVERY, [_as_row(session, delivery) for delivery in deliveries])

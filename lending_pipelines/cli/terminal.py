@@ -197,7 +197,7 @@ def echo_as_of(day: date | None) -> None:
     typer.echo(f"\nLoans and balances are those of {day}." if day else "\nNo day is closed yet: no loans are counted.")
 
 
-def tell_step(name: str, seconds: float) -> None:
+def echo_step(name: str, seconds: float) -> None:
     """Print a finished step of a run."""
     typer.echo(f"  {name:<32}{seconds:>8.1f} s", err=True)
 
@@ -219,7 +219,7 @@ def _balances(loan_ids: Collection[str], on: date) -> tuple[date | None, dict[st
     return day, by_currency
 
 
-def tell_warnings(finished: "Finished") -> None:
+def echo_warnings(finished: "Finished") -> None:
     """Print the warnings of a run to standard error."""
     for warning in finished.warnings:
         typer.echo(f"  warning: {warning}", err=True)
