@@ -229,14 +229,14 @@ def _table(preview: Preview, failed: Sequence[Outcome]) -> Diagnosis:
     name, error = preview.table.name, preview.error
     faults = [
         *((getattr(error, "faults", None) or [str(error)]) if error else []),
-        *(f"rejected: {name}.{each}" for each in preview.refused_rows),
+        *(f"rejected: {name}.{each}" for each in preview.rejected_rows),
         *(outcome.message for outcome in failed),
     ]
     if preview.rows is None:
         text = "the source does not have it; it is optional" if error is None else "it cannot be read"
     else:
         text = f"{int(preview.rows.count().to_pyarrow().as_py()):,} rows"
-    if error or preview.refused_rows or any(outcome.severity == "error" for outcome in failed):
+    if error or preview.rejected_rows or any(outcome.severity == "error" for outcome in failed):
         return Diagnosis("FAILED", name, text, tuple(faults))
     return Diagnosis("warning" if faults else "ok", name, text, tuple(faults))
 

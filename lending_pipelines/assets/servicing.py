@@ -23,7 +23,7 @@ SUMMED = frozenset({"transactions", "journal_lines"})
 """Tables whose amounts are added up. If one of their rows is rejected, the sums are not complete."""
 
 
-class TablesRefused(LendingError):
+class TablesRejected(LendingError):
     """The sync rejected servicing tables, or rows of them, that the close needs."""
 
 
@@ -69,37 +69,37 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         """Sync each table in one commit. A rejected table keeps its rows and is not materialized.
 
         Raises:
-            TablesRefused: A table that the close needs is rejected, or a row of a table whose amounts are added up. The
-                message names every fault of every table.
+            TablesRejected: A table that the close needs is rejected, or a row of a table whose amounts are added up.
+                The message names every fault of every table.
         """
         wanted = [SERVICING[key.path[-1]] for key in context.selected_asset_keys]
         if unknown := set(config.reload) - set(SERVICING):
-            raise TablesRefused(f"reload: there is no table {min(unknown)!r}; {did_you_mean(min(unknown), SERVICING)}")
+            raise TablesRejected(f"reload: there is no table {min(unknown)!r}; {did_you_mean(min(unknown), SERVICING)}")
         chosen = conventions.get()
-        refused: dict[str, LendingError] = {}
-        rows_refused: list[str] = []
+        rejected: dict[str, LendingError] = {}
+        rejected_rows: list[str] = []
         incomplete = False
         reload = config.reload
         syncing = sync_tables(source.open(), _in_order(wanted), lake.lake, chosen, config.full, reload)
         with closing(syncing) as outcomes:
             for table, outcome in outcomes:
                 if isinstance(outcome, LendingError):
-                    refused[table.name] = outcome
+                    rejected[table.name] = outcome
                     context.log.error(str(outcome))
                 else:
                     _log(context, table, outcome)
                     yield dg.MaterializeResult(asset_key=table.name, metadata=_metadata(outcome))
-                    rows_refused += _refused_rows(table, outcome)
-                    incomplete |= table.name in SUMMED and bool(outcome.refused_rows)
+                    rejected_rows += _rejected_rows(table, outcome)
+                    incomplete |= table.name in SUMMED and bool(outcome.rejected_rows)
                 if dg.AssetCheckKey(dg.AssetKey(table.name), SYNCED) in context.selected_asset_check_keys:
                     yield _check_result(table, outcome)
-        if refused.keys() & {*needed, *positions.sources(chosen)}:
-            raise TablesRefused(
-                f"{len(refused)} of {len(wanted)} tables were rejected and keep their earlier rows: "
-                + "; ".join([*map(str, refused.values()), *rows_refused])
+        if rejected.keys() & {*needed, *positions.sources(chosen)}:
+            raise TablesRejected(
+                f"{len(rejected)} of {len(wanted)} tables were rejected and keep their earlier rows: "
+                + "; ".join([*map(str, rejected.values()), *rejected_rows])
             )
         if incomplete:
-            raise TablesRefused("; ".join(rows_refused))
+            raise TablesRejected("; ".join(rejected_rows))
 
     return servicing_tables
 
@@ -133,27 +133,27 @@ def _log(context: dg.AssetExecutionContext, table: Table, result: SyncResult) ->
         context.log.info(f"{table.name}: no data: the source does not have this table")
     else:
         context.log.info(f"{table.name}: {result.rows_read:,} rows read, {result.rows_added:,} added")
-    for warning in (*result.warnings, *_refused_rows(table, result)):
+    for warning in (*result.warnings, *_rejected_rows(table, result)):
         context.log.warning(warning)
 
 
-def _refused_rows(table: Table, result: SyncResult) -> list[str]:
+def _rejected_rows(table: Table, result: SyncResult) -> list[str]:
     """A sentence for each reference by which rows were rejected."""
-    return [f"rejected rows: {table.name}.{finding}" for finding in result.refused_rows]
+    return [f"rejected rows: {table.name}.{finding}" for finding in result.rejected_rows]
 
 
 def _check_result(table: Table, outcome: SyncResult | LendingError) -> dg.AssetCheckResult:
     """The check fails with severity ERROR for a rejected table or row, and with WARN for other warnings of the sync."""
     if isinstance(outcome, LendingError):
-        refused, told, rows = True, [str(outcome)], 0
+        rejected, told, rows = True, [str(outcome)], 0
     else:
-        rows = sum(finding.rows for finding in outcome.refused_rows)
-        refused, told = bool(outcome.refused_rows), [*_refused_rows(table, outcome), *outcome.warnings]
+        rows = sum(finding.rows for finding in outcome.rejected_rows)
+        rejected, told = bool(outcome.rejected_rows), [*_rejected_rows(table, outcome), *outcome.warnings]
     return dg.AssetCheckResult(
         asset_key=table.name,
         check_name=SYNCED,
         passed=not told,
-        severity=dg.AssetCheckSeverity.ERROR if refused else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if rejected else dg.AssetCheckSeverity.WARN,
         description="; ".join(told) or None,
         metadata={ROWS_REJECTED: rows},
     )
@@ -177,8 +177,8 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
         metadata["months_read_again"] = ", ".join(result.months_read_again)
     if result.loans_read is not None:
         metadata["loans_read"] = result.loans_read
-    if result.refused_rows:
-        metadata["refused_rows"] = dg.MetadataValue.json([str(finding) for finding in result.refused_rows])
+    if result.rejected_rows:
+        metadata["refused_rows"] = dg.MetadataValue.json([str(finding) for finding in result.rejected_rows])
     if result.warnings:
         metadata["warnings"] = dg.MetadataValue.json(list(result.warnings))
     return metadata

@@ -131,10 +131,10 @@ def sync(
         for subject, note in metadata.get("notes", {}).items():
             typer.echo(f"  {subject.replace('_', ' ')}: {note}")
     echo_warnings(finished)
-    if refused := [table for table in SERVICING if table not in finished.metadata]:
+    if rejected := [table for table in SERVICING if table not in finished.metadata]:
         raise LendingError(
-            f"sync: {len(refused)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
-            f"{', '.join(refused)}"
+            f"sync: {len(rejected)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
+            f"{', '.join(rejected)}"
         )
     if incomplete := [table for table, metadata in finished.metadata.items() if "refused_rows" in metadata]:
         raise LendingError(f"sync: rows of {', '.join(incomplete)} were rejected, see the warnings above")

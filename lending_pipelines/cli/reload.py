@@ -36,7 +36,7 @@ def ask_to_reload(names: Sequence[str], *, yes: bool) -> list[str]:
             name = preview.table.name
             if preview.error:
                 rejected.append(str(preview.error))
-            orphans = [f"rejected: {name}.{each}" for each in preview.refused_rows]
+            orphans = [f"rejected: {name}.{each}" for each in preview.rejected_rows]
             lines += [f"  {name}: {line}" for line in (*preview.changes, *orphans) or ["no change"]]
     if rejected:
         raise LendingError("nothing was changed: " + "; ".join(rejected))

@@ -46,7 +46,7 @@ class SyncResult:
     """Whether the source does not have the table. The lake's table is then empty."""
     warnings: tuple[str, ...] = ()
     """Warnings about rows that disappeared or changed, and about timestamps in the future, with keys."""
-    refused_rows: tuple[Finding, ...] = ()
+    rejected_rows: tuple[Finding, ...] = ()
     """The rows that were rejected because their owner does not exist, by reference."""
     notes: Mapping[str, int | str] = field(default_factory=dict)
     """The source's remarks about the table."""
@@ -61,7 +61,7 @@ class Preview:
     """The source's rows without those whose owner does not exist; None if the table cannot be read or is absent."""
     changes: tuple[str, ...] = ()
     """One line each for added, changed and gone rows, with the first keys."""
-    refused_rows: tuple[Finding, ...] = ()
+    rejected_rows: tuple[Finding, ...] = ()
     """The rows that would be rejected because their owner does not exist, by reference."""
     error: SourceError | SyncError | None = None
     """Why the table would be rejected."""

@@ -161,7 +161,7 @@ class _TableSync:
             loans_read=None if reading.parts is None else len(reading.parts.loans),
             warnings=(*warned, *in_future(self._table, rows_after, self._now), *contradictions),
             notes={**self._reader.notes(self._table), **self._history_note()},
-            refused_rows=reading.orphans.findings if reading.orphans else (),
+            rejected_rows=reading.orphans.findings if reading.orphans else (),
         )
 
     def preview(self, folder: str, known: dict[str, ir.Table]) -> Preview:

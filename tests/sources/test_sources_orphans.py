@@ -36,7 +36,7 @@ def test_an_orphan_is_refused_by_its_key_and_the_other_rows_are_taken(database, 
 
     found = sync(database, lake, "loans", "transactions")["transactions"]
 
-    assert [str(finding) for finding in found.refused_rows] == [
+    assert [str(finding) for finding in found.rejected_rows] == [
         "loan_id: 1 rows refer to a row that loans does not have (transaction_id=T2 has 'L9')"
     ]
     assert (found.rows_added, found.warnings) == (1, ())
@@ -50,7 +50,7 @@ def test_an_orphan_is_refused_in_every_sync_until_its_source_is_mended(
     database.insert("loans", make_loan("L1"))
     database.insert("transactions", make_transaction(1), make_transaction(2, loan_id="L9"), make_transaction(28))
     for _ in range(2):
-        assert sync(database, lake, "loans", "transactions")["transactions"].refused_rows
+        assert sync(database, lake, "loans", "transactions")["transactions"].rejected_rows
 
     if mended == "the loan appears":
         database.insert("loans", make_loan("L9"))
@@ -58,7 +58,7 @@ def test_an_orphan_is_refused_in_every_sync_until_its_source_is_mended(
         database.execute("DELETE FROM transactions WHERE transaction_id = 'T2'")
     found = sync(database, lake, "loans", "transactions")["transactions"]
 
-    assert (found.refused_rows, found.warnings) == ((), ())
+    assert (found.rejected_rows, found.warnings) == ((), ())
     assert ids(lake, "transactions") == (["T1", "T2", "T28"] if mended == "the loan appears" else ["T1", "T28"])
 
 
@@ -71,7 +71,7 @@ def test_rows_of_a_loan_that_vanished_are_refused_however_old(database, lake, ma
 
     found = sync(database, lake, "loans", "transactions")["transactions"]
 
-    assert "(transaction_id=T1 has 'L2')" in str(found.refused_rows[0])
+    assert "(transaction_id=T1 has 'L2')" in str(found.rejected_rows[0])
     # It is in the source still, so that it vanished is not said.
     assert found.warnings == ()
     assert ids(lake, "transactions") == ["T28"]
@@ -89,7 +89,7 @@ def test_orphans_of_loans_that_were_rejected_first_are_refused_once_the_loans_ar
 
     found = sync(database, lake, "loans", "transactions")["transactions"]
 
-    assert "(transaction_id=T1 has 'L9')" in str(found.refused_rows[0])
+    assert "(transaction_id=T1 has 'L9')" in str(found.rejected_rows[0])
     assert ids(lake, "transactions") == ["T28"]
 
 
@@ -97,12 +97,12 @@ def test_an_owner_table_that_the_source_does_not_keep_is_not_compared_with(datab
     line = {"entry_id": "E1", "line_no": 1, "account_code": "1000", "entry_date": date(2025, 1, 1)}
     line |= {"posted_at": datetime(2025, 1, 2), "debit": Decimal(10), "credit": Decimal(0), "currency": "EUR"}
     database.insert("journal_lines", line)
-    assert sync(database, lake, "gl_accounts", "journal_lines")["journal_lines"].refused_rows == ()
+    assert sync(database, lake, "gl_accounts", "journal_lines")["journal_lines"].rejected_rows == ()
 
     account = {"account_code": "2000", "name": "Cash", "account_type": "asset", "control_for": "cash"}
     database.insert("gl_accounts", account)
     found = sync(database, lake, "gl_accounts", "journal_lines", full=True)["journal_lines"]
-    assert str(found.refused_rows[0]) == (
+    assert str(found.rejected_rows[0]) == (
         "account_code: 1 rows refer to a row that gl_accounts does not have (entry_id=E1, line_no=1 has '1000')"
     )
 
@@ -154,7 +154,7 @@ def test_a_reload_of_all_judges_new_ids_by_the_new_loans(database, lake, make_lo
         ("1 changed (transaction_id=T1)",),
     ]
     done = sync(database, lake, "loans", "transactions", reload=["loans", "transactions"])
-    assert not done["transactions"].refused_rows
+    assert not done["transactions"].rejected_rows
     assert lake.table("transactions").to_pyarrow()["loan_id"].to_pylist() == ["A-1"]
 
 

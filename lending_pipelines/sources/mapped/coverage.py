@@ -76,10 +76,10 @@ def coverage(snapshot: MappedSnapshot, previews: Iterable[Preview], shown: int) 
 
 def _faults(preview: Preview) -> list[str]:
     """Why the table would be rejected, and which of its rows would be rejected."""
-    refused = [f"{preview.table.name}.{finding}" for finding in preview.refused_rows]
+    rejected = [f"{preview.table.name}.{finding}" for finding in preview.rejected_rows]
     if preview.error is None:
-        return refused
-    return [*(getattr(preview.error, "faults", None) or [str(preview.error)]), *refused]
+        return rejected
+    return [*(getattr(preview.error, "faults", None) or [str(preview.error)]), *rejected]
 
 
 def _origin(snapshot: MappedSnapshot, rule: TableRule, shown: int) -> LenderTable:
