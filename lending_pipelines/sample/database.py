@@ -16,7 +16,7 @@ import pyarrow.csv
 import sqlalchemy as sa
 
 from lending_pipelines.sample.spec import SampleError, SampleSpec
-from lending_pipelines.sample.stream import Progress, pour
+from lending_pipelines.sample.stream import Progress, write_sample
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
 
@@ -105,7 +105,7 @@ def _build_sqlite(spec: SampleSpec, path: Path, progress: Progress | None) -> di
                     connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", _sqlite_rows(rows))
 
             with _tables_then_indexes(connection):
-                counts = pour(spec, write, progress)
+                counts = write_sample(spec, write, progress)
             connection.commit()
     finally:
         engine.dispose()
@@ -129,7 +129,7 @@ def _fill_postgresql(spec: SampleSpec, target: sa.URL, progress: Progress | None
                 cursor.copy_expert(f"COPY {name} FROM STDIN (FORMAT csv)", text)
 
             with _tables_then_indexes(connection):
-                counts = pour(spec, write, progress)
+                counts = write_sample(spec, write, progress)
     except sa.exc.DBAPIError as error:
         place = target.render_as_string(hide_password=True)
         raise SampleError(f"the sample cannot be put into {place}: {str(error.orig).strip()}") from error

@@ -75,7 +75,7 @@ class Events:
     fees: Ints
     reverses: Ints
 
-    def settle(self, last_day: int) -> "Events":
+    def ordered_until(self, last_day: int) -> "Events":
         """The events up to last_day, ordered by loan and day. A reversed event comes before its reversal."""
         order = np.lexsort((self.day, self.loan))
         order = order[self.day[order] <= last_day]

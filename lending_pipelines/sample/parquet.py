@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lending_pipelines.sample.spec import SampleError, SampleSpec
-from lending_pipelines.sample.stream import Progress, pour
+from lending_pipelines.sample.stream import Progress, write_sample
 from lending_pipelines.tables import SERVICING
 
 
@@ -34,7 +34,7 @@ def fill_parquet(spec: SampleSpec, directory: str | Path, *, progress: Progress 
     try:
         for name in SERVICING:
             (building / name).mkdir(parents=True)
-        counts = pour(spec, write, progress)
+        counts = write_sample(spec, write, progress)
         os.replace(building, root)
     except OSError as error:
         raise SampleError(f"the sample cannot be written to {root}: {error}") from error

@@ -37,7 +37,7 @@ _OFFICE_CLOSES = 61_200
 """17:00 UTC in seconds. Changes of terms are posted at the end of the day on which they take effect."""
 
 
-NOT_KEPT = ("delinquency_pauses", "loan_owners", "accruals")
+EMPTY_TABLES = ("delinquency_pauses", "loan_owners", "accruals")
 """The tables that are empty: this lender pauses no delinquency, and its servicing system knows no owners of loans and
 accrues interest in the ledger only."""
 
@@ -60,7 +60,7 @@ def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
     lender, accruals, counters = Lender(spec), Accruals(spec), _Counters()
     yield from lender.tables()
     yield "gl_accounts", accounts_table()
-    for name in NOT_KEPT:
+    for name in EMPTY_TABLES:
         yield name, SERVICING[name].arrow_schema.empty_table()
     for chunk in range(-(-spec.loans // CHUNK)):
         yield from _chunk_tables(lender, chunk, accruals, counters)
@@ -69,7 +69,7 @@ def generate(spec: SampleSpec) -> Iterator[tuple[str, pa.Table]]:
     yield "compliance_checks", house_checks(spec)
 
 
-def pour(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
+def write_sample(spec: SampleSpec, write: Callable[[str, pa.Table], None], progress: Progress | None) -> dict[str, int]:
     """Write the complete sample, chunk by chunk. Returns the rows per table."""
     counts = dict.fromkeys(SERVICING, 0)
     for name, rows in generate(spec):
@@ -91,7 +91,7 @@ def _chunk_tables(
     late = life.spells.arrays()
     random = spec.random("events", chunk)
     logged, fees = charge_fees(loans, life.log, late, random, spec)
-    events = logged.settle(spec.last_day)
+    events = logged.ordered_until(spec.last_day)
     posted = posting_times(events, spec, random)
     numbers = counters.transaction + np.arange(len(posted))
     loan_ids = loans.ids
