@@ -119,7 +119,7 @@ class Outbox:
             return
         except UncertainDelivery as error:
             with self.register.session() as session:
-                Notifications(session).may_have_arrived(ids, str(error))
+                Notifications(session).mark_unconfirmed(ids, str(error))
             sent.problems.append(str(error))
             return
         except DeliveryError as error:

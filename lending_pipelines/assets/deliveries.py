@@ -185,7 +185,7 @@ def _record_failure(register: Register, delivery: TapeDelivery, error: BaseExcep
             TapeDeliveries(session).give_up(delivery.delivery_id, f"it may have been delivered: {reason}")
         else:
             waits = isinstance(error, OutdatedDay | EmptyTape)
-            TapeDeliveries(session).put_off(delivery.delivery_id, reason, waits=waits)
+            TapeDeliveries(session).schedule_retry(delivery.delivery_id, reason, waits=waits)
 
 
 def _day(text: str) -> date:

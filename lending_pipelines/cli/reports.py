@@ -82,7 +82,7 @@ def ask_again(
     from lending_pipelines.register import ReportRequests
 
     with register_session() as session:
-        ReportRequests(session).ask_again(report_id)
+        ReportRequests(session).retry(report_id)
 
 
 def _help_of(report_type: str) -> str:

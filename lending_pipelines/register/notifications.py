@@ -118,7 +118,7 @@ class Notifications:
             messages.setdefault(str(notification.message_id), []).append(notification)
         for own in messages.values():
             ids = [each.notification_id for each in own]
-            self.may_have_arrived(ids, "no answer of the mail server was recorded")
+            self.mark_unconfirmed(ids, "no answer of the mail server was recorded")
 
     def was_handed_over(self, message_id: str) -> bool:
         """Whether a message with that id was handed over."""
@@ -154,7 +154,7 @@ class Notifications:
             notification.sending_at, notification.message_id = None, None
             notification.error_message = reason
 
-    def may_have_arrived(self, notification_ids: Sequence[str], reason: str) -> None:
+    def mark_unconfirmed(self, notification_ids: Sequence[str], reason: str) -> None:
         """Record that it is not known whether a message arrived, and notify its recipient of that.
 
         The message is not sent again.

@@ -155,7 +155,7 @@ class ReportRequests:
                 body=f"{error_message}\n\n`lending ask-again {report_id}` makes it again.\n",
             )
 
-    def ask_again(self, report_id: str) -> None:
+    def retry(self, report_id: str) -> None:
         """Set a failed request to pending again. The failed run's id stays until the next run starts."""
         self._move(report_id, ("failed",), "pending", error_message=None)
 

@@ -189,7 +189,7 @@ class TapeDeliveries:
         body = f"{arrived.rows:,} loans, sha256 {arrived.sha256}, to {arrived.destination}"
         self._notify([arrived], "tape_delivered", "low", "delivered", body)
 
-    def put_off(self, delivery_id: str, reason: str, *, waits: bool = False) -> None:
+    def schedule_retry(self, delivery_id: str, reason: str, *, waits: bool = False) -> None:
         """Record a failed attempt and schedule the next one.
 
         After the last attempt the delivery is marked failed, unless it `waits` for a tape that cannot be sent yet.
@@ -217,11 +217,11 @@ class TapeDeliveries:
             if delivery.status == "pending":
                 delivery.status, delivery.run_id, delivery.attempts = "delivering", run_id, delivery.attempts + 1
                 self._session.flush()
-                self.put_off(delivery.delivery_id, reason)
+                self.schedule_retry(delivery.delivery_id, reason)
             elif delivery.channel == "email" and delivery.sha256 is not None:
                 self.give_up(delivery.delivery_id, f"it may have arrived: {reason}")
             else:
-                self.put_off(delivery.delivery_id, reason)
+                self.schedule_retry(delivery.delivery_id, reason)
         return len(left)
 
     def delay(self, delivery_ids: Sequence[str], reason: str) -> None:

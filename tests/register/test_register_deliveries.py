@@ -87,7 +87,7 @@ def test_an_attempt_that_failed_is_made_again_and_the_last_one_gives_up(register
     for attempt in range(1, ATTEMPTS + 1):
         for delivery in say("claim", tape.config_id, DAY, f"run-{attempt}"):
             say("send", delivery.delivery_id, "abc", 40)
-            say("put_off", delivery.delivery_id, "it is down")
+            say("schedule_retry", delivery.delivery_id, "it is down")
         status = {each.status for each in say("of_day", tape.config_id, DAY)}
         assert status == {"pending" if attempt < ATTEMPTS else "failed"}
     for delivery in say("of_day", tape.config_id, DAY):
@@ -105,9 +105,9 @@ def test_the_time_of_the_next_attempt_is_kept(tape, say):
     say("open", tape, DAY)
     delivery = say("claim", tape.config_id, DAY, "run-1")[0]
     before = utc_now()
-    say("put_off", delivery.delivery_id, "it is down")
-    put_off = say("get", delivery.delivery_id)
-    assert before + timedelta(minutes=1) <= put_off.next_attempt_at <= utc_now() + timedelta(minutes=1)
+    say("schedule_retry", delivery.delivery_id, "it is down")
+    rescheduled = say("get", delivery.delivery_id)
+    assert before + timedelta(minutes=1) <= rescheduled.next_attempt_at <= utc_now() + timedelta(minutes=1)
 
 
 def test_a_run_that_died_leaves_places_to_be_tried_again_and_mail_that_left_to_be_asked_about(tape, say):
@@ -157,7 +157,7 @@ def test_what_has_not_arrived_follows_the_destination(register, tape, say):
     arrived = next(each for each in say("claim", tape.config_id, DAY, "run-1") if each.destination == "a@x.example")
     for delivery in say("of_day", tape.config_id, DAY):
         if delivery.delivery_id != arrived.delivery_id:
-            say("put_off", delivery.delivery_id, "no such folder")
+            say("schedule_retry", delivery.delivery_id, "no such folder")
     say("send", arrived.delivery_id, "abc", 40)
     say("complete", arrived.delivery_id)
     with register.session() as session:

@@ -11,12 +11,12 @@ MOVES = {
     "start": lambda requests, report_id: requests.start(report_id, "run", {}),
     "complete": lambda requests, report_id: requests.complete(report_id, "file", "hash", {}),
     "fail": lambda requests, report_id: requests.fail(report_id, "broken"),
-    "ask_again": lambda requests, report_id: requests.ask_again(report_id),
+    "retry": lambda requests, report_id: requests.retry(report_id),
 }
 LEGAL = {
     "pending": {"start": "generating", "fail": "failed"},
     "generating": {"complete": "completed", "fail": "failed"},
-    "failed": {"ask_again": "pending"},
+    "failed": {"retry": "pending"},
     "completed": {},
 }
 WAYS = {"pending": [], "generating": ["start"], "failed": ["start", "fail"], "completed": ["start", "complete"]}
@@ -62,7 +62,7 @@ def test_a_failed_request_that_is_asked_again_forgets_its_failure_but_not_its_ru
         requests.start(report_id, "run-1", {})
         requests.fail(report_id, "no such day")
         assert (requests.get(report_id).error_message, requests.get(report_id).run_id) == ("no such day", "run-1")
-        requests.ask_again(report_id)
+        requests.retry(report_id)
         assert (requests.get(report_id).error_message, requests.get(report_id).run_id) == (None, "run-1")
 
 

@@ -150,7 +150,7 @@ def test_a_report_that_fails_is_told_to_those_who_wait_for_it_once(home, admins)
     with home.register() as session:
         report_id = ReportRequests(session).create("weekly_summary", {}, "pdf", "board", ["bo@lender.example"])
         ReportRequests(session).fail(report_id, "the disk is full", "run")
-        ReportRequests(session).ask_again(report_id)
+        ReportRequests(session).retry(report_id)
         ReportRequests(session).fail(report_id, "the disk is full", "run")
         (told,) = Notifications(session).recent()
     assert (told.recipient, told.notification_type) == ("bo@lender.example", "report_failed")

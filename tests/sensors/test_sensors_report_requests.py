@@ -37,7 +37,7 @@ def row(home, report_id):
 
 def again(home, report_id):
     with home.register() as session:
-        ReportRequests(session).ask_again(report_id)
+        ReportRequests(session).retry(report_id)
 
 
 @pytest.fixture

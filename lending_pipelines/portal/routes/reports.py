@@ -194,7 +194,7 @@ def again(request: Request, access: Requester, report_id: str) -> Response:
     """Set a failed request to pending again."""
     _report(access, report_id)
     with access.register() as session:
-        ReportRequests(session).ask_again(report_id)
+        ReportRequests(session).retry(report_id)
     access.audit("allowed", resource=f"report {report_id}", reason="requested again")
     return RedirectResponse(url(request, f"/reports/requests/{report_id}"), 303)
 

@@ -223,7 +223,7 @@ def retry(request: Request, access: Requester, report_id: ReportId) -> Response:
     _report(access, report_id)
     with access.register() as session:
         try:
-            ReportRequests(session).ask_again(report_id)
+            ReportRequests(session).retry(report_id)
         except RegisterError as error:
             raise Problem(409, str(error)) from None
         access.audit("allowed", resource=f"report {report_id}", reason="requested again", session=session)
