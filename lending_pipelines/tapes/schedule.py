@@ -14,7 +14,7 @@ SUNDAY = 6
 
 SCHEDULES = ("daily", "weekly", "monthly", "quarterly")
 
-REACH = timedelta(days=14)
+MAX_ADJUSTMENT = timedelta(days=14)
 """More days than any convention adjusts a date by."""
 
 
@@ -42,7 +42,10 @@ def _due_days(
 ) -> tuple[date, ...]:
     if convention == "unadjusted":
         return tuple(_scheduled(schedule, first, last))
-    moved = {_moved(day, convention, holiday_calendar) for day in _scheduled(schedule, first - REACH, last + REACH)}
+    moved = {
+        _moved(day, convention, holiday_calendar)
+        for day in _scheduled(schedule, first - MAX_ADJUSTMENT, last + MAX_ADJUSTMENT)
+    }
     return tuple(sorted(day for day in moved if first <= day <= last))
 
 
