@@ -79,7 +79,7 @@ class Access:
             self.audit("denied", action=action, reason=decision.reason)
             raise Denied(decision.reason)
 
-    def acting(self, action: Action) -> "Access | None":
+    def for_action(self, action: Action) -> "Access | None":
         """The access for another action, for a page with parts that need several; None if the person may not do it."""
         grants = decide(self.person, action).grants
         if not grants:

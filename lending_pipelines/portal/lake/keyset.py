@@ -74,17 +74,17 @@ class Seek:
 class Page:
     """The rows of a page, and the cursors of the next and the previous page, if there is one.
 
-    `schema` has the types of the columns. `made` caches what was made of the rows, as long as these are cached.
+    `schema` has the types of the columns. `rendered` caches what was made of the rows, as long as these are cached.
     """
 
     rows: Sequence[Mapping[str, Any]]
     next: str | None
     previous: str | None
     schema: pa.Schema | None = None
-    made: dict[str, bytes] = field(default_factory=dict)
+    rendered: dict[str, bytes] = field(default_factory=dict)
 
 
-def sought(rows: ir.Table, seek: Seek) -> ir.Table:
+def rows_of_page(rows: ir.Table, seek: Seek) -> ir.Table:
     """The rows of the page and one more, which shows whether a page follows. A page backward is in reverse order."""
     if missing := [name for name in seek.sort.columns if name not in rows.columns]:
         raise BadCursor(f"rows cannot be sorted by {', '.join(missing)}")
@@ -97,7 +97,9 @@ def sought(rows: ir.Table, seek: Seek) -> ir.Table:
     return rows.order_by(forward(column.isnull()), first, *keys).limit(seek.size + 1)
 
 
-def start(sort: Sort, size: int, cursor: str | None, schema: Mapping[str, dt.DataType]) -> tuple[Seek, dict[str, Any]]:
+def start_of_page(
+    sort: Sort, size: int, cursor: str | None, schema: Mapping[str, dt.DataType]
+) -> tuple[Seek, dict[str, Any]]:
     """Where the page of a cursor begins, and the values of its parameters. Raises BadCursor."""
     if not 1 <= size <= MOST_ROWS:
         raise BadCursor(f"a page has 1 to {MOST_ROWS} rows, not {size}")
@@ -111,8 +113,8 @@ def start(sort: Sort, size: int, cursor: str | None, schema: Mapping[str, dt.Dat
     return seek, {_label(number): value for number, value in enumerate(values) if value is not None}
 
 
-def paged(found: Sequence[Mapping[str, Any]], seek: Seek) -> Page:
-    """The page of the rows that `sought` gives."""
+def as_page(found: Sequence[Mapping[str, Any]], seek: Seek) -> Page:
+    """The page of the rows that `rows_of_page` gives."""
     more = len(found) > seek.size
     rows = list(found[: seek.size])
     if seek.backward:
@@ -140,15 +142,15 @@ def listed(
 ) -> Page:
     """A page of rows that are all in memory. Raises BadCursor."""
     ordered = in_order(rows, sort)
-    seek, _ = start(sort, size, cursor, types)
+    seek, _ = start_of_page(sort, size, cursor, types)
     if not cursor:
-        return paged(ordered[: size + 1], seek)
+        return as_page(ordered[: size + 1], seek)
     backward, texts = _decoded(cursor, sort)
     at = [None if text is None else _value(text, types[name]) for name, text in zip(sort.columns, texts, strict=True)]
     if backward:
         before = [row for row in ordered if _compared(_place(row, sort), at, sort) < 0]
-        return paged(before[::-1][: size + 1], seek)
-    return paged([row for row in ordered if _compared(_place(row, sort), at, sort) > 0][: size + 1], seek)
+        return as_page(before[::-1][: size + 1], seek)
+    return as_page([row for row in ordered if _compared(_place(row, sort), at, sort) > 0][: size + 1], seek)
 
 
 def _place(row: Mapping[str, Any], sort: Sort) -> list[Any]:

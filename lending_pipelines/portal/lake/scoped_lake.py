@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from lending_pipelines.errors import LendingError
 from lending_pipelines.portal.lake.compiled import Compiled, bound, compile_query, type_of
-from lending_pipelines.portal.lake.keyset import Page, Seek, Sort, cursor_labels, paged, sought, start
+from lending_pipelines.portal.lake.keyset import Page, Seek, Sort, as_page, cursor_labels, rows_of_page, start_of_page
 from lending_pipelines.portal.lake.snapshots import Snapshot, Snapshots
 from lending_pipelines.portal.lake.stored_tables import OWN_TABLES
 from lending_pipelines.portal.lake.table_rules import RULES, Filter, Shown, scope_values
@@ -78,16 +78,16 @@ class _PageOf:
 
     def __call__(self, lake: Tables, *shape: Hashable, **values: ir.Value) -> ir.Table:
         own = {name: value for name, value in values.items() if name not in cursor_labels(self.seek)}
-        return sought(self.query(lake, *shape, **own), self.seek)
+        return rows_of_page(self.query(lake, *shape, **own), self.seek)
 
 
 @dataclass
 class Result:
-    """The rows of a query. `made` caches what was made of them, such as a JSON response."""
+    """The rows of a query. `rendered` caches what was made of them, such as a JSON response."""
 
     table: pa.Table
     etag: str
-    made: dict[str, bytes] = field(default_factory=dict)
+    rendered: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> tuple[Mapping[str, Any], ...]:
@@ -249,9 +249,9 @@ class ScopedLake:
             **values: The values of its parameters.
         """
         schema = self._compiled(query, shape, values).schema
-        seek, begins = start(sort, size, cursor, schema)
+        seek, begins = start_of_page(sort, size, cursor, schema)
         result = self._found(_PageOf(query, seek.compiled), shape, {**values, **begins})
-        return replace(paged(result.rows, seek), schema=result.table.schema, made=result.made)
+        return replace(as_page(result.rows, seek), schema=result.table.schema, rendered=result.rendered)
 
     @contextmanager
     def batches(self, query: Query, *shape: Hashable, **values: Any) -> Iterator[pa.RecordBatchReader]:

@@ -29,15 +29,15 @@ def page_answer(
     request: Request, page: Page, rows_etag: str, format_: Format, embedded: tuple[str, ...] = ()
 ) -> Response:
     """The answer with a page, or 304. `rows_etag` identifies its rows; `embedded` are columns with JSON text."""
-    # Pages of other sizes share `made`, because they begin with the same rows: the key has the number of rows.
+    # Pages of other sizes share `rendered`, because they begin with the same rows: the key has the number of rows.
     kept = f"{format_} {len(page.rows)}"
     etag = f"{rows_etag}-{format_}-{len(page.rows)}"
     if unchanged := not_modified(request, etag):
         return unchanged
-    if kept not in page.made:
-        page.made[kept] = _content(page, embedded, format_)
+    if kept not in page.rendered:
+        page.rendered[kept] = _content(page, embedded, format_)
     headers = cached(etag) | {"Vary": "Accept", **_links(request, page)}
-    return Response(page.made[kept], headers=headers, media_type=MEDIA_TYPES[format_])
+    return Response(page.rendered[kept], headers=headers, media_type=MEDIA_TYPES[format_])
 
 
 def list_answer(
