@@ -139,7 +139,7 @@ def analytics(
     headline, volume = measures[0].name, _VOLUME[0].name
 
     def with_volume(periods: Sequence[Period]) -> ir.Table:
-        return in_period.beside(over(periods), _volumes(selection, source, periods), "number", "currency")
+        return in_period.left_join(over(periods), _volumes(selection, source, periods), "number", "currency")
 
     months, trend_months = selection.period.months, selection.period.trend(parameters.trend_months)
     values = _Values([selection.period, *months, *trend_months], with_volume)
@@ -188,7 +188,7 @@ def _volumes(selection: PeriodSelection, source: ReportSource, periods: Sequence
     spans = selection.periods(periods, selection.begins_in_time)
     values = revenue.loan_volume(source.table("loans"), selection.loans, spans.filter(spans.known), ("currency",))
     names = [column.name for column in _VOLUME]
-    return selection.each(values, spans, names).select("number", "currency", *names)
+    return selection.completed(values, spans, names).select("number", "currency", *names)
 
 
 class _Values:

@@ -46,7 +46,7 @@ class Fees:
     def over(self, periods: Sequence[Period]) -> ir.Table:
         """A row per period and currency with SUMS; null in periods before the first loan."""
         values = revenue.fees(self.rows, self.selection.loans, self.spans(periods), ("currency",))
-        return self.selection.each(values, self.selection.periods(periods, self.selection.begins_in_time), SUMS)
+        return self.selection.completed(values, self.selection.periods(periods, self.selection.begins_in_time), SUMS)
 
     def by(self, *keys: str) -> ir.Table:
         """SUMS of the period, per currency and keys. There is no row where there are no fees."""

@@ -59,7 +59,7 @@ class PeriodSelection:
     positions: ir.Table
 
     @cached_property
-    def begun(self) -> date | None:
+    def first_disbursed_on(self) -> date | None:
         """The date of the first disbursement; None without loans."""
         return self.loans.disbursed_on.min().to_pyarrow().as_py()
 
@@ -74,24 +74,26 @@ class PeriodSelection:
         """The scopes and the period as a title."""
         return f"{self.scope}, {self.period.display}"
 
-    def none(self, what: str) -> str:
+    def no_rows_reason(self, what: str) -> str:
         """The reason for a table without rows: there are no loans, or no `what`."""
-        if self.begun is None:
+        if self.first_disbursed_on is None:
             return f"no loan was disbursed by {self.period.last}"
         return f"no {what} from {self.period.first} to {self.period.last}"
 
     def begins_in_time(self, period: Period) -> bool:
         """Whether any of the loans was disbursed by the period's end."""
-        return self.begun is not None and self.begun <= period.last
+        return self.first_disbursed_on is not None and self.first_disbursed_on <= period.last
 
     def changes_known(self, period: Period) -> bool:
         """Whether changes can be computed: the last day, and the day before the period if it had loans, are closed."""
-        opened = period.opening in self.closed or (self.begun is not None and self.begun > period.opening)
+        opened = period.opening in self.closed or (
+            self.first_disbursed_on is not None and self.first_disbursed_on > period.opening
+        )
         return self.begins_in_time(period) and period.last in self.closed and opened
 
     def missing_days(self, changes: str) -> list[str]:
         """Notes on days of the period without positions, and on the `changes` that are unknown because of them."""
-        if self.begun is None:
+        if self.first_disbursed_on is None:
             return []
         notes = []
         if not self.changes_known(self.period):
@@ -114,14 +116,14 @@ class PeriodSelection:
         rows = [self._row(number, period, known(period)) for number, period in enumerate(periods)]
         return ibis.memtable(pa.Table.from_pylist(rows, schema=_PERIODS))
 
-    def each(self, values: ir.Table, periods: ir.Table, added: Iterable[str]) -> ir.Table:
+    def completed(self, values: ir.Table, periods: ir.Table, added: Iterable[str]) -> ir.Table:
         """`values` (number, currency, …) completed to one row for each of the `periods` and each currency of the loans.
 
         Without events the amounts and counts in `added` are 0; in a period that is not known all values are null.
         """
         currencies = ibis.memtable(pa.table({"currency": pa.array(self.currencies, pa.string())}))
         grid = periods.select("number", "month", "full_month", "known", "length").cross_join(currencies)
-        rows = beside(grid, values, "number", "currency")
+        rows = left_join(grid, values, "number", "currency")
         return rows.mutate(
             **{
                 name: rows.known.ifelse(ibis.coalesce(rows[name], _zero(rows[name])), ibis.null(rows[name].type()))
@@ -147,7 +149,7 @@ class PeriodSelection:
 
     def _start_and_closed_days(self, period: Period) -> tuple[date, int]:
         """The period's first day with loans, and the number of closed days from then on."""
-        begins = max(period.first, self.begun) if self.begun else period.first
+        begins = max(period.first, self.first_disbursed_on) if self.first_disbursed_on else period.first
         return begins, sum(begins <= day <= period.last for day in self.closed)
 
 
@@ -179,7 +181,7 @@ def period_of(parameters: InPeriod, source: ReportSource, reads: Sequence[str] =
     return period
 
 
-def beside(rows: ir.Table, others: ir.Table, *keys: str) -> ir.Table:
+def left_join(rows: ir.Table, others: ir.Table, *keys: str) -> ir.Table:
     """Add the columns of `others` to the rows; null where it has no row with the same keys."""
     return rows.left_join(others, keys, rname="{name}_of_others").drop(*(f"{key}_of_others" for key in keys))
 

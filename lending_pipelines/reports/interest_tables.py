@@ -89,8 +89,8 @@ class Interest:
         active = revenue.active_loans(
             self.selection.positions, self.changes.loans, spans.filter(spans.known), ("currency",)
         )
-        active = self.selection.each(active, spans, [ACTIVE.name]).select("number", "currency", ACTIVE.name)
-        return in_period.beside(self.changes.over(periods), active, "number", "currency")
+        active = self.selection.completed(active, spans, [ACTIVE.name]).select("number", "currency", ACTIVE.name)
+        return in_period.left_join(self.changes.over(periods), active, "number", "currency")
 
     def by(self, *keys: str) -> ir.Table:
         """Interest of the period per currency and keys, with the number and rate of loans at its end."""
@@ -135,7 +135,7 @@ class Interest:
 
     @property
     def _none(self) -> str:
-        return self.selection.none("interest")
+        return self.selection.no_rows_reason("interest")
 
     @cached_property
     def _totals(self) -> list[dict[str, Any]]:

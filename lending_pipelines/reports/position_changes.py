@@ -43,7 +43,7 @@ class PositionChanges:
         """A row per period and currency; null in periods whose changes are unknown."""
         spans = self.selection.periods(periods, self.selection.changes_known)
         values = self.measured.function(self._by_day, spans.filter(spans.known), ("currency",))
-        return self.selection.each(values, spans, self.measured.sums)
+        return self.selection.completed(values, spans, self.measured.sums)
 
     def by(self, *keys: str) -> ir.Table:
         """The amounts of the period: a row per currency and keys."""

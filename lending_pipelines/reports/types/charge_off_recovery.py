@@ -89,7 +89,7 @@ class ChargeOffRecovery:
             observed,
             source.conventions.recovery_dating,
         )
-        none = selection.none("charge-off and no recovery")
+        none = selection.no_rows_reason("charge-off and no recovery")
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), losses.by().order_by("currency"), none)
         monthly = analytics.monthly_breakdown(selection, losses.over, _MEASURES)
         products = _products(losses, summary, none)

@@ -56,7 +56,7 @@ class CombinedRevenue:
         both = _Revenue(
             selection, analytics.first_opening(selection.period, parameters), fee_tables.fees_of(selection, source)
         )
-        none = selection.none("revenue")
+        none = selection.no_rows_reason("revenue")
         over_time = analytics.analytics(selection, source, both.over, _MEASURES, parameters, none)
         summary = in_period.table("Summary", (CURRENCY, *_MEASURES), both.by().order_by("currency"), none)
         products, composition = _products(both, summary, none), _composition(both, summary, none)

@@ -43,7 +43,7 @@ class FeeRevenue:
         """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         fees = fee_tables.fees_of(selection, source)
-        none = no_data.reason(source, ("fees",), selection.none("fee"))
+        none = no_data.reason(source, ("fees",), selection.no_rows_reason("fee"))
         summary = fee_tables.summary(fees.over([selection.period]), (CURRENCY, *_MEASURES), none)
         monthly = analytics.monthly_breakdown(
             fees.selection, fees.over, (*fee_tables.AMOUNTS[2:], *fee_tables.AMOUNTS[:2])

@@ -32,7 +32,7 @@ class InterestAnalytics:
         since = analytics.first_opening(selection.period, parameters)
         interest = interest_tables.Interest(selection, since, parameters.rate_band)
         over_time = analytics.analytics(
-            selection, source, interest.over, _MEASURES, parameters, selection.none("interest")
+            selection, source, interest.over, _MEASURES, parameters, selection.no_rows_reason("interest")
         )
         products, rates = interest.by_product(), interest.by_rate()
         loans = interest.by_loan(parameters.top_loans)

@@ -58,7 +58,7 @@ class PaymentActivity:
         selection = in_period.select(parameters, source)
         period = selection.period
         paid = payments.payments(source.table("transactions"), selection.loans, period.first, period.last)
-        none = no_data.reason(source, ("transactions",), selection.none("payment"))
+        none = no_data.reason(source, ("transactions",), selection.no_rows_reason("payment"))
         summary = _table("Summary", paid, none)
         daily = [
             _table(f"By day {currency}", paid, none, _DAY, only=currency) for currency in summary.frame["currency"]

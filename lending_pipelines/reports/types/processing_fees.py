@@ -44,7 +44,7 @@ class ProcessingFees:
         """The report. LendingError if the last day is not closed or a scope is unknown."""
         selection = in_period.select(parameters, source)
         fees = fee_tables.fees_of(selection, source, "processing")
-        none = no_data.reason(source, ("fees",), selection.none("processing fee"))
+        none = no_data.reason(source, ("fees",), selection.no_rows_reason("processing fee"))
         contracts = source.table("loans")
 
         def over(periods: Sequence[Period]) -> ir.Table:
@@ -77,7 +77,7 @@ def _with_sizes(
     """
     by = ("number", "currency", *keys)
     sizes = revenue.fee_sizes(fees.rows, contracts, fees.selection.loans, fees.spans(periods), by[1:])
-    rows = in_period.beside(rows, sizes, *by)
+    rows = in_period.left_join(rows, sizes, *by)
     return rows.mutate(
         loan_count=rows.fee_count.notnull().ifelse(ibis.coalesce(rows.loan_count, 0), ibis.null("int64"))
     )

@@ -169,7 +169,7 @@ def _week(scope: WeekScope, source: ReportSource, week: Period) -> ir.Table:
         counts.append(of_clients.select("currency", "new_clients", "churned_clients"))
         counts.append(weeks.changes(positions, [week.opening, week.last]).drop("business_date", "days"))
     for values in counts:
-        rows = in_period.beside(rows, values, "currency")
+        rows = in_period.left_join(rows, values, "currency")
     if not known:
         amounts = {name: ibis.null("decimal(18, 2)") for name in weeks.AMOUNTS}
         rows = rows.mutate(new_clients=ibis.null("int64"), churned_clients=ibis.null("int64"), **amounts)
@@ -189,7 +189,7 @@ def _by_day(scope: WeekScope, source: ReportSource, week: Period, currencies: Se
     span = (ibis.literal(week.previous.first), ibis.literal(week.last))
     rows = scope.snapshots.filter(scope.snapshots.business_date.between(*span))
     if parts:
-        rows = in_period.beside(rows, ibis.union(*parts), "business_date", "currency")
+        rows = in_period.left_join(rows, ibis.union(*parts), "business_date", "currency")
     else:
         rows = rows.mutate(**{name: ibis.null("decimal(18, 2)") for name in weeks.AMOUNTS})
     return [
@@ -218,7 +218,7 @@ def _managers(parameters: WeeklySummaryParameters, scope: WeekScope, week: Perio
     before = rows.filter(rows.business_date == week.previous.last)
     before = before.select("manager_id", "currency", previous_health_score="health_score")
     today = rows.filter(rows.business_date == week.last, rows.active_loans > 0)
-    today = in_period.beside(today, before, "manager_id", "currency")
+    today = in_period.left_join(today, before, "manager_id", "currency")
     today = today.mutate(change=today.health_score - today.previous_health_score)
     none = f"no manager has active loans on {week.last}"
     order = [today.health_score, today.manager_id, today.currency]
