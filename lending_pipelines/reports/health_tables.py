@@ -46,7 +46,7 @@ _TREND = (
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedRows:
     """Values to print beside the rows of a table.
 
     Attributes:
@@ -65,7 +65,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Listed:
+class SubjectRows:
     """The managers or branches of a report on its last day.
 
     Attributes:
@@ -93,19 +93,19 @@ def ranked(rows: ir.Table, *within: str) -> ir.Table:
     return rows.mutate(rank=ibis.rank().over(order) + 1)
 
 
-def parts(listed: Listed) -> ReportTable:
+def parts(subjects: SubjectRows) -> ReportTable:
     """The table of the rates and points that make up each score."""
-    return listed.table("Parts of the health score", _PARTS)
+    return subjects.table("Parts of the health score", _PARTS)
 
 
-def health_beside(listed: Listed, sides: Iterable[Side]) -> ReportTable:
-    """Health, PAR and collection of the rows, beside those of the sides."""
-    return _beside("Health compared", listed, _COMPARED, sides)
+def health_compared(subjects: SubjectRows, compared: Iterable[ComparedRows]) -> ReportTable:
+    """Health, PAR and collection of the rows, beside those of the compared rows."""
+    return _compared("Health compared", subjects, _COMPARED, compared)
 
 
-def changes_beside(listed: Listed, sides: Iterable[Side]) -> ReportTable:
-    """Growth, acquisition and churn of the rows, beside those of the sides."""
-    return _beside("Growth, acquisition and churn", listed, _CHANGES, sides)
+def changes_compared(subjects: SubjectRows, compared: Iterable[ComparedRows]) -> ReportTable:
+    """Growth, acquisition and churn of the rows, beside those of the compared rows."""
+    return _compared("Growth, acquisition and churn", subjects, _CHANGES, compared)
 
 
 def changes(source: ReportSource, loans: ir.Table, period: Period, by: str) -> ir.Table | None:
@@ -149,27 +149,29 @@ def trend_charts(tables: Iterable[ReportTable]) -> list[Chart]:
     ]
 
 
-def _beside(title: str, listed: Listed, values: Sequence[ReportColumn], sides: Iterable[Side]) -> ReportTable:
-    """A table of the values of all sides, joined by the key of each side."""
-    rows, printed = listed.rows, list[ReportColumn]()
-    for side in sides:
-        named = {f"{side.prefix}{column.name}": column for column in values}
-        printed += [ReportColumn(name, f"{column.label}{side.label}", column.kind) for name, column in named.items()]
-        rows = _joined(rows, side, {name: column.name for name, column in named.items()})
-    # Each number is followed by the same number of the other sides.
+def _compared(
+    title: str, subjects: SubjectRows, values: Sequence[ReportColumn], compared: Iterable[ComparedRows]
+) -> ReportTable:
+    """A table of the values of all compared rows, joined by their keys."""
+    rows, printed = subjects.rows, list[ReportColumn]()
+    for other in compared:
+        named = {f"{other.prefix}{column.name}": column for column in values}
+        printed += [ReportColumn(name, f"{column.label}{other.label}", column.kind) for name, column in named.items()]
+        rows = _joined(rows, other, {name: column.name for name, column in named.items()})
+    # Each number is followed by the same number of the other rows.
     grouped = [column for first in range(len(values)) for column in printed[first :: len(values)]]
-    return listed.table(title, grouped, rows)
+    return subjects.table(title, grouped, rows)
 
 
-def _joined(rows: ir.Table, side: Side, names: Mapping[str, str]) -> ir.Table:
-    """The rows with the columns of a side, by their new names."""
+def _joined(rows: ir.Table, other: ComparedRows, names: Mapping[str, str]) -> ir.Table:
+    """The rows with the columns of the compared rows, by their new names."""
     rows = rows.drop(*(name for name in names if name in rows.columns))
-    if side.rows is None:
+    if other.rows is None:
         return rows.mutate(**{name: ibis.null("float64") for name in names})
-    others = side.rows.select(
-        side_key=side.rows[side.key],
-        side_currency=side.rows.currency,
-        **{name: side.rows[column] for name, column in names.items()},
+    others = other.rows.select(
+        other_key=other.rows[other.key],
+        other_currency=other.rows.currency,
+        **{name: other.rows[column] for name, column in names.items()},
     )
-    joined = rows.left_join(others, [rows[side.own_key] == others.side_key, rows.currency == others.side_currency])
-    return joined.drop("side_key", "side_currency")
+    joined = rows.left_join(others, [rows[other.own_key] == others.other_key, rows.currency == others.other_currency])
+    return joined.drop("other_key", "other_currency")

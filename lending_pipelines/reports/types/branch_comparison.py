@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.reports import columns, headlines, health_tables, in_period
 from lending_pipelines.reports.book import Chart, ReportBook, ReportColumn
-from lending_pipelines.reports.health_tables import Listed, Side
+from lending_pipelines.reports.health_tables import ComparedRows, SubjectRows
 from lending_pipelines.reports.parameters import InPeriod
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -58,9 +58,9 @@ class BranchComparison:
         branches = today.filter(today.scope == "branch")
         branches = health_tables.ranked(branches.mutate(branch=branches.name.fill_null(branches.scope_id)))
         none = f"no branch has loans on {period.last}"
-        listed = Listed(branches, _SUBJECT, ("currency", "rank", "scope_id"), none)
+        subjects = SubjectRows(branches, _SUBJECT, ("currency", "rank", "scope_id"), none)
         totals = columns.totals_by_currency(branches, _BRANCHES, _ADDED)
-        table = in_period.table("Branches", _BRANCHES, branches.order_by(listed.order), none, totals)
+        table = in_period.table("Branches", _BRANCHES, branches.order_by(subjects.order), none, totals)
         table = replace(table, marked=health_tables.CRITICAL)
         before = period.previous
         earlier = snapshots.filter(snapshots.business_date == before.last, snapshots.scope == "branch")
@@ -69,14 +69,16 @@ class BranchComparison:
         all_positions = positions.mutate(scope_id="currency")
         changes = health_tables.changes
         health = [
-            Side("", "", branches, "scope_id", "scope_id"),
-            Side("all_", ", all loans", everything, "scope_id", "currency"),
-            Side("previous_", f", {before.last}", earlier, "scope_id", "scope_id"),
+            ComparedRows("", "", branches, "scope_id", "scope_id"),
+            ComparedRows("all_", ", all loans", everything, "scope_id", "currency"),
+            ComparedRows("previous_", f", {before.last}", earlier, "scope_id", "scope_id"),
         ]
         changed = [
-            Side("", "", changes(source, positions, period, "branch_id"), "branch_id", "scope_id"),
-            Side("all_", ", all loans", changes(source, all_positions, period, "scope_id"), "scope_id", "currency"),
-            Side(
+            ComparedRows("", "", changes(source, positions, period, "branch_id"), "branch_id", "scope_id"),
+            ComparedRows(
+                "all_", ", all loans", changes(source, all_positions, period, "scope_id"), "scope_id", "currency"
+            ),
+            ComparedRows(
                 "previous_",
                 ", previous period",
                 changes(source, positions, before, "branch_id"),
@@ -92,10 +94,10 @@ class BranchComparison:
             period.display,
             [
                 table,
-                health_tables.health_beside(listed, health),
-                health_tables.changes_beside(listed, changed),
-                health_tables.parts(listed),
-                listed.table("Loan officers by category", _OFFICERS, _officers(source, branches, period)),
+                health_tables.health_compared(subjects, health),
+                health_tables.changes_compared(subjects, changed),
+                health_tables.parts(subjects),
+                subjects.table("Loan officers by category", _OFFICERS, _officers(source, branches, period)),
             ],
             [Chart("Health score", "Branches", "bar", "branch", ("health_score",))],
             notes=[*_NOTES, *health_tables.not_closed(source, period)],

@@ -13,7 +13,7 @@ from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics.managers import UNASSIGNED, with_leaders
 from lending_pipelines.reports import columns, headlines, health_tables, in_period, scopes
 from lending_pipelines.reports.book import ReportBook, ReportColumn, ReportTable
-from lending_pipelines.reports.health_tables import Listed, Side
+from lending_pipelines.reports.health_tables import ComparedRows, SubjectRows
 from lending_pipelines.reports.parameters import ALL, InPeriod, PersonalData
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportSource, report_book
@@ -98,10 +98,10 @@ class ManagerPerformance:
         today = health_tables.ranked(snapshots.filter(snapshots.business_date == period.last), "role")
         today = _chosen(parameters, manager, today)
         today = today.mutate(idle=today.active_loans == 0)
-        listed = Listed(today, _SUBJECT, ("currency", "idle", "health_score", "manager_id"), none)
+        subjects = SubjectRows(today, _SUBJECT, ("currency", "idle", "health_score", "manager_id"), none)
         loans = _loans(source)
         totals = _totals(loans, today, period.last)
-        managers = in_period.table("Managers", _MANAGERS, today.order_by(listed.order), none, totals)
+        managers = in_period.table("Managers", _MANAGERS, today.order_by(subjects.order), none, totals)
         managers = replace(managers, marked=health_tables.CRITICAL)
         trends = health_tables.trends(_trend(parameters, source, chosen, period), _currencies(managers), none)
         return report_book(
@@ -112,8 +112,8 @@ class ManagerPerformance:
             about,
             [
                 managers,
-                *_compared(source, snapshots, loans, listed, period),
-                health_tables.parts(listed),
+                *_compared(source, snapshots, loans, subjects, period),
+                health_tables.parts(subjects),
                 _categories(today, none),
                 *trends,
             ],
@@ -211,7 +211,7 @@ def _totals(loans: ir.Table, today: ir.Table, day: date) -> tuple[dict, ...]:
 
 
 def _compared(
-    source: ReportSource, snapshots: ir.Table, loans: ir.Table, listed: Listed, period: Period
+    source: ReportSource, snapshots: ir.Table, loans: ir.Table, subjects: SubjectRows, period: Period
 ) -> list[ReportTable]:
     """The managers beside their branch and the previous period."""
     before = period.previous
@@ -221,20 +221,20 @@ def _compared(
     positions = source.table("loan_positions")
     changes = health_tables.changes
     health = [
-        Side("", "", listed.rows, "manager_id", "manager_id"),
-        Side("branch_", ", branch", branches, "scope_id", "branch_id"),
-        Side("previous_", f", {before.last}", earlier, "manager_id", "manager_id"),
+        ComparedRows("", "", subjects.rows, "manager_id", "manager_id"),
+        ComparedRows("branch_", ", branch", branches, "scope_id", "branch_id"),
+        ComparedRows("previous_", f", {before.last}", earlier, "manager_id", "manager_id"),
     ]
     changed = [
-        Side("", "", changes(source, loans, period, "manager_id"), "manager_id", "manager_id"),
-        Side("branch_", ", branch", changes(source, positions, period, "branch_id"), "branch_id", "branch_id"),
-        Side(
+        ComparedRows("", "", changes(source, loans, period, "manager_id"), "manager_id", "manager_id"),
+        ComparedRows("branch_", ", branch", changes(source, positions, period, "branch_id"), "branch_id", "branch_id"),
+        ComparedRows(
             "previous_", ", previous period", changes(source, loans, before, "manager_id"), "manager_id", "manager_id"
         ),
     ]
     return [
-        health_tables.health_beside(listed, health),
-        health_tables.changes_beside(listed, changed),
+        health_tables.health_compared(subjects, health),
+        health_tables.changes_compared(subjects, changed),
     ]
 
 
