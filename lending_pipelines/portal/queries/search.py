@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from lending_pipelines.portal.lake.scoped_lake import Tables
 
-MOST = 6
+MOST_RESULTS = 6
 """The maximum number of results of a kind."""
 
 
@@ -43,7 +43,7 @@ def managers(lake: Tables, text: ir.StringValue, day: ir.DateValue) -> ir.Table:
 def _best(rows: ir.Table, rank: ir.IntegerValue, *order: str) -> ir.Table:
     """The rows with the highest ranks above 0, those of the same rank in an order."""
     ranked = rows.mutate(rank=rank)
-    return ranked.filter(ranked.rank > 0).order_by(ibis.desc("rank"), *order).limit(MOST).drop("rank")
+    return ranked.filter(ranked.rank > 0).order_by(ibis.desc("rank"), *order).limit(MOST_RESULTS).drop("rank")
 
 
 def _rank(column: ir.StringColumn, text: ir.StringValue) -> ir.IntegerValue:

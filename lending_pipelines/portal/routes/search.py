@@ -50,38 +50,38 @@ def _made(part: Part, access: Access, text: str) -> list[Found]:
 
 
 def _loans(access: Access, text: str) -> Iterator[Found]:
-    acting = access.acting(loans.SECTION.action)
-    if acting is None or acting.lake.last_day is None:
+    granted = access.for_action(loans.SECTION.action)
+    if granted is None or granted.lake.last_day is None:
         return
     money = access.portal.formats.money
-    for row in acting.lake.rows(queries.loans, text=text, day=acting.lake.last_day):
+    for row in granted.lake.rows(queries.loans, text=text, day=granted.lake.last_day):
         subtitle = f"{words(row['status'])} · {money(row['principal_outstanding'], row['currency'])}"
         yield "loan", row["loan_id"], subtitle, filled("/loans/{loan_id}", row)
 
 
 def _managers(access: Access, text: str) -> Iterator[Found]:
-    acting = access.acting(managers.SECTION.action)
-    if acting is None or acting.lake.last_day is None:
+    granted = access.for_action(managers.SECTION.action)
+    if granted is None or granted.lake.last_day is None:
         return
-    for row in acting.lake.rows(queries.managers, text=text, day=acting.lake.last_day):
+    for row in granted.lake.rows(queries.managers, text=text, day=granted.lake.last_day):
         yield "manager", row["name"], words(row["role"] or ""), filled("/managers/{manager_id}", row)
 
 
 def _portfolios(access: Access, text: str) -> Iterator[Found]:
-    acting = access.acting(portfolios.SECTION.action)
-    if acting is None or acting.lake.last_day is None:
+    granted = access.for_action(portfolios.SECTION.action)
+    if granted is None or granted.lake.last_day is None:
         return
-    for row in acting.lake.rows(queries.portfolios, portfolios.LEVELS, text=text, day=acting.lake.last_day):
+    for row in granted.lake.rows(queries.portfolios, portfolios.LEVELS, text=text, day=granted.lake.last_day):
         yield "portfolio", row["name"], words(row["scope"]), filled("/portfolios/{scope}/{scope_id}", row)
 
 
 def _reports(access: Access, text: str) -> Iterator[Found]:
-    acting = access.acting(reports.SECTION.action)
-    if acting is None:
+    granted = access.for_action(reports.SECTION.action)
+    if granted is None:
         return
     titles = {report_type: get(report_type).title for report_type in report_types()}
     for report_type in _having(text, titles):
-        if offer(report_type, acting).allowed and acting.may("reports.request"):
+        if offer(report_type, granted).allowed and granted.may("reports.request"):
             yield "report", titles[report_type], "", filled("/reports/new/{report_type}", report_type=report_type)
 
 
@@ -94,4 +94,6 @@ def _pages(access: Access, text: str) -> Iterator[Found]:
 def _having(text: str, titles: dict[str, str]) -> Iterable[str]:
     """The keys whose title or key contains the text, titles that begin with it first."""
     found = [key for key, title in titles.items() if text in title.lower() or text in key.lower()]
-    return sorted(found, key=lambda key: (not titles[key].lower().startswith(text), titles[key]))[: queries.MOST]
+    return sorted(found, key=lambda key: (not titles[key].lower().startswith(text), titles[key]))[
+        : queries.MOST_RESULTS
+    ]

@@ -49,7 +49,7 @@ class AlertDetail:
     alert: Alert
     kind: str
     rule: AlertRule
-    told: dict[str, Any]
+    content: dict[str, Any]
     steps: Sequence[AlertEvent]
     findings: Sequence[AlertFinding]
     notifications: Sequence[Notification]
