@@ -54,7 +54,7 @@ class AccountTree:
             del parents[code]
         return cls(accounts, parents, orphans, cycles)
 
-    def within_types(self) -> "AccountTree":
+    def without_parents_of_other_types(self) -> "AccountTree":
         """The same tree, without parents whose account type differs from that of the account."""
         types = {code: account.account_type for code, account in self.accounts.items()}
         parents = {code: parent for code, parent in self.parents.items() if types[code] == types[parent]}

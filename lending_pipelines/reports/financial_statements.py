@@ -86,7 +86,7 @@ def read(source: ReportSource, span: Span, earlier: Span) -> Statement:
     spans = [(span.first, span.last)]
     if begins is not None and begins <= earlier.last:
         spans.append((earlier.first, earlier.last))
-    tree = ledger_tables.tree(source).within_types()
+    tree = ledger_tables.tree(source).without_parents_of_other_types()
     own: dict[str, dict[str, dict[str, Amounts]]] = {}
     for row in ledger_tables.net_amounts(ledger_tables.journal_up_to(source, span.last), spans):
         account_type = tree.account(row["account_code"]).account_type or _NO_TYPE

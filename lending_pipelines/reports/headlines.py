@@ -18,7 +18,7 @@ from lending_pipelines.reports.parameters import CALENDAR, UNSET, AsOf, History,
 from lending_pipelines.reports.periods import Period
 from lending_pipelines.reports.protocol import ReportGeneratorProtocol, ReportSource
 
-MOST = 8
+MOST_HEADLINES = 8
 """The maximum number of headline numbers per currency."""
 
 
@@ -37,7 +37,7 @@ period is generated with these."""
 
 
 @runtime_checkable
-class Spanning(Protocol):
+class SpanParameters(Protocol):
     """Parameters of a report from one date to another."""
 
     def span(self, last: date) -> tuple[date, date]:
@@ -45,7 +45,7 @@ class Spanning(Protocol):
 
 
 @runtime_checkable
-class Recorded(Protocol):
+class RecordedDataReport(Protocol):
     """A report on data that is recorded only from some day on. Zeros of an earlier period only mean: not recorded."""
 
     def is_recorded(self, parameters: Any, source: ReportSource) -> bool:
@@ -72,11 +72,11 @@ def of_rows(
         names: The numbers, in order of printing. Without names, all columns except text.
 
     Returns:
-        A table of at most MOST numbers; None without rows.
+        A table of at most MOST_HEADLINES numbers; None without rows.
     """
     by_name = {column.name: column for column in columns}
     names = names or [name for name, column in by_name.items() if column.kind != "text"]
-    chosen = [by_name[name] for name in names][:MOST]
+    chosen = [by_name[name] for name in names][:MOST_HEADLINES]
     if "currency" in by_name:
         chosen.insert(0, by_name["currency"])
     wanted = [{column.name: row.get(column.name) for column in chosen} for row in rows]
@@ -122,7 +122,7 @@ def previous(
             return None
         name, values = previous
         earlier = type(parameters)(**{**parameters.model_dump(), **_smallest(parameters), **values})
-        if isinstance(generator, Recorded) and not generator.is_recorded(earlier, source):
+        if isinstance(generator, RecordedDataReport) and not generator.is_recorded(earlier, source):
             return None
         return Previous(name, earlier, generator.covers(earlier, source))
     except LendingError:
@@ -159,7 +159,7 @@ def _previous(
     if isinstance(parameters, AsOf):
         day = _day_before(parameters, source, generator.covers(parameters, source)[-1:])
         return None if day is None else (day.isoformat(), {"as_of": day.isoformat()})
-    if isinstance(parameters, Spanning):
+    if isinstance(parameters, SpanParameters):
         first, last = parameters.span(generator.covers(parameters, source)[-1])
         period = Period("current_month" if first == last.replace(day=1) else "custom", first, last).previous
         return period.display, {"from_date": period.first.isoformat(), "to_date": period.last.isoformat()}
