@@ -82,7 +82,7 @@ class Grid:
             return self.rows
         return [row for row, line in zip(self.rows, self.lines, strict=True) if line != "heading"]
 
-    def turned(self) -> "Grid":
+    def transposed(self) -> "Grid":
         """The transposed table; the first column that distinguishes the rows becomes the header."""
         lines = [list(line) for line in zip(self.labels, *self.rows, *self.totals, strict=True)]
         header = lines.pop(next((n for n, line in enumerate(lines) if len(set(line)) == len(line)), 0))
@@ -109,7 +109,7 @@ class Part:
 def upright(grid: Grid) -> Grid:
     """The grid, transposed if it has few rows and is too wide for a page in portrait."""
     few = len(grid.rows) + len(grid.totals) <= _FEW_ROWS and len(grid.labels) > _FEW_COLUMNS
-    return grid.turned() if few and fitting(grid, PORTRAIT) is None else grid
+    return grid.transposed() if few and fitting(grid, PORTRAIT) is None else grid
 
 
 def fitting(grid: Grid, room: float) -> Look | None:

@@ -72,7 +72,7 @@ class Sheet:
             yield pa.concat_batches(kept)
 
 
-class Unwritten:
+class UnwrittenRows:
     """The rows that are not written yet. Slices are handed out before writing, and again if they did not fit."""
 
     def __init__(self, slices: Iterator[pa.RecordBatch]) -> None:

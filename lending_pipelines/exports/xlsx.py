@@ -26,7 +26,7 @@ from lending_pipelines.exports.lender import UNNAMED, Lender
 from lending_pipelines.exports.names import sheet_names
 from lending_pipelines.exports.parallel import in_order
 from lending_pipelines.exports.printed import total_row
-from lending_pipelines.exports.sheet import Sheet, Unwritten, sheets_of
+from lending_pipelines.exports.sheet import Sheet, UnwrittenRows, sheets_of
 from lending_pipelines.exports.xlsx_charts import ON_COVER, ChartedTable, add_charts, draw
 from lending_pipelines.exports.xlsx_cover import write_cover
 from lending_pipelines.exports.xlsx_rows import clean, row_xml, rows_xml
@@ -108,7 +108,7 @@ class _Workbook:
 
     def add(self, sheet: Sheet, table: ReportTable | None = None, charts: Sequence[Chart] = ()) -> int:
         """Write the sheet. Returns the number of its rows. The charts show the rows of its first worksheet."""
-        unwritten = Unwritten(sheet.slices())
+        unwritten = UnwrittenRows(sheet.slices())
         sample = unwritten.first()
         parts: dict[str, int] = {}
         while not parts or unwritten.first() is not None:
@@ -147,7 +147,7 @@ class _Workbook:
         return sheet_names(self._titles)[-1]
 
     def _write(
-        self, worksheet: Any, sheet: Sheet, unwritten: Unwritten, table: ReportTable | None, charts: Sequence[Chart]
+        self, worksheet: Any, sheet: Sheet, unwritten: UnwrittenRows, table: ReportTable | None, charts: Sequence[Chart]
     ) -> int:
         """Write one worksheet with as many of the rows as fit. Returns their number."""
         worksheet._id = len(self._workbook.worksheets)
@@ -201,7 +201,7 @@ def _banner(sheet: Sheet, styles: TableStyles) -> bytes:
     )
 
 
-def _write_rows(member: Any, unwritten: Unwritten, styles: TableStyles, first: int, most: int) -> int:
+def _write_rows(member: Any, unwritten: UnwrittenRows, styles: TableStyles, first: int, most: int) -> int:
     """Write at most `most` rows from row `first` of the worksheet on, fewer if they are long. Returns their number."""
 
     def made(given: tuple[int, pa.RecordBatch]) -> tuple[int, pa.Buffer]:

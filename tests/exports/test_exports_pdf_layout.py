@@ -47,9 +47,9 @@ def test_a_wide_table_repeats_its_keys_in_every_part_and_loses_no_column():
 
 def test_a_wide_table_of_few_rows_is_turned():
     wide = grid(1, 20, rows=2)
-    turned = upright(wide)
-    assert (turned.labels, turned.right) == (["Key 0", "P0", "P1"], [False, True, True])
-    assert turned.rows == [[f"Amount {n}", AMOUNT, AMOUNT] for n in range(20)]
+    transposed = upright(wide)
+    assert (transposed.labels, transposed.right) == (["Key 0", "P0", "P1"], [False, True, True])
+    assert transposed.rows == [[f"Amount {n}", AMOUNT, AMOUNT] for n in range(20)]
     assert upright(grid(1, 4, rows=2)) == grid(1, 4, rows=2)
     assert upright(grid(1, 20, rows=4)) == grid(1, 20, rows=4)
 
