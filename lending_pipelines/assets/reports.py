@@ -153,8 +153,8 @@ def _report_asset(generator: ReportGeneratorProtocol[Any]) -> dg.AssetsDefinitio
                 if before is not None:
                     book = headlines.compared(book, generator, before, report_source)
             if covered and report_source is source:
-                among = scopes.positions_about(generator, parameters, source, book.as_of)
-                due = restatements_due(source.table, generator.reads, covered, source.conventions, among)
+                condition = scopes.positions_about(generator, parameters, source, book.as_of)
+                due = restatements_due(source.table, generator.reads, covered, source.conventions, condition)
                 book = replace(book, notes=[*book.notes, *due], alerts=[*book.alerts, *due])
             with register.register.session() as session:
                 book = sold.marked(book, [sold.SoldPortfolio(*sale) for sale in Sales(session).in_force()])

@@ -12,7 +12,7 @@ from lending_pipelines.checks.managers import manager_checks
 from lending_pipelines.checks.platform import platform_checks
 from lending_pipelines.checks.positions import position_checks
 from lending_pipelines.checks.protocol import Check, Memory, Outcome, Read
-from lending_pipelines.checks.restatements import Among, all_rows, statements_due
+from lending_pipelines.checks.restatements import RowCondition, all_rows, statements_due
 from lending_pipelines.checks.servicing import servicing_checks
 from lending_pipelines.checks.suites import Validate, suite_checks
 from lending_pipelines.checks.totals import total_checks
@@ -69,15 +69,19 @@ def blocking_checks(tables: Iterable[str], conventions: Conventions) -> tuple[Ch
 
 
 def restatements_due(
-    read: Read, tables: Iterable[str], days: Sequence[date], conventions: Conventions, among: Among = all_rows
+    read: Read,
+    tables: Iterable[str],
+    days: Sequence[date],
+    conventions: Conventions,
+    condition: RowCondition = all_rows,
 ) -> tuple[str, ...]:
     """Sentences about the days that differ from what is known now; empty for tables without positions.
 
-    Only the rows of loan_positions for which `among` is true are compared.
+    Only the rows of loan_positions for which `condition` is true are compared.
     """
     if all(check.table != "loan_positions" for check in blocking_checks(tables, conventions)):
         return ()
-    return tuple(f"{told[0].upper()}{told[1:]}." for told in statements_due(read, days, conventions, among))
+    return tuple(f"{told[0].upper()}{told[1:]}." for told in statements_due(read, days, conventions, condition))
 
 
 def verify(

@@ -33,7 +33,7 @@ _ASSIGNED = ("portfolio_id", "investor_id", "officer_id")
 _SHOWN = ("principal_outstanding", "past_due_amount")
 _KEY = ("business_date", "loan_id")
 
-Among = Callable[[ir.Table], ir.BooleanValue]
+RowCondition = Callable[[ir.Table], ir.BooleanValue]
 """Selects the rows of loan_positions that the sentences are about."""
 
 
@@ -42,10 +42,12 @@ def all_rows(rows: ir.Table) -> ir.BooleanValue:
     return ibis.literal(True)
 
 
-def statements_due(read: Read, days: Sequence[date], conventions: Conventions, among: Among = all_rows) -> list[str]:
+def statements_due(
+    read: Read, days: Sequence[date], conventions: Conventions, condition: RowCondition = all_rows
+) -> list[str]:
     """Sentences about closed days that differ from what is known now: days, loans, and the effect on balances.
 
-    A row of loan_positions counts if `among` is true for it as closed or as it is now. Only such rows are added up.
+    A row of loan_positions counts if `condition` is true for it as closed or as it is now. Only such rows are added up.
     """
     if not days:
         return []
@@ -54,7 +56,7 @@ def statements_due(read: Read, days: Sequence[date], conventions: Conventions, a
         for stamped, since in _other_conventions(read, days, conventions)
     ]
     if suspects := loans_that_can_differ(read, days, conventions):
-        changed = _changed(read, days, suspects, conventions, among)
+        changed = _changed(read, days, suspects, conventions, condition)
         totals, loans = together(_totals(changed), _loans(changed))
         statements += _statements(totals.to_pandas(), loans, days)
     return statements
@@ -177,11 +179,11 @@ def _posted_later(rows: ir.Table, days: Sequence[date], weights: ir.Table) -> ir
 
 
 def _changed(
-    read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions, among: Among
+    read: Read, days: Sequence[date], loan_ids: Iterable[str], conventions: Conventions, condition: RowCondition
 ) -> ir.Table:
     """The positions of the loans that differ from a recomputation, or exist on one side only.
 
-    A side for which `among` is false has null balances. If it is false on both sides, the row is left out.
+    A side for which `condition` is false has null balances. If it is false on both sides, the row is left out.
     """
     loans = ibis.memtable(pa.table({"loan_id": list(loan_ids)}))
 
@@ -191,7 +193,7 @@ def _changed(
 
     now = _on(positions.loan_positions(of_these, days[0], days[-1], conventions), days)
     stored = _on(of_these("loan_positions"), days)
-    now, stored = (rows.mutate(wanted=among(rows)) for rows in (now, stored))
+    now, stored = (rows.mutate(wanted=condition(rows)) for rows in (now, stored))
     columns = (*_KEY, "currency", *_MONEY, *_STATE, *_ASSIGNED, "wanted")
     both = stored.select(*columns).outer_join(
         now.select(**{f"now_{name}": now[name] for name in columns}),
