@@ -4,7 +4,7 @@ A finding is the result of a rule for one subject on one day. life.py turns the 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
@@ -58,10 +58,6 @@ class Finding:
     def key(self) -> tuple[str, str, str, str]:
         """The topic and subject: findings with the same key belong to the same alert."""
         return (self.topic, self.kind, self.subject, self.currency)
-
-    def over(self) -> "Finding":
-        """The same finding, marked as ended on its day."""
-        return replace(self, ended=True)
 
 
 @dataclass(frozen=True)
