@@ -47,7 +47,7 @@ _checks = AssetCheckExecutionsTable.c
 
 
 class RunsUnderWay(LendingError):
-    """Other runs did not end within the waiting time, or one of them is the same job."""
+    """Other runs did not end within the waiting time, or another run of the same job is under way."""
 
 
 def history_chores(instance: dg.DagsterInstance, policy: Retention, now: datetime) -> list[Chore]:

@@ -1,4 +1,4 @@
-"""The findings of the register and the days on which rules were judged. Alerts are computed from these.
+"""The findings of the register, and the days on which rules were judged.
 
 life.py computes alerts from them; record.py saves both.
 """

@@ -34,7 +34,7 @@ def top_loans(
 ) -> dict[str, list[dict[str, Any]]]:
     """The loans that contribute most to each alert, at most LOANS_SHOWN, the largest principal outstanding first.
 
-    - PAR n: loans n or more days past due, or more than n, as in PAR itself
+    - PAR n: loans at least n days past due, or more than n by the convention par_operator
     - concentration: loans of the group
     - missed installments: the loans that missed most
     - anomaly: the loans that changed the number most, with `change`
@@ -117,6 +117,7 @@ def _largest(loans: _Loans, alert: Alert, rule: AlertRule, team: Team, par_opera
         metric = metric_of(alert, rule)
         least = 1
         if metric and metric.column.startswith("par_"):
+            # As in delinquency.in_par; the rows here are those of pandas.
             least = int(metric.column.split("_")[1]) + (par_operator == ">")
     return [_shown(loan) for loan in loans.largest(alert.currency, among, least)]
 

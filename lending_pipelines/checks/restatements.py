@@ -104,7 +104,8 @@ def _weights(read: Read, days: Sequence[date], timezone: str) -> ir.Table:
         place: its number, 1 for the first day.
         days: how many of the given days are on or after it.
         places: the sum of the places of these days.
-        known: the earliest time up to which one of their closes knew rows. It did not know rows posted later.
+        known: the earliest time up to which the closes of these days knew rows. At least one of them did not know a row
+            posted later.
     """
     closed = read("closed_days")
     closed = closed.filter(closed.table_name == "loan_positions").select("business_date", "known_until")

@@ -18,7 +18,7 @@ def tape_summary(register: Register, day: date | None) -> tuple[list[Finding], i
 
     Returns:
         A warning for each tape and day that is not made, waits after a failed attempt, is late, or did not arrive; and
-        the number of delivered tapes and corrections of `day`.
+        the number of completed deliveries of `day`.
     """
     with register.reading_session() as session:
         return list(_findings(session)), TapeDeliveries(session).delivered_on(day) if day else 0

@@ -96,7 +96,7 @@ def verify(
 
 
 def _read(read: Callable[[], _T], fault: str, found: list[str]) -> _T | None:
-    """The result of `read`. If it raises any error, as changed bytes can cause, None, and a finding is added."""
+    """The result of `read`. If it raises an error, None; a finding is added. Changed bytes can cause any error."""
     try:
         return read()
     except Exception as error:

@@ -199,7 +199,7 @@ def _letters(first: str) -> float:
 
 
 def _lines(text: str, letters: float) -> int:
-    """The number of lines of the text, wrapped after so many letters."""
+    """The number of lines of the text when a line has at most `letters` letters."""
     return sum(math.ceil((len(line) or 1) / letters) for line in text.split("\n"))
 
 

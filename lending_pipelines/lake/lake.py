@@ -99,7 +99,7 @@ class Lake:
         """The business dates for which a daily table was made, in order, including days without rows.
 
         These are the days with a record in closed_days, and the days with rows in the Delta version `version`, by
-        default the latest one. Thinned days are left out.
+        default the latest one. Thinned days are left out, unless that version still has their rows.
         """
         made = self.table("closed_days")
         made = made.filter(made.table_name == name, made.thinned_at.isnull()).select("business_date")
@@ -293,7 +293,7 @@ class Lake:
         return filesystem, root.rstrip("/")
 
     def note(self, name: str) -> str:
-        """The note of the latest commit, apart from the table's upkeep; empty if the commit has none."""
+        """The note of the latest commit that is not upkeep; empty if that commit has none."""
         table = self._store.open(TABLES[name])
         for limit in (1, None):
             written = [each for each in table.history(limit) if each["operation"] not in _UPKEEP]

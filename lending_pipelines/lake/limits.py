@@ -31,7 +31,7 @@ _OUT_OF_RANGE = re.compile(
     r"DECIMAL\(.*out of range|Overflow in .*(DECIMAL|INT)|NUMERIC_VALUE_OUT_OF_RANGE|ARITHMETIC_OVERFLOW"
 )
 _SHOWN = 3
-"""The number of rows that a message lists."""
+"""The maximum number of rows that a message lists."""
 
 
 class AmountTooLarge(LakeError):

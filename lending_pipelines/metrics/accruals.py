@@ -31,7 +31,7 @@ _UNITS_OF_RATE = 10**8
 _NO_UNITS = without_fraction(ibis.literal(0))
 
 _SHOWN = 5
-"""The number of loans that a message lists."""
+"""The maximum number of loans that a message lists."""
 
 
 class AccrualInputError(LendingError):

@@ -100,7 +100,7 @@ def counted(signed: ir.Table, effects: ir.Table) -> ir.Table:
 
 
 def _booked(rows: ir.Table) -> ir.Table:
-    """The sums of a loan's transactions by the days on and root_on: loan_id, and the parameters of `_follow`."""
+    """The sums of each loan's transactions by on and root_on: loan_id, and the parameters of `_follow` in order."""
     received = rows.type.isin(_RECEIVED)
     charge_off = rows.type.isin(events.CHARGE_OFFS)
     sign = rows.type.isin(("refund", "waiver")).ifelse(-rows.sign, rows.sign)
@@ -128,8 +128,9 @@ _DATES, _COUNTS = "array<date>", "array<int64>"
 def _follow(on, root_on, lent, principal, interest, fees, charged, charge_offs):
     """For each row (a loan): the effects of its charge-offs on its transactions, for each day with an effect.
 
-    The lists are by day and root day: amounts lent, and principal, interest and fees received, in cents; the principal
-    of charge-offs in cents, and their number.
+    Each list has one entry for each day and root day. Amounts are in cents: `lent` is disbursed and capitalized, less
+    waived; principal, interest and fees are received, less refunds; `charged` is the principal of charge-offs.
+    `charge_offs` is the number of charge-offs, less reversed ones.
     """
     columns = (on, root_on, lent, principal, interest, fees, charged, charge_offs)
     # The lists of all loans are converted at once. One by one, this takes longer than the rest.
@@ -139,7 +140,7 @@ def _follow(on, root_on, lent, principal, interest, fees, charged, charge_offs):
 
 
 def _numbers(lists: pa.Array | pa.ChunkedArray) -> list[int]:
-    """The elements of all lists; dates as days since 1970."""
+    """The elements of all lists; dates as days since 1970-01-01."""
     return pc.list_flatten(lists).to_numpy(zero_copy_only=False).astype("int64").tolist()
 
 
@@ -177,8 +178,8 @@ def _effect(loan: _Loan) -> tuple[int, int, int, int, int | None]:
 def _changes(entries: Iterable[tuple[int, ...]]) -> Iterator[tuple[int | None, ...]]:
     """The effects of each day with an effect, from the entries of a loan in order of days.
 
-    A day that books on itself continues from the day before. A reversal books on an earlier day, so that the loan is
-    followed from its first day again.
+    A day without reversals continues from the loan at the end of the day before. A reversal changes an earlier day, so
+    the loan is followed again from its first day.
     """
     booked: dict[int, list[int]] = {}
     latest = None
@@ -205,7 +206,7 @@ def _from_start(booked: dict[int, list[int]]) -> _Loan:
 
 
 def _after(loan: _Loan, day: int, booked: list[int]) -> _Loan:
-    """The loan after a day that books the amounts of `_follow`."""
+    """The loan at the end of a day, from the loan at the end of the day before and the day's entries of `_follow`."""
     lent, received, interest, fees, charged, charge_offs = booked
     outstanding = loan.outstanding + lent
     if loan.any_charge_off and loan.outstanding <= 0:

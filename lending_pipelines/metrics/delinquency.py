@@ -150,7 +150,8 @@ def aging_transitions(
     """The table aging_transitions for the days first..last.
 
     A loan counts in the scopes that it belonged to on the opening day. `new` counts loans that are active in a scope on
-    the day but were not on the opening day. `sold` counts loans that were sold to an investor in between.
+    the day but were not on the opening day. `sold` counts loans that were sold to an investor in between,
+    and `pending` loans whose disbursement was reversed in between.
 
     Args:
         positions: loan_positions of the days and of their opening days (`opening_day`). A day whose opening day is

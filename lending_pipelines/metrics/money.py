@@ -31,7 +31,7 @@ def wide(amount: ir.DecimalValue) -> ir.DecimalValue:
 
 
 def as_count(number: ir.IntegerValue) -> ir.IntegerValue:
-    """A count or sum of counts as int64. It is cast through a decimal for the same reason as in `money`."""
+    """A sum of whole numbers, such as counts or cents, as int64. It is cast through a decimal as in `money`."""
     return number.cast("decimal(38, 0)").cast("int64")
 
 

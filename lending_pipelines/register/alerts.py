@@ -18,7 +18,7 @@ def state_by_people(events: Iterable[AlertEvent], last: date | None) -> dict[str
 
     Args:
         events: The steps of the alert.
-        last: The last judged business date. A snooze is over when this is after its end.
+        last: The last judged business date. A snooze that ends before it is over.
     """
     by_people = [event for event in events if event.by]
     latest = max(by_people, key=lambda event: event.at or utc_now(), default=None)
@@ -78,7 +78,7 @@ class Alerts:
         return {(subject_id, currency): number for subject_id, currency, number in found}
 
     def get(self, alert_id: str) -> Alert:
-        """The alert whose id begins with the text. Raises RegisterError when none does, or several do."""
+        """The alert whose id begins with the text. Raises RegisterError when none or several do, or it is empty."""
         here = Alert.alert_id.startswith(alert_id, autoescape=True)
         found = list(self._session.scalars(sa.select(Alert).where(here).limit(2)))
         if not alert_id or len(found) != 1:

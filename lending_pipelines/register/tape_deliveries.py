@@ -155,7 +155,7 @@ class TapeDeliveries:
         return list(self._session.scalars(query))
 
     def delivered_on(self, business_date: date) -> int:
-        """The number of delivered tapes and corrections of a day."""
+        """The number of completed deliveries of a day, one for each destination, with corrections."""
         delivered = TapeDelivery.status == "delivered", TapeDelivery.business_date == business_date
         return self._session.scalar(sa.select(sa.func.count()).select_from(TapeDelivery).where(*delivered)) or 0
 

@@ -14,7 +14,7 @@ def has_rows(source: ReportSource, table: str) -> bool:
 
 
 def reason(source: ReportSource, tables: Iterable[str], otherwise: str) -> str:
-    """The `no_data` of a table made from these servicing tables: all of them are empty, or else `otherwise`."""
+    """The `no_data` of a table made from servicing tables: which of them the source lacks, or else `otherwise`."""
     *names, last = tables
     if any(has_rows(source, name) for name in (*names, last)):
         return otherwise

@@ -171,8 +171,9 @@ def _of_products(lake: Lake, since: Mapping[str, int], until: Mapping[str, int])
 
 
 def _named(parts: list[ir.Table]) -> ir.Table:
-    """One row per event. If a removed row has the event, its name says `changed` or, without an added row,
-    `removed`.
+    """One row per event.
+
+    Its name ends in ` changed` if rows of it were removed and added, and in ` removed` if rows were only removed.
     """
     if not parts:
         schema = {"loan_id": "string", "event": "string", "from_on": "date", "posted_at": "timestamp(6)"}

@@ -54,7 +54,7 @@ def closed_days(lake: Lake, at: int | None = None) -> list[Closed]:
 
 
 def instants(closed: Sequence[Closed], name: str) -> ir.Table:
-    """The closed days as a table: business_date, and in a column `name` the field of Closed with that name, a time."""
+    """The closed days as a table: business_date, and a column `name` with the time in the field of Closed."""
     days = pa.array([each.day for each in closed], pa.date32())
     times = pa.array([getattr(each, name) for each in closed], pa.timestamp("us"))
     return ibis.memtable(pa.table({"business_date": days, name: times}))

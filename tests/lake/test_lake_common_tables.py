@@ -28,6 +28,11 @@ def read_by_two_joins() -> ir.Table:
     ).order_by("loan_id")
 
 
+def read_by_two_selects_of_a_join() -> ir.Table:
+    both = loans.join(payments.filter(payments.amount > 7), "loan_id", rname="{name}_paid")
+    return ibis.union(both.select("loan_id", "amount"), both.select("loan_id", amount="amount_paid")).order_by("amount")
+
+
 def read_with_a_column_dropped() -> ir.Table:
     large = payments.filter(payments.amount > 7).drop("payment_id")
     both = loans.join(large, "loan_id", rname="{name}_paid").select("loan_id", "amount")
@@ -50,6 +55,7 @@ def backend() -> Iterator[ibis.BaseBackend]:
     ("make", "rows"),
     [
         (read_by_two_joins, [("L3", 30), ("L3", 30)]),
+        (read_by_two_selects_of_a_join, [("L3", 30), ("L3", 30), ("L3", 77), ("L3", 99)]),
         (read_with_a_column_dropped, [("L3", 30), ("L3", 30), ("L3", 77), ("L3", 99)]),
         (read_once, [("L3", 176)]),
     ],
@@ -59,7 +65,7 @@ def test_a_relation_is_computed_once(make: Callable[[], ir.Table], rows: list, b
     assert [tuple(row.values()) for row in backend.to_pyarrow(make()).to_pylist()] == rows
 
 
-@pytest.mark.parametrize("make", [read_by_two_joins, read_with_a_column_dropped])
+@pytest.mark.parametrize("make", [read_by_two_joins, read_by_two_selects_of_a_join, read_with_a_column_dropped])
 def test_ibis_alone_computes_it_twice(make, monkeypatch):
     """When this fails, Ibis extracts these relations itself, and common_tables.py is no longer needed."""
     monkeypatch.setattr(rewrites, "extract_ctes", common_tables.BY_IBIS)

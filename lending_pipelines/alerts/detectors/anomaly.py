@@ -95,7 +95,10 @@ def _moved(by_day: Mapping[date, Row]) -> dict[date, float]:
 
 
 def _least(rule: AlertRule, row: Row) -> float:
-    """The least distance as a number. A percentage of an amount is one of the subject's principal outstanding."""
+    """The least distance in the metric's unit.
+
+    A percentage for an amount is of the subject's principal outstanding. Any other is in percentage points.
+    """
     assert rule.least_distance is not None
     if isinstance(rule.least_distance, Decimal):
         return float(rule.least_distance)

@@ -1,8 +1,8 @@
 """Which relations of an expression are common table expressions (WITH): those that are read more than once.
 
-Ibis 12 misses two kinds: a relation that several joins read under the same name, and one whose columns are dropped. It
-then writes such a relation, with everything below it, into its SQL once for each reader. `fast_ibis` replaces Ibis' own
-function with `extract`.
+Ibis 12 misses three kinds: a relation that several joins read under the same name, one that is joined in a join with
+several selects, and one whose columns are dropped. It then writes such a relation, with everything below it, into its
+SQL once for each reader. `fast_ibis` replaces Ibis' own function with `extract`.
 """
 
 from collections import Counter
@@ -26,10 +26,11 @@ def extract(node: ops.Relation) -> set[ops.Relation]:
     """The relations below the node that are read more than once or have a name of their own."""
     graph = Graph.from_bfs(node, filter=~_NOT_COUNTED)
     readers = Counter(child for children in graph.values() for child in children)
-    for reference, children in graph.items():
-        if isinstance(reference, ops.JoinReference):
-            # Several joins can read one reference. Each of them counts as a reader of the relation below it.
-            readers.update(dict.fromkeys(children, readers[reference] - 1))
+    for kind in (ops.JoinLink, ops.JoinReference):
+        for part, children in graph.items():
+            if isinstance(part, kind):
+                # Several joins can share a part. Each of them counts as a reader of the relation below it.
+                readers.update(dict.fromkeys(children, readers[part] - 1))
     return {
         relation
         for relation in graph

@@ -1,4 +1,4 @@
-"""Charts of the rows of a query. A chart is made once for its rows, because Altair is slow for a request."""
+"""Charts of the rows of a query. A chart is made once for its rows, because Altair takes too long for a request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

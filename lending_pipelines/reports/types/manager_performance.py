@@ -251,7 +251,7 @@ def _categories(rows: ir.Table, none: str) -> ReportTable:
 def _trend(
     parameters: ManagerPerformanceParameters, source: ReportSource, chosen: ir.Table, period: Period
 ) -> ir.Table:
-    """The days of the manager. Without a single manager, those of the chosen branch or of all loans."""
+    """The daily rows of the manager; without a single manager, those of the chosen branch or of all loans."""
     if _names_one_manager(parameters):
         rows = chosen
     else:
