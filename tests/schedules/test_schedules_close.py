@@ -38,8 +38,10 @@ def test_at_one_in_the_morning_the_day_before_is_asked_for():
     schedule = repository.get_schedule_def("daily_close_schedule")
     at = datetime(2025, 3, 10, 1, tzinfo=UTC)
 
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance, at, repository_def=repository)
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(instance, at, repository_def=repository) as context,
+    ):
         (request,) = schedule.evaluate_tick(context).run_requests
 
     assert schedule.job_name == "daily_close"
@@ -51,8 +53,10 @@ def test_at_five_in_the_morning_loans_are_assigned_for_the_day_before():
     schedule = repository.get_schedule_def("assign_portfolios_schedule")
     at = datetime(2025, 3, 10, 5, tzinfo=UTC)
 
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance, at, repository_def=repository)
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_schedule_context(instance, at, repository_def=repository) as context,
+    ):
         (request,) = schedule.evaluate_tick(context).run_requests
 
     assert (schedule.cron_schedule, request.partition_key) == ("0 5 * * *", "2025-03-09")
