@@ -207,6 +207,30 @@ def test_adjustments_settlements_transfers_and_cancelled_loans(lender: Lender, l
     assert (found[day, "L2"]["principal_outstanding"], found[day, "L2"]["status"]) == (0, "pending")
 
 
+def test_a_write_off_without_an_amount_is_of_all_that_was_added_to_the_loan(lender: Lender, lake: Lake):
+    """1,200.00 lent, 50.00 added by an adjustment, 37.00 by a restructure, 20.00 repaid: 1,267.00 are written off."""
+    at, on = datetime(2025, 1, 5, 9), {"loan": "L1", "posting_date": date(2025, 1, 5)}
+    lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
+    lender.insert("Loan Balance Adjustment", "A1", at, adjustment_type="Debit Adjustment", amount=50, **on)
+    lender.insert("Loan Balance Adjustment", "A2", at, 2, adjustment_type="Debit Adjustment", amount=9, **on)
+    restructure = {
+        "restructure_date": date(2025, 1, 10),
+        "restructure_type": "Normal Restructure",
+        "status": "Approved",
+    }
+    capitalized = {"treatment_of_normal_interest": "Capitalize", "balance_interest_amount": 37}
+    lender.insert("Loan Restructure", "R1", datetime(2025, 1, 10, 9), loan="L1", **restructure, **capitalized)
+    lender.pay("P1", "L1", datetime(2025, 1, 12, 9), 20)
+    write_off = {"loan": "L1", "posting_date": date(2025, 1, 20), "value_date": date(2025, 1, 20)}
+    lender.insert("Loan Write Off", "W1", datetime(2025, 1, 20, 9), write_off_amount=0, **write_off)
+    sync(lender.site, lake)
+    before, after = date(2025, 1, 19), date(2025, 1, 20)
+    found = positions(lake, before, after)
+    assert found[before, "L1"]["principal_outstanding"] == 1267
+    written_off = found[after, "L1"]
+    assert (written_off["principal_charged_off"], written_off["status"]) == (1267, "charged_off")
+
+
 def test_a_version_without_value_dates_counts_documents_on_their_posting_date(lender: Lender):
     at = datetime(2025, 2, 3, 9)
     lender.lend("L1", 1200, datetime(2025, 1, 1, 9))

@@ -20,6 +20,7 @@ from lending_pipelines.sources.frappe.codes import (
     DRAFT,
     MONEY,
     NORMAL_RESTRUCTURE,
+    SUBMITTED,
     named,
 )
 from lending_pipelines.sources.frappe.organisation import filled, text
@@ -176,16 +177,43 @@ def _shortfalls(t: StoredTables) -> sa.Select:
 
 
 def _write_offs(t: StoredTables) -> sa.Select:
-    """Loan Write Offs. A write-off without an amount, except in a settlement, has the disbursed amount.
+    """Loan Write Offs. A write-off without an amount, except in a settlement, has all that was ever lent.
 
     It stands for everything owed: a write-off counts up to the principal outstanding.
     """
-    row, loan = t.loan_write_off, t.loan
+    row, loan, added = t.loan_write_off, t.loan, _added(t)
     is_whole = (or_zero(row.c.write_off_amount) == 0) & (sa.func.coalesce(row.c.is_settlement_write_off, 0) == 0)
-    amount = sa.case((is_whole, loan.c.disbursed_amount), else_=row.c.write_off_amount)
-    return _document(
-        row, row.c.loan, text("write_off"), _value_date(row), _entered(row), {"principal": amount}, text("write_off")
-    ).join_from(row, loan, loan.c.name == row.c.loan)
+    lent = loan.c.disbursed_amount + or_zero(added.c.amount)
+    amount = sa.case((is_whole, lent), else_=row.c.write_off_amount)
+    return (
+        _document(
+            row,
+            row.c.loan,
+            text("write_off"),
+            _value_date(row),
+            _entered(row),
+            {"principal": amount},
+            text("write_off"),
+        )
+        .join_from(row, loan, loan.c.name == row.c.loan)
+        .outerjoin(added, added.c.loan == loan.c.name)
+    )
+
+
+def _added(t: StoredTables) -> sa.Subquery:
+    """What restructures and debit adjustments added to the principal of loans: loan, amount."""
+    restructure, adjustment = t.loan_restructure, t.loan_balance_adjustment
+    interest, penalty = _capitalized_parts(restructure)
+    each = sa.union_all(
+        sa.select(restructure.c.loan, (interest + penalty).label("amount")).where(
+            restructure.c.docstatus == SUBMITTED, _is_capitalization(restructure)
+        ),
+        sa.select(adjustment.c.loan, adjustment.c.amount).where(
+            adjustment.c.docstatus == SUBMITTED, adjustment.c.adjustment_type != CREDIT_ADJUSTMENT
+        ),
+    ).subquery()
+    total = sa.func.sum(each.c.amount).label("amount")
+    return sa.select(each.c.loan, total).group_by(each.c.loan).subquery("added")
 
 
 def _refunds(t: StoredTables) -> sa.Select:
@@ -223,22 +251,28 @@ def _adjustments(t: StoredTables) -> sa.Select:
 def _capitalized(t: StoredTables) -> sa.Select:
     """The overdue interest and penalties that restructures add to the principal."""
     row = t.loan_restructure
-    interest = _capitalized_part(row.c.treatment_of_normal_interest, row.c.balance_interest_amount)
-    unaccrued = _capitalized_part(row.c.unaccrued_interest_treatment, row.c.balance_unaccrued_interest)
-    penalty = _capitalized_part(row.c.treatment_of_penal_interest, row.c.balance_penalty_amount)
+    interest, penalty = _capitalized_parts(row)
     return _document(
         row,
         row.c.loan,
         text("capitalization"),
         row.c.restructure_date,
         row.c.creation,
-        {"interest": interest + unaccrued, "fees": penalty},
+        {"interest": interest, "fees": penalty},
         text("restructure"),
-    ).where(
-        row.c.restructure_type == NORMAL_RESTRUCTURE,
-        row.c.status == APPROVED,
-        interest + unaccrued + penalty != 0,
-    )
+    ).where(_is_capitalization(row), interest + penalty != 0)
+
+
+def _is_capitalization(row: sa.FromClause) -> sa.ColumnElement[bool]:
+    return (row.c.restructure_type == NORMAL_RESTRUCTURE) & (row.c.status == APPROVED)
+
+
+def _capitalized_parts(row: sa.FromClause) -> tuple[sa.ColumnElement, sa.ColumnElement]:
+    """The interest and the penalties that a restructure adds to the principal."""
+    interest = _capitalized_part(row.c.treatment_of_normal_interest, row.c.balance_interest_amount)
+    unaccrued = _capitalized_part(row.c.unaccrued_interest_treatment, row.c.balance_unaccrued_interest)
+    penalty = _capitalized_part(row.c.treatment_of_penal_interest, row.c.balance_penalty_amount)
+    return interest + unaccrued, penalty
 
 
 def _capitalized_part(treatment: sa.ColumnElement, amount: sa.ColumnElement) -> sa.ColumnElement:
