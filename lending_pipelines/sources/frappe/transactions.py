@@ -201,19 +201,12 @@ def _write_offs(t: StoredTables) -> sa.Select:
 
 
 def _added(t: StoredTables) -> sa.Subquery:
-    """What restructures and debit adjustments added to the principal of loans: loan, amount."""
-    restructure, adjustment = t.loan_restructure, t.loan_balance_adjustment
-    interest, penalty = _capitalized_parts(restructure)
-    each = sa.union_all(
-        sa.select(restructure.c.loan, (interest + penalty).label("amount")).where(
-            restructure.c.docstatus == SUBMITTED, _is_capitalization(restructure)
-        ),
-        sa.select(adjustment.c.loan, adjustment.c.amount).where(
-            adjustment.c.docstatus == SUBMITTED, adjustment.c.adjustment_type != CREDIT_ADJUSTMENT
-        ),
-    ).subquery()
-    total = sa.func.sum(each.c.amount).label("amount")
-    return sa.select(each.c.loan, total).group_by(each.c.loan).subquery("added")
+    """What capitalizations of every kind added to the principal of loans: loan, amount."""
+    repayments = _repayments(t).where(t.loan_repayment.c.repayment_type.in_(CAPITALIZATIONS))
+    row = sa.union_all(repayments, _adjustments(t), _capitalized(t)).subquery()
+    amount = sa.func.sum(row.c.interest + row.c.fees).label("amount")
+    added = sa.select(row.c.loan, amount).where(row.c.servicing_type == "capitalization", row.c.docstatus == SUBMITTED)
+    return added.group_by(row.c.loan).subquery("added")
 
 
 def _refunds(t: StoredTables) -> sa.Select:
@@ -251,28 +244,22 @@ def _adjustments(t: StoredTables) -> sa.Select:
 def _capitalized(t: StoredTables) -> sa.Select:
     """The overdue interest and penalties that restructures add to the principal."""
     row = t.loan_restructure
-    interest, penalty = _capitalized_parts(row)
+    interest = _capitalized_part(row.c.treatment_of_normal_interest, row.c.balance_interest_amount)
+    unaccrued = _capitalized_part(row.c.unaccrued_interest_treatment, row.c.balance_unaccrued_interest)
+    penalty = _capitalized_part(row.c.treatment_of_penal_interest, row.c.balance_penalty_amount)
     return _document(
         row,
         row.c.loan,
         text("capitalization"),
         row.c.restructure_date,
         row.c.creation,
-        {"interest": interest, "fees": penalty},
+        {"interest": interest + unaccrued, "fees": penalty},
         text("restructure"),
-    ).where(_is_capitalization(row), interest + penalty != 0)
-
-
-def _is_capitalization(row: sa.FromClause) -> sa.ColumnElement[bool]:
-    return (row.c.restructure_type == NORMAL_RESTRUCTURE) & (row.c.status == APPROVED)
-
-
-def _capitalized_parts(row: sa.FromClause) -> tuple[sa.ColumnElement, sa.ColumnElement]:
-    """The interest and the penalties that a restructure adds to the principal."""
-    interest = _capitalized_part(row.c.treatment_of_normal_interest, row.c.balance_interest_amount)
-    unaccrued = _capitalized_part(row.c.unaccrued_interest_treatment, row.c.balance_unaccrued_interest)
-    penalty = _capitalized_part(row.c.treatment_of_penal_interest, row.c.balance_penalty_amount)
-    return interest + unaccrued, penalty
+    ).where(
+        row.c.restructure_type == NORMAL_RESTRUCTURE,
+        row.c.status == APPROVED,
+        interest + unaccrued + penalty != 0,
+    )
 
 
 def _capitalized_part(treatment: sa.ColumnElement, amount: sa.ColumnElement) -> sa.ColumnElement:
