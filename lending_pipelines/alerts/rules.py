@@ -122,8 +122,7 @@ class AlertRule(BaseModel):
     def limit(self) -> Decimal:
         """The threshold of a valid rule, in the metric's unit."""
         if isinstance(self.threshold, str):
-            share = self.share_of(self.threshold)
-            return share * 100 if self._in_percent else share
+            return self.in_unit(self.threshold)
         if self.threshold is None:
             return ANOMALY_Z if self.detector == "anomaly" else Decimal(0)
         return self.threshold
@@ -132,6 +131,11 @@ class AlertRule(BaseModel):
     def share_of(percentage: str) -> Decimal:
         """A percentage like "15 %" as a fraction."""
         return Decimal(_PERCENT.fullmatch(percentage)[1]) / 100  # type: ignore[index]
+
+    def in_unit(self, percentage: str) -> Decimal:
+        """A percentage like "15 %" in the metric's unit."""
+        share = self.share_of(percentage)
+        return share * 100 if self._in_percent else share
 
     @property
     def _in_percent(self) -> bool:

@@ -14,7 +14,9 @@ import pandas as pd
 from lending_pipelines.alerts.findings import Source
 from lending_pipelines.alerts.histories import metric_of
 from lending_pipelines.alerts.rules import AlertRule
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
+from lending_pipelines.metrics.delinquency import least_days_in_par
 from lending_pipelines.metrics.watched import SCOPE_COLUMNS, loan_changes
 from lending_pipelines.register.alert_models import Alert
 
@@ -49,8 +51,9 @@ def top_loans(
         rows = positions.filter(positions.business_date == day)
         if changed is None:
             loans = _Loans(_due(rows, {rules[alert.rule_id].detector for alert in own}), "principal_outstanding")
-            operator = source.conventions.par_operator
-            found |= {alert.alert_id: _largest(loans, alert, rules[alert.rule_id], team, operator) for alert in own}
+            found |= {
+                alert.alert_id: _largest(loans, alert, rules[alert.rule_id], team, source.conventions) for alert in own
+            }
             continue
         changes = loan_changes(positions, changed, day, source.conventions)
         if changes is None:
@@ -103,7 +106,9 @@ def _most_changed(loans: _Loans, alert: Alert, team: Team) -> list[dict[str, Any
     return [{**_shown(loan), "change": f"{loan['change']:+,}"} for loan in found]
 
 
-def _largest(loans: _Loans, alert: Alert, rule: AlertRule, team: Team, par_operator: str) -> list[dict[str, Any]]:
+def _largest(
+    loans: _Loans, alert: Alert, rule: AlertRule, team: Team, conventions: Conventions
+) -> list[dict[str, Any]]:
     details = alert.details or {}
     least = 0
     if rule.detector == "missed_installments":
@@ -117,8 +122,7 @@ def _largest(loans: _Loans, alert: Alert, rule: AlertRule, team: Team, par_opera
         metric = metric_of(alert, rule)
         least = 1
         if metric and metric.column.startswith("par_"):
-            # As in delinquency.in_par; the rows here are those of pandas.
-            least = int(metric.column.split("_")[1]) + (par_operator == ">")
+            least = least_days_in_par(int(metric.column.split("_")[1]), conventions)
     return [_shown(loan) for loan in loans.largest(alert.currency, among, least)]
 
 

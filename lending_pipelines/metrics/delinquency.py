@@ -79,7 +79,12 @@ def delinquent(days_past_due: ir.IntegerColumn) -> ir.BooleanColumn:
 
 def in_par(days_past_due: ir.IntegerColumn, days: int, conventions: Conventions) -> ir.BooleanColumn:
     """Whether PAR with this number of days includes the loan."""
-    return days_past_due >= days if conventions.par_operator == ">=" else days_past_due > days
+    return days_past_due >= least_days_in_par(days, conventions)
+
+
+def least_days_in_par(days: int, conventions: Conventions) -> int:
+    """The least days past due of a loan that PAR with this number of days includes."""
+    return days if conventions.par_operator == ">=" else days + 1
 
 
 def bucket(days_past_due: ir.IntegerColumn, conventions: Conventions) -> ir.StringColumn:

@@ -102,13 +102,9 @@ def _least(rule: AlertRule, row: Row) -> float:
     assert rule.least_distance is not None
     if isinstance(rule.least_distance, Decimal):
         return float(rule.least_distance)
-    share = rule.share_of(rule.least_distance)
-    match rule.measured.kind:
-        case "money":
-            return float(share * (row.size or 0))
-        case "percent":
-            return float(share * 100)
-    return float(share)
+    if rule.measured.kind == "money":
+        return float(rule.share_of(rule.least_distance) * (row.size or 0))
+    return float(rule.in_unit(rule.least_distance))
 
 
 def _finding(rule: AlertRule, row: Row, value: Decimal, usual: Decimal, spread: Decimal, z: float) -> Finding:
