@@ -19,7 +19,7 @@ SYNCED = "synced"
 ROWS_REJECTED = "rows_rejected"
 """The key in the metadata of that check for the number of rows that the sync rejected."""
 
-REJECTED_ROWS = "rejected_rows"
+ROW_FINDINGS = "rejected_rows"
 """The key in the metadata of a synced table for the findings about its rejected rows."""
 
 SUMMED = frozenset({"transactions", "journal_lines"})
@@ -181,7 +181,7 @@ def _metadata(result: SyncResult) -> dict[str, dg.MetadataValue | int | float | 
     if result.loans_read is not None:
         metadata["loans_read"] = result.loans_read
     if result.rejected_rows:
-        metadata[REJECTED_ROWS] = dg.MetadataValue.json([str(finding) for finding in result.rejected_rows])
+        metadata[ROW_FINDINGS] = dg.MetadataValue.json([str(finding) for finding in result.rejected_rows])
     if result.warnings:
         metadata["warnings"] = dg.MetadataValue.json(list(result.warnings))
     return metadata

@@ -120,7 +120,7 @@ def sync(
     yes: Yes = False,
 ) -> None:
     """Sync the servicing tables into the lake."""
-    from lending_pipelines.assets.servicing import REJECTED_ROWS
+    from lending_pipelines.assets.servicing import ROW_FINDINGS
     from lending_pipelines.cli.reload import ask_to_reload
     from lending_pipelines.runs import run_job
 
@@ -137,7 +137,7 @@ def sync(
             f"sync: {len(rejected)} of {len(SERVICING)} tables were rejected and keep their earlier rows: "
             f"{', '.join(rejected)}"
         )
-    if incomplete := [table for table, metadata in finished.metadata.items() if REJECTED_ROWS in metadata]:
+    if incomplete := [table for table, metadata in finished.metadata.items() if ROW_FINDINGS in metadata]:
         raise LendingError(f"sync: rows of {', '.join(incomplete)} were rejected, see the warnings above")
 
 
