@@ -10,6 +10,7 @@ come last:
 Few loans have charge-offs, and a charge-off depends on all earlier transactions. A Python function processes them.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import groupby, islice
@@ -182,15 +183,15 @@ def _changes(entries: Iterable[tuple[int, ...]]) -> Iterator[tuple[int | None, .
     the loan is followed again from its first day.
     """
     booked: dict[int, list[int]] = {}
-    latest = None
+    latest = -math.inf
     loan = _Loan()
     for on, of_day in groupby(entries, key=itemgetter(0)):
-        in_order = latest is None or on > latest
+        in_order = on > latest
         for _, root_on, *amounts in of_day:
             in_order = in_order and root_on == on
             others = booked.get(root_on)
             booked[root_on] = amounts if others is None else [a + b for a, b in zip(others, amounts, strict=True)]
-            latest = root_on if latest is None else max(latest, root_on)
+            latest = max(latest, root_on)
         before = _effect(loan)
         loan = _after(loan, on, booked[on]) if in_order else _from_start(booked)
         if _effect(loan) != before:
