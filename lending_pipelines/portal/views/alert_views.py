@@ -1,7 +1,7 @@
 """Alerts and notifications as one person sees them, from the register."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,7 +22,7 @@ from lending_pipelines.register import Alerts, Notifications
 from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding, AlertState
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import Notification
-from lending_pipelines.reports.book import ReportColumn
+from lending_pipelines.reports.book import Kind, ReportColumn
 
 PersonsStep = Literal["acknowledge", "snooze", "reopen"]
 """The steps that a person takes."""
@@ -31,6 +31,9 @@ _MOST = 10_000
 
 _HEIGHT = 200
 """The pixels of a chart; in a mail it is lower."""
+
+_COLUMN_KINDS: Mapping[str, Kind] = {"fraction": "rate", "money": "money", "count": "count", "percent": "percent"}
+"""The kind of a report column by the kind of a metric. Other metrics are plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +236,8 @@ def _chart(shown: dict[str, Any], findings: Sequence[AlertFinding]) -> WebChart 
     history = [[day, by_day[day]] for day in sorted(by_day)]
     if len(history) < FEWEST_DAYS:
         return None
-    kind = {"fraction": "rate", "money": "money", "count": "count", "percent": "percent"}.get(shown["kind"], "number")
-    columns = (ReportColumn("day", "Day", "date"), ReportColumn("value", shown["number"], kind))  # type: ignore[arg-type]
+    kind = _COLUMN_KINDS.get(shown["kind"], "number")
+    columns = (ReportColumn("day", "Day", "date"), ReportColumn("value", shown["number"], kind))
     rows = [{"day": date.fromisoformat(day), "value": value} for day, value in history]
     spec = web_spec(altair_chart({**shown, "history": history})) | {"height": _HEIGHT}
     return WebChart(shown["number"], spec, columns, rows)
