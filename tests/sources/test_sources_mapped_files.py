@@ -73,6 +73,17 @@ def test_a_worksheet_with_a_formula_without_a_value_or_two_equal_names_is_refuse
         assert told in refusal(tmp_path, PROGRAMS.format(file="book.xlsx"))
 
 
+def test_errors_in_the_cells_of_a_worksheet_are_refused_with_their_places(tmp_path, exports):
+    book = Workbook()
+    for row in (("Code", "Name", "Note"), ("P1", "#N/A", "#N/A"), ("P2", "a #N/A", "b"), ("#REF!", "c", None)):
+        book.active.append(row)
+    book.save(exports / "book.xlsx")
+    assert (
+        "book.xlsx: row 2 has #N/A in column 'Name'; row 4 has #REF! in column 'Code': correct the formula, or empty "
+        "the cell"
+    ) in refusal(tmp_path, PROGRAMS.format(file="book.xlsx"))
+
+
 def test_rows_beyond_the_size_that_a_worksheet_claims_are_read(tmp_path, exports):
     book = Workbook()
     for row in (("Code", "Name"), ("P1", "a"), ("P2", "b")):

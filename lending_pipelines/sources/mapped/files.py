@@ -4,7 +4,7 @@ import codecs
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -161,12 +161,28 @@ def _header(row: Sequence[Any]) -> list[str]:
 
 
 def _xlsx_groups(file: Path, sheet: str, columns: Sequence[str]) -> Iterator[dict[str, Values]]:
+    """The named columns of a worksheet. Raises ValueError, after the last row, for cells with an error such as #N/A."""
+    faults: list[str] = []
     with closing(_sheet_rows(file, sheet)) as rows:
         header = _header(next(rows, ()))
-        places = [header.index(name) for name in columns]
-        filled = (row for row in rows if any(cell is not None for cell in row))
+        places = {name: header.index(name) for name in columns}
+        filled = ((number, row) for number, row in enumerate(rows, start=2) if any(cell is not None for cell in row))
         while group := list(islice(filled, GROUP_ROWS)):
+            faults += _errors(group, places)
             yield {
-                name: [row[place] if place < len(row) else None for row in group]
-                for name, place in zip(columns, places, strict=True)
+                name: [row[place] if place < len(row) else None for _, row in group] for name, place in places.items()
             }
+    if faults:
+        raise ValueError(f"{first_of(faults)}: correct the formula, or empty the cell")
+
+
+def _errors(group: Iterable[tuple[int, Sequence[Any]]], places: Mapping[str, int]) -> list[str]:
+    """The cells whose formula has an error instead of a value, with their row and column."""
+    from openpyxl.cell.cell import ERROR_CODES
+
+    return [
+        f"row {number} has {row[place]} in column {name!r}"
+        for number, row in group
+        for name, place in places.items()
+        if place < len(row) and row[place] in ERROR_CODES
+    ]
