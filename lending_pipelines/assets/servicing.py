@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from lending_pipelines.assets.describe import OWNERS, table_metadata
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError, did_you_mean
 from lending_pipelines.metrics import positions
 from lending_pipelines.resources import ConventionsResource, LakeResource, SourceResource, message_first
@@ -21,9 +22,6 @@ ROWS_REJECTED = "rows_rejected"
 
 ROW_FINDINGS = "rejected_rows"
 """The key in the metadata of a synced table for the findings about its rejected rows."""
-
-SUMMED = frozenset({"transactions", "journal_lines"})
-"""Tables whose amounts are added up. If one of their rows is rejected, the sums are not complete."""
 
 
 class TablesRejected(LendingError):
@@ -93,7 +91,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
                     _log(context, table, outcome)
                     yield dg.MaterializeResult(asset_key=table.name, metadata=_metadata(outcome))
                     rejected_rows += _rejected_rows(table, outcome)
-                    incomplete |= table.name in SUMMED and bool(outcome.rejected_rows)
+                    incomplete |= table.name in _summed(chosen) and bool(outcome.rejected_rows)
                 if dg.AssetCheckKey(dg.AssetKey(table.name), SYNCED) in context.selected_asset_check_keys:
                     yield _check_result(table, outcome)
         if rejected.keys() & {*needed, *positions.sources(chosen)}:
@@ -105,6 +103,12 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
             raise TablesRejected("; ".join(rejected_rows))
 
     return servicing_tables
+
+
+def _summed(conventions: Conventions) -> frozenset[str]:
+    """Tables whose amounts are added up. If one of their rows is rejected, the sums are not complete."""
+    interest = {"accruals"} & {*positions.sources(conventions)}
+    return frozenset({"transactions", "journal_lines"} | interest)
 
 
 def _spec(table: Table) -> dg.AssetSpec:

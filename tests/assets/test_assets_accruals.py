@@ -1,9 +1,14 @@
 """The convention interest_accrual through a close: what it needs, the positions, and the tie-outs with the ledger."""
 
 import json
+import re
 from datetime import date
 
+import dagster as dg
+import pytest
 from homes import Home, lending, materialise
+
+from lending_pipelines.tables import SERVICING
 
 DAY = date(2024, 2, 15)
 
@@ -95,3 +100,23 @@ def test_rejected_accruals_stop_a_close_only_where_they_are_the_interest(case, m
     assert numbers(home) == ["3.00", "3.00"]
     made_from = [row["made_from"] for row in home.rows("closed_days") if row["table_name"] == "loan_positions"]
     assert ["accruals" in json.loads(versions) for versions in made_from] == [True]
+
+
+def test_an_accrual_without_a_loan_stops_a_close_only_where_accruals_are_the_interest(case, monkeypatch):
+    home = case("huge-amount")
+    conventions = home.folder / "conventions.toml"
+    monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
+    home.servicing("CREATE TABLE accruals (accrual_id, loan_id, effective_on, posted_at, interest, fees, reverses_id)")
+    home.servicing(
+        "INSERT INTO accruals VALUES ('A', 'OK', '2024-01-31', '2024-01-31 23:00:00', 3, 0, NULL),"
+        " ('B', 'gone', '2024-01-31', '2024-01-31 23:00:00', 4, 0, NULL)"
+    )
+    rejected = (
+        "rejected rows: accruals.loan_id: 1 rows refer to a row that loans does not have (accrual_id=B has 'gone')"
+    )
+
+    conventions.write_text('interest_accrual = "daily"\n')
+    materialise(DAY, DAY, *SERVICING)
+    conventions.write_text('interest_accrual = "servicer"\n')
+    with pytest.raises(dg.Failure, match=re.escape(rejected)):
+        materialise(DAY, DAY, *SERVICING)
