@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from lending_pipelines.alerts.findings import Source
@@ -87,17 +88,29 @@ class _Loans:
     """The loans of a day, the largest first."""
 
     def __init__(self, loans: pd.DataFrame, size: str) -> None:
-        self._loans = loans.sort_values([size, "loan_id"], ascending=[False, True])
+        self._loans = loans.sort_values([size, "loan_id"], ascending=[False, True], ignore_index=True)
+        self._columns = {str(name): column.to_numpy() for name, column in self._loans.items()}
+        self._places: dict[str, dict[Any, np.ndarray]] = {}
 
-    def largest(self, currency: str, among: Mapping[str, Iterable[str]], least_days: int = 0) -> list[dict[Any, Any]]:
+    def largest(self, currency: str, among: Mapping[str, Iterable[str]], least_days: int = 0) -> list[dict[str, Any]]:
         """The largest loans in the currency that are at least `least_days` days past due.
 
         For each column in `among`, a loan must have one of the values.
         """
-        chosen = self._loans["days_past_due"] >= least_days
+        chosen = self._columns["days_past_due"] >= least_days
         for column, values in {"currency": [currency], **among}.items():
-            chosen &= self._loans[column].isin(list(values))
-        return self._loans[chosen].head(LOANS_SHOWN).to_dict("records")
+            chosen &= self._having(column, values)
+        first = np.flatnonzero(chosen)[:LOANS_SHOWN]
+        return [{name: values[place] for name, values in self._columns.items()} for place in first]
+
+    def _having(self, column: str, values: Iterable[str]) -> np.ndarray:
+        """For each loan, whether the column has one of the values. Texts are compared once, not for each alert."""
+        if column not in self._places:
+            self._places[column] = self._loans.groupby(column).indices
+        having = np.zeros(len(self._loans), dtype=bool)
+        for value in values:
+            having[self._places[column].get(value, [])] = True
+        return having
 
 
 def _most_changed(loans: _Loans, alert: Alert, team: Team) -> list[dict[str, Any]]:
