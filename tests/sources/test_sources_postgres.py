@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import time
 from datetime import date, datetime
 from decimal import Decimal
 
+import adbc_driver_postgresql.dbapi
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -199,6 +201,38 @@ def test_a_reader_that_stops_early_leaves_no_connection(engine, monkeypatch):
     assert len(backends(engine)) == 2
     reading.close()
     assert backends(engine) == []
+
+
+def test_one_connection_reads_all_tables_also_after_one_that_cannot_be_read(engine, monkeypatch):
+    many_transactions(engine, 3)
+    view = "CREATE VIEW programs AS SELECT 'P' AS program_id, (1 / 0)::text AS name"
+    execute(engine, "ALTER TABLE programs RENAME TO stored", view)
+    connected = []
+    connect = adbc_driver_postgresql.dbapi.connect
+    monkeypatch.setattr(adbc_driver_postgresql.dbapi, "connect", lambda url: connected.append(url) or connect(url))
+    with open_source("canonical", engine.url.render_as_string(hide_password=False)).snapshot() as reader:
+        for _ in range(2):
+            assert sum(batch.num_rows for batch in reader.read(SERVICING["transactions"])) == 3
+            assert list(reader.read(SERVICING["loans"])) == []
+        assert len(connected) == 1
+        with pytest.raises(SourceError, match="table programs cannot be read from postgresql"):
+            list(reader.read(SERVICING["programs"]))
+        # The failed SELECT has ended the transaction of its connection.
+        for _ in range(2):
+            assert sum(batch.num_rows for batch in reader.read(SERVICING["transactions"])) == 3
+        assert len(connected) == 2
+        # The one that holds the snapshot, and the one that reads.
+        assert len(backends(engine)) == 2
+    assert backends(engine) == []
+
+
+def test_a_reader_waits_between_two_tables_however_short_the_servers_limit(engine):
+    execute(engine, f"ALTER DATABASE {engine.url.database} SET idle_in_transaction_session_timeout = '20ms'")
+    many_transactions(engine, 3)
+    with open_source("canonical", engine.url.render_as_string(hide_password=False)).snapshot() as reader:
+        for _ in range(2):
+            assert sum(batch.num_rows for batch in reader.read(SERVICING["transactions"])) == 3
+            time.sleep(0.1)
 
 
 def test_a_connection_that_breaks_in_the_middle_is_an_error_not_a_shorter_table(engine, monkeypatch):

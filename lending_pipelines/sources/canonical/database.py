@@ -5,7 +5,7 @@ MariaDB, and rows.py from any other database.
 """
 
 from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -67,7 +67,9 @@ class CanonicalDatabase:
                 absent = frozenset(name for name in SERVICING if not inspector.has_table(name))
             except sa.exc.SQLAlchemyError as error:
                 raise self._unreadable(error) from error
-            yield DatabaseSnapshot(self.name, connection, absent, shared)
+            reader = None if shared is None else postgresql.SnapshotReader(self._engine, shared)
+            with nullcontext() if reader is None else closing(reader):
+                yield DatabaseSnapshot(self.name, connection, absent, reader)
         finally:
             # If the server is gone, the transaction has ended already, and the caller has its rows or its error.
             with suppress(sa.exc.SQLAlchemyError):
@@ -84,13 +86,15 @@ class CanonicalDatabase:
 
 
 class DatabaseSnapshot:
-    """The database in one transaction, `connection`. Other connections join it by the snapshot id `shared`."""
+    """The database in one transaction, `connection`. The rows of PostgreSQL are read by `reader`."""
 
-    def __init__(self, name: str, connection: sa.Connection, absent: frozenset[str], shared: str | None):
+    def __init__(
+        self, name: str, connection: sa.Connection, absent: frozenset[str], reader: postgresql.SnapshotReader | None
+    ):
         self.name = name
         self.absent = absent
         self.connection = connection
-        self._shared = shared
+        self._reader = reader
         self._dialect = connection.dialect.name
 
     def read(
@@ -144,8 +148,8 @@ class DatabaseSnapshot:
         Raises:
             sqlalchemy.exc.SQLAlchemyError, ReadFailed: Not every row could be read.
         """
-        if self._shared is not None:
-            return postgresql.fetch(self.connection.engine, select, self._shared)
+        if self._reader is not None:
+            return self._reader.fetch(select)
         if self.connection.dialect.driver == mysql.DRIVER:
             return mysql.fetch(self.connection, select)
         return rows.fetch(self.connection, select)

@@ -5,8 +5,10 @@ values.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,9 @@ import sqlalchemy as sa
 from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.sources.convert import Values
 
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Connection
+
 BATCH_BYTES = 16 * 1024**2
 """The approximate memory of a batch: about 130,000 transactions."""
 
@@ -22,31 +27,67 @@ WORK_MEM = "64MB"
 """The memory of a sort in the server. With its default of 4 MB, totals of many loans are computed on its disk."""
 
 
-def fetch(engine: sa.Engine, select: sa.Select, snapshot: str) -> Iterator[list[Values]]:
-    """The SELECT's columns in batches, read by a separate read-only connection that uses an exported snapshot.
+class SnapshotReader:
+    """Reads SELECTs by separate read-only connections that use an exported snapshot.
 
-    Raises:
-        ReadFailed: Not every row could be read.
+    The driver reads all types of the database when it connects, which takes longer than to read a small table. So a
+    connection that has read one SELECT to its end reads the next one.
     """
-    from adbc_driver_postgresql import dbapi
 
-    try:
-        with dbapi.connect(_address(engine)) as connection, connection.cursor() as cursor:
+    def __init__(self, engine: sa.Engine, snapshot: str):
+        self._engine, self._snapshot = engine, snapshot
+        self._idle: list[Connection] = []
+
+    def fetch(self, select: sa.Select) -> Iterator[list[Values]]:
+        """The SELECT's columns in batches.
+
+        Raises:
+            ReadFailed: Not every row could be read.
+        """
+        from adbc_driver_postgresql.dbapi import Error
+
+        try:
+            with self._connection() as connection, connection.cursor() as cursor:
+                fields = cursor.adbc_execute_schema(_sql(select, self._engine))
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
+                cursor.execute(_sql(_decodable(select, fields), self._engine))
+                with cursor.fetch_record_batch() as batches:
+                    for batch in batches:
+                        columns = zip(select.selected_columns, fields, batch.columns, strict=True)
+                        yield [_exact(column, field, values) for column, field, values in columns]
+        except (Error, pa.ArrowException, OSError) as error:
+            # After the first rows, the driver's errors are raised as Arrow errors.
+            raise ReadFailed(str(error)) from error
+
+    def close(self) -> None:
+        """Close the connections that have nothing to read."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator["Connection"]:
+        """A connection for one SELECT. It is closed if an error, or a reader that stops early, ends the SELECT."""
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def _connect(self) -> "Connection":
+        from adbc_driver_postgresql.dbapi import connect
+
+        connection = connect(_address(self._engine))
+        with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+            cursor.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
             # Timestamps without a zone are UTC, regardless of the server's setting.
             cursor.execute("SET LOCAL TIME ZONE 'UTC'")
             cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
-            fields = cursor.adbc_execute_schema(_sql(select, engine))
-            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
-            cursor.execute(_sql(_decodable(select, fields), engine))
-            with cursor.fetch_record_batch() as batches:
-                for batch in batches:
-                    columns = zip(select.selected_columns, fields, batch.columns, strict=True)
-                    yield [_exact(column, field, values) for column, field, values in columns]
-    except (dbapi.Error, pa.ArrowException, OSError) as error:
-        # After the first rows, the driver's errors are raised as Arrow errors.
-        raise ReadFailed(str(error)) from error
+            # The transaction is idle while a table is written, so it must not time out.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        return connection
 
 
 def _address(engine: sa.Engine) -> str:
