@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import ibis
 import pytest
-from homes import FIRST, LAST, MONTHLY_TAPE, OPEN, lending
+from homes import DAILY_TABLES, FIRST, LAST, MONTHLY_TAPE, OPEN, lending
 
 from lending_pipelines import runs
 from lending_pipelines.close_summary import as_text, missing_days
@@ -121,7 +121,7 @@ def test_a_source_that_cannot_be_read_is_a_failed_night(morning):
 def test_a_rejected_row_that_the_close_needs_is_a_failed_night(morning):
     morning.pay("L-nobody", OPEN, "2025-03-16 09:00:00", 5)
     with pytest.raises(runs.RunFailed):
-        runs.run_job("daily_close", days=(OPEN, OPEN))
+        runs.run_job("daily_close", days=(OPEN, OPEN), assets=["transactions", *DAILY_TABLES])
 
     verdict, found = status()
     assert verdict == "failed"
@@ -154,9 +154,10 @@ def test_a_backdated_payment_and_a_break_are_warnings_of_the_night(morning, monk
     monkeypatch.setattr(runs, "last_ended_day", lambda: OPEN)
     loan_id = next(row["loan_id"] for row in morning.rows("loan_positions", LAST, LAST) if row["status"] == "active")
     # The ledger does not know of the payment.
-    morning.pay(loan_id, FIRST, "2025-03-15 09:00:00", 1)
+    morning.pay(loan_id, NIGHT, "2025-03-15 09:00:00", 1)
     morning.servicing("UPDATE collection_contacts SET channel = 'lost'")
-    runs.run_job("daily_close", days=(OPEN, OPEN))
+    assets = ["transactions", "collection_contacts", *DAILY_TABLES, "loan_tapes", "restatements"]
+    runs.run_job("daily_close", days=(OPEN, OPEN), assets=assets)
 
     summary = runs.status_of_closes()
     found = {finding.subject: finding.text for finding in summary.findings}

@@ -34,7 +34,8 @@ def ruled(home: Home) -> Home:
 
 
 def test_the_close_lets_rules_choose_before_it_takes_positions(ruled):
-    run_job("daily_close", days=(OPEN, OPEN))
+    assets = ["loans", "portfolio_assignments", "portfolio_membership", "loan_positions"]
+    run_job("daily_close", days=(OPEN, OPEN), assets=assets)
 
     chosen = by_rule(ruled)
     assert {name for name, _ in chosen.values()} == {"Large", "Rest"}

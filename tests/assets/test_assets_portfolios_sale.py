@@ -83,6 +83,7 @@ def snapshot(home: Home, day: date, scope: str, name: str | None, version: int |
 
 def test_a_sale_splits_the_price_keeps_the_day_and_leaves_the_loans_to_the_buyer(selling):
     before = snapshot(selling, LAST, "portfolio", "For sale")
+    as_closed = {table: selling.rows(table, LAST, LAST) for table in ("loan_positions", "portfolio_snapshots")}
     sell()
 
     with selling.register() as session:
@@ -104,8 +105,12 @@ def test_a_sale_splits_the_price_keeps_the_day_and_leaves_the_loans_to_the_buyer
     assert sale.snapshot["business_date"] == str(LAST)
     assert sale.snapshot.keys() == before.keys()
 
+    # The sale changes nothing of its day when that is closed again.
+    assert {row["assigned_on"] for row in owned(selling) if row["purchase_price"] is not None} == {OPEN}
+    materialise(LAST, OPEN, "portfolio_membership", "loan_ownership", "loan_positions", "portfolio_snapshots")
+    assert {table: selling.rows(table, LAST, LAST) for table in as_closed} == as_closed
+
     # The next day the loans are the buyer's, and the portfolio is still there; all that is serviced, they stay part of.
-    materialise(LAST, OPEN, "loan_ownership", "loan_positions", "portfolio_snapshots")
     positions = selling.rows("loan_positions", OPEN, OPEN)
     theirs = [row for row in positions if row["investor_id"] == buyer]
     assert {row["loan_id"] for row in theirs} == paid.keys()
@@ -120,15 +125,6 @@ def test_a_sale_splits_the_price_keeps_the_day_and_leaves_the_loans_to_the_buyer
     with selling.lake() as lake:
         then = lake.table("loan_positions", LAST, LAST, version=sale.lake_version["loan_positions"])
         assert then.filter(then.portfolio_id == sale.portfolio_id).investor_id.count().to_pyarrow().as_py() == 0
-
-
-def test_a_sale_changes_nothing_of_its_day_when_that_is_closed_again(selling):
-    tables = ("loan_positions", "portfolio_snapshots")
-    before = {table: selling.rows(table, LAST, LAST) for table in tables}
-    sell()
-    assert {row["assigned_on"] for row in owned(selling) if row["purchase_price"] is not None} == {OPEN}
-    materialise(LAST, LAST, "portfolio_membership", "loan_ownership", *tables)
-    assert {table: selling.rows(table, LAST, LAST) for table in tables} == before
 
 
 def test_the_command_shows_the_price_beside_the_balance_and_asks(selling):
@@ -170,7 +166,7 @@ def test_what_is_asked_wrongly_is_refused_with_what_to_write(selling):
 def test_a_day_whose_checks_fail_is_not_sold_on(selling):
     loan = selling.rows("loan_positions", LAST, LAST)[0]["loan_id"]
     selling.pay(loan, LAST, f"{LAST} 09:00:00", 25)  # before the close, which missed it
-    run_job("sync", {"ops": {"servicing_tables": {"config": {"full": True}}}})
+    run_job("sync", {"ops": {"servicing_tables": {"config": {"full": True}}}}, assets=["transactions"])
     with refused(selling, "the sale of portfolio 'For sale' is blocked by"):
         sell()
 

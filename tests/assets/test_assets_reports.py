@@ -122,7 +122,7 @@ def test_a_report_on_a_branch_says_nothing_of_the_loans_of_others(home):
     loans = {row["branch_id"]: row for row in home.rows("loan_positions", LAST, LAST) if row["status"] == "active"}
     changed, other = sorted(loans)[:2]
     home.pay(loans[changed]["loan_id"], LAST, f"{LAST + timedelta(days=3)} 10:00:00", 1.23)
-    run_job("sync")
+    run_job("sync", assets=["transactions"])
 
     def notes(branch):
         made = run_report("portfolio_summary", {"branch": branch, "history": 1}, "json")

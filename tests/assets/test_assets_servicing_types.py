@@ -4,13 +4,18 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
-from homes import Home, close
+from homes import Home, materialise
+
+from lending_pipelines.tables import SERVICING
 
 DAY = date(2024, 2, 10)
 
 
-def test_amounts_of_the_type_money_are_taken_in_whole_units(empty_home: Home, postgres_url: str, shared_dir: Path):
+def test_amounts_of_the_type_money_are_taken_in_whole_units(
+    empty_home: Home, postgres_url: str, shared_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
     """L1: 100.00 lent, 51.00 due on 5 February and paid, 50.50 due on 5 March."""
     engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
     with engine.begin() as connection:
@@ -20,7 +25,8 @@ def test_amounts_of_the_type_money_are_taken_in_whole_units(empty_home: Home, po
             "VALUES ('F1', 'L1', 'late', '12.50', '2024-02-06', '0', '0', '2024-02-06 12:00')"
         )
 
-    close(empty_home, (DAY, DAY), LENDING_SERVICING_URL=postgres_url)
+    monkeypatch.setenv("LENDING_SERVICING_URL", postgres_url)
+    materialise(DAY, DAY, *SERVICING, "portfolio_membership", "loan_ownership", "loan_positions")
 
     (loan,) = empty_home.rows("loan_positions", DAY, DAY)
     assert {name: loan[name] for name in ("principal_disbursed", "principal_outstanding", "scheduled_due")} == {
