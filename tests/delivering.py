@@ -1,5 +1,7 @@
 """The sensor tape_deliveries as a test uses it: at a time of its own, its runs run at once, as the daemon would."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
@@ -27,6 +29,14 @@ class Daemon:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
+        self._instance: dg.DagsterInstance | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep Dagster's instance open between the ticks in the block, as the daemon does."""
+        with opened() as self._instance:
+            yield
+        self._instance = None
 
     def at(self, text: str) -> "Daemon":
         """The daemon at a time in UTC, as 2025-04-01 02:00."""
@@ -39,7 +49,7 @@ class Daemon:
         """What the sensor asks for."""
         register = {"register": definitions.resources["register"]}
         with (
-            opened() as instance,
+            self._opened() as instance,
             dg.build_sensor_context(
                 instance, repository_def=definitions.get_repository_def(), resources=register
             ) as context,
@@ -53,12 +63,15 @@ class Daemon:
     def run(self, request: dg.RunRequest) -> bool:
         """Run what was asked for, once for each run key."""
         key = {"dagster/run_key": str(request.run_key)}
-        with opened() as instance:
+        with self._opened() as instance:
             assert not instance.get_runs(dg.RunsFilter(tags=key)), "asked for again"
             job = definitions.resolve_job_def(str(request.job_name or "deliver_tape"))
             return job.execute_in_process(
                 {**ERRORS_ONLY, **request.run_config}, instance, tags={**request.tags, **key}, raise_on_error=False
             ).success
+
+    def _opened(self) -> AbstractContextManager[dg.DagsterInstance]:
+        return nullcontext(self._instance) if self._instance else opened()
 
 
 def configured(home: Any, name: str, **settings: Any) -> None:

@@ -14,11 +14,11 @@ from delivering import Daemon, deliveries, told
 from homes import materialise
 from servers import SftpServer
 
+from lending_pipelines.assets import NEEDED_TABLES
 from lending_pipelines.register import Portfolios
 from lending_pipelines.runs import instance_home
 from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.settings import Settings
-from lending_pipelines.tables import SERVICING
 from lending_pipelines.tapes import save_tape_config
 
 ASSIGNED = ("portfolio_assignments", "portfolio_membership", "loan_ownership")
@@ -82,30 +82,31 @@ def hashes(folder):
 
 def test_a_quarter_ends_with_exactly_the_right_deliveries(lender, daemon, sftp, mailbox, tmp_path, monkeypatch):
     instance_home(Settings.from_environment())
-    materialise(FIRST, MISSING - timedelta(days=1), *SERVICING, *ASSIGNED, "loan_positions")
+    materialise(FIRST, MISSING - timedelta(days=1), *NEEDED_TABLES, *ASSIGNED, "loan_positions")
     materialise(MISSING + timedelta(days=1), LAST, "loan_positions")
     spoil(lender, WRONG)
 
-    for number in range((LAST - FIRST).days + 2):
-        day = FIRST + timedelta(days=number)
-        # Of a night in which the daemon was restarted, what it had asked for is lost.
-        if day == MONTH_ENDS[0] + timedelta(days=1):
-            assert len(daemon.at(f"{day} 01:59").requests()) == 1
-        if day == MISSING + timedelta(days=2):
-            materialise(MISSING, MISSING, "loan_positions")
-        if day == WRONG + timedelta(days=3):
-            materialise(WRONG, WRONG, "loan_positions")
-        if day == DOWN + timedelta(days=1):
-            sftp.stop()
-        if day == DOWN + timedelta(days=2):
-            sftp.start()
-        # The mail server is reached on the second day after the quarter only.
-        monkeypatch.setenv("LENDING_SMTP_URL", "smtp://127.0.0.1:1")
-        for time in ("02:00", "13:00"):
-            daemon.at(f"{day} {time}").tick()
-    monkeypatch.setenv("LENDING_SMTP_URL", mailbox.url)
-    daemon.at("2025-04-02 02:00").tick()
-    assert daemon.at("2025-04-03 13:00").tick() == []
+    with daemon.running():
+        for number in range((LAST - FIRST).days + 2):
+            day = FIRST + timedelta(days=number)
+            # Of a night in which the daemon was restarted, what it had asked for is lost.
+            if day == MONTH_ENDS[0] + timedelta(days=1):
+                assert len(daemon.at(f"{day} 01:59").requests()) == 1
+            if day == MISSING + timedelta(days=2):
+                materialise(MISSING, MISSING, "loan_positions")
+            if day == WRONG + timedelta(days=3):
+                materialise(WRONG, WRONG, "loan_positions")
+            if day == DOWN + timedelta(days=1):
+                sftp.stop()
+            if day == DOWN + timedelta(days=2):
+                sftp.start()
+            # The mail server is reached on the second day after the quarter only.
+            monkeypatch.setenv("LENDING_SMTP_URL", "smtp://127.0.0.1:1")
+            for time in ("02:00", "13:00"):
+                daemon.at(f"{day} {time}").tick()
+        monkeypatch.setenv("LENDING_SMTP_URL", mailbox.url)
+        daemon.at("2025-04-02 02:00").tick()
+        assert daemon.at("2025-04-03 13:00").tick() == []
 
     delivered = deliveries(lender)
     assert {each.status for each in delivered} == {"delivered"}
