@@ -204,11 +204,17 @@ def rows():
     return tiny_lake.rows
 
 
+@pytest.fixture(scope="module")
+def home_lake(closed_home):
+    """The lake of a small lender with 31 days closed, for reading only."""
+    with closed_home.lake() as lake:
+        yield lake
+
+
 @pytest.fixture
-def home_source(closed_home):
-    """The lake of a small lender with 31 days closed, as reports see it."""
+def home_source(home_lake):
+    """The lake of the small lender as a report sees it."""
     # Dagster comes with it, which takes seconds to import.
     from lending_pipelines.resources import LakeReportSource
 
-    with closed_home.lake() as lake:
-        yield LakeReportSource(lake, Conventions())
+    return LakeReportSource(home_lake, Conventions())

@@ -1,6 +1,7 @@
 """Every report of the registry on no data, on one loan and on a whole lender gives a file or says what is missing."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -63,6 +64,12 @@ def lender(lakes, closed_home):
     return _source(Lake(str(closed_home.folder / "lake"), lakes("lender").engine))
 
 
+@pytest.fixture(scope="module")
+def whole(lender):
+    """The book of a report on the whole lender with the parameters of its form, made once."""
+    return cache(lambda report_type: generate(lender, report_type, **asked(lender, report_type)))
+
+
 def _files(book, folder):
     """Write the book in every format; what its JSON says."""
     for output_format in get_args(OutputFormat):
@@ -114,8 +121,8 @@ def test_one_loan_of_a_source_with_little_else_is_a_file_in_every_format(report_
 
 
 @pytest.mark.parametrize("report_type", REPORTS)
-def test_a_whole_lender_is_a_file_in_every_format_with_currencies_apart(report_type, lender, tmp_path):
-    book = generate(lender, report_type, **asked(lender, report_type))
+def test_a_whole_lender_is_a_file_in_every_format_with_currencies_apart(report_type, whole, tmp_path):
+    book = whole(report_type)
     written = _files(book, tmp_path)
     assert written["report_type"] == report_type
     for table in book.tables:
@@ -124,13 +131,13 @@ def test_a_whole_lender_is_a_file_in_every_format_with_currencies_apart(report_t
 
 
 @pytest.mark.parametrize("report_type", REPORTS)
-def test_headlines_do_not_depend_on_the_length_of_lists_and_histories(report_type, lender):
+def test_headlines_do_not_depend_on_the_length_of_lists_and_histories(report_type, lender, whole):
     parameters = parse_parameters(report_type, get(report_type).parameters, asked(lender, report_type))
     smallest = headlines._smallest(parameters)
     if not smallest:
         return
-    whole, short = generate(lender, report_type), generate(lender, report_type, **smallest)
-    numbers = [made.headlines and made.headlines.arrow().to_pylist() for made in (whole, short)]
+    made = whole(report_type), generate(lender, report_type, **smallest)
+    numbers = [book.headlines and book.headlines.arrow().to_pylist() for book in made]
     assert numbers[0] == numbers[1]
     # The lender modified no loan, and none of its closed days differs.
     assert numbers[0] or report_type in ("modification_summary", "restatement")

@@ -44,8 +44,8 @@ def transaction(name, kind, on, principal):
     return {"transaction_id": name, "loan_id": "L1", "type": kind, "effective_on": on} | amounts
 
 
-@pytest.fixture
-def lake():
+def october():
+    """The lake of the loan."""
     published = {"business_date": OCT_31, "sent_at": datetime(2026, 11, 1, 6)}
     tape = published | {"kind": "tape"}
     return TinyLake(
@@ -82,8 +82,18 @@ def lake():
     )
 
 
-def test_days_loans_and_values(lake):
-    book = generate(lake, "restatement", as_of="2026-10-31")
+@pytest.fixture
+def lake():
+    return october()
+
+
+@pytest.fixture(scope="module")
+def book():
+    """The report on the last day of October."""
+    return generate(october(), "restatement", as_of="2026-10-31")
+
+
+def test_days_loans_and_values(book):
     assert rows(book, "Changed days") == [
         {
             "business_date": day,
@@ -119,15 +129,13 @@ def test_the_adjustment_makes_the_next_period_roll_forward(lake):
     assert money("1000.00") + adjustment["difference"] - money("200.00") == money("300.00")
 
 
-def test_the_snapshots_as_reported_and_as_known(lake):
-    book = generate(lake, "restatement", as_of="2026-10-31")
+def test_the_snapshots_as_reported_and_as_known(book):
     changed = {(row["scope"], row["metric"]): row for row in rows(book, "Portfolios")}
     row = changed["all", "total_balance"]
     assert (row["reported"], row["known"], row["difference"]) == (1000.0, 500.0, -500.0)
 
 
-def test_what_went_out_and_to_whom(lake):
-    book = generate(lake, "restatement", as_of="2026-10-31")
+def test_what_went_out_and_to_whom(book):
     sent = [(row["kind"], row["name"], row["recipient"]) for row in rows(book, "Tapes and reports that went out")]
     # Tape Y is of another portfolio.
     assert sent == [("report", "trial_balance", "board"), ("tape", "X", "a@x.example")]
