@@ -45,7 +45,10 @@ class Visit:
 
     def violations(self, rules: dict[str, Any]) -> dict[str, list[str]]:
         """The elements that violate each rule of axe."""
-        found = Axe().run(self.page, options={"runOnly": rules, "resultTypes": ["violations"]}).response["violations"]
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(Axe().axe_script)
+        options = {"runOnly": rules, "resultTypes": ["violations"]}
+        found = self.page.evaluate("async options => (await axe.run(options)).violations", options)
         return {each["id"]: [node["html"] for node in each["nodes"]] for each in found}
 
     def loaded(self, size: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from homes import LAST, Home
@@ -33,6 +34,20 @@ class Book:
         """The positions of the last closed day."""
         return [row for row in self.positions if row["business_date"] == LAST]
 
+    @cached_property
+    def own(self) -> dict[str, list[dict[str, Any]]]:
+        """The positions of each person on all days."""
+        return {name: [row for row in self.positions if self.owns(name, row)] for name in NAMES}
+
+    @cached_property
+    def users(self) -> list[dict[str, Any]]:
+        return self.home.rows("users")
+
+    @cached_property
+    def _marked(self) -> dict[str, list[dict[str, Any]]]:
+        """The rows of the tables whose ids and names are marks of their owners, but users."""
+        return {name: self.home.rows(name) for name in ("loans", "borrowers", "staff")}
+
     def owns(self, person: str, row: dict[str, Any]) -> bool:
         """Whether a position is the person's by the columns of its day."""
         return {
@@ -44,27 +59,27 @@ class Book:
 
     def loans(self, person: str) -> set[str]:
         """The loans that are the person's on some closed day."""
-        return {row["loan_id"] for row in self.positions if self.owns(person, row)}
+        return {row["loan_id"] for row in self.own[person]}
 
     def marks_of_others(self, person: str) -> set[str]:
         """What must not be in any answer to the person: ids and names of loans, borrowers and staff of others."""
         if person in ("admin", "auditor", "controller"):
             return set()
-        own = [row for row in self.positions if self.owns(person, row)]
-        marks = {row["loan_id"] for row in self.home.rows("loans")} - {row["loan_id"] for row in own}
-        borrowers = {row["borrower_id"] for row in self.home.rows("borrowers")}
+        own = self.own[person]
+        marks = {row["loan_id"] for row in self._marked["loans"]} - {row["loan_id"] for row in own}
+        borrowers = {row["borrower_id"] for row in self._marked["borrowers"]}
         marks |= borrowers - ({self.customer} if person == "customer" else {row["borrower_id"] for row in own})
         if person == "investor":
             # No personal data of borrowers, of the own loans neither.
             marks |= borrowers
         colleagues = {"manager": self.team, "officer": {self.officer}}.get(person, set())
-        staff = self.home.rows("staff")
+        staff = self._marked["staff"]
         # Some of the staff have the same name.
         names = {row["full_name"] for row in staff if row["staff_id"] in colleagues}
         for row in staff:
             if row["staff_id"] not in colleagues:
                 marks |= {row["staff_id"], row["full_name"], row["email"]} - {None, *names}
-        for row in self.home.rows("users"):
+        for row in self.users:
             if person != "customer" or row["borrower_id"] != self.customer:
                 marks.add(row["user_id"])
         return marks
@@ -88,7 +103,6 @@ def book_of(home: Home) -> Book:
 def add_people(home: Home) -> None:
     """Add an account of every role, all with the same password."""
     from lending_pipelines.register import Accounts, RoleGiven
-    from lending_pipelines.register.passwords import hash_password
 
     book = book_of(home)
     roles: dict[str, tuple[str, dict[str, Any]]] = {
@@ -100,7 +114,8 @@ def add_people(home: Home) -> None:
         "investor": ("investor", {"investors": [book.investor]}),
         "customer": ("user", {"borrower": book.customer}),
     }
-    password_hash = hash_password(PASSWORD)
+    # The hashes of real accounts are costly to verify, and each test signs people in.
+    password_hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with home.register() as session:
         for name, (role, scope) in roles.items():
             given = [RoleGiven.checked(role, scope)]

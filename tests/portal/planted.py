@@ -69,7 +69,7 @@ def _may_see(person: str, kind: str, owner: str, book: Book) -> bool:
     if person in ("admin", "auditor", "controller") or kind == "everybody":
         # Controllers do not have the pages of the platform.
         return kind != "user" or person != "controller"
-    own = [row for row in book.positions if book.owns(person, row)]
+    own = book.own[person]
     match kind:
         case "loan":
             return owner in {row["loan_id"] for row in own}
@@ -80,8 +80,9 @@ def _may_see(person: str, kind: str, owner: str, book: Book) -> bool:
         case "staff":
             return owner in {"manager": book.team, "officer": {book.officer}}.get(person, set())
         case "user":
-            users = book.home.rows("users")
-            return person == "customer" and (owner, book.customer) in {(u["user_id"], u["borrower_id"]) for u in users}
+            return person == "customer" and (owner, book.customer) in {
+                (user["user_id"], user["borrower_id"]) for user in book.users
+            }
         case "investor" | "sum_investor":
             return person == "investor" and owner == book.investor
     return False

@@ -9,13 +9,15 @@ from contextlib import contextmanager, suppress
 
 import httpx2
 import pytest
-from people import add_people
+from fastapi.testclient import TestClient
 from servers import free_port
 
+from lending_pipelines.portal.app import create_app
 from lending_pipelines.register import Accounts, ApiTokens, TokenScope
 from lending_pipelines.register.account_models import ApiToken, AuditEntry
 from lending_pipelines.register.alert_models import Alert, AlertEvent
 from lending_pipelines.register.models import Report
+from lending_pipelines.settings import Settings
 
 API = "/api/v1"
 
@@ -23,8 +25,11 @@ SERVER = """
 import os, signal, sys
 import sqlalchemy as sa
 from fastapi.responses import JSONResponse, Response
+from lending_pipelines.portal import warm
 from lending_pipelines.portal.server import serve
 
+# Writes need nothing of what a server prepares for its first pages.
+warm.start = lambda portal: None
 armed = False
 
 def arm(*_):
@@ -67,9 +72,14 @@ def served(home, port: int, dies: str):
 
 
 @pytest.fixture
+def home(own_home):
+    """A home of the test's own, with its people."""
+    return own_home
+
+
+@pytest.fixture
 def writer(home):
-    """A token of an administrator of a home of the test's own, and an open alert in it."""
-    add_people(home)
+    """A token of an administrator, and an open alert."""
     with home.register() as session:
         account = Accounts(session).get("admin")
         _, value = ApiTokens(session).create(account.account_id, "writer", TokenScope(), 1)
@@ -80,22 +90,23 @@ def writer(home):
 
 def test_a_server_that_is_killed_in_a_write_loses_and_doubles_nothing(home, writer):
     (value, alert_id), port = writer, free_port()
+    address = f"http://127.0.0.1:{port}"
     writes = {
         "step": (f"{API}/alerts/{alert_id}/acknowledge", {"reason": "We call them."}),
         "report": (f"{API}/reports", {"report_type": "portfolio_summary", "output_format": "csv"}),
         "token": (f"{API}/tokens", {"name": "made while killed"}),
     }
 
-    def send(name):
+    def send(client, name):
         path, content = writes[name]
         headers = {"authorization": f"Bearer {value}", "idempotency-key": f"key-of-{name}"}
-        return httpx2.post(f"http://127.0.0.1:{port}{path}", json=content, headers=headers, timeout=60)
+        return client.post(path, json=content, headers=headers)
 
     points = {"step": "before the answer", "report": "before the commit", "token": "before the answer"}
     for name, point in points.items():
         with served(home, port, point) as server:
-            with pytest.raises(httpx2.TransportError):
-                send(name)
+            with httpx2.Client(base_url=address, timeout=60) as client, pytest.raises(httpx2.TransportError):
+                send(client, name)
             assert server.wait(30) == -signal.SIGKILL
         with home.register() as session:
             made = {
@@ -104,8 +115,11 @@ def test_a_server_that_is_killed_in_a_write_loses_and_doubles_nothing(home, writ
                 "token": session.query(ApiToken).filter_by(name="made while killed").count(),
             }
         assert made[name] == (1 if point == "before the answer" else 0)
-    with served(home, port, "never"):
-        sent = {name: [send(name) for _ in range(2)] for name in writes}
+    # The next server, in this process.
+    app = create_app(Settings.from_environment({"LENDING_HOME": str(home.folder)}))
+    client = TestClient(app)
+    sent = {name: [send(client, name) for _ in range(2)] for name in writes}
+    app.state.portal.close()
     assert {answer.status_code for both in sent.values() for answer in both} == {200, 201, 202}, sent["step"][0].text
     answers = {name: [answer.json() for answer in both] for name, both in sent.items()}
     with home.register() as session:

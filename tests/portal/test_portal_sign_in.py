@@ -22,13 +22,11 @@ COOKIE = "lending"
 @pytest.fixture
 def person(portal_home):
     """The username of a new auditor with the usual password."""
-    from lending_pipelines.register.passwords import hash_password
-
     name = f"person{utc_now().timestamp()}"
     with portal_home.register() as session:
-        Accounts(session).create(
-            name, "A Person", [RoleGiven.checked("auditor", {})], password_hash=hash_password(PASSWORD)
-        )
+        admin = Accounts(session).get("admin")
+        given = [RoleGiven.checked("auditor", {})]
+        Accounts(session).create(name, "A Person", given, password_hash=admin.password_hash)
     return name
 
 

@@ -225,12 +225,13 @@ def test_nobody_gets_the_sign_in_page_for_every_route_that_needs_one(app, people
 def test_no_parameter_shows_what_is_anothers(app, people: People, book, name):
     browser = people.sign_in(name)
     values, known, marks = foreign_values(book, name), parameters_of(app), book.marks_of_others(name)
+    values_of = {key: each[:1] for key, each in examples(book).items()}
     asked = 0
     for route, _ in route_actions(app):
         methods, path = route.split(" ", 1)
         if "GET" not in methods.split():
             continue
-        own = paths(path, {key: each[:1] for key, each in examples(book).items()})[0]
+        own = paths(path, values_of)[0]
         for parameter in sorted(known.get(path, set()) & set(values)):
             for value in values[parameter]:
                 app.state.portal.limits.reset()
