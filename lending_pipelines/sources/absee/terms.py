@@ -12,6 +12,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 
 from lending_pipelines.sources.absee.tape import TapeError, TapeLoan, month_end
 
@@ -114,6 +115,7 @@ def installments(loans: Iterable[TapeLoan]) -> Iterator[dict]:
             opening -= principal
 
 
+@cache
 def posted_at(effective_on: date) -> datetime:
     """The posting time. The tape has none, so it is 00:00 UTC of the day after."""
     return datetime.combine(effective_on + timedelta(days=1), time())
@@ -129,5 +131,6 @@ def _program(loan: TapeLoan) -> tuple[str, str]:
         ) from None
 
 
+@cache
 def _next_month_end(day: date) -> date:
     return month_end(month_end(day) + timedelta(days=1))
