@@ -199,17 +199,50 @@ def registers_begin_as_copies(tmp_path_factory: pytest.TempPathFactory) -> Itera
     def begin_as_copy(register: Register) -> None:
         url = register.engine.url
         file = Path(url.database or "")
-        if url.get_backend_name() == "sqlite" and file.suffix == ".db" and not file.exists():
-            # Whole at once: another thread may begin the same register.
-            copy = shutil.copyfile(template(), file.with_name(uuid4().hex))
-            with suppress(FileExistsError):
-                os.link(copy, file)
-            copy.unlink()
+        if url.get_backend_name() == "sqlite" and file.suffix == ".db":
+            copy_at_once(template(), file)
         upgrade(register)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(Register, "upgrade", begin_as_copy)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def event_logs_begin_as_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An event log in a SQLite file that does not exist begins as a copy of one whose tables were made once.
+
+    Each run has one, and to make its tables takes 25 CPU milliseconds.
+    """
+    if "dagster" not in sys.modules:
+        # No test file imports it, and its import takes longer than some test sessions.
+        yield
+        return
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    make_tables = SqliteEventLogStorage._initdb
+    template = tmp_path_factory.mktemp("event_log") / "run.db"
+
+    def begin_as_copy(storage: Any, engine: sa.Engine, for_index_shard: bool = False) -> None:
+        if not template.exists():
+            made = sa.create_engine(f"sqlite:///{template}")
+            make_tables(storage, made)
+            made.dispose()
+        copy_at_once(template, Path(str(engine.url.database)))
+        make_tables(storage, engine, for_index_shard)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(SqliteEventLogStorage, "_initdb", begin_as_copy)
+        yield
+
+
+def copy_at_once(template: Path, file: Path) -> None:
+    """Copy a file unless there is one. Another thread may begin the same database."""
+    if not file.exists():
+        copy = shutil.copyfile(template, file.with_name(uuid4().hex))
+        with suppress(FileExistsError):
+            os.link(copy, file)
+        copy.unlink()
 
 
 @pytest.fixture(scope="session")
