@@ -4,12 +4,24 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from homes import Home
 from people import Book, People, add_people, book_of
 
 from lending_pipelines.portal.app import create_app
+from lending_pipelines.register import passwords
 from lending_pipelines.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Hashes of passwords that are cheap to verify: a real one takes 0.2 CPU seconds, and each test signs people in."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(passwords, "_HASHER", hasher)
+        monkeypatch.setattr(passwords, "_OF_NOBODY", hasher.hash("the hash of nobody"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from homes import LAST, Home
@@ -103,6 +102,7 @@ def book_of(home: Home) -> Book:
 def add_people(home: Home) -> None:
     """Add an account of every role, all with the same password."""
     from lending_pipelines.register import Accounts, RoleGiven
+    from lending_pipelines.register.passwords import hash_password
 
     book = book_of(home)
     roles: dict[str, tuple[str, dict[str, Any]]] = {
@@ -114,8 +114,7 @@ def add_people(home: Home) -> None:
         "investor": ("investor", {"investors": [book.investor]}),
         "customer": ("user", {"borrower": book.customer}),
     }
-    # The hashes of real accounts are costly to verify, and each test signs people in.
-    password_hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    password_hash = hash_password(PASSWORD)
     with home.register() as session:
         for name, (role, scope) in roles.items():
             given = [RoleGiven.checked(role, scope)]
