@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from tiny_lake import TinyLake, generate, money, rows, table
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.reports.registry import get
 
@@ -71,8 +72,8 @@ def _fee(number, loan_id, amount, on, waived="0", waived_on=None):
     }
 
 
-@pytest.fixture
-def lake():
+def lender():
+    """The lake of the lender of two currencies."""
     return TinyLake(
         {
             "portfolio_snapshots": [
@@ -111,6 +112,33 @@ def lake():
     )
 
 
+@pytest.fixture
+def lake():
+    return lender()
+
+
+@pytest.fixture(scope="module")
+def returns():
+    """The report portfolio_returns with the parameters of its form."""
+    return generate(lender(), "portfolio_returns")
+
+
+@pytest.fixture(scope="module")
+def profits():
+    """The report loan_profitability with the parameters of its form."""
+    return generate(lender(), "loan_profitability")
+
+
+@pytest.fixture(scope="module")
+def whole(home_lake):
+    """Both reports of a whole lender: portfolio_returns and loan_profitability."""
+    # Dagster comes with it, which takes seconds to import.
+    from lending_pipelines.resources import LakeReportSource
+
+    source = LakeReportSource(home_lake, Conventions())
+    return generate(source, "portfolio_returns"), generate(source, "loan_profitability")
+
+
 def picked(found, *names):
     return [tuple(str(row[name]) if isinstance(row[name], Decimal) else row[name] for name in names) for row in found]
 
@@ -118,30 +146,27 @@ def picked(found, *names):
 # portfolio_returns
 
 
-def test_what_came_back_and_is_owed_beyond_what_was_lent(lake):
-    book = generate(lake, "portfolio_returns")
-    assert picked(rows(book, "Returns"), "currency", "residual", "profit", "total_return", "moic") == [
+def test_what_came_back_and_is_owed_beyond_what_was_lent(returns):
+    assert picked(rows(returns, "Returns"), "currency", "residual", "profit", "total_return", "moic") == [
         ("EUR", "0.00", "0.00", None, None),
         # 1,100 + 640 − 2,000
         ("USD", "640.00", "-260.00", -0.13, 0.5),
     ]
-    assert rows(book, "Returns")[1]["irr_reason"] == "no rate"
+    assert rows(returns, "Returns")[1]["irr_reason"] == "no rate"
 
 
-def test_programs_and_vintages_and_what_is_in_none(lake):
-    book = generate(lake, "portfolio_returns")
-    assert picked(rows(book, "By program USD"), "scope_id", "name", "profit") == [("R1", "Retail", "-260.00")]
-    vintages = table(book, "By vintage USD")
-    assert picked(rows(book, vintages.title), "scope_id", "profit") == [("2025Q1", "-190.00"), ("2025Q2", "-70.00")]
+def test_programs_and_vintages_and_what_is_in_none(returns):
+    assert picked(rows(returns, "By program USD"), "scope_id", "name", "profit") == [("R1", "Retail", "-260.00")]
+    vintages = table(returns, "By vintage USD")
+    assert picked(rows(returns, vintages.title), "scope_id", "profit") == [("2025Q1", "-190.00"), ("2025Q2", "-70.00")]
     assert [row["profit"] for row in vintages.totals] == [Decimal("-260.00")]
-    assert table(book, "By portfolio USD").no_data == "no loan in USD has its portfolio recorded"
-    assert [chart.title for chart in book.charts if chart.kind == "bar"] == ["Return by vintage, USD"]
+    assert table(returns, "By portfolio USD").no_data == "no loan in USD has its portfolio recorded"
+    assert [chart.title for chart in returns.charts if chart.kind == "bar"] == ["Return by vintage, USD"]
 
 
-def test_a_currencys_history_goes_back_to_where_it_began(lake):
-    book = generate(lake, "portfolio_returns")
-    assert picked(rows(book, "History USD"), "business_date", "total_return") == [(DEC, -0.04), (JAN, -0.13)]
-    assert [row["business_date"] for row in rows(book, "History EUR")] == [JAN]
+def test_a_currencys_history_goes_back_to_where_it_began(lake, returns):
+    assert picked(rows(returns, "History USD"), "business_date", "total_return") == [(DEC, -0.04), (JAN, -0.13)]
+    assert [row["business_date"] for row in rows(returns, "History EUR")] == [JAN]
     generator = get("portfolio_returns")
     assert generator.covers(generator.parameters(), lake) == [DEC, JAN]
 
@@ -245,8 +270,8 @@ def test_one_investor_is_shown_on_its_prices_and_alone(sold):
 # loan_profitability
 
 
-def test_each_loan_by_hand(lake):
-    found = rows(generate(lake, "loan_profitability"), "Loans")
+def test_each_loan_by_hand(profits):
+    found = rows(profits, "Loans")
     names = ("loan_id", "fees_earned", "charge_off_loss", "profit", "moic", "total_return")
     assert picked(found, *names) == [
         ("=Ø", "0.00", "0.00", "4.00", 0.0, 0.01),
@@ -259,18 +284,17 @@ def test_each_loan_by_hand(lake):
     assert found[0]["irr_reason"] == "no sign change: the flows are all in or all out"
 
 
-def test_products_and_totals_are_sums_in_one_currency(lake):
-    book = generate(lake, "loan_profitability")
+def test_products_and_totals_are_sums_in_one_currency(profits):
     names = ("loan_count", "loss_making_loans", "profit", "total_return")
-    assert picked(rows(book, "Summary"), "currency", *names) == [
+    assert picked(rows(profits, "Summary"), "currency", *names) == [
         ("EUR", 1, 0, "4.00", 0.01),
         ("USD", 3, 1, "-630.00", -0.21),
     ]
-    assert picked(rows(book, "By product USD"), "product_id", "name", *names) == [
+    assert picked(rows(profits, "By product USD"), "product_id", "name", *names) == [
         ("P1", "Consumer", 2, 1, "-650.00", -0.325),
         ("P2", "P2", 1, 0, "20.00", 0.02),
     ]
-    assert picked(table(book, "Loans").totals, "currency", "fees_earned") == [("EUR", "0.00"), ("USD", "45.00")]
+    assert picked(table(profits, "Loans").totals, "currency", "fees_earned") == [("EUR", "0.00"), ("USD", "45.00")]
 
 
 @pytest.mark.parametrize(
@@ -300,9 +324,8 @@ def test_an_empty_book_says_so(lake):
 # both, on a whole lender
 
 
-def test_loans_add_up_to_the_portfolios(home_source):
-    loans = generate(home_source, "loan_profitability")
-    portfolios = generate(home_source, "portfolio_returns")
+def test_loans_add_up_to_the_portfolios(whole):
+    portfolios, loans = whole
     names = ("currency", "total_collected", "residual", "profit", "moic", "total_return")
     assert picked(rows(loans, "Summary"), *names) == picked(rows(portfolios, "Returns"), *names)
     by_loan = rows(loans, "Loans")
@@ -328,9 +351,8 @@ def test_a_fund_collects_what_its_loans_did_since_they_were_its(home_source):
     assert {row["purchase_price"] for row in found} == {None}
 
 
-def test_a_vintage_of_one_loan_earns_what_the_loan_does(home_source):
-    loans = rows(generate(home_source, "loan_profitability"), "Loans")
-    vintages = rows(generate(home_source, "portfolio_returns"), "By vintage EUR")
+def test_a_vintage_of_one_loan_earns_what_the_loan_does(whole):
+    loans, vintages = rows(whole[1], "Loans"), rows(whole[0], "By vintage EUR")
     alone = {row["vintage"]: row for row in loans if row["currency"] == "EUR"}
     compared = [
         row for row in vintages if [r["vintage"] for r in loans if r["currency"] == "EUR"].count(row["scope_id"]) == 1
@@ -342,12 +364,11 @@ def test_a_vintage_of_one_loan_earns_what_the_loan_does(home_source):
             assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-9)), (row, name)
 
 
-def test_write_offs_are_apart_from_charge_offs_in_loans_and_sums(lake):
+def test_write_offs_are_apart_from_charge_offs_in_loans_and_sums(profits):
     # Of the 1,000.00 of L2, 700.00 were charged off in December and the other 300.00 written off in January.
-    book = generate(lake, "loan_profitability")
-    loans = {row["loan_id"]: row for row in rows(book, "Loans")}
+    loans = {row["loan_id"]: row for row in rows(profits, "Loans")}
     assert picked([loans["L2"], loans["L1"]], "principal_charged_off", "principal_written_off") == [
         ("1000.00", "300.00"),
         ("0.00", "0.00"),
     ]
-    assert picked(rows(book, "Summary"), "currency", "principal_written_off") == [("EUR", "0.00"), ("USD", "300.00")]
+    assert picked(rows(profits, "Summary"), "currency", "principal_written_off") == [("EUR", "0.00"), ("USD", "300.00")]
