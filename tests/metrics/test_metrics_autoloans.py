@@ -29,7 +29,10 @@ TOTALS = [
 
 @pytest.fixture(scope="module")
 def lender(shared_dir):
-    """A connection, what reads the tape's tables, and the daily positions of the tape's whole life."""
+    """A connection, what reads the tape's tables, and the daily positions of the tape's whole life.
+
+    The positions have the columns that the tests compare: DuckDB computes no other.
+    """
     connection = ibis.duckdb.connect()
     tape = Adapter(str(shared_dir / "data/autoloans"))
 
@@ -38,8 +41,9 @@ def lender(shared_dir):
         batches = list(tape.read(TABLES[name], None)) if name in SERVICING else []
         return ibis.memtable(pa.Table.from_batches(batches, TABLES[name].arrow_schema))
 
-    positions = connection.create_table("positions", loan_positions(read, CUT_OFF, LAST, Conventions()))
-    return connection, read, positions
+    compared = ("business_date", "loan_id", "status", "principal_outstanding", "principal_charged_off")
+    positions = loan_positions(read, CUT_OFF, LAST, Conventions())
+    return connection, read, connection.create_table("positions", positions.select(compared))
 
 
 def test_every_reported_balance(shared_dir, lender):
@@ -61,7 +65,8 @@ def test_every_reported_balance(shared_dir, lender):
 
 
 def test_the_tapes_totals(lender):
-    connection, read, positions = lender
+    connection, read, _ = lender
+    positions = loan_positions(read, CUT_OFF, LAST, Conventions())
     days = positions.filter(positions.business_date.isin([on for on, *_ in TOTALS]))
     snapshots = portfolio_snapshots(days, read, CUT_OFF, LAST, Conventions()).filter(ibis._.scope == "all")
     rows = connection.to_pyarrow(snapshots.order_by("business_date")).to_pylist()
