@@ -41,6 +41,15 @@ class Tenant:
                 if rows:
                     self._load(connection, name, rows)
 
+    def refill(self, folder: Path) -> None:
+        """Replace the rows of all tables by those of another folder, which costs less than another database."""
+        with self.engine.begin() as connection:
+            for name, table in self.metadata.tables.items():
+                connection.execute(table.delete())
+                file = folder / f"{name.replace(' ', '_')}.csv.gz"
+                if file.exists():
+                    self._load(connection, name, _rows(file))
+
     def stored_name(self, listed: str) -> str:
         """The database's name of a table of the schema."""
         return listed

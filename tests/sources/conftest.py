@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from fineract_tenant import Tenant
 from frappe_site import Site
 
 from lending_pipelines.lake import Lake
@@ -143,6 +144,19 @@ def make_frappe_site(mariadb_server: sa.Engine, shared_dir: Path) -> Iterator[Ca
     with mariadb_server.connect() as connection:
         for name in names:
             connection.exec_driver_sql(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def fineract_tenant(request: pytest.FixtureRequest, shared_dir: Path) -> Iterator[Tenant]:
+    """A tenant database of Fineract, which the tests of a module refill. It is dropped after the module."""
+    server = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mariadb_server"}[request.param])
+    name = f"test_{uuid4().hex}"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    url = server.url.set(database=name).render_as_string(hide_password=False)
+    yield Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none"))
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
 @pytest.fixture

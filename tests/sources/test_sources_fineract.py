@@ -64,16 +64,21 @@ def positions(lake: Lake, first: date) -> dict[tuple[date, str], dict]:
     return {(row["business_date"], row["loan_id"]): row for row in rows}
 
 
-def synced(url: str, shared_dir: Path, folder: str, lake: Lake, first: date = ON) -> Synced:
-    data = shared_dir / "data" / "fineract"
-    tenant = Tenant(url, data / "schema.json", data / "acceptance" / folder)
+def synced(tenant: Tenant, folder: Path, lake: Lake, first: date = ON) -> Synced:
+    tenant.refill(folder)
     sync(tenant, lake)
     return Synced(
         lambda name: lake.table(name).to_pyarrow().to_pylist(),
         positions(lake, first),
-        list(expected(data / "acceptance" / folder)),
+        list(expected(folder)),
         tenant,
     )
+
+
+@pytest.fixture
+def acceptance(shared_dir: Path) -> Path:
+    """The folders of the published cases."""
+    return shared_dir / "data" / "fineract" / "acceptance"
 
 
 @pytest.fixture(params=["postgres_url", "mariadb_url"])
@@ -116,9 +121,9 @@ def still_owed(transactions: list[dict]) -> dict[str, dict[str, Decimal]]:
     return owed
 
 
-def test_principal_and_total_outstanding_of_every_case_are_as_published(url, shared_dir, lake):
+def test_principal_and_total_outstanding_of_every_case_are_as_published(fineract_tenant, acceptance, lake):
     """Fees are too. Past due amount and days past due follow the published installments, without fees and penalties."""
-    cases = synced(url, shared_dir, "asof", lake)
+    cases = synced(fineract_tenant, acceptance / "asof", lake)
     assessed = defaultdict(Decimal)
     for fee in cases.table("fees"):
         assessed[fee["loan_id"]] += fee["amount"]
@@ -179,9 +184,9 @@ def published_line(line: dict) -> tuple:
     return line["account_type"], line["account_code"], line["account_name"], *sides
 
 
-def test_the_journal_lines_of_every_case_are_those_that_fineract_posts(url, shared_dir, lake):
+def test_the_journal_lines_of_every_case_are_those_that_fineract_posts(fineract_tenant, acceptance, lake):
     """Line by line, with the account's code, name and type. An undone transaction keeps its lines."""
-    cases = synced(url, shared_dir, "posting", lake)
+    cases = synced(fineract_tenant, acceptance / "posting", lake)
     accounts = {row["account_code"]: row for row in cases.table("gl_accounts")}
     lines = defaultdict(list)
     for row in cases.table("journal_lines"):
@@ -198,9 +203,9 @@ def test_the_journal_lines_of_every_case_are_those_that_fineract_posts(url, shar
     assert {row["branch_id"] for row in cases.table("journal_lines")} == set(map(str, offices))
 
 
-def test_days_past_due_of_every_delinquency_case_are_as_published(url, shared_dir, lake):
+def test_days_past_due_of_every_delinquency_case_are_as_published(fineract_tenant, acceptance, lake):
     """Fineract counts delinquent days after a grace period, and stops them in a pause; we have no grace period."""
-    cases = synced(url, shared_dir, "delinquency", lake, first=date(2025, 6, 20))
+    cases = synced(fineract_tenant, acceptance / "delinquency", lake, first=date(2025, 6, 20))
     with cases.tenant.engine.connect() as connection:
         ranges = {
             name: range(least, most + 1 if most else 10_000)
@@ -279,12 +284,11 @@ def test_every_contradiction_of_the_seed_is_reported(url, shared_dir, lake):
     assert abs(paid - exact[0]) <= Decimal("0.005") * loans
 
 
-def test_an_unknown_transaction_type_rejects_the_table_by_name(url, shared_dir, lake):
-    data = shared_dir / "data" / "fineract"
-    tenant = Tenant(url, data / "schema.json", data / "acceptance" / "delinquency")
-    tenant.execute("UPDATE m_loan_transaction SET transaction_type_enum = 99 WHERE id IN (5, 6)")
+def test_an_unknown_transaction_type_rejects_the_table_by_name(fineract_tenant, acceptance, lake):
+    fineract_tenant.refill(acceptance / "delinquency")
+    fineract_tenant.execute("UPDATE m_loan_transaction SET transaction_type_enum = 99 WHERE id IN (5, 6)")
     tables = [SERVICING[name] for name in ("loans", "transactions")]
-    (_, loans), (_, error) = sync_tables(open_source("fineract", url), tables, lake, Conventions())
+    (_, loans), (_, error) = sync_tables(open_source("fineract", fineract_tenant.url), tables, lake, Conventions())
 
     assert not isinstance(loans, LendingError)
     assert str(error) == (
@@ -293,10 +297,10 @@ def test_an_unknown_transaction_type_rejects_the_table_by_name(url, shared_dir, 
     )
 
 
-def test_external_owners_have_loans_from_the_day_after_the_settlement_at_their_price(url, shared_dir, lake):
+def test_external_owners_have_loans_from_the_day_after_the_settlement_at_their_price(fineract_tenant, acceptance, lake):
     """Sold at 29 June: owned from 30 June. 0.9 × 1,000.25 outstanding = 900.225, rounded to 900.23."""
-    data = shared_dir / "data" / "fineract"
-    tenant = Tenant(url, data / "schema.json", data / "acceptance" / "posting")
+    tenant = fineract_tenant
+    tenant.refill(acceptance / "posting")
     tenant.execute("UPDATE m_external_asset_owner_transfer SET purchase_price_ratio = '0.9' WHERE id = 1")
     tenant.execute("UPDATE m_external_asset_owner_transfer SET effective_date_to = '2025-07-31' WHERE id = 3")
     zeros = {
@@ -335,14 +339,14 @@ def test_a_database_that_is_not_fineracts_is_refused(url, shared_dir, tmp_path):
         list(reader.read(SERVICING["loans"]))
 
 
-def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(url, shared_dir, lake):
+def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(fineract_tenant, acceptance, lake):
     """Published: 14.19 of interest accrued of loans 7 and 17. 7's is undone on 30 June, and 17's adjusted."""
-    chosen, data = Conventions(interest_accrual="servicer"), shared_dir / "data" / "fineract"
-    tenant = Tenant(url, data / "schema.json", data / "acceptance" / "delinquency")
+    chosen, tenant = Conventions(interest_accrual="servicer"), fineract_tenant
+    tenant.refill(acceptance / "delinquency")
 
     def sync_needed() -> None:
         tables = [SERVICING[name] for name in ("loans", "installments", "transactions", "accruals")]
-        for _, outcome in sync_tables(open_source("fineract", url), tables, lake, Conventions()):
+        for _, outcome in sync_tables(open_source("fineract", tenant.url), tables, lake, Conventions()):
             assert not isinstance(outcome, LendingError), outcome
 
     def earned() -> dict[str, str]:

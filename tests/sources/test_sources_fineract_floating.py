@@ -4,7 +4,7 @@ The tables of floating rates are not in the published schema. They have the colu
 from_date is a datetime, and which has created_date and, in later versions, created_on_utc.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -38,14 +38,14 @@ PERIODS = (
 """The id, rate, first day and percent of each period, whether it is relative, and whether it is active."""
 
 
-@pytest.fixture(params=["postgres_url", "mariadb_url"])
-def lender(request, shared_dir: Path) -> Lender:
+@pytest.fixture
+def lender(fineract_tenant: Tenant) -> Iterator[Lender]:
     """The loans 1 to 6 are disbursed from 20 to 15 February 2025, and the business date is 1 June 2025.
 
     The product 1 of the loans 1 to 4 has a floating rate. The product 2 of the others has none.
     """
-    url = request.getfixturevalue(request.param)
-    lender = Lender(Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none")))
+    fineract_tenant.refill(Path("none"))
+    lender = Lender(fineract_tenant)
     for product in (1, 2):
         lender.tenant.insert(
             "m_product_loan", id=product, name=f"Product {product}", is_linked_to_floating_interest_rates=product == 1
@@ -57,7 +57,9 @@ def lender(request, shared_dir: Path) -> Lender:
     lender.update("m_loan", "id = 2", is_floating_interest_rate=False)
     lender.update("m_loan", "id = 3", closedon_date=date(2025, 4, 15))
     lender.update("m_loan", "id = 4", disbursedon_date=date(2024, 5, 1))
-    return lender
+    yield lender
+    for table in ("m_floating_rates", "m_floating_rates_periods", "m_product_loan_floating_rates"):
+        lender.tenant.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def add_rates(lender: Lender) -> None:
