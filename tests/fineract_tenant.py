@@ -26,7 +26,8 @@ class Tenant:
 
     def __init__(self, url: str, schema: Path, folder: Path, only_files: bool = False):
         self.url = url
-        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+        # With a pool: PyMySQL reads all certificates of the machine for each connection.
+        self.engine = sa.create_engine(url)
         self.metadata = sa.MetaData()
         tables = json.loads(schema.read_text())
         files = {file.name.removesuffix(".csv.gz"): file for file in sorted(folder.glob("*.csv.gz"))}

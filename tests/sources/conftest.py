@@ -21,7 +21,8 @@ class ServicingDatabase:
 
     def __init__(self, url: str):
         self.url = url
-        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+        # PyMySQL reads all certificates of the machine for each connection.
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool if url.startswith("sqlite") else sa.QueuePool)
         self.metadata = servicing_metadata()
         self.metadata.create_all(self.engine)
 
@@ -154,7 +155,9 @@ def fineract_tenant(request: pytest.FixtureRequest, shared_dir: Path) -> Iterato
     with server.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     url = server.url.set(database=name).render_as_string(hide_password=False)
-    yield Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none"))
+    tenant = Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none"))
+    yield tenant
+    tenant.engine.dispose()
     with server.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name}")
 
