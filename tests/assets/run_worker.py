@@ -28,7 +28,9 @@ def in_process() -> dg.JobDefinition:
 
 
 def multiprocess() -> dg.JobDefinition:
-    return _job(_MADE, dg.multiprocess_executor.configured({"max_concurrent": 2}))
+    # Each step's process is forked from one that has imported the package.
+    start_method = {"forkserver": {"preload_modules": ["lending_pipelines.definitions"]}}
+    return _job(_MADE, dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start_method}))
 
 
 if __name__ == "__main__":
