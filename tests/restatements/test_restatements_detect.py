@@ -6,6 +6,7 @@ The usual loan: 1,000.00 lent on 10 January 2025, due 510.00 on 10 February and 
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,17 +24,27 @@ from random_books import random_book
 
 from lending_pipelines.conventions import Conventions
 
-FEB_9, FEB_12 = date(2025, 2, 9), date(2025, 2, 12)
+FEB_9, FEB_11, FEB_12, MAR_1 = date(2025, 2, 9), date(2025, 2, 11), date(2025, 2, 12), date(2025, 3, 1)
 LATER = datetime(2025, 3, 1, 10)
+
+ASSIGNMENTS = {
+    "portfolio": ("portfolio_membership", "portfolio_id", "assignment to portfolio F"),
+    "investor": ("loan_ownership", "investor_id", "assignment to investor I"),
+    "officer": ("officer_assignments", "officer_id", "assignment to officer S"),
+}
+"""By loan that is assigned on the first night: the table, the column, and the cause of the difference."""
 
 
 @pytest.fixture(scope="module")
 def closed_lender(tmp_path_factory):
     """9 to 12 February closed as known on the evening of the 12th; for reading only."""
     book = Book()
-    book.add("products", product_id="P1", program_id="G1", name="One", product_type="term")
-    usual(book)
-    usual(book, "L2")
+    for product_id in ("P1", "P2"):
+        book.add("products", product_id=product_id, program_id="G1", name="One", product_type="term")
+    for loan_id in ("changed", "removed", "L1", "twice", "paused", "unchanged", *ASSIGNMENTS):
+        usual(book, loan_id)
+    for loan_id in ("scheduled", "modified"):
+        usual(book, loan_id, product_id="P2")
     lender = Lender(tmp_path_factory.mktemp("closed"), book)
     lender.sync(datetime(2025, 2, 12, 20))
     lender.close(FEB_9, FEB_12)
@@ -50,17 +61,100 @@ def lender(closed_lender, tmp_path):
     lender.engine.close()
 
 
-def test_a_backdated_payment_by_hand(lender):
-    # 500.00 + 10.00 of 11 February, posted on 1 March: on the 11th and 12th L1 owes 500.00 instead of 1,000.00.
-    name = pay(lender.book, "2025-02-11", posted_at=LATER)
-    lender.sync(LATER)
-    lender.close(date(2025, 3, 1), date(2025, 3, 1))
-    rows = lender.detect(locked=[date(2025, 1, 31), date(2025, 2, 11)])
+@dataclass
+class Night:
+    """What one detection added, and the payments that were made before it by loan."""
 
-    assert {row["loan_id"] for row in rows} == {"L1"}
-    assert {row["business_date"] for row in rows} == {date(2025, 2, 11), FEB_12}
+    rows: list[dict]
+    payments: dict[str, str]
+
+    def of(self, loan_id):
+        return [row for row in self.rows if row["loan_id"] == loan_id]
+
+    def causes(self, *loan_ids):
+        return {row["caused_by"] for loan_id in loan_ids for row in self.of(loan_id)}
+
+
+@pytest.fixture(scope="module")
+def nights(closed_lender, tmp_path_factory):
+    """Four nights, each with its events, in one lender. On the first night, one thing happens to each loan."""
+    lender = closed_lender.copy(tmp_path_factory.mktemp("nights"))
+    book = lender.book
+
+    _first_events(book)
+    # 500.00 + 10.00 of 11 February, posted on 1 March: on the 11th and 12th L1 owes 500.00 instead of 1,000.00.
+    payments = {
+        "L1": pay(book, "2025-02-11", posted_at=LATER),
+        "twice": pay(book, "2025-02-12", loan_id="twice", posted_at=LATER),
+    }
+    lender.sync(LATER)
+    lender.close(MAR_1, MAR_1)
+    first = Night(lender.detect(locked=[date(2025, 1, 31), FEB_11]), payments)
+    assert lender.detect() == []
+
+    # Another 100.00.
+    at = LATER + timedelta(days=1)
+    other = pay(book, "2025-02-12", "100", "0", loan_id="twice", posted_at=at)
+    lender.sync(at)
+    second = Night(lender.detect(), {"twice": other})
+
+    at = LATER + timedelta(days=2)
+    for each in (payments["twice"], other):
+        book.reverse(each, "2025-02-12", posted_at=at)
+    lender.sync(at)
+    third = Night(lender.detect(), {})
+
+    lender.close(FEB_9, FEB_12)
+    assert lender.detect() == [], "a day that is closed again no longer differs"
+    at = LATER + timedelta(days=3)
+    pay(book, "2025-02-12", "100", "0", posted_at=at)
+    lender.sync(at)
+    fourth = Night(lender.detect(), {})
+    lender.engine.close()
+    return first, second, third, fourth
+
+
+def _first_events(book):
+    """What happens to all loans but L1 and twice before the first night."""
+    book.add("delinquency_pauses", pause_id="A", loan_id="paused", starts_on=date(2025, 2, 10), posted_at=LATER)
+    for loan_id, (table, column, cause) in ASSIGNMENTS.items():
+        book.add(table, loan_id=loan_id, assigned_on=FEB_11, **{column: cause[-1]})
+    book.schedule("scheduled", 2, "2025-02-11", [("2025-02-20", "1000", "20")], posted_at=LATER)
+    book.add(
+        "modifications",
+        modification_id="M1",
+        loan_id="modified",
+        type="rate_reduction",
+        effective_on=date(2025, 2, 12),
+        before_rate=Decimal("0.11"),
+        after_rate=Decimal("0.09"),
+        posted_at=LATER,
+    )
+    book.rows["loans"][:] = [
+        row | {"branch_id": "BR2"} if row["loan_id"] == "modified" else row for row in book.rows["loans"]
+    ]
+    book.rows["products"][1] |= {"program_id": "G2"}
+    # Without a new posted_at.
+    book.rows["transactions"][:] = [
+        row | {"principal": Decimal(900), "amount": Decimal(900)} if row["loan_id"] == "changed" else row
+        for row in book.rows["transactions"]
+        if row["loan_id"] != "removed"
+    ]
+
+
+def test_only_the_loans_with_an_event_are_found(nights):
+    first, second, third, fourth = ({row["loan_id"] for row in night.rows} for night in nights)
+    assert first == {"L1", "twice", "changed", "removed", "paused", "scheduled", "modified", *ASSIGNMENTS}
+    assert (second, third, fourth) == ({"twice"}, {"twice"}, {"L1"})
+
+
+def test_a_backdated_payment_by_hand(nights):
+    name = nights[0].payments["L1"]
+    rows = nights[0].of("L1")
+
+    assert {row["business_date"] for row in rows} == {FEB_11, FEB_12}
     assert {(row["caused_by"], row["posted_at"]) for row in rows} == {(f"transaction {name}", LATER)}
-    assert {row["locked_until"] for row in rows if row["business_date"] == date(2025, 2, 11)} == {date(2025, 2, 11)}
+    assert {row["locked_until"] for row in rows if row["business_date"] == FEB_11} == {FEB_11}
     assert {row["locked_until"] for row in rows if row["business_date"] == FEB_12} == {None}
     on_12 = {row["column"]: row for row in rows if row["business_date"] == FEB_12}
     assert {name: (row["reported"], row["restated"]) for name, row in on_12.items()} == {
@@ -87,99 +181,68 @@ def test_a_backdated_payment_by_hand(lender):
     assert {row["currency"] for row in rows} == {"USD"}
 
 
-def test_each_difference_is_added_once_and_again_when_it_changes(lender):
-    name = pay(lender.book, "2025-02-12", posted_at=LATER)
-    lender.sync(LATER)
-    first = lender.detect()
-    assert by_value(first)[FEB_12, "L1", "principal_outstanding"] == ("1000.00", "500.00")
-    assert lender.detect() == []
+def test_each_difference_is_added_once_and_again_when_it_changes(nights):
+    first, second, third, _ = nights
+    assert by_value(first.rows)[FEB_12, "twice", "principal_outstanding"] == ("1000.00", "500.00")
 
-    # Another 100.00: reported is still what was closed.
-    other = pay(lender.book, "2025-02-12", "100", "0", posted_at=LATER + timedelta(days=1))
-    lender.sync(LATER + timedelta(days=1))
-    second = lender.detect()
-    assert by_value(second)[FEB_12, "L1", "principal_outstanding"] == ("1000.00", "400.00")
-    assert {row["caused_by"] for row in second} == {f"transaction {other}"}
+    # Reported is still what was closed, on 1 March with the first payment.
+    again = by_value(second.rows)
+    assert again[FEB_12, "twice", "principal_outstanding"] == ("1000.00", "400.00")
+    assert again[MAR_1, "twice", "principal_outstanding"] == ("500.00", "400.00")
+    assert second.causes("twice") == {f"transaction {second.payments['twice']}"}
 
-    # Both reversed: nothing differs any more, and the rows say so.
-    for each in (name, other):
-        lender.book.reverse(each, "2025-02-12", posted_at=LATER + timedelta(days=2))
-    lender.sync(LATER + timedelta(days=2))
-    third = by_value(lender.detect())
-    assert third[FEB_12, "L1", "principal_outstanding"] == ("1000.00", "1000.00")
-    assert all(reported == restated for reported, restated in third.values())
+    # Both reversed: nothing differs any more from the first close, and the rows say so.
+    undone = by_value(third.rows)
+    assert undone[FEB_12, "twice", "principal_outstanding"] == ("1000.00", "1000.00")
+    assert undone[MAR_1, "twice", "principal_outstanding"] == ("500.00", "1000.00")
+    assert all(reported == restated for (day, _, _), (reported, restated) in undone.items() if day < MAR_1)
 
 
-def test_a_day_that_is_closed_again_no_longer_differs(lender):
-    pay(lender.book, "2025-02-11", posted_at=LATER)
-    lender.sync(LATER)
-    assert lender.detect()
-    lender.close(FEB_9, FEB_12)
-    assert lender.detect() == []
-    # What is posted after that differs from the day as it was closed again.
-    pay(lender.book, "2025-02-12", "100", "0", posted_at=LATER + timedelta(days=1))
-    lender.sync(LATER + timedelta(days=1))
-    found = by_value(lender.detect())
+def test_what_is_posted_after_a_day_was_closed_again_differs_from_that(nights):
+    found = by_value(nights[3].rows)
     assert found[FEB_12, "L1", "principal_outstanding"] == ("500.00", "400.00")
-    assert {day for day, _, _ in found} == {FEB_12}
+    assert {day for day, _, _ in found} == {FEB_12, MAR_1}
 
 
-def test_a_removed_and_a_changed_row_without_a_new_posted_at(lender):
-    rows = lender.book.rows["transactions"]
-    rows[0] = rows[0] | {"principal": Decimal(900), "amount": Decimal(900)}
-    rows[:] = [row for row in rows if row["loan_id"] == "L1"]
-    lender.sync(LATER)
-    found = lender.detect()
-    assert {row["caused_by"] for row in found} == {"transaction T1 changed", "transaction T2 removed"}
-    assert by_value(found)[FEB_9, "L1", "principal_outstanding"] == ("1000.00", "900.00")
-    assert by_value(found)[FEB_9, "L2", "status"] == ("active", "pending")
+def test_a_removed_and_a_changed_row_without_a_new_posted_at(nights):
+    found = by_value(nights[0].rows)
+    assert nights[0].causes("changed", "removed") == {"transaction T1 changed", "transaction T2 removed"}
+    assert found[FEB_9, "changed", "principal_outstanding"] == ("1000.00", "900.00")
+    assert found[FEB_9, "removed", "status"] == ("active", "pending")
 
 
-@pytest.mark.parametrize(
-    ("table", "values", "column", "cause"),
-    [
-        ("portfolio_membership", {"portfolio_id": "F"}, "portfolio_id", "assignment to portfolio F"),
-        ("loan_ownership", {"investor_id": "I"}, "investor_id", "assignment to investor I"),
-        ("officer_assignments", {"officer_id": "S"}, "officer_id", "assignment to officer S"),
-    ],
-)
-def test_an_assignment(lender, table, values, column, cause):
-    lender.book.add(table, loan_id="L1", assigned_on=date(2025, 2, 11), **values)
-    lender.sync(LATER)
-    found = lender.detect()
-    assert {(row["business_date"], row["column"], row["caused_by"]) for row in found} == {
-        (day, column, cause) for day in (date(2025, 2, 11), FEB_12)
+@pytest.mark.parametrize("loan_id", ASSIGNMENTS)
+def test_an_assignment(nights, loan_id):
+    _, column, cause = ASSIGNMENTS[loan_id]
+    assert {(row["business_date"], row["column"], row["caused_by"]) for row in nights[0].of(loan_id)} == {
+        (day, column, cause) for day in (FEB_11, FEB_12)
     }
 
 
-def test_schedules_modifications_loans_and_products(lender):
-    lender.book.schedule("L1", 2, "2025-02-11", [("2025-02-20", "1000", "20")], posted_at=LATER)
-    lender.book.add(
-        "modifications",
-        modification_id="M1",
-        loan_id="L2",
-        type="rate_reduction",
-        effective_on=date(2025, 2, 12),
-        before_rate=Decimal("0.11"),
-        after_rate=Decimal("0.09"),
-        posted_at=LATER,
-    )
-    loans = lender.book.rows["loans"]
-    loans[1] = loans[1] | {"branch_id": "BR2"}
-    lender.book.rows["products"][0] = lender.book.rows["products"][0] | {"program_id": "G2"}
-    lender.sync(LATER)
-    rows = lender.detect()
+def test_schedules_modifications_loans_and_products(nights):
+    rows = nights[0].rows
     found = by_value(rows)
     causes = {(row["business_date"], row["loan_id"]): row["caused_by"] for row in rows}
-    assert causes[FEB_12, "L1"] == "product P1 changed; schedule version 2"
-    assert causes[FEB_9, "L2"] == "modification M1; product P1 changed; terms of loan L2 changed"
-    assert causes[FEB_9, "L1"] == "product P1 changed"
-    assert found[FEB_12, "L1", "days_past_due"] == ("2", "0")
+    assert causes[FEB_12, "scheduled"] == "product P2 changed; schedule version 2"
+    assert causes[FEB_9, "modified"] == "modification M1; product P2 changed; terms of loan modified changed"
+    assert causes[FEB_9, "scheduled"] == "product P2 changed"
+    assert found[FEB_12, "scheduled", "days_past_due"] == ("2", "0")
     # Before its first modification, the loan has the rate that the modification replaced.
-    assert found[FEB_9, "L2", "annual_rate"] == ("0.12000000", "0.11000000")
-    assert found[FEB_12, "L2", "annual_rate"] == ("0.12000000", "0.09000000")
-    assert found[FEB_9, "L2", "branch_id"] == ("BR1", "BR2")
-    assert found[FEB_9, "L1", "program_id"] == ("G1", "G2")
+    assert found[FEB_9, "modified", "annual_rate"] == ("0.12000000", "0.11000000")
+    assert found[FEB_12, "modified", "annual_rate"] == ("0.12000000", "0.09000000")
+    assert found[FEB_9, "modified", "branch_id"] == ("BR1", "BR2")
+    assert found[FEB_9, "scheduled", "program_id"] == ("G1", "G2")
+
+
+def test_a_delinquency_pause_that_becomes_known_later(nights):
+    # Due on 10 February: 1 and 2 days past due on the 11th and 12th, none in a pause from the 10th on.
+    assert nights[0].causes("paused") == {"delinquency pause A"}
+    late = {
+        row["business_date"]: (row["reported"], row["restated"])
+        for row in nights[0].of("paused")
+        if row["column"] == "days_past_due"
+    }
+    assert late == {FEB_11: ("1", "0"), FEB_12: ("2", "0")}
 
 
 def test_other_conventions_are_one_row_per_day(lender):
@@ -238,18 +301,6 @@ def test_every_value_equals_a_bitemporal_recomputation(tmp_path):
     for found, expected in nights:
         assert found == expected
     assert len({loan for _, loan, _ in expected}) > 10
-
-
-def test_a_delinquency_pause_that_becomes_known_later(lender):
-    # Due on 10 February: 1 and 2 days past due on the 11th and 12th, none in a pause from the 10th on.
-    lender.book.add("delinquency_pauses", pause_id="A", loan_id="L1", starts_on=date(2025, 2, 10), posted_at=LATER)
-    lender.sync(LATER)
-    found = lender.detect()
-    assert {row["caused_by"] for row in found} == {"delinquency pause A"}
-    late = {
-        row["business_date"]: (row["reported"], row["restated"]) for row in found if row["column"] == "days_past_due"
-    }
-    assert late == {date(2025, 2, 11): ("1", "0"), FEB_12: ("2", "0")}
 
 
 def test_an_accrual_that_becomes_known_later(lender):
