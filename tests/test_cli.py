@@ -49,19 +49,6 @@ def test_sample_fills_the_homes_database_and_never_over_rows(empty_home, tmp_pat
     assert (tmp_path / "other.db").exists()
 
 
-def test_sync_says_of_each_table_what_was_read_and_added(home):
-    loan = home.rows("loan_positions", LAST, LAST)[0]["loan_id"]
-    home.pay(loan, OPEN, "2025-03-16 09:00:00", 1)
-
-    done = invoke("sync")
-
-    assert done.exit_code == 0, done.output
-    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
-    assert lines["transactions"][2:4] == ["1", "added"]
-    assert lines["loans"][2:4] == ["0", "added"]
-    assert lines["branches"] == ["5", "read", "0", "added", "0", "updated", "0", "removed"]
-
-
 def test_close_skips_days_that_are_closed(home):
     before = home.versions()
 

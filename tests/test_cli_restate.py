@@ -42,16 +42,68 @@ def open_loan(home):
     return next(row for row in rows if row["principal_outstanding"] > 100)["loan_id"]
 
 
+def deliver_february(inbox, settings):
+    """Deliver the tape of February to a folder, with corrections that wait for approval; the delivered files."""
+    inbox.mkdir()
+    shown = lending("tapes", "show", MONTHLY_TAPE).stdout.replace("deliver_from = ", "# deliver_from = ")
+    delivery = f'deliver_from = 2025-02-28\ndelivery_url = "file://{inbox}"\napprove_corrections = true\n'
+    settings.write_text(shown + delivery)
+    assert lending("tapes", "edit", MONTHLY_TAPE, str(settings)).returncode == 0
+    first = lending("deliver", MONTHLY_TAPE, str(FEBRUARY))
+    assert first.returncode == 0, first.stderr
+    return contents(inbox)
+
+
+def contents(folder):
+    """The files of a folder by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+REPORTS = ("portfolio_summary", "delinquency_aging", "loan_tape")
+
+
 def test_a_backdated_payment_from_its_detection_to_its_restatement(home, monkeypatch, tmp_path):
+    """The tape of February is delivered, restated, and delivered again; the first numbers can be printed again."""
     monkeypatch.setenv("LENDING_ALERT_ADMINS", "ann@lender.example")
+    inbox = tmp_path / "inbox"
+    delivered = deliver_february(inbox, tmp_path / "tape.toml")
     loan_id = open_loan(home)
     reported = {book: amounts(FEBRUARY, book) for book in ("as_closed", "as_reported", "as_known")}
     assert reported["as_closed"] == reported["as_reported"] == reported["as_known"]
+    in_bytes = {name: tables_in_bytes(name, "as_closed") for name in REPORTS}
     assert "no closed day differs" in lending("restate", "--from", "2025-02-12", "--to", str(LAST)).stdout
 
     home.pay(loan_id, date(2025, 2, 27), f"{OPEN} 10:00:00", 12.34)
     assert lending("close", "--date", str(OPEN)).returncode in (0, 3)
 
+    expect_the_difference_told(home, loan_id)
+    known = amounts(FEBRUARY, "as_known")
+    assert amounts(FEBRUARY, "as_closed") == reported["as_closed"] != known
+
+    book = report("restatement", as_of=FEBRUARY)
+    tables = {table["title"]: table for table in book["tables"]}
+    assert [row["business_date"] for row in tables["Changed days"]["rows"]] == ["2025-02-27", "2025-02-28"]
+
+    done = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY), "--apply")
+    assert done.returncode == 0, done.stderr
+    assert amounts(FEBRUARY, "as_closed") == known
+    assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
+    for name in REPORTS:
+        assert tables_in_bytes(name, "as_reported") == in_bytes[name] != tables_in_bytes(name, "as_closed"), name
+    expect_a_correction_that_waits_for_approval(done.stdout, inbox, delivered)
+
+    # Housekeeping that keeps no version of its own accord keeps what was reported.
+    policy = tmp_path / "retention.toml"
+    policy.write_text('versions_days = 0\nleftovers_hours = 0\npositions_days = "forever"\n')
+    monkeypatch.setenv("LENDING_RETENTION", str(policy))
+    assert lending("housekeeping", "--apply").returncode == 0
+    assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
+    again = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY))
+    assert again.stdout == "no closed day differs from what is known now.\n"
+
+
+def expect_the_difference_told(home, loan_id):
+    """The close recorded the differences and told the admins; `lending restate` says what would be closed again."""
     rows = [row for row in home.rows("restatements") if row["column"] == "principal_outstanding"]
     assert [row["business_date"] for row in rows][:2] == [date(2025, 2, 27), FEBRUARY]
     assert {(row["loan_id"], row["caused_by"], str(row["difference"])) for row in rows} == {
@@ -69,69 +121,35 @@ def test_a_backdated_payment_from_its_detection_to_its_restatement(home, monkeyp
     assert planned.stdout.startswith(line)
     assert "To close again: 2025-02-27 to 2025-02-28. Nothing was changed: add --apply." in planned.stdout
 
-    known = amounts(FEBRUARY, "as_known")
-    assert amounts(FEBRUARY, "as_closed") == reported["as_closed"] != known
 
-    book = report("restatement", as_of=FEBRUARY)
-    tables = {table["title"]: table for table in book["tables"]}
-    assert [row["business_date"] for row in tables["Changed days"]["rows"]] == ["2025-02-27", "2025-02-28"]
-
-    done = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY), "--apply")
-    assert done.returncode == 0, done.stderr
-    assert amounts(FEBRUARY, "as_closed") == known
-    assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
-    # Housekeeping that keeps no version of its own accord keeps what was reported.
-    policy = tmp_path / "retention.toml"
-    policy.write_text('versions_days = 0\nleftovers_hours = 0\npositions_days = "forever"\n')
-    monkeypatch.setenv("LENDING_RETENTION", str(policy))
-    assert lending("housekeeping", "--apply").returncode == 0
-    assert amounts(FEBRUARY, "as_reported") == reported["as_reported"]
-    again = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY))
-    assert again.stdout == "no closed day differs from what is known now.\n"
-
-
-REPORTS = ("portfolio_summary", "delinquency_aging", "loan_tape")
-
-
-def test_a_corrected_tape_waits_for_approval_and_the_reported_bytes_stay(home, tmp_path):
-    """The tape of February is delivered, restated, and delivered again; the first numbers can be printed again."""
-    inbox, settings = tmp_path / "inbox", tmp_path / "tape.toml"
-    inbox.mkdir()
-    shown = lending("tapes", "show", MONTHLY_TAPE).stdout.replace("deliver_from = ", "# deliver_from = ")
-    delivery = f'deliver_from = 2025-02-28\ndelivery_url = "file://{inbox}"\napprove_corrections = true\n'
-    settings.write_text(shown + delivery)
-    assert lending("tapes", "edit", MONTHLY_TAPE, str(settings)).returncode == 0
-    first = lending("deliver", MONTHLY_TAPE, str(FEBRUARY))
-    assert first.returncode == 0, first.stderr
-    delivered = {path.name: path.read_bytes() for path in inbox.iterdir()}
-    reported = {name: tables_in_bytes(name, "as_closed") for name in REPORTS}
-
-    home.pay(open_loan(home), date(2025, 2, 27), f"{OPEN} 10:00:00", 12.34)
-    assert lending("sync").returncode == 0
-    done = lending("restate", "--from", str(FEBRUARY), "--to", str(FEBRUARY), "--apply")
-    assert done.returncode == 0, done.stderr
+def expect_a_correction_that_waits_for_approval(told, inbox, delivered):
+    """The command that approves the tape's correction was told; the correction is delivered after it, not before."""
     approve = f"`lending approve-correction '{MONTHLY_TAPE}' {FEBRUARY} --by NAME`"
-    assert approve in done.stdout
+    assert approve in told
     waiting = lending("deliver", MONTHLY_TAPE, str(FEBRUARY))
     assert waiting.returncode == 1
     assert f"nothing to deliver: file://{inbox}: waits for approval: {approve}" in waiting.stderr
-    assert {path.name: path.read_bytes() for path in inbox.iterdir()} == delivered
+    assert contents(inbox) == delivered
 
     assert lending("approve-correction", MONTHLY_TAPE, str(FEBRUARY), "--by", "Ann").returncode == 0
     assert lending("deliver", MONTHLY_TAPE, str(FEBRUARY)).returncode == 0
-    found = {path.name: path.read_bytes() for path in inbox.iterdir()}
+    found = contents(inbox)
     assert {name: found[name] for name in delivered} == delivered
     [changes] = [content.decode() for name, content in found.items() if name.endswith(".changes.csv")]
     assert [line for line in changes.splitlines() if "balance" in line], changes
 
-    for name in REPORTS:
-        assert tables_in_bytes(name, "as_reported") == reported[name] != tables_in_bytes(name, "as_closed"), name
 
-
-def test_what_a_sync_brought_is_found_without_a_close(home):
+def test_a_sync_says_what_it_added_and_that_is_found_without_a_close(home):
     loan_id = open_loan(home)
     home.pay(loan_id, date(2025, 2, 27), f"{OPEN} 10:00:00", 12.34)
-    assert lending("sync").returncode == 0
+
+    done = lending("sync")
+
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert lines["transactions"][2:4] == ["1", "added"]
+    assert lines["loans"][2:4] == ["0", "added"]
+    assert lines["branches"] == ["5", "read", "0", "added", "0", "updated", "0", "removed"]
     planned = lending("restate", "--from", "2025-02-27", "--to", str(FEBRUARY))
     assert planned.stdout.startswith("closed days from 2025-02-27 changed: 1 loan, principal outstanding -12.34 ")
     written = home.versions()["restatements"]
