@@ -160,11 +160,16 @@ class Book:
 
     def memo(self, first, last=None, **conventions):
         """Positions of the days first..last, computed once, as a table."""
-        rows = list(self.positions(first, last, **conventions).values())
-        return ibis.memtable(pa.Table.from_pylist(rows, schema=DERIVED["loan_positions"].arrow_schema))
+        return memo_of(self.positions(first, last, **conventions))
 
     def position(self, on, loan_id="L1", known_at=None, **conventions):
         return self.positions(on, known_at=known_at, **conventions)[on, loan_id]
+
+
+def memo_of(positions):
+    """Positions as a table."""
+    rows = list(positions.values())
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=DERIVED["loan_positions"].arrow_schema))
 
 
 SCHEDULE = [("2025-02-10", "500", "10"), ("2025-03-10", "500", "5")]

@@ -13,14 +13,15 @@ EVENTS = ("repayment",) * 12 + ("waiver", "capitalization", "refund", "charge_of
 STEPS = {"weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "bullet": 45}
 
 
-def random_book(seed, loans=30, last=LAST):
-    """A book of that many loans, the same for the same seed, in which everything happens up to the last day."""
-    chance = random.Random(seed)
+def random_book(*seeds, loans=30, last=LAST):
+    """A book of that many loans for each seed, the same for the same seed. Everything happens up to the last day."""
     book = Book()
     book.add("products", product_id="P1", program_id="G1", name="One", product_type="term")
     book.add("products", product_id="P2", program_id="G2", name="Two", product_type="term")
-    for number in range(loans):
-        _loan(book, chance, f"L{number}", last)
+    for seed in seeds:
+        chance = random.Random(seed)
+        for number in range(loans):
+            _loan(book, chance, f"L{number} of {seed}", last)
     return book
 
 

@@ -4,15 +4,30 @@ import pytest
 from book import Book, column, pay, picked, usual
 
 
-@pytest.fixture
-def book():
-    return Book()
+@pytest.fixture(scope="module")
+def positions():
+    """The positions of loans of many kinds, each for one test."""
+    book = Book()
+    usual(book, "unpaid")
+    # a fourth of the period is exactly 0.125, half 0.25, three fourths 0.375
+    book.loan("half", "2025-01-01", "100", [("2025-01-05", "100", "0.50")])
+    # after 0.01 was due: 0.135 at a fourth
+    book.loan("later half", "2024-12-31", "100", [("2025-01-01", "50", "0.01"), ("2025-01-05", "50", "0.50")])
+    usual(book, "settled")
+    book.txn("settled", "repayment", "2025-02-10", "500", "6")
+    book.txn("settled", "waiver", "2025-02-10", "0", "1")
+    book.txn("settled", "capitalization", "2025-02-10", interest="2")
+    book.txn("settled", "repayment", "2025-02-24", "0", "20")
+    usual(book, "closed")
+    pay(book, "2025-01-20", "1000", "3.50", "closed")
+    _charge_off(book)
+    _draw_later(book)
+    return book.positions("2025-01-01", "2025-03-31")
 
 
-def test_interest_earned_by_days_elapsed(book):
+def test_interest_earned_by_days_elapsed(positions):
     # 31 days to 10 February for 10.00, then 28 for 5.00
-    usual(book)
-    earned = column(book.positions("2025-01-10", "2025-03-20"), "interest_earned")
+    earned = column(positions, "interest_earned", "unpaid")
     expected = {
         "2025-01-10": "0.00",
         "2025-01-11": "0.32",  # 10 ÷ 31 = 0.3226
@@ -26,32 +41,22 @@ def test_interest_earned_by_days_elapsed(book):
     assert {on: earned[on] for on in expected} == expected
 
 
-def test_interest_earned_rounds_half_to_even(book):
-    # a fourth of the period is exactly 0.125, half 0.25, three fourths 0.375
-    book.loan("L1", "2025-01-01", "100", [("2025-01-05", "100", "0.50")])
-    # after 0.01 was due: 0.135 at a fourth
-    book.loan("L2", "2024-12-31", "100", [("2025-01-01", "50", "0.01"), ("2025-01-05", "50", "0.50")])
-    positions = book.positions("2025-01-01", "2025-01-05")
-    assert list(column(positions, "interest_earned", "L1").values()) == ["0.00", "0.12", "0.25", "0.38", "0.50"]
-    assert list(column(positions, "interest_earned", "L2").values()) == ["0.01", "0.14", "0.26", "0.38", "0.51"]
+def test_interest_earned_rounds_half_to_even(positions):
+    days = [f"2025-01-0{n}" for n in range(1, 6)]
+    earned = {loan: column(positions, "interest_earned", loan) for loan in ("half", "later half")}
+    assert [earned["half"][on] for on in days] == ["0.00", "0.12", "0.25", "0.38", "0.50"]
+    assert [earned["later half"][on] for on in days] == ["0.01", "0.14", "0.26", "0.38", "0.51"]
 
 
-def test_interest_receivable_is_earned_and_not_settled(book):
-    usual(book)
-    book.txn("L1", "repayment", "2025-02-10", "500", "6")
-    book.txn("L1", "waiver", "2025-02-10", "0", "1")
-    book.txn("L1", "capitalization", "2025-02-10", interest="2")
-    book.txn("L1", "repayment", "2025-02-24", "0", "20")
-    receivable = column(book.positions("2025-02-09", "2025-02-25"), "interest_receivable")
+def test_interest_receivable_is_earned_and_not_settled(positions):
+    receivable = column(positions, "interest_receivable", "settled")
     assert receivable["2025-02-09"] == "9.68"
     assert receivable["2025-02-10"] == "1.00"  # 10 − 6 − 1 − 2
     assert receivable["2025-02-24"] == "0.00"  # 12.50 − 29, never below zero
 
 
-def test_a_closed_loan_has_earned_what_it_settled(book):
-    usual(book)
-    pay(book, "2025-01-20", "1000", "3.50")
-    row = book.position("2025-03-31")
+def test_a_closed_loan_has_earned_what_it_settled(positions):
+    row = positions["2025-03-31", "closed"]
     assert picked(row, "status", "interest_earned", "interest_receivable") == {
         "status": "closed",
         "interest_earned": "3.50",
@@ -59,7 +64,7 @@ def test_a_closed_loan_has_earned_what_it_settled(book):
     }
 
 
-def test_a_charged_off_loan_has_earned_what_it_had_the_day_before(book):
+def _charge_off(book):
     for loan_id in ("kept", "undone", "twice", "rest"):
         usual(book, loan_id)
     book.txn("kept", "charge_off", "2025-02-25", "1000", "12.50")
@@ -71,7 +76,9 @@ def test_a_charged_off_loan_has_earned_what_it_had_the_day_before(book):
     # the principal was paid off; a rest of interest is written off a month later
     pay(book, "2025-01-20", "1000", "3.00", "rest")
     book.txn("rest", "write_off", "2025-02-25", "0", "0.23")
-    positions = book.positions("2025-01-26", "2025-03-10")
+
+
+def test_a_charged_off_loan_has_earned_what_it_had_the_day_before(positions):
     earned = {loan: column(positions, "interest_earned", loan) for loan in ("kept", "undone", "twice", "rest")}
     assert earned["kept"]["2025-02-25"] == earned["kept"]["2025-03-10"] == "12.50"  # that of 24 February
     assert earned["undone"]["2025-02-28"] == "12.50"
@@ -84,8 +91,7 @@ def test_a_charged_off_loan_has_earned_what_it_had_the_day_before(book):
     assert positions["2025-03-10", "undone"]["status"] == "active"
 
 
-def test_no_interest_is_earned_from_before_the_principal_was_drawn(book):
-    # 10.00 was due on 10 February, 5.00 is due on 10 March: from 24 February 14 days.
+def _draw_later(book):
     usual(book, "again")
     pay(book, "2025-01-20", "1000", "3.50", "again")
     book.txn("again", "disbursement", "2025-02-24", "400")
@@ -102,7 +108,10 @@ def test_no_interest_is_earned_from_before_the_principal_was_drawn(book):
     usual(book, "raised")
     pay(book, "2025-01-20", "999", "3.50", "raised")
     book.txn("raised", "disbursement", "2025-02-24", "400")
-    positions = book.positions("2025-01-20", "2025-03-10")
+
+
+def test_no_interest_is_earned_from_before_the_principal_was_drawn(positions):
+    # 10.00 was due on 10 February, 5.00 is due on 10 March: from 24 February 14 days.
     loans = ("again", "late", "off", "next_day", "raised")
     earned = {loan: column(positions, "interest_earned", loan) for loan in loans}
     days = ("2025-02-23", "2025-02-24", "2025-03-03", "2025-03-10")
