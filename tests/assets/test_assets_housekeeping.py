@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,13 +11,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from homes import DAYS, FIRST, LAST, MONTHLY_TAPE, PORTFOLIO, lending
+from homes import DAYS, FIRST, LAST, MONTHLY_TAPE, PORTFOLIO, Home, lending, materialise
 
 from lending_pipelines.assets.housekeeping import policy
 from lending_pipelines.register import Investors, Notifications, Portfolios, Sales, TapeConfigs, TapeDeliveries
 from lending_pipelines.register.alert_models import Alert, AlertEvent, AlertFinding
 from lending_pipelines.register.models import Notification
-from lending_pipelines.runs import open_days, run_job, run_report
+from lending_pipelines.runs import open_days, run_report
 from lending_pipelines.sensors.tape_deliveries import _unready
 
 KEPT = [date(2025, 2, 28), LAST]
@@ -24,13 +25,33 @@ KEPT = [date(2025, 2, 28), LAST]
 LONG_AGO = time.time() - 5 * 86400
 
 
-@pytest.fixture
-def home(home):
+def without_alerts(home):
     """The home without alerts: open ones keep their days."""
     with home.register() as session:
         for table in (AlertEvent, AlertFinding, Alert):
             session.execute(sa.delete(table))
     return home
+
+
+@pytest.fixture
+def home(home):
+    return without_alerts(home)
+
+
+@pytest.fixture(scope="module")
+def applied(untouched_home, tmp_path_factory):
+    """A home after its housekeeping, and what the command printed."""
+    home = without_alerts(Home(shutil.copytree(untouched_home.folder, tmp_path_factory.mktemp("applied") / "home")))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        home.enter(monkeypatch)
+        return home, apply()
+
+
+@pytest.fixture
+def thinned(applied, monkeypatch):
+    """The home after its housekeeping, for reading only."""
+    applied[0].enter(monkeypatch)
+    return applied[0]
 
 
 @pytest.fixture
@@ -75,20 +96,17 @@ def test_without_apply_it_prints_and_changes_nothing(short):
     assert short.rows("loan_positions") == rows
 
 
-def test_old_daily_positions_are_thinned_to_month_ends_and_other_tables_keep_their_days(home):
-    month_end = home.rows("loan_positions", KEPT[0], KEPT[0])
-    snapshots = home.rows("portfolio_snapshots")
-    printed = apply()
+def test_old_daily_positions_are_thinned_to_month_ends_and_other_tables_keep_their_days(applied, closed_home):
+    home, printed = applied
     assert "Removed" in printed
     assert days_of(home) == (KEPT, [day for day in DAYS if day not in KEPT])
-    assert home.rows("loan_positions", KEPT[0], KEPT[0]) == month_end
-    assert home.rows("portfolio_snapshots") == snapshots
+    assert home.rows("loan_positions", KEPT[0], KEPT[0]) == closed_home.rows("loan_positions", KEPT[0], KEPT[0])
+    assert home.rows("portfolio_snapshots") == closed_home.rows("portfolio_snapshots")
     assert days_of(home, "portfolio_snapshots") == (DAYS, [])
     assert "portfolio_snapshots" in next(line for line in printed.splitlines() if "the policy keeps all" in line)
 
 
-def test_thinned_days_are_closed_days(home):
-    apply()
+def test_thinned_days_are_closed_days(thinned):
     assert open_days(FIRST, LAST) == []
     done = lending("close", "--from", str(FIRST), "--to", str(LAST))
     assert done.returncode == 0, done.stderr
@@ -96,9 +114,6 @@ def test_thinned_days_are_closed_days(home):
     assert "29 of these days are thinned" in done.stdout
     missing = [line for line in lending("status").stdout.splitlines() if "not closed" in line]
     assert not any("from 2025-02" in line for line in missing)
-    # Thinned days are compared with nothing: no restatement is due because of them.
-    restated = run_job("daily_close", days=(LAST, LAST)).warnings
-    assert not any("restatement_due" in warning for warning in restated)
 
 
 def test_a_thinned_day_closed_again_is_there_again_and_is_the_day_that_it_was(home):
@@ -109,6 +124,14 @@ def test_a_thinned_day_closed_again_is_there_again_and_is_the_day_that_it_was(ho
     assert done.returncode == 0, done.stderr
     assert home.rows("loan_positions", day, day) == before
     assert day not in days_of(home)[1]
+    # Thinned days are compared with nothing: no restatement is due because of them.
+    assert "restatement_due" not in done.stderr
+    materialise(LAST, LAST, "loan_positions", "restatements")
+    with dg.DagsterInstance.get() as instance:
+        record = instance.get_latest_asset_check_evaluation_record(
+            dg.AssetCheckKey(dg.AssetKey("restatements"), "restatement_due")
+        )
+    assert record.event.dagster_event.asset_check_evaluation_data.passed
 
 
 def test_reports_say_of_a_thinned_day_that_it_was_thinned(home):
@@ -121,8 +144,7 @@ def test_reports_say_of_a_thinned_day_that_it_was_thinned(home):
     assert tables_of("delinquency_aging", as_of="2025-02-28") == month_end
 
 
-def test_a_report_over_thinned_days_says_how_many(home):
-    apply()
+def test_a_report_over_thinned_days_says_how_many(thinned):
     made = run_report(
         "interest_income", {"period": "custom", "from_date": "2025-02-20", "to_date": "2025-03-14"}, "json"
     )
@@ -133,8 +155,7 @@ def test_a_report_over_thinned_days_says_how_many(home):
     assert not any("not closed" in note for note in notes if "days of the period" in note)
 
 
-def test_summaries_of_thinned_days_are_still_reported(home):
-    apply()
+def test_summaries_of_thinned_days_are_still_reported(thinned):
     made = run_report("trial_balance", {"as_of": "2025-03-05"}, "csv")
     assert Path(made["file"]).exists()
 
@@ -162,7 +183,7 @@ def test_what_a_sale_is_based_on_stays(short):
             lake_version=versions,
         )
     then = short.rows("loan_positions", day, date(2025, 3, 7))
-    lending("close", "--from", "2025-03-05", "--to", "2025-03-07", "--force")
+    materialise(day, date(2025, 3, 7), "loan_positions", "portfolio_snapshots")
     apply()
     apply()
     assert day in days_of(short)[0]
@@ -187,7 +208,7 @@ def test_a_delivered_tape_keeps_its_day_its_files_and_its_versions(short):
     other = next((short.folder / "exports" / "tapes").rglob("*2025-03-14*.manifest.json"))
     version = manifest["table_versions"]["loan_positions"]
     then = short.rows("loan_positions", day, day)
-    lending("close", "--from", "2025-02-27", "--to", "2025-02-28", "--force")
+    materialise(date(2025, 2, 27), day, "loan_positions", "loan_tapes")
     apply()
     apply()
     assert manifest_file.exists()
@@ -225,11 +246,11 @@ def test_a_report_keeps_the_versions_that_it_was_made_of_as_long_as_its_file(sho
 def test_reports_with_known_at_still_have_rows_that_vanished(short):
     loan = short.rows("loan_positions", LAST, LAST)[0]["loan_id"]
     short.pay(loan, date(2025, 3, 1), "2025-03-02 09:00:00", 5, "T-vanishes")
-    assert lending("sync").returncode == 0
+    materialise(LAST, LAST, "transactions")
     assert any(row["transaction_id"] == "T-vanishes" for row in short.rows("transactions"))
     known = datetime.now(UTC).replace(tzinfo=None)
     short.servicing("DELETE FROM transactions WHERE transaction_id = 'T-vanishes'")
-    lending("sync")
+    materialise(LAST, LAST, "transactions")
     apply()
     apply()
     assert not any(row["transaction_id"] == "T-vanishes" for row in short.rows("transactions"))
@@ -242,7 +263,7 @@ def test_what_is_left_is_read_as_before_after_compaction_and_vacuum(short):
     for number in range(3):
         loan = short.rows("loan_positions", LAST, LAST)[number]["loan_id"]
         short.pay(loan, date(2025, 3, 14), "2025-03-14 09:00:00", 1, f"T-{number}")
-        assert lending("sync").returncode == 0
+        materialise(LAST, LAST, "transactions")
     tables = ("transactions", "installments", "loans", "trial_balance", "ledger_tieouts", "closed_days")
     before = {name: short.rows(name) for name in tables}
     files = len(list((short.folder / "lake" / "transactions").glob("*.parquet")))
