@@ -61,25 +61,45 @@ DEFINITIONS = dg.Definitions(
 )
 
 
+def make_history(folder, config):
+    """The runs of the history, made in an instance in the folder."""
+    (folder / "dagster.yaml").write_text(config)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DAGSTER_HOME", str(folder))
+        with open_instance(folder) as opened:
+            return close_month(opened)
+
+
+def on_postgresql(url):
+    return INSTANCE_CONFIG + f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n"
+
+
 @pytest.fixture(scope="module")
 def sqlite_history(tmp_path_factory):
     """The history in SQLite: the folder of its instance and its runs. Tests take a copy."""
     folder = tmp_path_factory.mktemp("history")
-    (folder / "dagster.yaml").write_text(INSTANCE_CONFIG)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("DAGSTER_HOME", str(folder))
-        with open_instance(folder) as opened:
-            return folder, close_month(opened)
+    return folder, make_history(folder, INSTANCE_CONFIG)
+
+
+@pytest.fixture(scope="module")
+def postgresql_history(postgres_server, tmp_path_factory):
+    """The history in PostgreSQL: the folder of its instance, its runs, and its database. Tests take copies."""
+    folder, database = tmp_path_factory.mktemp("history"), "history"
+    with postgres_server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {database}")
+    url = postgres_server.url.set(database=database).render_as_string(hide_password=False)
+    return folder, make_history(folder, on_postgresql(url)), database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def instance(request, tmp_path, monkeypatch):
+    database = []
+    if "history" in request.fixturenames:
+        folder, _, *database = request.getfixturevalue(f"{request.param}_history")
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     config = INSTANCE_CONFIG
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        config += f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n"
-    elif "history" in request.fixturenames:
-        shutil.copytree(request.getfixturevalue("sqlite_history")[0], tmp_path, dirs_exist_ok=True)
+        config = on_postgresql(request.getfixturevalue("make_postgres_url")(*database))
     (tmp_path / "dagster.yaml").write_text(config)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance(tmp_path) as opened:
@@ -89,9 +109,7 @@ def instance(request, tmp_path, monkeypatch):
 @pytest.fixture
 def history(request, instance):
     """The runs of the history, in the instance."""
-    if request.node.callspec.params["instance"] == "sqlite":
-        return request.getfixturevalue("sqlite_history")[1]
-    return close_month(instance)
+    return request.getfixturevalue(f"{request.node.callspec.params['instance']}_history")[1]
 
 
 def close(instance, first, last, **tags):
