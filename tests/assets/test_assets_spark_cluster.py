@@ -37,7 +37,8 @@ class Cluster:
             try:
                 with urlopen(f"http://127.0.0.1:{self._page}/json/", timeout=5) as page:
                     return json.load(page)["aliveworkers"] == workers
-            except OSError:
+            except (OSError, json.JSONDecodeError):
+                # The master's server starts before it has its pages, and answers with its front page until then.
                 return False
 
         assert until(there, self._master)
