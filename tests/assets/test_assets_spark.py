@@ -1,6 +1,6 @@
 """The whole close on Spark: every table as DuckDB makes it, and every check's result. A killed run changes no table.
 
-The tests that compute on Spark in this process are all in this file: they share one Java process, whose start and first
+The closes on Spark in a process of pytest are all in this file: they share one Java process, whose start and first
 queries cost most.
 """
 
