@@ -233,20 +233,23 @@ def test_an_accrual_that_was_posted_later_counts_if_the_servicer_accrues(interes
     assert due(world, conventions=conventions) == told
 
 
-@pytest.mark.parametrize(
-    ("table", "values"),
-    [
-        ("portfolio_membership", {"portfolio_id": "F", "assigned_on": date(2024, 2, 6)}),
-        ("loan_ownership", {"investor_id": "I", "assigned_on": date(2024, 2, 6)}),
-        ("officer_assignments", {"officer_id": "S", "assigned_on": date(2024, 2, 6)}),
-    ],
-)
-def test_an_assignment_to_closed_days(table, values):
+def test_assignments_to_closed_days():
+    """L1 to a portfolio, L2 to an investor, L3 to an officer."""
     world = closed_world()
-    world[table].append(row(table, loan_id="L1", **values))
+    for table in ("loans", "transactions", "installments", "loan_positions"):
+        for loan_id in ("L2", "L3"):
+            ids = {"transaction_id": f"T-{loan_id}"} if table == "transactions" else {}
+            world[table] += [made | ids | {"loan_id": loan_id} for made in world[table] if made["loan_id"] == "L1"]
+    assigned = {
+        "L1": ("portfolio_membership", {"portfolio_id": "F"}),
+        "L2": ("loan_ownership", {"investor_id": "I"}),
+        "L3": ("officer_assignments", {"officer_id": "S"}),
+    }
+    for loan_id, (table, values) in assigned.items():
+        world[table].append(row(table, loan_id=loan_id, assigned_on=day(6), **values))
     assert due(world) == (
         "Closed days 2024-02-06 to 2024-02-10 no longer agree with the assignments to portfolios, investors and"
-        " officers: 1 loan.",
+        " officers: 3 loans.",
     )
 
 
