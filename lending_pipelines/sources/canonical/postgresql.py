@@ -67,18 +67,21 @@ class SnapshotReader:
     @contextmanager
     def _connection(self) -> Iterator["Connection"]:
         """A connection for one SELECT. It is closed if an error, or a reader that stops early, ends the SELECT."""
-        connection = self._idle.pop() if self._idle else self._connect()
+        from adbc_driver_postgresql.dbapi import connect
+
+        is_new = not self._idle
+        connection = connect(_address(self._engine)) if is_new else self._idle.pop()
         try:
+            if is_new:
+                self._join_snapshot(connection)
             yield connection
         except BaseException:
             connection.close()
             raise
         self._idle.append(connection)
 
-    def _connect(self) -> "Connection":
-        from adbc_driver_postgresql.dbapi import connect
-
-        connection = connect(_address(self._engine))
+    def _join_snapshot(self, connection: "Connection") -> None:
+        """Set the transaction of a new connection."""
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
@@ -87,7 +90,6 @@ class SnapshotReader:
             cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             # The transaction is idle while a table is written, so it must not time out.
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        return connection
 
 
 def _address(engine: sa.Engine) -> str:
