@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import defaultdict
@@ -222,12 +223,14 @@ def event_logs_begin_as_copies(tmp_path_factory: pytest.TempPathFactory) -> Iter
 
     make_tables = SqliteEventLogStorage._initdb
     template = tmp_path_factory.mktemp("event_log") / "run.db"
+    one_at_a_time = threading.Lock()
 
     def begin_as_copy(storage: Any, engine: sa.Engine, for_index_shard: bool = False) -> None:
-        if not template.exists():
-            made = sa.create_engine(f"sqlite:///{template}")
-            make_tables(storage, made)
-            made.dispose()
+        with one_at_a_time:
+            if not template.exists():
+                made = sa.create_engine(f"sqlite:///{template}")
+                make_tables(storage, made)
+                made.dispose()
         copy_at_once(template, Path(str(engine.url.database)))
         make_tables(storage, engine, for_index_shard)
 

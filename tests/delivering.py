@@ -34,9 +34,12 @@ class Daemon:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep Dagster's instance open between the ticks in the block, as the daemon does."""
-        with opened() as self._instance:
-            yield
-        self._instance = None
+        with opened() as instance:
+            self._instance = instance
+            try:
+                yield
+            finally:
+                self._instance = None
 
     def at(self, text: str) -> "Daemon":
         """The daemon at a time in UTC, as 2025-04-01 02:00."""

@@ -155,3 +155,9 @@ def test_a_sync_says_what_it_added_and_that_is_found_without_a_close(home):
     written = home.versions()["restatements"]
     assert lending("restate", "--from", "2025-02-27", "--to", str(FEBRUARY)).stdout == planned.stdout
     assert home.versions()["restatements"] == written
+
+    # One of the two changed days is closed again, and the other still differs.
+    done = lending("restate", "--from", str(FEBRUARY), "--to", str(FEBRUARY), "--apply")
+    assert done.returncode == 0, done.stderr
+    left = lending("restate", "--from", "2025-02-27", "--to", str(FEBRUARY)).stdout
+    assert "To close again: 2025-02-27. Nothing was changed: add --apply." in left

@@ -77,6 +77,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
         if unknown := set(config.reload) - set(SERVICING):
             raise TablesRejected(f"reload: there is no table {min(unknown)!r}; {did_you_mean(min(unknown), SERVICING)}")
         chosen = conventions.get()
+        summed = _summed(chosen)
         rejected: dict[str, LendingError] = {}
         rejected_rows: list[str] = []
         incomplete = False
@@ -91,7 +92,7 @@ def servicing_asset(needed: Collection[str]) -> dg.AssetsDefinition:
                     _log(context, table, outcome)
                     yield dg.MaterializeResult(asset_key=table.name, metadata=_metadata(outcome))
                     rejected_rows += _rejected_rows(table, outcome)
-                    incomplete |= table.name in _summed(chosen) and bool(outcome.rejected_rows)
+                    incomplete |= table.name in summed and bool(outcome.rejected_rows)
                 if dg.AssetCheckKey(dg.AssetKey(table.name), SYNCED) in context.selected_asset_check_keys:
                     yield _check_result(table, outcome)
         if rejected.keys() & {*needed, *positions.sources(chosen)}:

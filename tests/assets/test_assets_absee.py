@@ -194,7 +194,7 @@ def test_schedule_al_is_valid_against_the_schema(tape, shared_dir, tmp_path):
     assert not schema.validate(document)
 
 
-def test_balances_and_payments_are_those_of_the_source(assets, shared_dir):
+def test_balances_and_payments_of_schedule_al_are_those_of_the_source(assets, shared_dir):
     loans = {row["assetNumber"]: row for row in _source(shared_dir, "loans")}
     months = _source(shared_dir, "monthly")
     reported = {row["assetNumber"]: row for row in months if row["periodEnd"] == f"{DAY}"}
@@ -219,7 +219,7 @@ def test_balances_and_payments_are_those_of_the_source(assets, shared_dir):
     assert compared > 2500
 
 
-def test_statuses_are_those_of_the_source(assets, shared_dir):
+def test_statuses_of_schedule_al_are_those_of_the_source(assets, shared_dir):
     months = _source(shared_dir, "monthly")
     before = {row["assetNumber"]: row for row in months if row["periodEnd"] == f"{BEFORE}"}
     ended = {"1": 0, "4": 0}
@@ -249,7 +249,7 @@ def test_statuses_are_those_of_the_source(assets, shared_dir):
     assert min(ended.values()) > 0, ended
 
 
-def test_what_does_not_change_is_as_at_the_cut_off(assets, shared_dir):
+def test_what_does_not_change_in_schedule_al_is_as_at_the_cut_off(assets, shared_dir):
     for loan in _source(shared_dir, "loans"):
         asset = assets.get(loan["assetNumber"])
         if asset is None:
@@ -270,7 +270,7 @@ def test_what_does_not_change_is_as_at_the_cut_off(assets, shared_dir):
             assert "obligorCreditScore" not in asset
 
 
-def test_the_csv_file_says_the_same_and_the_manifest_vouches_for_both(tape, assets):
+def test_the_csv_file_of_schedule_al_says_the_same_and_the_manifest_vouches_for_both(tape, assets):
     with _file(tape, "csv").open(encoding="utf-8", newline="") as file:
         rows = [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
     assert {row["assetNumber"]: row for row in rows} == assets

@@ -89,7 +89,7 @@ def test_rejected_accruals_stop_a_close_only_where_they_are_the_interest(case, m
     assert f"check accruals.synced failed: canonical: {rejected}" in closed.stderr
     assert "OK" in {row["loan_id"] for row in home.rows("loan_positions", DAY, DAY)}
 
-    # Of the tables of a close, only loan_positions reads accruals.
+    # Of the numbers below, only those of loan_positions depend on accruals.
     assets = ("accruals", "transactions", "loan_positions")
     conventions.write_text('interest_accrual = "scheduled"\n')
     again = run_job("daily_close", days=(DAY, DAY), assets=assets)

@@ -11,7 +11,7 @@ from homes import Home, lending, materialise
 
 from lending_pipelines.tables import SERVICING
 
-SYNCED = (*SERVICING, "portfolio_assignments", "portfolio_membership", "loan_ownership")
+INPUTS = (*SERVICING, "portfolio_assignments", "portfolio_membership", "loan_ownership")
 """What positions and tie-outs are made from."""
 
 
@@ -21,7 +21,7 @@ def close(first: date, last: date) -> None:
 
 
 def close_ledger(first: date, last: date) -> None:
-    materialise(first, last, *SYNCED, "loan_positions", "trial_balance", "ledger_tieouts")
+    materialise(first, last, *INPUTS, "loan_positions", "trial_balance", "ledger_tieouts")
 
 
 def positions(home: Home, loan_id: str) -> dict[date, dict]:
@@ -72,7 +72,7 @@ def test_more_refunded_than_paid_before_anything_is_due(case):
         " posted_at) VALUES ('R2', 1, 1, '2024-01-22', 0, 0, 0, '2024-01-10', '2024-01-10 12:00:00'),"
         " ('R2', 1, 2, '2024-02-01', 0, 0, 0, '2024-01-10', '2024-01-10 12:00:00')"
     )
-    materialise(date(2024, 1, 20), date(2024, 2, 11), *SYNCED, "loan_positions")
+    close(date(2024, 1, 20), date(2024, 2, 11))
 
     for loan in (positions(home, "R1"), positions(home, "R2")):
         early = [loan[day] for day in loan if date(2024, 1, 25) <= day <= date(2024, 2, 9)]
@@ -89,7 +89,7 @@ def test_more_refunded_than_paid_before_anything_is_due(case):
 
 def test_an_overpaid_loan_whose_credit_balance_is_in_a_liability_ties_out(case):
     home = case("credit-balances-in-a-liability")
-    close_ledger(date(2024, 1, 20), date(2024, 2, 11))
+    close(date(2024, 1, 20), date(2024, 2, 11))
 
     ties = [row for row in home.rows("ledger_tieouts") if row["control_for"] == "principal"]
     assert len(ties) == 23

@@ -1,4 +1,5 @@
-"""The whole close on Spark: every table as DuckDB makes it, and every check's result. A killed run changes no table.
+"""The whole close on Spark: every table as DuckDB makes it, and every check's result. A killed run leaves the
+previous versions of its tables.
 
 The closes on Spark in a process of pytest are all in this file: they share one Java process, whose start and first
 queries cost most.

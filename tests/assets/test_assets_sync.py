@@ -26,8 +26,10 @@ OF_LOANS = (
     "modifications",
     "transactions",
 )
+"""Loans, their events, and the tables that they refer to. A sync that only prepares the next one reads no others."""
+
 OF_TICKETS = ("branches", "borrowers", "users", "tickets")
-"""Tables and what they refer to: a first sync reads no others if the next one is the test's subject."""
+"""Tickets, and the tables that they refer to."""
 
 
 def outstanding(home: Home, day: date) -> dict[str, Decimal]:

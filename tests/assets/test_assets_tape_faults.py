@@ -156,11 +156,11 @@ def test_a_portfolio_made_after_the_close_keeps_its_tape_waiting_until_the_day_i
 
 @pytest.mark.parametrize("change", ["ownership", "conventions", "servicing data"])
 def test_a_tape_waits_when_its_day_changed(taped, change, tmp_path, monkeypatch):
-    tiny = Home(shutil.copytree(taped.folder, tmp_path / "home"))
-    tiny.enter(monkeypatch)
-    configured(tiny, "Daily", delivery_url=str(tmp_path / "inbox"))
+    home = Home(shutil.copytree(taped.folder, tmp_path / "home"))
+    home.enter(monkeypatch)
+    configured(home, "Daily", delivery_url=str(tmp_path / "inbox"))
     if change == "ownership":
-        with tiny.register() as session:
+        with home.register() as session:
             Investors(session).create("Fund", "fund", investor_id="f")
             Investors(session).assign("f", [("L1", None)], DAY)
     elif change == "conventions":
@@ -168,14 +168,14 @@ def test_a_tape_waits_when_its_day_changed(taped, change, tmp_path, monkeypatch)
         conventions.write_text('delinquency_method = "OTS"')
         monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
     else:
-        tiny.pay("L1", date(2024, 5, 31), "2024-06-02 09:00:00", 25)
+        home.pay("L1", date(2024, 5, 31), "2024-06-02 09:00:00", 25)
         materialise(DAY, DAY, "transactions")
     # L1 is 117 days past due by MBA; by OTS a payment period later.
     what = "ownership" if change == "ownership" else "servicing data or conventions"
     with pytest.raises(RunFailed, match=rf"data changed after the day was closed \({what} of 1 loan\)"):
         run_job("deliver_tape", {"ops": {"deliver": {"config": {"tape": "Daily", "date": str(DAY)}}}})
     assert not (tmp_path / "inbox").exists()
-    assert {each.status for each in deliveries(tiny)} == {"pending"}
+    assert {each.status for each in deliveries(home)} == {"pending"}
 
 
 @pytest.mark.parametrize("change", ["nothing", "membership later", "program", "servicing data of another day"])

@@ -246,11 +246,11 @@ def test_assignments_to_closed_days():
         "L3": ("officer_assignments", {"officer_id": "S"}),
     }
     for loan_id, (table, values) in assigned.items():
-        world[table].append(row(table, loan_id=loan_id, assigned_on=day(6), **values))
-    assert due(world) == (
-        "Closed days 2024-02-06 to 2024-02-10 no longer agree with the assignments to portfolios, investors and"
-        " officers: 3 loans.",
-    )
+        added = row(table, loan_id=loan_id, assigned_on=day(6), **values)
+        assert due({**world, table: [*world[table], added]}) == (
+            "Closed days 2024-02-06 to 2024-02-10 no longer agree with the assignments to portfolios, investors and"
+            " officers: 1 loan.",
+        )
 
 
 def test_other_conventions():

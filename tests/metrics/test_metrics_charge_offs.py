@@ -54,12 +54,12 @@ def positions(book):
 
 def alone(book, loan_id):
     """A book with one of the loans."""
-    alone = Book()
+    single = Book()
     for table in ("loans", "installments", "transactions"):
         for row in book.rows[table]:
             if row["loan_id"] == loan_id:
-                alone.add(table, **row)
-    return alone
+                single.add(table, **row)
+    return single
 
 
 def amounts(row):

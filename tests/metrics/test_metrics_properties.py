@@ -1,6 +1,6 @@
 """What holds for every book: identities of positions and aging, and agreement with a plain reading of DEFINITIONS.
 
-One example is a whole book of random loans over half a year, so few examples say much.
+One example is one or more whole books of random loans over half a year, so few examples say much.
 """
 
 from collections import defaultdict
@@ -30,7 +30,7 @@ CONVENTIONS = [{}, {"dpd_method": "strict"}, {"delinquency_method": "OTS"}]
 @settings(few, max_examples=1)
 @given(seeds=st.lists(SEEDS, min_size=3, max_size=3, unique=True))
 def test_positions_are_what_the_definitions_say(conventions, seeds):
-    """Three books at once: positions take as long for one."""
+    """Three books at once, because their positions take no longer than those of one."""
     book = random_book(*seeds)
     expected = Reference(book.rows, **conventions).positions(FIRST, LAST)
     _assert_same(book.positions(str(FIRST), str(LAST), **conventions), expected)

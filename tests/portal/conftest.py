@@ -17,7 +17,7 @@ from lending_pipelines.settings import Settings
 @pytest.fixture(scope="session", autouse=True)
 def cheap_hashes() -> Iterator[None]:
     """Hashes of passwords that are cheap to verify: a real one takes 0.2 CPU seconds, and each test signs people in."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, type=passwords._HASHER.type)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(passwords, "_HASHER", hasher)
         monkeypatch.setattr(passwords, "_OF_NOBODY", hasher.hash("the hash of nobody"))
@@ -26,7 +26,10 @@ def cheap_hashes() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def portal_home(untouched_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A copy of the closed home with an account of every role. Tests add sessions and audit entries to its register."""
+    """A copy of the closed home with an account of every role.
+
+    Tests add sessions, audit entries, alert steps and report requests to its register.
+    """
     home = Home(tmp_path_factory.mktemp("portal") / "home")
     shutil.copytree(untouched_home.folder, home.folder)
     add_people(home)

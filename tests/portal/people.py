@@ -44,7 +44,7 @@ class Book:
 
     @cached_property
     def _marked(self) -> dict[str, list[dict[str, Any]]]:
-        """The rows of the tables whose ids and names are marks of their owners, but users."""
+        """The rows of loans, borrowers and staff, whose ids and names show whose they are."""
         return {name: self.home.rows(name) for name in ("loans", "borrowers", "staff")}
 
     def owns(self, person: str, row: dict[str, Any]) -> bool:

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
+from people import add_people
 from servers import free_port
 
 from lending_pipelines.portal.app import create_app
@@ -24,7 +25,7 @@ API = "/api/v1"
 SERVER = """
 import os, signal, sys
 import sqlalchemy as sa
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from lending_pipelines.portal import warm
 from lending_pipelines.portal.server import serve
 
@@ -72,14 +73,9 @@ def served(home, port: int, dies: str):
 
 
 @pytest.fixture
-def home(own_home):
-    """A home of the test's own, with its people."""
-    return own_home
-
-
-@pytest.fixture
 def writer(home):
-    """A token of an administrator, and an open alert."""
+    """A token of an administrator of a home of the test's own, and an open alert in it."""
+    add_people(home)
     with home.register() as session:
         account = Accounts(session).get("admin")
         _, value = ApiTokens(session).create(account.account_id, "writer", TokenScope(), 1)
@@ -117,9 +113,9 @@ def test_a_server_that_is_killed_in_a_write_loses_and_doubles_nothing(home, writ
         assert made[name] == (1 if point == "before the answer" else 0)
     # The next server, in this process.
     app = create_app(Settings.from_environment({"LENDING_HOME": str(home.folder)}))
-    client = TestClient(app)
-    sent = {name: [send(client, name) for _ in range(2)] for name in writes}
-    app.state.portal.close()
+    with closing(app.state.portal):
+        client = TestClient(app)
+        sent = {name: [send(client, name) for _ in range(2)] for name in writes}
     assert {answer.status_code for both in sent.values() for answer in both} == {200, 201, 202}, sent["step"][0].text
     answers = {name: [answer.json() for answer in both] for name, both in sent.items()}
     with home.register() as session:

@@ -22,7 +22,7 @@ def source(closed_home):
 
 @pytest.fixture(scope="module")
 def anew(source):
-    """The source computed anew: each table is computed once, from the positions that were computed once."""
+    """The source computed anew. Each table is computed once, all from the same positions."""
     with recomputed(source, DAYS, Conventions(), None) as anew:
         yield anew
 

@@ -125,7 +125,7 @@ def _first_events(book):
         modification_id="M1",
         loan_id="modified",
         type="rate_reduction",
-        effective_on=date(2025, 2, 12),
+        effective_on=FEB_12,
         before_rate=Decimal("0.11"),
         after_rate=Decimal("0.09"),
         posted_at=LATER,
@@ -198,7 +198,7 @@ def test_each_difference_is_added_once_and_again_when_it_changes(nights):
     assert all(reported == restated for (day, _, _), (reported, restated) in undone.items() if day < MAR_1)
 
 
-def test_what_is_posted_after_a_day_was_closed_again_differs_from_that(nights):
+def test_a_later_event_differs_from_the_day_as_it_was_closed_again(nights):
     found = by_value(nights[3].rows)
     assert found[FEB_12, "L1", "principal_outstanding"] == ("500.00", "400.00")
     assert {day for day, _, _ in found} == {FEB_12, MAR_1}

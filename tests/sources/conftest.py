@@ -21,7 +21,7 @@ class ServicingDatabase:
 
     def __init__(self, url: str):
         self.url = url
-        # PyMySQL reads all certificates of the machine for each connection.
+        # Servers get a pool, because PyMySQL reads all certificates of the machine for each connection.
         self.engine = sa.create_engine(url, poolclass=sa.NullPool if url.startswith("sqlite") else sa.QueuePool)
         self.metadata = servicing_metadata()
         self.metadata.create_all(self.engine)
@@ -104,12 +104,14 @@ def sqlite_database(tmp_path: Path) -> ServicingDatabase:
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database(request: pytest.FixtureRequest) -> ServicingDatabase:
+def database(request: pytest.FixtureRequest) -> Iterator[ServicingDatabase]:
     if request.param == "sqlite":
-        return request.getfixturevalue("sqlite_database")
-    return ServicingDatabase(
-        request.getfixturevalue({"postgresql": "postgres_url", "mariadb": "mariadb_url"}[request.param])
-    )
+        yield request.getfixturevalue("sqlite_database")
+        return
+    url = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}[request.param]
+    made = ServicingDatabase(request.getfixturevalue(url))
+    yield made
+    made.engine.dispose()
 
 
 @pytest.fixture
@@ -132,19 +134,21 @@ def make_loan():
 @pytest.fixture(scope="module")
 def make_frappe_site(mariadb_server: sa.Engine, shared_dir: Path) -> Iterator[Callable[[Path], Site]]:
     """Makes sites with Frappe's collation, and rows from a folder; they are dropped after the module."""
-    names: list[str] = []
+    sites: list[Site] = []
 
     def make(folder: Path) -> Site:
-        names.append(f"test_{uuid4().hex}")
+        name = f"test_{uuid4().hex}"
         with mariadb_server.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {names[-1]} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
-        url = mariadb_server.url.set(database=names[-1]).render_as_string(hide_password=False)
-        return Site(url, shared_dir / "data" / "frappe" / "schema.json", folder)
+            connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+        url = mariadb_server.url.set(database=name).render_as_string(hide_password=False)
+        sites.append(Site(url, shared_dir / "data" / "frappe" / "schema.json", folder))
+        return sites[-1]
 
     yield make
     with mariadb_server.connect() as connection:
-        for name in names:
-            connection.exec_driver_sql(f"DROP DATABASE {name}")
+        for site in sites:
+            site.engine.dispose()
+            connection.exec_driver_sql(f"DROP DATABASE {site.engine.url.database}")
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
@@ -152,14 +156,15 @@ def fineract_tenant(request: pytest.FixtureRequest, shared_dir: Path) -> Iterato
     """A tenant database of Fineract, which the tests of a module refill. It is dropped after the module."""
     server = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mariadb_server"}[request.param])
     name = f"test_{uuid4().hex}"
+    options, forced = {"postgresql": ("", " WITH (FORCE)"), "mariadb": (" CHARACTER SET utf8mb4", "")}[request.param]
     with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{options}")
     url = server.url.set(database=name).render_as_string(hide_password=False)
     tenant = Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none"))
     yield tenant
     tenant.engine.dispose()
     with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
+        connection.exec_driver_sql(f"DROP DATABASE {name}{forced}")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from lending_pipelines.sample import SampleSpec, fill_database
 from lending_pipelines.sources import SourceError, open_source
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import postgresql, rows
+from lending_pipelines.sources.canonical.failure import ReadFailed
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tables.sql import servicing_metadata
 
@@ -227,12 +228,19 @@ def test_one_connection_reads_all_tables_also_after_one_that_cannot_be_read(engi
 
 
 def test_a_reader_waits_between_two_tables_however_short_the_servers_limit(engine):
-    execute(engine, f"ALTER DATABASE {engine.url.database} SET idle_in_transaction_session_timeout = '20ms'")
+    execute(engine, f"ALTER DATABASE {engine.url.database} SET idle_in_transaction_session_timeout = '500ms'")
     many_transactions(engine, 3)
     with open_source("canonical", engine.url.render_as_string(hide_password=False)).snapshot() as reader:
-        for _ in range(2):
+        for pause in (0, 1.2):
+            time.sleep(pause)
             assert sum(batch.num_rows for batch in reader.read(SERVICING["transactions"])) == 3
-            time.sleep(0.1)
+
+
+def test_a_connection_that_cannot_join_the_snapshot_is_closed(engine):
+    reader = postgresql.SnapshotReader(engine, "no snapshot")
+    with pytest.raises(ReadFailed):
+        list(reader.fetch(sa.select(sa.literal(1))))
+    assert backends(engine) == []
 
 
 def test_a_connection_that_breaks_in_the_middle_is_an_error_not_a_shorter_table(engine, monkeypatch):
