@@ -165,8 +165,8 @@ class _Backend(Backend):
         """The expression as a Spark data frame, to be computed within the block."""
         self._run_pre_execute_hooks(rows)
         query = self.compiler.to_sqlglot(rows, limit=limit, params=params)
-        with self.scratch() as folder:
-            yield self._session.sql(share(self._session, query, _for_hadoop(folder), self.dialect))
+        with self.scratch() as folder, share(self._session, query, _for_hadoop(folder), self.dialect) as sql:
+            yield self._session.sql(sql)
 
     def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
         rows = expr.as_table()

@@ -5,8 +5,11 @@ thousands of tables. This module first writes the expressions that would be copi
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlglot.expressions as sge
+from ibis.util import gen_name
 from pyspark.sql import SparkSession
 from sqlglot import select
 
@@ -16,22 +19,33 @@ WORTH_WRITING = 8
 _SHUFFLES = (sge.Group, sge.Window, sge.Distinct)
 
 
-def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -> str:
-    """Write the expressions that are worth it to the folder. Returns the query as SQL that reads them from there."""
+@contextmanager
+def share(session: SparkSession, query: sge.Query, folder: str, dialect: type) -> Iterator[str]:
+    """The query as SQL that reads the expressions that are worth it from the folder, in which this writes them.
+
+    The views of what was written are dropped after the block.
+    """
     readers = Counter(_tables(query))
     shared = {expression.alias: expression.this for expression in query.ctes}
     if written_with := query.find(sge.With):
         written_with.pop()
     costs: dict[str, int] = {}
-    for name, body in shared.items():
-        costs[name] = sum(costs.get(table, 1) for table in _tables(body)) + (body.find(*_SHUFFLES) is not None)
-        if costs[name] * (readers[name] - 1) >= WORTH_WRITING:
-            rows = session.sql(_sql(body, shared, dialect))
-            rows.write.parquet(f"{folder}/{name}")
-            view = f"`parquet`.`{folder}/{name}`"
-            shared[name] = select("*").from_(view, dialect=dialect)
-            costs[name] = 1
-    return _sql(query, shared, dialect)
+    views: list[str] = []
+    try:
+        for name, body in shared.items():
+            costs[name] = sum(costs.get(table, 1) for table in _tables(body)) + (body.find(*_SHUFFLES) is not None)
+            if costs[name] * (readers[name] - 1) >= WORTH_WRITING:
+                rows = session.sql(_sql(body, shared, dialect))
+                rows.write.parquet(f"{folder}/{name}")
+                views.append(gen_name("shared"))
+                # With its schema, Spark reads no file to find it.
+                session.read.schema(rows.schema).parquet(f"{folder}/{name}").createOrReplaceTempView(views[-1])
+                shared[name] = select("*").from_(views[-1], dialect=dialect)
+                costs[name] = 1
+        yield _sql(query, shared, dialect)
+    finally:
+        for view in views:
+            session.catalog.dropTempView(view)
 
 
 def _sql(body: sge.Query, shared: dict[str, sge.Query], dialect: type) -> str:
