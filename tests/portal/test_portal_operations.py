@@ -99,8 +99,10 @@ def test_a_close_is_started_once_and_followed_to_its_end(own_people: People, own
     assert re.search(r"Succeeded (\d+) of \1 steps", shown)
     assert f"Closing {OPEN} to {OPEN}" in shown
     assert OPEN in {row["business_date"] for row in own_home.rows("loan_positions", OPEN, OPEN)}
-    # The page of the portal that was open follows the lake.
-    assert f"Closed: {FIRST} to {OPEN}" in texts(browser.get("/generate").text)
+    # The page of the portal that was open follows the lake. No request waits for that.
+    while f"Closed: {FIRST} to {OPEN}" not in (shown := texts(browser.get("/generate").text)):
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.1)
     with own_home.register() as session:
         entries = [each.resource for each in AuditLog(session).recent(account="admin", action="generate.run")]
     assert entries.count(f"close {OPEN} to {OPEN}") == 2

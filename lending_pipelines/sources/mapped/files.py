@@ -152,7 +152,9 @@ def _worksheet(file: Path, sheet: str, data_only: bool) -> Iterator[Iterator[tup
         cells = workbook[sheet or workbook.sheetnames[0]]
         # Some programs write a wrong size, and openpyxl would leave out the rows beyond it.
         cells.reset_dimensions()
-        yield cells.iter_rows(values_only=True)
+        # A reader that stops early would leave the file open.
+        with closing(cells.iter_rows(values_only=True)) as rows:
+            yield rows
 
 
 def _header(row: Sequence[Any]) -> list[str]:
