@@ -54,7 +54,7 @@ def restate(
     if changed.sent:
         echo_table(["kind", "name", "business date", "recipient"], [list(map(str, sent)) for sent in changed.sent])
     require_open(ranges)
-    spans = ", ".join(f"{span[0]} to {span[1]}" for span in ranges)
+    spans = ", ".join(str(start) if start == end else f"{start} to {end}" for start, end in ranges)
     if not apply:
         typer.echo(f"\nTo close again: {spans}. Nothing was changed: add --apply.")
         return
