@@ -153,11 +153,17 @@ def test_what_a_query_reads_again_and_again_is_computed_once_and_cleared_away(en
     for _ in range(3):
         twice = twice.join(twice.select("loan_id", more="other"), "loan_id").select("loan_id", "total", other="more")
 
+    def views():
+        tables = engine.backend.list_tables()
+        return [name for name in tables if name.startswith("ibis_shared_")]
+
     with engine.backend.frame(twice.order_by("loan_id")) as frame:
         seen = [path.name for path in scratch.glob("lending-spark-*/*")]
+        read = views()
         found = frame.toArrow().to_pylist()
 
-    assert seen
+    assert len(read) == len(seen) > 0
+    assert views() == []
     assert found == [{"loan_id": "A", "total": 4, "other": 4}, {"loan_id": "B", "total": 2, "other": 2}]
     assert list(scratch.glob("lending-spark-*")) == []
 
