@@ -144,17 +144,25 @@ class Book:
         rows = expression.select(*table.names).cast(table.schema).order_by(*table.key)
         return self.backend.to_pyarrow(rows).to_pylist()
 
-    def snapshots(self, first, last=None, **conventions):
-        """portfolio_snapshots of the days first..last, as dicts by (day as text, scope, scope_id, currency)."""
+    def snapshots(self, first, last=None, positions=None, **conventions):
+        """portfolio_snapshots of the days first..last, as dicts by (day as text, scope, scope_id, currency).
+
+        They are of these positions, which are computed unless they are given.
+        """
         days, conventions = (day(first), day(last or first)), Conventions(**conventions)
-        expression = portfolio_snapshots(self.memo(first, last), self.read, *days, conventions)
+        memo = memo_of(positions) if positions else self.memo(first, last)
+        expression = portfolio_snapshots(memo, self.read, *days, conventions)
         rows = self.table("portfolio_snapshots", expression)
         return {(str(row["business_date"]), row["scope"], row["scope_id"], row["currency"]): row for row in rows}
 
-    def managers(self, first, last=None, **conventions):
-        """manager_snapshots of the days first..last, as dicts by (day as text, manager_id, currency)."""
+    def managers(self, first, last=None, positions=None, **conventions):
+        """manager_snapshots of the days first..last, as dicts by (day as text, manager_id, currency).
+
+        They are of these positions, which are computed unless they are given.
+        """
         days, chosen = (day(first), day(last or first)), Conventions(**conventions)
-        expression = manager_snapshots(self.memo(first, last, **conventions), self.read, *days, chosen)
+        memo = memo_of(positions) if positions else self.memo(first, last, **conventions)
+        expression = manager_snapshots(memo, self.read, *days, chosen)
         rows = self.table("manager_snapshots", expression)
         return {(str(row["business_date"]), row["manager_id"], row["currency"]): row for row in rows}
 

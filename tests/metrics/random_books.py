@@ -10,6 +10,7 @@ FIRST, LAST = date(2024, 1, 1), date(2024, 6, 30)
 """The days within which everything happens."""
 
 EVENTS = ("repayment",) * 12 + ("waiver", "capitalization", "refund", "charge_off", "write_off", "recovery")
+_IDS = ("transaction_id", "reverses_id", "modification_id")
 STEPS = {"weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "bullet": 45}
 
 
@@ -23,6 +24,14 @@ def random_book(*seeds, loans=30, last=LAST):
         for number in range(loans):
             _loan(book, chance, f"L{number} of {seed}", last)
     return book
+
+
+def twin(book, loan_id):
+    """Add a loan with the same terms, schedules, transactions and assignments under the name `twin …`."""
+    for table, rows in book.rows.items():
+        for row in [row for row in rows if row.get("loan_id") == loan_id]:
+            ids = {name: f"twin {row[name]}" for name in ("loan_id", *_IDS) if row.get(name)}
+            book.add(table, **row | ids)
 
 
 def _day(chance, first, last):

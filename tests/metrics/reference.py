@@ -38,21 +38,24 @@ class Reference:
     def of(self, name, loan_id):
         return self.by_loan[name, loan_id]
 
-    def positions(self, first, last):
+    def positions(self, first, last, days=None):
+        """The positions of the days first..last, or of some of them alone."""
         found = {}
         for loan in self.table("loans"):
             first_miss = None
             on = loan["disbursed_on"] or last + DAY
             events = self.events(loan["loan_id"])
             while on <= last:
-                row = self.position(loan, events, on)
-                # strict: the first miss counts until nothing is past due
-                if row["past_due_amount"] > 0:
-                    first_miss = min(first_miss or row["oldest_due_on"], row["oldest_due_on"])
-                else:
-                    first_miss = None
-                self.age(row, loan, (first_miss if self.strict else None) or row["oldest_due_on"])
-                if on >= first:
+                asked = on >= first and (days is None or on in days)
+                # strict: the first miss counts until nothing is past due, so that every day counts
+                if asked or self.strict:
+                    row = self.position(loan, events, on)
+                    if row["past_due_amount"] > 0:
+                        first_miss = min(first_miss or row["oldest_due_on"], row["oldest_due_on"])
+                    else:
+                        first_miss = None
+                    self.age(row, loan, (first_miss if self.strict else None) or row["oldest_due_on"])
+                if asked:
                     found[str(on), loan["loan_id"]] = row
                 on += DAY
         return found

@@ -7,7 +7,7 @@ from decimal import Decimal
 import ibis
 import pyarrow as pa
 import pytest
-from book import Book, day
+from book import Book, day, memo_of
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import roll_rates
@@ -63,13 +63,15 @@ def test_mba_and_ots_at_month_ends(published, method):
 def test_rbi_day_end_classes(published):
     """RBI's classes change upon completion of 30, 60 and 90 days overdue."""
     classes = {"current": "SMA-0", "1-29": "SMA-0", "30-59": "SMA-1", "60-89": "SMA-2", "90+": "NPA"}
-    for example in published("delinquency_definitions")["worked_examples"]:
-        if "expected_day_end" in example:
-            book = Book()
-            book.loan("L1", str(day(example["due"]) - timedelta(days=30)), "100", [(example["due"], "100", "1")])
-            positions = book.positions(example["due"], max(example["expected_day_end"]), bucket_edges=(1, 30, 60, 90))
-            found = {on: classes[positions[on, "L1"]["bucket"]] for on in example["expected_day_end"]}
-            assert found == example["expected_day_end"]
+    examples = [e for e in published("delinquency_definitions")["worked_examples"] if "expected_day_end" in e]
+    book = Book()
+    for example in examples:
+        book.loan(example["id"], str(day(example["due"]) - timedelta(days=30)), "100", [(example["due"], "100", "1")])
+    first, last = min(e["due"] for e in examples), max(max(e["expected_day_end"]) for e in examples)
+    positions = book.positions(first, last, bucket_edges=(1, 30, 60, 90))
+    for example in examples:
+        found = {on: classes[positions[on, example["id"]]["bucket"]] for on in example["expected_day_end"]}
+        assert found == example["expected_day_end"], example["id"]
 
 
 def test_portfolio_at_risk_of_a_published_portfolio(published):
@@ -94,11 +96,12 @@ def test_a_loan_is_delinquent_from_its_first_day_past_due():
     book = Book()
     book.loan("L1", "2025-01-01", "300", [("2025-01-31", "100", "0"), ("2025-12-31", "200", "0")])
     first, last = "2025-01-31", "2025-02-02"
-    found = [(row["days_past_due"], row["bucket"]) for row in book.positions(first, last).values()]
+    positions = book.positions(first, last)
+    found = [(row["days_past_due"], row["bucket"]) for row in positions.values()]
     assert found == [(0, "current"), (1, "1-29"), (2, "1-29")]
-    aging = book.table("aging_buckets", aging_buckets(book.memo(first, last)))
+    aging = book.table("aging_buckets", aging_buckets(memo_of(positions)))
     assert [row["bucket"] for row in aging if row["scope"] == "all"] == ["current", "1-29", "1-29"]
-    snapshots = [row for key, row in sorted(book.snapshots(first, last).items()) if key[1] == "all"]
+    snapshots = [row for key, row in sorted(book.snapshots(first, last, positions).items()) if key[1] == "all"]
     assert [str(row["delinquent_amount"]) for row in snapshots] == ["0.00", "300.00", "300.00"]
     counts = [json.loads(row["bucket_breakdown"])["1-29"]["count"] for row in snapshots]
     assert counts == [0, 1, 1]
@@ -136,10 +139,15 @@ def test_the_active_loans_of_a_bucket_are_added_by_key():
     }
 
 
-def test_transitions():
-    """From 10 to 11 March: still late, cured, closed, charged off, sold and new; balances of 100 to 800."""
-    book = Book()
-    on = "2025-03-11"
+@pytest.fixture(scope="module")
+def book():
+    """Three books from 10 to 11 March, each in its currency.
+
+    USD: loans of 100 to 800 that are still late, late for longer, cured, closed, charged off, sold and new. EUR: one of
+    two disbursements is reversed. GBP: four late loans: ours, sold on the 11th, an investor's on both days, and sold
+    on.
+    """
+    book, on = Book(), "2025-03-11"
     for number, loan_id in enumerate(("late", "rolls", "cured", "closed", "off", "sold", "paid"), 1):
         due_on = "2025-02-09" if loan_id == "rolls" else "2025-02-10"  # 30 or 29 days before 11 March
         due_on = "2025-04-01" if loan_id == "paid" else due_on
@@ -149,7 +157,40 @@ def test_transitions():
     book.txn("closed", "repayment", on, "400")
     book.txn("off", "charge_off", on, "500")
     book.add("loan_ownership", investor_id="I1", investor_name="I1", loan_id="sold", assigned_on=day(on))
-    moves = aging_transitions(book.memo("2025-03-10", on), day(on), day(on), Conventions(transition_step="day"))
+
+    for loan_id, principal in (("stays", "100"), ("undone", "300")):
+        schedule = [("2025-04-03", principal, "0")]
+        book.loan(loan_id, "2025-03-03", principal, schedule, disbursed=False, currency="EUR")
+        disbursement = book.txn(loan_id, "disbursement", "2025-03-03", principal)
+    book.reverse(disbursement, on)
+
+    for loan_id in ("ours", "sold today", "theirs", "sold on"):
+        book.loan(loan_id, "2025-01-10", "100", [("2025-02-20", "50", "0")], currency="GBP")
+    for investor_id, loan_id, assigned_on, removed_on in (
+        ("I1", "sold today", on, None),
+        ("I1", "theirs", "2025-02-01", None),
+        ("I1", "sold on", "2025-02-01", day(on)),
+        ("I2", "sold on", on, None),
+    ):
+        row = {"investor_id": investor_id, "investor_name": investor_id, "loan_id": loan_id}
+        book.add("loan_ownership", **row, assigned_on=day(assigned_on), removed_on=removed_on)
+    return book
+
+
+@pytest.fixture(scope="module")
+def moves(book):
+    """The transitions of its loans on 11 March, an expression."""
+    on = day("2025-03-11")
+    return aging_transitions(book.memo("2025-03-10", str(on)), on, on, Conventions(transition_step="day"))
+
+
+@pytest.fixture(scope="module")
+def transitions(book, moves):
+    """The rows of the transitions."""
+    return book.table("aging_transitions", moves)
+
+
+def test_transitions(transitions):
     found = {
         (row["from_bucket"], row["to_bucket"]): (
             row["loan_count"],
@@ -157,8 +198,8 @@ def test_transitions():
             row["count_rate"],
             row["balance_rate"],
         )
-        for row in book.table("aging_transitions", moves)
-        if row["scope"] == "all"
+        for row in transitions
+        if (row["scope"], row["currency"]) == ("all", "USD")
     }
     # 2,100 were 1 to 29 days late on 10 March; the loan of 100 is so still, and that of 200 is 30 days late
     assert found == {
@@ -173,49 +214,27 @@ def test_transitions():
     }
 
 
-def test_a_loan_whose_disbursement_is_reversed_leaves_its_bucket_as_pending():
-    book = Book()
-    on = "2025-03-11"
-    for loan_id, principal in (("stays", "100"), ("undone", "300")):
-        book.loan(loan_id, "2025-03-03", principal, [("2025-04-03", principal, "0")], disbursed=False)
-        disbursement = book.txn(loan_id, "disbursement", "2025-03-03", principal)
-    book.reverse(disbursement, on)
-    positions = book.memo("2025-03-10", on)
-    moves = aging_transitions(positions, day(on), day(on), Conventions(transition_step="day"))
+def test_a_loan_whose_disbursement_is_reversed_leaves_its_bucket_as_pending(book, moves, transitions):
     found = {
         (row["from_bucket"], row["to_bucket"]): (row["loan_count"], str(row["opening_principal"]), row["count_rate"])
-        for row in book.table("aging_transitions", moves)
-        if row["scope"] == "all"
+        for row in transitions
+        if (row["scope"], row["currency"]) == ("all", "EUR")
     }
     assert found == {("current", "current"): (1, "100.00", 0.5), ("current", "pending"): (1, "300.00", 0.5)}
     assert "pending" in next(
         column.values for column in DERIVED["aging_transitions"].columns if column.name == "to_bucket"
     )
-    rates = roll_rates.direction_rates(moves.filter(moves.scope == "all"), Conventions())
-    [rates] = book.backend.to_pyarrow(rates).to_pylist()
+    of_all = moves.filter(moves.scope == "all", moves.currency == "EUR")
+    [rates] = book.backend.to_pyarrow(roll_rates.direction_rates(of_all, Conventions())).to_pylist()
     assert (rates["stayed_count_rate"], rates["pending_count_rate"], rates["worsened_count_rate"]) == (0.5, 0.5, 0)
     assert (rates["pending_balance_rate"], rates["roll_forward_rate"]) == (0.75, 0)
 
 
-def test_a_loan_is_sold_only_when_it_was_no_investors_before():
-    """Four late loans from 10 to 11 March: ours, sold on the 11th, an investor's on both days, and sold on."""
-    book = Book()
-    on = "2025-03-11"
-    for loan_id in ("ours", "sold", "theirs", "sold_on"):
-        book.loan(loan_id, "2025-01-10", "100", [("2025-02-20", "50", "0")])
-    for investor_id, loan_id, assigned_on, removed_on in (
-        ("I1", "sold", on, None),
-        ("I1", "theirs", "2025-02-01", None),
-        ("I1", "sold_on", "2025-02-01", day(on)),
-        ("I2", "sold_on", on, None),
-    ):
-        row = {"investor_id": investor_id, "investor_name": investor_id, "loan_id": loan_id}
-        book.add("loan_ownership", **row, assigned_on=day(assigned_on), removed_on=removed_on)
-    moves = aging_transitions(book.memo("2025-03-10", on), day(on), day(on), Conventions(transition_step="day"))
+def test_a_loan_is_sold_only_when_it_was_no_investors_before(transitions):
     found = {
         (row["scope"], row["scope_id"], row["from_bucket"], row["to_bucket"]): row["loan_count"]
-        for row in book.table("aging_transitions", moves)
-        if row["scope"] in ("all", "investor")
+        for row in transitions
+        if row["scope"] in ("all", "investor") and row["currency"] == "GBP"
     }
     assert found == {
         ("all", "*", "1-29", "sold"): 1,

@@ -75,8 +75,13 @@ def book():
 
 
 @pytest.fixture(scope="module")
-def on_the_day(book):
-    return {manager: row for (_, manager, _), row in book.managers(ON).items()}
+def positions(book):
+    return book.positions(ON)
+
+
+@pytest.fixture(scope="module")
+def on_the_day(book, positions):
+    return {manager: row for (_, manager, _), row in book.managers(ON, positions=positions).items()}
 
 
 def check(row, **expected):
@@ -235,8 +240,8 @@ def test_the_officer_of_that_day_has_the_loan(book):
     assert str(before["O2"]["opening_outstanding"]) == "2000.00"
 
 
-def test_the_same_health_for_a_scope(book):
-    row = book.snapshots(ON)[ON, "all", "*", "USD"]
+def test_the_same_health_for_a_scope(book, positions):
+    row = book.snapshots(ON, positions=positions)[ON, "all", "*", "USD"]
     check(
         row,
         due_in_window="2046.00",
@@ -259,34 +264,58 @@ def test_nobody_has_a_row_in_an_empty_book():
     assert Book().managers(ON) == {}
 
 
-def test_an_officer_who_left_and_staff_that_nobody_knows_keep_their_loans():
+OWED_INTEREST = [("L1", "O1", "100"), ("L2", "O2", "1"), ("L3", "O3", "100")]
+"""Loans whose interest was paid last: id, officer, principal."""
+
+
+@pytest.fixture(scope="module")
+def edges():
+    """A book of loans that are each for one test, of officers who have no other loans."""
     book = Book()
-    book.add("staff", staff_id="O1", role="admin", branch_id="BR1", active_to=day("2025-01-01"))
-    book.loan("L1", "2025-06-01", "100", [("2025-12-01", "100", "1")], officer_id="O1")
-    book.loan("L2", "2025-06-01", "200", [("2025-12-01", "200", "1")], officer_id="O7")
-    found = {manager: (row["role"], row["branch_id"]) for (_, manager, _), row in book.managers(ON).items()}
-    assert found == {"O1": ("loan_officer", "BR1"), "O7": ("loan_officer", None)}
+    book.add("staff", staff_id="left", role="admin", branch_id="BR1", active_to=day("2025-01-01"))
+    for officer, principal in (("left", "100"), ("O7", "200")):
+        book.loan(f"of {officer}", "2025-06-01", principal, [("2025-12-01", principal, "1")], officer_id=officer)
+    for loan_id, officer, principal in OWED_INTEREST:
+        book.loan(loan_id, "2025-04-01", principal, [("2025-05-10", principal, "5")], officer_id=officer)
+        book.txn(loan_id, "repayment", "2025-05-20", principal)
+        book.txn(loan_id, "repayment", "2025-06-10", "0", "5")
+    book.schedule("L3", 2, "2025-05-31", [("2025-05-10", "100", "5")])
+    book.loan("late", "2025-03-01", "100", [("2025-04-01", "100", "0")], officer_id="O8")
+    return book
 
 
-def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_paid():
+@pytest.fixture(scope="module")
+def edge_positions(edges):
+    return edges.positions("2025-05-31", ON)
+
+
+@pytest.fixture(scope="module")
+def edge_managers(edges, edge_positions):
+    """The managers of these loans by default_days."""
+    last = {key: row for key, row in edge_positions.items() if key[0] == ON}
+    return {days: edges.managers(ON, positions=last, default_days=days) for days in (90, 91)}
+
+
+def test_an_officer_who_left_and_staff_that_nobody_knows_keep_their_loans(edge_managers):
+    found = {manager: (row["role"], row["branch_id"]) for (_, manager, _), row in edge_managers[90].items()}
+    assert {manager: values for manager, values in found.items() if manager in ("left", "O7")} == {
+        "left": ("loan_officer", "BR1"),
+        "O7": ("loan_officer", None),
+    }
+    assert found.keys() == {"left", "O7", "O1", "O2", "O3", "O8"}
+
+
+def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_paid(edge_positions, edge_managers):
     """The principal was repaid on 20 May; the interest due by then stayed unpaid, so that the loan was active.
 
     O1 has a loan of 100.00, O2 one of 1.00, and O3 one whose second schedule is in force from 31 May, the day before
     the window.
     """
-    book = Book()
-    loans = [("L1", "O1", "100"), ("L2", "O2", "1"), ("L3", "O3", "100")]
-    for loan_id, officer, principal in loans:
-        book.loan(loan_id, "2025-04-01", principal, [("2025-05-10", principal, "5")], officer_id=officer)
-        book.txn(loan_id, "repayment", "2025-05-20", principal)
-        book.txn(loan_id, "repayment", "2025-06-10", "0", "5")
-    book.schedule("L3", 2, "2025-05-31", [("2025-05-10", "100", "5")])
     for on, status in (("2025-05-31", "active"), (ON, "closed")):
-        assert {row["status"] for row in book.positions(on).values()} == {status}
-    rows = book.managers(ON)
-    for _, officer, _ in loans:
+        assert {edge_positions[on, loan_id]["status"] for loan_id, *_ in OWED_INTEREST} == {status}
+    for _, officer, _ in OWED_INTEREST:
         expected = {"collected_in_window": "5.00", "due_in_window": "0.00"}
-        check(rows[ON, officer, "USD"], churned_clients=1, active_clients=0, **expected)
+        check(edge_managers[90][ON, officer, "USD"], churned_clients=1, active_clients=0, **expected)
 
 
 def test_clients_over_a_range_of_more_than_60_days():
@@ -312,12 +341,8 @@ def test_clients_over_a_range_of_more_than_60_days():
             check(row, total_clients=1, active_clients=active, new_clients=new, churned_clients=churned)
 
 
-@pytest.mark.parametrize(
-    ("past_due_since", "default_days", "defaulted"), [("2025-04-01", 90, 1), ("2025-04-01", 91, 0)]
-)
-def test_a_loan_is_in_default_from_exactly_default_days_on(past_due_since, default_days, defaulted):
+@pytest.mark.parametrize(("default_days", "defaulted"), [(90, 1), (91, 0)])
+def test_a_loan_is_in_default_from_exactly_default_days_on(edge_positions, edge_managers, default_days, defaulted):
     """From 1 April to 30 June are 90 days."""
-    book = Book()
-    book.loan("L1", "2025-03-01", "100", [(past_due_since, "100", "0")])
-    assert book.position(ON)["days_past_due"] == 90
-    assert book.managers(ON, default_days=default_days)[ON, "O1", "USD"]["defaulted_loans"] == defaulted
+    assert edge_positions[ON, "late"]["days_past_due"] == 90
+    assert edge_managers[default_days][ON, "O8", "USD"]["defaulted_loans"] == defaulted

@@ -68,12 +68,14 @@ def test_a_half_is_rounded_to_the_even_number(engine, number, divisor, rounded):
     assert engine.to_pyarrow(half_even(rows.number, rows.divisor)).to_pylist() == [rounded]
 
 
-@settings(max_examples=4)
+@settings(max_examples=1)
 @given(
     loans=st.lists(
         st.tuples(st.integers(0, LARGEST) | st.integers(LARGEST - 10_000, LARGEST), st.integers(1, 364)),
-        min_size=10,
-        max_size=60,
+        min_size=40,
+        max_size=240,
+        # The first example that Hypothesis makes repeats the simplest loan; here, that is none.
+        unique=True,
     )
 )
 def test_interest_earned_is_exact_to_the_cent(loans):
@@ -102,10 +104,12 @@ def test_the_largest_amount_goes_through_positions_and_snapshots():
     book, largest = Book(), "9999999999999999.99"
     book.loan("L1", "2025-01-01", largest, [("2025-02-01", largest, "0")])
     book.txn("L1", "repayment", "2025-03-01", "9999999999999999.98")
-    row = book.position("2025-02-02")
+    positions = book.positions("2025-02-02", "2025-03-01")
+    row = positions["2025-02-02", "L1"]
     assert [str(row[name]) for name in ("principal_outstanding", "scheduled_due", "past_due_amount")] == [largest] * 3
-    assert str(book.position("2025-03-01")["principal_outstanding"]) == "0.01"
-    assert str(book.snapshots("2025-02-02")["2025-02-02", "all", "*", "USD"]["total_balance"]) == largest
+    assert str(positions["2025-03-01", "L1"]["principal_outstanding"]) == "0.01"
+    snapshots = book.snapshots("2025-02-02", positions={("2025-02-02", "L1"): row})
+    assert str(snapshots["2025-02-02", "all", "*", "USD"]["total_balance"]) == largest
 
 
 def test_a_share_of_the_largest_amount(engine):

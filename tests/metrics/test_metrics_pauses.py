@@ -5,62 +5,64 @@ from datetime import date
 import ibis
 import pyarrow as pa
 import pytest
-from book import Book
+from book import Book, day, posted
 
 from lending_pipelines.metrics.pauses import days_before
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def book():
-    """A loan with one installment, due on 2025-03-01 and not paid."""
+    """Loans with one installment, due on 2025-03-01 and not paid, each with its own pauses."""
     book = Book()
-    book.loan("L1", "2025-02-01", "100", [("2025-03-01", "100", "1")])
+    for loan_id, pauses in {
+        "once": [("2025-03-10", "2025-03-15")],
+        "twice": [("2025-03-10", "2025-03-15"), ("2025-03-13", "2025-03-18")],
+        "early": [("2025-02-20", "2025-03-05")],
+        "for good": [("2025-03-10", None)],
+    }.items():
+        book.loan(loan_id, "2025-02-01", "100", [("2025-03-01", "100", "1")])
+        for starts_on, ends_on in pauses:
+            book.add(
+                "delinquency_pauses",
+                pause_id=f"{loan_id} {starts_on}",
+                loan_id=loan_id,
+                starts_on=day(starts_on),
+                ends_on=ends_on and day(ends_on),
+                posted_at=posted(day(starts_on)),
+            )
     return book
 
 
-def pause(book, pause_id, starts_on, ends_on):
-    from book import day, posted
-
-    book.add(
-        "delinquency_pauses",
-        pause_id=pause_id,
-        loan_id="L1",
-        starts_on=day(starts_on),
-        ends_on=ends_on and day(ends_on),
-        posted_at=posted(day(starts_on)),
-    )
+@pytest.fixture(scope="module")
+def positions(book):
+    return book.positions("2025-03-02", "2025-06-30")
 
 
-def late(book, *days, **conventions):
-    positions = book.positions(days[0], days[-1], **conventions)
-    return [positions[on, "L1"]["days_past_due"] for on in days]
+def late(positions, loan_id, *days):
+    return [positions[on, loan_id]["days_past_due"] for on in days]
 
 
-def test_the_days_of_a_pause_do_not_count(book):
+def test_the_days_of_a_pause_do_not_count(book, positions):
     # 10 March is 9 days after 1 March. The 5 days 11 to 15 March do not count: 16 March is 15 - 5 = 10.
-    pause(book, "A", "2025-03-10", "2025-03-15")
     days = ("2025-03-10", "2025-03-11", "2025-03-15", "2025-03-16")
-    assert late(book, *days) == [9, 9, 9, 10]
-    assert late(book, *days, paused_days="count") == [9, 10, 14, 15]
-    assert book.positions("2025-03-16")["2025-03-16", "L1"]["past_due_amount"] == 101
+    assert late(positions, "once", *days) == [9, 9, 9, 10]
+    counted = book.positions(days[0], days[-1], paused_days="count")
+    assert late(counted, "once", *days) == [9, 10, 14, 15]
+    assert positions["2025-03-16", "once"]["past_due_amount"] == 101
 
 
-def test_days_in_two_pauses_do_not_count_once(book):
+def test_days_in_two_pauses_do_not_count_once(positions):
     # 11 to 15 and 14 to 18 March are 11 to 18 March, 8 days: 20 March is 19 - 8 = 11.
-    pause(book, "A", "2025-03-10", "2025-03-15")
-    pause(book, "B", "2025-03-13", "2025-03-18")
-    assert late(book, "2025-03-20") == [11]
+    assert late(positions, "twice", "2025-03-20") == [11]
 
 
-def test_a_pause_from_before_the_due_date_keeps_the_loan_current(book):
+def test_a_pause_from_before_the_due_date_keeps_the_loan_current(positions):
     # From the due date to 5 March no day counts. 6 March is 5 - 4 = 1 day past due.
-    pause(book, "A", "2025-02-20", "2025-03-05")
-    assert late(book, "2025-03-02", "2025-03-05", "2025-03-06") == [0, 0, 1]
+    assert late(positions, "early", "2025-03-02", "2025-03-05", "2025-03-06") == [0, 0, 1]
 
 
-def test_a_pause_without_an_end_lasts(book):
-    pause(book, "A", "2025-03-10", None)
-    assert late(book, "2025-03-10", "2025-06-30") == [9, 9]
+def test_a_pause_without_an_end_lasts(positions):
+    assert late(positions, "for good", "2025-03-10", "2025-06-30") == [9, 9]
 
 
 @pytest.mark.parametrize(("days", "paused"), [(9, 0), (10, 5), (14, 5), (15, 10), (21, 10), (22, 20)])

@@ -202,20 +202,28 @@ def test_an_interest_free_portfolio_earns_zero_and_not_minus_zero():
     assert printed(row["irr_with_residual"], "rate") == "0.00%"
 
 
-def test_nothing_late_of_a_credit_balance_is_zero_and_not_minus_zero():
-    # 10 paid too much: 0 ÷ −10
+@pytest.fixture(scope="module")
+def overpaid():
+    """The snapshots of two books on 2 January 2025, each in its currency.
+
+    USD: 1,010.00 paid of 1,000.00. EUR: 1,000.00 at 10 % and a credit balance of 999.99 at 12 %.
+    """
     book = Book()
-    book.loan("L1", "2025-01-01", "1000", [("2025-12-31", "1000", "1")])
+    for loan_id, rate, currency in (("L1", "0.12", "USD"), ("owes", "0.10", "EUR"), ("owed", "0.12", "EUR")):
+        terms = {"annual_rate": Decimal(rate), "currency": currency}
+        book.loan(loan_id, "2025-01-01", "1000", [("2025-12-31", "1000", "1")], **terms)
     book.txn("L1", "repayment", "2025-01-02", "1010")
-    row = book.snapshots("2025-01-02")["2025-01-02", "all", "*", "USD"]
+    book.txn("owed", "repayment", "2025-01-02", "1999.99")
+    return book.snapshots("2025-01-02")
+
+
+def test_nothing_late_of_a_credit_balance_is_zero_and_not_minus_zero(overpaid):
+    # 10 paid too much: 0 ÷ −10
+    row = overpaid["2025-01-02", "all", "*", "USD"]
     assert json.dumps([row["par_30"], row["moic"]]) == "[0.0, 1.01]"
 
 
-def test_a_divisor_near_zero_gives_no_rate():
-    """1,000.00 at 10 % and a credit balance of 999.99 at 12 %: (100 − 119.9988) ÷ 0.01 is no rate."""
-    book = Book()
-    for loan_id, rate in (("owes", "0.10"), ("owed", "0.12")):
-        book.loan(loan_id, "2025-01-01", "1000", [("2025-12-31", "1000", "1")], annual_rate=Decimal(rate))
-    book.txn("owed", "repayment", "2025-01-02", "1999.99")
-    row = book.snapshots("2025-01-02")["2025-01-02", "all", "*", "USD"]
+def test_a_divisor_near_zero_gives_no_rate(overpaid):
+    # (100 − 119.9988) ÷ 0.01 is no rate.
+    row = overpaid["2025-01-02", "all", "*", "EUR"]
     assert (row["total_balance"], row["weighted_avg_rate"]) == (Decimal("0.01"), None)

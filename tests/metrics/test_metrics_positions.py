@@ -6,21 +6,58 @@ import pytest
 from book import SCHEDULE, Book, column, pay, picked, usual
 
 
-@pytest.fixture
-def book():
-    return Book()
+@pytest.fixture(scope="module")
+def positions():
+    """The positions of loans of many kinds, each for one test. Unless said otherwise they are the usual loan."""
+    book = Book()
+    _with_all_parts(book)
+    _in_every_status(book)
+    _reversed_twice(book)
+    _paid_and_bounced(book)
+    return book.positions("2025-01-09", "2025-02-26")
 
 
-def test_principal_and_its_parts(book):
-    usual(book)
-    book.txn("L1", "capitalization", "2025-01-15", interest="7", fees="3")
-    book.txn("L1", "repayment", "2025-01-20", "100", "4", "2")
-    book.txn("L1", "refund", "2025-01-21", "30", "1", "1")
-    book.txn("L1", "waiver", "2025-01-22", "50", "2", "6")
-    book.txn("L1", "disbursement", "2025-01-23", "200")
-    row = book.position("2025-01-25")
+def _with_all_parts(book):
+    usual(book, "parts")
+    book.txn("parts", "capitalization", "2025-01-15", interest="7", fees="3")
+    book.txn("parts", "repayment", "2025-01-20", "100", "4", "2")
+    book.txn("parts", "refund", "2025-01-21", "30", "1", "1")
+    book.txn("parts", "waiver", "2025-01-22", "50", "2", "6")
+    book.txn("parts", "disbursement", "2025-01-23", "200")
+
+
+def _in_every_status(book):
+    for loan_id in ("paid", "overpaid", "off", "written", "late"):
+        usual(book, loan_id)
+    book.loan("undisbursed", "2025-01-10", "1000", SCHEDULE, disbursed=False)
+    book.txn("undisbursed", "disbursement", "2025-01-12", "1000")
+    pay(book, "2025-01-20", "1000", "15", "paid")
+    pay(book, "2025-01-20", "1000.01", "15", "overpaid")
+    book.txn("off", "charge_off", "2025-01-20", "1000", "3")
+    book.txn("off", "recovery", "2025-01-21", "40", "2", "1")
+    book.txn("written", "write_off", "2025-01-20", "1000")
+
+
+def _reversed_twice(book):
+    usual(book, "reversed")
+    undone = book.reverse(pay(book, "2025-02-10", loan_id="reversed"), "2025-02-20")
+    book.reverse(undone, "2025-02-25")
+
+
+def _paid_and_bounced(book):
+    usual(book, "bounced")
+    pay(book, "2025-01-15", "10", "1", "bounced")
+    bounced = pay(book, "2025-01-20", "20", "2", "bounced")
+    pay(book, "2025-01-20", "30", "3", "bounced")
+    late_bounce = pay(book, "2025-01-25", "40", "4", "bounced")
+    book.reverse(bounced, "2025-01-22")
+    book.reverse(late_bounce, "2025-01-27")
+    book.txn("bounced", "refund", "2025-01-28", "1")
+
+
+def test_principal_and_its_parts(positions):
     assert picked(
-        row,
+        positions["2025-01-25", "parts"],
         "principal_disbursed",
         "principal_capitalized",
         "principal_paid",
@@ -45,21 +82,11 @@ def test_principal_and_its_parts(book):
     }
 
 
-def test_status(book):
-    for loan_id in ("paid", "overpaid", "off", "written", "late"):
-        usual(book, loan_id)
-    book.loan("undisbursed", "2025-01-10", "1000", SCHEDULE, disbursed=False)
-    book.txn("undisbursed", "disbursement", "2025-01-12", "1000")
-    pay(book, "2025-01-20", "1000", "15", "paid")
-    pay(book, "2025-01-20", "1000.01", "15", "overpaid")
-    book.txn("off", "charge_off", "2025-01-20", "1000", "3")
-    book.txn("off", "recovery", "2025-01-21", "40", "2", "1")
-    book.txn("written", "write_off", "2025-01-20", "1000")
-    positions = book.positions("2025-01-09", "2025-01-21")
+def test_status(positions):
     assert ("2025-01-09", "late") not in positions
     assert column(positions, "status", "undisbursed")["2025-01-11"] == "pending"
     assert column(positions, "status", "undisbursed")["2025-01-12"] == "active"
-    assert {loan: row["status"] for (on, loan), row in positions.items() if on == "2025-01-21"} == {
+    statuses = {
         "paid": "closed",
         "overpaid": "closed",
         "off": "charged_off",
@@ -67,6 +94,7 @@ def test_status(book):
         "late": "active",
         "undisbursed": "active",
     }
+    assert {loan: positions["2025-01-21", loan]["status"] for loan in statuses} == statuses
     # a credit balance is shown, not hidden
     assert positions["2025-01-21", "overpaid"]["principal_outstanding"] == Decimal("-0.01")
     off = positions["2025-01-21", "off"]
@@ -78,12 +106,8 @@ def test_status(book):
     }
 
 
-def test_a_reversal_undoes_from_its_own_day(book):
-    usual(book)
-    paid = pay(book, "2025-02-10")
-    undone = book.reverse(paid, "2025-02-20")
-    book.reverse(undone, "2025-02-25")
-    outstanding = column(book.positions("2025-02-09", "2025-02-26"), "principal_outstanding")
+def test_a_reversal_undoes_from_its_own_day(positions):
+    outstanding = column(positions, "principal_outstanding", "reversed")
     days = ("02-09", "02-10", "02-19", "02-20", "02-24", "02-25", "02-26")
     assert [outstanding[f"2025-{on}"] for on in days] == [
         "1000.00",
@@ -96,18 +120,10 @@ def test_a_reversal_undoes_from_its_own_day(book):
     ]
 
 
-def test_last_payment(book):
-    usual(book)
-    pay(book, "2025-01-15", "10", "1")
-    bounced = pay(book, "2025-01-20", "20", "2")
-    pay(book, "2025-01-20", "30", "3")
-    late_bounce = pay(book, "2025-01-25", "40", "4")
-    book.reverse(bounced, "2025-01-22")
-    book.reverse(late_bounce, "2025-01-27")
-    book.txn("L1", "refund", "2025-01-28", "1")
-    positions = book.positions("2025-01-14", "2025-01-28")
+def test_last_payment(positions):
+    loan = "bounced"
     found = {
-        on: (str(positions[on, "L1"]["last_payment_on"]), str(positions[on, "L1"]["last_payment_amount"]))
+        on: (str(positions[on, loan]["last_payment_on"]), str(positions[on, loan]["last_payment_amount"]))
         for on in (f"2025-01-{n}" for n in (14, 15, 20, 22, 25, 27, 28))
     }
     assert found == {
