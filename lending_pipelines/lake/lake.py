@@ -27,6 +27,9 @@ from lending_pipelines.tables import RECORDS, TABLES, Table
 _UPKEEP = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 """The operations of commits that change no rows (upkeep.py)."""
 
+NEVER_WRITTEN = -1
+"""The version of a record table before its first commit. It has no rows."""
+
 CORRECTED = "corrected"
 """The note of a commit that removed rows from a table or replaced events."""
 
@@ -62,10 +65,10 @@ class Lake:
     def identity(self, name: str) -> TableVersion:
         """The table's current Delta version with a hash of its files. Raises TableNotMade when it was never written.
 
-        A record table (RECORDS) that was never written has version -1.
+        A record table (RECORDS) that was never written has version NEVER_WRITTEN.
         """
         if name in RECORDS and not self.has(name):
-            return TableVersion(-1, "")
+            return TableVersion(NEVER_WRITTEN, "")
         version = self._store.open(TABLES[name]).version()
         files = sorted(f"{file.path} {file.size}" for file in self._store.files(TABLES[name], version))
         return TableVersion(version, hashlib.sha256("\n".join(files).encode()).hexdigest())
@@ -85,7 +88,7 @@ class Lake:
             TableNotMade: The table was never written. A record table (RECORDS) is empty then instead.
         """
         table = TABLES[name]
-        if name in RECORDS and not self.has(name):
+        if name in RECORDS and (version == NEVER_WRITTEN or not self.has(name)):
             return self._store.read(table, [])
         files = [f for f in self._store.files(table, version) if may_hold(table, f, first, last)]
         rows = self._store.read(table, files)
@@ -95,24 +98,29 @@ class Lake:
             rows = rows.filter(rows.business_date <= last)
         return rows
 
-    def days(self, name: str, version: int | None = None) -> list[date]:
+    def days(self, name: str, version: int | None = None, closed_version: int | None = None) -> list[date]:
         """The business dates for which a daily table was made, in order, including days without rows.
 
-        These are the days with a record in closed_days, and the days with rows in the Delta version `version`, by
-        default the latest one. Thinned days are left out, unless that version still has their rows.
+        These are the days with a record in closed_days, and the days with rows. Thinned days are left out, unless they
+        still have rows.
+
+        Args:
+            name: The daily table.
+            version: Its Delta version, by default the latest one.
+            closed_version: The Delta version of closed_days, by default the latest one.
         """
-        made = self.table("closed_days")
+        made = self.table("closed_days", version=closed_version)
         made = made.filter(made.table_name == name, made.thinned_at.isnull()).select("business_date")
         if version is not None or self.has(name):
             made = made.union(self._dates(name, version))
         return sorted(made.distinct().to_pyarrow()["business_date"].to_pylist())
 
-    def thinned(self, name: str) -> list[date]:
-        """The business dates whose rows housekeeping removed from a daily table, in order."""
-        closed = self.table("closed_days")
+    def thinned(self, name: str, version: int | None = None, closed_version: int | None = None) -> list[date]:
+        """The business dates whose rows housekeeping removed from a daily table, in order; arguments as for `days`."""
+        closed = self.table("closed_days", version=closed_version)
         gone = closed.filter(closed.table_name == name, closed.thinned_at.notnull()).select("business_date")
         thinned = set(gone.to_pyarrow()["business_date"].to_pylist())
-        return sorted(thinned.difference(self.days(name))) if thinned else []
+        return sorted(thinned.difference(self.days(name, version, closed_version))) if thinned else []
 
     def thin(self, name: str, days: Collection[date]) -> None:
         """Remove the rows of the days from a daily table, and record in closed_days that the days were thinned.

@@ -14,16 +14,20 @@ from lending_pipelines.metrics.events import known
 from lending_pipelines.reports.protocol import ReportSource
 from lending_pipelines.tables import TABLES
 
+_CLOSED_DAYS = "closed_days"
+
 
 class LakeReportSource:
     """A ReportSource over the lake.
 
-    The version of a table is fixed at its first use. Later commits, for example of a close, are not visible.
+    The version of a table is fixed at its first use. Later commits, for example of a close, are not visible. The
+    version of closed_days is fixed before the others, so that it has no day that another table lacks.
     """
 
     def __init__(self, lake: Lake, conventions: Conventions):
         self.lake = lake
         self._conventions = conventions
+        self._closed: TableVersion | None = None
         self._versions: dict[str, TableVersion] = {}
         self._tables: dict[str, ir.Table] = {}
         self._days: dict[str, list[date]] = {}
@@ -36,7 +40,8 @@ class LakeReportSource:
     def identity(self, name: str) -> TableVersion:
         """The version at which the table is read. Raises TableNotMade if it was never written."""
         if name not in self._versions:
-            self._versions[name] = self.lake.identity(name)
+            closed = self._closed_days()
+            self._versions[name] = closed if name == _CLOSED_DAYS else self.lake.identity(name)
         return self._versions[name]
 
     def table(self, name: str) -> ir.Table:
@@ -69,12 +74,14 @@ class LakeReportSource:
         """The business dates for which a daily table was made, in order; empty if it was never written."""
         if name not in self._days:
             made = name in self._versions or self.lake.has(name)
-            self._days[name] = self.lake.days(name, self.identity(name).version) if made else []
+            self._days[name] = self.lake.days(name, *self._made_and_closed(name)) if made else []
         return list(self._days[name])
 
     def thinned(self, name: str) -> list[date]:
         """The business dates whose rows housekeeping removed from a daily table, in order."""
-        return self.lake.thinned(name)
+        if name not in self._versions and not self.lake.has(name):
+            return []
+        return self.lake.thinned(name, *self._made_and_closed(name))
 
     def absent(self, name: str, day: date) -> str:
         """Why a daily table has no rows of a day, and the command that computes them."""
@@ -95,3 +102,12 @@ class LakeReportSource:
         from lending_pipelines.resources.reported_source import ReportedSource
 
         return ReportedSource(self, days)
+
+    def _closed_days(self) -> TableVersion:
+        if self._closed is None:
+            self._closed = self.lake.identity(_CLOSED_DAYS)
+        return self._closed
+
+    def _made_and_closed(self, name: str) -> tuple[int, int]:
+        """The versions of a daily table and of closed_days."""
+        return self.identity(name).version, self._closed_days().version

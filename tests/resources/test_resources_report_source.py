@@ -35,6 +35,45 @@ def test_rows_days_and_versions_are_those_of_the_first_reading(home, name):
         assert (later.days(name), later.versions()) == ([*DAYS, next_day], {name: 1})
 
 
+@pytest.mark.parametrize("name", ["loan_positions", "aging_buckets"])
+def test_a_day_closed_after_a_table_was_read_is_not_a_day_of_the_report(home, name):
+    """A report that knew the day would find no rows of it, and print zeros."""
+    next_day = LAST + timedelta(days=1)
+    with home.lake() as lake:
+        source = LakeReportSource(lake, Conventions())
+        source.table(name)
+        moved = lake.table(name, LAST, LAST).mutate(business_date=ibis.literal(next_day))
+        lake.replace_days(name, moved, next_day, next_day)
+        lake.record_days(name, [next_day], None, {})
+
+        assert source.days(name) == DAYS
+        assert LakeReportSource(lake, Conventions()).days(name) == [*DAYS, next_day]
+
+
+def test_days_thinned_after_a_table_was_read_stay_days_of_the_report(home):
+    with home.lake() as lake:
+        source = LakeReportSource(lake, Conventions())
+        source.table("loan_positions")
+        lake.thin("loan_positions", [DAYS[1]])
+
+        assert source.days("loan_positions") == DAYS
+        assert source.thinned("loan_positions") == []
+        assert DAYS[1] not in LakeReportSource(lake, Conventions()).days("loan_positions")
+        assert LakeReportSource(lake, Conventions()).thinned("loan_positions") == [DAYS[1]]
+
+
+def test_days_recorded_after_a_table_was_read_are_not_in_its_records(empty_home):
+    """closed_days does not exist when the report reads it first."""
+    with empty_home.lake() as lake:
+        source = LakeReportSource(lake, Conventions())
+        assert source.table("closed_days").count().to_pyarrow().as_py() == 0
+        lake.record_days("aging_transitions", [LAST], None, {})
+
+        assert LakeReportSource(lake, Conventions()).table("closed_days").count().to_pyarrow().as_py() == 1
+        reread = lake.table("closed_days", version=source.identity("closed_days").version)
+        assert reread.count().to_pyarrow().as_py() == 0
+
+
 def test_a_table_that_was_never_written_has_no_days(empty_home):
     with empty_home.lake() as lake:
         source = LakeReportSource(lake, Conventions())
