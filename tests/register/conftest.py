@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from lending_pipelines.register import Register
+from lending_pipelines.register.models import Base
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,25 +25,31 @@ def register_url(request: pytest.FixtureRequest, tmp_path: Path, database: str) 
 
 
 @pytest.fixture(scope="session")
-def migrated_database(postgres_server: sa.Engine) -> str:
-    """The name of a PostgreSQL database with an empty register, of which others are copies."""
+def migrated_url(postgres_server: sa.Engine) -> str:
+    """The URL of the PostgreSQL database with the register that tests use one after the other, each from empty."""
     name = "migrated"
     with postgres_server.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    register = Register(postgres_server.url.set(database=name).render_as_string(hide_password=False))
-    register.upgrade()
-    register.dispose()
-    return name
+    return postgres_server.url.set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture
 def register(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Register]:
-    """An empty register."""
-    if database == "sqlite":
-        url = f"sqlite:///{tmp_path / 'home' / 'register.db'}"
-    else:
-        url = request.getfixturevalue("make_postgres_url")(request.getfixturevalue("migrated_database"))
+    """An empty register, whose schema the test leaves as it is."""
+    in_file = database == "sqlite"
+    url = f"sqlite:///{tmp_path / 'home' / 'register.db'}" if in_file else request.getfixturevalue("migrated_url")
     register = Register(url)
     register.upgrade()
     yield register
+    register.dispose()
+    if not in_file:
+        empty(register)
+
+
+def empty(register: Register) -> None:
+    """Delete all rows of a register in PostgreSQL. To make and drop a database for each test takes 0.3 seconds."""
+    with register.engine.begin() as connection:
+        # No trigger refuses, and no reference needs an order.
+        connection.exec_driver_sql("SET session_replication_role = replica")
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY")
     register.dispose()

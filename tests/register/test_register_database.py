@@ -27,7 +27,9 @@ def test_the_migrations_make_exactly_the_models_tables(register):
         assert compare_metadata(migrated, Base.metadata) == []
 
 
-def test_the_migrations_make_exactly_the_models_constraints(register):
+def test_the_migrations_make_exactly_the_models_constraints(register_url):
+    register = Register(register_url)
+    register.upgrade()
     migrated = _constraints(register.engine)
     with register.engine.begin() as connection:
         Base.metadata.drop_all(connection)
@@ -39,6 +41,7 @@ def test_the_migrations_make_exactly_the_models_constraints(register):
         "fk_loan_tape_configs_portfolio_id",
         "fk_loan_tape_configs_investor_id",
     }
+    register.dispose()
 
 
 def _constraints(engine: sa.Engine) -> dict[tuple[str, str], object]:
@@ -63,10 +66,25 @@ def test_upgrading_again_keeps_what_is_there(register):
         assert [portfolio.name for portfolio in Portfolios(session).all()] == ["Auto"]
 
 
+# The processes are forked from one that has imported what they need, so that all of them are ready at the same time.
+UPGRADE = """
+import multiprocessing, sys
+import alembic.command, sqlalchemy.dialects.postgresql.psycopg2
+from lending_pipelines.register import Register
+
+fork = multiprocessing.get_context("fork")
+processes = [fork.Process(target=lambda: Register(sys.argv[1]).upgrade()) for _ in range(3)]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+print([process.exitcode for process in processes])
+"""
+
+
 def test_processes_may_upgrade_at_once(register_url):
-    code = f"from lending_pipelines.register import Register; Register({register_url!r}).upgrade()"
-    processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
+    done = subprocess.run([sys.executable, "-c", UPGRADE, register_url], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("[0, 0, 0]\n", "", 0)
     with Register(register_url).reading() as connection:
         versions = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
     assert versions == ["0015"]
@@ -144,13 +162,16 @@ def test_a_failing_upgrade_leaves_nothing_behind(register_url):
     register.dispose()
 
 
-def test_a_register_of_a_newer_version_is_left_alone(register):
+def test_a_register_of_a_newer_version_is_left_alone(register_url):
+    register = Register(register_url)
+    register.upgrade()
     with register.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(
         RegisterError, match="most likely of a newer version: Can't locate revision identified by '9999'"
     ):
         register.upgrade()
+    register.dispose()
 
 
 def test_nothing_is_opened_before_it_is_used(tmp_path: Path):

@@ -166,16 +166,23 @@ def test_of_two_that_assign_a_loan_at_once_one_is_refused(register):
             second.result()
 
 
+@pytest.fixture(scope="module")
+def one_register() -> Iterator[Register]:
+    """A register for many examples, none of which is committed."""
+    register = Register("sqlite://")
+    register.upgrade()
+    yield register
+    register.dispose()
+
+
 @settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.sampled_from("ab"), st.sampled_from(["L1", "L2"]), st.integers(0, 9)), max_size=25
     )
 )
-def test_whatever_is_tried_no_loan_is_in_two_portfolios(attempts):
-    register = Register("sqlite://")
-    register.upgrade()
-    with register.session() as session:
+def test_whatever_is_tried_no_loan_is_in_two_portfolios(one_register, attempts):
+    with one_register.session() as session:
         portfolios = Portfolios(session)
         for portfolio_id in "ab":
             portfolios.create(portfolio_id, JANUARY, portfolio_id=portfolio_id)
@@ -192,7 +199,7 @@ def test_whatever_is_tried_no_loan_is_in_two_portfolios(attempts):
             on = JANUARY + timedelta(days=day)
             there = [loan for _, loan, since, until in _intervals(session) if since <= on < (until or date.max)]
             assert len(there) == len(set(there))
-    register.dispose()
+        session.rollback()
 
 
 def test_membership_has_the_intervals(register):
