@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -21,6 +22,12 @@ from servers import free_port
 CLIENT_ID, CLIENT_SECRET = "portal", "a/secret:of the client"
 
 
+@cache
+def first_key() -> RSAKey:
+    """The key of every new provider: to make one takes long."""
+    return RSAKey.generate_key(2048, {"kid": "one"})
+
+
 @dataclass
 class OidcProvider:
     """The provider. `person` has the claims of who signs in; `forged` replaces claims of the ID token."""
@@ -29,7 +36,7 @@ class OidcProvider:
     person: dict[str, Any]
     forged: dict[str, Any] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
-    signs_with: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
+    signs_with: RSAKey = field(default_factory=first_key)
     published: list[RSAKey] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)

@@ -63,11 +63,11 @@ def test_a_scope_without_limits_sees_every_row(lake_of, closed_home, name):
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
-@pytest.mark.parametrize("dimension", ["branches", "officers", "portfolios", "investors", "borrower"])
-def test_a_scope_of_nothing_sees_no_row(lake_of, name, dimension):
-    rows = lake_of(Scope(**{dimension: frozenset()})).rows(everything, name)
-    assert name in ("programs", "products", "closed_days") or rows == ()
-    assert lake_of().rows(everything, name) == rows
+def test_a_scope_of_nothing_sees_no_row(lake_of, name):
+    without_scopes = lake_of().rows(everything, name)
+    assert name in ("programs", "products", "closed_days") or without_scopes == ()
+    for dimension in ("branches", "officers", "portfolios", "investors", "borrower"):
+        assert lake_of(Scope(**{dimension: frozenset()})).rows(everything, name) == without_scopes, dimension
 
 
 @pytest.mark.parametrize("person", ["manager", "officer", "investor", "customer"])
