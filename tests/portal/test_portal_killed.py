@@ -1,14 +1,14 @@
 """The real server is killed in writes, before their commit and after it: repeated, each is done once."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import closing, contextmanager, suppress
 
 import httpx2
 import pytest
+from dying_server import serve_until
 from fastapi.testclient import TestClient
 from people import add_people
 from servers import free_port
@@ -22,54 +22,28 @@ from lending_pipelines.settings import Settings
 
 API = "/api/v1"
 
-SERVER = """
-import os, signal, sys
-import sqlalchemy as sa
-from fastapi.responses import Response
-from lending_pipelines.portal import warm
-from lending_pipelines.portal.server import serve
-
-# Writes need nothing of what a server prepares for its first pages.
-warm.start = lambda portal: None
-armed = False
-
-def arm(*_):
-    global armed
-    armed = True
-
-def die(*_):
-    if armed:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-signal.signal(signal.SIGUSR1, arm)
-match sys.argv[2]:
-    case "before the commit":
-        sa.event.listen(sa.Engine, "commit", die)
-    case "before the answer":
-        made = Response.init_headers
-        # An answer without content is FastAPI's own, made before the route is called.
-        Response.init_headers = lambda answer, *more: (answer.body and die(), made(answer, *more))[1]
-serve("127.0.0.1", int(sys.argv[1]))
-"""
+# Each server is a process of its own, forked from one that has imported what a server needs, which takes seconds.
+SERVERS = multiprocessing.get_context("forkserver")
+SERVERS.set_forkserver_preload(["lending_pipelines.portal.server"])
 
 
 @contextmanager
 def served(home, port: int, dies: str):
     """A server of the home, which kills itself at a point of its first request."""
-    command = [sys.executable, "-W", "ignore", "-c", SERVER, str(port), dies]
-    server = subprocess.Popen(command, env=os.environ | home.environment)
+    server = SERVERS.Process(target=serve_until, args=(home.environment, port, dies))
+    server.start()
     try:
         for _ in range(600):
             with suppress(httpx2.TransportError):
                 httpx2.get(f"http://127.0.0.1:{port}/health", timeout=60)
                 break
-            assert server.poll() is None
+            assert server.is_alive()
             time.sleep(0.1)
-        server.send_signal(signal.SIGUSR1)
+        os.kill(server.pid, signal.SIGUSR1)
         yield server
     finally:
         server.kill()
-        server.wait()
+        server.join()
 
 
 @pytest.fixture
@@ -103,7 +77,8 @@ def test_a_server_that_is_killed_in_a_write_loses_and_doubles_nothing(home, writ
         with served(home, port, point) as server:
             with httpx2.Client(base_url=address, timeout=60) as client, pytest.raises(httpx2.TransportError):
                 send(client, name)
-            assert server.wait(30) == -signal.SIGKILL
+            server.join(30)
+            assert server.exitcode == -signal.SIGKILL
         with home.register() as session:
             made = {
                 "step": session.query(AlertEvent).filter_by(alert_id=alert_id, step="acknowledged").count(),
