@@ -21,6 +21,12 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def answers(port: int) -> bool:
+    """Whether a server listens on that port of loopback."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 class SftpServer:
     """An SFTP server whose files lie in a folder, and whose one user has a password and a key."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from homes import FIRST, LAST, OPEN, PORTFOLIO
+from homes import FIRST, LAST, OPEN, PORTFOLIO, lending
 from typer.testing import CliRunner
 
 from lending_pipelines.cli import app, main
@@ -134,26 +134,37 @@ def test_what_the_user_can_mend_is_one_line_and_status_1(home, monkeypatch, caps
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [("LENDING_START_DATE", "yesterday"), ("LENDING_TIMEZONE", "America"), ("LENDING_HOME", "/dev/null/home")],
-)
+# Modules read these settings when they are imported.
+@pytest.mark.parametrize(("variable", "value"), [("LENDING_START_DATE", "yesterday"), ("LENDING_TIMEZONE", "America")])
 def test_a_wrong_setting_is_one_line_of_a_real_process(tmp_path, monkeypatch, variable, value):
     monkeypatch.delenv("DAGSTER_HOME")
     monkeypatch.setenv("LENDING_HOME", str(tmp_path))
     monkeypatch.setenv(variable, value)
     done = subprocess.run([LENDING, "sync"], capture_output=True, text=True, timeout=120)
 
+    one_line(done, value)
+
+
+def test_a_home_that_cannot_be_made_is_one_line(monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.setenv("LENDING_HOME", "/dev/null/home")
+
+    one_line(lending("sync"), "/dev/null/home")
+
+
+def one_line(done: subprocess.CompletedProcess, told: str) -> None:
+    """The command has failed with one line that says that."""
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("Error: ")
-    assert value in done.stderr
+    assert told in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_verbose_adds_the_trace_of_what_failed_in_the_run(home, monkeypatch):
     monkeypatch.setenv("LENDING_SOURCE", "no_such_adapter")
-    done = subprocess.run([LENDING, "--verbose", "sync"], capture_output=True, text=True, timeout=120)
+    monkeypatch.setattr(VERBOSE, "chosen", False)
+    done = lending("--verbose", "sync")
 
     assert done.returncode == 1
     assert "unknown source adapter 'no_such_adapter': set LENDING_SOURCE to one of absee, canonical" in done.stderr

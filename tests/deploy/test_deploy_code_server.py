@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from servers import free_port
+from servers import answers, free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BIN = Path(sys.executable).parent
@@ -39,9 +39,12 @@ def code_server(environment):
     healthcheck = [there.get(word, word) for word in service["healthcheck"]["test"][1:]]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as server:
         deadline = time.monotonic() + 120
-        while subprocess.run(healthcheck, env=environment, capture_output=True).returncode:
+        # The check is a process that takes seconds of CPU time: it waits for the server's port.
+        port = int(environment["LENDING_CODE_PORT"])
+        while not answers(port) or subprocess.run(healthcheck, env=environment, capture_output=True).returncode:
             assert server.poll() is None, "the code server ended"
             assert time.monotonic() < deadline, "the code server does not answer"
+            time.sleep(0.2)
         yield server
         server.terminate()
 

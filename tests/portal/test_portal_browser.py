@@ -54,7 +54,8 @@ def test_a_person_signs_in_and_opens_every_section_in_both_themes(visit: Visit, 
     page.on("response", lambda answer: answer.status >= 400 and refused.append(f"{answer.status} {answer.url}"))
     faults = {}
     for title in titles:
-        page.get_by_role("navigation", name="Main").get_by_role("link", name=title, exact=True).click()
+        with page.expect_navigation():
+            page.get_by_role("navigation", name="Main").get_by_role("link", name=title, exact=True).click()
         expect(page.locator("nav[aria-label=Main] a[aria-current=page]")).to_have_text(title)
         visit.wait_until_drawn()
         assert page.locator("main h1").count() == 1, title
