@@ -6,20 +6,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from homes import LAST, Home, lending
+from homes import Home, lending
 
 from lending_pipelines.evidence import certificates, verify
 
 
 @pytest.fixture
-def home(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(synced_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """The home with two files of transactions to put together, and a policy that keeps no earlier version."""
-    home.pay(home.rows("loans")[0]["loan_id"], LAST, "2025-03-15 08:00:00", 1.00)
-    assert lending("sync").returncode == 0
-    policy = home.folder / "retention.toml"
+    policy = synced_home.folder / "retention.toml"
     policy.write_text("versions_days = 0\nleftovers_hours = 0\npositions_days = 30\n")
     monkeypatch.setenv("LENDING_RETENTION", str(policy))
-    return home
+    return synced_home
 
 
 def housekeep() -> None:

@@ -172,13 +172,11 @@ def test_a_close_whose_certificate_is_gone_with_the_seal_is_found(home, places):
     assert "The file _certificates.json is missing from the lake." in found
 
 
-def test_a_sync_is_certified_and_a_foreign_commit_is_told(home, places):
-    home.pay(home.rows("loans")[0]["loan_id"], LAST, "2025-03-15 08:00:00", 1.00)
-    assert lending("sync").returncode == 0
-    assert certificates(places.lake)[-1].kind == "run"
-    assert findings(places) == []
-    DeltaTable(home.folder / "lake/branches").delete("true")
-    verdict = verify(places)
+def test_a_sync_is_certified_and_a_foreign_commit_is_told(synced_home, synced_places):
+    assert certificates(synced_places.lake)[-1].kind == "run"
+    assert findings(synced_places) == []
+    DeltaTable(synced_home.folder / "lake/branches").delete("true")
+    verdict = verify(synced_places)
     assert [each for each in verdict.notes if each.startswith("branches: version 1 is not certified yet")]
 
 
