@@ -31,7 +31,7 @@ def simulate(lender, gaps, closed_again):
         What is in force, and what a plain recomputation finds: (reported, restated) by (day, loan, column).
     """
     closes, reported, in_force = {}, {}, {}
-    known = Known(lender.book.rows, FIRST + timedelta(days=sum(gaps[:-1])))
+    known = Known(lender.book.rows, [FIRST + timedelta(days=sum(gaps[:number])) for number in range(len(gaps))])
     day = FIRST
     for number, gap in enumerate(gaps):
         known_at = posted(day) + timedelta(hours=10)
@@ -55,10 +55,10 @@ def simulate(lender, gaps, closed_again):
 
 
 class Known:
-    """The positions of each loan up to a last day, recomputed plainly whenever more rows of the loan are known."""
+    """The positions of each loan on some days, recomputed plainly whenever more rows of the loan are known."""
 
-    def __init__(self, rows, last):
-        self.last = last
+    def __init__(self, rows, days):
+        self.days = days
         self.of_loans = defaultdict(lambda: defaultdict(list))
         for loan in rows["loans"]:
             for name, table in rows.items():
@@ -74,7 +74,7 @@ class Known:
         # Rows are only added, so that their number says whether they are the same.
         number = sum(row.get("posted_at") is None or row["posted_at"] <= known_at for t in rows.values() for row in t)
         if self.found.get(loan_id, (None, None))[0] != number:
-            rows = Reference(rows, known_at).positions(date.min, self.last)
+            rows = Reference(rows, known_at).positions(self.days[0], self.days[-1], set(self.days))
             self.found[loan_id] = number, {row["business_date"]: row for row in rows.values()}
         return self.found[loan_id][1]
 
