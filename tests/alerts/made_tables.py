@@ -31,9 +31,16 @@ class MadeTables:
     def table(self, name: str) -> Any:
         if name not in self.rows:
             raise LendingError(f"table {name} was never written")
-        table = TABLES[name]
-        filled = [{c.name: row.get(c.name, _value(c.type)) for c in table.columns} for row in self.rows[name]]
-        return ibis.memtable(pa.Table.from_pylist(filled, schema=table.arrow_schema))
+        table, rows = TABLES[name], self.rows[name]
+        given = {column for row in rows for column in row}
+        arrays = []
+        for column, stored in zip(table.columns, table.arrow_schema, strict=True):
+            value = _value(column.type)
+            if column.name in given:
+                arrays.append(pa.array([row.get(column.name, value) for row in rows], stored.type))
+            else:
+                arrays.append(pa.repeat(pa.scalar(value, stored.type), len(rows)))
+        return ibis.memtable(pa.Table.from_arrays(arrays, schema=table.arrow_schema))
 
     def days(self, name: str) -> list[date]:
         found = {row["business_date"] for row in self.rows.get(name, ())}
