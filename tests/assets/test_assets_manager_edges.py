@@ -8,9 +8,10 @@ from pathlib import Path
 
 import manager_edges
 import pytest
-from homes import Home, lending
+from homes import DAILY_TABLES, Home, lending, materialise
 
-EMPTY, MOVED, LAST = date(2025, 5, 31), date(2025, 6, 20), date(2025, 6, 30)
+EMPTY, OPENING = date(2025, 3, 31), date(2025, 5, 31)
+MOVED, LAST = date(2025, 6, 20), date(2025, 6, 30)
 
 AT_THRESHOLDS = """
 [[rules]]
@@ -42,10 +43,10 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with pytest.MonkeyPatch.context() as monkeypatch:
         home.enter(monkeypatch)
         assert lending("alert-rules", "apply", str(rules)).returncode == 0
-        # One day before any loan, and the days of the window.
-        for first, last in (("2025-03-31", "2025-03-31"), (str(EMPTY), str(LAST))):
-            done = lending("close", "--from", first, "--to", last)
-            assert done.returncode == 0, done.stderr
+        # The days of the window, and the tables of a day before any loan.
+        done = lending("close", "--from", str(OPENING), "--to", str(LAST))
+        assert done.returncode == 0, done.stderr
+        materialise(EMPTY, EMPTY, *DAILY_TABLES)
     return home
 
 
@@ -171,9 +172,9 @@ def test_a_rule_names_any_manager(tmp_path):
 
 def test_a_day_before_the_first_loan_has_no_rows():
     for report_type in ("manager_performance", "weekly_summary"):
-        printed = json.loads(report(report_type, "as_of=2025-03-31"))
+        printed = json.loads(report(report_type, f"as_of={EMPTY}"))
         (managers,) = [table for table in printed["tables"] if table["title"] == "Managers"]
-        assert (managers["rows"], "on 2025-03-31" in managers["no_data"]) == ([], True)
+        assert (managers["rows"], f"on {EMPTY}" in managers["no_data"]) == ([], True)
 
 
 def test_the_weekly_summary_of_leaders():
