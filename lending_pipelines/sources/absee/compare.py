@@ -9,9 +9,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import accumulate, groupby
+from itertools import accumulate
 
-from lending_pipelines.sources.absee.events import ZERO, settles, transactions
+from lending_pipelines.sources.absee.events import ZERO, loan_transactions, settles
 from lending_pipelines.sources.absee.tape import Tape, TapeLoan, TapeMonth
 from lending_pipelines.sources.absee.terms import installments
 
@@ -24,12 +24,7 @@ SHOWN = 5
 
 def differences(tape: Tape) -> dict[str, str]:
     """The differences between reported and computed values: one sentence per subject."""
-    rows = {loan_id: list(group) for loan_id, group in groupby(transactions(tape), lambda row: row["loan_id"])}
-    pairs = [
-        pair
-        for loan in tape.loans
-        for pair in _compared(loan, tape.months.get(loan.asset_number, ()), rows[loan.asset_number])
-    ]
+    pairs = list(_pairs(tape))
     amounts = [
         (month, month.charged_off, charged_off) for month, charged_off, _ in pairs if month.charged_off is not None
     ]
@@ -39,6 +34,19 @@ def differences(tape: Tape) -> dict[str, str]:
         "days_past_due": _difference(days, [row for row in days if abs(row[1] - row[2]) > DAYS_APART], "days past due"),
     }
     return {subject: sentence for subject, sentence in sentences.items() if sentence}
+
+
+def _pairs(tape: Tape) -> Iterator[tuple[TapeMonth, Decimal, int]]:
+    """The months of the loans of which any month reports something, as `_compared` returns them."""
+    for loan in tape.loans:
+        months = tape.months.get(loan.asset_number, ())
+        if any(map(_reports, months)):
+            yield from _compared(loan, months, list(loan_transactions(loan, months)))
+
+
+def _reports(month: TapeMonth) -> bool:
+    """Whether the tape says what was charged off in the month, or how late the loan is. Many tapes say neither."""
+    return month.charged_off is not None or month.days_delinquent is not None
 
 
 def _difference(compared: Sequence[tuple], apart: Sequence[tuple], what: str) -> str:

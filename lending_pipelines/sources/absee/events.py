@@ -59,7 +59,7 @@ class _Recoveries:
 def transactions(tape: Tape) -> Iterator[dict]:
     """Every transaction of the loans, by loan and in order of time. Their ids are unique."""
     for loan in tape.loans:
-        yield from _loan_transactions(loan, tape.months.get(loan.asset_number, ()))
+        yield from loan_transactions(loan, tape.months.get(loan.asset_number, ()))
 
 
 def costs_above_recoveries(tape: Tape) -> Decimal:
@@ -70,7 +70,8 @@ def costs_above_recoveries(tape: Tape) -> Decimal:
     return sum((max(ZERO, -amount) for amount in reported), ZERO)
 
 
-def _loan_transactions(loan: TapeLoan, months: Iterable[TapeMonth]) -> Iterator[dict]:
+def loan_transactions(loan: TapeLoan, months: Iterable[TapeMonth]) -> Iterator[dict]:
+    """The transactions of one loan in order of time."""
     yield _transaction(loan.asset_number, "disbursement", loan.cut_off, principal=loan.balance)
     balance, settled, recoveries = loan.balance, ZERO, _Recoveries()
     for month in months:
