@@ -6,11 +6,15 @@ import io
 import json
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
+
+from lending_pipelines.sources import open_source
+from lending_pipelines.sources.protocol import Source
 
 _FLAGS = {"f": False, "t": True}
 
@@ -21,6 +25,7 @@ class Tenant:
     With `only_files`, tables and columns without a file do not exist, as in a dump.
     """
 
+    adapter = "fineract"
     key = "id"
     """The primary key of every table."""
 
@@ -41,6 +46,11 @@ class Tenant:
                     self._create(connection, name, [c for c in columns if not only_files or c["name"] in rows[0]])
                 if rows:
                     self._load(connection, name, rows)
+
+    @cached_property
+    def source(self) -> Source:
+        """Reads the database. It is kept, because SQLAlchemy then compiles a SELECT only once."""
+        return open_source(self.adapter, self.url)
 
     def refill(self, folder: Path) -> None:
         """Replace the rows of all tables by those of another folder, which costs less than another database."""

@@ -10,13 +10,14 @@ from fineract_tenant import Tenant
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake
 from lending_pipelines.metrics.positions import loan_positions
-from lending_pipelines.sources import open_source, sync_tables
+from lending_pipelines.sources import sync_tables
 from lending_pipelines.tables import SERVICING, TABLES
 
 
 class Site(Tenant):
     """A site: a table `tab…` for each doctype."""
 
+    adapter = "frappe"
     key = "name"
 
     def stored_name(self, listed: str) -> str:
@@ -97,7 +98,7 @@ def positions(lake: Lake, first: date, last: date, known_at: datetime | None = N
 def sync(site: Site, lake: Lake, *more: str) -> dict[str, object]:
     """Sync what positions need, and more tables. The outcome of each table."""
     tables = [table for name, table in SERVICING.items() if name in ("loans", "installments", "transactions", *more)]
-    synced = sync_tables(open_source("frappe", site.url), tables, lake, Conventions())
+    synced = sync_tables(site.source, tables, lake, Conventions())
     return {table.name: outcome for table, outcome in synced}
 
 

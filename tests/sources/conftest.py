@@ -1,8 +1,10 @@
 """A servicing database with a loan and a few events, in SQLite, PostgreSQL or MariaDB, and an empty lake."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +15,8 @@ from frappe_site import Site
 
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine
+from lending_pipelines.sources import open_source
+from lending_pipelines.sources.protocol import Source
 from lending_pipelines.tables.sql import servicing_metadata
 
 
@@ -25,6 +29,28 @@ class ServicingDatabase:
         self.engine = sa.create_engine(url, poolclass=sa.NullPool if url.startswith("sqlite") else sa.QueuePool)
         self.metadata = servicing_metadata()
         self.metadata.create_all(self.engine)
+        self.reshaped = False
+        self._filled: set[str] = set()
+        sa.event.listen(self.engine, "before_cursor_execute", self._remember)
+
+    @cached_property
+    def source(self) -> Source:
+        """Reads the database. It is kept, because SQLAlchemy then compiles a SELECT only once."""
+        return open_source("canonical", self.url)
+
+    def _remember(self, _connection: sa.Connection, _cursor: object, statement: str, *_more: object) -> None:
+        """Remember which tables a test fills, and whether it changes any."""
+        verb, *words = statement.split(maxsplit=3)
+        if verb == "INSERT":
+            self._filled.add(words[1])
+        self.reshaped |= verb in ("ALTER", "CREATE", "DROP")
+
+    def empty(self) -> None:
+        """Delete all rows."""
+        with self.engine.begin() as connection:
+            for table in self._filled:
+                connection.exec_driver_sql(f"DELETE FROM {table}")
+        self._filled.clear()
 
     def insert(self, table: str, *rows: dict) -> None:
         with self.engine.begin() as connection:
@@ -103,15 +129,67 @@ def sqlite_database(tmp_path: Path) -> ServicingDatabase:
     return ServicingDatabase(f"sqlite:///{tmp_path / 'servicing.db'}")
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database(request: pytest.FixtureRequest) -> Iterator[ServicingDatabase]:
+class KeptDatabase:
+    """The database on a server that the tests of a module use one after the other: to make its tables takes longest.
+
+    It has no rows when a test begins. After a test that changed its tables, the next one gets a new database.
+    """
+
+    def __init__(self, server: sa.Engine):
+        self._server = server
+        self._until_dropped = ExitStack()
+        self._database: ServicingDatabase | None = None
+
+    @contextmanager
+    def lent(self) -> Iterator[ServicingDatabase]:
+        if self._database is None:
+            self._database = ServicingDatabase(self._until_dropped.enter_context(new_database(self._server)))
+            self._until_dropped.callback(self._database.engine.dispose)
+        yield self._database
+        if self._database.reshaped:
+            self.drop()
+        else:
+            self._database.empty()
+
+    def drop(self) -> None:
+        self._until_dropped.close()
+        self._database = None
+
+
+@contextmanager
+def new_database(server: sa.Engine) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database on a server, dropped after the block."""
+    name = f"test_{uuid4().hex}"
+    options, forced = {"postgresql": ("", " WITH (FORCE)"), "mysql": (" CHARACTER SET utf8mb4", "")}[server.name]
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{options}")
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}{forced}")
+
+
+SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
+"""The fixtures of the servers by parameter."""
+
+
+@pytest.fixture(scope="module", params=["sqlite", *SERVERS])
+def kept_database(request: pytest.FixtureRequest) -> Iterator[KeptDatabase | None]:
+    """The database on a server; None for SQLite, where each test has its own."""
     if request.param == "sqlite":
+        yield None
+        return
+    kept = KeptDatabase(request.getfixturevalue(SERVERS[request.param]))
+    yield kept
+    kept.drop()
+
+
+@pytest.fixture
+def database(kept_database: KeptDatabase | None, request: pytest.FixtureRequest) -> Iterator[ServicingDatabase]:
+    if kept_database is None:
         yield request.getfixturevalue("sqlite_database")
         return
-    url = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}[request.param]
-    made = ServicingDatabase(request.getfixturevalue(url))
-    yield made
-    made.engine.dispose()
+    with kept_database.lent() as lent:
+        yield lent
 
 
 @pytest.fixture
@@ -151,20 +229,13 @@ def make_frappe_site(mariadb_server: sa.Engine, shared_dir: Path) -> Iterator[Ca
             connection.exec_driver_sql(f"DROP DATABASE {site.engine.url.database}")
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+@pytest.fixture(scope="module", params=list(SERVERS))
 def fineract_tenant(request: pytest.FixtureRequest, shared_dir: Path) -> Iterator[Tenant]:
     """A tenant database of Fineract, which the tests of a module refill. It is dropped after the module."""
-    server = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mariadb_server"}[request.param])
-    name = f"test_{uuid4().hex}"
-    options, forced = {"postgresql": ("", " WITH (FORCE)"), "mariadb": (" CHARACTER SET utf8mb4", "")}[request.param]
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}{options}")
-    url = server.url.set(database=name).render_as_string(hide_password=False)
-    tenant = Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none"))
-    yield tenant
-    tenant.engine.dispose()
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}{forced}")
+    with new_database(request.getfixturevalue(SERVERS[request.param])) as url:
+        tenant = Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none"))
+        yield tenant
+        tenant.engine.dispose()
 
 
 @pytest.fixture

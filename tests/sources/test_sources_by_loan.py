@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.lake import Lake
-from lending_pipelines.sources import SyncResult, by_loan, open_source, sync_tables
+from lending_pipelines.sources import SyncResult, by_loan, sync_tables
 from lending_pipelines.sources.by_loan import lake_totals
 from lending_pipelines.tables import SERVICING
 
@@ -25,10 +25,14 @@ BY_LOAN = ("installments", "transactions", "accruals", "fees", "journal_lines")
 EVERY = ("gl_accounts", "loans", *BY_LOAN)
 NEW = (1, 0, 0)
 
+on_postgresql = pytest.mark.parametrize("fineract_tenant", ["postgresql"], indirect=True)
 
-def made(url: str, shared_dir: Path) -> Lender:
+
+@pytest.fixture
+def lender(fineract_tenant: Tenant) -> Lender:
     """Six loans with payments of 33.00 and 40.00 of principal, a journal line each, a fee and an accrual each."""
-    lender = Lender(Tenant(url, shared_dir / "data" / "fineract" / "schema.json", Path("none")))
+    fineract_tenant.refill(Path("none"))
+    lender = Lender(fineract_tenant)
     lender.insert("acc_gl_account", name="Cash", gl_code="1000", classification_enum=1)
     lender.account = lender.next_id
     for loan in LOANS:
@@ -56,14 +60,9 @@ def test_small_amounts_that_move_between_three_columns_do_not_cancel_out():
             assert other.denominator > 1 or abs(other) > 99 or abs(amount + other) > 99
 
 
-@pytest.fixture
-def lender(postgres_url: str, shared_dir: Path) -> Lender:
-    return made(postgres_url, shared_dir)
-
-
 def outcomes_of(lender: Lender, lake: Lake, *names: str, full: bool = False) -> dict[str, SyncResult | LendingError]:
     tables = [SERVICING[name] for name in names]
-    found = sync_tables(open_source("fineract", lender.tenant.url), tables, lake, Conventions(), full)
+    found = sync_tables(lender.tenant.source, tables, lake, Conventions(), full)
     return {table.name: outcome for table, outcome in found}
 
 
@@ -138,9 +137,7 @@ def change_every_loan(lender: Lender) -> None:
     post(lender, "manual")
 
 
-@pytest.mark.parametrize("url", ["postgres_url", "mariadb_url"])
-def test_every_change_is_found_and_only_its_loan_is_read(url, request, shared_dir, lake):
-    lender = made(request.getfixturevalue(url), shared_dir)
+def test_every_change_is_found_and_only_its_loan_is_read(lender, lake):
     sync(lender, lake, *EVERY)
     unchanged = sync(lender, lake, *EVERY)
     assert loans_read(unchanged) == dict.fromkeys(BY_LOAN, 0)
@@ -167,6 +164,7 @@ def test_every_change_is_found_and_only_its_loan_is_read(url, request, shared_di
     assert changed(sync(lender, lake, *EVERY, full=True)) == {}
 
 
+@on_postgresql
 def test_a_sync_finds_what_came_in_the_same_minute_or_while_another_one_was_interrupted(lender, lake):
     sync(lender, lake, "loans", "installments", "transactions")
     for amount in (11, 12):
@@ -175,13 +173,14 @@ def test_a_sync_finds_what_came_in_the_same_minute_or_while_another_one_was_inte
 
     undo(lender, payment(lender, 1, 11))
     tables = [SERVICING[name] for name in ("loans", "installments", "transactions")]
-    interrupted = sync_tables(open_source("fineract", lender.tenant.url), tables, lake, Conventions())
+    interrupted = sync_tables(lender.tenant.source, tables, lake, Conventions())
     assert [next(interrupted)[0].name, next(interrupted)[0].name] == ["loans", "installments"]
     interrupted.close()
 
     assert changed(sync(lender, lake, "transactions")) == {"transactions": NEW}
 
 
+@on_postgresql
 def test_a_new_transaction_of_unknown_type_rejects_the_table_until_it_is_known(lender, lake):
     sync(lender, lake, "transactions")
     new = lender.pay(1, 3, Decimal(20), lender.on, Decimal(20), None)
@@ -192,6 +191,7 @@ def test_a_new_transaction_of_unknown_type_rejects_the_table_until_it_is_known(l
     assert changed(sync(lender, lake, "transactions")) == {"transactions": NEW}
 
 
+@on_postgresql
 def test_many_loans_are_read_by_several_selects_and_more_with_the_complete_table(lender, lake, monkeypatch):
     sync(lender, lake, "loans", "installments")
     monkeypatch.setattr("lending_pipelines.sources.fineract.adapter.PARTS_AT_A_TIME", 4)
@@ -202,6 +202,7 @@ def test_many_loans_are_read_by_several_selects_and_more_with_the_complete_table
         assert (result.loans_read, result.rows_read, result.rows_added) == (read, 12 * len(LOANS), 12 * len(LOANS))
 
 
+@on_postgresql
 def test_the_installments_of_a_loan_that_is_no_longer_lent_count_no_more(lender, lake):
     sync(lender, lake, "loans", "installments")
     lender.update("m_loan", "id = 2", loan_status_id=500)
@@ -209,6 +210,7 @@ def test_the_installments_of_a_loan_that_is_no_longer_lent_count_no_more(lender,
     assert changed(sync(lender, lake, "loans", "installments", full=True)) == {}
 
 
+@on_postgresql
 def test_text_that_changes_alone_is_found_by_a_full_sync(lender, lake):
     sync(lender, lake, "journal_lines")
     lender.update("acc_gl_journal_entry", "entity_id = 1", description="Paid")
@@ -216,6 +218,7 @@ def test_text_that_changes_alone_is_found_by_a_full_sync(lender, lake):
     assert changed(sync(lender, lake, "journal_lines", full=True)) == {"journal_lines": (0, 2, 0)}
 
 
+@on_postgresql
 def test_contradictions_are_looked_for_in_the_loans_that_changed(lender, lake):
     """All loans have no interest in m_loan, and 66.00 in their schedules."""
     problem = "have interest in m_loan that differs from the schedule"

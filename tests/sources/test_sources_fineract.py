@@ -30,10 +30,9 @@ ZERO = Decimal(0)
 
 @dataclass
 class Synced:
-    """A folder of cases after its sync: the tables of the lake, the positions, and the published values."""
+    """A folder of cases after its sync: the tables of the lake, and the published values."""
 
     table: Callable[[str], list[dict]]
-    positions: dict[tuple[date, str], dict]
     cases: list[dict]
     tenant: Tenant
 
@@ -47,12 +46,10 @@ def read_from(lake: Lake) -> Callable[[str], ir.Table]:
     return read
 
 
-def sync(tenant: Tenant, lake: Lake) -> dict[str, SyncResult]:
-    """Sync every table. No table is rejected."""
-    outcomes = {
-        table.name: outcome
-        for table, outcome in sync_tables(open_source("fineract", tenant.url), SERVICING.values(), lake, Conventions())
-    }
+def sync(tenant: Tenant, lake: Lake, *names: str) -> dict[str, SyncResult]:
+    """Sync every table, or those that are named. No table is rejected."""
+    tables = [table for name, table in SERVICING.items() if name in (names or SERVICING)]
+    outcomes = {table.name: outcome for table, outcome in sync_tables(tenant.source, tables, lake, Conventions())}
     rejected = [str(outcome) for outcome in outcomes.values() if isinstance(outcome, LendingError)]
     assert rejected == []
     return outcomes
@@ -64,15 +61,10 @@ def positions(lake: Lake, first: date) -> dict[tuple[date, str], dict]:
     return {(row["business_date"], row["loan_id"]): row for row in rows}
 
 
-def synced(tenant: Tenant, folder: Path, lake: Lake, first: date = ON) -> Synced:
+def synced(tenant: Tenant, folder: Path, lake: Lake) -> Synced:
     tenant.refill(folder)
     sync(tenant, lake)
-    return Synced(
-        lambda name: lake.table(name).to_pyarrow().to_pylist(),
-        positions(lake, first),
-        list(expected(folder)),
-        tenant,
-    )
+    return Synced(lambda name: lake.table(name).to_pyarrow().to_pylist(), list(expected(folder)), tenant)
 
 
 @pytest.fixture
@@ -124,6 +116,7 @@ def still_owed(transactions: list[dict]) -> dict[str, dict[str, Decimal]]:
 def test_principal_and_total_outstanding_of_every_case_are_as_published(fineract_tenant, acceptance, lake):
     """Fees are too. Past due amount and days past due follow the published installments, without fees and penalties."""
     cases = synced(fineract_tenant, acceptance / "asof", lake)
+    found = positions(lake, ON)
     assessed = defaultdict(Decimal)
     for fee in cases.table("fees"):
         assessed[fee["loan_id"]] += fee["amount"]
@@ -133,7 +126,7 @@ def test_principal_and_total_outstanding_of_every_case_are_as_published(fineract
     differing = defaultdict(set)
     for case in cases.cases:
         loan, published = case["loan_id"], case["published"]
-        position, of_loan = cases.positions[ON, str(loan)], owed[str(loan)]
+        position, of_loan = found[ON, str(loan)], owed[str(loan)]
         if max(of_loan["principal"], ZERO) != amount(published["last_loan_balance"]):
             differing["principal"].add(loan)
         if position["status"] != "charged_off" and position["principal_outstanding"] != of_loan["principal"]:
@@ -205,7 +198,8 @@ def test_the_journal_lines_of_every_case_are_those_that_fineract_posts(fineract_
 
 def test_days_past_due_of_every_delinquency_case_are_as_published(fineract_tenant, acceptance, lake):
     """Fineract counts delinquent days after a grace period, and stops them in a pause; we have no grace period."""
-    cases = synced(fineract_tenant, acceptance / "delinquency", lake, first=date(2025, 6, 20))
+    cases = synced(fineract_tenant, acceptance / "delinquency", lake)
+    found = positions(lake, date(2025, 6, 20))
     with cases.tenant.engine.connect() as connection:
         ranges = {
             name: range(least, most + 1 if most else 10_000)
@@ -218,7 +212,7 @@ def test_days_past_due_of_every_delinquency_case_are_as_published(fineract_tenan
     compared = 0
     for case in cases.cases:
         loan = case["loan_id"]
-        position = cases.positions[ON, str(loan)]
+        position = found[ON, str(loan)]
         late = position["days_past_due"]
         for published in case["published"]:
             compared += 1
@@ -238,7 +232,7 @@ def test_days_past_due_of_every_delinquency_case_are_as_published(fineract_tenan
                     assert late in ranges[case["published"][-1]["range"]], case
                 case "delinquency_history":
                     on = date.fromisoformat(published["added_on_date"])
-                    then = cases.positions[on, str(loan)]
+                    then = found[on, str(loan)]
                     tagged = then["days_past_due"] - grace[loan] in ranges[published["range_classification"]]
                     # A range that is lifted on the day on which it is added was paid on that day.
                     assert tagged or published["lifted_on_date"] == published["added_on_date"], case
@@ -288,7 +282,7 @@ def test_an_unknown_transaction_type_rejects_the_table_by_name(fineract_tenant, 
     fineract_tenant.refill(acceptance / "delinquency")
     fineract_tenant.execute("UPDATE m_loan_transaction SET transaction_type_enum = 99 WHERE id IN (5, 6)")
     tables = [SERVICING[name] for name in ("loans", "transactions")]
-    (_, loans), (_, error) = sync_tables(open_source("fineract", fineract_tenant.url), tables, lake, Conventions())
+    (_, loans), (_, error) = sync_tables(fineract_tenant.source, tables, lake, Conventions())
 
     assert not isinstance(loans, LendingError)
     assert str(error) == (
@@ -312,7 +306,7 @@ def test_external_owners_have_loans_from_the_day_after_the_settlement_at_their_p
         "m_external_asset_owner_transfer_details",
         **zeros | {"id": 1, "asset_owner_transfer_id": 1, "total_outstanding_derived": Decimal("1000.25")},
     )
-    sync(tenant, lake)
+    sync(tenant, lake, "loans", "loan_owners")
     owner = "725f66d0-1491-50a5-8e80-b3676dd75b96"
     assert lake.table("loan_owners").order_by("loan_id").to_pyarrow().to_pylist() == [
         {"loan_id": "97", "assigned_on": ON, "investor_id": owner, "investor_name": owner, "removed_on": None,
@@ -344,10 +338,7 @@ def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(fi
     chosen, tenant = Conventions(interest_accrual="servicer"), fineract_tenant
     tenant.refill(acceptance / "delinquency")
 
-    def sync_needed() -> None:
-        tables = [SERVICING[name] for name in ("loans", "installments", "transactions", "accruals")]
-        for _, outcome in sync_tables(open_source("fineract", tenant.url), tables, lake, Conventions()):
-            assert not isinstance(outcome, LendingError), outcome
+    needed = ("loans", "installments", "transactions", "accruals")
 
     def earned() -> dict[str, str]:
         rows = loan_positions(read_from(lake), ON - timedelta(days=1), ON, chosen).to_pyarrow().to_pylist()
@@ -357,7 +348,7 @@ def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(fi
             if row["loan_id"] in ("7", "17")
         }
 
-    sync_needed()
+    sync(tenant, lake, *needed)
     assert earned() == {"7 on 29": "14.19", "7 on 30": "14.19", "17 on 29": "14.19", "17 on 30": "14.19"}
 
     tenant.execute(
@@ -372,7 +363,7 @@ def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(fi
         " '2025-06-30', 4.19, 4.19, '2025-06-30', FALSE, 1, 1, '2025-06-30 10:00:00', '2025-06-30 10:00:00', 1)"
     )
     tenant.execute("UPDATE m_loan_transaction SET interest_portion_derived = 14, amount = 14 WHERE id = 35")
-    sync_needed()
+    sync(tenant, lake, *needed)
     assert earned() == {"7 on 29": "14.19", "7 on 30": "0.00", "17 on 29": "14.00", "17 on 30": "9.81"}
     rows = {row["accrual_id"]: row for row in lake.table("accruals").to_pyarrow().to_pylist()}
     assert rows["30~undone"]["reverses_id"] == "30"

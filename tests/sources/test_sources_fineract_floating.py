@@ -19,7 +19,7 @@ from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
 from lending_pipelines.lake import Lake
 from lending_pipelines.metrics.positions import loan_positions
-from lending_pipelines.sources import SyncResult, open_source, sync_tables
+from lending_pipelines.sources import SyncResult, sync_tables
 from lending_pipelines.tables import SERVICING, TABLES
 
 BASE, PRIME = 1, 2
@@ -103,10 +103,7 @@ def add_rates(lender: Lender) -> None:
 
 def sync(lender: Lender, lake: Lake) -> Mapping[str, SyncResult | LendingError]:
     tables = [SERVICING[name] for name in ("loans", "installments", "transactions", "modifications")]
-    return {
-        table.name: outcome
-        for table, outcome in sync_tables(open_source("fineract", lender.tenant.url), tables, lake, Conventions())
-    }
+    return {table.name: outcome for table, outcome in sync_tables(lender.tenant.source, tables, lake, Conventions())}
 
 
 def rates(lake: Lake) -> dict[str, Decimal]:

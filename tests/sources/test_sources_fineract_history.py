@@ -5,7 +5,9 @@ what was known on each night is what the lake had on that night.
 """
 
 import random
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +23,8 @@ from fineract_tenant import Tenant
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake import Lake
 from lending_pipelines.metrics.positions import loan_positions
-from lending_pipelines.sources import open_source, sync_tables
+from lending_pipelines.sources import sync_tables
+from lending_pipelines.sources.protocol import Reader
 from lending_pipelines.tables import SERVICING, TABLES
 
 SYNCED = ("loans", "installments", "transactions")
@@ -39,18 +42,26 @@ class Night:
     """By table, the number of loans that the sync read."""
 
 
-def copied(url: str) -> dict[str, pa.Table]:
+class Opened:
+    """A source whose snapshot is open already."""
+
+    def __init__(self, reader: Reader):
+        self.name, self._reader = reader.name, reader
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        yield self._reader
+
+
+def copied(reader: Reader) -> dict[str, pa.Table]:
     """The tables of a first sync."""
-    with open_source("fineract", url).snapshot() as reader:
-        return {
-            name: pa.Table.from_batches(reader.read(SERVICING[name]), SERVICING[name].arrow_schema) for name in SYNCED
-        }
+    return {name: pa.Table.from_batches(reader.read(SERVICING[name]), SERVICING[name].arrow_schema) for name in SYNCED}
 
 
-def sync(url: str, lake: Lake) -> dict[str, int]:
+def sync(reader: Reader, lake: Lake) -> dict[str, int]:
     """Sync, and return the number of loans read by table, of the tables that are read by loan."""
     tables, loans_read = [SERVICING[name] for name in SYNCED], {}
-    for table, outcome in sync_tables(open_source("fineract", url), tables, lake, Conventions()):
+    for table, outcome in sync_tables(Opened(reader), tables, lake, Conventions()):
         assert not isinstance(outcome, Exception), outcome
         if outcome.loans_read is not None:
             loans_read[table.name] = outcome.loans_read
@@ -64,25 +75,30 @@ def nights(postgres_url: str, shared_dir: Path, lake: Lake) -> list[Night]:
     for number in range(30):
         lender.on, lender.minute = FIRST + timedelta(days=number), 0
         lender.night(chance)
-        loans_read = sync(postgres_url, lake)
-        tables = {name: lake.table(name).to_pyarrow() for name in SYNCED}
-        known_at = datetime.now(UTC).replace(tzinfo=None)
-        passed.append(Night(lender.on, tables, copied(postgres_url), known_at, loans_read))
+        with lender.tenant.source.snapshot() as reader:
+            loans_read = sync(reader, lake)
+            tables = {name: lake.table(name).to_pyarrow() for name in SYNCED}
+            known_at = datetime.now(UTC).replace(tzinfo=None)
+            passed.append(Night(lender.on, tables, copied(reader), known_at, loans_read))
     return passed
 
 
-def positions(nights: list[Night], of: str) -> list[dict]:
-    """The positions of each night's day by that night's tables, in one pass: each night has its own loans."""
+def positions(nights: list[Night]) -> dict[str, list[dict]]:
+    """The positions of each night's day by that night's lake and by its copy, in the order of day and loan.
+
+    All are computed in one pass: each night's lake and each night's copy have their own loans.
+    """
 
     def table(name: str) -> ir.Table:
         parts = []
         for night in nights:
-            rows = getattr(night, of)[name]
-            for column in {"loan_id", "transaction_id", "reverses_id"} & set(rows.column_names):
-                index = rows.column_names.index(column)
-                named = pc.binary_join_element_wise(night.on.isoformat(), rows[column], " ")
-                rows = rows.set_column(index, rows.schema.field(index), named)
-            parts.append(rows)
+            for of in ("lake", "copy"):
+                rows = getattr(night, of)[name]
+                for column in {"loan_id", "transaction_id", "reverses_id"} & set(rows.column_names):
+                    index = rows.column_names.index(column)
+                    named = pc.binary_join_element_wise(night.on.isoformat(), of, rows[column], " ")
+                    rows = rows.set_column(index, rows.schema.field(index), named)
+                parts.append(rows)
         return ibis.memtable(pa.concat_tables(parts))
 
     tables = {name: table(name) for name in SYNCED}
@@ -92,11 +108,16 @@ def positions(nights: list[Night], of: str) -> list[dict]:
 
     rows = loan_positions(read, nights[0].on, nights[-1].on, Conventions())
     rows = rows.filter(rows.loan_id.startswith(rows.business_date.cast("string")))
-    return rows.order_by("loan_id").to_pyarrow().to_pylist()
+    found = defaultdict(list)
+    for row in rows.order_by("loan_id").to_pyarrow().to_pylist():
+        on, of, loan = row["loan_id"].split()
+        found[of].append(row | {"loan_id": f"{on} {loan}"})
+    return found
 
 
 def test_every_night_equals_a_full_copy_and_stays_known(nights, lake):
-    incremental, full = positions(nights, "lake"), positions(nights, "copy")
+    found = positions(nights)
+    incremental, full = found["lake"], found["copy"]
     assert len(full) == 30 * len(LOANS)
     assert [row for row, other in zip(incremental, full, strict=True) if row != other] == []
 

@@ -9,30 +9,45 @@ import pytest
 from frappe_site import Lender, Site, monthly, positions, rows, sync
 
 from lending_pipelines.lake import Lake
-from lending_pipelines.sources import SourceError, open_source
+from lending_pipelines.sources import SourceError
 from lending_pipelines.tables import SERVICING
+
+NOWHERE = Path("none")
+
+
+@pytest.fixture(scope="module")
+def site(make_frappe_site) -> Site:
+    """A site with all tables, which the tests fill one after the other."""
+    return make_frappe_site(NOWHERE)
 
 
 @pytest.fixture
-def lender(make_frappe_site, tmp_path: Path) -> Lender:
+def lender(site: Site) -> Lender:
     """An empty site."""
-    return Lender(make_frappe_site(tmp_path))
+    site.refill(NOWHERE)
+    return Lender(site)
 
 
-def test_a_cancelled_repayment_is_reversed_on_its_own_date_and_its_amendment_counts(lender: Lender, lake: Lake):
+@pytest.fixture
+def own_lender(make_frappe_site) -> Lender:
+    """An empty site of the test's own, whose tables it may change."""
+    return Lender(make_frappe_site(NOWHERE))
+
+
+def test_a_cancelled_repayment_is_reversed_on_its_own_date_and_its_amendment_counts(own_lender: Lender, lake: Lake):
     """110.00 paid at 1 February for 1 February, cancelled on 10 February and amended to 90.00.
 
     The site is in Kolkata, which is 5:30 before UTC.
     """
-    lender.site.execute("CREATE TABLE `tabSingles` (doctype varchar(255), field varchar(255), value longtext)")
-    lender.site.execute("INSERT INTO `tabSingles` VALUES ('System Settings', 'time_zone', 'Asia/Kolkata')")
+    own_lender.site.execute("CREATE TABLE `tabSingles` (doctype varchar(255), field varchar(255), value longtext)")
+    own_lender.site.execute("INSERT INTO `tabSingles` VALUES ('System Settings', 'time_zone', 'Asia/Kolkata')")
     entered, cancelled = datetime(2025, 2, 3, 3), datetime(2025, 2, 10, 12)
-    lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
-    lender.pay("P1", "L1", entered, 100, 10, value_date=date(2025, 2, 1), creation=datetime(2025, 2, 2))
-    lender.update("Loan Repayment", "P1", docstatus=2, modified=cancelled)
-    lender.pay("P1-1", "L1", cancelled, 80, 10, value_date=date(2025, 2, 1), amended_from="P1")
-    lender.pay("P2", "L1", cancelled, 50, docstatus=0)
-    sync(lender.site, lake)
+    own_lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
+    own_lender.pay("P1", "L1", entered, 100, 10, value_date=date(2025, 2, 1), creation=datetime(2025, 2, 2))
+    own_lender.update("Loan Repayment", "P1", docstatus=2, modified=cancelled)
+    own_lender.pay("P1-1", "L1", cancelled, 80, 10, value_date=date(2025, 2, 1), amended_from="P1")
+    own_lender.pay("P2", "L1", cancelled, 50, docstatus=0)
+    sync(own_lender.site, lake)
 
     events = {row["transaction_id"]: row for row in rows(lake, "transactions", "L1")}
     assert events.keys() == {"L1-DIS", "P1", "P1~undone", "P1-1"}
@@ -237,13 +252,13 @@ def test_a_write_off_without_an_amount_is_of_all_that_was_added_to_the_loan(lend
     assert whole["principal"] == 1300
 
 
-def test_a_version_without_value_dates_counts_documents_on_their_posting_date(lender: Lender):
+def test_a_version_without_value_dates_counts_documents_on_their_posting_date(own_lender: Lender):
     at = datetime(2025, 2, 3, 9)
-    lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
-    lender.pay("P1", "L1", at, 100, posting_date=datetime(2025, 2, 1))
-    lender.site.execute("ALTER TABLE `tabLoan Repayment` DROP COLUMN value_date")
-    lender.site.execute("DROP TABLE `tabLoan Balance Adjustment`")
-    with open_source("frappe", lender.site.url).snapshot() as reader:
+    own_lender.lend("L1", 1200, datetime(2025, 1, 1, 9))
+    own_lender.pay("P1", "L1", at, 100, posting_date=datetime(2025, 2, 1))
+    own_lender.site.execute("ALTER TABLE `tabLoan Repayment` DROP COLUMN value_date")
+    own_lender.site.execute("DROP TABLE `tabLoan Balance Adjustment`")
+    with own_lender.site.source.snapshot() as reader:
         [batch] = reader.read(SERVICING["transactions"])
     [paid] = [row for row in batch.to_pylist() if row["transaction_id"] == "P1"]
     assert (paid["effective_on"], paid["posted_at"]) == (date(2025, 2, 1), at)
@@ -314,7 +329,7 @@ def test_postgresql_gives_the_same_rows(make_frappe_site, postgres_url: str, sha
     folder = shared_dir / "data" / "frappe"
     read = []
     for site in (make_frappe_site(folder), Site(postgres_url, folder / "schema.json", folder)):
-        with open_source("frappe", site.url).snapshot() as reader:
+        with site.source.snapshot() as reader:
             tables = [table for name, table in SERVICING.items() if name not in reader.absent]
             batches = {table.name: pa.Table.from_batches(reader.read(table), table.arrow_schema) for table in tables}
             assert reader.rights().writable != []
@@ -327,10 +342,10 @@ def test_postgresql_gives_the_same_rows(make_frappe_site, postgres_url: str, sha
     assert len(read[0]["transactions"]) == 27
 
 
-def test_a_database_that_is_not_frappes_is_refused(lender: Lender):
-    lender.site.execute("ALTER TABLE `tabLoan` DROP COLUMN loan_product")
+def test_a_database_that_is_not_frappes_is_refused(own_lender: Lender):
+    own_lender.site.execute("ALTER TABLE `tabLoan` DROP COLUMN loan_product")
     with (
-        open_source("frappe", lender.site.url).snapshot() as reader,
+        own_lender.site.source.snapshot() as reader,
         pytest.raises(SourceError, match="table tabLoan has no column loan_product: it is not a table of Frappe"),
     ):
         list(reader.read(SERVICING["loans"]))

@@ -7,20 +7,20 @@ import pytest
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
-from lending_pipelines.sources import open_source, preview_reload, sync_tables
+from lending_pipelines.sources import preview_reload, sync_tables
 from lending_pipelines.tables import SERVICING
 
 
 def sync(database, lake, *names: str, **options):
     """What a sync of those tables did with each."""
-    source = open_source("canonical", database.url)
+    source = database.source
     tables = [SERVICING[name] for name in names]
     return {table.name: outcome for table, outcome in sync_tables(source, tables, lake, Conventions(), **options)}
 
 
 def previewed(database, lake, *names: str) -> list[tuple[str, ...]]:
     """The changes that a reload of those tables would make."""
-    source = open_source("canonical", database.url)
+    source = database.source
     with preview_reload(source, [SERVICING[name] for name in names], lake, Conventions()) as previews:
         return [preview.changes for preview in previews]
 

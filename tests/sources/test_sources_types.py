@@ -296,7 +296,7 @@ def test_spellings_are_compared_only_in_a_sqlite_database_that_names_a_collation
         found.extend(re.findall(r"GROUP BY [\w.]+", statement))
 
     try:
-        with open_source("canonical", sqlite_database.url).snapshot() as reader:
+        with sqlite_database.source.snapshot() as reader:
             list(reader.read(SERVICING["loans"], None))
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", listen)
