@@ -10,8 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from random_books import FIRST, random_book
 
-# Hypothesis tries the simplest seeds first, which would be one book twice.
-SEEDS = st.lists(st.integers(0, 2**32), min_size=2, max_size=2, unique=True)
+# Hypothesis tries the simplest example first, whose seeds begin with 0: it is none.
+SEEDS = st.lists(st.integers(0, 2**32), min_size=2, max_size=2, unique=True).filter(lambda seeds: 0 not in seeds)
 few = settings(max_examples=1, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
 
 

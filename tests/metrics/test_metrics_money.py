@@ -68,14 +68,13 @@ def test_a_half_is_rounded_to_the_even_number(engine, number, divisor, rounded):
     assert engine.to_pyarrow(half_even(rows.number, rows.divisor)).to_pylist() == [rounded]
 
 
-@settings(max_examples=1)
+# The simplest example, with which Hypothesis begins, and one of about 60 loans.
+@settings(max_examples=2)
 @given(
     loans=st.lists(
         st.tuples(st.integers(0, LARGEST) | st.integers(LARGEST - 10_000, LARGEST), st.integers(1, 364)),
-        min_size=40,
-        max_size=240,
-        # The first example that Hypothesis makes repeats the simplest loan; here, that is none.
-        unique=True,
+        min_size=30,
+        max_size=180,
     )
 )
 def test_interest_earned_is_exact_to_the_cent(loans):
