@@ -1,27 +1,19 @@
-"""Servicing data that gave wrong numbers or stopped the close elsewhere: the right numbers, by a close.
+"""Servicing data that gave wrong numbers or stopped the close elsewhere: the right numbers, by the close's own assets.
 
-The close is the real command, or the part of it that makes the tables whose numbers were wrong.
+Each runs the part of the close that makes the tables whose numbers were wrong, with its checks. test_assets_oddities.py
+closes loans of each kind by the real command.
 """
 
 import json
 from datetime import date
 from decimal import Decimal
 
-from homes import Home, lending, materialise
+from homes import Home, materialise
 
-from lending_pipelines.tables import SERVICING
+from lending_pipelines.assets import NEEDED_TABLES
 
-INPUTS = (*SERVICING, "portfolio_assignments", "portfolio_membership", "loan_ownership")
-"""What positions and tie-outs are made from."""
-
-
-def close(first: date, last: date) -> None:
-    done = lending("close", "--from", str(first), "--to", str(last))
-    assert done.returncode == 0, done.stderr
-
-
-def close_ledger(first: date, last: date) -> None:
-    materialise(first, last, *INPUTS, "loan_positions", "trial_balance", "ledger_tieouts")
+POSITIONS = (*NEEDED_TABLES, "portfolio_assignments", "portfolio_membership", "loan_ownership", "loan_positions")
+LEDGER = (*POSITIONS, "trial_balance", "ledger_tieouts")
 
 
 def positions(home: Home, loan_id: str) -> dict[date, dict]:
@@ -41,7 +33,7 @@ def balances(row: dict) -> tuple[str, str, str]:
 def test_a_loan_of_two_hundred_trillion(case):
     day = date(2025, 1, 2)
     home = case("huge-amount")
-    close(day, day)
+    materialise(day, day, *POSITIONS)
 
     huge = positions(home, "BIG")[day]
     assert huge["principal_outstanding"] == Decimal("200000000000000.00")
@@ -72,7 +64,7 @@ def test_more_refunded_than_paid_before_anything_is_due(case):
         " posted_at) VALUES ('R2', 1, 1, '2024-01-22', 0, 0, 0, '2024-01-10', '2024-01-10 12:00:00'),"
         " ('R2', 1, 2, '2024-02-01', 0, 0, 0, '2024-01-10', '2024-01-10 12:00:00')"
     )
-    close(date(2024, 1, 20), date(2024, 2, 11))
+    materialise(date(2024, 1, 20), date(2024, 2, 11), *POSITIONS)
 
     for loan in (positions(home, "R1"), positions(home, "R2")):
         early = [loan[day] for day in loan if date(2024, 1, 25) <= day <= date(2024, 2, 9)]
@@ -89,7 +81,7 @@ def test_more_refunded_than_paid_before_anything_is_due(case):
 
 def test_an_overpaid_loan_whose_credit_balance_is_in_a_liability_ties_out(case):
     home = case("credit-balances-in-a-liability")
-    close(date(2024, 1, 20), date(2024, 2, 11))
+    materialise(date(2024, 1, 20), date(2024, 2, 11), *LEDGER)
 
     ties = [row for row in home.rows("ledger_tieouts") if row["control_for"] == "principal"]
     assert len(ties) == 23
@@ -99,7 +91,7 @@ def test_an_overpaid_loan_whose_credit_balance_is_in_a_liability_ties_out(case):
 def test_recoveries_credited_to_an_expense_tie_out(case):
     day = date(2024, 1, 31)
     home = case("recovery-as-contra-expense")
-    close_ledger(day, day)
+    materialise(day, day, *LEDGER)
 
     assert balances(tie_out(home, "recovery", day)) == ("55.00", "55.00", "0.00")
 
@@ -107,7 +99,7 @@ def test_recoveries_credited_to_an_expense_tie_out(case):
 def test_the_loans_of_a_break_are_json_also_with_a_carriage_return_in_an_id(case):
     day = date(2024, 1, 31)
     home = case("control-characters-in-id")
-    close_ledger(day, day)
+    materialise(day, day, *LEDGER)
 
     row = tie_out(home, "principal", day)
     assert balances(row) == ("90.00", "100.00", "-10.00")
