@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from lending_pipelines.definitions import build_definitions, definitions
 from lending_pipelines.tables import DERIVED, SERVICING, TABLES
@@ -87,16 +87,27 @@ UNREACHABLE = {
     "LENDING_SOURCE": "no_such_adapter",
 }
 
-WATCHED_LOAD = """
+LOADED = "loaded"
+
+WATCHED_LOAD = f"""
 import sys
 
+loads = True
+
 def watch(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect"):
-        raise AssertionError(f"{event} {arguments} while the definitions load")
+    if loads and event in ("socket.connect", "socket.getaddrinfo", "sqlite3.connect"):
+        raise AssertionError(f"{{event}} {{arguments}} while the definitions load")
 
 sys.addaudithook(watch)
 import lending_pipelines.definitions
 assert "great_expectations" not in sys.modules, "it takes seconds to import"
+loads = False
+print({LOADED!r}, file=sys.stderr)
+
+from dagster._cli import main
+
+sys.argv = ["dagster", "definitions", "validate", "-m", "lending_pipelines.definitions"]
+main()
 """
 
 
@@ -181,26 +192,28 @@ def test_resources_can_be_replaced():
     assert other.resources.keys() == definitions.resources.keys()
 
 
-def test_loading_opens_no_connection_reads_no_file_and_imports_nothing_heavy():
-    loaded = subprocess.run(
-        [sys.executable, "-c", WATCHED_LOAD], env=os.environ | UNREACHABLE, capture_output=True, text=True, timeout=120
-    )
-
-    assert (loaded.returncode, loaded.stderr) == (0, "")
-
-
-def test_dagster_validates_the_definitions_without_a_warning_of_ours(tmp_path):
-    dagster = Path(sys.executable).parent / "dagster"
-    checked = subprocess.run(
-        [dagster, "definitions", "validate", "-m", "lending_pipelines.definitions"],
-        env=os.environ | UNREACHABLE | {"DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "default"},
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory):
+    """A process that loads the definitions and then does `dagster definitions validate`."""
+    home = str(tmp_path_factory.mktemp("dagster"))
+    return subprocess.run(
+        [sys.executable, "-c", WATCHED_LOAD],
+        env=os.environ | UNREACHABLE | {"DAGSTER_HOME": home, "PYTHONWARNINGS": "default"},
         capture_output=True,
         text=True,
         timeout=120,
     )
 
-    assert checked.returncode == 0, checked.stderr
-    told = (checked.stdout + checked.stderr).splitlines()
+
+def test_loading_opens_no_connection_reads_no_file_and_imports_nothing_heavy(validated):
+    told, loaded, _ = validated.stderr.partition(LOADED)
+
+    assert (loaded, told) == (LOADED, "")
+
+
+def test_dagster_validates_the_definitions_without_a_warning_of_ours(validated):
+    assert validated.returncode == 0, validated.stderr
+    told = (validated.stdout + validated.stderr).splitlines()
     assert any("Validation successful for code location lending_pipelines.definitions" in line for line in told)
     assert [line for line in told if "lending_pipelines/" in line] == []
 
