@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,16 @@ def entered(home: Home) -> Iterator[None]:
 
 
 def load() -> None:
-    """Import what the commands import, so that a forked one starts at once. Nothing is opened here."""
-    import lending_pipelines.runs  # noqa: F401
+    """Import what the commands import, so that a forked one starts at once. No file is opened here."""
+    import dagster as dg
+
+    import lending_pipelines.cli
+    import lending_pipelines.runs
+    import lending_pipelines.sources.canonical  # noqa: F401
+
+    # Dagster imports its storage when an instance opens.
+    with dg.DagsterInstance.ephemeral():
+        pass
 
 
 def _contents(home: Home) -> dict[str, list[dict]]:
@@ -375,12 +384,13 @@ def _main(kind: str, number: int, home: str = "") -> None:
         case "closes":
             kill_closes(closed, base, number, chance)
         case "deliveries":
-            left = number
-            while left > 0:
-                for name in ("folder", "sftp"):
-                    folder = Path(tempfile.mkdtemp(dir=base))
-                    with receivers(folder) as (settings, received):
-                        left -= kill_deliveries(closed, folder, min(_TAPES, left), chance, settings[name], received)
+            left, each = number, min(_TAPES, (number + 1) // 2)
+            for name in cycle(("folder", "sftp")):
+                folder = Path(tempfile.mkdtemp(dir=base))
+                with receivers(folder) as (settings, received):
+                    left -= kill_deliveries(closed, folder, min(each, left), chance, settings[name], received)
+                if left == 0:
+                    break
         case "at_once":
             start_at_once(closed, base, number)
     print(f"{kind} {number}: sound, in {timedelta(seconds=round(time.monotonic() - started))}")

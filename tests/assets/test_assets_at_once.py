@@ -1,7 +1,7 @@
 """Backfills of disjoint ranges at once, with a report and a reader beside them: as if one after another.
 
 Each run is a process of its own on one Dagster instance and one lake, as run workers are; one of them has a process for
-each step.
+each step (run_worker.py).
 """
 
 import subprocess
@@ -17,8 +17,7 @@ from run_worker import MADE
 
 from lending_pipelines.tables import SERVICING, TABLES
 
-BIN = Path(sys.executable).parent
-WORKER = Path(__file__).with_name("run_worker.py")
+WORKER = Path(__file__).parents[1] / "run_worker.py"
 RANGES = {
     # They share months, and so files of the tables that have one a month.
     ("2025-02-12", "2025-02-19"): "in_process",
@@ -26,7 +25,6 @@ RANGES = {
     ("2025-02-28", "2025-03-06"): "in_process",
     ("2025-03-07", "2025-03-13"): "in_process",
 }
-REPORT = [BIN / "lending", "report", "trial_balance", "--set", f"as_of={LAST}", "--format", "csv"]
 
 
 def days_of(home: Home, table: str) -> dict[date, list[dict]]:
@@ -43,10 +41,10 @@ def forget_all_but_the_last_day(home: Home) -> None:
             lake.replace_days(table, nothing, FIRST, date.fromisoformat(max(RANGES)[1]))
 
 
-def read_while(home: Home, processes: list[subprocess.Popen], expected: dict) -> int:
-    """How often everything could be read while the processes ran, and each day found was whole."""
+def read_while(home: Home, workers: subprocess.Popen, expected: dict) -> int:
+    """How often everything could be read while the workers ran, and each day found was whole."""
     times = 0
-    while any(process.poll() is None for process in processes):
+    while workers.poll() is None:
         for table in MADE:
             found = days_of(home, table)
             assert LAST in found
@@ -66,17 +64,13 @@ def test_four_backfills_a_report_and_a_reader_at_once(home, tmp_path):
     forget_all_but_the_last_day(home)
     assert {table: list(days_of(home, table)) for table in MADE} == {table: [LAST] for table in MADE}
 
-    commands = [[sys.executable, WORKER, executor, *days] for days, executor in RANGES.items()]
-    processes, logs = [], []
-    for number, command in enumerate([*commands, REPORT]):
-        logs.append(tmp_path / f"{number}.log")
-        with logs[-1].open("w") as log:
-            processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
-    times_read = read_while(home, processes, expected)
+    words = [word for days, executor in RANGES.items() for word in (executor, *days)]
+    workers = subprocess.Popen([sys.executable, WORKER, tmp_path, str(LAST), *words])
+    times_read = read_while(home, workers, expected)
 
-    for process, log in zip(processes, logs, strict=True):
-        assert process.returncode == 0, log.read_text()
-        assert "locked" not in log.read_text()
+    logs = "\n".join(log.read_text() for log in sorted(tmp_path.glob("*.log")))
+    assert workers.returncode == 0, logs
+    assert "locked" not in logs
     assert times_read > 1
     assert {table: days_of(home, table) for table in MADE} == {table: expected[table] for table in MADE}
     assert [request.status for request in home.requests()] == ["completed"]

@@ -1,12 +1,17 @@
-"""A run worker for tests: a process that runs some of the daily tables over a range of days, on the environment's home.
+"""Run workers for tests: processes that run some of the daily tables over ranges of days, on the environment's home.
 
-    python run_worker.py in_process 2025-02-12 2025-02-19
+    python run_worker.py FOLDER 2025-03-14 in_process 2025-02-12 2025-02-19 multiprocess 2025-02-20 2025-02-27
 
-Its job is the project's own assets without their checks: after a sync in one process, or alone with a process a step.
+All start at once, with a report of the day beside them. Each is forked from this process, which has imported the
+package and opened nothing; what each prints is in the folder. The job is the project's own assets without their checks:
+after a sync in one process, or alone with a process a step.
 """
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
@@ -33,8 +38,7 @@ def multiprocess() -> dg.JobDefinition:
     return _job(_MADE, dg.multiprocess_executor.configured({"max_concurrent": 2, "start_method": start_method}))
 
 
-if __name__ == "__main__":
-    executor, first, last = sys.argv[1:]
+def work(executor: str, first: str, last: str) -> None:
     # Under its own name, by which processes of steps find it.
     job = dg.build_reconstructable_job(
         "run_worker", executor, reconstructor_working_directory=os.path.dirname(__file__)
@@ -42,3 +46,20 @@ if __name__ == "__main__":
     tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     with dg.DagsterInstance.get() as instance:
         dg.execute_job(job, instance, tags=tags, raise_on_error=True)
+
+
+def main(folder: str, report_day: str, *words: str) -> None:
+    # A step's process imports this module too, and needs none of this.
+    from kills import command, ended, forked, load
+
+    load()
+    ranges = zip(*[iter(words)] * 3, strict=True)
+    acts: list[Callable[[], None]] = [partial(work, *each) for each in ranges]
+    acts.append(command("report", "trial_balance", "--set", f"as_of={report_day}", "--format", "csv"))
+    processes = [forked(act, Path(folder) / f"{number}.log") for number, act in enumerate(acts)]
+    statuses = [ended(process) for process in processes]
+    sys.exit(any(statuses))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
