@@ -142,6 +142,52 @@ def test_a_udf_on_arrow_is_given_whole_columns(engine):
     assert min(row["rows"] for row in found) > 10
 
 
+def test_a_cast_takes_its_whole_operand(engine):
+    rows = ibis.memtable({"n": [3], "text": ["1.005"], "yes": [True], "none": pa.array([None], pa.int32())})
+    n, yes = rows.n, rows.yes
+    casts = {
+        "sum": (n + 1).cast("string"),
+        "negative": ibis.literal(-128, "int8").cast("string"),
+        "negated": (-n).cast("string"),
+        "smallest": (n - 131).cast("int8"),
+        "product": (n * n.cast("decimal(10, 2)").cast("decimal(38, 4)")).cast("decimal(20, 1)"),
+        "text": rows.text.cast("decimal(10, 3)").cast("string"),
+        "both": (yes & (n > 2)).cast("int64"),
+        "either": (~yes | (n == 2)).cast("int64"),
+        "comparison": (n < 2).cast("int64"),
+        "no": (~yes).cast("int64"),
+        "nothing": rows.none.isnull().cast("int64"),
+        "chosen": yes.ifelse(n, 0).cast("string"),
+        "case": ibis.cases((n == 2, 20), (n == 3, 30), else_=0).cast("string"),
+        "window": n.sum().over(ibis.window(group_by="text")).cast("string"),
+        "remainder": (n % 2).cast("string"),
+        "day": ibis.literal("2025-03-01").cast("date").cast("string"),
+        "null": ibis.null("array<date>"),
+    }
+
+    (found,) = engine.backend.to_pyarrow(rows.select(**casts)).to_pylist()
+
+    assert found == {
+        "sum": "4",
+        "negative": "-128",
+        "negated": "-3",
+        "smallest": -128,
+        "product": Decimal("9.0"),
+        "text": "1.005",
+        "both": 1,
+        "either": 0,
+        "comparison": 0,
+        "no": 0,
+        "nothing": 1,
+        "chosen": "3",
+        "case": "30",
+        "window": "3",
+        "remainder": "1",
+        "day": "2025-03-01",
+        "null": None,
+    }
+
+
 def test_what_a_query_reads_again_and_again_is_computed_once_and_cleared_away(engine, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
