@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from homes import Home
@@ -54,10 +55,17 @@ def app(portal_settings: Settings) -> Iterator[FastAPI]:
     app.state.portal.close()
 
 
+@pytest.fixture(scope="session")
+def event_loop() -> Iterator[BlockingPortal]:
+    """The event loop, in a thread of its own, in which the requests of all browsers run."""
+    with start_blocking_portal() as portal:
+        yield portal
+
+
 @pytest.fixture
-def people(app: FastAPI) -> Iterator[People]:
+def people(app: FastAPI, event_loop: BlockingPortal) -> Iterator[People]:
     """Signs people in, each with a browser of their own."""
-    people = People(app)
+    people = People(app, event_loop)
     yield people
     people.leave()
 
@@ -78,8 +86,8 @@ def own_app(own_home: Home) -> Iterator[FastAPI]:
 
 
 @pytest.fixture
-def own_people(own_app: FastAPI) -> Iterator[People]:
+def own_people(own_app: FastAPI, event_loop: BlockingPortal) -> Iterator[People]:
     """Signs people in to the portal of `own_home`."""
-    people = People(own_app)
+    people = People(own_app, event_loop)
     yield people
     people.leave()

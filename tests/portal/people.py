@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from homes import LAST, Home
@@ -124,15 +125,17 @@ def add_people(home: Home) -> None:
 
 
 class People:
-    """Browsers of people."""
+    """Browsers of people. Requests run in the event loop; without one, a browser starts one for each request."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, event_loop: BlockingPortal) -> None:
         self._app = app
+        self._event_loop = event_loop
         self._browsers: list[TestClient] = []
 
     def nobody(self) -> TestClient:
         """A browser in which nobody is signed in."""
         browser = TestClient(self._app, follow_redirects=False, raise_server_exceptions=False)
+        browser.portal = self._event_loop
         self._browsers.append(browser)
         return browser
 

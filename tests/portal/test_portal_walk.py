@@ -14,6 +14,7 @@ from io import BytesIO, StringIO
 
 import openpyxl
 import pytest
+from anyio.from_thread import BlockingPortal
 from deliveries import deliver, file_of
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
@@ -64,8 +65,8 @@ def app(planted_home: Home) -> Iterator[FastAPI]:
 
 
 @pytest.fixture
-def people(app: FastAPI) -> Iterator[People]:
-    people = People(app)
+def people(app: FastAPI, event_loop: BlockingPortal) -> Iterator[People]:
+    people = People(app, event_loop)
     yield people
     people.leave()
 
@@ -120,7 +121,8 @@ def foreign_values(book: Book, name: str) -> dict[str, list[str]]:
     }
 
 
-def examples(book) -> dict[str, list[str]]:
+@pytest.fixture(scope="module")
+def values_of(book: Book) -> dict[str, list[str]]:
     """Values of every parameter in a path: of the person's own things, of others', and of nothing."""
     with book.home.register() as session:
         alerts = {alert.subject_id: alert.alert_id for alert in Alerts(session).listed()}
@@ -187,11 +189,10 @@ def test_nobody_may_do_anything_without_a_sign_in(action):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_answer_has_what_the_policy_denies_or_what_is_anothers(app, people: People, book, name):
+def test_no_answer_has_what_the_policy_denies_or_what_is_anothers(app, people: People, book, values_of, name):
     browser = people.sign_in(name)
     person = Person("1", name, name, (Grant(ROLE.get(name, name), Scope()),))
     marks = book.marks_of_others(name)
-    values_of = examples(book)
     asked, seen = 0, set()
     for route, action in route_actions(app):
         methods, path = route.split(" ", 1)
@@ -209,9 +210,8 @@ def test_no_answer_has_what_the_policy_denies_or_what_is_anothers(app, people: P
     assert seen >= ({"loan", "everybody"} if name != "investor" else {"everybody", "investor"})
 
 
-def test_nobody_gets_the_sign_in_page_for_every_route_that_needs_one(app, people: People, book):
+def test_nobody_gets_the_sign_in_page_for_every_route_that_needs_one(app, people: People, values_of):
     browser = people.nobody()
-    values_of = examples(book)
     for route, action in route_actions(app):
         methods, path = route.split(" ", 1)
         if action == "public" or "GET" not in methods.split():
@@ -222,16 +222,16 @@ def test_nobody_gets_the_sign_in_page_for_every_route_that_needs_one(app, people
 
 
 @pytest.mark.parametrize("name", ["manager", "investor"])
-def test_no_parameter_shows_what_is_anothers(app, people: People, book, name):
+def test_no_parameter_shows_what_is_anothers(app, people: People, book, values_of, name):
     browser = people.sign_in(name)
     values, known, marks = foreign_values(book, name), parameters_of(app), book.marks_of_others(name)
-    values_of = {key: each[:1] for key, each in examples(book).items()}
+    first_of = {key: each[:1] for key, each in values_of.items()}
     asked = 0
     for route, _ in route_actions(app):
         methods, path = route.split(" ", 1)
         if "GET" not in methods.split():
             continue
-        own = paths(path, values_of)[0]
+        own = paths(path, first_of)[0]
         for parameter in sorted(known.get(path, set()) & set(values)):
             for value in values[parameter]:
                 app.state.portal.limits.reset()
