@@ -1,21 +1,22 @@
-"""The convention interest_accrual through a close: what it needs, the positions, and the tie-outs with the ledger."""
+"""Closes under each convention interest_accrual: what stops them, the positions, and the tie-outs with the ledger."""
 
 import json
 import re
 from datetime import date
+from decimal import Decimal
 
 import dagster as dg
 import pytest
 from homes import Home, lending, materialise
+from test_assets_sync import OF_LOANS
 
 from lending_pipelines.runs import RunFailed, run_job
-from lending_pipelines.tables import SERVICING
 
-DAY = date(2024, 2, 15)
+DAY, JAN_31 = date(2024, 2, 15), date(2024, 1, 31)
 
 
-def numbers(home: Home) -> list[str]:
-    (loan,) = [row for row in home.rows("loan_positions", DAY, DAY) if row["loan_id"] == "OK"]
+def numbers(home: Home, loan_id: str = "OK", day: date = DAY) -> list[str]:
+    (loan,) = [row for row in home.rows("loan_positions", day, day) if row["loan_id"] == loan_id]
     return [str(loan["interest_earned"]), str(loan["interest_receivable"])]
 
 
@@ -74,37 +75,56 @@ def test_positions_and_tie_outs_follow_the_convention(case, monkeypatch):
     assert differences(home) == {"interest_income": "4.67", "interest_receivable": "4.67"}
 
 
-def test_rejected_accruals_stop_a_close_only_where_they_are_the_interest(case, monkeypatch):
-    # 200.00 lent on 10 January 2024. The one accrual is of 3.00 on 31 January; first it has no amount.
-    home = case("huge-amount")
+def test_rejected_tables_stop_a_close_only_if_it_needs_them(case, monkeypatch):
+    # 100.00 lent on 5 January 2024. The status of the one ticket is written in capitals, so it is not one of the list.
+    # The one accrual is of 3.00 on 31 January; first it has no amount.
+    case("one-bad-ticket")
+    run_job("sync", assets=("branches", "borrowers", "users", "tickets"))
+    home = case("one-bad-ticket", "--bad")
     conventions = home.folder / "conventions.toml"
     monkeypatch.setenv("LENDING_CONVENTIONS", str(conventions))
     home.servicing("CREATE TABLE accruals (accrual_id, loan_id, effective_on, posted_at, interest, fees, reverses_id)")
-    home.servicing("INSERT INTO accruals VALUES ('A', 'OK', '2024-01-31', '2024-01-31 23:00:00', NULL, 0, NULL)")
+    home.servicing("INSERT INTO accruals VALUES ('A', 'L1', '2024-01-31', '2024-01-31 23:00:00', NULL, 0, NULL)")
     rejected = "table accruals is rejected: accruals.interest: 1 rows have no value (accrual_id=A)"
 
     conventions.write_text('interest_accrual = "daily"\n')
-    closed = lending("close", "--date", str(DAY), "--force")
+    closed = lending("close", "--from", str(JAN_31), "--to", str(JAN_31))
     assert closed.returncode == 0, closed.stderr
-    assert f"check accruals.synced failed: canonical: {rejected}" in closed.stderr
-    assert "OK" in {row["loan_id"] for row in home.rows("loan_positions", DAY, DAY)}
+    accruals, tickets = closed.stderr.splitlines()[-2:]
+    assert f"check accruals.synced failed: canonical: {rejected}" in accruals
+    assert "check tickets.synced failed: canonical: table tickets is rejected and keeps its earlier rows" in tickets
+    assert "ticket_id=TK1" in tickets
+    (row,) = home.rows("loan_positions", JAN_31, JAN_31)
+    assert (row["loan_id"], row["principal_outstanding"]) == ("L1", Decimal("100.00"))
+    (activity,) = home.rows("platform_activity", JAN_31, JAN_31)
+    assert (activity["active_loans"], activity["total_volume"]) == (1, None)
+    with dg.DagsterInstance.get() as instance:
+        check = dg.AssetCheckKey(dg.AssetKey("tickets"), "synced")
+        found = instance.get_latest_asset_check_evaluation_record(check).event.dagster_event.asset_check_evaluation_data
+        assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
 
     # Of the numbers below, only those of loan_positions depend on accruals.
     assets = ("accruals", "transactions", "loan_positions")
     conventions.write_text('interest_accrual = "scheduled"\n')
-    again = run_job("daily_close", days=(DAY, DAY), assets=assets)
+    again = run_job("daily_close", days=(JAN_31, JAN_31), assets=assets)
     assert f"check accruals.synced failed: canonical: {rejected}" in again.warnings
-    assert "OK" in {row["loan_id"] for row in home.rows("loan_positions", DAY, DAY)}
+    assert "L1" in {row["loan_id"] for row in home.rows("loan_positions", JAN_31, JAN_31)}
 
     conventions.write_text('interest_accrual = "servicer"\n')
     with pytest.raises(RunFailed, match=re.escape(rejected)):
-        run_job("daily_close", days=(DAY, DAY), assets=assets)
+        run_job("daily_close", days=(JAN_31, JAN_31), assets=assets)
 
     home.servicing("UPDATE accruals SET interest = 3")
-    assert run_job("daily_close", days=(DAY, DAY), assets=assets).warnings == []
-    assert numbers(home) == ["3.00", "3.00"]
+    assert run_job("daily_close", days=(JAN_31, JAN_31), assets=assets).warnings == []
+    assert numbers(home, "L1", JAN_31) == ["3.00", "3.00"]
     made_from = [row["made_from"] for row in home.rows("closed_days") if row["table_name"] == "loan_positions"]
     assert ["accruals" in json.loads(versions) for versions in made_from] == [True]
+
+    synced = lending("sync")
+    assert synced.returncode == 1
+    assert synced.stderr.splitlines()[-1] == (
+        "Error: sync: 1 of 25 tables were rejected and keep their earlier rows: tickets"
+    )
 
 
 def test_an_accrual_without_a_loan_stops_a_close_only_where_accruals_are_the_interest(case, monkeypatch):
@@ -119,9 +139,10 @@ def test_an_accrual_without_a_loan_stops_a_close_only_where_accruals_are_the_int
     rejected = (
         "rejected rows: accruals.loan_id: 1 rows refer to a row that loans does not have (accrual_id=B has 'gone')"
     )
+    synced = (*OF_LOANS, "accruals")
 
     conventions.write_text('interest_accrual = "daily"\n')
-    materialise(DAY, DAY, *SERVICING)
+    materialise(DAY, DAY, *synced)
     conventions.write_text('interest_accrual = "servicer"\n')
     with pytest.raises(dg.Failure, match=re.escape(rejected)):
-        materialise(DAY, DAY, *SERVICING)
+        materialise(DAY, DAY, *synced)
