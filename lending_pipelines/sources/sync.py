@@ -18,6 +18,7 @@ from lending_pipelines.errors import LendingError
 from lending_pipelines.sources.by_loan import MOST_PARTS, read_by_loan
 from lending_pipelines.sources.changes import Changes, changes, counts, in_future, listed, warnings
 from lending_pipelines.sources.destination import Lake
+from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.history import ChangesInPlace, Moment, in_force, with_history
 from lending_pipelines.sources.orphans import find_orphans
 from lending_pipelines.sources.protocol import FindsContradictions, Reader, Source, SourceError, TotalsByLoan
@@ -143,7 +144,9 @@ class _TableSync:
             if error := self._broken(reading):
                 raise error
             reading = self._with_history(reading, folder)
-            reading = reading.without(find_orphans(self._table, reading.rows, self._rows_of))
+            # A source that changes rows in place adds reversals of rows that are gone.
+            if reading.rows_read or isinstance(self._reader, ChangesInPlace):
+                reading = reading.without(find_orphans(self._table, reading.rows, self._rows_of))
             diff = changes(self._table, reading, self._lake_rows())
             warned = warnings(self._table, reading, diff)
             version = self._commit(reading, diff)
@@ -245,7 +248,9 @@ class _TableSync:
     def _broken(self, reading: Reading) -> SyncError | None:
         """The error with every rule that the rows break; None if they break none."""
         current = None if self._reload else self._current
-        broken = findings(self._table, reading.rows, current, self._conventions, reading.unreadable)
+        broken: Sequence[Finding] = reading.unreadable
+        if reading.rows_read:
+            broken = findings(self._table, reading.rows, current, self._conventions, reading.unreadable)
         if not broken:
             return None
         faults = [f"{self._name}.{finding}" for finding in broken]

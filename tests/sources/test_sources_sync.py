@@ -104,6 +104,11 @@ def test_an_empty_table_is_recorded_as_empty(database, lake):
     assert ids(lake, "transactions") == []
 
 
+def test_an_empty_table_without_a_column_is_refused(sqlite_database, lake):
+    sqlite_database.execute("ALTER TABLE programs DROP COLUMN name")
+    assert refused(sqlite_database.source, "programs", lake) == "programs.name: the column is missing"
+
+
 def test_a_table_that_was_empty_fills(database, lake, make_transaction):
     sync(database, "transactions", lake)
     database.insert("transactions", make_transaction(1))
