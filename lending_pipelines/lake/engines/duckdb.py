@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
-from duckdb import ColumnExpression
+from duckdb import ColumnExpression, DuckDBPyRelation
 from fsspec.utils import get_protocol
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
@@ -80,15 +80,10 @@ class DuckDBEngine:
         has no select of them to compile in each query.
         """
         if tuple(files) not in self._opened:
-            # Not Ibis' read_parquet, whose views are known to one connection only. The portal has one per request.
             stored = self.backend.con.read_parquet(self._reachable(files), hive_partitioning=bool(partition))
-            schema = _schema(tuple(stored.columns), tuple(map(str, stored.types)))
-            if schema.names != table.names and set(table.names) <= set(schema.names):
+            if tuple(stored.columns) != table.names and set(table.names) <= set(stored.columns):
                 stored = stored.select(*map(ColumnExpression, table.names))
-                schema = ibis.schema({name: schema[name] for name in table.names})
-            name = gen_name("parquet")
-            stored.create_view(name)
-            rows = ops.DatabaseTable(name, schema=schema, source=self.backend).to_expr()
+            rows = self._view(stored)
             # Files of an earlier release lack columns that were added since.
             if added := {name: ibis.null(table.schema[name]) for name in table.names if name not in rows.columns}:
                 rows = rows.mutate(**added)
@@ -100,7 +95,18 @@ class DuckDBEngine:
 
     def read_parquet(self, paths: Sequence[str]) -> ir.Table:
         """The rows of any Parquet files."""
-        return self.backend.read_parquet(paths, hive_partitioning=False)
+        return self._view(self.backend.con.read_parquet(list(paths), hive_partitioning=False))
+
+    def _view(self, stored: DuckDBPyRelation) -> ir.Table:
+        """A view of the rows.
+
+        Not that of Ibis' read_parquet: it is known to one connection only, while the portal has one per request, and
+        Ibis parses the names of its columns' types each time.
+        """
+        schema = _schema(tuple(stored.columns), tuple(map(str, stored.types)))
+        name = gen_name("parquet")
+        stored.create_view(name)
+        return ops.DatabaseTable(name, schema=schema, source=self.backend).to_expr()
 
     def batches(self, rows: ir.Table) -> pa.RecordBatchReader:
         """The rows in order, batch by batch. The engine can compute nothing else until all batches are read."""
