@@ -113,7 +113,8 @@ def _flow_changes(read: Callable[[str], ir.Table], first: date, last: date) -> i
         read("products").select("product_id", "program_id"), "product_id"
     )
     loans = loans.select(
-        "loan_id", "currency", "program_id", "product_id", "branch_id", vintage=scopes.vintage(loans.disbursed_on)
+        *("loan_id", "currency", "disbursed_on", "program_id", "product_id", "branch_id"),
+        vintage=scopes.vintage(loans.disbursed_on),
     )
     members = {
         "portfolio": _members(read("portfolio_membership"), "portfolio_id"),

@@ -43,11 +43,11 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
     """The changes of each scope's cash flows over the days first..last.
 
     A scope's cash flows on a day are all past cash flows of the loans in it on that day. A loan that joins adds its
-    earlier cash flows; a loan that leaves removes them.
+    earlier cash flows; a loan that leaves removes them. No scope has a loan before its disbursed_on.
 
     Args:
         flows: The result of `cash_flows`.
-        loans: loan_id, currency, and the columns of the scopes that do not change.
+        loans: loan_id, currency, disbursed_on, and the columns of the scopes that do not change.
         memberships: For each scope with changing members: loan_id, scope_id, starts_on, ends_on (or null).
         first: The first day.
         last: The last day.
@@ -58,7 +58,7 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
     """
     start = ibis.literal(first)
     rows = flows.inner_join(loans, "loan_id")
-    rows = rows.mutate(since=ibis.greatest(rows.on, start))
+    rows = rows.mutate(since=ibis.greatest(rows.on, rows.disbursed_on, start))
     fixed = {scope: column for scope, column in scopes.DIMENSIONS.items() if scope not in memberships}
     cube = rows.group_by("currency", "since", "on", *fixed.values()).agg(amount=money(rows.amount.sum()))
     parts = [
@@ -68,9 +68,9 @@ def flows_by_scope(flows: ir.Table, loans: ir.Table, memberships: dict[str, ir.T
     for scope, members in memberships.items():
         within = rows.inner_join(members, "loan_id")
         within = within.filter(within.starts_on <= last, within.ends_on.isnull() | (within.on < within.ends_on))
-        joins = within.mutate(since=ibis.greatest(within.on, within.starts_on, start))
+        joins = within.mutate(since=ibis.greatest(within.since, within.starts_on))
         leaves = within.filter(within.ends_on <= last)
-        leaves = leaves.mutate(since=ibis.greatest(leaves.ends_on, start), amount=-leaves.amount)
+        leaves = leaves.mutate(since=ibis.greatest(leaves.since, leaves.ends_on), amount=-leaves.amount)
         moves = ibis.union(*(t.select("currency", "scope_id", "since", "on", "amount") for t in (joins, leaves)))
         parts.append(scopes.sum_scope(moves, scope, "scope_id", ["since", "on"], ["amount"]))
     return ibis.union(*(part.select("scope", "scope_id", "currency", "since", "on", "amount") for part in parts))

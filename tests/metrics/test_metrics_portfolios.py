@@ -191,6 +191,37 @@ def test_irr_of_members_that_join_and_leave():
         assert abs(both) < 1e-6
 
 
+def test_no_scope_has_the_cash_flows_of_a_loan_before_it_is_disbursed():
+    """Y earns 10 % in its year. X, disbursed on 10 January 2026, has a payment before. A range has the day's rates."""
+    book = Book()
+    book.loan("Y", "2025-01-01", "100", [("2026-06-01", "100", "10")])
+    book.txn("Y", "repayment", "2026-01-01", "100", "10")
+    book.loan("X", "2026-01-10", "100", [("2026-06-01", "100", "20")])
+    book.txn("X", "repayment", "2025-06-01", "5")
+    book.txn("X", "repayment", "2026-01-11", "100", "20")
+    for loan_id in ("X", "Y"):
+        book.add("loan_ownership", loan_id=loan_id, investor_id="K", investor_name="K", assigned_on=day("2025-12-01"))
+    left = {"portfolio_id": "H", "portfolio_name": "H", "method": "static", "assigned_on": day("2025-12-01")}
+    book.add("portfolio_membership", loan_id="Y", **left)
+    book.add("portfolio_membership", loan_id="X", removed_on=day("2026-01-05"), **left)
+    days = [f"2026-01-{n:02}" for n in range(4, 13)]
+    snapshots = book.snapshots(days[0], days[-1])
+    rates = {
+        scope: [snapshots[on, scope, holder, "USD"]["irr"] for on in days]
+        for scope, holder in (("all", "*"), ("investor", "K"), ("portfolio", "H"))
+    }
+
+    assert rates["portfolio"] == [0.1] * 9
+    assert rates["all"] == rates["investor"]
+    assert rates["all"][:6] == [0.1] * 6
+    last = 1 + rates["all"][-1]
+    worth_by_the_12th = (
+        -100 + 5 / last ** (151 / 365) + 110 / last - 100 / last ** (374 / 365) + 120 / last ** (375 / 365)
+    )
+    assert abs(worth_by_the_12th) < 1e-6
+    assert book.snapshots("2026-01-09")["2026-01-09", "all", "*", "USD"]["irr"] == 0.1
+
+
 def test_an_interest_free_portfolio_earns_zero_and_not_minus_zero():
     """The case zero-interest-irr: 100 lent without interest, half repaid after 31 days, the rest owed."""
     book = Book()
