@@ -60,8 +60,14 @@ def earned(rows: ir.Table, conventions: Conventions) -> ir.DecimalColumn:
                 pending,
                 closed,
                 (rows.status == "charged_off", ibis.coalesce(rows.earned_before_charge_off, ZERO)),
-                else_=money(wide(ibis.coalesce(rows.scheduled_interest, ZERO)) - rows.not_earned),
+                else_=_with_settled_before(rows),
             )
+
+
+def _with_settled_before(rows: ir.Table) -> ir.DecimalColumn:
+    """The interest earned since the drawing, plus the interest that a loan settled before it was drawn again."""
+    since, before = rows.scheduled_interest, rows.settled_before_drawing
+    return money(wide(ibis.coalesce(since, ZERO)) + ibis.coalesce(before, ZERO))
 
 
 def _earned_at(
@@ -92,15 +98,10 @@ def _earned_at(
         ibis.coalesce(within.starts_on, within.disbursed_on) <= within["at"],
         within.due_on > within["at"],
     )
-    within = schedules.with_earned(within, within["at"], within.begins_on)
     within = within.left_join(due, ["loan_id", "version", "repaid_on"], rname="{name}_of_due")
     within = within.left_join(before_drawing, ["loan_id", "version", "drawn_on"], rname="{name}_of_drawing")
-    within = within.select(
-        "loan_id",
-        "at",
-        "due_when_repaid",
-        earned=money(wide(within.scheduled_interest) - spells.not_earned(within)),
-    )
+    within = schedules.with_earned(within, within["at"], within.begins_on)
+    within = within.select("loan_id", "at", "due_when_repaid", earned=_with_settled_before(within))
     rows = moments.inner_join(amounts, ["loan_id", "at"]).left_join(within, ["loan_id", "at"])
     return rows.select(
         "loan_id",

@@ -250,7 +250,6 @@ def _spans(
         principal_outstanding=principal_outstanding(rows),
         settled=events.settled(rows),
         interest_settled=interest_settled(rows),
-        not_earned=spells.not_earned(rows),
         scheduled_due=rows.due_before,
         annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
         status=status,

@@ -198,18 +198,20 @@ def oldest_due(candidate_installments: ir.Table, spans: ir.Table) -> ir.Table:
 
 
 def with_earned(rows: ir.Table, on: ir.DateColumn, begins_on: ir.DateColumn) -> ir.Table:
-    """Add `scheduled_interest`, the interest earned by the end of the day `on`, to the cent, half to even.
+    """Add `scheduled_interest`, the interest earned since the drawing by the end of the day `on`.
 
-    It is the interest of earlier periods, plus the interest of the period that contains the day × days elapsed ÷ days
-    in the period. A period begins at the earliest on the day `begins_on`, from which principal is outstanding. The
-    amounts are whole cents, so that rounding is exact. The interest is divided before it is multiplied, so that no
-    product overflows.
+    It is the interest of earlier periods without interest_before_drawing, plus the interest of the period that contains
+    the day × days elapsed ÷ days in the period, rounded to the cent, half to even. A period begins at the earliest on
+    the day `begins_on`, from which principal is outstanding. The amounts are whole cents, so that rounding is exact.
+    The interest is divided before it is multiplied, so that no product overflows.
     """
     begins = ibis.greatest(ibis.coalesce(rows.starts_on, begins_on), begins_on)
     open_end = rows.due_on == ibis.literal(MAX_DATE)
     # In two steps, so that no long expression is repeated within others.
     steps = rows.mutate(
-        cents_before=cents(rows.due_before) - cents(rows.principal_before),
+        cents_before=cents(rows.due_before)
+        - cents(rows.principal_before)
+        - cents(ibis.coalesce(rows.interest_before_drawing, ZERO)),
         cents_in=cents(rows.interest),
         length=open_end.ifelse(1, ibis.greatest(rows.due_on.delta(begins, unit="day"), 1)),
         elapsed=open_end.ifelse(0, ibis.greatest(on.delta(begins, unit="day"), 0)),

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from lending_pipelines.metrics import events
-from lending_pipelines.metrics.money import ZERO, money, wide
+from lending_pipelines.metrics.money import ZERO, money
 from lending_pipelines.tables.schema import MONEY
 
 
@@ -106,16 +106,6 @@ def due_before_drawing(days: ir.Table, versions: ir.Table, installments: ir.Tabl
     rows = days.inner_join(versions.select("loan_id", "version"), "loan_id")
     rows = rows.inner_join(installments, ["loan_id", "version"]).filter(lambda row: row.due_on < row.drawn_on)
     return rows.group_by("loan_id", "version", "drawn_on").agg(interest_before_drawing=money(rows.interest.sum()))
-
-
-def not_earned(rows: ir.Table) -> ir.DecimalColumn:
-    """The scheduled interest that is not earned: interest due before the drawing, less interest settled before it.
-
-    A loan that is drawn again has earned the interest that it settled before. A loan has earned nothing before its
-    first drawing.
-    """
-    due, settled = rows.interest_before_drawing, rows.settled_before_drawing
-    return money(wide(ibis.coalesce(due, ZERO)) - ibis.coalesce(settled, ZERO))
 
 
 def is_closed(rows: ir.Table) -> ir.BooleanColumn:

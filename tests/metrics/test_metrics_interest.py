@@ -13,6 +13,11 @@ def positions():
     book.loan("half", "2025-01-01", "100", [("2025-01-05", "100", "0.50")])
     # after 0.01 was due: 0.135 at a fourth
     book.loan("later half", "2024-12-31", "100", [("2025-01-01", "50", "0.01"), ("2025-01-05", "50", "0.50")])
+    for loan_id in ("drawn half", "half off"):
+        book.loan(loan_id, "2025-01-01", "100", [("2025-01-02", "50", "0.01"), ("2025-01-08", "50", "0.50")])
+        book.txn(loan_id, "repayment", "2025-01-03", "100")
+        book.txn(loan_id, "disbursement", "2025-01-04", "100")
+    book.txn("half off", "charge_off", "2025-01-06", "100")
     usual(book, "settled")
     book.txn("settled", "repayment", "2025-02-10", "500", "6")
     book.txn("settled", "waiver", "2025-02-10", "0", "1")
@@ -46,6 +51,15 @@ def test_interest_earned_rounds_half_to_even(positions):
     earned = {loan: column(positions, "interest_earned", loan) for loan in ("half", "later half")}
     assert [earned["half"][on] for on in days] == ["0.00", "0.12", "0.25", "0.38", "0.50"]
     assert [earned["later half"][on] for on in days] == ["0.01", "0.14", "0.26", "0.38", "0.51"]
+
+
+def test_interest_since_a_later_drawing_rounds_half_to_even(positions):
+    # 0.01 was due before the drawing on 4 January and is not earned. 0.50 is earned in four days from then on.
+    days = [f"2025-01-0{n}" for n in range(4, 9)]
+    earned = {loan: column(positions, "interest_earned", loan) for loan in ("drawn half", "half off")}
+    assert [earned["drawn half"][on] for on in days] == ["0.00", "0.12", "0.25", "0.38", "0.50"]
+    # Charged off on 6 January: the interest earned by the 5th.
+    assert [earned["half off"][on] for on in days] == ["0.00", "0.12", "0.12", "0.12", "0.12"]
 
 
 def test_interest_receivable_is_earned_and_not_settled(positions):
