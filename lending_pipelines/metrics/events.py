@@ -92,9 +92,8 @@ def _plain(transactions: ir.Table, last: date) -> ir.Table:
 def reversals(transactions: ir.Table, last: date) -> ir.Table:
     """The reversals, with the columns of `signed`."""
     rows = transactions.filter(transactions.type == "reversal")
-    roots = transactions.filter(transactions.type != "reversal").select(
-        "type", "channel", root_on="effective_on", root_id="transaction_id"
-    )
+    # Not filtered: DuckDB would expect fewer roots than reversals, and build its hash table of the roots.
+    roots = transactions.select("type", "channel", root_on="effective_on", root_id="transaction_id")
     own = {"on": "effective_on", "is_reversal": ibis.literal(True)}
     rows = rows.drop("type", "channel").inner_join(_chains(rows), "transaction_id").inner_join(roots, "root_id")
     rows = rows.filter(rows.effective_on <= last)
@@ -102,11 +101,10 @@ def reversals(transactions: ir.Table, last: date) -> ir.Table:
 
 
 def _chains(reversals: ir.Table) -> ir.Table:
-    """What each reversal reverses: transaction_id (of the reversal), root_id and sign, one row per step of the chain.
+    """What each reversal reverses in the end: transaction_id (of the reversal), root_id and sign.
 
-    The first step has sign -1 and the root_id of what is reversed directly. If that is a reversal too, the next step
-    has sign +1 and the root_id of what that one reverses. Only the last step of a chain has the id of a transaction
-    that is no reversal.
+    The first step of a chain has sign -1 and the root_id of what is reversed directly. If that is a reversal too, the
+    next step has sign +1 and the root_id of what that one reverses. Only the step whose root_id is no reversal is kept.
     """
     # `distinct` makes the engine compute the links once for all uses.
     links = reversals.select(via="transaction_id", root_id="reverses_id").distinct()
@@ -117,7 +115,7 @@ def _chains(reversals: ir.Table) -> ir.Table:
         steps.append(
             chain.select("transaction_id", root_id="further_id", sign=ibis.literal(1 if number % 2 else -1, "int8"))
         )
-    return ibis.union(*steps)
+    return ibis.union(*(step.anti_join(links, [("root_id", "via")]) for step in steps))
 
 
 def amounts(signed: ir.Table, first: date, last: date) -> ir.Table:

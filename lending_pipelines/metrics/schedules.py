@@ -90,10 +90,12 @@ def periods(installments: ir.Table, versions: ir.Table) -> ir.Table:
         and due_on; and the amounts due (principal + interest) and interest of the installment at the period's end, and
         due_before and principal_before, due by starts_on.
     """
-    installments = installments.select("loan_id", "version", "due_on", "number", "principal", "interest")
+    nothing_due = (installments.principal == 0) & (installments.interest == 0)
+    # Null instead of a filter: DuckDB would expect fewer installments than versions, and build its hash table of them.
+    due_on = nothing_due.ifelse(ibis.null("date"), installments.due_on)
+    installments = installments.select("loan_id", "version", "number", "principal", "interest", due_on=due_on)
     reached = versions.inner_join(installments, ["loan_id", "version"])
     reached = reached.filter(reached.due_on > reached.after_on, reached.due_on <= reached.until_on)
-    reached = reached.filter((reached.principal != 0) | (reached.interest != 0))
     tail = versions.filter(versions.until_on == MAX_DATE).mutate(
         due_on=ibis.literal(MAX_DATE), number=ibis.literal(0, "int64"), principal=ZERO, interest=ZERO
     )
