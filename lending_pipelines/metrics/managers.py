@@ -170,14 +170,20 @@ def _merged(rows: ir.Table, by: str) -> ir.Table:
 def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, window: int) -> ir.Table:
     """The closed loans that were active on the day before the window, without principal outstanding.
 
-    They had repaid the principal before the window and settled the interest in it. Only a few loans do.
+    They had repaid the principal before the window and settled the interest in it, or a schedule that begins in it asks
+    for no more. Only a few loans do.
 
     Returns:
         business_date, officer_id, currency, borrower_id.
     """
     opening = first - timedelta(days=window)
-    paid = read("transactions").filter(lambda row: (row.effective_on > opening) & (row.effective_on <= last))
-    closed = rows.filter(rows.status == "closed", rows.opening_outstanding <= 0).semi_join(paid, "loan_id")
+    changed = ibis.union(
+        *(
+            read(table).filter(lambda row: (row.effective_on > opening) & (row.effective_on <= last)).select("loan_id")
+            for table in ("transactions", "installments")
+        )
+    )
+    closed = rows.filter(rows.status == "closed", rows.opening_outstanding <= 0).semi_join(changed, "loan_id")
     closed = closed.mutate(at=as_date(closed.business_date - ibis.interval(days=window)))
     moments = closed.filter(closed.disbursed_on <= closed["at"]).select(
         "loan_id", "at", "officer_id", "currency", "borrower_id"

@@ -280,6 +280,9 @@ def edges():
         book.txn(loan_id, "repayment", "2025-05-20", principal)
         book.txn(loan_id, "repayment", "2025-06-10", "0", "5")
     book.schedule("L3", 2, "2025-05-31", [("2025-05-10", "100", "5")])
+    book.loan("L4", "2025-04-01", "100", [("2025-05-10", "100", "5")], officer_id="O9")
+    book.txn("L4", "repayment", "2025-05-20", "100")
+    book.schedule("L4", 2, "2025-06-10", [("2025-05-10", "100", "0")])
     book.loan("late", "2025-03-01", "100", [("2025-04-01", "100", "0")], officer_id="O8")
     return book
 
@@ -302,7 +305,7 @@ def test_an_officer_who_left_and_staff_that_nobody_knows_keep_their_loans(edge_m
         "left": ("loan_officer", "BR1"),
         "O7": ("loan_officer", None),
     }
-    assert found.keys() == {"left", "O7", "O1", "O2", "O3", "O8"}
+    assert found.keys() == {"left", "O7", "O1", "O2", "O3", "O8", "O9"}
 
 
 def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_paid(edge_positions, edge_managers):
@@ -316,6 +319,20 @@ def test_a_borrower_who_owed_only_interest_before_the_window_is_lost_when_it_is_
     for _, officer, _ in OWED_INTEREST:
         expected = {"collected_in_window": "5.00", "due_in_window": "0.00"}
         check(edge_managers[90][ON, officer, "USD"], churned_clients=1, active_clients=0, **expected)
+
+
+def test_a_borrower_who_owed_only_interest_is_lost_when_a_new_schedule_has_none(edge_positions, edge_managers):
+    """The interest of 5.00 was unpaid until the schedule of 10 June, which has no interest. Nothing is paid in June."""
+    assert [edge_positions[on, "L4"]["status"] for on in ("2025-05-31", "2025-06-09", ON)] == ["active"] * 2 + [
+        "closed"
+    ]
+    check(
+        edge_managers[90][ON, "O9", "USD"],
+        churned_clients=1,
+        active_clients=0,
+        collected_in_window="0.00",
+        due_in_window="0.00",
+    )
 
 
 def test_clients_over_a_range_of_more_than_60_days():
