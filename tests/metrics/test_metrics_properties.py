@@ -21,6 +21,17 @@ from lending_pipelines.metrics.delinquency import aging_buckets, aging_transitio
 # A smaller seed makes no simpler book: nothing to shrink.
 few = settings(max_examples=1, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 DAY = timedelta(days=1)
+OWED = "principal_outstanding"
+RESTORED = (
+    OWED,
+    "principal_disbursed",
+    "principal_paid",
+    "interest_paid",
+    "fees_paid",
+    "principal_forgiven",
+    "settled",
+)
+"""The amounts that a reversal restores whatever happened before it."""
 
 
 def seeds(number):
@@ -96,23 +107,23 @@ def _assert_restored(book, rows, loan_ids, paid_on):
     twins = {f"twin {loan_id}": loan_id for loan_id in loan_ids}
     undone = {(on, twins[name]): row | {"loan_id": twins[name]} for (on, name), row in since.items() if name in twins}
     between = {str(on) for on in each_day(paid_on, reversed_on - DAY)}
-    # A loan that was drawn again while it was repaid or charged off stays so: the interest settled before is earned.
-    drawn = {
-        row["loan_id"]
-        for row in book.rows["transactions"]
-        if row["type"] == "disbursement" and paid_on <= row["effective_on"] <= reversed_on
-    }
+    in_between = {key for key in undone if key[0] in between}
+    # When a loan was repaid or drawn again stays history, and decides its status and its interest.
+    once_repaid = {key[1] for rows in (undone, untouched) for key, row in rows.items() if row[OWED] <= 0}
     loans = [loan for loan in book.rows["loans"] if loan["loan_id"] in twins]
     reference = Reference(book.rows | {"loans": loans}).positions(paid_on - DAY, LAST)
     reference = {(on, twins[name]): row | {"loan_id": twins[name]} for (on, name), row in reference.items()}
-    expected = {key: reference[key] if key[0] in between or key[1] in drawn else row for key, row in untouched.items()}
+    expected = {
+        key: reference[key] if key[0] in between or key[1] in once_repaid else row for key, row in untouched.items()
+    }
+    for key in untouched.keys() - in_between:
+        assert [undone[key][name] for name in RESTORED] == [untouched[key][name] for name in RESTORED], key
     for rows in (undone, untouched, expected):
         for row in rows.values():
             # What had been earned the day before a charge-off is history: nothing later changes it.
             if row["status"] == "charged_off":
                 row.pop("interest_earned", None)
     _assert_same(undone, expected)
-    in_between = [key for key in undone if key[0] in between]
     assert in_between
     assert all(undone[key]["principal_forgiven"] != untouched[key]["principal_forgiven"] for key in in_between)
 
