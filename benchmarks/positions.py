@@ -26,8 +26,13 @@ SQL_AIM, PANDAS_AIM = 1 / 1.5, 10
 
 
 def ours(data: str, out: str, days: int) -> None:
-    """Positions of `days` days that end on DAY, with the package's expression and engine."""
-    _write(DuckDBEngine(MEMORY), data, f"{out}/ours", DAY - timedelta(days=days - 1), DAY)
+    """Positions of `days` days that end on DAY, with the package's expression and engine.
+
+    The SQL is kept from one turn to the next, as a close keeps it for the next night.
+    """
+    engine = DuckDBEngine(MEMORY, sql_file=Path(out, "compiled_sql.json"))
+    _write(engine, data, f"{out}/ours", DAY - timedelta(days=days - 1), DAY)
+    engine.close()
 
 
 def day_by_day(data: str, out: str, days: int) -> None:
