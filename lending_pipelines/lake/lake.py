@@ -107,18 +107,22 @@ class Lake:
         Args:
             name: The daily table.
             version: Its Delta version, by default the latest one.
-            closed_version: The Delta version of closed_days, by default the latest one.
+            closed_version: The Delta version of closed_days whose records count, by default the latest one. Days that
+                were thinned later are left out too.
         """
-        made = self.table("closed_days", version=closed_version)
-        made = made.filter(made.table_name == name, made.thinned_at.isnull()).select("business_date")
+        closed = self._closed(name, closed_version)
+        made = closed.filter(closed.thinned_at.isnull()).select("business_date")
+        if closed_version is not None:
+            # A day is recorded as thinned before its rows are removed.
+            made = made.anti_join(self._closed(name).filter(lambda row: row.thinned_at.notnull()), "business_date")
         if version is not None or self.has(name):
             made = made.union(self._dates(name, version))
         return sorted(made.distinct().to_pyarrow()["business_date"].to_pylist())
 
     def thinned(self, name: str, version: int | None = None, closed_version: int | None = None) -> list[date]:
         """The business dates whose rows housekeeping removed from a daily table, in order; arguments as for `days`."""
-        closed = self.table("closed_days", version=closed_version)
-        gone = closed.filter(closed.table_name == name, closed.thinned_at.notnull()).select("business_date")
+        closed = self._closed(name)
+        gone = closed.filter(closed.thinned_at.notnull()).select("business_date")
         thinned = set(gone.to_pyarrow()["business_date"].to_pylist())
         return sorted(thinned.difference(self.days(name, version, closed_version))) if thinned else []
 
@@ -138,6 +142,11 @@ class Lake:
         rows = pa.Table.from_pylist(records, schema=TABLES["closed_days"].arrow_schema)
         self.merge("closed_days", ibis.memtable(rows))
         self._store.remove_days(TABLES[name], days)
+
+    def _closed(self, name: str, version: int | None = None) -> ir.Table:
+        """The records of a daily table in closed_days."""
+        closed = self.table("closed_days", version=version)
+        return closed.filter(closed.table_name == name)
 
     def _dates(self, name: str, version: int | None) -> ir.Table:
         """The business dates with rows in a daily table."""

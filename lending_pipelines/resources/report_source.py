@@ -21,7 +21,7 @@ class LakeReportSource:
     """A ReportSource over the lake.
 
     The version of a table is fixed at its first use. Later commits, for example of a close, are not visible. The
-    version of closed_days is fixed before the others, so that it has no day that another table lacks.
+    version of closed_days is fixed before the others, so that no day counts that is closed after a table was read.
     """
 
     def __init__(self, lake: Lake, conventions: Conventions):

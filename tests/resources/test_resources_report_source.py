@@ -62,6 +62,16 @@ def test_days_thinned_after_a_table_was_read_stay_days_of_the_report(home):
         assert LakeReportSource(lake, Conventions()).thinned("loan_positions") == [DAYS[1]]
 
 
+def test_days_thinned_before_a_table_is_read_are_no_days_of_the_report(home):
+    with home.lake() as lake:
+        source = LakeReportSource(lake, Conventions())
+        source.table("loans")
+        lake.thin("loan_positions", [DAYS[1]])
+
+        assert source.days("loan_positions") == [day for day in DAYS if day != DAYS[1]]
+        assert source.thinned("loan_positions") == [DAYS[1]]
+
+
 def test_days_recorded_after_a_table_was_read_are_not_in_its_records(empty_home):
     """closed_days does not exist when the report reads it first."""
     with empty_home.lake() as lake:
