@@ -38,6 +38,19 @@ DAILY_TABLES = (
     "platform_activity",
 )
 
+OF_LOANS = (
+    "programs",
+    "products",
+    "branches",
+    "staff",
+    "borrowers",
+    "loans",
+    "installments",
+    "modifications",
+    "transactions",
+)
+"""Loans, their events, and the tables that they refer to: all tables of the cases of loans that have rows."""
+
 
 ERRORS_ONLY = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 """Of a run's configuration: what a failing test prints has no line for each event of Dagster's."""

@@ -134,8 +134,11 @@ def test_what_the_user_can_mend_is_one_line_and_status_1(home, monkeypatch, caps
     assert errors.count("\n") == 1
 
 
-# Modules read these settings when they are imported.
-@pytest.mark.parametrize(("variable", "value"), [("LENDING_START_DATE", "yesterday"), ("LENDING_TIMEZONE", "America")])
+# Modules read the first two settings when they are imported.
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LENDING_START_DATE", "yesterday"), ("LENDING_TIMEZONE", "America"), ("LENDING_HOME", "/dev/null/home")],
+)
 def test_a_wrong_setting_is_one_line_of_a_real_process(tmp_path, monkeypatch, variable, value):
     monkeypatch.delenv("DAGSTER_HOME")
     monkeypatch.setenv("LENDING_HOME", str(tmp_path))
@@ -143,13 +146,6 @@ def test_a_wrong_setting_is_one_line_of_a_real_process(tmp_path, monkeypatch, va
     done = subprocess.run([LENDING, "sync"], capture_output=True, text=True, timeout=120)
 
     one_line(done, value)
-
-
-def test_a_home_that_cannot_be_made_is_one_line(monkeypatch):
-    monkeypatch.delenv("DAGSTER_HOME")
-    monkeypatch.setenv("LENDING_HOME", "/dev/null/home")
-
-    one_line(lending("sync"), "/dev/null/home")
 
 
 def one_line(done: subprocess.CompletedProcess, told: str) -> None:

@@ -79,6 +79,9 @@ def test_a_backdated_payment_from_its_detection_to_its_restatement(home, monkeyp
 
     done = lending("restate", "--from", "2025-02-12", "--to", str(FEBRUARY), "--apply")
     assert done.returncode == 0, done.stderr
+    assert "Closing 2025-02-27 to 2025-02-28 again" in done.stdout
+    left = lending("restate", "--from", "2025-03-01", "--to", str(LAST)).stdout
+    assert f"To close again: 2025-03-01 to {LAST}. Nothing was changed: add --apply." in left
     closed = {name: tables_in_bytes(name, "as_closed") for name in REPORTS}
     assert closed[SUMMARY] == known
     for name in REPORTS:

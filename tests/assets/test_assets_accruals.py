@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import dagster as dg
 import pytest
-from homes import Home, lending, materialise
-from test_assets_sync import OF_LOANS
+from homes import OF_LOANS, Home, lending, materialise
 
 from lending_pipelines.runs import RunFailed, run_job
 

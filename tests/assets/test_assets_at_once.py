@@ -68,8 +68,10 @@ def test_four_backfills_a_report_and_a_reader_at_once(home, tmp_path):
     workers = subprocess.Popen([sys.executable, WORKER, tmp_path, str(LAST), *words])
     times_read = read_while(home, workers, expected)
 
-    logs = "\n".join(log.read_text() for log in sorted(tmp_path.glob("*.log")))
+    files = sorted(tmp_path.glob("*.log"))
+    logs = "\n".join(f"{file.name}:\n{file.read_text()}" for file in files)
     assert workers.returncode == 0, logs
+    assert len(files) == len(RANGES) + 1
     assert "locked" not in logs
     assert times_read > 1
     assert {table: days_of(home, table) for table in MADE} == {table: expected[table] for table in MADE}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,12 @@ class Cluster:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        # With Hadoop's own defaults, as a real cluster has them.
+        others = shutil.ignore_patterns("*-default.xml")
+        self.environment = {
+            "SPARK_CONF_DIR": str(shutil.copytree(os.environ["SPARK_CONF_DIR"], folder / "conf", ignore=others)),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
         self._port, self._page = free_ports(2)
         self.url = f"spark://127.0.0.1:{self._port}"
         self._master = self._start(
@@ -51,7 +58,7 @@ class Cluster:
         home = Path(pyspark.__file__).parent
         return subprocess.Popen(
             [home / "bin" / "spark-class", f"org.apache.spark.deploy.{role}", *options],
-            env=os.environ | {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"},
+            env=os.environ | self.environment | {"SPARK_HOME": str(home)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -80,7 +87,7 @@ def cluster(java: None, tmp_path: Path) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def held_run(master: str, folder: Path, *assets: str) -> subprocess.Popen:
+def held_run(cluster: Cluster, folder: Path, *assets: str) -> subprocess.Popen:
     """A run in a process of its own that makes tables again on Spark, and waits in its first write for `folder`/go."""
     # Rows reach the file as they come: neither collected between Python and Java nor sorted before they are written.
     unbuffered = "--conf spark.buffer.size=64 --conf spark.sql.maxConcurrentOutputFileWriters=8 pyspark-shell"
@@ -89,8 +96,9 @@ def held_run(master: str, folder: Path, *assets: str) -> subprocess.Popen:
         [sys.executable, Path(__file__).with_name("held_write.py"), folder, *map(str, SOME_DAYS), *assets],
         env=os.environ
         | SPARK
+        | cluster.environment
         | {
-            "LENDING_SPARK_MASTER": master,
+            "LENDING_SPARK_MASTER": cluster.url,
             "PYSPARK_SUBMIT_ARGS": unbuffered,
             "PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")]),
         },
@@ -100,15 +108,12 @@ def held_run(master: str, folder: Path, *assets: str) -> subprocess.Popen:
     )
 
 
-def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_write(
-    home, cluster, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+def test_a_cluster_makes_the_same_positions_also_when_a_worker_is_killed_in_mid_write(home, cluster, tmp_path):
     before, versions = {name: home.rows(name) for name in DAILY_TABLES}, home.versions()
     held = tmp_path / "held"
     held.mkdir()
 
-    run = held_run(cluster.url, held, "loan_positions", "portfolio_snapshots")
+    run = held_run(cluster, held, "loan_positions", "portfolio_snapshots")
     try:
         assert until(lambda: any(held.glob("*.held")) and writing(home)(), run), run.communicate()[1]
         work = Path(next(held.glob("*.held")).read_text()).relative_to(cluster.folder)

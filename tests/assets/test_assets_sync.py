@@ -6,26 +6,13 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from homes import Home, lending
+from homes import OF_LOANS, Home, lending
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.metrics import positions
 from lending_pipelines.runs import RunFailed, run_job
 
 JAN_31, FEB_10 = date(2024, 1, 31), date(2024, 2, 10)
-
-OF_LOANS = (
-    "programs",
-    "products",
-    "branches",
-    "staff",
-    "borrowers",
-    "loans",
-    "installments",
-    "modifications",
-    "transactions",
-)
-"""Loans, their events, and the tables that they refer to: all tables of these cases that have rows."""
 
 OF_TICKETS = ("branches", "borrowers", "users", "tickets")
 """Tickets, and the tables that they refer to."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 import ibis
 import pyarrow as pa
 import pytest
+import sqlglot
 
 from lending_pipelines.lake import Lake
 from lending_pipelines.lake.engines import DuckDBEngine, EngineError, open_engine
@@ -143,6 +144,8 @@ def test_a_udf_on_arrow_is_given_whole_columns(engine):
 
 
 def test_a_cast_takes_its_whole_operand(engine):
+    from lending_pipelines.lake.engines.spark import _Dialect
+
     rows = ibis.memtable({"n": [3], "text": ["1.005"], "yes": [True], "none": pa.array([None], pa.int32())})
     n, yes = rows.n, rows.yes
     casts = {
@@ -165,6 +168,7 @@ def test_a_cast_takes_its_whole_operand(engine):
         "null": ibis.null("array<date>"),
     }
 
+    assert sqlglot.parse_one("CAST(a + 1 AS STRING)", dialect="spark").sql(dialect=_Dialect) == "(a + 1)::STRING"
     (found,) = engine.backend.to_pyarrow(rows.select(**casts)).to_pylist()
 
     assert found == {

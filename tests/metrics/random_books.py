@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from book import Book, posted
+from hypothesis import strategies as st
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 6, 30)
 """The days within which everything happens."""
@@ -12,6 +13,12 @@ FIRST, LAST = date(2024, 1, 1), date(2024, 6, 30)
 EVENTS = ("repayment",) * 12 + ("waiver", "capitalization", "refund", "charge_off", "write_off", "recovery")
 _IDS = ("transaction_id", "reverses_id", "modification_id")
 STEPS = {"weekly": 7, "biweekly": 14, "monthly": 30, "quarterly": 91, "bullet": 45}
+
+
+def seeds(number: int) -> st.SearchStrategy[list[int]]:
+    """Seeds of so many books. Hypothesis tries the simplest example first, whose seeds begin with 0: it is none."""
+    several = st.lists(st.integers(0, 2**32), min_size=number, max_size=number, unique=True)
+    return several.filter(lambda seeds: 0 not in seeds)
 
 
 def random_book(*seeds, loans=30, last=LAST):

@@ -125,7 +125,7 @@ def add_people(home: Home) -> None:
 
 
 class People:
-    """Browsers of people. Requests run in the event loop; without one, a browser starts one for each request."""
+    """Browsers of people, whose requests run in one event loop."""
 
     def __init__(self, app: FastAPI, event_loop: BlockingPortal) -> None:
         self._app = app

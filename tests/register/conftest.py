@@ -49,6 +49,8 @@ def register(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> I
 def empty(register: Register) -> None:
     """Delete all rows of a register in PostgreSQL. To make and drop a database for each test takes 0.3 seconds."""
     with register.engine.begin() as connection:
+        # A test that failed can have left a transaction open.
+        connection.exec_driver_sql("SET lock_timeout = '20s'")
         # No trigger refuses, and no reference needs an order.
         connection.exec_driver_sql("SET session_replication_role = replica")
         connection.exec_driver_sql(f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY")

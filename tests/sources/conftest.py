@@ -41,9 +41,10 @@ class ServicingDatabase:
     def _remember(self, _connection: sa.Connection, _cursor: object, statement: str, *_more: object) -> None:
         """Remember which tables a test fills, and whether it changes any."""
         verb, *words = statement.split(maxsplit=3)
+        verb = verb.upper()
         if verb == "INSERT":
             self._filled.add(words[1])
-        self.reshaped |= verb in ("ALTER", "CREATE", "DROP")
+        self.reshaped |= verb in ("ALTER", "CREATE", "DROP", "RENAME")
 
     def empty(self) -> None:
         """Delete all rows."""

@@ -153,6 +153,7 @@ def test_a_posted_at_in_the_future_is_told_and_ends_no_sync(database, lake, make
 
     assert (first.rows_added, first.watermark) == (2, make_transaction(1)["posted_at"])
     assert (second.rows_added, second.watermark) == (2, make_transaction(6)["posted_at"])
+    assert second.months_read_again == ()
     told = "transactions: 1 rows have posted_at in the future (transaction_id=T2, posted_at=2034-01-20 12:00:00)"
     assert first.warnings == second.warnings == (told,)
 
