@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable
+from servicing_database import ServicingDatabase
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
@@ -308,8 +309,6 @@ def test_every_table_is_read_and_each_fault_is_told(database, lake, make_transac
 
 
 def test_no_connection_stays_open_after_an_error(postgres_url, lake):
-    from conftest import ServicingDatabase
-
     database = ServicingDatabase(postgres_url)
     database.execute("ALTER TABLE transactions ALTER amount TYPE text")
     database.execute(
