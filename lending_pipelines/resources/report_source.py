@@ -73,15 +73,12 @@ class LakeReportSource:
     def days(self, name: str) -> list[date]:
         """The business dates for which a daily table was made, in order; empty if it was never written."""
         if name not in self._days:
-            made = name in self._versions or self.lake.has(name)
-            self._days[name] = self.lake.days(name, *self._made_and_closed(name)) if made else []
+            self._days[name] = self.lake.days(name, *self._made_and_closed(name)) if self._was_made(name) else []
         return list(self._days[name])
 
     def thinned(self, name: str) -> list[date]:
         """The business dates whose rows housekeeping removed from a daily table, in order."""
-        if name not in self._versions and not self.lake.has(name):
-            return []
-        return self.lake.thinned(name, *self._made_and_closed(name))
+        return self.lake.thinned(name, *self._made_and_closed(name)) if self._was_made(name) else []
 
     def absent(self, name: str, day: date) -> str:
         """Why a daily table has no rows of a day, and the command that computes them."""
@@ -102,6 +99,9 @@ class LakeReportSource:
         from lending_pipelines.resources.reported_source import ReportedSource
 
         return ReportedSource(self, days)
+
+    def _was_made(self, name: str) -> bool:
+        return name in self._versions or self.lake.has(name)
 
     def _closed_days(self) -> TableVersion:
         if self._closed is None:
