@@ -170,6 +170,16 @@ def test_rows_values_and_columns_are_the_same(plain):
     engine.disconnect()
 
 
+def test_batches_are_the_same_and_hold_the_number_of_rows(monkeypatch):
+    engine = ibis.duckdb.connect()
+    query = "SELECT n, n::DECIMAL(18, 2) AS amount, DATE '2025-03-14' AS day FROM range(5000) AS numbers(n) ORDER BY n"
+    found = list(fast_ibis.read_batches(engine.con, query, 2048))
+    monkeypatch.setattr(fast_ibis, "install", lambda: False)
+    assert found == list(fast_ibis.read_batches(engine.con, query, 2048))
+    assert [batch.num_rows for batch in found] == [2048, 2048, 904]
+    engine.disconnect()
+
+
 def test_a_query_that_fails_says_the_same(plain):
     engine = ibis.duckdb.connect()
     number = ibis.memtable({"text": ["1", "one"]}).text.cast("int64")

@@ -112,7 +112,7 @@ class DuckDBEngine:
         """The rows in order, batch by batch. The engine can compute nothing else until all batches are read."""
         # Ibis 12's own reader calls a method that DuckDB 2 removed.
         self.backend._run_pre_execute_hooks(rows)
-        return self.backend.con.sql(self.backend.compile(rows)).to_arrow_reader(BATCH_ROWS)
+        return fast_ibis.read_batches(self.backend.con, self.backend.compile(rows), BATCH_ROWS)
 
     def write_parquet(self, rows: ir.Table, folder: str, stem: str, partition: str | None) -> None:
         """Write rows under the folder, split by the partition column, or by size without one."""

@@ -14,7 +14,7 @@ private ones of Ibis 12.0.0 and sqlglot 30. With any other version nothing is re
 - Fields of a relation are made without validation.
 - A subquery is aliased without a copy of its whole tree.
 - The SQL of an expression that differs in days and names only from an earlier one is not compiled again.
-- DuckDB binds a query once. Ibis makes a relation of it first, which binds it once more.
+- DuckDB parses and binds a query once. Ibis makes a relation of it first, which does so once more.
 """
 
 import inspect
@@ -25,8 +25,9 @@ from typing import Any
 
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 import sqlglot.expressions as sge
-from duckdb import _seam
+from duckdb import DuckDBPyConnection, _seam
 from ibis.backends.duckdb import Backend
 from ibis.backends.duckdb.converter import DuckDBPyArrowData
 from ibis.backends.sql import rewrites as sql_rewrites
@@ -375,6 +376,13 @@ def _to_pyarrow(self: Any, expr: Any, /, *, params: Any = None, limit: Any = Non
     sql = self.compile(table, params=params, limit=limit, **options)
     rows = _seam.submit(self.con, sql, None, "arrow").arrow_table()
     return expr.__pyarrow_result__(rows, data_mapper=DuckDBPyArrowData)
+
+
+def read_batches(connection: DuckDBPyConnection, sql: str, rows: int) -> pa.RecordBatchReader:
+    """The rows of a query as they are computed, in batches of a number of rows."""
+    if install():
+        return _seam.submit(connection, sql, None, "stream", rows).arrow_reader()
+    return connection.sql(sql).to_arrow_reader(rows)
 
 
 _REPLACEMENTS: list[tuple[Any, str, Any]] = [
