@@ -1,6 +1,7 @@
 """A lender on Fineract for tests: its loans, and what happens to them. Fineract changes rows in place."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -12,15 +13,16 @@ LOANS = range(1, 7)
 
 
 class Lender:
-    """A tenant with six loans of 1,200.00 in 12 installments, and what happens to them."""
+    """A tenant with loans of 1,200.00 in 12 installments, and what happens to them."""
 
-    def __init__(self, tenant: Tenant):
+    def __init__(self, tenant: Tenant, loans: Sequence[int] = LOANS):
         self.tenant = tenant
+        self.loans = loans
         self.on = FIRST
         self.minute = 0
         self.next_id = 0
         self.insert("m_client", account_no="1", display_name="Client", office_id=1)
-        for loan in LOANS:
+        for loan in loans:
             self._lend(loan, FIRST - timedelta(days=100 + loan))
 
     def at(self) -> datetime:
@@ -75,10 +77,10 @@ class Lender:
         with self.tenant.engine.connect() as connection:
             return list(connection.exec_driver_sql(query))
 
-    def night(self, chance: random.Random) -> None:
-        """What happens on one business date: three events."""
-        for _ in range(3):
-            loan = chance.choice(LOANS)
+    def night(self, chance: random.Random, events: int) -> None:
+        """What happens on one business date."""
+        for _ in range(events):
+            loan = chance.choice(self.loans)
             happening = chance.choice((self.repay, self.repay, self.recalculate, self.reage, self.undo, self.replay,
                                        self.rewrite, self.take_back, self.remove))  # fmt: skip
             happening(loan, chance)

@@ -7,7 +7,7 @@ import csv
 import gzip
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,8 +18,10 @@ import openpyxl
 import pytest
 from homes import Home, materialise
 
+from lending_pipelines.conventions import Conventions
 from lending_pipelines.register import Portfolios
 from lending_pipelines.runs import run_job, run_report
+from lending_pipelines.sources import open_source, sync_tables
 from lending_pipelines.tables import SERVICING
 from lending_pipelines.tapes import save_tape_config
 
@@ -102,17 +104,34 @@ def test_the_last_snapshot_has_the_tapes_charge_offs(tape):
     assert whole["charged_off"] == Decimal("828972.92")
 
 
-def test_tables_that_the_tape_has_not_are_there_empty_and_say_so(tape):
+@pytest.fixture(scope="module")
+def metadata(tape) -> dict[str, Mapping[str, dg.MetadataValue]]:
+    """What the sync said of each table."""
     with dg.DagsterInstance.get() as instance:
         latest = {name: instance.get_latest_materialization_event(dg.AssetKey(name)) for name in SERVICING}
-    metadata = {name: event.asset_materialization.metadata for name, event in latest.items()}
+    return {name: event.asset_materialization.metadata for name, event in latest.items()}
 
+
+def test_tables_that_the_tape_has_not_are_there_empty_and_say_so(tape, metadata):
     absent = {name for name, said in metadata.items() if "absent" in said}
     assert absent == set(SERVICING) - OFFERED
     assert metadata["journal_lines"]["absent"].value == "no data: the source does not have this table"
     assert all(tape.rows(name) == [] for name in absent)
     assert metadata["loans"]["notes"].value == {"skipped_loans_without_balance_at_cut_off": 34}
     assert metadata["loans"]["rows_added"].value == 2861
+
+
+def test_the_transactions_come_in_whole_and_unchanged_the_second_time(tape, metadata, shared_dir):
+    # The tape says neither what was charged off nor how late a loan is.
+    assert metadata["transactions"]["notes"].value.keys() == {"repossession_costs_above_recoveries"}
+    assert metadata["transactions"]["watermark"].value == "2023-07-01 00:00:00"
+    source = open_source("absee", str(shared_dir / "data" / "autoloans"))
+    with tape.lake() as lake:
+        rows = lake.table("transactions")
+        assert rows.filter(rows.type == "repayment").amount.sum().to_pyarrow().as_py() == Decimal("37793514.92")
+        [(_, result)] = sync_tables(source, [SERVICING["transactions"]], lake, Conventions())
+        assert result.rows_added == 0
+        assert lake.version("transactions") == 0
 
 
 def test_without_a_ledger_its_tables_are_empty(tape):

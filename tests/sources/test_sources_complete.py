@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable
 from servicing_database import ServicingDatabase
+from syncing import journal_line
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.errors import LendingError
@@ -241,12 +242,6 @@ class _Interrupted:
         if self._then:
             then, self._then = self._then, None
             then()
-
-
-def journal_line(number, **changes):
-    row = {"entry_id": "E1", "line_no": number, "account_code": "1000", "entry_date": date(2025, 1, 1)}
-    row |= {"posted_at": datetime(2025, 1, 2), "debit": Decimal(10), "credit": Decimal(0), "currency": "EUR"}
-    return row | changes
 
 
 def test_what_is_committed_in_mid_sync_is_in_no_table(database, lake, make_loan, make_transaction):

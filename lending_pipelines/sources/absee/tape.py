@@ -114,10 +114,12 @@ def _text(value: str) -> str:
 
 
 def _decimal(places: int) -> Callable[[str], Decimal]:
+    last_digit = Decimal(1).scaleb(-places)
+
     def parse(value: str) -> Decimal:
         try:
             number = Decimal(_text(value))
-            exact = number.quantize(Decimal(1).scaleb(-places))
+            exact = number.quantize(last_digit)
         except InvalidOperation:
             raise ValueError("it is not a number") from None
         if exact != number:
