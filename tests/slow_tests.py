@@ -79,6 +79,7 @@ FILES = (
     "test_reports_returns.py",
     "test_reports_vintage_analysis.py",
     "test_reports_weekly_summary.py",
+    "test_reports_whole_lender.py",
     "test_resources_reported_source.py",
     "test_restatements_detect.py",
     "test_restatements_programs.py",

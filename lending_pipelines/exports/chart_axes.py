@@ -74,12 +74,12 @@ def _of_periods(chart: Chart, table: ReportTable) -> bool:
 
 def _days(chart: Chart, table: ReportTable) -> list[date]:
     """The days of a chart over dates; empty for others."""
-    found = table.arrow()[chart.x].drop_null().unique().to_pylist()
+    found = table.arrow(chart.x)[chart.x].drop_null().unique().to_pylist()
     return [day for day in found if isinstance(day, date)]
 
 
 def _texts(chart: Chart, table: ReportTable) -> list[str]:
-    return [str(value) for value in table.arrow()[chart.x].to_pylist()]
+    return [str(value) for value in table.arrow(chart.x)[chart.x].to_pylist()]
 
 
 def _fits(chart: Chart, table: ReportTable, size: tuple[int, int]) -> bool:

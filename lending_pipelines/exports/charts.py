@@ -85,7 +85,7 @@ def steps(chart: Chart, table: ReportTable) -> list[tuple[str, float, float]]:
     """The bars of a waterfall: name, lower and upper end. Rows without an amount are left out."""
     bars: list[tuple[str, float, float]] = []
     level = 0.0
-    for row in table.arrow().select([chart.x, *chart.y]).to_pylist():
+    for row in table.arrow(chart.x, *chart.y).to_pylist():
         if row[chart.y[0]] is None:
             continue
         amount = float(row[chart.y[0]])
@@ -99,7 +99,7 @@ def steps(chart: Chart, table: ReportTable) -> list[tuple[str, float, float]]:
 
 
 def _known(table: ReportTable, name: str) -> list[float]:
-    return [float(value) for value in table.arrow()[name].to_pylist() if value is not None]
+    return [float(value) for value in table.arrow(name)[name].to_pylist() if value is not None]
 
 
 def _line(
@@ -254,7 +254,7 @@ def _half_bar(values: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> flo
 
 def _values(chart: Chart, table: ReportTable, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """The data of the chart: an object per row and drawn column."""
-    rows = table.arrow().select([chart.x, *chart.y]).to_pylist()
+    rows = table.arrow(chart.x, *chart.y).to_pylist()
     return [
         {
             "x": row[chart.x] if isinstance(row[chart.x], int | float) else str(row[chart.x]),

@@ -111,9 +111,13 @@ class ReportTable:
         """The columns with personal data."""
         return tuple(column for column in self.columns if column.personal)
 
-    def arrow(self) -> pa.Table:
-        """The rows as Arrow, each column in the type of its kind. ValueError if the frame has other values."""
-        return pa.table({column.name: self._array(column) for column in self.columns})
+    def arrow(self, *names: str) -> pa.Table:
+        """The rows as Arrow, each column in the type of its kind: the named columns, or all if none is named.
+
+        Raises ValueError if the frame has other values.
+        """
+        wanted = [column for column in self.columns if column.name in (names or self.names)]
+        return pa.table({column.name: self._array(column) for column in wanted})
 
     def _array(self, column: ReportColumn) -> pa.ChunkedArray:
         """The values of a column in the Arrow type of its kind."""

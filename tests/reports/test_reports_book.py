@@ -35,6 +35,12 @@ def test_a_column_of_nulls_has_the_type_of_its_kind():
     assert table.arrow().schema.types == [pa.date32(), pa.decimal128(38, 2)]
 
 
+def test_named_columns_alone_are_converted():
+    """A chart of two columns does not need the others, here one that is not money."""
+    rows = pd.DataFrame({"on": [date(2025, 1, 31)], "amount": [1.5]})
+    assert ReportTable("T", (DAY, AMOUNT), rows).arrow("on").to_pydict() == {"on": [date(2025, 1, 31)]}
+
+
 def test_an_empty_table_must_say_why():
     empty = pd.DataFrame({"amount": []})
     with pytest.raises(ValueError, match="say why"):

@@ -38,7 +38,7 @@ def web_chart(chart: Chart, table: ReportTable) -> WebChart:
         with debug_mode(False):
             drawn = web_spec(altair_chart(chart, table, WIDE, titled=False))
         spec = _with_tooltips(_with_names(drawn), chart, table)
-    rows = [] if table.frame.empty else table.arrow().select([column.name for column in shown]).to_pylist()
+    rows = [] if table.frame.empty else table.arrow(chart.x, *chart.y).to_pylist()
     return WebChart(chart.title, spec, shown, rows)
 
 
