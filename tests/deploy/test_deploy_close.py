@@ -6,6 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pytest
+import sqlalchemy.pool
 from homes import DAILY_TABLES, DAYS, FIRST, LAST, OPEN, Home, close, fill
 
 from lending_pipelines.runs import open_days, run_report
@@ -47,6 +49,16 @@ def comparable(home: Home, table: str) -> pa.Table:
         return rows.order_by(rows.columns).to_pyarrow()
 
 
+@pytest.fixture
+def kept_connections(monkeypatch):
+    """Dagster's storage keeps its connections to the server. Its statements stay the same.
+
+    It makes one for each event otherwise, and the server a process for each, which takes half of the test's time.
+    """
+    monkeypatch.setattr(sqlalchemy.pool, "NullPool", sqlalchemy.pool.QueuePool)
+
+
+@pytest.mark.usefixtures("kept_connections")
 def test_the_close_on_postgresql_is_the_close_on_sqlite(closed_home, make_postgres_url, tmp_path, monkeypatch):
     home = PostgresHome(tmp_path / "home", (make_postgres_url(), make_postgres_url(), make_postgres_url()))
     (home.folder / "dagster").mkdir(parents=True)
