@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import dagster as dg
 import homes
 import ibis
+import pyarrow as pa
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
@@ -25,7 +26,7 @@ from lending_pipelines.checks import SUITE
 from lending_pipelines.cli import app
 from lending_pipelines.definitions import definitions
 from lending_pipelines.runs import open_days
-from lending_pipelines.tables import SERVICING
+from lending_pipelines.tables import SERVICING, TABLES
 
 DAILY_ASSETS = (*DAILY_TABLES, "loan_tapes")
 BIN = Path(sys.executable).parent
@@ -39,6 +40,13 @@ def closed(closed_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """The shared home, for looking at."""
     closed_home.enter(monkeypatch)
     return closed_home
+
+
+def daily_tables(home: Home, last: date | None = None) -> dict[str, pa.Table]:
+    """The rows of the daily tables up to a day, in the order of their keys."""
+    with home.lake() as lake:
+        rows = {name: lake.table(name, None, last) for name in DAILY_TABLES}
+        return {name: table.order_by(list(TABLES[name].key)).to_pyarrow() for name, table in rows.items()}
 
 
 def test_a_range_of_days_is_one_run_that_materialises_every_daily_asset_for_every_day(closed):
@@ -104,7 +112,34 @@ def test_assignments_of_the_register_show_from_their_day_on(closed):
     assert {row["business_date"] for row in investor} == {day for day in DAYS if day >= date(2025, 3, 1)}
 
 
-def test_a_backfill_of_a_month_from_the_asset_graph_is_one_run_of_that_month(home):
+KILLED_IN_ITS_COMMIT = f"""
+import os, signal, sys
+from datetime import date
+from deltalake import DeltaTable
+
+sys.path.insert(0, {str(Path(homes.__file__).parent)!r})
+from homes import FIRST, LAST, materialise
+
+def killed(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+DeltaTable.create_write_transaction = killed
+materialise(FIRST, LAST, "loan_positions")
+"""
+
+
+def test_a_killed_run_leaves_the_previous_version_and_a_backfill_of_a_month_is_one_run_of_that_month(home):
+    before, versions = daily_tables(home), home.versions()
+    folder = home.folder / "lake" / "loan_positions"
+    committed = set(folder.rglob("*.parquet"))
+
+    home.killed(KILLED_IN_ITS_COMMIT)
+
+    assert set(folder.rglob("*.parquet")) > committed
+    # The days as reported are kept before they are replaced.
+    assert home.versions() == versions | {"reported_days": 0}
+    assert daily_tables(home) == before
+
     # A launcher that runs in this process, as the daemon's would in another.
     (home.folder / "dagster" / "dagster.yaml").write_text(
         "telemetry: {enabled: false}\n"
@@ -112,8 +147,6 @@ def test_a_backfill_of_a_month_from_the_asset_graph_is_one_run_of_that_month(hom
         "run_coordinator: {module: dagster._core.run_coordinator.default_run_coordinator,"
         " class: DefaultRunCoordinator}\n"
     )
-    before = {table: home.rows(table) for table in DAILY_TABLES}
-
     with dg.DagsterInstance.get() as instance:
         instance.add_backfill(
             PartitionBackfill.from_asset_partitions(
@@ -145,14 +178,15 @@ def test_a_backfill_of_a_month_from_the_asset_graph_is_one_run_of_that_month(hom
     assert runs[0].tags["dagster/asset_partition_range_start"] == FIRST.isoformat()
     assert runs[0].tags["dagster/asset_partition_range_end"] == LAST.isoformat()
     assert made == {name: {day.isoformat() for day in DAYS} for name in DAILY_ASSETS}
-    assert {table: home.rows(table) for table in DAILY_TABLES} == before
+    assert home.versions()["loan_positions"] == versions["loan_positions"] + 1
+    assert daily_tables(home) == before
 
 
 def test_closes_of_different_days_at_once_succeed_and_give_what_the_range_gave(home):
     loan = next(row for row in home.rows("loan_positions", LAST, LAST) if row["principal_outstanding"] > 100)
     home.pay(loan["loan_id"], OPEN, "2025-03-16 09:00:00", 25)
     known = len(home.rows("transactions"))
-    before = {table: home.rows(table) for table in DAILY_TABLES}
+    before = daily_tables(home)
 
     other = subprocess.Popen(
         [BIN / "lending", "close", "--from", str(OPEN), "--to", str(OPEN)], stderr=subprocess.PIPE, text=True
@@ -172,55 +206,22 @@ def test_closes_of_different_days_at_once_succeed_and_give_what_the_range_gave(h
     paid = {row["loan_id"]: row["principal_paid"] for row in home.rows("loan_positions", OPEN, OPEN)}
     assert paid[loan["loan_id"]] == loan["principal_paid"] + 25
     # The day that was run again, alone this time, is the same day of the range, and the other days stayed.
-    assert {table: home.rows(table, last=LAST) for table in DAILY_TABLES} == before
+    assert daily_tables(home, LAST) == before
     with dg.DagsterInstance.get() as instance:
         metadata = instance.get_latest_materialization_event(dg.AssetKey("transactions")).asset_materialization.metadata
+        of_the_day = dg.AssetRecordsFilter(dg.AssetKey("close_summary"), asset_partitions=[LAST.isoformat()])
+        summary = instance.fetch_materializations(of_the_day, limit=1).records[0].asset_materialization
     assert metadata["watermark"].value == "2025-03-16 09:00:00"
+    assert summary.metadata["changes"].value.splitlines()[1].startswith("Closing again changed no metric")
     assert open_days(FIRST, OPEN) == []
 
 
 def test_a_run_that_closes_a_day_again_shows_which_metrics_it_changed(home):
-    snapshots = ("portfolio_snapshots", "manager_snapshots", "close_summary")
-    again = materialise(LAST, LAST, *snapshots)
-    assert again["changes"].splitlines()[1].startswith("Closing again changed no metric")
-
     with home.lake() as lake:
         rows = lake.table("loan_positions", LAST, LAST)
         first = rows.filter(rows.status == "active", rows.currency == "USD").loan_id.min().to_pyarrow().as_py()
         more = (rows.loan_id == first).ifelse(rows.interest_receivable + 1, rows.interest_receivable)
         changed = rows.mutate(interest_receivable=more.cast(rows.interest_receivable.type()))
         lake.replace_days("loan_positions", ibis.memtable(changed.to_pyarrow()), LAST, LAST)
-    shown = materialise(LAST, LAST, *snapshots)["changes"]
+    shown = materialise(LAST, LAST, "portfolio_snapshots", "close_summary")["changes"]
     assert re.search(r"portfolio_snapshots +all \* USD +interest_receivable .* \+1\.00", shown)
-
-
-KILLED_IN_ITS_COMMIT = f"""
-import os, signal, sys
-from datetime import date
-from deltalake import DeltaTable
-
-sys.path.insert(0, {str(Path(homes.__file__).parent)!r})
-from homes import FIRST, LAST, materialise
-
-def killed(*arguments, **options):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-DeltaTable.create_write_transaction = killed
-materialise(FIRST, LAST, "loan_positions")
-"""
-
-
-def test_a_killed_run_leaves_the_previous_version_and_the_next_run_completes(home):
-    before, versions = home.rows("loan_positions"), home.versions()
-    folder = home.folder / "lake" / "loan_positions"
-    committed = set(folder.rglob("*.parquet"))
-
-    home.killed(KILLED_IN_ITS_COMMIT)
-
-    assert set(folder.rglob("*.parquet")) > committed
-    # The days as reported are kept before they are replaced.
-    assert home.versions() == versions | {"reported_days": 0}
-    assert home.rows("loan_positions") == before
-    materialise(FIRST, LAST, "loan_positions")
-    assert home.versions()["loan_positions"] == versions["loan_positions"] + 1
-    assert home.rows("loan_positions") == before
