@@ -59,7 +59,7 @@ def test_a_payment_of_an_unknown_loan_fails_the_close_until_it_is_gone_at_its_so
     home.servicing(POST.format(loan="L-nobody", type="repayment"))
 
     with pytest.raises(RunFailed, match=r"daily_close: rejected rows: transactions.loan_id: 1 rows .* 'L-nobody'\)"):
-        run_job("daily_close", days=(OPEN, OPEN))
+        run_job("daily_close", days=(OPEN, OPEN), assets=["loans", "transactions", "loan_positions"])
     after = home.versions()
     assert (after["transactions"], after["loan_positions"]) == (before["transactions"], before["loan_positions"])
 

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import pytest
 from delivering import Daemon, configured, deliveries, told
-from homes import LAST, MONTHLY_TAPE, OPEN, YEARLY_TAPE, materialise
+from homes import DAILY_TABLES, LAST, MONTHLY_TAPE, OPEN, YEARLY_TAPE, materialise
 
 from lending_pipelines.definitions import definitions
 from lending_pipelines.delivery import EmailChannel, PlaceChannel
@@ -131,7 +131,7 @@ def test_a_close_that_failed_is_told_at_once(home, daemon, inbox):
         " fees) VALUES ('T-orphan', 'L-nobody', 'repayment', '2025-03-15', '2025-03-16 01:00:00', 5, 5, 0, 0)"
     )
     with pytest.raises(RunFailed):
-        run_job("daily_close", days=(OPEN, OPEN))
+        run_job("daily_close", days=(OPEN, OPEN), assets=["transactions", *DAILY_TABLES, "loan_tapes"])
 
     assert daemon.at("2025-03-16 02:00").tick() == []
     ((subject, body),) = told(home)
