@@ -237,6 +237,7 @@ def _spans(
     rows = rows.select(
         *others,
         "due_when_repaid",
+        "principal_when_repaid",
         "interest_before_drawing",
         **{name: ibis.coalesce(states[name], ZERO) for name in summed},
     )
@@ -250,15 +251,21 @@ def _spans(
         principal_outstanding=principal_outstanding(rows),
         settled=events.settled(rows),
         interest_settled=interest_settled(rows),
-        scheduled_due=rows.due_before,
         annual_rate=ibis.coalesce(rows.modified_rate, rows.contract_rate),
         status=status,
         active=status == "active",
     )
+    # An active loan with repaid principal owes interest due by then, and nothing of later installments.
+    owes_interest = rows.active & rows.repaid_on.notnull()
+    rows = rows.mutate(
+        owes_interest=owes_interest,
+        scheduled_due=owes_interest.ifelse(rows.due_when_repaid, rows.due_before),
+        scheduled_principal=owes_interest.ifelse(rows.principal_when_repaid, rows.principal_before),
+    )
     payable_by = ibis.greatest(rows.settled, ZERO)
     past_due_amount = rows.active.ifelse(ibis.greatest(money(rows.scheduled_due - payable_by), ZERO), ZERO)
     principal_due = ibis.greatest(
-        money(wide(rows.principal_before) - rows.principal_paid - rows.principal_forgiven), ZERO
+        money(wide(rows.scheduled_principal) - rows.principal_paid - rows.principal_forgiven), ZERO
     )
     paying = rows.filter(rows.active).select("loan_id", "version", "on", settled=payable_by)
     oldest = schedules.oldest_due(candidate_installments, paying)
@@ -280,7 +287,9 @@ def _positions(rows: ir.Table, conventions: Conventions) -> ir.Table:
     rows = rows.mutate(
         interest_earned=interest.earned(rows, conventions),
         days_past_due=rows.active.ifelse(late, 0),
-        next_due_on=(rows.active & (rows.due_on < timeline.MAX_DATE)).ifelse(rows.due_on, ibis.null("date")),
+        next_due_on=(rows.active & ~rows.owes_interest & (rows.due_on < timeline.MAX_DATE)).ifelse(
+            rows.due_on, ibis.null("date")
+        ),
     )
     added = {
         "officer_id": _officer_id(rows),

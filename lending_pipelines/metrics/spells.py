@@ -78,16 +78,17 @@ def at(spells: ir.Table, moments: ir.Table) -> ir.Table:
 
 
 def due_by(days: ir.Table, versions: ir.Table, installments: ir.Table) -> ir.Table:
-    """The amount of each schedule version due when the principal was repaid.
+    """The amounts of each schedule version due when the principal was repaid.
 
-    `days` has loan_id and repaid_on. The result has loan_id, version, repaid_on and due_when_repaid. A version with
-    nothing due by repaid_on has no row.
+    `days` has loan_id and repaid_on. The result has loan_id, version, repaid_on, due_when_repaid and
+    principal_when_repaid. A version with nothing due by repaid_on has no row.
     """
     days = days.filter(days.repaid_on.notnull()).select("loan_id", "repaid_on").distinct()
     rows = days.inner_join(versions.select("loan_id", "version"), "loan_id")
     rows = rows.inner_join(installments, ["loan_id", "version"]).filter(lambda row: row.due_on <= row.repaid_on)
     return rows.group_by("loan_id", "version", "repaid_on").agg(
-        due_when_repaid=money((rows.principal + rows.interest).sum())
+        due_when_repaid=money((rows.principal + rows.interest).sum()),
+        principal_when_repaid=money(rows.principal.sum()),
     )
 
 

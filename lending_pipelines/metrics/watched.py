@@ -57,13 +57,14 @@ def missed_installments(positions: ir.Table, installments: ir.Table, first: date
     before = ibis.window(group_by=["loan_id", "version"], order_by=["due_on", "number"], rows=(None, -1))
     due = due.mutate(due_before=ibis.coalesce(due.due.sum().over(before), ibis.literal(0)))
     versions = schedules.versions(own, first, last).select("loan_id", "version", "in_force_from", "in_force_until")
-    due = due.select("loan_id", "version", "due_on", "due_before").inner_join(versions, ["loan_id", "version"])
-    settled_amounts = late.select("business_date", "loan_id", "settled")
+    due = due.select("loan_id", "version", "due_before").inner_join(versions, ["loan_id", "version"])
+    settled_amounts = late.select("business_date", "loan_id", "settled", "scheduled_due")
     rows = settled_amounts.inner_join(due, "loan_id")
     rows = rows.filter(
         rows.in_force_from <= rows.business_date,
         rows.in_force_until > rows.business_date,
-        rows.due_on <= rows.business_date,
+        # scheduled_due leaves out the installments that are not due after the principal was repaid.
+        rows.due_before < rows.scheduled_due,
         rows.due_before >= ibis.greatest(rows.settled, ibis.literal(0)),
     )
     counted = rows.group_by("business_date", "loan_id").agg(missed=as_count(rows.count()))

@@ -157,10 +157,11 @@ def test_only_installments_of_which_nothing_is_settled_are_missed():
     schedule = [installment(name, n, on) for name in ("L1", "L2", "L3") for n, on in enumerate(dues, 1)]
     # Four installments of 100 are due. L1 settled 150: the first, and half of the second: two are missed in full.
     # L2 settled 200: exactly two, so two are missed. L3 settled 200.01: one cent of the third, so one is missed.
+    due = {"scheduled_due": Decimal(400)}
     rows = [
-        loan("L1", 500, past_due_amount=Decimal(250), settled=Decimal(150)),
-        loan("L2", 400, past_due_amount=Decimal(200), settled=Decimal(200)),
-        loan("L3", 400, past_due_amount=Decimal("199.99"), settled=Decimal("200.01")),
+        loan("L1", 500, past_due_amount=Decimal(250), settled=Decimal(150), **due),
+        loan("L2", 400, past_due_amount=Decimal(200), settled=Decimal(200), **due),
+        loan("L3", 400, past_due_amount=Decimal("199.99"), settled=Decimal("200.01"), **due),
     ]
     source = MadeTables({"loan_positions": rows, "installments": schedule})
     (finding,) = found(missed_installments, source, rule(detector="missed_installments", installments=2))
@@ -177,13 +178,22 @@ def test_installments_of_the_schedule_in_force_are_counted():
     old = [installment("L1", n, date(2025, n, 1)) for n in (1, 2, 3)]
     new = [installment("L1", 1, date(2025, 3, 5), version=2, effective_on=date(2025, 3, 1))]
     rows = [
-        loan("L1", 500, day=day, past_due_amount=Decimal(100), settled=Decimal(0)) for day in (date(2025, 2, 28), DAY)
+        loan("L1", 500, day=day, past_due_amount=Decimal(due), settled=Decimal(0), scheduled_due=Decimal(due))
+        for day, due in ((date(2025, 2, 28), 200), (DAY, 100))
     ]
     source = MadeTables({"loan_positions": rows, "installments": [*old, *new]})
     given = rule(detector="missed_installments", installments=2)
     # On 28 February two of the old schedule are due; on 10 March one of the new.
     findings = found(missed_installments, source, given, [date(2025, 2, 28), DAY])
     assert [each.business_date for each in findings] == [date(2025, 2, 28)]
+
+
+def test_an_installment_that_is_not_due_is_not_missed():
+    # The principal of 150 was repaid when two installments were due, so the third never falls due.
+    schedule = [installment("L1", n, date(2025, n, 1)) for n in (1, 2, 3)]
+    owed = {"past_due_amount": Decimal(50), "settled": Decimal(150), "scheduled_due": Decimal(200)}
+    source = MadeTables({"loan_positions": [loan("L1", 0, **owed)], "installments": schedule})
+    assert found(missed_installments, source, rule(detector="missed_installments", installments=1)) == ()
 
 
 def test_a_concentration_is_a_share_of_the_scope():
@@ -208,7 +218,7 @@ def test_a_team_leader_has_the_loans_of_the_team():
         {"staff_id": "S2", "team_leader_id": "T1"},
         {"staff_id": "T1", "team_leader_id": None},
     ]
-    late = {"past_due_amount": Decimal(100), "settled": Decimal(0)}
+    late = {"past_due_amount": Decimal(100), "settled": Decimal(0), "scheduled_due": Decimal(100)}
     rows = [loan("L1", 60, **late), loan("L2", 40, officer_id="S2", **late)]
     due = [installment(name, 1, date(2025, 2, 1)) for name in ("L1", "L2")]
     source = MadeTables({"loan_positions": rows, "installments": due, "staff": staff})

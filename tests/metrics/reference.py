@@ -131,7 +131,9 @@ class Reference:
             row["status"] = "active"
         active = row["status"] == "active"
 
-        due = [item for item in schedule if item["due_on"] <= on]
+        # An active loan with repaid principal owes nothing of what falls due later.
+        due_by = repaid_on if active and repaid_on else on
+        due = [item for item in schedule if item["due_on"] <= due_by]
         row["scheduled_due"] = sum((item["principal"] + item["interest"] for item in due), ZERO)
         principal_due = sum((item["principal"] for item in due), ZERO)
         row["past_due_amount"] = max(ZERO, row["scheduled_due"] - max(ZERO, row["settled"])) if active else ZERO
@@ -159,7 +161,7 @@ class Reference:
         payments = self.dates_in_force(events, ("repayment",))
         row["last_payment_on"] = max(payments, default=None)
         row["last_payment_amount"] = payments.get(row["last_payment_on"])
-        ahead = [item for item in schedule if item["due_on"] > on] if active else []
+        ahead = [item for item in schedule if item["due_on"] > on] if active and not repaid_on else []
         row["next_due_on"] = ahead[0]["due_on"] if ahead else None
         row["next_due_amount"] = ahead[0]["principal"] + ahead[0]["interest"] if ahead else None
         return row

@@ -29,6 +29,10 @@ def book():
     usual(book, "owes interest")
     pay(book, "2025-04-01", "1000", "0", "owes interest")
     pay(book, "2025-04-20", "0", "15", "owes interest")
+    three = [("2025-01-10", "500", "20"), ("2025-02-10", "490", "20"), ("2025-03-10", "10", "20")]
+    book.loan("owes less", "2024-12-10", "1000", three)
+    pay(book, "2025-02-15", "1000", "0", "owes less")
+    pay(book, "2025-03-20", "0", "30", "owes less")
     usual(book, "early")
     pay(book, "2025-01-20", "1000", "3.50", "early")
     usual(book, "refunded")
@@ -184,6 +188,24 @@ def test_what_falls_due_after_the_principal_was_repaid_asks_for_nothing(position
     # scheduled by then: 1,015, settled: 1,003.50
     rows = between(positions, "2025-02-09", "2025-04-30", "early")
     assert {row["status"] for row in rows.values()} == {"closed"}
+
+
+def test_a_loan_that_owes_only_interest_does_not_owe_later_installments(positions, book):
+    # on 15 February 1,030 are due and 1,000 settled; the 30 due on 10 March are not due
+    names = ("status", "scheduled_due", "past_due_amount", "past_due_principal", "oldest_due_on", "next_due_on")
+    owing = {
+        "status": "active",
+        "scheduled_due": "1030.00",
+        "past_due_amount": "30.00",
+        "past_due_principal": "0.00",
+        "oldest_due_on": "2025-02-10",
+        "next_due_on": "None",
+    }
+    rows = between(positions, "2025-02-15", "2025-03-19", "owes less")
+    assert {tuple(picked(row, *names).items()) for row in rows.values()} == {tuple(owing.items())}
+    assert positions["2025-03-20", "owes less"]["status"] == "closed"
+    alone = book.position("2025-03-10", "owes less")
+    assert alone == positions["2025-03-10", "owes less"]
 
 
 def test_settled_below_zero_makes_nothing_past_due_before_anything_fell_due(positions):
