@@ -169,6 +169,10 @@ class Settings:
             umask=UMASKS[read("LENDING_FILE_ACCESS", partial(_one_of, tuple(UMASKS)), "owner")],
             signing_key=read.optional("LENDING_SIGNING_KEY", _key, secret=True),
         )
+        read.require_plain("LENDING_HOME", str(home))
+        for variable, location in (("LENDING_LAKE", settings.lake_url), ("LENDING_EXPORTS", settings.exports_url)):
+            if variable in given:
+                read.require_plain(variable, location)
         read.require_all()
         return settings
 
@@ -194,6 +198,13 @@ class _Reader:
     def optional(self, variable: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
         """The value of a setting; None if it is not set."""
         return self(variable, parse, secret=secret) if variable in self._given else None
+
+    def require_plain(self, variable: str, place: str) -> None:
+        """Add a fault for a location that is a pattern: engine and file systems would find other names, or none."""
+        # A relative path is in a folder that can have such a name too.
+        where = place if "://" in place else str(Path(place).absolute())
+        if any(part in where for part in "*?["):
+            self._faults.append(f"{variable} is {where!r}: choose a location without *, ? and [, which form patterns")
 
     def require_all(self) -> None:
         """Raise LendingError with every fault that was found."""

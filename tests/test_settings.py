@@ -1,5 +1,6 @@
 """LENDING_* variables: defaults, and one line for one that cannot be understood."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -73,3 +74,27 @@ def test_a_wrong_value_is_named_with_what_to_write(variable, value, instead):
         Settings.from_environment({variable: value})
 
     assert str(refused.value).startswith(f"{variable} is {value!r}: {instead}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LENDING_HOME", "/srv/lender [prod]"),
+        ("LENDING_HOME", "lender*"),
+        ("LENDING_LAKE", "s3://lender/[prod]/lake"),
+        ("LENDING_EXPORTS", "/srv/lender?/exports"),
+        ("LENDING_EXPORTS", "exports [1]"),
+    ],
+)
+def test_a_location_that_the_engine_reads_as_a_pattern_is_refused(variable, value):
+    with pytest.raises(LendingError, match=rf"{variable} is .*: choose a location without \*, \? and \["):
+        Settings.from_environment({variable: value})
+
+
+def test_the_folder_that_a_relative_home_is_in_counts(tmp_path, monkeypatch):
+    folder = tmp_path / "lender [prod]"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(LendingError, match=rf"LENDING_HOME is '{re.escape(str(folder))}/\.lending'"):
+        Settings.from_environment({})
