@@ -23,11 +23,11 @@ from lending_pipelines.register import notifications as register_notifications
 from lending_pipelines.settings import Settings
 
 OUTWARD = {
-    "sqlite3": {"execute", "executemany", "commit", "rollback"},
+    "sqlite3": {"execute", "executemany", "commit"},
     "socket": {"connect", "sendall"},
 }
-"""The calls that read or change the register, or send to the mail server, by module. A process that is killed between
-two of them leaves the same as one that is killed immediately before the second."""
+"""The calls that change the register, or send to the mail server, by module. A process that is killed between two of
+them leaves the same as one that is killed immediately before the second: what it did not commit is rolled back."""
 DAY = date(2025, 3, 10)
 RULES = parse_rules(
     [
@@ -73,10 +73,16 @@ def at_outward_calls(act):
     def profile(frame, event, argument):
         if event == "c_call":
             module = type(argument.__self__).__module__
-            if argument.__name__ in OUTWARD.get(module, ()):
+            # SQLAlchemy's function that executes a statement has it in a variable of this name.
+            if argument.__name__ in OUTWARD.get(module, ()) and changes(frame.f_locals.get("statement", "")):
                 act(module)
 
     return profile
+
+
+def changes(statement):
+    """Whether a statement, or a call without one, may change the register."""
+    return not statement.startswith(("SELECT", "BEGIN"))
 
 
 def places(work):
