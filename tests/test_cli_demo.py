@@ -128,7 +128,7 @@ def test_its_five_people_sign_in_to_the_portal_and_see_what_is_theirs(home, monk
     assert password in printed
     assert "http://127.0.0.1:8000" in printed
     assert password.encode() not in (home.folder / "register.db").read_bytes()
-    last = [row for row in home.rows("loan_positions") if row["business_date"] == LAST]
+    last = home.rows("loan_positions", LAST, LAST)
     staff = home.rows("staff")
     app = create_app(settings)
     loans, opened = {}, {}
