@@ -141,8 +141,8 @@ def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
 def _due(installments: ir.Table, changes: ir.Table, first: date, last: date, window: int) -> ir.Table:
     """The installments that fall due in the window of a day: loan_id, due, on, until.
 
-    An installment counts in the windows of the days [on, until), while its schedule is in force. An installment after
-    the principal was repaid does not fall due.
+    An installment counts in the windows of the days [on, until), while its schedule is in force. While the principal
+    is repaid, the installments after the repayment are not due: rows with the opposite amount take them out.
     """
     opening = first - timedelta(days=window)
     due = installments.select("loan_id", "version", "due_on", due=wide(installments.principal) + installments.interest)
@@ -151,35 +151,43 @@ def _due(installments: ir.Table, changes: ir.Table, first: date, last: date, win
     due = due.inner_join(
         versions.select("loan_id", "version", "in_force_from", "in_force_until"), ["loan_id", "version"]
     )
-    owing = _owing(changes, opening).rename(owing_loan_id="loan_id")
-    due = due.semi_join(
-        owing,
-        [due.loan_id == owing.owing_loan_id, owing.owed_from <= due.due_on, owing.owed_until >= due.due_on],
-    )
     rows = due.select(
         "loan_id",
+        "due_on",
         "due",
         on=ibis.greatest(due.due_on, due.in_force_from),
         until=ibis.least(_later(due.due_on, window), due.in_force_until),
     )
-    return rows.filter(rows.on < rows.until, rows.until > first, rows.on <= last)
+    repaid = rows.inner_join(_repaid(changes, opening), "loan_id")
+    repaid = repaid.filter(repaid.repaid_on < repaid.due_on)
+    not_due = repaid.select(
+        "loan_id",
+        "due_on",
+        due=-repaid.due,
+        on=ibis.greatest(repaid.on, repaid.repaid_on),
+        until=ibis.least(repaid.until, repaid.repaid_until),
+    )
+    rows = ibis.union(rows, not_due.cast(rows.schema()))
+    return rows.filter(rows.on < rows.until, rows.until > first, rows.on <= last).drop("due_on")
 
 
-def _owing(changes: ir.Table, opening: date) -> ir.Table:
-    """The spans with principal outstanding: loan_id, owed_from, owed_until (the day on which it was repaid)."""
+def _repaid(changes: ir.Table, opening: date) -> ir.Table:
+    """The spans without principal outstanding: loan_id, repaid_on (at least `opening`), repaid_until (exclusive)."""
     rows = changes.group_by("loan_id", on=ibis.greatest(changes.on, ibis.literal(opening))).agg(
         principal=changes.principal.sum()
     )
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
-    spans = rows.select(
+    rows = rows.select("loan_id", "on", repaid=rows.principal.sum().over(running) <= 0)
+    order = ibis.window(group_by="loan_id", order_by="on")
+    turns = rows.mutate(turns=rows.repaid != ibis.coalesce(rows.repaid.lag().over(order), False))
+    turns = turns.filter(turns.turns)
+    spans = turns.select(
         "loan_id",
-        owed_from="on",
-        owed=rows.principal.sum().over(running),
-        owed_until=ibis.coalesce(
-            rows.on.lead().over(ibis.window(group_by="loan_id", order_by="on")), ibis.literal(MAX_DATE)
-        ),
+        "repaid",
+        repaid_on="on",
+        repaid_until=ibis.coalesce(turns.on.lead().over(order), ibis.literal(MAX_DATE)),
     )
-    return spans.filter(spans.owed > 0).drop("owed")
+    return spans.filter(spans.repaid).drop("repaid")
 
 
 def _level(changes: ir.Table, due: ir.Table, first: date, last: date, window: int) -> ir.Table:

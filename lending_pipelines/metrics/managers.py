@@ -168,10 +168,10 @@ def _merged(rows: ir.Table, by: str) -> ir.Table:
 
 
 def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date, last: date, window: int) -> ir.Table:
-    """The closed loans that were active on the day before the window, without principal outstanding.
+    """The loans that are no longer active and were on the day before the window, without principal outstanding.
 
-    They had repaid the principal before the window and settled the interest in it, or a schedule that begins in it asks
-    for no more. Only a few loans do.
+    They had repaid the principal before the window. In it they settled the interest, or it was written off, or a
+    schedule that begins in it asks for no more. Only a few loans do.
 
     Returns:
         business_date, officer_id, currency, borrower_id.
@@ -183,14 +183,20 @@ def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date,
             for table in ("transactions", "installments")
         )
     )
-    closed = rows.filter(rows.status == "closed", rows.opening_outstanding <= 0).semi_join(changed, "loan_id")
-    closed = closed.mutate(at=as_date(closed.business_date - ibis.interval(days=window)))
-    moments = closed.filter(closed.disbursed_on <= closed["at"]).select(
+    ended = rows.filter(rows.status != "active", rows.opening_outstanding <= 0).semi_join(changed, "loan_id")
+    ended = ended.mutate(at=as_date(ended.business_date - ibis.interval(days=window)))
+    moments = ended.filter(ended.disbursed_on <= ended["at"]).select(
         "loan_id", "at", "officer_id", "currency", "borrower_id"
     )
     transactions = read("transactions").semi_join(moments, "loan_id")
     installments = read("installments").semi_join(moments, "loan_id")
-    signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
+    booked = events.signed(transactions, last)
+    charged_off = booked.filter(booked.type.isin(events.CHARGE_OFFS)).inner_join(
+        moments.select("loan_id", "at"), "loan_id"
+    )
+    charged_off = charged_off.filter(charged_off.on <= charged_off["at"])
+    charged_off = charged_off.group_by("loan_id", "at").agg(in_force=charged_off.sign.sum()).filter(ibis._.in_force > 0)
+    signed = charge_offs.counted(booked, charge_offs.effects(transactions, last))
     moment_spells = spells.at(spells.spells(signed, last), moments)
     versions = schedules.versions(installments, opening, last)
     in_force = moment_spells.inner_join(versions, "loan_id")
@@ -198,7 +204,7 @@ def _owed_interest(rows: ir.Table, read: Callable[[str], ir.Table], first: date,
     due = spells.due_by(moment_spells, versions, installments)
     due = in_force.inner_join(due, ["loan_id", "version", "repaid_on"])
     before = events.amounts_at(signed, moments).inner_join(due, ["loan_id", "at"])
-    owing = before.filter(before.principal_disbursed > 0, before.principal_charged_off <= 0, ~is_closed(before))
+    owing = before.filter(before.principal_disbursed > 0, ~is_closed(before)).anti_join(charged_off, ["loan_id", "at"])
     return owing.select(
         "officer_id", "currency", "borrower_id", business_date=as_date(owing["at"] + ibis.interval(days=window))
     )

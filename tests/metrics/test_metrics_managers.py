@@ -335,6 +335,34 @@ def test_a_borrower_who_owed_only_interest_is_lost_when_a_new_schedule_has_none(
     )
 
 
+def test_a_borrower_who_owed_only_interest_is_lost_when_it_is_written_off():
+    """The interest of O1's loan is written off in the window, that of O2's before it: a recovery follows in it."""
+    book = Book()
+    for officer, written_off in (("O1", "2025-06-10"), ("O2", "2025-05-25")):
+        book.loan(officer, "2025-04-01", "100", [("2025-05-10", "100", "5")], officer_id=officer)
+        book.txn(officer, "repayment", "2025-05-20", "100")
+        book.txn(officer, "write_off", written_off, "0", "5")
+    book.txn("O2", "recovery", "2025-06-12", "0", "5")
+    found = book.managers(ON)
+    check(found[ON, "O1", "USD"], churned_clients=1, active_clients=0, defaulted_loans=1)
+    check(found[ON, "O2", "USD"], churned_clients=0, active_clients=0, defaulted_loans=1)
+
+
+def test_what_fell_due_before_a_payment_bounced_is_due():
+    """All is paid on 10 June and reversed on 25 June. The installments of 5 and 15 June are due again from then on."""
+    book = Book()
+    three = [("2025-06-05", "100", "10"), ("2025-06-15", "100", "6"), ("2025-07-15", "100", "4")]
+    book.loan("L1", "2025-05-01", "300", three)
+    book.reverse(book.txn("L1", "repayment", "2025-06-10", "300", "12"), "2025-06-25")
+    days = book.managers("2025-06-14", ON)
+    due = {on: days[f"2025-06-{on}", "O1", "USD"] for on in ("14", "24", "25", "30")}
+    for row in (due["14"], due["24"]):
+        check(row, due_in_window="110.00", collected_in_window="312.00")
+    for row in (due["25"], due["30"]):
+        check(row, due_in_window="216.00", collected_in_window="0.00", collection_rate=0.0)
+    assert book.managers(ON)[ON, "O1", "USD"] == due["30"]
+
+
 def test_clients_over_a_range_of_more_than_60_days():
     """Lent on 30 January, repaid on 2 March: the 61st day of the range that begins on 1 January.
 

@@ -53,9 +53,10 @@ def _add_history(expected, past, installments, loan_id, on):
     def change(then, *names):
         return sum(now[name] - (then[name] if then else 0) for name in names)
 
-    def owing(day_):
-        row = past.get((str(day_), loan_id))
-        return row is not None and row["principal_outstanding"] > 0
+    def repaid_before(due_on):
+        """Whether no principal is outstanding from the day before due_on up to the day."""
+        rows = [past.get((str(day_), loan_id)) for day_ in each_day(due_on - timedelta(days=1), on)]
+        return all(row is not None and row["principal_outstanding"] <= 0 for row in rows)
 
     sums["collected_in_window"] += change(before, "principal_paid", "interest_paid")
     sums["income_in_year"] += change(year, "interest_paid", "fees_paid")
@@ -72,7 +73,7 @@ def _add_history(expected, past, installments, loan_id, on):
         for row in known
         if row["version"] == version
         and on - timedelta(days=30) < row["due_on"] <= on
-        and (owing(row["due_on"]) or owing(row["due_on"] - timedelta(days=1)))
+        and not repaid_before(row["due_on"])
     )
 
 
