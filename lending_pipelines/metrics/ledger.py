@@ -95,9 +95,8 @@ def ledger_tieouts(
     )
     totals = totals.mutate(difference=money(totals.ledger_balance - totals.subledger_balance)).alias("tieouts")
     breaks = totals.filter(totals["difference"] != 0).select(*keys)
-    by_loan = _kept_by_loan(journal_lines, controls, last)
     listed = _breaking_loans(
-        breaks, subledger.semi_join(by_loan, "control_for"), _ledger_by_loan(journal_lines, by_loan, first, last)
+        _kept_by_loan(breaks, journal_lines, controls), subledger, _ledger_by_loan(journal_lines, controls, first, last)
     )
     rows = totals.left_join(listed, keys, rname="{name}_listed")
     return rows.mutate(loans=ibis.coalesce(rows.loans, "[]"))
@@ -121,11 +120,14 @@ def _subledger_by_loan(positions: ir.Table, gl_accounts: ir.Table) -> ir.Table:
     return ibis.union(*parts).semi_join(_controls(gl_accounts), "control_for")
 
 
-def _kept_by_loan(journal_lines: ir.Table, controls: ir.Table, last: date) -> ir.Table:
-    """The controls without accruals that were posted for many loans at once. Such accruals cannot be split by loan."""
-    lines = journal_lines.filter(journal_lines.entry_date <= last).inner_join(controls, "account_code")
+def _kept_by_loan(breaks: ir.Table, journal_lines: ir.Table, controls: ir.Table) -> ir.Table:
+    """The breaks without accruals posted for many loans at once by the day. Such accruals cannot be split by loan."""
+    lines = journal_lines.inner_join(controls, "account_code")
     accrued = lines.filter(lines.control_for.isin(_ACCRUED), lines.loan_id.isnull())
-    return controls.anti_join(accrued, "control_for")
+    since = accrued.group_by("control_for", "currency").agg(accrued_since=accrued.entry_date.min())
+    rows = breaks.left_join(since, ["control_for", "currency"], rname="{name}_of_accruals")
+    kept = rows.accrued_since.isnull() | (rows.accrued_since > rows.business_date)
+    return rows.filter(kept).select(*breaks.columns)
 
 
 def _ledger_by_loan(journal_lines: ir.Table, controls: ir.Table, first: date, last: date) -> ir.Table:

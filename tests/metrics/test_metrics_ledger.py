@@ -129,6 +129,48 @@ def test_an_account_of_accruals_names_no_loans(tieouts):
     assert (str(row["ledger_balance"]), str(row["subledger_balance"]), row["loans"]) == ("-12.00", "0.00", "[]")
 
 
+def test_accruals_name_loans_until_some_are_posted_for_no_loan():
+    """Each loan earns 1.00 a day from 10 January. On 12 January, income in dollars is accrued for no loan."""
+    book = Book()
+    book.add("gl_accounts", account_code="4000", name="Income", account_type="income", control_for="interest_income")
+    for loan_id, currency in (("L1", "USD"), ("L2", "EUR")):
+        book.loan(loan_id, "2025-01-10", "1000", [("2025-02-10", "1000", "31")], currency=currency)
+    for number, (on, currency, loan_id) in enumerate(
+        [("2025-01-11", "USD", "L1"), ("2025-01-11", "EUR", "L2"), ("2025-01-12", "USD", None)], 1
+    ):
+        book.add(
+            "journal_lines",
+            entry_id="E",
+            line_no=number,
+            account_code="4000",
+            entry_date=day(on),
+            posted_at=posted(day(on)),
+            debit=Decimal(0),
+            credit=Decimal(3),
+            currency=currency,
+            loan_id=loan_id,
+        )
+    lines, accounts = book.read("journal_lines"), book.read("gl_accounts")
+
+    def listed(first, last):
+        days = day(first), day(last)
+        tieouts = ledger_tieouts(book.memo(first, last), trial_balance(lines, accounts, *days), lines, accounts, *days)
+        rows = book.table("ledger_tieouts", tieouts)
+        return {(str(row["business_date"])[8:], row["currency"]): json.loads(row["loans"]) for row in rows}
+
+    def broken(loan_id, subledger):
+        return [{"loan_id": loan_id, "ledger": 3, "subledger": subledger, "difference": 3 - subledger}]
+
+    in_range = listed("2025-01-11", "2025-01-12")
+    assert in_range == {
+        ("11", "USD"): broken("L1", 1),
+        ("11", "EUR"): broken("L2", 1),
+        ("12", "USD"): [],
+        ("12", "EUR"): broken("L2", 2),
+    }
+    assert listed("2025-01-11", "2025-01-11") == {key: value for key, value in in_range.items() if key[0] == "11"}
+
+
 def test_income_is_in_natural_sign(tieouts):
     # 31.00 over 31 days: 1.00 a day
     assert _tieout(tieouts, "2025-01-12", "interest_income", "USD") == ("2.00", "2.00", "0.00")
