@@ -21,6 +21,16 @@ from lending_pipelines.delivery.parcel import DeliveryError
 SECONDS = 30
 """The time without a response after which the receiver counts as unavailable."""
 
+_REDIRECTS = range(300, 400)
+"""The status codes of answers that name another URL."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect as it is, an error: following it sends a GET without the payload."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
 
 @dataclass(frozen=True)
 class Webhook:
@@ -51,9 +61,14 @@ class Webhook:
         }
         request = urllib.request.Request(self.url, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            with urllib.request.build_opener(_NoRedirects).open(request, timeout=SECONDS) as answer:
                 answer.read()
         except urllib.error.HTTPError as error:
+            if error.code in _REDIRECTS:
+                raise DeliveryError(
+                    f"webhook {self._host}: {error.code} {error.reason}: redirects are not followed, set"
+                    " LENDING_ALERT_WEBHOOK_URL to the final URL"
+                ) from error
             raise DeliveryError(f"webhook {self._host}: {error.code} {error.reason}") from error
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error

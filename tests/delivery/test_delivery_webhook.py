@@ -20,6 +20,13 @@ def receiver():
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.requests.append((dict(self.headers), body))
             self.send_response(self.server.status)
+            if self.server.status in (301, 307):
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self):
+            self.server.requests.append((dict(self.headers), b""))
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *arguments):
@@ -50,6 +57,14 @@ def test_an_answer_other_than_2xx_is_an_error_without_the_path(receiver):
     receiver.status = 503
     with pytest.raises(DeliveryError, match=r"^webhook 127\.0\.0\.1: 503 Service Unavailable$"):
         Webhook(receiver.url, "s3cret").post({}, "id-1")
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_a_redirect_is_not_followed_because_its_get_has_no_payload(receiver, status):
+    receiver.status = status
+    with pytest.raises(DeliveryError, match=rf"^webhook 127\.0\.0\.1: {status} .*: redirects are not followed, set"):
+        Webhook(receiver.url, "s3cret").post({}, "id-1")
+    assert len(receiver.requests) == 1
 
 
 def test_a_server_that_is_down_is_an_error():
