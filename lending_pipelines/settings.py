@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -116,6 +116,11 @@ class Settings:
     register_keys: Secret
     umask: int
     signing_key: Secret | None
+
+    @property
+    def today(self) -> date:
+        """The date now in LENDING_TIMEZONE."""
+        return datetime.now(ZoneInfo(self.timezone)).date()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

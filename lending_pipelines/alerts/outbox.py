@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from email.errors import InvalidHeaderDefect, MessageError
 from email.message import EmailMessage
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -112,7 +113,7 @@ class Outbox:
 
         try:
             message = write()
-            message["To"] = notifications[0].recipient
+            _address(message, notifications[0].recipient)
             message["Message-ID"] = self._message_id(name)
             self.mail.send(message, starting)
         except _HandedOver:
@@ -161,6 +162,18 @@ class Outbox:
         with self.register.session() as session:
             Notifications(session).emailed(notification.notification_id)
         sent.messages += 1
+
+
+def _address(message: EmailMessage, recipient: str) -> None:
+    """Set the recipient. Raises DeliveryError for a text that the message would not reach, completely or at all."""
+    try:
+        message["To"] = recipient
+        wrong = [str(each) for each in message["To"].defects if isinstance(each, InvalidHeaderDefect)]
+    except (ValueError, IndexError, AttributeError, MessageError) as error:
+        # The parser of the standard library fails with IndexError or AttributeError on some texts.
+        wrong = [str(error)]
+    if wrong:
+        raise DeliveryError(f"mail to {recipient!r}: this is not an email address: {wrong[0]}")
 
 
 def _digest_name(recipient: str, day: date) -> str:

@@ -4,7 +4,7 @@ Commands only parse, call and print. tapes/ validates configurations; register/ 
 """
 
 import shlex
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -101,12 +101,13 @@ def resume_tape(name: TapeName) -> None:
 def retire_tape(name: TapeName, yes: Yes = False) -> None:
     """End a tape for good; its files and deliveries stay. Asks first."""
     from lending_pipelines.register import TapeConfigs
+    from lending_pipelines.settings import Settings
 
     with register_session() as session:
         TapeConfigs(session).by_name(name)
     confirm(f"Retire tape {name!r}. It cannot be resumed, and its name stays taken.", [], yes=yes)
     with register_session() as session:
-        TapeConfigs(session).retire(name, date.today())
+        TapeConfigs(session).retire(name, Settings.from_environment().today)
     typer.echo(f"{name} is retired")
 
 

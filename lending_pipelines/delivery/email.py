@@ -1,5 +1,6 @@
 """Delivery by email: files are attached, or linked when they are too large."""
 
+import hashlib
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -8,7 +9,7 @@ import fsspec
 
 from lending_pipelines.delivery.mail_server import WRITE, MailServer
 from lending_pipelines.delivery.parcel import DeliveryError, Parcel, ParcelFile
-from lending_pipelines.places import LINK_DAYS, signed_link
+from lending_pipelines.places import LINK_DAYS, hash_of, signed_link
 
 
 class EmailChannel:
@@ -33,8 +34,7 @@ class EmailChannel:
         attached = sum(sizes) <= self._server.limit
         message.set_content(_text(parcel, [] if attached else [_link(file) for file in parcel.files]))
         for file in parcel.files if attached else ():
-            with fsspec.open(file.url, "rb") as content:
-                message.add_attachment(content.read(), "application", "octet-stream", filename=file.name)
+            message.add_attachment(_read(file), "application", "octet-stream", filename=file.name)
         self._server.send(message)
 
 
@@ -42,7 +42,8 @@ def check_address(address: str) -> None:
     """Raise DeliveryError when the text is not an email address."""
     try:
         Address(addr_spec=address)
-    except (ValueError, IndexError, MessageError) as error:
+    except (ValueError, IndexError, AttributeError, MessageError) as error:
+        # The parser of the standard library fails with IndexError or AttributeError on some texts.
         raise DeliveryError(f"{address!r} is not an email address: {error}") from None
     if "@" not in address:
         raise DeliveryError(f"{address!r} is not an email address: write name@example.com")
@@ -62,6 +63,19 @@ def _text(parcel: Parcel, links: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _read(file: ParcelFile) -> bytes:
+    """The file's bytes. Raises DeliveryError when they are not those of its manifest."""
+    with fsspec.open(file.url, "rb") as opened:
+        content: bytes = opened.read()
+    if (found := hashlib.sha256(content).hexdigest()) != file.sha256:
+        raise DeliveryError(_changed(file, found))
+    return content
+
+
+def _changed(file: ParcelFile, found: str) -> str:
+    return f"{file.url} does not match its manifest: its sha256 is {found}"
+
+
 def _size(file: ParcelFile) -> int:
     fs, path = fsspec.url_to_fs(file.url)
     return fs.size(path)
@@ -69,6 +83,8 @@ def _size(file: ParcelFile) -> int:
 
 def _link(file: ParcelFile) -> str:
     if link := signed_link(file.url):
+        if (found := hash_of(file.url)) != file.sha256:
+            raise DeliveryError(_changed(file, found))
         return link
     fs, _ = fsspec.url_to_fs(file.url)
     raise DeliveryError(

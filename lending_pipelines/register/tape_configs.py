@@ -17,6 +17,7 @@ from lending_pipelines.errors import did_you_mean
 from lending_pipelines.register.database import RegisterError
 from lending_pipelines.register.models import BusinessDayConvention, LoanTapeConfig, TapeFormat
 from lending_pipelines.register.types import new_id
+from lending_pipelines.settings import Settings
 
 
 def tape_slug(name: str) -> str:
@@ -74,7 +75,7 @@ class TapeConfigs:
             allow_pii=allow_pii,
             business_day_convention=business_day_convention,
             holiday_calendar=holiday_calendar,
-            deliver_from=deliver_from or date.today(),
+            deliver_from=deliver_from or Settings.from_environment().today,
             late_after_hours=late_after_hours,
             owner_email=owner_email,
             allow_empty=allow_empty,

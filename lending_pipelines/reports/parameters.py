@@ -287,6 +287,11 @@ M = TypeVar("M", bound=ReportParameters)
 
 def parse_parameters(report_type: str, model: type[M], values: Mapping[str, Any]) -> M:
     """Create the parameters from a form or a command line. LendingError in one line with the correction."""
+    if not isinstance(values, Mapping):
+        # Another program wrote the request into the register.
+        raise LendingError(
+            f'report {report_type}: parameters are {values!r}: write a JSON object like {{"as_of": "latest"}}'
+        )
     try:
         return model(**values)
     except ValidationError as error:

@@ -40,6 +40,15 @@ def test_the_files_arrive_byte_for_byte(mailbox, parcel):
     assert "too large" not in text
 
 
+@pytest.mark.parametrize("limit", [1_000_000, 1])
+def test_a_file_that_was_changed_after_it_was_made_is_not_sent(mailbox, parcel, monkeypatch, limit):
+    monkeypatch.setattr("lending_pipelines.delivery.email.signed_link", lambda url: f"https://store.example/{url}")
+    fsspec.filesystem("file").pipe_file(parcel.files[0].url, b"loan_id,balance\nL-1,90.00\n")
+    with pytest.raises(DeliveryError, match=r"tape\.csv does not match its manifest: its sha256 is"):
+        EmailChannel("ann@harbour.example", server(mailbox, limit)).deliver(parcel)
+    assert mailbox.messages == []
+
+
 def test_every_attempt_has_the_same_message_id(mailbox, parcel):
     channel = EmailChannel("ann@harbour.example", server(mailbox))
     channel.deliver(parcel)

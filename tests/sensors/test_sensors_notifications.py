@@ -63,6 +63,16 @@ def test_one_that_is_refused_holds_up_no_other_and_is_tried_again(notify, mailbo
     assert mailbox.to == ["ann@lender.example", "gone@lender.example"]
 
 
+@pytest.mark.parametrize("recipient", ["ann@", "ann@[lender", "ann@lender.example;bob@lender.example"])
+def test_one_whose_address_is_wrong_holds_up_no_other(notify, mailbox, monkeypatch, recipient):
+    monkeypatch.setenv("LENDING_SMTP_URL", mailbox.url)
+    notify(recipient, "first")
+    notify("ann@lender.example", "second")
+
+    assert tick().startswith(f"1 sent; mail to {recipient!r}: this is not an email address")
+    assert mailbox.to == ["ann@lender.example"]
+
+
 def test_without_a_mail_server_they_wait(notify):
     notify("ann@lender.example", "first")
     assert tick() == "no mail server: set LENDING_SMTP_URL"

@@ -82,6 +82,7 @@ def test_a_pending_row_is_one_run_and_completes(home, tick):
         ("trail_balance", {}, "unknown report 'trail_balance'; did you mean 'trial_balance'?"),
         ("trial_balance", {"as_off": "latest"}, "unknown parameter as_off; did you mean 'as_of'?"),
         ("trial_balance", {"as_of": "March"}, "write a date like 2025-01-31, or latest"),
+        ("trial_balance", ["latest"], 'parameters are [\'latest\']: write a JSON object like {"as_of": "latest"}'),
     ],
 )
 def test_a_row_that_cannot_be_run_fails_at_once_and_holds_up_no_other(home, tick, report_type, parameters, reason):

@@ -1,7 +1,7 @@
 """A tape's configuration is checked before it is kept, whether it comes from a program or from a file."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,16 @@ def session(tmp_path: Path) -> Iterator[Session]:
         Portfolios(opened).create("Pool", date(2025, 1, 1), portfolio_id="p")
         yield opened
     register.dispose()
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("Etc/GMT+12", -12), ("Etc/GMT-14", 14)])
+def test_a_tape_is_delivered_from_the_lenders_day_on(session, monkeypatch, zone, hours):
+    monkeypatch.setenv("LENDING_TIMEZONE", zone)
+    before = datetime.now(UTC)
+    config = save_tape_config(session, "Plain", "p")
+
+    # The two zones never have the same date, so the date of this machine is wrong in one of them.
+    assert config.deliver_from in {(now + timedelta(hours=hours)).date() for now in (before, datetime.now(UTC))}
 
 
 def test_a_saved_configuration_is_the_tape_that_it_says(session):
