@@ -316,21 +316,22 @@ def test_external_owners_have_loans_from_the_day_after_the_settlement_at_their_p
     ]  # fmt: skip
 
 
-def test_a_database_that_is_not_fineracts_is_refused(url, shared_dir, tmp_path):
+def test_a_database_that_is_not_fineracts_is_refused(fineract_tenant, tmp_path):
     (tmp_path / "servicing.db").touch()
     with (
         pytest.raises(SourceError, match="must be a database of PostgreSQL, MariaDB or MySQL, not sqlite"),
         open_source("fineract", f"sqlite:///{tmp_path}/servicing.db").snapshot(),
     ):
         pass
-    data = shared_dir / "data" / "fineract"
-    tenant = Tenant(url, data / "schema.json", tmp_path)
-    tenant.execute("ALTER TABLE m_loan DROP COLUMN repay_every")
-    with (
-        open_source("fineract", url).snapshot() as reader,
-        pytest.raises(SourceError, match="table m_loan has no column repay_every: it is not a table of Fineract"),
-    ):
-        list(reader.read(SERVICING["loans"]))
+    fineract_tenant.execute("ALTER TABLE m_loan RENAME COLUMN repay_every TO not_repay_every")
+    try:
+        with (
+            fineract_tenant.source.snapshot() as reader,
+            pytest.raises(SourceError, match="table m_loan has no column repay_every: it is not a table of Fineract"),
+        ):
+            list(reader.read(SERVICING["loans"]))
+    finally:
+        fineract_tenant.execute("ALTER TABLE m_loan RENAME COLUMN not_repay_every TO repay_every")
 
 
 def test_accruals_of_fineract_are_the_interest_earned_by_the_servicing_system(fineract_tenant, acceptance, lake):
