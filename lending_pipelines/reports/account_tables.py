@@ -117,17 +117,15 @@ def schedule(source: ReportSource, loans: ir.Table, accounts: Sequence[Account],
     sections = []
     for account in accounts:
         listed = [
-            row | _key(account) | {"due": row["principal"] + row["interest"], "paid": paid, "state": state}
-            for row, paid, state in loan_account.schedule(
-                of_loan.get(account["loan_id"], []), account["settled"], day, account["status"]
-            )
+            row
+            | _key(account)
+            | {"due": row["principal"] + row["interest"], "paid": paid, "open": left, "state": state}
+            for row, paid, left, state in loan_account.schedule(of_loan.get(account["loan_id"], []), account, day)
         ]
-        rows += [row | {"open": row["due"] - row["paid"]} for row in listed]
-        sums = {
-            name: sum((row[name] for row in listed), _ZERO) for name in ("principal", "interest", "fees", "due", "paid")
-        }
-        after = {"number": "Total", **sums, "open": sums["due"] - sums["paid"]}
-        sections.append(Section(_title(account), len(listed), {}, after))
+        rows += listed
+        amounts = ("principal", "interest", "fees", "due", "paid", "open")
+        sums = {name: sum((row[name] for row in listed), _ZERO) for name in amounts}
+        sections.append(Section(_title(account), len(listed), {}, {"number": "Total", **sums}))
     printed = table("Payment schedule", _SCHEDULE, rows, "the loans have no schedule", sections)
     return replace(printed, marked=("state", loan_account.PAST_DUE))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import ibis.expr.types as ir
@@ -32,7 +33,7 @@ _COUNTED_AS_RECOVERY = "Counted as recovery or not charged off"
 """The description of an entry for principal that the rules of charge-offs count differently."""
 
 _CHARGED_OFF = "charged off"
-_PAID, _PART, _LATE, _DUE = "paid", "partly paid", "past due", "not due yet"
+_PAID, _PART, _LATE, _DUE, _NOT_DUE = "paid", "partly paid", "past due", "not due yet", "no longer due"
 
 PAST_DUE = _LATE
 """The state of an installment that is due and not fully paid."""
@@ -98,27 +99,37 @@ def fee_entries(fees: Sequence[Mapping[str, Any]], last: date) -> list[tuple[dat
 
 
 def schedule(
-    installments: Sequence[dict[str, Any]], settled: Decimal, day: date, status: str
-) -> Iterator[tuple[dict[str, Any], Decimal, str]]:
-    """The installments of the schedule in force on a day, with what is paid of each and its state.
+    installments: Sequence[dict[str, Any]], loan: Mapping[str, Any], day: date
+) -> Iterator[tuple[dict[str, Any], Decimal, Decimal, str]]:
+    """The installments of the schedule in force on a day, with what is paid of each, what is open, and its state.
 
-    Payments settle principal and interest of the oldest installment first.
+    Payments settle principal and interest of the oldest installment first. When the principal is repaid, later
+    installments are no longer due.
 
     Args:
         installments: All versions of the loan's installments.
-        settled: The column settled of loan_positions.
+        loan: The row of loan_positions of the day. What a charged-off loan did not pay is charged off, not past due.
         day: The day.
-        status: The column status of loan_positions. What a charged-off loan did not pay is charged off, not past due.
     """
     in_force = [row for row in installments if row["effective_on"] <= day]
     version = max((row["version"] for row in in_force), default=None)
-    left = max(settled, _ZERO)
-    for row in sorted((row for row in in_force if row["version"] == version), key=lambda row: row["number"]):
+    settled = max(loan["settled"], _ZERO)
+    owed = _owed(loan)
+    before = _ZERO
+    for row in sorted((row for row in in_force if row["version"] == version), key=itemgetter("due_on", "number")):
         due = row["principal"] + row["interest"]
-        paid = min(due, left)
-        left -= paid
-        state = _state(row["due_on"], due, paid, day)
-        yield row, paid, _CHARGED_OFF if status == "charged_off" and state != _PAID else state
+        paid = min(due, max(settled - before, _ZERO))
+        left = due - paid if owed is None else max(min(due, owed - before) - paid, _ZERO)
+        before += due
+        state = _NOT_DUE if due > paid + left else _state(row["due_on"], due, paid, day)
+        yield row, paid, left, _CHARGED_OFF if loan["status"] == "charged_off" and state != _PAID else state
+
+
+def _owed(loan: Mapping[str, Any]) -> Decimal | None:
+    """What a loan with repaid principal owes of its whole schedule; None while all of it falls due."""
+    if loan["status"] == "closed":
+        return max(loan["settled"], _ZERO)
+    return loan["scheduled_due"] if loan["status"] == "active" and loan["principal_outstanding"] <= 0 else None
 
 
 def _state(due_on: date, due: Decimal, paid: Decimal, day: date) -> str:

@@ -157,6 +157,25 @@ def test_the_schedule_in_force_shows_what_is_paid_and_open(source):
     ]
 
 
+@pytest.mark.parametrize(
+    ("position", "second", "third"),
+    [
+        # 410.00 are settled, and nothing else is due.
+        ({"status": "closed"}, ("150.00", "0.00", "no longer due"), ("0.00", "0.00", "no longer due")),
+        # The principal is repaid after two installments of 510.00 in all: 100.00 of the second are open.
+        (
+            {"status": "active", "scheduled_due": Decimal("510.00")},
+            ("150.00", "100.00", "past due"),
+            ("0.00", "0.00", "no longer due"),
+        ),
+    ],
+)
+def test_installments_after_the_principal_was_repaid_are_not_open(source, position, second, third):
+    source.rows["loan_positions"][0] |= {"principal_outstanding": _ZERO} | position
+    book = _statement(source)
+    assert _values(book, "Payment schedule", "paid", "open", "state") == [("260.00", "0.00", "paid"), second, third]
+
+
 def test_a_change_of_terms_is_visible(source):
     (row,) = rows(_statement(source), "Changes of terms")
     assert (row["type"], row["before_rate"], row["after_rate"]) == (
