@@ -34,7 +34,7 @@ from lending_pipelines.resources import (
     RegisterResource,
     message_first,
 )
-from lending_pipelines.tapes import TapeManifest, tape_folder, tape_spec
+from lending_pipelines.tapes import TapeManifest, manifests_in, tape_folder, tape_spec
 from lending_pipelines.tapes.parts import POSITIONS
 
 
@@ -66,15 +66,12 @@ def deliver(
     source = LakeReportSource(lake.lake, conventions.get())
     try:
         manifest = _checked_tape(tape, day, source, exports, register.register)
-        files = _files(tape, day, manifest, exports)
+        parcels = [_parcel(tape, delivery, manifest, exports, register.register) for delivery in claimed]
     except BaseException as error:
         _hold_back(register.register, claimed, error)
         raise
     problems = {}
-    for delivery in claimed:
-        # A receiver who did not get the earlier tape does not get it as a correction.
-        supersedes = manifest.supersedes if delivery.correction else None
-        parcel = Parcel(delivery.delivery_id, tape.name, day, manifest.row_count, supersedes, files)
+    for delivery, parcel in zip(claimed, parcels, strict=True):
         if problem := _send(register.register, delivery, parcel, mail):
             problems[delivery.destination] = problem
     context.add_output_metadata(
@@ -134,13 +131,38 @@ def _checked_tape(
     return manifest
 
 
-def _files(tape: LoanTapeConfig, day: date, manifest: TapeManifest, exports: ExportsResource) -> tuple[ParcelFile, ...]:
-    folder = tape_folder(tape_spec(tape), day)
-    changes = {manifest.changes.file_name: manifest.changes.sha256} if manifest.changes else {}
-    hashes = {manifest.file_name: manifest.sha256, **changes}
-    own = exports.place(f"{folder}/{manifest.own_name}")
-    files = [ParcelFile(name, exports.place(f"{folder}/{name}"), sha256) for name, sha256 in hashes.items()]
-    return (*files, ParcelFile(manifest.own_name, own, hash_of(own)))
+def _parcel(
+    tape: LoanTapeConfig, delivery: TapeDelivery, manifest: TapeManifest, exports: ExportsResource, register: Register
+) -> Parcel:
+    """The tape for one destination. A correction has the changes of every version since the one that arrived there.
+
+    A receiver who did not get the earlier tape does not get it as a correction.
+    """
+    folder = exports.place(tape_folder(tape_spec(tape), delivery.business_date))
+    earlier = [each for each in manifests_in(folder) if each.version < manifest.version]
+    arrived = _arrived(delivery, earlier, register)
+    since = [manifest, *(each for each in reversed(earlier) if arrived and each.version > arrived.version)]
+    hashes = {manifest.file_name: manifest.sha256}
+    hashes |= {each.changes.file_name: each.changes.sha256 for each in since if each.changes}
+    own = f"{folder}/{manifest.own_name}"
+    files = [ParcelFile(name, f"{folder}/{name}", sha256) for name, sha256 in hashes.items()]
+    return Parcel(
+        delivery.delivery_id,
+        tape.name,
+        delivery.business_date,
+        manifest.row_count,
+        arrived.file_name if arrived else None,
+        (*files, ParcelFile(manifest.own_name, own, hash_of(own))),
+    )
+
+
+def _arrived(delivery: TapeDelivery, versions: Sequence[TapeManifest], register: Register) -> TapeManifest | None:
+    """The version that a correction supersedes at its destination: the last one that was delivered there."""
+    if delivery.supersedes_id is None:
+        return None
+    with register.session() as session:
+        sha256 = TapeDeliveries(session).get(delivery.supersedes_id).sha256
+    return next((each for each in reversed(versions) if each.sha256 == sha256), None)
 
 
 def _send(register: Register, delivery: TapeDelivery, parcel: Parcel, mail: MailResource) -> str | None:

@@ -57,7 +57,7 @@ def _text(parcel: Parcel, links: list[str]) -> str:
         f"SHA-256: {tape.sha256}",
     ]
     if parcel.supersedes:
-        lines.append(f"It corrects {parcel.supersedes}. The changed loans and fields are listed in the changes file.")
+        lines.append(f"It corrects {parcel.supersedes}. The changed loans and fields are listed in the changes files.")
     if links:
         lines += ["", f"The files are too large to attach. The links are valid for {LINK_DAYS} days:", *links]
     return "\n".join(lines) + "\n"

@@ -26,10 +26,11 @@ class ParcelFile:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A tape of a business date with `rows` loans, the changes file if it is a correction, and the manifest.
+    """A tape of a business date with `rows` loans, the changes files if it is a correction, and the manifest.
 
     The tape is the first of the `files`, the manifest the last: when the manifest is present, the tape is complete.
-    `supersedes` is the file name of the tape that it corrects.
+    `supersedes` is the file name of the tape that it corrects, the last one that the destination got. There is a
+    changes file for each version since then, the latest one first.
     """
 
     delivery_id: str

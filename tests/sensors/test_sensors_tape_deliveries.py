@@ -258,6 +258,32 @@ def test_a_tape_that_comes_out_differently_goes_out_as_a_correction(home, daemon
     assert correction.sha256 == hashlib.sha256((inbox / corrected).read_bytes()).hexdigest()
 
 
+def test_a_correction_of_a_version_that_never_arrived_has_the_changes_of_both(home, daemon, inbox):
+    assert daemon.tick() == [True]
+    first, second = [
+        row["loan_id"]
+        for row in home.rows("loan_positions", MONTH_END, MONTH_END)
+        if row["portfolio_id"] and row["principal_outstanding"] > 100
+    ][:2]
+    for loan_id, posted_at in ((first, "2025-03-16 09:00:00"), (second, "2025-03-16 10:00:00")):
+        home.pay(loan_id, date(2025, 2, 27), posted_at, 25, name=f"T-{loan_id}")
+        materialise(MONTH_END, MONTH_END, "transactions", "loan_positions", "loan_tapes")
+    materialise(LAST, LAST, "loan_positions")
+
+    assert daemon.tick() == [True]
+    second_version, third_version = (TAPE.replace(".csv", f"_v{number}.csv") for number in (2, 3))
+    assert names(inbox) == [
+        TAPE,
+        f"{TAPE}.manifest.json",
+        f"{second_version}.changes.csv",
+        third_version,
+        f"{third_version}.changes.csv",
+        f"{third_version}.manifest.json",
+    ]
+    for loan_id, version in ((first, second_version), (second, third_version)):
+        assert loan_id in (inbox / f"{version}.changes.csv").read_text()
+
+
 def test_tapes_of_two_configurations_are_two_runs(home, daemon, inbox, tmp_path):
     configured(home, YEARLY_TAPE, delivery_url=str(tmp_path / "fund"), deliver_from=LAST)
     assert daemon.tick() == [True, True]
