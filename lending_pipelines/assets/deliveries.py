@@ -89,9 +89,12 @@ def deliver(
 def _claim(
     register: Register, config: DeliveryConfig, day: date, run_id: str
 ) -> tuple[LoanTapeConfig, list[TapeDelivery]]:
-    """The tape's configuration, and its deliveries now reserved for this run. Raises DeliveryError if there is none."""
+    """The tape's configuration, and its deliveries now reserved for this run.
+
+    Raises DeliveryError if there is nothing to deliver, RegisterError if the tape is paused or retired.
+    """
     with register.session() as session:
-        tape = TapeConfigs(session).by_name(config.tape)
+        tape = TapeConfigs(session).in_use(config.tape)
         TapeDeliveries(session).open(tape, day)
         claimed = TapeDeliveries(session).claim(tape.config_id, day, run_id, failed=config.failed)
         why = "" if claimed else _nothing_to_deliver(TapeDeliveries(session).of_day(tape.config_id, day))

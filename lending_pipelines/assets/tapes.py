@@ -120,7 +120,7 @@ class _Run:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         with self._register.session() as session:
             configs = TapeConfigs(session)
-            chosen = [configs.by_name(name) for name in wanted] or configs.active()
+            chosen = [configs.in_use(name) for name in wanted] or configs.active()
         if wanted:
             return [(day, config) for day in days for config in chosen]
         due: list[Due] = []

@@ -5,6 +5,7 @@ save_tape_config in tapes/ checks the fields and other contents of a configurati
 
 import inspect
 import re
+import shlex
 import unicodedata
 from collections.abc import Mapping
 from datetime import date
@@ -92,6 +93,14 @@ class TapeConfigs:
             return config
         names = self._session.scalars(sa.select(LoanTapeConfig.name))
         raise RegisterError(f"there is no tape {name!r}: {did_you_mean(name, names)}")
+
+    def in_use(self, name: str) -> LoanTapeConfig:
+        """The active configuration with that name. Raises RegisterError when there is none, or it is not active."""
+        config = self.by_name(name)
+        self._require_in_use(config)
+        if not config.active:
+            raise RegisterError(f"tape {name!r} is paused: `lending tapes resume {shlex.quote(name)}` resumes it")
+        return config
 
     def get(self, config_id: str) -> LoanTapeConfig:
         """The configuration with that id. Raises RegisterError when there is none."""

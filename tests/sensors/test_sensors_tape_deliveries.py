@@ -1,6 +1,7 @@
 """The sensor that delivers tapes: what is ready, what waits and why, what a run that died leaves, what is corrected."""
 
 import hashlib
+import re
 from datetime import date
 
 import dagster as dg
@@ -10,6 +11,7 @@ from homes import DAILY_TABLES, LAST, MONTHLY_TAPE, OPEN, YEARLY_TAPE, materiali
 
 from lending_pipelines.definitions import definitions
 from lending_pipelines.delivery import EmailChannel, PlaceChannel
+from lending_pipelines.jobs import deliver_run_config
 from lending_pipelines.partitions import BUSINESS_DATES
 from lending_pipelines.runs import RunFailed, run_job
 
@@ -300,6 +302,20 @@ def test_a_configuration_that_is_not_active_delivers_nothing(home, daemon, inbox
     daemon.requests()
     configured(home, MONTHLY_TAPE, active=False)
     assert daemon.tick() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "is paused: `lending tapes resume 'Consumer monthly'` resumes it"),
+        ({"retired_on": LAST}, f"was retired on {LAST}: make a new one"),
+    ],
+)
+def test_a_tape_that_is_paused_or_retired_is_not_delivered_by_hand(home, inbox, settings, reason):
+    configured(home, MONTHLY_TAPE, active=False, **settings)
+    with pytest.raises(RunFailed, match=re.escape(reason)):
+        run_job("deliver_tape", deliver_run_config(MONTHLY_TAPE, MONTH_END, failed=True))
+    assert (names(inbox), deliveries(home)) == ([], [])
 
 
 @pytest.mark.parametrize(("settings", "status"), [({}, "pending"), ({"recipient_email": "ann@x.example"}, "failed")])
