@@ -27,6 +27,13 @@ def quoted(text: str) -> str:
     return f"'{text}" if is_formula(text) else text
 
 
+def unquoted_column(values: pa.Array) -> pa.Array:
+    """A column of strings that `quoted_column` wrote, as it was before."""
+    if not pc.any(pc.starts_with(values, "'")).as_py():
+        return values
+    return pc.replace_substring_regex(values, f"^'({FORMULA.removeprefix('^')})", r"\1")
+
+
 def quoted_column(values: pa.Array) -> pa.Array:
     """`quoted` for a column of strings."""
     suspect = pc.fill_null(pc.match_substring_regex(values, FORMULA), False)

@@ -1,6 +1,7 @@
 """Reads rows back from a file of this package, a batch at a time, so that two files can be compared.
 
 Every value is text: as in the file, or as the format's reader returns it. A missing value and an empty text are null.
+In CSV, the quote before text that a spreadsheet would run as a formula is removed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from lending_pipelines.exports.error import ExportError
+from lending_pipelines.exports.injection import unquoted_column
 
 Reader = Callable[[str, Sequence[str]], Iterator[list[pa.Array]]]
 """Yields the columns of a file's rows, the given number of rows at a time."""
@@ -49,7 +51,7 @@ def _csv(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:
         csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
     )
     for batch in reader:
-        yield batch.columns
+        yield [unquoted_column(column) for column in batch.columns]
 
 
 def _parquet(path: str, names: Sequence[str]) -> Iterator[list[pa.Array]]:

@@ -39,6 +39,13 @@ def test_text_comes_back(tmp_path, output_format):
 
 
 @pytest.mark.parametrize("output_format", ["csv", "parquet", "xlsx"])
+def test_ids_that_a_spreadsheet_could_run_come_back_in_order(tmp_path, output_format):
+    rows = [{"id": "+1", "name": "'quoted'"}, {"id": "1", "name": "=A1"}, {"id": "@2", "name": "-"}]
+    made = _write(rows, TEXT, output_format, tmp_path)
+    assert _read(made.url, output_format, NAMES) == rows
+
+
+@pytest.mark.parametrize("output_format", ["csv", "parquet", "xlsx"])
 def test_amounts_and_dates_come_back_as_the_format_has_them(tmp_path, output_format):
     columns = [ReportColumn("id", "Id", "text"), ReportColumn("due", "Due", "money"), ReportColumn("on", "On", "date")]
     made = _write([{"id": "A", "due": Decimal("-1.50"), "on": date(2025, 1, 31)}], columns, output_format, tmp_path)
