@@ -103,7 +103,8 @@ def _limited(rows: ir.Table, limit: ConcentrationLimit, excess: str) -> ir.Table
     order = [rows.days_past_due, rows.loan_id]
     before = rows.counted.sum().over(ibis.window(group_by=["currency", group], order_by=order, rows=(None, -1)))
     room = money(_limit_amount(rows, limit) - ibis.coalesce(before, ZERO))
-    within = ibis.greatest(ibis.least(rows.counted, room), ZERO)
+    # A credit balance is within every limit.
+    within = ibis.greatest(ibis.least(rows.counted, room), ibis.least(rows.counted, ZERO))
     if limit.only:
         within = group.isin(limit.only).ifelse(within, rows.counted)
     rows = rows.mutate(**{excess: money(rows.counted - within)})

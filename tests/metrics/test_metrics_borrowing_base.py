@@ -214,6 +214,18 @@ def test_equally_late_loans_fill_a_limit_in_the_order_of_their_ids():
     }
 
 
+def test_a_credit_balance_is_no_excess():
+    # Eligible is 100 - 5 = 95, so that a borrower may have 47.50: 52.50 of L2 are too much, and nothing of L1.
+    rules = FacilityRules(
+        eligibility=ANY, concentration_limits=(ConcentrationLimit(by="borrower", max_share=Decimal("0.5")),)
+    )
+    found = _rows(_collateral([_position("L1", "-5"), _position("L2", "100")], rules), "loan_id")
+    assert {key: (str(row["excess_0"]), str(row["counted"])) for key, row in found.items()} == {
+        ("L1",): ("0.00", "-5.00"),
+        ("L2",): ("52.50", "47.50"),
+    }
+
+
 def test_of_equal_groups_the_first_by_name_are_listed():
     rules = FacilityRules(concentration_limits=(ConcentrationLimit(by="borrower", max_share=Decimal("0.5")),))
     positions = [_position(f"L{n:02}", "100", borrower_id=f"B{40 - n:02}") for n in range(1, 40)]
