@@ -131,7 +131,7 @@ class ReportRequests:
         about = (report.report_type, json.dumps(report.parameters, sort_keys=True), mail.business_date.isoformat())
         return [
             recipient
-            for recipient in report.notify
+            for recipient in _recipients(report)
             if Notifications(self._session).create_once(
                 ("report_ready", *about, recipient), "report_ready", "normal", recipient=recipient, **vars(mail)
             )
@@ -145,7 +145,7 @@ class ReportRequests:
         run = {"run_id": run_id} if run_id else {}
         self._move(report_id, ("pending", "generating"), "failed", error_message=error_message, **run)
         report = self.get(report_id)
-        for recipient in report.notify:
+        for recipient in _recipients(report):
             Notifications(self._session).create_once(
                 ("report_failed", report_id, recipient),
                 "report_failed",
@@ -168,3 +168,8 @@ class ReportRequests:
             raise RegisterError(
                 f"report request {report_id} is {now}: only {' and '.join(before)} requests can become {after}"
             )
+
+
+def _recipients(report: Report) -> list[str]:
+    """Who is notified. Another program can write a value that is no list: then nobody."""
+    return [each for each in report.notify if isinstance(each, str)] if isinstance(report.notify, list) else []

@@ -45,7 +45,11 @@ def report_requests(context: dg.SensorEvaluationContext, register: RegisterResou
 
 
 def _run_request(report: Report) -> dg.RunRequest:
-    """The run for a pending request. Raises LendingError when its report, parameters or format are not valid."""
+    """The run for a pending request. Raises LendingError when something in its row is not valid."""
+    if not (isinstance(report.notify, list) and all(isinstance(each, str) for each in report.notify)):
+        raise LendingError(
+            f"report {report.report_type}: notify is {report.notify!r}: write a JSON list of email addresses"
+        )
     config = report_run_config(
         report.report_type,
         report.parameters,

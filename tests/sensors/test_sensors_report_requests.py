@@ -7,7 +7,7 @@ import pytest
 from homes import LAST
 
 from lending_pipelines.definitions import definitions
-from lending_pipelines.register import ReportRequests
+from lending_pipelines.register import Notifications, ReportRequests
 from lending_pipelines.sensors import report_requests
 from lending_pipelines.sensors.report_requests import REPORT_TAG
 
@@ -91,6 +91,22 @@ def test_a_row_that_cannot_be_run_fails_at_once_and_holds_up_no_other(home, tick
         assert [request.run_key for request in tick(instance)] == [right]
     assert row(home, wrong).status == "failed"
     assert reason in row(home, wrong).error_message
+
+
+@pytest.mark.parametrize("notify", ["ann@lender.example", ["ann@lender.example", 7]])
+def test_a_row_whose_recipients_are_no_list_of_texts_fails_at_once(home, tick, notify):
+    report_id = ask(home)
+    with home.register() as session:
+        ReportRequests(session).get(report_id).notify = notify
+    with dg.DagsterInstance.get() as instance:
+        assert tick(instance) == []
+    assert (row(home, report_id).status, row(home, report_id).error_message) == (
+        "failed",
+        f"report trial_balance: notify is {notify!r}: write a JSON list of email addresses",
+    )
+    with home.register() as session:
+        recipients = {each.recipient for each in Notifications(session).recent(notification_type="report_failed")}
+    assert recipients <= {"ann@lender.example"}
 
 
 def test_a_failed_request_can_be_asked_again_and_is_another_run(home, tick):
