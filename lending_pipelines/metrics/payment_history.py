@@ -18,17 +18,17 @@ from lending_pipelines.tables.schema import money as amount
 
 MONTHS_IN_YEAR, MONTHS_OF_HISTORY = 12, 24
 
-_CODES = "0123456EL"
-"""The codes of month ends: by steps of 30 days past due, then closed, then charged off.
+_CODES = "0123456ELB"
+"""The codes of month ends: by steps of 30 days past due, then closed, charged off, and nothing disbursed.
 
 They are the codes of the Metro 2 payment history profile, most recent month first: 0 up to 29 days past due, 1 30-59, 2
 60-89, 3 90-119, 4 120-149, 5 150-179, 6 180 and more, E zero balance, L charged off, B no history yet.
 """
-_CLOSED, _CHARGED_OFF, _LAST_STEP = _CODES.index("E"), _CODES.index("L"), 6
-"""The places of codes in _CODES: closed, charged off, and 180 days past due and more."""
-
 _NOT_YET, _NO_DATA = "B", "X"
 """The codes of a month end before the disbursement, and of one that is not closed."""
+
+_CLOSED, _CHARGED_OFF, _PENDING, _LAST_STEP = _CODES.index("E"), _CODES.index("L"), _CODES.index(_NOT_YET), 6
+"""The places of codes in _CODES: closed, charged off, pending, and 180 days past due and more."""
 
 COLUMNS: tuple[Column, ...] = (
     text(
@@ -88,7 +88,9 @@ def with_history(loans: ir.Table, positions: ir.Table, day: date) -> ir.Table:
     late_now = delinquent(loans.days_past_due).ifelse(ibis.literal(day), ibis.null("date"))
     return loans.mutate(
         delinquency_history=_string(loans, ends),
-        history_months=sum((loans[name].notnull().cast("int64") for name in statuses), ibis.literal(0, "int64")),
+        history_months=sum(
+            ((loans[name] != _PENDING).fill_null(False).cast("int64") for name in statuses), ibis.literal(0, "int64")
+        ),
         **{
             f"times_{days}_{span}m": _times(loans, ends[:span], days)
             for days in (30, 60, 90)
@@ -136,6 +138,7 @@ def _at_ends(loans: ir.Table, positions: ir.Table, ends: Sequence[date]) -> ir.T
         state=ibis.cases(
             (rows.status == "charged_off", _CHARGED_OFF),
             (rows.status == "closed", _CLOSED),
+            (rows.status == "pending", _PENDING),
             else_=ibis.least((rows.days_past_due / 30).floor(), _LAST_STEP).cast("int64"),
         ),
     )
