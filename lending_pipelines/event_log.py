@@ -30,9 +30,12 @@ from lending_pipelines.run_origin import CommandInstance
 _FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 """Dagster's SQLite files in DAGSTER_HOME. Each run also has its own file, which is not listed here."""
 
+_POSTGRES, _POOLED_POSTGRES = "DagsterPostgresStorage", "PooledPostgresStorage"
+"""Dagster's class for PostgreSQL, and the class that replaces it; its module is imported only if it is used."""
+
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The Dagster instance of a DAGSTER_HOME; a SQLite event log keeps its connections open.
+    """The Dagster instance of a DAGSTER_HOME; its storage keeps its connections open.
 
     Its runs belong to the UI's code location. What steps print is not copied to files of this machine.
     """
@@ -45,6 +48,11 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         pooled = ConfigurableClassData(__name__, PooledEventLog.__name__, events.config_yaml)
         # Without storage_data Dagster opens the three storages separately.
         ref = ref._replace(storage_data=None, event_storage_data=pooled)
+    elif ref.storage_data is not None and ref.storage_data.class_name == _POSTGRES:
+        pooled = ConfigurableClassData(
+            f"{__package__}.postgres_storage", _POOLED_POSTGRES, ref.storage_data.config_yaml
+        )
+        ref = ref._replace(storage_data=pooled)
     logs = ref.compute_logs_data
     if logs is not None and logs.class_name == LocalComputeLogManager.__name__:
         # It copies the output of each step, with two processes for each of two streams. Ctrl-C ends these processes

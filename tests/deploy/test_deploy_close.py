@@ -6,8 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
-import pytest
-import sqlalchemy.pool
+from dagster_postgres import PostgresEventLogStorage
 from homes import DAILY_TABLES, DAYS, FIRST, LAST, OPEN, Home, close, fill
 
 from lending_pipelines.runs import open_days, run_report
@@ -49,16 +48,6 @@ def comparable(home: Home, table: str) -> pa.Table:
         return rows.order_by(rows.columns).to_pyarrow()
 
 
-@pytest.fixture
-def kept_connections(monkeypatch):
-    """Dagster's storage keeps its connections to the server. Its statements stay the same.
-
-    It makes one for each event otherwise, and the server a process for each, which takes half of the test's time.
-    """
-    monkeypatch.setattr(sqlalchemy.pool, "NullPool", sqlalchemy.pool.QueuePool)
-
-
-@pytest.mark.usefixtures("kept_connections")
 def test_the_close_on_postgresql_is_the_close_on_sqlite(closed_home, make_postgres_url, tmp_path, monkeypatch):
     home = PostgresHome(tmp_path / "home", (make_postgres_url(), make_postgres_url(), make_postgres_url()))
     (home.folder / "dagster").mkdir(parents=True)
@@ -77,7 +66,7 @@ def test_the_close_on_postgresql_is_the_close_on_sqlite(closed_home, make_postgr
     assert [request.status for request in home.requests()] == ["completed"]
     assert open_days(FIRST, OPEN) == [OPEN]
     with dg.DagsterInstance.get() as instance:
-        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         runs = instance.get_runs(dg.RunsFilter(job_name="daily_close"))
         planned = instance.all_logs(runs[0].run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
         # The pool that lets one run at a time read the servicing database is free again.

@@ -13,6 +13,7 @@ from dagster import DagsterInstance
 from dagster._config import process_config
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from dagster_postgres import PostgresEventLogStorage
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -200,7 +201,7 @@ def test_the_run_launcher_takes_its_configuration():
 def test_dagster_starts_on_postgresql_with_these_limits(postgres_url, tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres_url)
     with DagsterInstance.from_config(str(DEPLOY)) as instance:
-        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         assert instance.get_run_records() == []
         concurrency = instance.get_concurrency_config()
         assert concurrency.pool_config.default_pool_limit == 1
