@@ -1,6 +1,6 @@
 """The interface of a source adapter. The sync validates and commits the rows."""
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -48,6 +48,14 @@ class Reader(Protocol):
 
     def notes(self, table: Table) -> Mapping[str, int | str]:
         """Remarks for readers of the synced table, by name, such as rows left out and the reason."""
+
+
+@runtime_checkable
+class TotalsInAdvance(Protocol):
+    """A reader that computes month totals while the sync compares and commits other tables."""
+
+    def compute_totals_ahead(self, tables: Iterable[Table]) -> None:
+        """Start to compute the totals that `month_totals` returns later, in the order of the tables."""
 
 
 @runtime_checkable

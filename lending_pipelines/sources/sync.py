@@ -21,7 +21,14 @@ from lending_pipelines.sources.destination import Lake
 from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.history import ChangesInPlace, Moment, in_force, with_history
 from lending_pipelines.sources.orphans import find_orphans
-from lending_pipelines.sources.protocol import FindsContradictions, Reader, Source, SourceError, TotalsByLoan
+from lending_pipelines.sources.protocol import (
+    FindsContradictions,
+    Reader,
+    Source,
+    SourceError,
+    TotalsByLoan,
+    TotalsInAdvance,
+)
 from lending_pipelines.sources.reading import Reading, read_new, read_whole
 from lending_pipelines.sources.results import Preview, SyncError, SyncResult
 from lending_pipelines.sources.rules import findings
@@ -77,6 +84,12 @@ def sync_tables(
     # Tables that lost rows or are new in the lake, so that rows of other tables may have lost or gained an owner.
     other_owners: set[str] = set()
     with source.snapshot() as reader:
+        if isinstance(reader, TotalsInAdvance) and not full:
+            reader.compute_totals_ahead(
+                table
+                for table in tables
+                if table.watermark and versions[table.name] is not None and table.name not in {*reload, *reader.absent}
+            )
         for table in tables:
             # Only the complete table has the earlier rows whose owner is now gone, or whose owners can now be checked.
             read_all = full or any(parent in other_owners for parent, _ in owners(table.name).values())

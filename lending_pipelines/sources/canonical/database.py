@@ -4,7 +4,7 @@ All tables of a snapshot show the same state. postgresql.py extracts rows from P
 MariaDB, and rows.py from any other database.
 """
 
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import mysql, postgresql, rows, totals
+from lending_pipelines.sources.canonical.ahead import TotalsAhead
+from lending_pipelines.sources.canonical.begin import begin
 from lending_pipelines.sources.canonical.equality import spelled_differently
 from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
@@ -55,21 +57,23 @@ class CanonicalDatabase:
     @contextmanager
     def snapshot(self) -> Iterator["DatabaseSnapshot"]:
         """Open a read-only transaction for the block. All tables are read in it."""
-        begin = _BEGIN.get(self._engine.dialect.name, _begin)
         try:
             connection = self._engine.connect()
         except sa.exc.SQLAlchemyError as error:
             raise self._unreadable(error) from error
         try:
             try:
-                shared = begin(connection)
+                begun = begin(connection)
                 inspector = sa.inspect(connection)
                 absent = frozenset(name for name in SERVICING if not inspector.has_table(name))
             except sa.exc.SQLAlchemyError as error:
                 raise self._unreadable(error) from error
-            reader = None if shared is None else postgresql.SnapshotReader(self._engine, shared)
-            with nullcontext() if reader is None else closing(reader):
-                yield DatabaseSnapshot(self.name, connection, absent, reader)
+            reader = None if begun.name is None else postgresql.SnapshotReader(self._engine, begun.name)
+            with (
+                nullcontext() if reader is None else closing(reader),
+                closing(DatabaseSnapshot(self.name, connection, absent, reader, begun.second)) as snapshot,
+            ):
+                yield snapshot
         finally:
             # If the server is gone, the transaction has ended already, and the caller has its rows or its error.
             with suppress(sa.exc.SQLAlchemyError):
@@ -86,16 +90,30 @@ class CanonicalDatabase:
 
 
 class DatabaseSnapshot:
-    """The database in one transaction, `connection`. The rows of PostgreSQL are read by `reader`."""
+    """The database in one transaction, `connection`. The rows of PostgreSQL are read by `reader`.
+
+    `second` is another connection to the same snapshot, for month totals. It is closed with the snapshot.
+    """
 
     def __init__(
-        self, name: str, connection: sa.Connection, absent: frozenset[str], reader: postgresql.SnapshotReader | None
+        self,
+        name: str,
+        connection: sa.Connection,
+        absent: frozenset[str],
+        reader: postgresql.SnapshotReader | None,
+        second: sa.Connection | None = None,
     ):
         self.name = name
         self.absent = absent
         self.connection = connection
         self._reader = reader
         self._dialect = connection.dialect.name
+        self._ahead = None if second is None else TotalsAhead(second, self._totals)
+
+    def close(self) -> None:
+        """Compute no more totals ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def read(
         self, table: Table, since: datetime | None = None, months: Collection[str | None] | None = None
@@ -119,14 +137,24 @@ class DatabaseSnapshot:
                 f"{self.name}: table {table.name} cannot be read from {place}: {one_line(error)}"
             ) from error
 
+    def compute_totals_ahead(self, tables: Iterable[Table]) -> None:
+        """Start to compute the month totals of the tables, if the database has a second connection to the snapshot."""
+        if self._ahead is not None:
+            self._ahead.expect(tables)
+
     def month_totals(self, table: Table) -> pa.Table | None:
         """The totals with one SELECT. None if the database, or a value in it, does not allow it."""
+        if self._ahead is not None and table in self._ahead:
+            return self._ahead[table]
+        return self._totals(self.connection, table)
+
+    def _totals(self, connection: sa.Connection, table: Table) -> pa.Table | None:
         if self._dialect not in totals.DIALECTS:
             return None
         try:
             # Use a savepoint. Without it, an error would end PostgreSQL's transaction.
-            with self.connection.begin_nested():
-                rows = self.connection.execute(totals.select_totals(table, self._dialect)).all()
+            with connection.begin_nested():
+                rows = connection.execute(totals.select_totals(table, self._dialect)).all()
             return totals.as_arrow(table, rows)
         except (sa.exc.SQLAlchemyError, pa.ArrowInvalid, pa.ArrowTypeError):
             return None
@@ -176,34 +204,6 @@ class DatabaseSnapshot:
             named = month.in_([name for name in months if name is not None])
             select = select.where(sa.or_(named, month.is_(None)) if None in months else named)
         return select
-
-
-def _begin(connection: sa.Connection) -> None:
-    """Start the transaction for all SELECTs of the snapshot."""
-    connection.begin()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # The driver starts transactions only for writes, and SQLite's snapshot begins with its first SELECT.
-    connection.exec_driver_sql("BEGIN")
-    connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema")
-
-
-def _begin_postgresql(connection: sa.Connection) -> str:
-    """Start the transaction and return its snapshot id, for other connections."""
-    connection.execution_options(isolation_level="REPEATABLE READ")
-    # Timestamps without a zone are UTC. The transaction is idle while other connections read, so it must not time out.
-    connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
-    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-    return connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
-
-
-_BEGIN = {
-    "postgresql": _begin_postgresql,
-    "sqlite": _begin_sqlite,
-    **dict.fromkeys(MYSQL, mysql.begin),
-}
-"""How the transaction of a snapshot starts, by SQLAlchemy's name of the database."""
 
 
 def _place(engine: sa.Engine) -> str:
