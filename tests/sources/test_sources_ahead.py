@@ -77,8 +77,12 @@ def test_a_close_waits_for_the_total_that_is_computed_and_computes_no_more():
     ending = threading.Thread(target=ahead.close)
     ending.start()
     # The close has cancelled the other totals when it waits for the first.
-    while not all(future.cancelled() for future in list(ahead._totals.values())[1:]):
+    others = list(ahead._totals.values())[1:]
+    while ending.is_alive() and not all(future.cancelled() for future in others):
         ending.join(0.01)
+    # A close that does not wait would have ended by then.
+    ending.join(0.1)
+    assert ending.is_alive()
     go_on.set()
     ending.join(PATIENCE)
 
@@ -104,6 +108,7 @@ def test_a_sync_computes_each_total_once_in_the_other_thread(database, sqlite_da
     engine = database.source._engine
     sa.event.listen(engine, "before_cursor_execute", begin_query)
     outcomes = dict(sync_tables(database.source, tables, lake, Conventions()))
+    sa.event.remove(engine, "before_cursor_execute", begin_query)
 
     ahead = engine.dialect.name in ("sqlite", "postgresql")
     # So few loans have no modifications, and nothing is accrued: the lake has no watermark from which to read.

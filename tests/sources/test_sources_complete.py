@@ -207,7 +207,8 @@ def test_both_sides_add_every_table_up_alike(database, sqlite_database, lake):
             totals = reader.month_totals(SERVICING[name])
             read = sum(batch.num_rows for batch in other.read(SERVICING[name]))
             assert read == sum(totals["rows"].to_pylist()), name
-            assert other.month_totals(SERVICING[name]).equals(totals), name
+            # A database gives groups in any order.
+            assert other.month_totals(SERVICING[name]).sort_by("month").equals(totals.sort_by("month")), name
             # So few loans have no modifications.
             assert totals.num_rows > 0 or name == "modifications", name
             assert differing_months(totals, lake_totals(SERVICING[name], lake.table(name))) == [], name

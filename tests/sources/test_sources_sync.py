@@ -116,7 +116,9 @@ def test_an_unchanged_table_commits_nothing(database, lake, make_transaction, ma
     database.insert("programs", {"program_id": "P", "name": "Micro"})
     tables = [SERVICING[name] for name in ("transactions", "loans", "programs")]
     for full in (None, False, True):
-        for table, result in sync_tables(database.source, tables, lake, Conventions(), bool(full)):
+        outcomes = dict(sync_tables(database.source, tables, lake, Conventions(), bool(full)))
+        assert list(outcomes) == tables
+        for table, result in outcomes.items():
             assert not isinstance(result, LendingError)
             if full is not None:
                 assert (result.rows_read, result.rows_added, result.rows_updated, result.rows_removed) == (1, 0, 0, 0)
@@ -205,7 +207,7 @@ def test_a_source_that_breaks_off_leaves_the_lake_and_no_files(lake, make_transa
         sync_table(Rows(make_transaction(2), fails=SourceError("rows: the line went dead")), TRANSACTIONS, lake)
 
     assert ids(lake, "transactions") == ["T1"]
-    assert list(Path(tmp_path).glob("lending-sync-*")) == []
+    assert list(Path(tmp_path).glob("lending-scratch-*")) == []
 
 
 def test_batches_are_put_together_to_row_groups(lake, make_transaction, monkeypatch):
