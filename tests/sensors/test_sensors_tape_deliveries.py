@@ -132,7 +132,7 @@ def test_a_close_that_failed_is_told_at_once(home, daemon, inbox):
         "INSERT INTO transactions (transaction_id, loan_id, type, effective_on, posted_at, amount, principal, interest,"
         " fees) VALUES ('T-orphan', 'L-nobody', 'repayment', '2025-03-15', '2025-03-16 01:00:00', 5, 5, 0, 0)"
     )
-    with pytest.raises(RunFailed):
+    with pytest.raises(RunFailed, match="L-nobody"):
         run_job("daily_close", days=(OPEN, OPEN), assets=["transactions", *DAILY_TABLES, "loan_tapes"])
 
     assert daemon.at("2025-03-16 02:00").tick() == []
