@@ -90,6 +90,18 @@ def test_a_close_waits_for_the_total_that_is_computed_and_computes_no_more():
     assert connection.closed
 
 
+def test_an_error_of_the_block_is_not_replaced_when_the_server_is_gone():
+    class Gone(Connection):
+        def close(self):
+            super().close()
+            raise sa.exc.OperationalError("ROLLBACK", {}, Exception("server closed the connection"))
+
+    connection = Gone()
+    with pytest.raises(ValueError, match="cannot be read"), closing(TotalsAhead(connection, lambda *given: None)):
+        raise ValueError("cannot be read")
+    assert connection.closed
+
+
 def test_a_sync_computes_each_total_once_in_the_other_thread(database, sqlite_database, lake):
     """With a second connection to the snapshot, which MariaDB does not have."""
     fill_database(SampleSpec(20, date(2025, 1, 1), date(2025, 1, 31), 3), sqlite_database.url, overwrite=True)
