@@ -173,7 +173,7 @@ def _address(message: EmailMessage, recipient: str) -> None:
         # The parser of the standard library fails with IndexError or AttributeError on some texts.
         wrong = [str(error)]
     if wrong:
-        raise DeliveryError(f"mail to {recipient!r}: this is not an email address: {wrong[0]}")
+        raise DeliveryError(f"mail to {recipient!r}: this is not an email address: {wrong[0]}: write name@example.com")
 
 
 def _digest_name(recipient: str, day: date) -> str:
