@@ -96,11 +96,12 @@ def collateral(
 def _limited(rows: ir.Table, limit: ConcentrationLimit, excess: str) -> ir.Table:
     """Apply a concentration limit: add the excess of each loan, and subtract it from `counted`.
 
-    Loans fill the limit of their group in order of days past due, fewest first, then by loan_id. The amount above the
-    limit is the excess. An amount excluded by an earlier limit does not count.
+    Loans fill the limit of their group in order of days past due, fewest first, then by loan_id. Credit balances come
+    first, because they lower the amount of the group. The amount above the limit is the excess. An amount excluded by
+    an earlier limit does not count.
     """
     group = _group(rows, limit)
-    order = [rows.days_past_due, rows.loan_id]
+    order = [rows.counted >= 0, rows.days_past_due, rows.loan_id]
     before = rows.counted.sum().over(ibis.window(group_by=["currency", group], order_by=order, rows=(None, -1)))
     room = money(_limit_amount(rows, limit) - ibis.coalesce(before, ZERO))
     # A credit balance is within every limit.

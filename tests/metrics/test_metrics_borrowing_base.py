@@ -226,6 +226,21 @@ def test_a_credit_balance_is_no_excess():
     }
 
 
+def test_a_credit_balance_makes_room_for_the_other_loans_of_its_group():
+    # Eligible is 100 - 30 + 100 = 170, so that a borrower may have 85: A has 70, and B 15 too much.
+    rules = FacilityRules(
+        eligibility=ANY, concentration_limits=(ConcentrationLimit(by="borrower", max_share=Decimal("0.5")),)
+    )
+    credit = _position("L2", "-30", borrower_id="A", days_past_due=10)
+    positions = [_position("L1", "100", borrower_id="A"), credit, _position("L3", "100", borrower_id="B")]
+    found = _rows(_collateral(positions, rules), "loan_id")
+    assert {key: (str(row["excess_0"]), str(row["counted"])) for key, row in found.items()} == {
+        ("L1",): ("0.00", "100.00"),
+        ("L2",): ("0.00", "-30.00"),
+        ("L3",): ("15.00", "85.00"),
+    }
+
+
 def test_of_equal_groups_the_first_by_name_are_listed():
     rules = FacilityRules(concentration_limits=(ConcentrationLimit(by="borrower", max_share=Decimal("0.5")),))
     positions = [_position(f"L{n:02}", "100", borrower_id=f"B{40 - n:02}") for n in range(1, 40)]
