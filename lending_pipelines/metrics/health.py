@@ -52,7 +52,8 @@ def with_history(
     transactions = read("transactions")
     signed = charge_offs.counted(events.signed(transactions, last), charge_offs.effects(transactions, last))
     changes = _changes(signed, read("loans"), first - timedelta(days=max(window, DAYS_IN_YEAR)))
-    due = _due(read("installments"), changes, first, last, window)
+    repaid = _repaid(read("loans"), changes, first - timedelta(days=window))
+    due = _due(read("installments"), repaid, first, last, window)
     level = _level(changes, due, first, last, window).rename(level_loan_id="loan_id")
     rows = positions.left_join(
         level,
@@ -138,11 +139,12 @@ def _changes(signed: ir.Table, loans: ir.Table, since: date) -> ir.Table:
     )
 
 
-def _due(installments: ir.Table, changes: ir.Table, first: date, last: date, window: int) -> ir.Table:
+def _due(installments: ir.Table, repaid: ir.Table, first: date, last: date, window: int) -> ir.Table:
     """The installments that fall due in the window of a day: loan_id, due, on, until.
 
-    An installment counts in the windows of the days [on, until), while its schedule is in force. While the principal
-    is repaid, the installments after the repayment are not due: rows with the opposite amount take them out.
+    An installment counts in the windows of the days [on, until), while its schedule is in force. While no principal is
+    outstanding, because nothing was disbursed yet or all is repaid, the installments after the day on which that began
+    are not due: rows with the opposite amount take them out.
     """
     opening = first - timedelta(days=window)
     due = installments.select("loan_id", "version", "due_on", due=wide(installments.principal) + installments.interest)
@@ -158,24 +160,29 @@ def _due(installments: ir.Table, changes: ir.Table, first: date, last: date, win
         on=ibis.greatest(due.due_on, due.in_force_from),
         until=ibis.least(_later(due.due_on, window), due.in_force_until),
     )
-    repaid = rows.inner_join(_repaid(changes, opening), "loan_id")
-    repaid = repaid.filter(repaid.repaid_on < repaid.due_on)
-    not_due = repaid.select(
+    ended = rows.inner_join(repaid, "loan_id").filter(lambda row: row.repaid_on < row.due_on)
+    not_due = ended.select(
         "loan_id",
         "due_on",
-        due=-repaid.due,
-        on=ibis.greatest(repaid.on, repaid.repaid_on),
-        until=ibis.least(repaid.until, repaid.repaid_until),
+        due=-ended.due,
+        on=ibis.greatest(ended.on, ended.repaid_on),
+        until=ibis.least(ended.until, ended.repaid_until),
     )
     rows = ibis.union(rows, not_due.cast(rows.schema()))
     return rows.filter(rows.on < rows.until, rows.until > first, rows.on <= last).drop("due_on")
 
 
-def _repaid(changes: ir.Table, opening: date) -> ir.Table:
-    """The spans without principal outstanding: loan_id, repaid_on (at least `opening`), repaid_until (exclusive)."""
-    rows = changes.group_by("loan_id", on=ibis.greatest(changes.on, ibis.literal(opening))).agg(
-        principal=changes.principal.sum()
+def _repaid(loans: ir.Table, changes: ir.Table, opening: date) -> ir.Table:
+    """The spans without principal outstanding: loan_id, repaid_on (at least `opening`), repaid_until (exclusive).
+
+    A loan owes no principal before its first change.
+    """
+    since = ibis.literal(opening)
+    rows = ibis.union(
+        changes.select("loan_id", "principal", on=ibis.greatest(changes.on, since)),
+        loans.select("loan_id", principal=_ZERO, on=since),
     )
+    rows = rows.group_by("loan_id", "on").agg(principal=rows.principal.sum())
     running = ibis.window(group_by="loan_id", order_by="on", rows=(None, 0))
     rows = rows.select("loan_id", "on", repaid=rows.principal.sum().over(running) <= 0)
     order = ibis.window(group_by="loan_id", order_by="on")

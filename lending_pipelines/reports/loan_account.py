@@ -114,18 +114,18 @@ def schedule(
     in_force = [row for row in installments if row["effective_on"] <= day]
     version = max((row["version"] for row in in_force), default=None)
     settled = max(loan["settled"], _ZERO)
-    owed = _owed(loan)
+    owed_in_all = owed(loan)
     before = _ZERO
     for row in sorted((row for row in in_force if row["version"] == version), key=itemgetter("due_on", "number")):
         due = row["principal"] + row["interest"]
         paid = min(due, max(settled - before, _ZERO))
-        left = due - paid if owed is None else max(min(due, owed - before) - paid, _ZERO)
+        left = due - paid if owed_in_all is None else max(min(due, owed_in_all - before) - paid, _ZERO)
         before += due
         state = _NOT_DUE if due > paid + left else _state(row["due_on"], due, paid, day)
         yield row, paid, left, _CHARGED_OFF if loan["status"] == "charged_off" and state != _PAID else state
 
 
-def _owed(loan: Mapping[str, Any]) -> Decimal | None:
+def owed(loan: Mapping[str, Any]) -> Decimal | None:
     """What a loan with repaid principal owes of its whole schedule; None while all of it falls due."""
     if loan["status"] == "closed":
         return max(loan["settled"], _ZERO)

@@ -44,6 +44,8 @@ def _installments(loans: ir.Table, context: TapeContext) -> ir.Table:
     loans = with_columns(loans, original, "original_payment")
     loans = with_columns(loans, sums, *_SUMS, "installments_remaining", "settled_through")
     active = loans.status == "active"
+    # After the principal is repaid, no installment falls due.
+    owes_principal = loans.principal_outstanding > 0
 
     def while_active(value: ir.DecimalValue) -> ir.DecimalValue:
         return active.ifelse(value, NO_AMOUNT)
@@ -55,8 +57,10 @@ def _installments(loans: ir.Table, context: TapeContext) -> ir.Table:
             money(loans.scheduled_principal + loans.scheduled_interest + loans.scheduled_fees)
         ),
         scheduled_12m=while_active(loans.scheduled_12m),
-        next_period_due=active.ifelse(money(loans.past_due_amount + loans.next_scheduled), ZERO),
-        installments_remaining=active.ifelse(loans.installments_remaining, 0),
+        next_period_due=active.ifelse(
+            money(loans.past_due_amount + owes_principal.ifelse(loans.next_scheduled, ZERO)), ZERO
+        ),
+        installments_remaining=(active & owes_principal).ifelse(loans.installments_remaining, 0),
         interest_paid_through=active.ifelse(
             ibis.coalesce(loans.settled_through, loans.disbursed_on), ibis.null("date")
         ),

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from book import each_day
+from book import Book, each_day
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from random_books import FIRST, random_book, seeds
@@ -56,7 +56,7 @@ def _add_history(expected, past, installments, loan_id, on):
     def repaid_before(due_on):
         """Whether no principal is outstanding from the day before due_on up to the day."""
         rows = [past.get((str(day_), loan_id)) for day_ in each_day(due_on - timedelta(days=1), on)]
-        return all(row is not None and row["principal_outstanding"] <= 0 for row in rows)
+        return all(row is None or row["principal_outstanding"] <= 0 for row in rows)
 
     sums["collected_in_window"] += change(before, "principal_paid", "interest_paid")
     sums["income_in_year"] += change(year, "interest_paid", "fees_paid")
@@ -98,3 +98,19 @@ def test_a_day_of_a_range_equals_the_day_alone(seeds, dates):
     in_range = book.managers("2024-02-20", "2024-07-10", positions)
     for on in dates:
         assert book.managers(str(on), positions=_on(positions, on)) == _on(in_range, on)
+
+
+def test_nothing_is_due_before_a_late_disbursement():
+    """Agreed for 1 June, L1 is paid out on 20 June: the installment of 15 June is due from then on. L2 is never."""
+    book = Book()
+    schedule = [("2025-06-15", "50", "5"), ("2025-07-15", "50", "2")]
+    for loan_id, officer in (("L1", "O1"), ("L2", "O2")):
+        book.loan(loan_id, "2025-06-01", "100", schedule, disbursed=False, officer_id=officer)
+    book.txn("L1", "disbursement", "2025-06-20", "100")
+    days = book.managers("2025-06-14", "2025-06-30")
+    due = {key: str(row["due_in_window"]) for key, row in days.items()}
+    for on in ("14", "15", "19", "20", "30"):
+        assert due[f"2025-06-{on}", "O1", "USD"] == ("55.00" if on >= "20" else "0.00")
+        assert due[f"2025-06-{on}", "O2", "USD"] == "0.00"
+    for on in ("2025-06-19", "2025-06-30"):
+        assert book.managers(on) == _on(days, on)

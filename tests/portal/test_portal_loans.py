@@ -3,12 +3,15 @@
 import re
 from collections import Counter
 from datetime import date
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 from homes import LAST, MONTHLY_TAPE, PORTFOLIO
 from page_rows import column, money
 from people import People
+
+from lending_pipelines.portal.routes.loans import _schedule
 
 
 def listed(page: str) -> list[str]:
@@ -100,6 +103,37 @@ def test_a_loan_shows_its_schedule_payments_and_history(people: People, book):
     paid = browser.get(f"/loans/{loan_id}", params={"tab": "payments"}).text
     transactions = [each for each in book.home.rows("transactions") if each["loan_id"] == loan_id]
     assert sorted(column(paid, "Payments", "Id")) == sorted(each["transaction_id"] for each in transactions)
+
+
+@pytest.mark.parametrize(
+    ("status", "principal", "settled", "scheduled_due", "oldest", "expected"),
+    [
+        ("active", "10", "520", "1060", date(2025, 2, 10), ("paid", "past due", "past due", "scheduled")),
+        # The principal was repaid on 15 February, when 1,030 were due: what falls due later is not owed.
+        ("active", "0", "1000", "1030", date(2025, 2, 10), ("paid", "past due", "ended", "ended")),
+        ("closed", "0", "1030", "1060", None, ("paid", "paid", "ended", "ended")),
+    ],
+)
+def test_installments_after_the_principal_was_repaid_have_ended(
+    status, principal, settled, scheduled_due, oldest, expected
+):
+    """520 are due on 10 January, 510 on 10 February, 30 on 10 March, and 5 on 10 April."""
+    due = [("500", "20"), ("490", "20"), ("10", "20"), ("0", "5")]
+    rows = [
+        {"number": n, "due_on": date(2025, n, 10), "principal": Decimal(principal), "interest": Decimal(interest)}
+        for n, (principal, interest) in enumerate(due, 1)
+    ]
+    position = {
+        "business_date": date(2025, 3, 15),
+        "currency": "USD",
+        "status": status,
+        "principal_outstanding": Decimal(principal),
+        "settled": Decimal(settled),
+        "scheduled_due": Decimal(scheduled_due),
+        "oldest_due_on": oldest,
+    }
+    shown = {row["number"]: row["status"] for row in _schedule(rows, position)}
+    assert tuple(shown[n] for n in (1, 2, 3, 4)) == expected
 
 
 def test_a_reversed_payment_is_marked(people: People, book):

@@ -46,7 +46,8 @@ def _modification(loan_id, effective_on, before, after) -> dict:
 
 ROWS = {
     "loan_positions": [
-        _position("L1", oldest_due_on=DAY, investor_id="n", past_due_amount=Decimal(40)),
+        _position("L1", oldest_due_on=DAY, investor_id="n", past_due_amount=Decimal(40))
+        | {"principal_outstanding": Decimal(248)},
         _position("L2", days_past_due=89, investor_id="n"),
         # Disbursed on a month end that is not closed.
         _position("L3", disbursed_on=date(2025, 1, 31), principal_paid=Decimal(25), days_past_due=90)

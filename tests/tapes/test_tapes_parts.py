@@ -249,6 +249,16 @@ def test_the_schedule_in_force_says_what_was_due_and_what_is_next(loans):
     assert (loans["L4"]["period_scheduled"], loans["L4"]["installments_remaining"]) == (None, 0)
 
 
+def test_a_loan_that_owes_only_interest_has_no_installment_to_come(read):
+    # Its schedule has 25 on 30 April, but the principal is repaid: only the 5 past due are owed.
+    spec = TapeSpec(name="P", portfolio_id="a", fields=["loan_id", "next_period_due", "installments_remaining"])
+    rows = [_position("L1", dpd=31, principal_paid="900", past_due_amount="5")]
+    positions = ibis.memtable(pa.Table.from_pylist(rows, TABLES["loan_positions"].arrow_schema))
+    tables = {name: read(name) for name in TABLES_READ} | {"loan_positions": positions}
+    (row,) = _rows(spec, tables.__getitem__, DAY).to_pyarrow().to_pylist()
+    assert (row["next_period_due"], row["installments_remaining"]) == (Decimal(5), 0)
+
+
 def test_original_terms_in_months_follow_the_payment_frequency():
     # 24 payments: 24 weeks are 24 × 12 ÷ 52 = 5.5 months, 24 times four weeks 24 × 12 ÷ 13 = 22.2, 24 half months 12.
     months = {"weekly": 6, "biweekly": 11, "semimonthly": 12, "four_weekly": 22, "monthly": 24, "bimonthly": 48}

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +21,7 @@ from lending_pipelines.portal.web.errors import NotFound
 from lending_pipelines.portal.web.figures import figure
 from lending_pipelines.portal.web.fragment_cache import key_of
 from lending_pipelines.portal.web.pages import Section, render
+from lending_pipelines.reports import loan_account
 from lending_pipelines.reports.book import Chart
 from lending_pipelines.reports.columns import lake_columns
 
@@ -179,17 +182,26 @@ def _balance(history: Any, currency: str) -> WebChart:
 
 
 def _schedule(rows: Sequence[Mapping[str, Any]], position: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The installments with their status by the position's oldest unpaid due date; those that are not paid first."""
-    day, oldest, open_ = position["business_date"], position["oldest_due_on"], position["status"] == "active"
+    """The installments with their status by the position's oldest unpaid due date; those that are not paid first.
 
-    def status(due_on: date) -> str:
+    When the principal is repaid, what the loan does not owe of the schedule has ended.
+    """
+    day, oldest, open_ = position["business_date"], position["oldest_due_on"], position["status"] == "active"
+    owed = loan_account.owed(position)
+
+    def status(due_on: date, through: Decimal) -> str:
+        if owed is not None and through > owed:
+            return "ended"
         if due_on > day:
             return "scheduled" if open_ else "ended"
         if oldest is not None and due_on >= oldest:
             return "past due" if due_on < day else "due"
         return "paid" if open_ or position["status"] == "closed" else "ended"
 
-    found = [{**row, "status": status(row["due_on"]), "currency": position["currency"]} for row in rows]
+    found, through = [], Decimal(0)
+    for row in sorted(rows, key=itemgetter("due_on", "number")):
+        through += row["principal"] + row["interest"]
+        found.append({**row, "status": status(row["due_on"], through), "currency": position["currency"]})
     return sorted(found, key=lambda row: row["status"] == "paid")
 
 
