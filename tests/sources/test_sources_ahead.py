@@ -9,6 +9,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from servicing_database import ServicingDatabase
 
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.sample import SampleSpec, fill_database
@@ -157,3 +158,20 @@ def test_both_connections_to_sqlite_show_one_state(sqlite_database, make_loan, m
             seen.append(started[1].exec_driver_sql("SELECT loan_id FROM loans").scalar_one())
 
     assert set(seen) == ({"L2"} if between and journal_mode == "delete" else {"L1"})
+
+
+def test_a_server_that_allows_no_more_connections_gives_no_second_one():
+    assert begin.join(sa.create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none"), "snapshot") is None
+
+
+def test_without_a_second_connection_totals_are_computed_when_they_are_asked_for(
+    postgres_url, make_loan, lake, monkeypatch
+):
+    database = ServicingDatabase(postgres_url)
+    database.insert("loans", make_loan("L1"))
+    monkeypatch.setattr("lending_pipelines.sources.canonical.database.join", lambda engine, name: None)
+    for _ in range(2):
+        [(_, result)] = sync_tables(database.source, [SERVICING["loans"]], lake, Conventions())
+
+    assert result.rows_added == 0
+    assert result.months_read_again == ()

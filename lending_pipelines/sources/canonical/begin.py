@@ -15,7 +15,7 @@ class Begun(NamedTuple):
     name: str | None = None
     """The snapshot's name, with which further connections of PostgreSQL join it."""
     second: sa.Connection | None = None
-    """Another connection to the same snapshot. The caller closes it."""
+    """Another connection to the same snapshot of SQLite. The caller closes it."""
 
 
 def begin(connection: sa.Connection) -> Begun:
@@ -32,20 +32,23 @@ def begin(connection: sa.Connection) -> Begun:
     return Begun()
 
 
-def _postgresql(connection: sa.Connection) -> Begun:
-    """The second connection is left out if the server allows no more of them."""
-    _set_postgresql(connection)
-    name = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+def join(engine: sa.Engine, name: str) -> sa.Connection | None:
+    """Another connection to a snapshot of PostgreSQL; None if the server allows no more connections."""
     try:
-        second = connection.engine.connect()
+        connection = engine.connect()
     except sa.exc.OperationalError:
-        return Begun(name)
+        return None
     try:
-        _set_postgresql(second, f"SET TRANSACTION SNAPSHOT '{name}'")
+        _set_postgresql(connection, f"SET TRANSACTION SNAPSHOT '{name}'")
     except BaseException:
-        second.close()
+        connection.close()
         raise
-    return Begun(name, second)
+    return connection
+
+
+def _postgresql(connection: sa.Connection) -> Begun:
+    _set_postgresql(connection)
+    return Begun(connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one())
 
 
 def _set_postgresql(connection: sa.Connection, *first: str) -> None:

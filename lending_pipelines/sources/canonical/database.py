@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from lending_pipelines.sources.batches import record_batches
 from lending_pipelines.sources.canonical import mysql, postgresql, rows, totals
 from lending_pipelines.sources.canonical.ahead import TotalsAhead
-from lending_pipelines.sources.canonical.begin import begin
+from lending_pipelines.sources.canonical.begin import Begun, begin, join
 from lending_pipelines.sources.canonical.equality import spelled_differently
 from lending_pipelines.sources.canonical.failure import ReadFailed, one_line
 from lending_pipelines.sources.canonical.rights import rights
@@ -71,7 +71,7 @@ class CanonicalDatabase:
             reader = None if begun.name is None else postgresql.SnapshotReader(self._engine, begun.name)
             with (
                 nullcontext() if reader is None else closing(reader),
-                closing(DatabaseSnapshot(self.name, connection, absent, reader, begun.second)) as snapshot,
+                closing(DatabaseSnapshot(self.name, connection, absent, reader, begun)) as snapshot,
             ):
                 yield snapshot
         finally:
@@ -92,7 +92,7 @@ class CanonicalDatabase:
 class DatabaseSnapshot:
     """The database in one transaction, `connection`. The rows of PostgreSQL are read by `reader`.
 
-    `second` is another connection to the same snapshot, for month totals. It is closed with the snapshot.
+    Month totals can be computed over another connection to the same snapshot. It is closed with the snapshot.
     """
 
     def __init__(
@@ -101,14 +101,15 @@ class DatabaseSnapshot:
         connection: sa.Connection,
         absent: frozenset[str],
         reader: postgresql.SnapshotReader | None,
-        second: sa.Connection | None = None,
+        begun: Begun,
     ):
         self.name = name
         self.absent = absent
         self.connection = connection
         self._reader = reader
         self._dialect = connection.dialect.name
-        self._ahead = None if second is None else TotalsAhead(second, self._totals)
+        self._begun = begun
+        self._ahead = None if begun.second is None else TotalsAhead(begun.second, self._totals)
 
     def close(self) -> None:
         """Compute no more totals ahead."""
@@ -139,6 +140,9 @@ class DatabaseSnapshot:
 
     def compute_totals_ahead(self, tables: Iterable[Table]) -> None:
         """Start to compute the month totals of the tables, if the database has a second connection to the snapshot."""
+        if self._ahead is None and self._begun.name is not None:
+            second = join(self.connection.engine, self._begun.name)
+            self._ahead = None if second is None else TotalsAhead(second, self._totals)
         if self._ahead is not None:
             self._ahead.expect(tables)
 
