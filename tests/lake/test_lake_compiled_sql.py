@@ -25,7 +25,8 @@ from ibis.util import gen_name
 from lending_pipelines.conventions import Conventions
 from lending_pipelines.lake.engines import DuckDBEngine
 from lending_pipelines.lake.engines.compiled_sql import KEPT, SqlTemplates
-from lending_pipelines.lake.engines.fast_ibis import ORIGINALS, _all_below
+from lending_pipelines.lake.engines.fast_graph import all_below
+from lending_pipelines.lake.engines.fast_ibis import ORIGINALS
 from lending_pipelines.metrics import delinquency, ledger, managers, platform, portfolios, positions
 from lending_pipelines.tables import TABLES
 
@@ -66,7 +67,7 @@ class Counted:
             self.compiled += 1
             return _compile(backend, node.to_expr())
 
-        return sorted_names(self.templates.sql(*_all_below(rows.op()), compile))
+        return sorted_names(self.templates.sql(*all_below(rows.op()), compile))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The faster functions of lake/engines/fast_ibis.py against those of Ibis that they replace.
+"""The faster functions of lake/engines/fast_ibis.py and fast_graph.py against those of Ibis that they replace.
 
 The replaced functions are private ones of Ibis and sqlglot, so the versions are named in VERSIONS. After an upgrade,
 compare the functions of both releases, adapt the faster ones, and set VERSIONS.
