@@ -67,13 +67,8 @@ def _read(file: ParcelFile) -> bytes:
     """The file's bytes. Raises DeliveryError when they are not those of its manifest."""
     with fsspec.open(file.url, "rb") as opened:
         content: bytes = opened.read()
-    if (found := hashlib.sha256(content).hexdigest()) != file.sha256:
-        raise DeliveryError(_changed(file, found))
+    file.require_unchanged(hashlib.sha256(content).hexdigest())
     return content
-
-
-def _changed(file: ParcelFile, found: str) -> str:
-    return f"{file.url} does not match its manifest: its sha256 is {found}"
 
 
 def _size(file: ParcelFile) -> int:
@@ -83,8 +78,7 @@ def _size(file: ParcelFile) -> int:
 
 def _link(file: ParcelFile) -> str:
     if link := signed_link(file.url):
-        if (found := hash_of(file.url)) != file.sha256:
-            raise DeliveryError(_changed(file, found))
+        file.require_unchanged(hash_of(file.url))
         return link
     fs, _ = fsspec.url_to_fs(file.url)
     raise DeliveryError(

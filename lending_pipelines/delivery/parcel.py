@@ -23,6 +23,11 @@ class ParcelFile:
     url: str
     sha256: str
 
+    def require_unchanged(self, found: str) -> None:
+        """Raise DeliveryError when the SHA-256 of the file's bytes, `found`, is another one."""
+        if found != self.sha256:
+            raise DeliveryError(f"{self.url} does not match its manifest: its sha256 is {found}: restore the file")
+
 
 @dataclass(frozen=True)
 class Parcel:

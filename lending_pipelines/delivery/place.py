@@ -45,8 +45,7 @@ class PlaceChannel:
         with placing_in(fs, path, url) as target:
             with fsspec.open(file.url, "rb") as source:
                 shutil.copyfileobj(source, target, 1 << 20)
-            if target.sha256 != file.sha256:
-                raise DeliveryError(f"{file.url} does not match its manifest: its sha256 is {target.sha256}")
+            file.require_unchanged(target.sha256)
         if isinstance(fs, LocalFileSystem):
             # The receiver may be another user: whoever can read the folder can read the file.
             os.chmod(path, stat.S_IMODE(os.stat(folder).st_mode) & 0o644)

@@ -51,7 +51,7 @@ class Reader(Protocol):
 
 
 @runtime_checkable
-class TotalsInAdvance(Protocol):
+class ComputesTotalsAhead(Protocol):
     """A reader that computes month totals while the sync compares and commits other tables."""
 
     def compute_totals_ahead(self, tables: Iterable[Table]) -> None:

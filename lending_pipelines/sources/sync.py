@@ -22,12 +22,12 @@ from lending_pipelines.sources.finding import Finding
 from lending_pipelines.sources.history import ChangesInPlace, Moment, in_force, with_history
 from lending_pipelines.sources.orphans import find_orphans
 from lending_pipelines.sources.protocol import (
+    ComputesTotalsAhead,
     FindsContradictions,
     Reader,
     Source,
     SourceError,
     TotalsByLoan,
-    TotalsInAdvance,
 )
 from lending_pipelines.sources.reading import Reading, read_new, read_whole
 from lending_pipelines.sources.results import Preview, SyncError, SyncResult
@@ -84,7 +84,7 @@ def sync_tables(
     # Tables that lost rows or are new in the lake, so that rows of other tables may have lost or gained an owner.
     other_owners: set[str] = set()
     with source.snapshot() as reader:
-        if isinstance(reader, TotalsInAdvance) and not full:
+        if isinstance(reader, ComputesTotalsAhead) and not full:
             reader.compute_totals_ahead(
                 table
                 for table in tables
